@@ -1,0 +1,1 @@
+"""ragdiag: why a RAG answer was wrong, proven by replay, and whether a new version may ship."""

@@ -1,0 +1,85 @@
+"""Every failure that ragdiag names, as one tree.
+
+    RagdiagError                 one line: what failed, and the remedy
+    ├── InputError               a file, a line or an argument the user gave
+    │   ├── SpecError            a version's TOML
+    │   └── UnknownName          a version, split, request or build that is not there
+    ├── StoreError               the workspace on disk
+    │   ├── NewerWorkspace       written by a later ragdiag
+    │   ├── StoreBusy            other writers held the catalog past every retry
+    │   └── StoreFull            no space left on the device
+    ├── ModelError               weights, tokenizer or adapter missing, changed or unusable
+    ├── IndexFault               an index build that is missing, corrupt or fed bad vectors
+    └── GenerationError          the answer could not be generated
+        ├── ProviderRefused      the server answered, and said no (wrong key, unknown model)
+        └── ProviderUnreachable  no answer within the deadline (hanging, down, no network)
+
+Commands turn any of them into one line on stderr and exit status 2; anything else is a defect
+and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+
+class RagdiagError(Exception):
+    """What failed (naming the culprit) and what mends it; ``str`` gives both on one line.
+
+    >>> str(RagdiagError("index build b1 is missing", remedy="run: ragdiag index build v1"))
+    'index build b1 is missing; run: ragdiag index build v1'
+    """
+
+    def __init__(self, message: str, *, remedy: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return " ".join(f"{self.message}; {self.remedy}".split())
+
+
+class InputError(RagdiagError):
+    """A file, a line or an argument from outside that cannot be used."""
+
+
+class SpecError(InputError):
+    """A version's TOML that does not say one complete, known configuration."""
+
+
+class UnknownName(InputError):
+    """A version, split, request or build that this workspace does not have."""
+
+
+class StoreError(RagdiagError):
+    """The workspace on disk cannot be opened, read or written."""
+
+
+class NewerWorkspace(StoreError):
+    """The workspace was migrated by a later ragdiag than this one."""
+
+
+class StoreBusy(StoreError):
+    """Other writers held the catalog past every retry; nothing was written."""
+
+
+class StoreFull(StoreError):
+    """No space left on the device; nothing was written."""
+
+
+class ModelError(RagdiagError):
+    """Weights, tokenizer or adapter missing, changed on disk, or unusable."""
+
+
+class IndexFault(RagdiagError):
+    """An index build that is missing, corrupt, or was given vectors it must refuse."""
+
+
+class GenerationError(RagdiagError):
+    """The answer could not be generated."""
+
+
+class ProviderRefused(GenerationError):
+    """The language-model server answered and refused: wrong key, unknown model, bad request."""
+
+
+class ProviderUnreachable(GenerationError):
+    """No answer from the language-model server within its deadline."""

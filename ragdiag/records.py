@@ -1,0 +1,303 @@
+"""The frozen records that flow through ragdiag; nothing mutates them.
+
+Times are timezone-aware UTC, latencies milliseconds, costs US dollars. A list of hits is ordered:
+rank 1 first. Sources: METHODS.md §1 (one request), §3 (causes), §4 (verdicts).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+Traffic = Literal["production", "canary", "shadow", "evaluation", "replay"]
+Status = Literal["ok", "no_answer", "error"]
+FeedbackKind = Literal["click", "task_success", "thumbs"]
+GradeStatus = Literal["ok", "error", "no_gold"]
+
+Cause = Literal[
+    "corpus_gap",
+    "recall_miss",
+    "fusion_loss",
+    "rerank_loss",
+    "packing",
+    "in_context",
+    "beyond_logged_depth",
+    "gold_unknown",
+]
+Verdict = Literal[
+    "ok",
+    "lucky",
+    "corpus",
+    "label_suspect",
+    "packing",
+    "retrieval",
+    "distraction",
+    "generator",
+    "undetermined",
+]
+Arm = Literal["r", "g", "g+", "none"]
+
+LATENCY_STAGES = (
+    "embed",
+    "lexical",
+    "dense",
+    "fusion",
+    "rerank",
+    "packing",
+    "generation",
+    "total",
+)
+"""Names of the measured stages, in the order in which a request meets them."""
+
+RANKED_STAGES = ("lexical", "dense", "fused", "reranked", "context")
+"""Stages that keep a ranked list with the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One unit of retrieval: a piece of a document, with its place in it."""
+
+    passage_id: str
+    document_id: str
+    text: str
+    title: str = ""
+    position: int = 0
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of title and text: equal content embeds to the same vector."""
+        return hashlib.sha256(f"{self.title}\0{self.text}".encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    question_id: str
+    text: str
+    topic: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgment:
+    """How relevant a passage is to a question: 0 is judged irrelevant, higher is better."""
+
+    question_id: str
+    passage_id: str
+    grade: int
+    split: str
+
+
+@dataclass(frozen=True, slots=True)
+class GoldAnswer:
+    """Every accepted answer to a question; matching one is enough."""
+
+    question_id: str
+    answers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    passage_id: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class ContextHit:
+    """A passage as it went into the prompt: its first ``chars`` characters."""
+
+    passage_id: str
+    score: float
+    chars: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContextPassage:
+    """What a generator reads: ``text`` is what was packed, possibly cut at a sentence end."""
+
+    passage_id: str
+    text: str
+    title: str = ""
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """Every list one retrieval produced, with its time. An absent path has ``None``.
+
+    ``fused`` always exists: with one path it is that path's list.
+    """
+
+    fused: tuple[Hit, ...]
+    lexical: tuple[Hit, ...] | None = None
+    dense: tuple[Hit, ...] | None = None
+    latency_ms: Mapping[str, float] = field(default_factory=dict)
+    searched_depth: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a generator said. ``no_answer`` is a decision to abstain, not a failure."""
+
+    text: str
+    citations: tuple[str, ...] = ()
+    status: Status = "ok"
+    error: str | None = None
+    model: str = ""
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question through one version: what every stage offered, said and cost.
+
+    ``searched_depth`` is how many candidates each path looked at; the logged lists may be
+    shorter (production logs the top 10), and a gold passage may hide between the two.
+    ``latency_ms`` has keys from LATENCY_STAGES; an absent stage has no key.
+    """
+
+    request_id: str
+    asked_at: datetime
+    version_id: str
+    traffic: Traffic
+    question: str
+    build_id: str = ""
+    question_id: str | None = None
+    topic: str = ""
+    user_key: str | None = None
+    answer: str = ""
+    citations: tuple[str, ...] = ()
+    status: Status = "ok"
+    error: str | None = None
+    degraded_reason: str | None = None
+    cache_hit: bool = False
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost_usd: float | None = None
+    latency_ms: Mapping[str, float] = field(default_factory=dict)
+    lexical: tuple[Hit, ...] | None = None
+    dense: tuple[Hit, ...] | None = None
+    fused: tuple[Hit, ...] = ()
+    reranked: tuple[Hit, ...] | None = None
+    context: tuple[ContextHit, ...] = ()
+    searched_depth: int = 0
+
+    @property
+    def ranking(self) -> tuple[Hit, ...]:
+        """The list that ranking metrics judge: the last one before packing."""
+        return self.fused if self.reranked is None else self.reranked
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a user did with an answer.
+
+    ``click``: value 1, ``passage_id`` names the citation. ``task_success``: 1 or 0.
+    ``thumbs``: 1 up, −1 down.
+    """
+
+    feedback_id: str
+    request_id: str
+    given_at: datetime
+    kind: FeedbackKind
+    value: float
+    passage_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """One grader's opinion of one answer. ``y`` is None where it could not be decided."""
+
+    request_id: str
+    grader: str
+    y: int | None
+    score: float | None = None
+    status: GradeStatus = "ok"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """One answer to one question under one context arm (METHODS.md §4)."""
+
+    request_id: str
+    arm: Arm
+    draw: int
+    answer: str
+    y: int | None
+    score: float | None
+    passage_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Where the gold was lost, what the interventions showed, and what mends the request.
+
+    ``evidence`` is plain JSON: probabilities by arm, gold ranks by stage, and the rule that held.
+    """
+
+    request_id: str
+    cause: Cause
+    verdict: Verdict
+    verified_fix: str
+    tier: Literal["A", "B", "C", "D"]
+    evidence: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexBuild:
+    """An immutable index on disk. ``index_key`` hashes the settings, ``corpus_hash`` the content;
+    together they are the ``build_id``, so building the same thing twice is one build."""
+
+    build_id: str
+    index_key: str
+    corpus_hash: str
+    passages: int
+    dimension: int | None
+    ann_kind: str | None
+    bytes: int
+    seconds: float
+    built_at: datetime
+    manifest: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A row from outside that was not loaded, with the reason."""
+
+    source: str
+    line: int
+    reason: str
+    body: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with its 95 % interval and the n it rests on; NaN where undefined, with a reason.
+
+    >>> Estimate.undefined("no judged questions").to_json()
+    {'value': None, 'low': None, 'high': None, 'n': 0, 'reason': 'no judged questions'}
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+    reason: str | None = None
+
+    @classmethod
+    def undefined(cls, reason: str, *, n: int = 0) -> Estimate:
+        return cls(math.nan, math.nan, math.nan, n, reason)
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"value", "low", "high", "n"}``, null where undefined, and the ``reason`` if any."""
+        number = {
+            name: None if math.isnan(value) else value
+            for name, value in (("value", self.value), ("low", self.low), ("high", self.high))
+        }
+        reason = {} if self.reason is None else {"reason": self.reason}
+        return {**number, "n": self.n, **reason}

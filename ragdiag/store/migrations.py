@@ -1,0 +1,108 @@
+"""Numbered schema changes of the lake; a migration and its record share a transaction.
+
+Never edit a migration that has shipped: append the next one. Timestamps are naive UTC.
+Lists of hits are nested in their request, so one row tells one request whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import duckdb
+
+from ragdiag.errors import NewerWorkspace
+
+Migration = Callable[[duckdb.DuckDBPyConnection], None]
+
+HITS = "struct(passage_id varchar, score double)[]"
+CONTEXT = "struct(passage_id varchar, score double, chars integer)[]"
+
+
+def first_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """Corpus, versions, requests and what is said about them."""
+    for statement in f"""
+        create table passages(
+            passage_id varchar, document_id varchar, title varchar, text varchar,
+            position integer, content_hash varchar, ingested_at timestamp, removed_at timestamp);
+        create table questions(
+            question_id varchar, text varchar, topic varchar, added_at timestamp);
+        create table judgments(
+            question_id varchar, passage_id varchar, grade integer, split varchar,
+            judged_at timestamp);
+        create table gold_answers(question_id varchar, answers varchar[], added_at timestamp);
+        create table versions(
+            version_id varchar, name varchar, spec varchar, created_at timestamp);
+        create table requests(
+            request_id varchar, asked_at timestamp, version_id varchar, build_id varchar,
+            traffic varchar, question_id varchar, question varchar, topic varchar, user_key varchar,
+            answer varchar, citations varchar[], status varchar, error varchar,
+            degraded_reason varchar, cache_hit boolean,
+            prompt_tokens integer, completion_tokens integer, cost_usd double,
+            embed_ms double, lexical_ms double, dense_ms double, fusion_ms double,
+            rerank_ms double, packing_ms double, generation_ms double, total_ms double,
+            lexical {HITS}, dense {HITS}, fused {HITS}, reranked {HITS}, context {CONTEXT},
+            searched_depth integer, rel utinyint[], segment varchar);
+        create table feedback(
+            feedback_id varchar, request_id varchar, given_at timestamp, kind varchar, value double,
+            passage_id varchar);
+        create table grades(
+            request_id varchar, grader varchar, y integer, score double, status varchar,
+            reason varchar, graded_at timestamp);
+        create table replays(
+            request_id varchar, arm varchar, draw integer, answer varchar, y integer, score double,
+            passage_ids varchar[], replayed_at timestamp);
+        create table verdicts(
+            request_id varchar, cause varchar, verdict varchar, verified_fix varchar, tier varchar,
+            evidence varchar, diagnosed_at timestamp);
+        create table index_builds(
+            build_id varchar, index_key varchar, corpus_hash varchar, passages bigint,
+            dimension integer, ann_kind varchar, bytes bigint, seconds double, built_at timestamp,
+            manifest varchar);
+        create table rejects(
+            source varchar, line bigint, reason varchar, body varchar, rejected_at timestamp);
+        create table segments(
+            segment varchar, lines bigint, accepted bigint, rejected bigint, ingested_at timestamp);
+        alter table requests set partitioned by (year(asked_at), month(asked_at));
+        create view latest_grades as
+            select * from grades
+            qualify row_number() over (partition by request_id, grader order by graded_at desc) = 1;
+        create view latest_verdicts as
+            select * from verdicts
+            qualify row_number() over (partition by request_id order by diagnosed_at desc) = 1;
+        create view current_passages as select * from passages where removed_at is null;
+    """.split(";"):
+        if statement.strip():
+            con.execute(statement)
+
+
+MIGRATIONS: tuple[Migration, ...] = (first_tables,)
+"""Migration n is the n-th entry, counted from 1."""
+
+
+def migrate(con: duckdb.DuckDBPyConnection) -> int:
+    """Bring the lake that ``con`` uses to the newest schema; returns how many steps ran.
+
+    Raises NewerWorkspace where the lake has migrations that this code does not know.
+    """
+    con.execute(
+        "create table if not exists migrations(number integer, name varchar, applied_at timestamp)"
+    )
+    (done,) = con.execute("select coalesce(max(number), 0) from migrations").fetchone() or (0,)
+    if done > len(MIGRATIONS):
+        raise NewerWorkspace(
+            f"this workspace has schema {done}, this ragdiag knows {len(MIGRATIONS)}",
+            remedy="upgrade ragdiag, or name another workspace with --workspace",
+        )
+    for number, migration in enumerate(MIGRATIONS[done:], start=done + 1):
+        con.execute("begin")
+        try:
+            migration(con)
+            con.execute(
+                "insert into migrations values (?, ?, now() at time zone 'UTC')",
+                [number, migration.__name__],
+            )
+            con.execute("commit")
+        except BaseException:
+            con.execute("rollback")
+            raise
+    return len(MIGRATIONS) - done

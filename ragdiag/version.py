@@ -1,0 +1,180 @@
+"""A version: everything that decides an answer, as one validated spec, named by its hash.
+
+A spec is TOML; every table but the generator may be left out. At least one of ``[embedder]``
+(the dense path) and ``[lexical]`` must be there::
+
+    [embedder]
+    model = "all-MiniLM-L6-v2"      # packaged weights, or a sentence-transformers folder
+    # adapter = "path/to/lora"      # a PEFT adapter, merged on load
+    [ann]
+    kind = "hnsw"                   # or "flat"
+    [lexical]
+    engine = "bm25s"                # or "rank_bm25", the slow reference
+    [candidates]
+    depth = 100                     # per path
+    [fusion]
+    kind = "convex"                 # or "rrf"
+    alpha = 0.5                     # weight of the dense score
+    normalisation = "bounds"        # or "minmax", per query
+    [context]
+    k = 5
+    max_tokens = 1500
+    [generator]
+    kind = "extractive"             # or "openai"
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ragdiag.errors import SpecError
+
+PACKAGED_MODEL = "all-MiniLM-L6-v2"
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EmbedderSpec(_Table):
+    """``max_tokens`` beyond the model's own limit is refused when the model is loaded."""
+
+    model: str = PACKAGED_MODEL
+    adapter: str | None = None
+    max_tokens: int | None = Field(default=None, ge=8, le=8192)
+    title: bool = False
+
+
+class AnnSpec(_Table):
+    """FAISS settings; ``m`` … ``ef_search`` belong to HNSW."""
+
+    kind: Literal["flat", "hnsw"] = "flat"
+    m: int = Field(default=32, ge=4, le=128)
+    ef_construction: int = Field(default=200, ge=8, le=2000)
+    ef_search: int = Field(default=64, ge=1, le=4000)
+
+
+class LexicalSpec(_Table):
+    """BM25 (Robertson & Zaragoza 2009): ``k1`` saturates term counts, ``b`` normalises length."""
+
+    engine: Literal["bm25s", "rank_bm25"] = "bm25s"
+    k1: float = Field(default=1.5, gt=0, le=10)
+    b: float = Field(default=0.75, ge=0, le=1)
+    stopwords: Literal["en", "none"] = "en"
+    title: bool = False
+
+
+class CandidateSpec(_Table):
+    depth: int = Field(default=100, ge=1, le=10_000)
+
+
+class FusionSpec(_Table):
+    """``k`` belongs to RRF; ``alpha`` (weight of the dense score) and ``normalisation`` to convex."""
+
+    kind: Literal["rrf", "convex"] = "rrf"
+    k: int = Field(default=60, ge=1, le=10_000)
+    alpha: float = Field(default=0.5, ge=0, le=1)
+    normalisation: Literal["bounds", "minmax"] = "bounds"
+
+
+class ContextSpec(_Table):
+    k: int = Field(default=5, ge=1, le=200)
+    max_tokens: int = Field(default=1500, ge=16, le=1_000_000)
+
+
+class ExtractiveSpec(_Table):
+    """Verbatim sentences; below ``threshold`` (0 … 1) it declines to answer."""
+
+    kind: Literal["extractive"] = "extractive"
+    encoder: str = PACKAGED_MODEL
+    sentences: int = Field(default=2, ge=1, le=10)
+    lexical_weight: float = Field(default=0.3, ge=0, le=1)
+    threshold: float = Field(default=0.3, ge=0, le=1)
+
+
+class OpenAISpec(_Table):
+    """Any OpenAI-compatible server. The key is read from the variable named by ``api_key_env``,
+    never from the spec; prices are US dollars per million tokens."""
+
+    kind: Literal["openai"]
+    model: str
+    base_url: str = "https://api.openai.com/v1"
+    api_key_env: str = "OPENAI_API_KEY"
+    timeout_s: float = Field(default=30.0, gt=0, le=600)
+    retries: int = Field(default=2, ge=0, le=10)
+    max_output_tokens: int = Field(default=300, ge=1, le=32_000)
+    temperature: float = Field(default=0.0, ge=0, le=2)
+    prompt_price: float = Field(default=0.0, ge=0)
+    completion_price: float = Field(default=0.0, ge=0)
+
+
+class Spec(_Table):
+    embedder: EmbedderSpec | None = None
+    ann: AnnSpec = AnnSpec()
+    lexical: LexicalSpec | None = None
+    candidates: CandidateSpec = CandidateSpec()
+    fusion: FusionSpec = FusionSpec()
+    context: ContextSpec = ContextSpec()
+    generator: Annotated[ExtractiveSpec | OpenAISpec, Field(discriminator="kind")]
+
+    @model_validator(mode="after")
+    def _has_a_path(self) -> Self:
+        if self.embedder is None and self.lexical is None:
+            raise ValueError("has neither [embedder] nor [lexical], so nothing can be retrieved")
+        return self
+
+    @property
+    def index_key(self) -> str:
+        """Hash of what shapes an index: versions that differ elsewhere share a build."""
+        shape = self.model_dump(include={"embedder", "lexical"}, mode="json")
+        if self.embedder is not None:
+            shape["ann"] = self.ann.model_dump(exclude={"ef_search"}, mode="json")
+        return _digest(shape)
+
+
+@dataclass(frozen=True)
+class Version:
+    """A named spec. Two versions with one spec are one version, whatever they are called."""
+
+    name: str
+    spec: Spec
+
+    @cached_property
+    def version_id(self) -> str:
+        return _digest(self.spec.model_dump(mode="json"))
+
+
+def parse_spec(text: str, *, source: str) -> Spec:
+    """Validate a spec's TOML; ``source`` names it in errors. Raises SpecError."""
+    try:
+        return Spec.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(f"{source} is not TOML ({error})", remedy="mend that line") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        what = first["msg"].removeprefix("Value error, ")
+        raise SpecError(
+            f"{source}: {where + ': ' if where else ''}{what}",
+            remedy="see the spec in README.md, section Versions",
+        ) from None
+
+
+def read_spec(path: Path) -> Spec:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"cannot read {path} ({error})", remedy="name a TOML file") from None
+    return parse_spec(text, source=str(path))
+
+
+def _digest(shape: Any) -> str:
+    return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:12]
