@@ -77,7 +77,8 @@ class CandidateSpec(_Table):
 
 
 class FusionSpec(_Table):
-    """``k`` belongs to RRF; ``alpha`` (weight of the dense score) and ``normalisation`` to convex."""
+    """``k`` belongs to RRF; ``alpha``, the weight of the dense score, and ``normalisation`` to
+    convex."""
 
     kind: Literal["rrf", "convex"] = "rrf"
     k: int = Field(default=60, ge=1, le=10_000)

@@ -87,7 +87,8 @@ def migrate(con: duckdb.DuckDBPyConnection) -> int:
     con.execute(
         "create table if not exists migrations(number integer, name varchar, applied_at timestamp)"
     )
-    (done,) = con.execute("select coalesce(max(number), 0) from migrations").fetchone() or (0,)
+    row = con.execute("select coalesce(max(number), 0) from migrations").fetchone()
+    done = int(row[0]) if row else 0
     if done > len(MIGRATIONS):
         raise NewerWorkspace(
             f"this workspace has schema {done}, this ragdiag knows {len(MIGRATIONS)}",

@@ -1,0 +1,1 @@
+"""A workspace of real text and really injected faults, on any machine."""

@@ -1,0 +1,1 @@
+"""Question and context in, answer out."""

@@ -1,0 +1,1 @@
+"""Files from outside become records; what cannot be used becomes a reject."""

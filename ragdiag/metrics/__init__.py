@@ -1,0 +1,1 @@
+"""Ranking, answer and latency metrics over plain records; nothing here reads the store."""

@@ -1,0 +1,1 @@
+"""Intervals and tests; every estimate carries its n."""

@@ -1,0 +1,1 @@
+"""What the pages share: frame, links, cached reads, charts, tables."""

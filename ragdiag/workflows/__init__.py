@@ -1,0 +1,1 @@
+"""What joins several rooms: build, evaluate, diagnose, compare."""
