@@ -40,6 +40,7 @@ Verdict = Literal[
     "undetermined",
 ]
 Arm = Literal["r", "g", "g+", "none"]
+Tier = Literal["A", "B", "C", "D"]
 
 LATENCY_STAGES = (
     "embed",
@@ -155,8 +156,9 @@ class Answer:
 class Request:
     """One question through one version: what every stage offered, said and cost.
 
-    ``searched_depth`` is how many candidates each path looked at; the logged lists may be
-    shorter (production logs the top 10), and a gold passage may hide between the two.
+    ``searched_depth`` is how many candidates each path looked at. ``logged_depth`` is where the
+    logged lists were cut (production: 10; None: whole lists); a gold passage may hide between
+    the two.
     ``latency_ms`` has keys from LATENCY_STAGES; an absent stage has no key.
     """
 
@@ -185,6 +187,7 @@ class Request:
     reranked: tuple[Hit, ...] | None = None
     context: tuple[ContextHit, ...] = ()
     searched_depth: int = 0
+    logged_depth: int | None = None
 
     @property
     def ranking(self) -> tuple[Hit, ...]:
@@ -244,7 +247,7 @@ class Diagnosis:
     cause: Cause
     verdict: Verdict
     verified_fix: str
-    tier: Literal["A", "B", "C", "D"]
+    tier: Tier
     evidence: Mapping[str, Any]
 
 

@@ -97,8 +97,8 @@ class ExtractiveSpec(_Table):
     kind: Literal["extractive"] = "extractive"
     encoder: str = PACKAGED_MODEL
     sentences: int = Field(default=2, ge=1, le=10)
-    lexical_weight: float = Field(default=0.3, ge=0, le=1)
-    threshold: float = Field(default=0.3, ge=0, le=1)
+    lexical_weight: float = Field(default=0.5, ge=0, le=1)
+    threshold: float = Field(default=0.25, ge=0, le=1)
 
 
 class OpenAISpec(_Table):
@@ -135,22 +135,26 @@ class Spec(_Table):
     @property
     def index_key(self) -> str:
         """Hash of what shapes an index: versions that differ elsewhere share a build."""
-        shape = self.model_dump(include={"embedder", "lexical"}, mode="json")
+        shape = self.model_dump(include={"embedder", "lexical"}, exclude_defaults=True)
         if self.embedder is not None:
-            shape["ann"] = self.ann.model_dump(exclude={"ef_search"}, mode="json")
+            shape["ann"] = self.ann.model_dump(exclude={"ef_search"}, exclude_defaults=True)
         return _digest(shape)
 
 
 @dataclass(frozen=True)
 class Version:
-    """A named spec. Two versions with one spec are one version, whatever they are called."""
+    """A named spec. Two versions with one spec are one version, whatever they are called.
+
+    The id hashes what differs from the defaults, so that a setting added later leaves the ids of
+    earlier versions alone. For the same reason a default never changes its meaning.
+    """
 
     name: str
     spec: Spec
 
     @cached_property
     def version_id(self) -> str:
-        return _digest(self.spec.model_dump(mode="json"))
+        return _digest(self.spec.model_dump(exclude_defaults=True))
 
 
 def parse_spec(text: str, *, source: str) -> Spec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -27,3 +28,49 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no test data at {folder}; name it with RAGDIAG_TEST_DATA")
     return folder
+
+
+TOY_PASSAGES = {
+    "cats": "Cats sleep about fifteen hours a day. They are most active at dawn and at dusk.",
+    "dogs": "Dogs were tamed from wolves. Their sense of smell is far better than that of people.",
+    "tea": "Green tea is brewed at eighty degrees. Boiling water makes it bitter.",
+    "coffee": "Espresso is made at nine bars of pressure. A shot takes about thirty seconds.",
+    "moon": "The Moon circles the Earth in twenty-seven days. It always shows the same side.",
+    "mars": "A day on Mars lasts a little longer than a day on Earth. Its soil is red with rust.",
+    "bread": "Sourdough rises with wild yeast. The dough rests for twelve hours before baking.",
+    "glass": "Glass is made of sand, soda and lime. It softens near six hundred degrees.",
+}
+TOY_QUESTIONS = {
+    "q-cats": ("How long do cats sleep?", "cats", "fifteen hours a day"),
+    "q-tea": ("How hot is the water for green tea?", "tea", "eighty degrees"),
+    "q-coffee": ("How much pressure does espresso need?", "coffee", "nine bars"),
+    "q-moon": ("How long does the Moon take around the Earth?", "moon", "twenty-seven days"),
+    "q-bread": ("What makes sourdough rise?", "bread", "wild yeast"),
+    "q-glass": ("What is glass made of?", "glass", "sand, soda and lime"),
+}
+
+
+@pytest.fixture
+def toy_beir(tmp_path: Path) -> Path:
+    """A BEIR folder of eight passages and six questions, all in the split ``test``."""
+    folder = tmp_path / "toy"
+    (folder / "qrels").mkdir(parents=True)
+    write_lines(
+        folder / "corpus.jsonl",
+        [{"_id": key, "title": "", "text": text} for key, text in TOY_PASSAGES.items()],
+    )
+    write_lines(
+        folder / "queries.jsonl",
+        [{"_id": key, "text": text} for key, (text, _, _) in TOY_QUESTIONS.items()],
+    )
+    write_lines(
+        folder / "answers.jsonl",
+        [{"query_id": key, "answers": [a]} for key, (_, _, a) in TOY_QUESTIONS.items()],
+    )
+    judged = "".join(f"{key}\t{gold}\t1\n" for key, (_, gold, _) in TOY_QUESTIONS.items())
+    (folder / "qrels" / "test.tsv").write_text(f"query-id\tcorpus-id\tscore\n{judged}")
+    return folder
+
+
+def write_lines(path: Path, rows: list[dict[str, object]]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

@@ -41,7 +41,7 @@ def first_tables(con: duckdb.DuckDBPyConnection) -> None:
             embed_ms double, lexical_ms double, dense_ms double, fusion_ms double,
             rerank_ms double, packing_ms double, generation_ms double, total_ms double,
             lexical {HITS}, dense {HITS}, fused {HITS}, reranked {HITS}, context {CONTEXT},
-            searched_depth integer, rel utinyint[], segment varchar);
+            searched_depth integer, logged_depth integer, rel utinyint[], segment varchar);
         create table feedback(
             feedback_id varchar, request_id varchar, given_at timestamp, kind varchar, value double,
             passage_id varchar);

@@ -1,0 +1,363 @@
+"""The ``ragdiag`` command. Each command opens the workspace, calls one function and prints.
+
+With ``--json`` stdout is exactly one JSON document; progress goes to stderr. A user's mistake is
+one line and exit status 2. Rooms are imported inside the commands: ``--help`` must not pay for
+torch.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from typer.exceptions import Abort, Exit, TyperException
+
+from ragdiag.console import emit, fail, progress_to, show_estimate, table
+from ragdiag.errors import RagdiagError
+from ragdiag.settings import Workspace, command_workspace, demo_workspace
+
+if TYPE_CHECKING:
+    from ragdiag.store.lake import Lake
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, rich_markup_mode=None, help=__doc__.split("\n")[0]
+)
+import_app = typer.Typer(no_args_is_help=True, help="Load a corpus, questions and judgments.")
+version_app = typer.Typer(no_args_is_help=True, help="Name configurations.")
+index_app = typer.Typer(no_args_is_help=True, help="Build indexes.")
+documents_app = typer.Typer(no_args_is_help=True, help="Change the corpus.")
+app.add_typer(import_app, name="import")
+app.add_typer(version_app, name="version")
+app.add_typer(index_app, name="index")
+app.add_typer(documents_app, name="documents")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+ProgressOption = Annotated[
+    Path | None, typer.Option("--progress-file", help="Keep progress in this file as well.")
+]
+Split = Annotated[str, typer.Option("--split", help="Which judged questions.")]
+Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="UTC day.")]
+
+
+@app.callback()
+def choose_workspace(
+    context: typer.Context,
+    workspace: Annotated[
+        Path | None,
+        typer.Option(help="Default: $RAGDIAG_WORKSPACE, else data/workspace."),
+    ] = None,
+) -> None:
+    context.obj = workspace
+
+
+def _workspace(context: typer.Context) -> Workspace:
+    return command_workspace(context.obj)
+
+
+def _lake(context: typer.Context, *, create: bool = False) -> Lake:
+    from ragdiag.store.lake import open_lake
+
+    return open_lake(_workspace(context), create=create)
+
+
+@app.command()
+def demo(
+    context: typer.Context,
+    size: Annotated[Literal["small", "full"], typer.Option()] = "full",
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Build the demo workspace (data/demo, or the workspace given); resumes where it stopped."""
+    from ragdiag.demo.build import build_demo
+
+    workspace = demo_workspace() if context.obj is None else _workspace(context)
+    with progress_to(progress_file) as progress:
+        built = build_demo(workspace, size, progress)
+    emit(
+        built.to_json(),
+        as_json,
+        lambda: f"demo built in {workspace.root}; run: streamlit run app.py",
+    )
+
+
+@import_app.command("beir")
+def import_beir_command(
+    context: typer.Context,
+    directory: Path,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Load a BEIR folder: corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv, optional answers.jsonl."""
+    from ragdiag.importers.beir import import_beir
+
+    with progress_to(progress_file) as progress:
+        loaded = import_beir(_lake(context, create=True), directory, progress)
+    emit(loaded.to_json(), as_json, lambda: _import_text(loaded.to_json()))
+
+
+@import_app.command("corpus")
+def import_corpus_command(
+    context: typer.Context,
+    path: Path,
+    max_tokens: Annotated[int, typer.Option(min=16, max=8192, help="Size of a passage.")] = 200,
+    model: Annotated[str, typer.Option(help="Whose tokens are counted.")] = "all-MiniLM-L6-v2",
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Load documents from a JSONL file or a folder of .txt, .md and .html; they are chunked."""
+    from ragdiag.importers.corpus import import_corpus
+
+    with progress_to(progress_file) as progress:
+        loaded = import_corpus(
+            _lake(context, create=True), path, max_tokens=max_tokens, model=model, progress=progress
+        )
+    emit(loaded.to_json(), as_json, lambda: _import_text(loaded.to_json()))
+
+
+@import_app.command("gold")
+def import_gold_command(context: typer.Context, path: Path, as_json: Json = False) -> None:
+    """Load questions with their gold answers and passages from a JSONL file."""
+    from ragdiag.importers.gold import import_gold
+
+    loaded = import_gold(_lake(context), path)
+    emit(loaded.to_json(), as_json, lambda: _import_text(loaded.to_json()))
+
+
+def _import_text(loaded: dict[str, Any]) -> str:
+    rejects = loaded["rejects"]
+    counts = ", ".join(f"{name} {value}" for name, value in loaded.items() if name != "rejects")
+    lines = [counts, *(f"rejected {r['source']}:{r['line']}: {r['reason']}" for r in rejects[:20])]
+    if len(rejects) > 20:
+        lines.append(f"… and {len(rejects) - 20} more rejects, all kept in the workspace")
+    return "\n".join(lines)
+
+
+@documents_app.command("remove")
+def remove_documents_command(
+    context: typer.Context, document_ids: list[str], as_json: Json = False
+) -> None:
+    """Take documents out of the corpus; indexes built before keep them until the next build."""
+    from ragdiag.store.corpus import remove_documents
+
+    removed = remove_documents(_lake(context), document_ids)
+    emit({"passages_removed": removed}, as_json, lambda: f"{removed} passages removed")
+
+
+@version_app.command("add")
+def version_add(
+    context: typer.Context,
+    name: str,
+    spec: Annotated[Path, typer.Option(help="A TOML file; README.md shows one.")],
+    as_json: Json = False,
+) -> None:
+    """Name a configuration; its id is the hash of its spec."""
+    from ragdiag.store.results import save_version
+    from ragdiag.version import Version, read_spec
+
+    version = Version(name, read_spec(spec))
+    save_version(_lake(context, create=True), version)
+    document = {"name": name, "version_id": version.version_id}
+    emit(document, as_json, lambda: f"version {name} is {version.version_id}")
+
+
+@version_app.command("list")
+def version_list(context: typer.Context, as_json: Json = False) -> None:
+    """The versions of this workspace and what each is made of."""
+    from ragdiag.store.results import latest_build, list_versions
+
+    lake = _lake(context)
+    rows = []
+    for version in list_versions(lake):
+        build = latest_build(lake, version.spec.index_key)
+        rows.append(
+            {
+                "name": version.name,
+                "version_id": version.version_id,
+                "build_id": build.build_id if build else None,
+                "spec": version.spec.model_dump(mode="json"),
+            }
+        )
+    plain = [{name: row[name] for name in ("name", "version_id", "build_id")} for row in rows]
+    emit(rows, as_json, lambda: table(plain) or "no versions; run: ragdiag version add")
+
+
+@index_app.command("build")
+def index_build(
+    context: typer.Context,
+    version: str,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Index the corpus as it is now for a version; the new build serves from then on."""
+    from ragdiag.store.results import find_version
+    from ragdiag.workflows.index import build_version_index
+
+    lake = _lake(context)
+    with progress_to(progress_file) as progress:
+        build = build_version_index(
+            lake, _workspace(context), find_version(lake, version), progress
+        )
+    document = {
+        "version": version,
+        "build_id": build.build_id,
+        "passages": build.passages,
+        "dimension": build.dimension,
+        "ann_kind": build.ann_kind,
+        "bytes": build.bytes,
+        "seconds": build.seconds,
+    }
+    emit(document, as_json, lambda: f"build {build.build_id}: {build.passages} passages")
+
+
+@app.command()
+def ask(context: typer.Context, version: str, question: str, as_json: Json = False) -> None:
+    """Answer one question with every stage shown; the request is logged."""
+    from ragdiag.workflows.ask import ask_version
+
+    asked = ask_version(_lake(context), _workspace(context), version, question)
+    emit(asked.to_json(), as_json, asked.to_text)
+
+
+@app.command()
+def evaluate(
+    context: typer.Context,
+    version: str,
+    split: Split,
+    run_out: Annotated[Path | None, typer.Option(help="Also write a TREC run file.")] = None,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Ask every question of a split, log it, and report metrics with 95 % intervals."""
+    from ragdiag.importers.trec import write_run
+    from ragdiag.store.results import find_version
+    from ragdiag.workflows.evaluate import evaluate as evaluate_version
+
+    lake = _lake(context)
+    with progress_to(progress_file) as progress:
+        found = evaluate_version(
+            lake, _workspace(context), find_version(lake, version), split, progress
+        )
+    if run_out is not None:
+        write_run(run_out, {r.question_id or "": r.ranking for r in found.requests}, version)
+    rows = [{"metric": name, "estimate": show_estimate(e)} for name, e in found.metrics.items()]
+    rows += [
+        {"metric": f"{stage} {name} ms", "estimate": show_estimate(e, 1)}
+        for stage, quantiles in found.latency_ms.items()
+        for name, e in quantiles.items()
+    ]
+    emit(found.to_json(), as_json, lambda: table(rows))
+
+
+@app.command()
+def score(
+    qrels: Annotated[Path, typer.Option(help="TREC judgments.")],
+    run: Annotated[Path, typer.Option(help="TREC run.")],
+    metric: Annotated[list[str] | None, typer.Option("-m", help="As trec_eval -m.")] = None,
+    per_query: Annotated[bool, typer.Option("--per-query", "-q")] = False,
+    complete: Annotated[
+        bool, typer.Option("-c", help="Count judged queries without results as 0.")
+    ] = False,
+    relevance_level: Annotated[int, typer.Option("-l", min=1)] = 1,
+    as_json: Json = False,
+) -> None:
+    """Score any TREC run: the numbers of trec_eval, by its own metric names."""
+    from ragdiag.importers.trec import read_qrels, read_run
+    from ragdiag.metrics.trec import format_trec, score_run
+
+    scores = score_run(
+        read_qrels(qrels),
+        read_run(run),
+        metric or ["official"],
+        relevance_level=relevance_level,
+        complete=complete,
+    )
+    document: dict[str, Any] = {"metrics": scores.summary}
+    if per_query:
+        document["per_query"] = scores.per_query
+    emit(document, as_json, lambda: format_trec(scores, per_query).rstrip("\n"))
+
+
+@app.command()
+def diagnose(
+    context: typer.Context,
+    version: str,
+    split: Annotated[
+        str | None, typer.Option(help="Its latest evaluation; else production.")
+    ] = None,
+    since: Day = None,
+    until: Day = None,
+    again: Annotated[bool, typer.Option(help="Replay what has a verdict already.")] = False,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Say for each failed request where the gold was lost and whether giving it back mends it."""
+    from ragdiag.store.results import find_version
+    from ragdiag.workflows.diagnose import diagnose as diagnose_version
+
+    lake = _lake(context)
+    with progress_to(progress_file) as progress:
+        found = diagnose_version(
+            lake,
+            _workspace(context),
+            find_version(lake, version),
+            split=split,
+            since=since and since.replace(tzinfo=UTC),
+            until=until and until.replace(tzinfo=UTC),
+            again=again,
+            progress=progress,
+        )
+    emit(found.to_json(), as_json, found.to_text)
+
+
+@app.command()
+def compare(context: typer.Context, a: str, b: str, split: Split, as_json: Json = False) -> None:
+    """Compare B with A on the questions both were evaluated on: paired, B − A."""
+    from ragdiag.store.results import find_version
+    from ragdiag.workflows.compare import compare_versions
+
+    lake = _lake(context)
+    found = compare_versions(lake, find_version(lake, a), find_version(lake, b), split)
+    emit(found.to_json(), as_json, found.to_text)
+
+
+@app.command()
+def ingest(context: typer.Context, as_json: Json = False) -> None:
+    """Load what services have spooled into the lake; each segment counts exactly once."""
+    from ragdiag.store.ingest import ingest as ingest_spool
+
+    loaded = ingest_spool(_lake(context), _workspace(context))
+    document = {
+        "segments": loaded.segments,
+        "accepted": loaded.accepted,
+        "rejected": loaded.rejected,
+    }
+    emit(document, as_json, lambda: table([document]))
+
+
+@app.command()
+def doctor(context: typer.Context, as_json: Json = False) -> None:
+    """Check this machine and this workspace; each finding comes with its remedy."""
+    from ragdiag.workflows.doctor import examine
+
+    findings = examine(_workspace(context))
+    rows = [{"check": f.check, "state": f.state, "remedy": f.remedy} for f in findings]
+    emit(rows, as_json, lambda: table(rows))
+    if any(finding.state == "bad" for finding in findings):
+        raise typer.Exit(1)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns its exit status. A defect keeps its traceback."""
+    try:
+        status = app(args=arguments, prog_name="ragdiag", standalone_mode=False)
+    except RagdiagError as error:
+        return fail(str(error))
+    except Exit as done:
+        return done.exit_code
+    except TyperException as error:
+        return fail(f"{error.format_message()} See: ragdiag --help")
+    except (KeyboardInterrupt, Abort):
+        return fail("interrupted; run the same command again to go on") + 128
+    return status if isinstance(status, int) else 0

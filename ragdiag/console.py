@@ -1,0 +1,78 @@
+"""What a command says: one document on stdout, progress on stderr, errors as one line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from ragdiag.jobs import ProgressFile
+from ragdiag.progress import Progress
+from ragdiag.records import Estimate
+
+USER_ERROR = 2
+
+
+def emit(document: Any, as_json: bool, text: Callable[[], str]) -> None:
+    """Print the document as JSON (undefined numbers are null, never NaN), or as text."""
+    print(json.dumps(document, indent=2, allow_nan=False) if as_json else text())
+
+
+def fail(message: str) -> int:
+    """One line on stderr, whatever the message holds; returns the exit status."""
+    print(f"ragdiag: {' '.join(message.split())}", file=sys.stderr)
+    return USER_ERROR
+
+
+@contextmanager
+def progress_to(progress_file: Path | None) -> Iterator[Progress]:
+    """Progress on stderr, one line a step of 5 %, and in ``progress_file`` for who watches it."""
+    with ExitStack() as stack:
+        also = None if progress_file is None else stack.enter_context(ProgressFile(progress_file))
+        last = -1.0
+
+        def show(fraction: float, message: str) -> None:
+            nonlocal last
+            if also is not None:
+                also(fraction, message)
+            if fraction - last >= 0.05 or (fraction >= 1 > last):
+                last = fraction
+                print(f"{fraction:4.0%}  {message}", file=sys.stderr, flush=True)
+
+        yield show
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as aligned columns, headed by the keys of the first; empty without rows.
+
+    >>> print(table([{"name": "dense", "n": 5}]))
+    name   n
+    dense  5
+    """
+    if not rows:
+        return ""
+    cells = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in cells
+    )
+
+
+def show_estimate(estimate: Estimate, digits: int = 3) -> str:
+    """``value (low–high, n = …)``, or why it is undefined.
+
+    >>> show_estimate(Estimate(0.5, 0.25, 0.75, 12))
+    '0.500 (0.250–0.750, n = 12)'
+    """
+    if estimate.value != estimate.value:
+        return f"undefined: {estimate.reason}"
+    bounds = (
+        f"{estimate.low:.{digits}f}–{estimate.high:.{digits}f}, "
+        if estimate.low == estimate.low
+        else ""
+    )
+    return f"{estimate.value:.{digits}f} ({bounds}n = {estimate.n})"

@@ -1,0 +1,135 @@
+"""From a loss and its interventions to a verdict: the first rule that holds (METHODS.md §4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ragdiag.diagnosis.replay import ArmOutcome
+from ragdiag.diagnosis.waterfall import Loss, contains
+from ragdiag.metrics.answers import normalise_answer
+from ragdiag.records import Arm, Diagnosis, Grade, Request, Tier, Verdict
+
+RETRIEVAL_CAUSES = frozenset({"recall_miss", "fusion_loss", "rerank_loss", "beyond_logged_depth"})
+FIX_ORDER: tuple[Arm, ...] = ("g+", "g")
+SUPPORT_RECALL = 0.5
+"""Share of a gold answer's words that the gold passages must hold to count as its support; free
+text answers are seldom verbatim."""
+
+OWNERS: Mapping[Verdict, str] = {
+    "corpus": "corpus",
+    "label_suspect": "labels",
+    "packing": "assembly",
+    "retrieval": "retrieval",
+    "distraction": "assembly",
+    "generator": "generation",
+    "undetermined": "review",
+}
+"""Who mends a failure with this verdict."""
+
+
+def supports(gold_texts: Sequence[str], answers: Sequence[str]) -> bool:
+    """Whether the gold passages hold an accepted answer, verbatim or by half of its words.
+
+    >>> supports(["The default is None."], ["None"])
+    True
+    >>> supports(["The default is None."], ["a tuple of two integers"])
+    False
+    """
+    if any(contains(text, answer) for text in gold_texts for answer in answers):
+        return True
+    held = {word for text in gold_texts for word in normalise_answer(text).split()}
+    for answer in answers:
+        words = normalise_answer(answer).split()
+        # One or two words are a span: half of them says nothing.
+        if len(words) > 2 and sum(word in held for word in words) / len(words) >= SUPPORT_RECALL:
+            return True
+    return False
+
+
+def judge(
+    request: Request,
+    grade: Grade,
+    loss: Loss,
+    arms: Mapping[Arm, ArmOutcome],
+    *,
+    gold_supported: bool,
+) -> Diagnosis:
+    """The verdict on one graded request, with everything it rests on.
+
+    ``arms`` is empty where nothing was replayed (a success, or no gold passages): tier B with
+    gold passages and answer, C with the answer alone, D with neither.
+    """
+    verdict, rule = (
+        _state_of_success(loss)
+        if grade.y == 1
+        else _verdict_on_failure(grade, loss, arms, gold_supported)
+    )
+    return Diagnosis(
+        request_id=request.request_id,
+        cause=loss.cause,
+        verdict=verdict,
+        verified_fix=_verified_fix(arms),
+        tier=_tier(grade, loss, arms),
+        evidence={
+            "rule": rule,
+            "grader": grade.grader,
+            "y": grade.y,
+            "score": grade.score,
+            "gold_passage": loss.passage_id,
+            "ranks": dict(loss.ranks),
+            "gold_recall@context": _number(loss.gold_recall_at_context),
+            "gold_supported": gold_supported,
+            "p": {arm: _number(outcome.p) for arm, outcome in arms.items()},
+            "level": {arm: outcome.level for arm, outcome in arms.items()},
+            "draws": {arm: outcome.draws for arm, outcome in arms.items()},
+            "deterministic": all(outcome.deterministic for outcome in arms.values()),
+        },
+    )
+
+
+def _state_of_success(loss: Loss) -> tuple[Verdict, str]:
+    if loss.cause in ("in_context", "gold_unknown"):
+        return "ok", "the answer is right"
+    return "lucky", "the answer is right although no gold passage reached the prompt"
+
+
+def _verdict_on_failure(
+    grade: Grade, loss: Loss, arms: Mapping[Arm, ArmOutcome], gold_supported: bool
+) -> tuple[Verdict, str]:
+    if grade.y is None:
+        return "undetermined", f"the answer could not be graded: {grade.reason or grade.status}"
+    if loss.cause == "gold_unknown":
+        return "undetermined", "no gold passage is known for this question"
+    if loss.cause == "corpus_gap":
+        return "corpus", "no gold passage is in the index build that served"
+    if not gold_supported:
+        return "label_suspect", "no gold passage supports the gold answer"
+    level = {arm: outcome.level for arm, outcome in arms.items()}
+    if loss.cause == "packing" and level.get("g+") == "high" and level.get("r") == "low":
+        return "packing", "gold was cut on the way into the prompt; put back, the answer is right"
+    if level.get("g") == "high" and level.get("r") == "low":
+        if loss.cause in RETRIEVAL_CAUSES:
+            return "retrieval", "gold did not reach the prompt; given gold, the answer is right"
+        if loss.cause == "in_context":
+            return "distraction", "gold was in the prompt; alone, it gives the right answer"
+    if level.get("g") == "low":
+        return "generator", "given the gold passages alone, the answer is still wrong"
+    return "undetermined", "no intervention decides it"
+
+
+def _verified_fix(arms: Mapping[Arm, ArmOutcome]) -> str:
+    if not arms or arms["r"].level != "low":
+        return ""
+    return next((arm for arm in FIX_ORDER if arm in arms and arms[arm].level == "high"), "no_fix")
+
+
+def _tier(grade: Grade, loss: Loss, arms: Mapping[Arm, ArmOutcome]) -> Tier:
+    if arms:
+        return "A"
+    if grade.status == "no_gold":
+        return "D"
+    return "C" if loss.cause == "gold_unknown" else "B"
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or value != value else value

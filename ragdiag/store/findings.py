@@ -1,0 +1,39 @@
+"""What diagnosis has found, read back: the latest verdict of a request, and its replays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from ragdiag.records import Diagnosis, Replay
+from ragdiag.store.lake import Lake
+
+
+def load_diagnoses(lake: Lake, request_ids: Sequence[str]) -> dict[str, Diagnosis]:
+    """The latest diagnosis of each request that has one, by request id."""
+    rows = lake.rows(
+        "select request_id, cause, verdict, verified_fix, tier, evidence from latest_verdicts"
+        " where request_id in (select unnest(?::varchar[]))",
+        [list(request_ids)],
+    )
+    return {
+        row["request_id"]: Diagnosis(**{**row, "evidence": json.loads(row["evidence"])})
+        for row in rows
+    }
+
+
+def load_replays(lake: Lake, request_ids: Sequence[str]) -> dict[str, list[Replay]]:
+    """The draws of each request's latest replay, by request id; requests without any are left
+    out."""
+    rows = lake.rows(
+        "select request_id, arm, draw, answer, y, score, passage_ids from replays"
+        " where request_id in (select unnest(?::varchar[]))"
+        " qualify rank() over (partition by request_id order by replayed_at desc) = 1"
+        " order by request_id, draw, arm",
+        [list(request_ids)],
+    )
+    found: dict[str, list[Replay]] = {}
+    for row in rows:
+        draw = Replay(**{**row, "passage_ids": tuple(row["passage_ids"])})
+        found.setdefault(draw.request_id, []).append(draw)
+    return found

@@ -1,0 +1,114 @@
+"""One line of the spool as a validated record, or the reason why it is none."""
+
+from __future__ import annotations
+
+import json
+import math
+from functools import lru_cache
+from typing import Any, NoReturn
+
+from pydantic import TypeAdapter, ValidationError
+
+from ragdiag.records import LATENCY_STAGES, Feedback, Request
+from ragdiag.store.lake import to_naive_utc
+from ragdiag.store.spool import SCHEMA
+
+LARGEST_WHOLE = 2**31 - 1
+_KINDS: dict[str, type[Request] | type[Feedback]] = {"request": Request, "feedback": Feedback}
+
+
+class BadLine(Exception):
+    """Why a line was not loaded."""
+
+
+def parse_line(line: bytes) -> Request | Feedback:
+    """The record that ``line`` holds; BadLine with one clear reason where it holds none."""
+    try:
+        body = json.loads(line, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise BadLine(f"not JSON ({error})") from None
+    if not isinstance(body, dict):
+        raise BadLine("not a JSON object")
+    schema = body.pop("schema", None)
+    if schema != SCHEMA:
+        raise BadLine(f"schema {schema!r} is not {SCHEMA}: written by another ragdiag")
+    kind = body.pop("kind", None)
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise BadLine(f"kind {kind!r} is neither request nor feedback")
+    unknown = sorted(set(body) - set(_KINDS[kind].__dataclass_fields__))
+    if unknown:
+        raise BadLine(f"unknown field {unknown[0]!r}")
+    try:
+        record = _adapter(kind).validate_json(line, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadLine(f"{where}: {first['msg']}") from None
+    problem = _request_problem(record) if isinstance(record, Request) else _feedback_problem(record)
+    if problem:
+        raise BadLine(problem)
+    return record
+
+
+@lru_cache(maxsize=len(_KINDS))
+def _adapter(kind: str) -> TypeAdapter[Request | Feedback]:
+    return TypeAdapter(_KINDS[kind])
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _request_problem(request: Request) -> str | None:
+    """What the types alone do not say: identity, zone, finite and storable numbers."""
+    for name in ("request_id", "version_id", "question"):
+        if not getattr(request, name).strip():
+            return f"{name} is empty"
+    if problem := _time_problem("asked_at", request.asked_at):
+        return problem
+    for stage, value in request.latency_ms.items():
+        if stage not in LATENCY_STAGES:
+            return f"latency_ms.{stage} is no stage"
+        if not math.isfinite(value) or value < 0:
+            return f"latency_ms.{stage} is {value}"
+    wholes = {
+        "prompt_tokens": request.prompt_tokens or 0,
+        "completion_tokens": request.completion_tokens or 0,
+        "searched_depth": request.searched_depth,
+        "context.chars": max((hit.chars for hit in request.context), default=0),
+    }
+    for name, whole in wholes.items():
+        if not 0 <= whole <= LARGEST_WHOLE:
+            return f"{name} is {whole}"
+    if any(hit.chars < 0 for hit in request.context):
+        return "context.chars is negative"
+    if not math.isfinite(request.cost_usd or 0.0) or (request.cost_usd or 0.0) < 0:
+        return f"cost_usd is {request.cost_usd}"
+    return _hits_problem(request)
+
+
+def _hits_problem(request: Request) -> str | None:
+    for name in ("lexical", "dense", "fused", "reranked", "context"):
+        for rank, hit in enumerate(getattr(request, name) or (), start=1):
+            if not hit.passage_id:
+                return f"{name}: the passage at rank {rank} has no id"
+            if not math.isfinite(hit.score):
+                return f"{name}: the score at rank {rank} is {hit.score}"
+    return None
+
+
+def _feedback_problem(feedback: Feedback) -> str | None:
+    for name in ("feedback_id", "request_id"):
+        if not getattr(feedback, name).strip():
+            return f"{name} is empty"
+    if not math.isfinite(feedback.value):
+        return f"value is {feedback.value}"
+    return _time_problem("given_at", feedback.given_at)
+
+
+def _time_problem(name: str, moment: Any) -> str | None:
+    try:
+        to_naive_utc(moment)
+    except (ValueError, OverflowError) as error:
+        return f"{name}: {error}"
+    return None

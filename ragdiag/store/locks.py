@@ -1,0 +1,42 @@
+"""File locks between processes (and threads): held by an open file, freed when it closes.
+
+The kernel frees the lock of a killed process, so no lock is ever stale.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ragdiag.errors import StoreBusy
+
+
+def try_lock(descriptor: int) -> bool:
+    """Take the exclusive lock of an open file now, or say that somebody else has it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def locked(path: Path, deadline: float) -> Iterator[None]:
+    """Hold the exclusive lock of ``path``; StoreBusy past ``deadline`` (of time.monotonic)."""
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        while not try_lock(descriptor):
+            if time.monotonic() > deadline:
+                raise StoreBusy(
+                    f"another writer has held {path} for too long",
+                    remedy="nothing was written: try again when it has finished",
+                )
+            time.sleep(random.uniform(0.001, 0.01))
+        yield
+    finally:
+        os.close(descriptor)

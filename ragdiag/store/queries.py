@@ -1,0 +1,217 @@
+"""The SELECTs behind the pages: rows, counts and ids; never an interval, never a model.
+
+Every function takes the lake first and plain, hashable parameters, so that a page can cache its
+answer by them. Times are naive UTC; a week is named by its Monday.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Literal
+
+from ragdiag.store.lake import Lake
+
+DEFAULT_GRADER = "contains_or_f1"
+"""Whose Y the pages show; METHODS.md §2."""
+
+NOT_DIAGNOSED = "not_diagnosed"
+"""Stands for the verdict and the cause of a failure that no diagnosis has looked at."""
+
+Row = dict[str, Any]
+FailureColumn = Literal["verdict", "cause", "topic", "version_id"]
+
+ORDERS: dict[str, str] = {
+    "newest first": "asked_at desc",
+    "oldest first": "asked_at",
+    "worst answer first": "score nulls first, asked_at desc",
+    "nearest miss first": "score desc nulls last, asked_at desc",
+    "slowest first": "total_ms desc nulls last, asked_at desc",
+    "topic": "topic, asked_at desc",
+    "verdict": "verdict, cause, asked_at desc",
+}
+"""Sort orders of the triage table, by the words the page offers; ties break by request id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which requests a page looks at; None means all. ``week`` is a Monday."""
+
+    traffic: str | None = None
+    version_id: str | None = None
+    topic: str | None = None
+    week: date | None = None
+    verdict: str | None = None
+    cause: str | None = None
+    text: str | None = None
+
+    def where(self) -> tuple[str, dict[str, Any]]:
+        """A condition on ``requests r`` and its named parameters."""
+        conditions, parameters = ["true"], dict[str, Any]()
+        for column in ("traffic", "version_id", "topic"):
+            if (wanted := getattr(self, column)) is not None:
+                conditions.append(f"r.{column} = ${column}")
+                parameters[column] = wanted
+        if self.week is not None:
+            conditions.append("r.asked_at >= $week::timestamp")
+            conditions.append("r.asked_at < $week::timestamp + interval 7 day")
+            parameters["week"] = self.week
+        if self.text:
+            conditions.append("contains(lower(r.question), lower($text))")
+            parameters["text"] = self.text
+        return " and ".join(conditions), parameters
+
+
+def inventory(lake: Lake) -> Row:
+    """How much of everything there is, and when the last request came."""
+    return lake.rows("""
+        select (select count(*) from current_passages) as passages,
+               (select count(*) from questions) as questions,
+               (select count(distinct version_id) from versions) as versions,
+               (select count(*) from index_builds) as builds,
+               count(*) as requests, max(asked_at) as last_asked_at
+        from requests""")[0]
+
+
+def traffic_kinds(lake: Lake) -> list[Row]:
+    """``traffic`` and its number of requests, the largest first."""
+    return lake.rows(
+        "select traffic, count(*) as n from requests group by traffic order by n desc, traffic"
+    )
+
+
+def version_names(lake: Lake) -> dict[str, str]:
+    """The latest name of every version that was saved or has served a request."""
+    rows = lake.rows("""
+        select r.version_id, v.name
+        from (select version_id from requests union select version_id from versions) r
+        left join (select version_id, arg_max(name, created_at) as name
+                   from versions group by version_id) v using (version_id)
+        order by coalesce(v.name, r.version_id)""")
+    return {row["version_id"]: row["name"] or row["version_id"] for row in rows}
+
+
+def weeks(lake: Lake, traffic: str) -> list[Row]:
+    """Weeks with this traffic, the newest first, with n and the first and last day seen."""
+    return lake.rows(
+        """select date_trunc('week', asked_at)::date as week, count(*) as n,
+                  min(asked_at) as first_at, max(asked_at) as last_at
+           from requests where traffic = $traffic group by 1 order by 1 desc""",
+        {"traffic": traffic},
+    )
+
+
+def topics(lake: Lake, traffic: str) -> list[str]:
+    rows = lake.rows(
+        "select distinct topic from requests where traffic = $traffic and topic <> '' order by 1",
+        {"traffic": traffic},
+    )
+    return [row["topic"] for row in rows]
+
+
+def failures(
+    lake: Lake, filters: Filters, *, order: str = "newest first", limit: int = 50, offset: int = 0
+) -> list[Row]:
+    """One page of failed requests (y = 0) with verdict and cause."""
+    cte, parameters = _failed(filters)
+    return lake.rows(
+        f"""{cte} select * from failed order by {ORDERS[order]}, request_id
+            limit $limit offset $offset""",
+        {**parameters, "limit": limit, "offset": offset},
+    )
+
+
+def failure_counts(lake: Lake, filters: Filters, column: FailureColumn) -> list[Row]:
+    """Failed requests by one column: ``name`` and ``n``, the most frequent first."""
+    cte, parameters = _failed(filters)
+    return lake.rows(
+        f"{cte} select {column} as name, count(*) as n from failed group by 1 order by n desc, 1",
+        parameters,
+    )
+
+
+def graded_counts(lake: Lake, filters: Filters) -> Row:
+    """``n`` requests, ``graded`` ones (y known) and ``failed`` ones; verdict and cause ignored."""
+    condition, parameters = filters.where()
+    return lake.rows(
+        f"""select count(*) as n, count(g.y) as graded, count(*) filter (g.y = 0) as failed
+            from requests r
+            left join latest_grades g on g.request_id = r.request_id and g.grader = $grader
+            where {condition}""",
+        {**parameters, "grader": DEFAULT_GRADER},
+    )[0]
+
+
+def gold_of(lake: Lake, question_id: str) -> Row:
+    """``grades`` {passage_id: relevance} of the judged passages, and the accepted ``answers``."""
+    judged = lake.rows(
+        """select passage_id, max(grade) as grade from judgments
+           where question_id = $question_id group by passage_id order by grade desc, passage_id""",
+        {"question_id": question_id},
+    )
+    answers = lake.rows(
+        """select answers from gold_answers where question_id = $question_id
+           order by added_at desc limit 1""",
+        {"question_id": question_id},
+    )
+    return {
+        "grades": {row["passage_id"]: row["grade"] for row in judged},
+        "answers": tuple(answers[0]["answers"]) if answers else (),
+    }
+
+
+def passages_at(lake: Lake, passage_ids: Sequence[str], at: datetime) -> dict[str, Row]:
+    """Title, text and document of passages as they were ``at`` a time (else the nearest later)."""
+    rows = lake.rows(
+        """select passage_id, document_id, title, text, removed_at from passages
+           where list_contains($ids::varchar[], passage_id)
+           qualify row_number() over (
+               partition by passage_id
+               order by ingested_at <= $at::timestamp desc, abs(epoch(ingested_at - $at::timestamp))
+           ) = 1""",
+        {"ids": list(passage_ids), "at": at.replace(tzinfo=None)},
+    )
+    return {row["passage_id"]: row for row in rows}
+
+
+def said_about(lake: Lake, request_id: str) -> dict[str, list[Row]]:
+    """Everything said about one request: ``grades, verdicts, replays, feedback``."""
+    statements = {
+        "grades": """select grader, y, score, status, reason, graded_at from latest_grades
+                     where request_id = $id order by grader""",
+        "verdicts": """select cause, verdict, verified_fix, tier, evidence, diagnosed_at
+                       from latest_verdicts where request_id = $id""",
+        "replays": """select arm, draw, answer, y, score, passage_ids from replays
+                      where request_id = $id
+                      qualify row_number() over (
+                          partition by arm, draw order by replayed_at desc) = 1
+                      order by arm, draw""",
+        "feedback": """select kind, value, passage_id, given_at from feedback
+                       where request_id = $id order by given_at""",
+    }
+    return {name: lake.rows(sql, {"id": request_id}) for name, sql in statements.items()}
+
+
+def _failed(filters: Filters) -> tuple[str, dict[str, Any]]:
+    """A CTE ``failed`` of requests graded wrong, with their latest verdict."""
+    condition, parameters = filters.where()
+    parameters["grader"] = DEFAULT_GRADER
+    for column in ("verdict", "cause"):
+        if (wanted := getattr(filters, column)) is not None:
+            condition += f" and coalesce(v.{column}, '{NOT_DIAGNOSED}') = ${column}"
+            parameters[column] = wanted
+    return (
+        f"""with failed as (
+            select r.request_id, r.asked_at, r.version_id, r.traffic, r.topic, r.question,
+                   r.answer, r.status, r.total_ms, g.score,
+                   coalesce(v.verdict, '{NOT_DIAGNOSED}') as verdict,
+                   coalesce(v.cause, '{NOT_DIAGNOSED}') as cause,
+                   coalesce(v.verified_fix, '') as verified_fix
+            from requests r
+            join latest_grades g
+                on g.request_id = r.request_id and g.grader = $grader and g.y = 0
+            left join latest_verdicts v on v.request_id = r.request_id
+            where {condition})""",
+        parameters,
+    )

@@ -1,0 +1,235 @@
+"""What jobs write about versions and requests, and what they read back."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from pydantic import ValidationError
+
+from ragdiag.errors import InputError, StoreError, UnknownName
+from ragdiag.records import Diagnosis, Grade, IndexBuild, Reject, Replay, Request, Traffic
+from ragdiag.store.lake import Lake, now_utc, to_aware_utc, to_naive_utc
+from ragdiag.store.rows import NUMBER, TEXT, TEXTS, TIME, WHOLE, insert, requests_from_table
+from ragdiag.version import Spec, Version
+
+_GRADES = pa.schema(
+    [("request_id", TEXT), ("grader", TEXT), ("y", WHOLE), ("score", NUMBER), ("status", TEXT)]
+    + [("reason", TEXT), ("graded_at", TIME)]
+)
+_REPLAYS = pa.schema(
+    [("request_id", TEXT), ("arm", TEXT), ("draw", WHOLE), ("answer", TEXT), ("y", WHOLE)]
+    + [("score", NUMBER), ("passage_ids", TEXTS), ("replayed_at", TIME)]
+)
+_VERDICTS = pa.schema(
+    [("request_id", TEXT), ("cause", TEXT), ("verdict", TEXT), ("verified_fix", TEXT)]
+    + [("tier", TEXT), ("evidence", TEXT), ("diagnosed_at", TIME)]
+)
+_REJECTS = pa.schema(
+    [("source", TEXT), ("line", pa.int64()), ("reason", TEXT), ("body", TEXT)]
+    + [("rejected_at", TIME)]
+)
+
+
+def save_version(lake: Lake, version: Version) -> None:
+    """Keep ``version``; saving it again changes nothing.
+
+    Raises InputError where its name or its spec already belongs to another version.
+    """
+
+    def save(cursor: duckdb.DuckDBPyConnection) -> None:
+        same = cursor.execute(
+            "select name, version_id from versions where name = ? or version_id = ?",
+            [version.name, version.version_id],
+        ).fetchall()
+        if (version.name, version.version_id) in same:
+            return
+        for name, version_id in same:
+            if name == version.name:
+                raise InputError(
+                    f"the version {name} already has another spec ({version_id})",
+                    remedy="choose another name: a version never changes",
+                )
+            raise InputError(
+                f"this spec already is the version {name} ({version_id})",
+                remedy=f"use the name {name}",
+            )
+        cursor.execute(
+            "insert into versions values (?, ?, ?, ?)",
+            [version.version_id, version.name, version.spec.model_dump_json(), now_utc()],
+        )
+
+    lake.write(save)
+
+
+def list_versions(lake: Lake) -> list[Version]:
+    """Every version, oldest first."""
+    rows = lake.rows("select name, spec from versions order by created_at, name")
+    return [_read_version(row["name"], row["spec"]) for row in rows]
+
+
+def find_version(lake: Lake, name_or_id: str) -> Version:
+    """Raises UnknownName, listing the versions there are."""
+    rows = lake.rows(
+        "select name, spec from versions where name = $key or version_id = $key "
+        "order by name = $key desc limit 1",
+        {"key": name_or_id},
+    )
+    if not rows:
+        names = [row["name"] for row in lake.rows("select name from versions order by name")]
+        raise UnknownName(
+            f"there is no version {name_or_id!r}",
+            remedy=f"name one of: {', '.join(names)}" if names else "add one (ragdiag version add)",
+        )
+    return _read_version(rows[0]["name"], rows[0]["spec"])
+
+
+def save_build(lake: Lake, build: IndexBuild) -> None:
+    """Keep an index build; saving it again changes nothing."""
+    row = {
+        **asdict(build),
+        "built_at": to_naive_utc(build.built_at),
+        "manifest": json.dumps(plain_json(build.manifest)),
+    }
+    names = ", ".join(row)
+    values = ", ".join(f"${name}" for name in row)
+
+    def save(cursor: duckdb.DuckDBPyConnection) -> None:
+        known = "select 1 from index_builds where build_id = ?"
+        if cursor.execute(known, [build.build_id]).fetchone() is None:
+            cursor.execute(f"insert into index_builds({names}) values ({values})", row)
+
+    lake.write(save)
+
+
+def find_build(lake: Lake, build_id: str) -> IndexBuild:
+    """Raises UnknownName."""
+    rows = lake.rows("select * from index_builds where build_id = ?", [build_id])
+    if not rows:
+        raise UnknownName(
+            f"there is no index build {build_id!r}",
+            remedy="build one (ragdiag index build VERSION)",
+        )
+    return _read_build(rows[0])
+
+
+def latest_build(lake: Lake, index_key: str) -> IndexBuild | None:
+    """The newest build with these index settings, whatever the corpus was."""
+    rows = lake.rows(
+        "select * from index_builds where index_key = ? order by built_at desc limit 1",
+        [index_key],
+    )
+    return _read_build(rows[0]) if rows else None
+
+
+def save_grades(lake: Lake, grades: Iterable[Grade]) -> None:
+    """Append grades; the latest of a request and grader counts."""
+    _append(lake, "grades", _GRADES, [asdict(grade) for grade in grades], "graded_at")
+
+
+def save_replays(lake: Lake, replays: Iterable[Replay]) -> None:
+    _append(lake, "replays", _REPLAYS, [asdict(replay) for replay in replays], "replayed_at")
+
+
+def save_diagnoses(lake: Lake, diagnoses: Iterable[Diagnosis]) -> None:
+    """Append diagnoses; the latest of a request counts."""
+    rows = [
+        {
+            **{name: getattr(diagnosis, name) for name in Diagnosis.__dataclass_fields__},
+            "evidence": json.dumps(plain_json(diagnosis.evidence)),
+        }
+        for diagnosis in diagnoses
+    ]
+    _append(lake, "verdicts", _VERDICTS, rows, "diagnosed_at")
+
+
+def save_rejects(lake: Lake, rejects: Iterable[Reject]) -> None:
+    kept = list(rejects)
+    if kept:
+        lake.write(lambda cursor: insert_rejects(cursor, kept))
+
+
+def insert_rejects(cursor: duckdb.DuckDBPyConnection, rejects: Sequence[Reject]) -> None:
+    """As :func:`save_rejects`, within the caller's transaction."""
+    now = now_utc()
+    insert(
+        cursor, "rejects", _REJECTS, [{**asdict(reject), "rejected_at": now} for reject in rejects]
+    )
+
+
+def load_requests(
+    lake: Lake,
+    *,
+    version_id: str | None = None,
+    traffic: Traffic | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    request_ids: Sequence[str] | None = None,
+    question_ids: Sequence[str] | None = None,
+) -> list[Request]:
+    """Requests that meet every filter given, oldest first; ``since`` ≤ asked_at < ``until``."""
+    filters: list[tuple[str, Any]] = [
+        ("version_id = ?", version_id),
+        ("traffic = ?", traffic),
+        ("asked_at >= ?", None if since is None else to_naive_utc(since)),
+        ("asked_at < ?", None if until is None else to_naive_utc(until)),
+        ("request_id in (select unnest(?::varchar[]))", _list(request_ids)),
+        ("question_id in (select unnest(?::varchar[]))", _list(question_ids)),
+    ]
+    given = [(condition, value) for condition, value in filters if value is not None]
+    where = " and ".join(condition for condition, _ in given) or "true"
+    table = lake.table(
+        f"select * from requests where {where} order by asked_at, request_id",
+        [value for _, value in given],
+    )
+    return requests_from_table(table)
+
+
+def plain_json(value: Any) -> Any:
+    """``value`` with NaN and infinities as null: JSON has no word for them."""
+    if isinstance(value, Mapping):
+        return {str(key): plain_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_json(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _list(ids: Sequence[str] | None) -> list[str] | None:
+    return None if ids is None else list(ids)
+
+
+def _append(
+    lake: Lake, table: str, schema: pa.Schema, rows: list[dict[str, Any]], time_column: str
+) -> None:
+    now = now_utc()
+    if rows:
+        stamped = [{**row, time_column: now} for row in rows]
+        lake.write(lambda cursor: insert(cursor, table, schema, stamped))
+
+
+def _read_version(name: str, spec: str) -> Version:
+    try:
+        return Version(name, Spec.model_validate_json(spec))
+    except ValidationError as error:
+        raise StoreError(
+            f"the spec of version {name} cannot be read ({error.error_count()} faults)",
+            remedy="it was written by another ragdiag: use that one, or add the version again",
+        ) from None
+
+
+def _read_build(row: Mapping[str, Any]) -> IndexBuild:
+    return IndexBuild(
+        **{
+            **row,
+            "built_at": to_aware_utc(row["built_at"]),
+            "manifest": json.loads(row["manifest"]),
+        }
+    )

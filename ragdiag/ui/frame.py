@@ -1,0 +1,108 @@
+"""The frame of every page: the router, the title, the workspace in the sidebar.
+
+A fresh server whose first request is a deep link runs the page's file alone, because Streamlit
+takes a folder called ``pages`` for its old kind of app. So the first line of every page is
+:func:`begin`, which puts the router back before anything is drawn.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+from ragdiag.errors import RagdiagError
+from ragdiag.settings import PROJECT, dashboard_workspace
+from ragdiag.store.lake import open_lake
+from ragdiag.store.queries import inventory
+from ragdiag.ui import jobs, links, words
+from ragdiag.ui.cached import fetch
+from ragdiag.ui.ingesting import keep_ingesting
+from ragdiag.ui.safe import literal
+from ragdiag.ui.view import View, demo_notice
+from ragdiag.ui.welcome import show_job, show_next_steps, show_welcome
+
+_FRAMED = "_framed"
+TITLES = {
+    links.OVERVIEW: "Overview",
+    links.TRIAGE: "Triage",
+    links.REQUEST: "Request",
+    links.VERSIONS: "Versions",
+    links.LATENCY: "Latency",
+    links.DRIFT: "Drift",
+}
+
+
+def route() -> None:
+    """The whole of ``app.py``: choose the page and run it inside the frame."""
+    st.set_page_config(page_title="ragdiag", layout="wide")
+    page = st.navigation(_pages())
+    st.session_state[_FRAMED] = True
+    page.run()
+
+
+def begin(title: str, decides: str, *, needs_requests: bool = True) -> View:
+    """Draw the frame and return the open workspace; the first line of every page.
+
+    Where there is nothing to show yet (no workspace, a build in progress, no requests), draws
+    what to do instead and stops the page.
+    """
+    if not st.session_state.get(_FRAMED):
+        st.navigation(_pages())
+        st.rerun()
+    st.session_state[_FRAMED] = False
+    st.title(title, anchor=False)
+    st.caption(decides)
+    view = _open()
+    _draw_sidebar(view, needs_requests)
+    return view
+
+
+def _open() -> View:
+    workspace = dashboard_workspace()
+    job = jobs.latest_job()
+    if job is not None and job.progress.state == "running":
+        show_job(job)
+        st.stop()
+    if not workspace.exists:
+        show_welcome(job)
+        st.stop()
+    try:
+        lake = open_lake(workspace)
+        view = View(workspace, lake, lake.snapshot(), demo_notice(workspace))
+    except RagdiagError as error:
+        st.error(literal(f"{error.message}. To mend it: {error.remedy}."), title="Cannot be opened")
+        st.stop()
+    keep_ingesting(str(workspace.root))
+    return view
+
+
+def _draw_sidebar(view: View, needs_requests: bool) -> None:
+    held = fetch(view, inventory)
+    last = held["last_asked_at"]
+    lines = [
+        f"<b>{escape(view.workspace.root.name)}</b>",
+        words.count(held["requests"], "request"),
+        f"last asked {words.moment(last)}" if last else "",
+        f"data version {view.snapshot}",
+    ]
+    with st.sidebar:
+        st.html(
+            "<div style='font-size:.82rem;line-height:1.55;opacity:.85'>"
+            + "<br>".join(line for line in lines if line)
+            + "</div>"
+        )
+        if view.demo is not None:
+            st.info("Demo: dates are simulated; traffic and faults are real runs.")
+    if needs_requests and not held["requests"]:
+        show_next_steps(held)
+        st.stop()
+
+
+def _pages() -> list[st.Page]:
+    """Paths are absolute: a cold deep link resolves relative ones against the page's own file."""
+    return [
+        st.Page(Path(PROJECT, path), title=title, default=path == links.OVERVIEW)
+        for path, title in TITLES.items()
+    ]

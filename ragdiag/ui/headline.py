@@ -1,0 +1,67 @@
+"""The week in plain sentences, the worst thing first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ragdiag.drift.faults import Growth
+from ragdiag.drift.weekly import WEEKLY_METRICS, Change
+from ragdiag.ui import words
+
+
+def headlines(changes: Sequence[Change], growth: Growth | None) -> list[str]:
+    """What got worse, in order of weight, then what got better; empty where nothing moved.
+
+    ``changes`` come in the order in which they matter; ``growth`` is told beside the answers.
+    """
+    worse = [change for change in changes if change.movement == "worse"]
+    better = [change for change in changes if change.movement == "better"]
+    return [_sentence(change, growth) for change in (*worse, *better)]
+
+
+def nothing_changed(changes: Sequence[Change]) -> str:
+    """The sentence for a week in which no interval excludes zero."""
+    correct = next((change for change in changes if change.metric == "correct"), None)
+    if correct is None or not correct.after.n:
+        return "No answer of this week has been graded yet, so there is nothing to compare."
+    if not correct.before.n:
+        return (
+            f"Correct answers: {words.with_interval(correct.after, 'share')}. "
+            "There is no earlier week to compare with."
+        )
+    if correct.movement == "unknown":
+        reason = correct.difference.reason or "too few graded answers"
+        return f"The two weeks cannot be compared ({reason})."
+    return (
+        f"Nothing changed beyond chance: {words.number(correct.after.value, 'share')} of answers "
+        f"are correct, after {words.number(correct.before.value, 'share')} last week "
+        f"({words.signed(correct.difference.value, 'share')}, 95{words.NBSP}% CI "
+        f"{words.bare(correct.difference.low, 'share', plus=True)} to "
+        f"{words.bare(correct.difference.high, 'share', plus=True)}, "
+        f"n = {correct.after.n:,})."
+    )
+
+
+def _sentence(change: Change, growth: Growth | None) -> str:
+    metric = WEEKLY_METRICS[change.metric]
+    verb = "rose" if change.difference.value > 0 else "fell"
+    low, high = (
+        words.bare(bound, metric.unit, plus=True)
+        for bound in (change.difference.low, change.difference.high)
+    )
+    sentence = (
+        f"{metric.label} {verb} from {words.number(change.before.value, metric.unit)} to "
+        f"{words.number(change.after.value, metric.unit)} "
+        f"({words.signed(change.difference.value, metric.unit)}, 95{words.NBSP}% CI {low} to "
+        f"{high}, n = {change.after.n:,})"
+    )
+    if change.metric == "correct" and change.movement == "worse" and growth is not None:
+        return f"{sentence}; {_blame(growth)}."
+    return f"{sentence}."
+
+
+def _blame(growth: Growth) -> str:
+    name = words.fault(growth.fault.verdict, growth.fault.cause)
+    share = "most" if growth.part > 0.5 else "the largest part"
+    meaning = words.CAUSES.get(name) or words.VERDICTS.get(name, "")
+    return f"{share} of the new failures are {words.spoken(name)} ({meaning})"

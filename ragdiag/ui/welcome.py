@@ -1,0 +1,104 @@
+"""What a page shows while there is nothing to read: how to get something, and how far it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from ragdiag.ui import jobs, words
+from ragdiag.ui.jobs import Job
+from ragdiag.ui.safe import literal
+
+POLL_S = 1.0
+
+
+def show_welcome(failed: Job | None) -> None:
+    """No workspace yet: build the demo, or import one's own."""
+    if failed is not None:
+        _show_failure(failed)
+    st.info("There is no workspace yet, so there is nothing to read. Start with one of these.")
+    demo, own = st.columns(2, gap="large", border=True)
+    with demo:
+        st.subheader("Build the demo", anchor=False)
+        st.markdown(
+            "Twelve weeks of questions about the Python packages installed here, answered by five "
+            "real pipelines, with faults put in on purpose. About five minutes on two cores; "
+            "nothing is downloaded."
+        )
+        if st.button("Build the demo", type="primary", key="build_demo"):
+            jobs.start_demo()
+            st.rerun()
+    with own:
+        st.subheader("Import your own", anchor=False)
+        _import_form()
+
+
+def show_job(job: Job) -> None:
+    """A running command: what it does, how far it is, for how long; updated every second."""
+    doing = {"demo": "Building the demo", "import": "Importing your corpus"}
+    st.subheader(doing.get(job.name, f"Running {job.name}"), anchor=False)
+    _poll()
+    st.caption("You can close or reload this page: the work goes on, and this page finds it again.")
+
+
+def show_next_steps(held: dict[str, Any]) -> None:
+    """A workspace without requests: which commands bring it some, from where it stands."""
+    if held["passages"]:
+        st.info(
+            f"The corpus is here ({words.count(held['passages'], 'passage')}, "
+            f"{words.count(held['questions'], 'question')}), but no question has been asked yet. "
+            "Run these, then come back:"
+        )
+    else:
+        st.info("This workspace is empty. Run these, then come back:")
+    steps = [
+        ("python -m ragdiag import corpus PATH", not held["passages"]),
+        ("python -m ragdiag version add v1 --spec v1.toml", not held["versions"]),
+        ("python -m ragdiag index build v1", not held["builds"]),
+        ("python -m ragdiag evaluate v1 --split test", True),
+        ("python -m ragdiag diagnose v1 --split test", True),
+    ]
+    st.code("\n".join(command for command, needed in steps if needed), language="bash")
+
+
+@st.fragment(run_every=POLL_S)
+def _poll() -> None:
+    job = jobs.latest_job()
+    if job is None or job.progress.state != "running":
+        st.rerun()
+        return
+    st.progress(job.progress.fraction, text=literal(job.progress.message))
+    minutes, seconds = divmod(int(job.elapsed_s), 60)
+    st.caption(f"{job.progress.fraction:.0%} done, {minutes}:{seconds:02d} elapsed")
+
+
+def _show_failure(job: Job) -> None:
+    names = {"demo": "Building the demo", "import": "The import"}
+    st.error(
+        literal(job.progress.error or "no reason was given"),
+        title=f"{names.get(job.name, job.name)} failed",
+    )
+    st.caption(f"The whole log is in {literal(str(job.log))}. Finished parts are kept.")
+    if job.name == "demo" and st.button("Try again", key="retry_demo"):
+        jobs.start_demo()
+        st.rerun()
+
+
+def _import_form() -> None:
+    with st.form("import", border=False):
+        given = st.text_input(
+            "Path on this machine",
+            placeholder="/path/to/corpus",
+            help="A BEIR folder (corpus.jsonl, queries.jsonl, qrels/), a JSONL file, "
+            "or a folder of .txt, .md or .html files",
+        )
+        if not st.form_submit_button("Import"):
+            return
+    path = Path((given or "").strip()).expanduser()
+    if not (given or "").strip() or not path.exists():
+        st.error(f"{literal(str(given) or 'an empty path')} is not there; name a file or a folder.")
+        return
+    jobs.start_import(path.resolve())
+    st.rerun()

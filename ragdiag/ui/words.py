@@ -1,0 +1,166 @@
+"""Numbers, causes and verdicts in plain words; one place, so that every page says the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+
+from ragdiag.diagnosis.verdicts import OWNERS
+from ragdiag.records import Estimate
+from ragdiag.store.queries import NOT_DIAGNOSED
+
+NBSP = "\u00a0"
+MINUS = "−"
+
+VERDICTS: Mapping[str, str] = {
+    "corpus": "no passage in the index could answer",
+    "retrieval": "the retriever lost the gold passage",
+    "packing": "the passage was cut on the way into the prompt",
+    "distraction": "other passages in the prompt hid the gold one",
+    "generator": "the generator fails even with the gold passage",
+    "label_suspect": "the gold label itself looks wrong",
+    "undetermined": "no replay decides it",
+    NOT_DIAGNOSED: "waiting for a diagnosis",
+    "ok": "the answer is right",
+    "lucky": "right, although the gold passage never reached the prompt",
+}
+
+CAUSES: Mapping[str, str] = {
+    "corpus_gap": "no gold passage is in the index build that served",
+    "recall_miss": "indexed, but in neither candidate list",
+    "fusion_loss": "found, then cut by fusion",
+    "rerank_loss": "in the fused list, then cut by reranking or top-k",
+    "packing": "in the top-k, then cut on the way into the prompt",
+    "in_context": "gold reached the prompt",
+    "beyond_logged_depth": "lost below the depth that was logged",
+    "gold_unknown": "no gold passage is known for this question",
+    NOT_DIAGNOSED: "waiting for a diagnosis",
+}
+
+OWNER_LABELS: Mapping[str, str] = {
+    "corpus": "corpus owner",
+    "labels": "label reviewer",
+    "assembly": "prompt assembly",
+    "retrieval": "retrieval",
+    "generation": "generator",
+    "review": "a reviewer",
+}
+
+STAGES: Mapping[str, str] = {
+    "lexical": "Lexical candidates",
+    "dense": "Dense candidates",
+    "fused": "Fused list",
+    "reranked": "Reranked list",
+    "context": "Prompt context",
+}
+
+ARMS: Mapping[str, str] = {
+    "r": "with the retrieved context",
+    "g": "with the gold passages only",
+    "g+": "with gold put in front of the retrieved context",
+    "none": "with no context",
+}
+
+
+def owner(verdict: str) -> str:
+    """Who fixes a failure with this verdict."""
+    known = OWNERS.get(verdict)  # type: ignore[call-overload]
+    return "run diagnose" if known is None else OWNER_LABELS.get(known, known)
+
+
+def fault(verdict: str, cause: str) -> str:
+    """The most telling single name: the stage where one lost the gold, else the verdict."""
+    return cause if verdict in ("retrieval", "corpus") else verdict
+
+
+def spoken(name: str) -> str:
+    """``not_diagnosed`` → ``not diagnosed`` for prose; names of methods stay as they are."""
+    return "not diagnosed" if name == NOT_DIAGNOSED else name
+
+
+def number(value: float, unit: str) -> str:
+    """One value with its unit: ``61.3 %``, ``0.634``, ``182 ms``; a dash where undefined."""
+    if math.isnan(value):
+        return "–"
+    sign = MINUS if value < 0 else ""
+    size = abs(value)
+    if unit == "share":
+        return f"{sign}{100 * size:.1f}{NBSP}%"
+    if unit == "ms":
+        return f"{sign}{_milliseconds(size)}{NBSP}ms"
+    return f"{sign}{size:.3f}"
+
+
+def with_interval(found: Estimate, unit: str) -> str:
+    """``61.3 % (57.0–65.4, n = 512)``; says why where there is no value or no interval."""
+    if math.isnan(found.value):
+        return f"– ({found.reason or 'undefined'}, n{NBSP}={NBSP}{found.n:,})"
+    return f"{number(found.value, unit)} ({_bounds(found, unit)}n{NBSP}={NBSP}{found.n:,})"
+
+
+def change(found: Estimate, unit: str) -> str:
+    """A signed difference with its interval: ``−13.0 points (−19.2 to −7.1)``."""
+    if math.isnan(found.value):
+        return "–"
+    value = signed(found.value, unit)
+    if math.isnan(found.low) or math.isnan(found.high):
+        return f"{value} (no interval: {found.reason})"
+    low, high = (bare(bound, unit, plus=True) for bound in (found.low, found.high))
+    return f"{value} ({low} to {high})"
+
+
+def signed(value: float, unit: str) -> str:
+    """``+2.1 points``, ``−0.031``, ``+45 ms``."""
+    suffix = {"share": f"{NBSP}points", "ms": f"{NBSP}ms"}.get(unit, "")
+    return bare(value, unit, plus=True) + suffix
+
+
+def bare(value: float, unit: str, *, plus: bool = False) -> str:
+    """A value in its unit's scale without the unit's name."""
+    sign = MINUS if value < 0 else "+" if plus and value > 0 else ""
+    size = abs(value)
+    if unit == "share":
+        return f"{sign}{100 * size:.1f}"
+    return f"{sign}{_milliseconds(size)}" if unit == "ms" else f"{sign}{size:.3f}"
+
+
+def p_value(p: float) -> str:
+    """``< .001``, ``.034``; a dash where undefined."""
+    if math.isnan(p):
+        return "–"
+    return "< .001" if p < 0.001 else f"{p:.3f}".lstrip("0") if p < 1 else "1"
+
+
+def week(monday: date) -> str:
+    """``3–9 Nov 2025``: the days of the week that starts on ``monday``.
+
+    >>> week(date(2025, 9, 29))
+    '29 Sep – 5 Oct 2025'
+    """
+    sunday = monday + timedelta(days=6)
+    if monday.month == sunday.month:
+        return f"{monday.day}–{sunday.day} {sunday:%b %Y}"
+    start = f"{monday.day} {monday:%b}" + ("" if monday.year == sunday.year else f" {monday.year}")
+    return f"{start} – {sunday.day} {sunday:%b %Y}"
+
+
+def moment(at: datetime) -> str:
+    """``Tue 4 Nov 2025, 14:03 UTC``."""
+    return f"{at:%a} {at.day} {at:%b %Y, %H:%M} UTC"
+
+
+def count(n: int, one: str, many: str | None = None) -> str:
+    """``1 request``, ``1,204 requests``."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def _bounds(found: Estimate, unit: str) -> str:
+    if math.isnan(found.low) or math.isnan(found.high):
+        return "no interval, "
+    return f"{bare(found.low, unit)}–{bare(found.high, unit)}, "
+
+
+def _milliseconds(size: float) -> str:
+    """Three figures are enough: 1,204 · 182 · 18.2 · 1.82 · 0.02."""
+    return f"{size:,.0f}" if size >= 100 else f"{size:.1f}" if size >= 10 else f"{size:.2f}"

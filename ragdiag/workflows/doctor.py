@@ -1,0 +1,100 @@
+"""What is wrong with this machine or this workspace, and the remedy."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Literal
+
+from ragdiag.errors import RagdiagError
+from ragdiag.retrieval.builds import load_index
+from ragdiag.retrieval.embed import load_embedder
+from ragdiag.settings import PROJECT, Workspace
+from ragdiag.store.lake import Lake, open_lake
+from ragdiag.store.results import latest_build, list_versions
+from ragdiag.version import EmbedderSpec
+
+LEAST_FREE_BYTES = 2 * 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    check: str
+    state: Literal["good", "bad"]
+    remedy: str = ""
+
+
+def examine(workspace: Workspace) -> list[Finding]:
+    """Check packages, weights, disk, the lake and every version's index; nothing is changed."""
+    return [
+        *_packages(),
+        _tried("model weights", lambda: load_embedder(EmbedderSpec())),
+        _disk(workspace),
+        *_workspace(workspace),
+    ]
+
+
+def _packages() -> Iterator[Finding]:
+    for line in (PROJECT / "requirements.txt").read_text(encoding="utf-8").split():
+        name, _, wanted = line.partition("==")
+        try:
+            found = version(name).partition("+")[0]
+        except PackageNotFoundError:
+            found = "nothing"
+        if found != wanted:
+            yield Finding(
+                f"package {name}: {found} is installed, {wanted} is pinned",
+                "bad",
+                "run: pip install -r requirements.txt",
+            )
+
+
+def _disk(workspace: Workspace) -> Finding:
+    place = workspace.root
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    check = f"{free / 1024**3:.1f} GiB free at {place}"
+    if free < LEAST_FREE_BYTES:
+        return Finding(check, "bad", "free some space, or name another place with --workspace")
+    return Finding(check, "good")
+
+
+def _workspace(workspace: Workspace) -> Iterator[Finding]:
+    try:
+        lake = open_lake(workspace)
+    except RagdiagError as error:
+        yield Finding(error.message, "bad", error.remedy)
+        return
+    yield Finding(f"workspace {workspace.root}, snapshot {lake.snapshot()}", "good")
+    waiting = len(list(workspace.spool.glob("*.jsonl")))
+    if waiting:
+        yield Finding(f"{waiting} spool segments wait", "bad", "run: ragdiag ingest")
+    yield from _indexes(lake, workspace)
+
+
+def _indexes(lake: Lake, workspace: Workspace) -> Iterator[Finding]:
+    for found in list_versions(lake):
+        build = latest_build(lake, found.spec.index_key)
+        if build is None:
+            yield Finding(
+                f"version {found.name} has no index",
+                "bad",
+                f"run: ragdiag index build {found.name}",
+            )
+        else:
+            build_id, spec = build.build_id, found.spec
+            yield _tried(
+                f"index {build_id} of version {found.name}",
+                lambda b=build_id, s=spec: load_index(workspace, b, s),  # type: ignore[misc]
+            )
+
+
+def _tried(check: str, attempt: Callable[[], object]) -> Finding:
+    try:
+        attempt()
+    except RagdiagError as error:
+        return Finding(f"{check}: {error.message}", "bad", error.remedy)
+    return Finding(check, "good")

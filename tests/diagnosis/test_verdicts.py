@@ -1,0 +1,86 @@
+"""Every row of the verdict table of METHODS.md §4."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from ragdiag.diagnosis.replay import ArmOutcome
+from ragdiag.diagnosis.verdicts import judge, supports
+from ragdiag.diagnosis.waterfall import Loss
+from ragdiag.records import Arm, Cause, Diagnosis, Grade, Request
+
+REQUEST = Request("r1", datetime(2026, 1, 5, tzinfo=UTC), "v", "evaluation", "Where?")
+HIGH, LOW = ArmOutcome(1, 1, deterministic=True), ArmOutcome(0, 1, deterministic=True)
+UNSURE = ArmOutcome(2, 3, deterministic=False)
+MENDED: dict[Arm, ArmOutcome] = {"r": LOW, "g": HIGH, "g+": HIGH, "none": LOW}
+HOPELESS: dict[Arm, ArmOutcome] = {"r": LOW, "g": LOW, "g+": LOW, "none": LOW}
+
+
+def verdict(
+    cause: Cause, arms: dict[Arm, ArmOutcome], *, y: int | None = 0, supported: bool = True
+) -> Diagnosis:
+    loss = Loss(cause, "g", {"fused": 7}, 0.0)
+    return judge(REQUEST, Grade("r1", "toy", y), loss, arms, gold_supported=supported)
+
+
+@pytest.mark.parametrize(
+    ("cause", "arms", "expected"),
+    [
+        ("corpus_gap", MENDED, "corpus"),
+        ("packing", MENDED, "packing"),
+        ("recall_miss", MENDED, "retrieval"),
+        ("fusion_loss", MENDED, "retrieval"),
+        ("rerank_loss", MENDED, "retrieval"),
+        ("beyond_logged_depth", MENDED, "retrieval"),
+        ("in_context", MENDED, "distraction"),
+        ("in_context", HOPELESS, "generator"),
+        ("recall_miss", HOPELESS, "generator"),
+        ("packing", MENDED | {"g+": LOW}, "undetermined"),
+        ("recall_miss", MENDED | {"g": UNSURE}, "undetermined"),
+        ("recall_miss", MENDED | {"r": HIGH}, "undetermined"),
+        ("gold_unknown", {}, "undetermined"),
+    ],
+)
+def test_first_condition_that_holds(
+    cause: Cause, arms: dict[Arm, ArmOutcome], expected: str
+) -> None:
+    assert verdict(cause, arms).verdict == expected
+
+
+def test_gold_that_does_not_support_the_answer_goes_to_a_person() -> None:
+    assert verdict("recall_miss", HOPELESS, supported=False).verdict == "label_suspect"
+
+
+def test_successes_have_states_too() -> None:
+    assert verdict("in_context", {}, y=1).verdict == "ok"
+    assert verdict("recall_miss", {}, y=1).verdict == "lucky"
+    assert verdict("gold_unknown", {}, y=1).verdict == "ok"
+
+
+def test_an_answer_that_could_not_be_graded_is_undetermined() -> None:
+    assert verdict("in_context", {}, y=None).verdict == "undetermined"
+
+
+def test_the_verified_fix_is_the_first_arm_that_flips() -> None:
+    assert verdict("recall_miss", MENDED).verified_fix == "g+"
+    assert verdict("in_context", MENDED | {"g+": LOW}).verified_fix == "g"
+    assert verdict("in_context", HOPELESS).verified_fix == "no_fix"
+    assert verdict("in_context", MENDED | {"r": HIGH}).verified_fix == ""
+
+
+def test_no_verdict_claims_a_higher_tier_than_its_evidence() -> None:
+    assert verdict("recall_miss", MENDED).tier == "A"
+    assert verdict("in_context", {}, y=1).tier == "B"
+    assert verdict("gold_unknown", {}).tier == "C"
+    nothing = Grade("r1", "toy", None, status="no_gold")
+    loss = Loss("gold_unknown", None, {}, float("nan"))
+    assert judge(REQUEST, nothing, loss, {}, gold_supported=True).tier == "D"
+
+
+def test_support_is_verbatim_or_half_of_the_words_of_a_longer_answer() -> None:
+    assert supports(["It is 12."], ["12"])
+    assert supports(["Cats sleep long days indoors."], ["cats sleep during long days"])
+    assert not supports(["Cats sleep."], ["a completely different long answer"])
+    assert not supports(["two"], ["two cats"])

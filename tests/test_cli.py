@@ -1,0 +1,165 @@
+"""The command contract: one document on stdout, one line and status 2 for a user's mistake."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ragdiag.cli import main
+from ragdiag.settings import Workspace
+
+SPEC = """
+[embedder]
+[lexical]
+[context]
+k = 2
+[generator]
+kind = "extractive"
+sentences = 1
+"""
+
+
+class Command:
+    """Runs ragdiag on one workspace and reads what it printed."""
+
+    def __init__(self, workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+        self._workspace = workspace
+        self._capsys = capsys
+
+    def json(self, *arguments: str) -> Any:
+        status = main(["--workspace", str(self._workspace.root), *arguments, "--json"])
+        printed = self._capsys.readouterr()
+        assert status == 0, printed.err
+        return json.loads(printed.out)
+
+    def text(self, *arguments: str) -> str:
+        status = main(["--workspace", str(self._workspace.root), *arguments])
+        printed = self._capsys.readouterr()
+        assert status == 0, printed.err
+        return printed.out
+
+    def mistake(self, *arguments: str) -> str:
+        """The one line that a mistake ends with, after any progress."""
+        status = main(["--workspace", str(self._workspace.root), *arguments])
+        printed = self._capsys.readouterr()
+        assert status == 2
+        assert printed.out == ""
+        said = [line for line in printed.err.splitlines() if line.startswith("ragdiag: ")]
+        assert len(said) == 1
+        assert "Traceback" not in printed.err
+        return said[0]
+
+
+@pytest.fixture
+def command(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> Command:
+    return Command(workspace, capsys)
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    path = tmp_path / "hybrid.toml"
+    path.write_text(SPEC)
+    return path
+
+
+@pytest.mark.slow
+def test_one_question_travels_the_whole_house(
+    command: Command, toy_beir: Path, spec: Path, tmp_path: Path
+) -> None:
+    loaded = command.json("import", "beir", str(toy_beir))
+    assert loaded["rejects"] == []
+    version = command.json("version", "add", "hybrid", "--spec", str(spec))
+    build = command.json("index", "build", "hybrid")
+    assert (build["passages"], build["dimension"]) == (8, 384)
+    assert command.json("index", "build", "hybrid")["build_id"] == build["build_id"]
+
+    run = tmp_path / "run.txt"
+    found = command.json("evaluate", "hybrid", "--split", "test", "--run-out", str(run))
+    assert (found["n"], found["errors"]) == (6, 0)
+    assert found["version_id"] == version["version_id"]
+    assert found["metrics"]["recall@10"]["value"] == 1.0
+    assert set(found["metrics"]["MRR@10"]) == {"value", "low", "high", "n"}
+    assert found["latency_ms"]["total"]["p50"]["value"] > 0
+    assert {"embed", "lexical", "dense", "fusion"} <= found["latency_ms"].keys()
+
+    diagnosis = command.json("diagnose", "hybrid", "--split", "test")
+    assert diagnosis["n"] == 6
+    assert sum(diagnosis["verdicts"].values()) == diagnosis["failures"]
+    assert sum(diagnosis["causes"].values()) == diagnosis["failures"]
+    assert command.json("diagnose", "hybrid", "--split", "test") == diagnosis
+
+    asked = command.json("ask", "hybrid", "How long do cats sleep?")
+    assert asked["stages"]["fused"][0]["passage_id"] == "cats"
+    assert "fifteen hours a day" in asked["answer"]
+    assert asked["citations"] == ["cats"]
+
+    qrels = tmp_path / "qrels.txt"
+    judged = (toy_beir / "qrels" / "test.tsv").read_text().splitlines()[1:]
+    qrels.write_text("".join("{} 0 {} {}\n".format(*line.split("\t")) for line in judged))
+    scored = command.json("score", "--qrels", str(qrels), "--run", str(run), "-m", "recip_rank")
+    assert scored["metrics"]["recip_rank"] == pytest.approx(found["metrics"]["MRR@10"]["value"])
+
+
+@pytest.mark.slow
+def test_two_versions_are_compared_question_by_question(
+    command: Command, toy_beir: Path, spec: Path, tmp_path: Path
+) -> None:
+    lexical = tmp_path / "lexical.toml"
+    lexical.write_text(SPEC.replace("[embedder]\n", ""))
+    command.json("import", "beir", str(toy_beir))
+    for name, path in (("hybrid", spec), ("lexical", lexical)):
+        command.json("version", "add", name, "--spec", str(path))
+        command.json("index", "build", name)
+        command.json("evaluate", name, "--split", "test")
+    found = command.json("compare", "lexical", "hybrid", "--split", "test")
+    assert found["n"] == 6
+    for metric in found["metrics"].values():
+        assert {"a", "b", "difference", "p", "p_holm", "minimum_detectable"} <= metric.keys()
+        assert metric["difference"]["value"] == pytest.approx(metric["b"] - metric["a"])
+    assert "hybrid against lexical on 6 questions" in command.text(
+        "compare", "lexical", "hybrid", "--split", "test"
+    )
+
+
+def test_removed_documents_leave_the_corpus(command: Command, toy_beir: Path) -> None:
+    command.json("import", "beir", str(toy_beir))
+    assert command.json("documents", "remove", "cats", "dogs") == {"passages_removed": 2}
+    assert command.json("documents", "remove", "cats") == {"passages_removed": 0}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "culprit"),
+    [
+        (["version", "list"], "no workspace"),
+        (["import", "beir", "/nowhere"], "/nowhere"),
+        (["version", "add", "v", "--spec", "/nowhere.toml"], "/nowhere.toml"),
+        (["score", "--qrels", "/no.qrels", "--run", "/no.run"], "/no."),
+        (["evaluate", "v"], "--split"),
+        (["nonsense"], "nonsense"),
+        (["score", "--qrels", "q", "--run", "r", "-l", "many"], "many"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_culprit(
+    command: Command, arguments: list[str], culprit: str
+) -> None:
+    assert culprit in command.mistake(*arguments)
+
+
+def test_names_that_are_not_there_come_with_what_is(
+    command: Command, toy_beir: Path, spec: Path
+) -> None:
+    command.json("import", "beir", str(toy_beir))
+    command.json("version", "add", "hybrid", "--spec", str(spec))
+    assert "hybrid" in command.mistake("evaluate", "hybrd", "--split", "test")
+    assert "test" in command.mistake("evaluate", "hybrid", "--split", "tset")
+    assert "ragdiag index build hybrid" in command.mistake("ask", "hybrid", "Why?")
+    assert "evaluate" in command.mistake("diagnose", "hybrid")
+    assert "evaluate" in command.mistake("compare", "hybrid", "hybrid", "--split", "test")
+
+
+def test_an_index_over_nothing_is_refused(command: Command, spec: Path) -> None:
+    command.json("version", "add", "hybrid", "--spec", str(spec))
+    assert "import corpus" in command.mistake("index", "build", "hybrid")

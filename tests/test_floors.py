@@ -1,0 +1,76 @@
+"""The one-way flow, read from the imports themselves."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ragdiag.settings import PROJECT
+
+FLOORS = (
+    ("errors", "records", "settings", "version", "progress", "jobs"),
+    ("metrics", "stats", "store"),
+    ("retrieval",),
+    ("generation",),  # reads with the encoder and the sentences of retrieval
+    ("pipeline",),
+    ("importers", "training", "diagnosis", "drift", "deploy"),
+    ("workflows",),
+    ("cli", "console", "reports", "demo", "ui", "__main__"),
+)
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+ENGINES = {"torch", "transformers", "peft", "faiss", "sentence_transformers"}
+SCREENS = {"streamlit", "plotly"}
+SOURCES = sorted((PROJECT / "ragdiag").rglob("*.py"))
+PAGES = [PROJECT / "app.py", *sorted((PROJECT / "pages").glob("*.py"))]
+
+
+def imports(path: Path, *, everywhere: bool = True) -> Iterator[str]:
+    """Modules that a file imports; without ``everywhere``, when it is itself imported."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = ast.walk(tree) if everywhere else iter(tree.body)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PROJECT / "ragdiag").parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_a_file_imports_only_from_floors_below_its_own(path: Path) -> None:
+    here = room(path)
+    if here == "__init__":
+        return
+    for module in imports(path):
+        parts = module.split(".")
+        if parts[0] != "ragdiag" or len(parts) < 2 or parts[1] == here:
+            continue
+        same_screen = {here, parts[1]} <= {"cli", "console", "demo", "__main__"}
+        low = FLOOR[here] == FLOOR[parts[1]] == 0
+        assert FLOOR[parts[1]] < FLOOR[here] or same_screen or low, f"{here} imports {module}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_screens_stay_in_the_ui_and_engines_stay_below(path: Path) -> None:
+    tops = {module.split(".")[0] for module in imports(path)}
+    if room(path) not in ("ui", "reports"):
+        assert not tops & SCREENS
+    if room(path) not in ("retrieval", "generation", "training"):
+        assert not tops & ENGINES
+
+
+def test_pages_import_no_engine() -> None:
+    assert len(PAGES) > 1
+    for path in PAGES:
+        assert not {module.split(".")[0] for module in imports(path)} & ENGINES, path
+
+
+def test_every_room_of_the_house_stands_on_a_floor() -> None:
+    rooms = {room(path) for path in SOURCES} - {"__init__"}
+    assert rooms <= FLOOR.keys()

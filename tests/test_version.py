@@ -1,0 +1,64 @@
+"""Specs are validated to the last key, and a version is its spec."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ragdiag.errors import SpecError
+from ragdiag.version import Version, parse_spec, read_spec
+
+HYBRID = """
+[embedder]
+[lexical]
+[fusion]
+kind = "convex"
+alpha = 0.7
+[generator]
+kind = "extractive"
+"""
+
+
+def test_the_id_is_the_hash_of_the_spec_whatever_its_name_or_layout() -> None:
+    one = Version("one", parse_spec(HYBRID, source="one"))
+    written_out = HYBRID.replace("alpha = 0.7", "normalisation = 'bounds'\nalpha = 0.70")
+    other = Version("other", parse_spec(written_out, source="other"))
+    changed = Version("one", parse_spec(HYBRID.replace("0.7", "0.6"), source="changed"))
+    assert one.version_id == other.version_id
+    assert one.version_id != changed.version_id
+
+
+def test_versions_that_differ_after_the_index_share_a_build() -> None:
+    spec = parse_spec(HYBRID, source="a")
+    other_fusion = parse_spec(HYBRID.replace("0.7", "0.2"), source="b")
+    other_index = parse_spec(
+        HYBRID.replace("[lexical]", "[ann]\nkind='hnsw'\n[lexical]"), source="c"
+    )
+    assert spec.index_key == other_fusion.index_key
+    assert spec.index_key != other_index.index_key
+
+
+@pytest.mark.parametrize(
+    ("spec", "culprit"),
+    [
+        ("[generator]\nkind = 'extractive'", "neither [embedder] nor [lexical]"),
+        ("[lexical]\n", "generator"),
+        ("[lexical]\nengin = 'bm25s'\n[generator]\nkind = 'extractive'", "lexical.engin"),
+        ("[lexical]\n[fusion]\nalpha = 2\n[generator]\nkind = 'extractive'", "fusion.alpha"),
+        ("[lexical]\n[generator]\nkind = 'magic'", "generator"),
+        ("[lexical", "not TOML"),
+    ],
+)
+def test_a_wrong_spec_names_its_key_in_one_line(spec: str, culprit: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        parse_spec(spec, source="v.toml")
+    message = str(caught.value)
+    assert culprit in message
+    assert "v.toml" in message
+    assert "\n" not in message
+
+
+def test_a_spec_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"none\.toml"):
+        read_spec(tmp_path / "none.toml")
