@@ -7,6 +7,7 @@ torch.
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -21,13 +22,11 @@ from ragdiag.settings import Workspace, command_workspace, demo_workspace
 if TYPE_CHECKING:
     from ragdiag.store.lake import Lake
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, rich_markup_mode=None, help=__doc__.split("\n")[0]
-)
-import_app = typer.Typer(no_args_is_help=True, help="Load a corpus, questions and judgments.")
-version_app = typer.Typer(no_args_is_help=True, help="Name configurations.")
-index_app = typer.Typer(no_args_is_help=True, help="Build indexes.")
-documents_app = typer.Typer(no_args_is_help=True, help="Change the corpus.")
+app = typer.Typer(add_completion=False, rich_markup_mode=None, help=__doc__.split("\n")[0])
+import_app = typer.Typer(help="Load a corpus, questions and judgments.")
+version_app = typer.Typer(help="Name configurations.")
+index_app = typer.Typer(help="Build indexes.")
+documents_app = typer.Typer(help="Change the corpus.")
 app.add_typer(import_app, name="import")
 app.add_typer(version_app, name="version")
 app.add_typer(index_app, name="index")
@@ -351,13 +350,14 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit status. A defect keeps its traceback."""
     try:
-        status = app(args=arguments, prog_name="ragdiag", standalone_mode=False)
+        given = sys.argv[1:] if arguments is None else arguments
+        status = app(args=given or ["--help"], prog_name="ragdiag", standalone_mode=False)
     except RagdiagError as error:
         return fail(str(error))
     except Exit as done:
         return done.exit_code
     except TyperException as error:
-        return fail(f"{error.format_message()} See: ragdiag --help")
+        return fail(f"{error.format_message().rstrip('.')}; see: ragdiag --help")
     except (KeyboardInterrupt, Abort):
         return fail("interrupted; run the same command again to go on") + 128
     return status if isinstance(status, int) else 0

@@ -139,7 +139,7 @@ def test_removed_documents_leave_the_corpus(command: Command, toy_beir: Path) ->
         (["score", "--qrels", "/no.qrels", "--run", "/no.run"], "/no."),
         (["evaluate", "v"], "--split"),
         (["nonsense"], "nonsense"),
-        (["score", "--qrels", "q", "--run", "r", "-l", "many"], "many"),
+        (["score", "--qrels", "q", "--run", "r", "-l", "many"], "'-l'"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_culprit(

@@ -13,12 +13,12 @@ import inspect
 import random
 import re
 import warnings
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ragdiag.demo.docstrings import Docstring, Field, parse_docstring, split_plain
+from ragdiag.demo.docstrings import Docstring, Field, parse_docstring
 from ragdiag.progress import Progress, report
 from ragdiag.records import Passage
 from ragdiag.retrieval.text import TokenCounter, chunk_document
@@ -71,7 +71,8 @@ SEE_ALSO = 6
 """What is kept of an entry, so that the whole corpus embeds in minutes without an accelerator."""
 
 REPEATED = 6
-"""A parameter's description that stands in this many entries (``out``, ``dtype``) is left out."""
+"""A parameter's description that stands in this many entries (``out``, ``dtype``) is left out, and
+so is an entry whose whole text does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +93,16 @@ class Entry:
 
     @property
     def text(self) -> str:
-        """The entry without its summary line; one line for each section or parameter."""
+        """The entry without its summary line; a paragraph for each section and parameter."""
         doc = self.docstring
-        lines = [f"{self.name}: {doc.description}"] if doc.description else []
+        lines = [f"{self.name}: {' '.join(doc.description)}"] if doc.description else []
         for heading, fields in (("Parameters", doc.parameters), ("Returns", doc.returns)):
-            lines += _section(f"{heading} of {self.name if not lines else self.short_name}: ", fields)
+            lines += _section(
+                f"{heading} of {self.name if not lines else self.short_name}: ", fields
+            )
         if doc.see_also:
             lines.append(see_also_line(self))
-        return "\n".join(lines)
+        return "\n\n".join(lines)
 
 
 def see_also_line(entry: Entry) -> str:
@@ -112,6 +115,7 @@ def read_entries(progress: Progress | None = None) -> list[Entry]:
     Warnings of deprecated names stay silent: asking for a name is how they are found out.
     """
     found: dict[str, tuple[str, Docstring]] = {}
+    bodies = Counter[str]()
     seen: set[str] = set()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -119,14 +123,16 @@ def read_entries(progress: Progress | None = None) -> list[Entry]:
             report(progress, done / len(TOPICS), f"reading {topic}")
             for name, text in _documented(modules):
                 docstring = parse_docstring(text)
-                key = _content_key(docstring)
+                key = _letters(docstring.summary) + _body_key(name, docstring)
                 if key not in seen and _is_worth_asking(docstring):
                     seen.add(key)
+                    bodies[_body_key(name, docstring)] += 1
                     found[name] = (_topic_of(name, topic), docstring)
     repeated = _repeated_descriptions(docstring for _, docstring in found.values())
     return [
         Entry(name, topic, _shortened(docstring, repeated))
         for name, (topic, docstring) in found.items()
+        if bodies[_body_key(name, docstring)] < REPEATED
     ]
 
 
@@ -162,6 +168,8 @@ def _documented(modules: Iterable[str]) -> Iterator[tuple[str, str]]:
         for name in _public_names(module):
             value = getattr(module, name, None)
             qualified = f"{module_name}.{name}"
+            if _is_alias(module, name, value):
+                continue
             yield from _text_of(qualified, value)
             if inspect.isclass(value):
                 yield from _members(qualified, value)
@@ -191,7 +199,13 @@ def _text_of(name: str, value: Any) -> Iterator[tuple[str, str]]:
 def _public_names(module: Any) -> list[str]:
     listed = getattr(module, "__all__", None)
     names = listed if listed is not None else [n for n in dir(module) if not n.startswith("_")]
-    return sorted(set(names))
+    return sorted(set(names), key=lambda n: (f"{module.__name__}.{n}" not in OWN_TOPICS, n))
+
+
+def _is_alias(module: Any, name: str, value: Any) -> bool:
+    """Whether the module exports the same object under the object's own name too."""
+    own = getattr(value, "__name__", name)
+    return own != name and isinstance(own, str) and getattr(module, own, None) is value
 
 
 def _topic_of(name: str, topic: str) -> str:
@@ -199,40 +213,52 @@ def _topic_of(name: str, topic: str) -> str:
     return own[0] if own else topic
 
 
-def _content_key(docstring: Docstring) -> str:
-    """Equal for texts that differ in case, digits, spacing or punctuation only in their body."""
-    fields = [f"{f.name} {f.description}" for f in (*docstring.parameters, *docstring.returns)]
-    body = " ".join([docstring.summary, docstring.description, *fields])
-    return re.sub(r"[^a-z]+", " ", body.lower()).strip()
+def _body_key(name: str, docstring: Docstring) -> str:
+    """Equal for entries whose texts differ in their own name, digits or punctuation only."""
+    body = " ".join(
+        [*docstring.description]
+        + [
+            f"{f.name} {' '.join(f.description)}"
+            for f in (*docstring.parameters, *docstring.returns)
+        ]
+    )
+    return _letters(body.replace(name.split(".")[-1], ""))
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[^a-z]+", " ", text.lower()).strip()
 
 
 def _is_worth_asking(docstring: Docstring) -> bool:
     fields = (*docstring.parameters, *docstring.returns)
-    body = " ".join([docstring.description, *(field.description for field in fields)])
+    body = " ".join([*docstring.description, *(s for field in fields for s in field.description)])
     return 4 <= len(docstring.summary.split()) <= 30 and len(body.split()) >= 15
 
 
-def _repeated_descriptions(docstrings: Iterable[Docstring]) -> set[str]:
-    counts = defaultdict[str, int](int)
-    for docstring in docstrings:
-        for description in {field.description for field in docstring.parameters}:
-            counts[description] += 1
+def _repeated_descriptions(docstrings: Iterable[Docstring]) -> set[tuple[str, ...]]:
+    counts = Counter(
+        description
+        for docstring in docstrings
+        for description in {field.description for field in docstring.parameters}
+    )
     return {description for description, count in counts.items() if count >= REPEATED}
 
 
-def _shortened(docstring: Docstring, repeated: set[str]) -> Docstring:
+def _shortened(docstring: Docstring, repeated: set[tuple[str, ...]]) -> Docstring:
     kept: list[Field] = []
     words = 0
     for field in docstring.parameters:
         if field.description not in repeated:
             short = _short_field(field, "parameter")
-            words += len(short.description.split()) + 4
+            words += sum(len(sentence.split()) for sentence in short.description) + 4
             if kept and words > WORDS["parameters"]:
                 break
             kept.append(short)
+    summary = _letters(docstring.summary)
+    told = [s for s in docstring.description if summary not in _letters(s)]
     return Docstring(
         summary=docstring.summary,
-        description=_first_sentences(docstring.description, "description"),
+        description=_first_sentences(told, "description"),
         parameters=tuple(kept),
         returns=tuple(_short_field(field, "returns") for field in docstring.returns[:2]),
         see_also=docstring.see_also[:SEE_ALSO],
@@ -243,16 +269,16 @@ def _short_field(field: Field, part: str) -> Field:
     return Field(field.name, field.kind, _first_sentences(field.description, part))
 
 
-def _first_sentences(text: str, part: str) -> str:
+def _first_sentences(sentences: Sequence[str], part: str) -> tuple[str, ...]:
     """The sentences from the start that the part's limits allow, and at least the first."""
     kept: list[str] = []
     words = 0
-    for sentence in split_plain(text)[: SENTENCES[part]]:
+    for sentence in sentences[: SENTENCES[part]]:
         words += len(sentence.split())
         if kept and words > WORDS[part]:
             break
         kept.append(sentence)
-    return " ".join(kept)
+    return tuple(kept)
 
 
 def _section(heading: str, fields: Sequence[Field]) -> list[str]:
@@ -263,5 +289,4 @@ def _section(heading: str, fields: Sequence[Field]) -> list[str]:
 def _field_line(field: Field) -> str:
     kind = f" ({field.kind})" if field.kind and field.kind != field.name else ""
     head = f"{field.name}{kind}: " if field.name else f"{field.kind}: " if field.kind else ""
-    text = f"{head}{field.description}"
-    return text if text.endswith((".", "!", "?")) else text + "."
+    return head + " ".join(field.description)

@@ -37,24 +37,25 @@ OMITTED_DIRECTIVE = re.compile(
 )
 ADMONITION = re.compile(r"\.\. \w+::\s*")
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z`\"'(])")
+LIST_ITEM = re.compile(r"(?:[-*•+]|\d+[.)]|\(\w\)) +(?=\S)")
 SHORTENED = ("e.g.", "i.e.", "etc.", "cf.", "vs.", "a.k.a.", "resp.", "approx.", "Eq.", "Ref.")
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One parameter or return value; any part may be empty."""
+    """One parameter or return value, its description in sentences; any part may be empty."""
 
     name: str
     kind: str
-    description: str
+    description: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Docstring:
-    """``description`` is what follows the summary sentence; ``see_also`` are names as written."""
+    """``description`` are the sentences after the summary; ``see_also`` are names as written."""
 
     summary: str
-    description: str = ""
+    description: tuple[str, ...] = ()
     parameters: tuple[Field, ...] = ()
     returns: tuple[Field, ...] = ()
     see_also: tuple[str, ...] = ()
@@ -65,33 +66,21 @@ def parse_docstring(text: str) -> Docstring:
 
     >>> parsed = parse_docstring("Add numbers.\\n\\nArgs:\\n    x (int): The first number.")
     >>> parsed.summary, parsed.parameters[0].description
-    ('Add numbers.', 'The first number.')
+    ('Add numbers.', ('The first number.',))
     """
     parts: dict[str, list[str]] = {"": []}
     for heading, body in _sections(text.splitlines()):
         part = SECTIONS.get(heading.lower()) if heading else ""
         if part is not None:
             parts.setdefault(part, []).extend(["", *body])
-    paragraphs = _paragraphs(_without_signature(parts[""]))
-    first = split_plain(paragraphs[0]) if paragraphs else [""]
+    sentences = _sentences(_without_signature(parts[""]))
     return Docstring(
-        summary=first[0],
-        description=" ".join([*first[1:], *paragraphs[1:]]),
+        summary=sentences[0] if sentences else "",
+        description=tuple(sentences[1:]),
         parameters=tuple(_fields(parts.get("parameters", []))),
         returns=tuple(_fields(parts.get("returns", []), unnamed=True)),
         see_also=tuple(_see_also(parts.get("see_also", []))),
     )
-
-
-def split_plain(text: str) -> list[str]:
-    """Sentences of one plain paragraph; usual shortened words do not end a sentence."""
-    sentences: list[str] = []
-    for piece in SENTENCE_END.split(text):
-        if sentences and sentences[-1].endswith(SHORTENED):
-            sentences[-1] += " " + piece
-        else:
-            sentences.append(piece)
-    return sentences
 
 
 def plain_words(markup: str) -> str:
@@ -146,10 +135,27 @@ def _is_signature(lines: Sequence[str]) -> bool:
     return bool(SIGNATURE.match(lines[0])) and "(" in lines[0].split(" ")[0] + lines[0][:60]
 
 
+def _sentences(lines: Sequence[str]) -> list[str]:
+    """Plain sentences. One that only announces what was left out (it ends in a colon) goes too."""
+    sentences: list[str] = []
+    for paragraph in _paragraphs(lines):
+        pieces: list[str] = []
+        for piece in SENTENCE_END.split(paragraph):
+            if pieces and pieces[-1].endswith(SHORTENED):
+                pieces[-1] += " " + piece
+            else:
+                pieces.append(piece)
+        sentences += pieces
+    kept = [s for s in sentences if not s.endswith(":") and re.search(r"[A-Za-z]{3}", s)]
+    return [s if s.endswith((".", "!", "?")) else s.rstrip(" ,;") + "." for s in kept]
+
+
 def _paragraphs(lines: Sequence[str]) -> list[str]:
-    """Plain paragraphs; math, code, doctests, tables, figures and version notes are left out."""
+    """Plain paragraphs and list items; math, code, doctests, figures and version notes are left
+    out, and what goes on in lower case after them."""
     paragraphs: list[list[str]] = [[]]
     hidden_by: int | None = None
+    after_hidden = False
     for line in lines:
         text = line.strip()
         indent = len(line) - len(line.lstrip())
@@ -159,39 +165,43 @@ def _paragraphs(lines: Sequence[str]) -> list[str]:
         if hidden_by is not None and indent > hidden_by:
             continue
         hidden_by = None
-        if OMITTED_DIRECTIVE.match(text) or text.startswith(">>>"):
-            hidden_by = indent
+        if OMITTED_DIRECTIVE.match(text) or text.startswith((">>>", "|", "+-")):
+            hidden_by, after_hidden = indent, True
+            continue
+        if not paragraphs[-1] and after_hidden and text[0].islower():
+            hidden_by = indent - 1
             continue
         if text.endswith("::") and not text.startswith(".. "):
-            hidden_by = indent
-        paragraphs[-1].append(ADMONITION.sub("", text))
-    joined = (plain_words(" ".join(paragraph)) for paragraph in paragraphs)
-    return [text for text in joined if text and re.search(r"[A-Za-z]{3}", text)]
+            hidden_by, after_hidden = indent, True
+        if LIST_ITEM.match(text):
+            paragraphs.append([])
+        paragraphs[-1].append(ADMONITION.sub("", LIST_ITEM.sub("", text)))
+    return [plain_words(" ".join(paragraph)) for paragraph in paragraphs if paragraph]
 
 
 def _fields(lines: Sequence[str], *, unnamed: bool = False) -> Iterator[Field]:
     """Fields of a Parameters, Args or Returns section.
 
-    ``unnamed``: a head without a colon is a kind (``ndarray``), and text alone a description.
+    ``unnamed``: a head without a colon is a kind (``ndarray``), and prose alone a description.
     """
     items = _items(lines)
     if unnamed and items and _starts_text(items[0][0]):
-        yield Field("", "", " ".join(_paragraphs([line.strip() for line in lines])))
+        yield Field("", "", tuple(_sentences([line.strip() for line in lines])))
         return
     for head, body in items:
-        description = " ".join(_paragraphs(body))
         google = re.match(r"(\*{0,2}[\w, *]+?)\s*(?:\((.*?)\))?:\s+(\S.*)", head)
         numpy = re.match(r"(\*{0,2}[\w, .*]+?)\s+:\s*(.*)", head)
         if numpy:
-            yield Field(plain_words(numpy[1]), plain_words(numpy[2]), description)
+            yield Field(plain_words(numpy[1]), plain_words(numpy[2]), tuple(_sentences(body)))
         elif google and not unnamed:
-            first = plain_words(google[3])
+            told = [google[3], *(line.strip() for line in body)]
             kind = plain_words(google[2] or "")
-            yield Field(plain_words(google[1]), kind, f"{first} {description}".strip())
+            yield Field(plain_words(google[1]), kind, tuple(_sentences(told)))
         elif unnamed and not body:
-            yield Field("", "", plain_words(head))
+            yield Field("", "", tuple(_sentences([head])))
         else:
-            yield Field("" if unnamed else plain_words(head), plain_words(head), description)
+            name = "" if unnamed else plain_words(head)
+            yield Field(name, plain_words(head), tuple(_sentences(body)))
 
 
 def _starts_text(head: str) -> bool:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from ragdiag.records import Estimate
-from ragdiag.stats.differences import difference
-from ragdiag.stats.intervals import wilson
+from ragdiag.stats.intervals import difference_of_rates, wilson
 from ragdiag.store.queries import NOT_DIAGNOSED, Row
 
 
@@ -32,9 +31,9 @@ class Growth:
 
 
 def fault_shares(
-    rows: Iterable[Row], *, before: date, after: date, graded_before: int, graded_after: int
+    rows: Iterable[Row], *, before: date | None, after: date, graded_before: int, graded_after: int
 ) -> list[FaultShare]:
-    """Faults of two weeks, the most frequent of the later week first.
+    """Faults of two weeks, the most frequent of the later week first; ``before`` may be missing.
 
     ``rows`` are ``week, verdict, cause, n`` of failed requests.
     """
@@ -45,11 +44,16 @@ def fault_shares(
         weeks[row["week"]] = weeks.get(row["week"], 0) + row["n"]
     shares = []
     for (verdict, cause), weeks in counts.items():
-        if before not in weeks and after not in weeks:
+        earlier = 0 if before is None else weeks.get(before, 0)
+        later = weeks.get(after, 0)
+        if not earlier and not later:
             continue
-        earlier = wilson(weeks.get(before, 0), graded_before)
-        later = wilson(weeks.get(after, 0), graded_after)
-        shares.append(FaultShare(verdict, cause, earlier, later, difference(earlier, later)))
+        moved = difference_of_rates(earlier, graded_before, later, graded_after)
+        shares.append(
+            FaultShare(
+                verdict, cause, wilson(earlier, graded_before), wilson(later, graded_after), moved
+            )
+        )
     return sorted(shares, key=lambda share: (-share.after.value, share.verdict, share.cause))
 
 

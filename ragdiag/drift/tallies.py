@@ -1,4 +1,4 @@
-"""What was counted in one cell of week × segment: poolable, and worth one estimate."""
+"""What was counted in one cell of week × segment: poolable, comparable, worth one estimate."""
 
 from __future__ import annotations
 
@@ -8,16 +8,22 @@ from typing import Protocol, Self
 
 from ragdiag.metrics.latency import quantile_estimate
 from ragdiag.records import Estimate
-from ragdiag.stats.intervals import wilson
-
-NORMAL_FROM = 30
-"""Fewer values than this and a mean of bounded scores gets no interval."""
+from ragdiag.stats.intervals import (
+    Sums,
+    difference_of_means,
+    difference_of_rates,
+    mean_estimate_from_sums,
+    wilson,
+)
 
 
 class Tally(Protocol):
-    def __add__(self, other: Self) -> Self: ...
+    def __add__(self, other: Self, /) -> Self: ...
 
     def estimate(self) -> Estimate: ...
+
+    def since(self, before: Self, /) -> Estimate:
+        """This minus an earlier, independent one, with its interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,38 +39,36 @@ class Share:
     def estimate(self) -> Estimate:
         return wilson(self.successes, self.n)
 
+    def since(self, before: Share) -> Estimate:
+        return difference_of_rates(before.successes, before.n, self.successes, self.n)
+
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """``n`` values by their sum and the sum of their squares.
+    """A mean score by its sums."""
 
-    >>> Mean(4, 2.0, 1.0).estimate().value
-    0.5
-    """
-
-    n: int
-    total: float
-    squares: float
+    sums: Sums
 
     def __add__(self, other: Mean) -> Mean:
-        return Mean(self.n + other.n, self.total + other.total, self.squares + other.squares)
+        first, second = self.sums, other.sums
+        return Mean(
+            Sums(
+                first.n + second.n,
+                first.total + second.total,
+                first.total_squares + second.total_squares,
+            )
+        )
 
     def estimate(self) -> Estimate:
-        """Mean ± 1.96·s/√n, clipped to the scores' range 0 … 1."""
-        if not self.n:
-            return Estimate.undefined("no judged requests")
-        mean = self.total / self.n
-        if self.n < NORMAL_FROM:
-            reason = f"fewer than {NORMAL_FROM} judged requests"
-            return Estimate(mean, math.nan, math.nan, self.n, reason)
-        variance = max(self.squares - self.n * mean**2, 0.0) / (self.n - 1)
-        half = 1.96 * math.sqrt(variance / self.n)
-        return Estimate(mean, max(mean - half, 0.0), min(mean + half, 1.0), self.n)
+        return mean_estimate_from_sums(self.sums.n, self.sums.total, self.sums.total_squares)
+
+    def since(self, before: Mean) -> Estimate:
+        return difference_of_means(before.sums, self.sums)
 
 
 @dataclass(frozen=True, slots=True)
 class Quantile:
-    """Sorted or unsorted ``values``, of which the ``q`` quantile is wanted."""
+    """The ``q`` quantile of ``values``, in any order."""
 
     values: tuple[float, ...]
     q: float
@@ -73,6 +77,28 @@ class Quantile:
         return Quantile(self.values + other.values, self.q)
 
     def estimate(self) -> Estimate:
-        if not self.values:
-            return Estimate.undefined("no timed requests")
         return quantile_estimate(self.values, self.q)
+
+    def since(self, before: Quantile) -> Estimate:
+        return square_and_add(before.estimate(), self.estimate())
+
+
+def square_and_add(before: Estimate, after: Estimate) -> Estimate:
+    """``after − before`` from two independent 95 % intervals (MOVER).
+
+    low = d − √((θ₂−l₂)² + (u₁−θ₁)²), high = d + √((u₂−θ₂)² + (θ₁−l₁)²); the n is both together.
+    Without an interval on either side there are no bounds. Source: Zou & Donner 2008, Statistics
+    in Medicine 27:1693.
+
+    >>> from ragdiag.records import Estimate
+    >>> square_and_add(Estimate(100, 97, 104, 500), Estimate(120, 117, 124, 500))
+    Estimate(value=20, low=15.0, high=25.0, n=1000, reason=None)
+    """
+    n = before.n + after.n
+    value = after.value - before.value
+    low = value - math.hypot(after.value - after.low, before.high - before.value)
+    high = value + math.hypot(after.high - after.value, before.value - before.low)
+    if math.isnan(low) or math.isnan(high):
+        reason = before.reason or after.reason or "one side has no interval"
+        return Estimate(value, math.nan, math.nan, n, reason)
+    return Estimate(value, low, high, n)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -11,7 +12,7 @@ from typing import Literal
 
 from ragdiag.drift.tallies import Mean, Quantile, Share, Tally
 from ragdiag.records import Estimate
-from ragdiag.stats.differences import difference
+from ragdiag.stats.intervals import Sums
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters, Row
 from ragdiag.store.trends import Split, weekly_feedback, weekly_latency, weekly_outcomes
@@ -69,8 +70,8 @@ def weekly_cells(lake: Lake, filters: Filters, split: Split = "all") -> Cells:
     for row in weekly_outcomes(lake, filters, split):
         put("correct", row, Share(int(row["correct"]), row["graded"]))
         put("no_answer", row, Share(row["no_answer"], row["n"]))
-        put("MRR@10", row, Mean(row["judged"], row["mrr"], row["mrr2"]))
-        put("recall@10", row, Mean(row["judged"], row["recall"], row["recall2"]))
+        put("MRR@10", row, Mean(Sums(row["judged"], row["mrr"], row["mrr2"])))
+        put("recall@10", row, Mean(Sums(row["judged"], row["recall"], row["recall2"])))
     for row in weekly_feedback(lake, filters, split):
         put("click_rate", row, Share(int(row["clicked"]), row["n"]))
         put("task_success", row, Share(row["task_successes"], row["tasks"]))
@@ -111,18 +112,19 @@ def changes(
     return found
 
 
-def _pool(by_week: Mapping[date, Tally], weeks: Iterable[date]) -> Estimate:
+def _pool(by_week: Mapping[date, Tally], weeks: Iterable[date]) -> Tally | None:
     present = [by_week[week] for week in weeks if week in by_week]
-    if not present:
-        return Estimate.undefined("no requests in that time")
-    return reduce(add, present).estimate()
+    return reduce(add, present) if present else None
 
 
-def _change(name: str, before: Estimate, after: Estimate) -> Change:
-    moved = difference(before, after)
-    if not (moved.low == moved.low and moved.high == moved.high):
-        return Change(name, before, after, moved, "unknown")
+def _change(name: str, before: Tally | None, after: Tally | None) -> Change:
+    nothing = Estimate.undefined("no requests in that time")
+    earlier = nothing if before is None else before.estimate()
+    later = nothing if after is None else after.estimate()
+    moved = nothing if before is None or after is None else after.since(before)
+    if math.isnan(moved.low) or math.isnan(moved.high):
+        return Change(name, earlier, later, moved, "unknown")
     if moved.low <= 0 <= moved.high:
-        return Change(name, before, after, moved, "no evidence")
+        return Change(name, earlier, later, moved, "no evidence")
     good = (moved.value > 0) == WEEKLY_METRICS[name].up_is_good
-    return Change(name, before, after, moved, "better" if good else "worse")
+    return Change(name, earlier, later, moved, "better" if good else "worse")

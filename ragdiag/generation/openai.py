@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, ValidationError
 
-from ragdiag.errors import GenerationError, ProviderRefused, ProviderUnreachable
+from ragdiag.errors import GenerationError, ProviderRefused, ProviderUnreachable, SpecError
 from ragdiag.generation.grounded_prompt import build_messages, read_reply
 from ragdiag.records import Answer, ContextPassage
 from ragdiag.version import OpenAISpec
@@ -61,11 +61,12 @@ class _Completion(BaseModel):
 
 
 class OpenAIGenerator:
-    """One model behind one ``base_url``. Raises ProviderRefused at once where api.openai.com is
-    meant and the key's variable is not set."""
+    """One model behind one ``base_url``. Before any call it raises SpecError where ``base_url`` is
+    no web address, ProviderRefused where api.openai.com is meant and no key is set."""
 
     def __init__(self, spec: OpenAISpec) -> None:
         self._spec = spec
+        self._is_openai = _host(spec.base_url) == OPENAI_HOST
         self._key = self._read_key()
         self._client = self._connect()
 
@@ -88,10 +89,6 @@ class OpenAIGenerator:
             completion_tokens=usage.completion_tokens,
             cost_usd=self._cost(usage),
         )
-
-    @property
-    def _is_openai(self) -> bool:
-        return urlsplit(self._spec.base_url).hostname == OPENAI_HOST
 
     def _read_key(self) -> str:
         variable = self._spec.api_key_env
@@ -201,3 +198,16 @@ class OpenAIGenerator:
         """What the server said, on one line, cut short, without the key."""
         told = message.replace(self._key, "***") if self._key else message
         return " ".join(told[:MAX_QUOTED_CHARS].split())
+
+
+def _host(base_url: str) -> str:
+    try:
+        address = urlsplit(base_url)
+        if address.scheme in ("http", "https") and address.hostname and address.port != 0:
+            return address.hostname
+    except ValueError:
+        pass  # a bracket left open, a port that is none
+    raise SpecError(
+        f"base_url {base_url!r} is no web address",
+        remedy="name one like http://127.0.0.1:8000/v1 in the version's [generator]",
+    )

@@ -177,7 +177,7 @@ def binary_gain(ranking: JudgedRanking) -> float:
 
 
 def rank_biased_precision(ranking: JudgedRanking) -> float:
-    """(1 − p) Σ pʳᵃⁿᵏ⁻¹ gain with p = 0.9; gains are divided by the highest judged grade above 1."""
+    """(1 − p) Σ gain · p^(rank − 1), p = 0.9. Grades are divided by the highest judged one."""
     top = max(1, *ranking.ideal[:1])
     weighted = sum(
         PERSISTENCE**rank * grade / top for rank, grade in enumerate(ranking.grades) if grade > 0

@@ -80,14 +80,11 @@ def judge_ranking(
     with np.errstate(over="ignore"):  # beyond float32 trec_eval, too, compares infinities
         single = np.array(list(scores.values()), dtype=np.float64).astype(np.float32).tolist()
     ranked = sorted(zip(single, scores, strict=True), reverse=True)
-    grades = (judged.get(passage_id, NOT_POOLED) for _, passage_id in ranked)
+    pooled = {pid: grade if grade >= 0 else NOT_JUDGED for pid, grade in judged.items()}
+    grades = tuple(pooled.get(passage_id, NOT_POOLED) for _, passage_id in ranked)
     highest = max([0, *judged.values()])
     levels = [0] * (highest + 1)
     for grade in judged.values():
         if grade >= 0:
             levels[grade] += 1
-    return JudgedRanking(
-        tuple(NOT_JUDGED if passage_grade < NOT_POOLED else passage_grade for passage_grade in grades),
-        tuple(levels),
-        relevance_level,
-    )
+    return JudgedRanking(grades, tuple(levels), relevance_level)

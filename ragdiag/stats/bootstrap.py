@@ -38,7 +38,9 @@ def bca_interval(values: Sequence[float], seed: int) -> tuple[float, float]:
     deviations = sample - mean
     scale = 6 * float(np.sum(deviations**2)) ** 1.5
     acceleration = float(np.sum(deviations**3)) / scale
-    levels = [normal.cdf(bias + (bias + z) / (1 - acceleration * (bias + z))) for z in (-Z95, Z95)]
+    z = normal.inv_cdf(0.975)
+    shifted = (bias - z, bias + z)
+    levels = [normal.cdf(bias + shift / (1 - acceleration * shift)) for shift in shifted]
     low, high = np.quantile(means, levels)
     return float(low), float(high)
 

@@ -21,15 +21,13 @@ from ragdiag.store.lines import BadLine, parse_line
 from ragdiag.store.relevance import judged_passages, ranked_grades
 from ragdiag.store.results import insert_rejects
 from ragdiag.store.rows import (
-    FEEDBACK_SCHEMA,
-    REQUEST_SCHEMA,
     feedback_from_row,
     feedback_row,
-    insert,
     request_row,
     requests_from_table,
 )
 from ragdiag.store.spool import adopt_orphans
+from ragdiag.store.tables import insert
 
 BATCH_BYTES = 16_000_000
 BODY_CHARS = 2_000
@@ -175,9 +173,9 @@ def _insert_records(
         rows.append(
             request_row(request, None if grades is None else ranked_grades(ids, grades), name)
         )
-    insert(cursor, "requests", REQUEST_SCHEMA, rows)
+    insert(cursor, "requests", rows)
     feedback = [feedback_row(record) for _, record in accepted if isinstance(record, Feedback)]
-    insert(cursor, "feedback", FEEDBACK_SCHEMA, feedback)
+    insert(cursor, "feedback", feedback)
 
 
 def _known(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import duckdb
 import pyarrow as pa
 
-from ragdiag.store.rows import GRADES, TEXT, registered
+from ragdiag.store.tables import SCHEMAS, registered
 
 
 def ranked_grades(passage_ids: Sequence[str], judged: Mapping[str, int]) -> list[int]:
@@ -59,8 +59,8 @@ def rewrite_relevance(cursor: duckdb.DuckDBPyConnection, question_ids: Iterable[
         if fresh != rel:
             changed.append({"request_id": request_id, "rel": fresh})
     if changed:
-        schema = pa.schema([("request_id", TEXT), ("rel", GRADES)])
-        with registered(cursor, "derived", pa.Table.from_pylist(changed, schema=schema)):
+        columns = pa.schema([SCHEMAS["requests"].field(name) for name in ("request_id", "rel")])
+        with registered(cursor, "derived", changed, columns):
             cursor.execute(
                 "update requests set rel = derived.rel from derived "
                 "where requests.request_id = derived.request_id"

@@ -10,31 +10,14 @@ from datetime import datetime
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 from pydantic import ValidationError
 
 from ragdiag.errors import InputError, StoreError, UnknownName
 from ragdiag.records import Diagnosis, Grade, IndexBuild, Reject, Replay, Request, Traffic
 from ragdiag.store.lake import Lake, now_utc, to_aware_utc, to_naive_utc
-from ragdiag.store.rows import NUMBER, TEXT, TEXTS, TIME, WHOLE, insert, requests_from_table
+from ragdiag.store.rows import requests_from_table
+from ragdiag.store.tables import insert
 from ragdiag.version import Spec, Version
-
-_GRADES = pa.schema(
-    [("request_id", TEXT), ("grader", TEXT), ("y", WHOLE), ("score", NUMBER), ("status", TEXT)]
-    + [("reason", TEXT), ("graded_at", TIME)]
-)
-_REPLAYS = pa.schema(
-    [("request_id", TEXT), ("arm", TEXT), ("draw", WHOLE), ("answer", TEXT), ("y", WHOLE)]
-    + [("score", NUMBER), ("passage_ids", TEXTS), ("replayed_at", TIME)]
-)
-_VERDICTS = pa.schema(
-    [("request_id", TEXT), ("cause", TEXT), ("verdict", TEXT), ("verified_fix", TEXT)]
-    + [("tier", TEXT), ("evidence", TEXT), ("diagnosed_at", TIME)]
-)
-_REJECTS = pa.schema(
-    [("source", TEXT), ("line", pa.int64()), ("reason", TEXT), ("body", TEXT)]
-    + [("rejected_at", TIME)]
-)
 
 
 def save_version(lake: Lake, version: Version) -> None:
@@ -130,11 +113,11 @@ def latest_build(lake: Lake, index_key: str) -> IndexBuild | None:
 
 def save_grades(lake: Lake, grades: Iterable[Grade]) -> None:
     """Append grades; the latest of a request and grader counts."""
-    _append(lake, "grades", _GRADES, [asdict(grade) for grade in grades], "graded_at")
+    _append(lake, "grades", [asdict(grade) for grade in grades], "graded_at")
 
 
 def save_replays(lake: Lake, replays: Iterable[Replay]) -> None:
-    _append(lake, "replays", _REPLAYS, [asdict(replay) for replay in replays], "replayed_at")
+    _append(lake, "replays", [asdict(replay) for replay in replays], "replayed_at")
 
 
 def save_diagnoses(lake: Lake, diagnoses: Iterable[Diagnosis]) -> None:
@@ -146,7 +129,7 @@ def save_diagnoses(lake: Lake, diagnoses: Iterable[Diagnosis]) -> None:
         }
         for diagnosis in diagnoses
     ]
-    _append(lake, "verdicts", _VERDICTS, rows, "diagnosed_at")
+    _append(lake, "verdicts", rows, "diagnosed_at")
 
 
 def save_rejects(lake: Lake, rejects: Iterable[Reject]) -> None:
@@ -158,9 +141,7 @@ def save_rejects(lake: Lake, rejects: Iterable[Reject]) -> None:
 def insert_rejects(cursor: duckdb.DuckDBPyConnection, rejects: Sequence[Reject]) -> None:
     """As :func:`save_rejects`, within the caller's transaction."""
     now = now_utc()
-    insert(
-        cursor, "rejects", _REJECTS, [{**asdict(reject), "rejected_at": now} for reject in rejects]
-    )
+    insert(cursor, "rejects", [{**asdict(reject), "rejected_at": now} for reject in rejects])
 
 
 def load_requests(
@@ -206,13 +187,11 @@ def _list(ids: Sequence[str] | None) -> list[str] | None:
     return None if ids is None else list(ids)
 
 
-def _append(
-    lake: Lake, table: str, schema: pa.Schema, rows: list[dict[str, Any]], time_column: str
-) -> None:
+def _append(lake: Lake, table: str, rows: list[dict[str, Any]], time_column: str) -> None:
     now = now_utc()
     if rows:
         stamped = [{**row, time_column: now} for row in rows]
-        lake.write(lambda cursor: insert(cursor, table, schema, stamped))
+        lake.write(lambda cursor: insert(cursor, table, stamped))
 
 
 def _read_version(name: str, spec: str) -> Version:

@@ -89,7 +89,8 @@ def weekly_latency(
     return lake.rows(
         f"""select date_trunc('week', r.asked_at)::date as week, {_segment(split)} as segment,
                    list(r.{stage}_ms order by r.{stage}_ms) as values
-            from requests r where {condition} and r.{stage}_ms is not null and r.cache_hit is not true
+            from requests r
+            where {condition} and r.{stage}_ms is not null and r.cache_hit is not true
             group by all order by week, segment""",
         parameters,
     )

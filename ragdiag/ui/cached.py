@@ -28,9 +28,8 @@ def fetch(
     """
     name = f"{query.__module__}.{query.__qualname__}"
     asked = repr((args, sorted(kwargs.items())))
-    return _fetch(  # type: ignore[no-any-return]
-        str(view.workspace.root), view.snapshot, name, asked, lambda: query(view.lake, *args, **kwargs)
-    )
+    root = str(view.workspace.root)
+    return _fetch(root, view.snapshot, name, asked, lambda: query(view.lake, *args, **kwargs))
 
 
 @st.cache_data(max_entries=500, show_spinner="Reading the lake …")

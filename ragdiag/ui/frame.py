@@ -21,7 +21,7 @@ from ragdiag.ui.cached import fetch
 from ragdiag.ui.ingesting import keep_ingesting
 from ragdiag.ui.safe import literal
 from ragdiag.ui.view import View, demo_notice
-from ragdiag.ui.welcome import show_job, show_next_steps, show_welcome
+from ragdiag.ui.welcome import show_failure, show_job, show_next_steps, show_welcome
 
 _FRAMED = "_framed"
 TITLES = {
@@ -68,6 +68,8 @@ def _open() -> View:
     if not workspace.exists:
         show_welcome(job)
         st.stop()
+    if job is not None:
+        show_failure(job)
     try:
         lake = open_lake(workspace)
         view = View(workspace, lake, lake.snapshot(), demo_notice(workspace))

@@ -33,7 +33,7 @@ def ingest_once(workspace: Workspace) -> int:
 
     A service that logs must not be able to take the dashboard down, so nothing is raised.
     """
-    if not workspace.spool.is_dir() or not any(workspace.spool.iterdir()):
+    if not any(path.is_file() for path in workspace.spool.glob("*")):
         return 0
     try:
         return ingest(open_lake(workspace), workspace).accepted

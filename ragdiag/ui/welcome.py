@@ -17,7 +17,7 @@ POLL_S = 1.0
 def show_welcome(failed: Job | None) -> None:
     """No workspace yet: build the demo, or import one's own."""
     if failed is not None:
-        _show_failure(failed)
+        show_failure(failed)
     st.info("There is no workspace yet, so there is nothing to read. Start with one of these.")
     demo, own = st.columns(2, gap="large", border=True)
     with demo:
@@ -41,6 +41,23 @@ def show_job(job: Job) -> None:
     st.subheader(doing.get(job.name, f"Running {job.name}"), anchor=False)
     _poll()
     st.caption("You can close or reload this page: the work goes on, and this page finds it again.")
+
+
+def show_failure(job: Job) -> None:
+    """Why a command that was started here failed, and the ways on."""
+    names = {"demo": "Building the demo", "import": "The import"}
+    st.error(
+        literal(job.progress.error or "no reason was given"),
+        title=f"{names.get(job.name, job.name)} failed",
+    )
+    st.caption(f"The whole log is in {literal(str(job.log))}. Finished parts are kept.")
+    with st.container(horizontal=True):
+        if job.name == "demo" and st.button("Try again", key="retry_demo", type="primary"):
+            jobs.start_demo()
+            st.rerun()
+        if st.button("Dismiss", key="dismiss_job"):
+            jobs.forget(job)
+            st.rerun()
 
 
 def show_next_steps(held: dict[str, Any]) -> None:
@@ -72,18 +89,6 @@ def _poll() -> None:
     st.progress(job.progress.fraction, text=literal(job.progress.message))
     minutes, seconds = divmod(int(job.elapsed_s), 60)
     st.caption(f"{job.progress.fraction:.0%} done, {minutes}:{seconds:02d} elapsed")
-
-
-def _show_failure(job: Job) -> None:
-    names = {"demo": "Building the demo", "import": "The import"}
-    st.error(
-        literal(job.progress.error or "no reason was given"),
-        title=f"{names.get(job.name, job.name)} failed",
-    )
-    st.caption(f"The whole log is in {literal(str(job.log))}. Finished parts are kept.")
-    if job.name == "demo" and st.button("Try again", key="retry_demo"):
-        jobs.start_demo()
-        st.rerun()
 
 
 def _import_form() -> None:

@@ -62,6 +62,13 @@ ARMS: Mapping[str, str] = {
     "none": "with no context",
 }
 
+MOVEMENTS: Mapping[str, str] = {
+    "better": "better",
+    "worse": "worse",
+    "no evidence": "no evidence of a change",
+    "unknown": "too little data",
+}
+
 
 def owner(verdict: str) -> str:
     """Who fixes a failure with this verdict."""
@@ -97,6 +104,14 @@ def with_interval(found: Estimate, unit: str) -> str:
     if math.isnan(found.value):
         return f"– ({found.reason or 'undefined'}, n{NBSP}={NBSP}{found.n:,})"
     return f"{number(found.value, unit)} ({_bounds(found, unit)}n{NBSP}={NBSP}{found.n:,})"
+
+
+def interval_only(found: Estimate, unit: str) -> str:
+    """``95 % interval 57.0–65.4, n = 512``, for beside a number that stands alone."""
+    n = f"n{NBSP}={NBSP}{found.n:,}"
+    if math.isnan(found.low) or math.isnan(found.high):
+        return f"{found.reason or 'no interval'}, {n}"
+    return f"95{NBSP}% interval {bare(found.low, unit)}–{bare(found.high, unit)}, {n}"
 
 
 def change(found: Estimate, unit: str) -> str:

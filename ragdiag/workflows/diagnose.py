@@ -190,9 +190,7 @@ class _Bench:
         self._spec = version.spec
         self._judgments = load_judgments(lake)
         self._answers = load_gold_answers(lake)
-        self._passages = {
-            passage.passage_id: passage for passage in load_passages_by_id(lake, self._gold_ids())
-        }
+        self._passages = load_passages_by_id(lake, self._gold_ids())
         self._texts: dict[str, dict[str, str]] = {}
         self._retrievers: dict[str, Retriever] = {}
 

@@ -1,0 +1,82 @@
+"""Overview: this week against last, the worst thing first."""
+
+import streamlit as st
+
+from ragdiag.drift.week import week_report
+from ragdiag.drift.weekly import WEEKLY_METRICS
+from ragdiag.store.queries import Filters
+from ragdiag.ui import cards, charts, filters, frame, headline, links, tables, words
+from ragdiag.ui.cached import fetch
+from ragdiag.ui.safe import literal
+
+view = frame.begin("Overview", "Decide what needs attention this week, and who should look at it.")
+
+left, middle, _ = st.columns([1, 1, 2])
+with left:
+    kind = filters.traffic(view)
+with middle:
+    monday = filters.week(view, kind)
+report = fetch(view, week_report, Filters(traffic=kind), monday)
+this = f"Week of {words.week(monday)}"
+last = "no earlier week" if report.previous is None else f"week of {words.week(report.previous)}"
+
+told = headline.headlines(report.changes, report.growth)
+got_worse = any(change.movement == "worse" for change in report.changes)
+if not told:
+    st.info(literal(headline.nothing_changed(report.changes)))
+elif got_worse:
+    st.error(literal(told[0]))
+else:
+    st.success(literal(told[0]))
+if told[1:]:
+    st.markdown("\n".join(f"- {literal(sentence)}" for sentence in told[1:]))
+st.page_link(
+    links.TRIAGE,
+    label="Open this week's failed requests in Triage →",
+    query_params={"traffic": kind, "week": monday.isoformat()},
+)
+
+st.subheader("Answers and speed", anchor=False)
+cards.row(report, ("correct", "no_answer", "MRR@10", "p95"))
+st.subheader("What users did", anchor=False)
+cards.row(report, ("click_rate", "task_success", "thumbs_up"))
+st.caption(
+    f"{this} against {last}. A change is coloured only where its 95 % interval excludes zero; "
+    f"{len(WEEKLY_METRICS)} measures are watched, so one in twenty quiet weeks shows a false one."
+)
+
+st.subheader("Why answers failed", anchor=False)
+if report.faults:
+    shown = report.faults[:10]
+    charts.show(
+        charts.paired_bars(
+            [words.spoken(words.fault(f.verdict, f.cause)) for f in shown],
+            [f.before for f in shown],
+            [f.after for f in shown],
+            [charts.FAULT_COLOURS[words.fault(f.verdict, f.cause)] for f in shown],
+            (last.capitalize(), this),
+            "share of graded answers",
+        ),
+        key="faults",
+        alt="Share of graded answers that failed, by fault, this week and last",
+    )
+    st.caption(f"Strong: {this.lower()}. Pale: {last}. Whiskers: 95 % intervals.")
+else:
+    st.info("No graded answer failed in these two weeks.")
+
+st.subheader("All measures", anchor=False)
+rows = [(WEEKLY_METRICS[change.metric], change) for change in report.changes]
+tables.show(
+    {
+        "Measure": [metric.label for metric, _ in rows],
+        "This week (95 % interval, n)": [
+            words.with_interval(change.after, metric.unit) for metric, change in rows
+        ],
+        "Last week": [words.with_interval(change.before, metric.unit) for metric, change in rows],
+        "Change (95 % interval)": [
+            words.change(change.difference, metric.unit) for metric, change in rows
+        ],
+        "Reading": [words.MOVEMENTS[change.movement] for _, change in rows],
+    },
+    key="measures",
+)

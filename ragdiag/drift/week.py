@@ -1,0 +1,56 @@
+"""One week against the one before it: what the overview page and a weekly report tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from ragdiag.drift.faults import FaultShare, Growth, fastest_growth, fault_shares
+from ragdiag.drift.weekly import ALL, WEEKLY_METRICS, Change, changes, estimates, weekly_cells
+from ragdiag.records import Estimate
+from ragdiag.store.lake import Lake
+from ragdiag.store.queries import Filters
+from ragdiag.store.trends import weekly_failures
+
+
+@dataclass(frozen=True, slots=True)
+class WeekReport:
+    """``previous`` is the last earlier week with traffic, None for the first. ``series`` holds
+    every metric week by week, up to ``week``."""
+
+    week: date
+    previous: date | None
+    changes: tuple[Change, ...]
+    faults: tuple[FaultShare, ...]
+    growth: Growth | None
+    series: dict[str, list[tuple[date, Estimate]]]
+
+    def change(self, metric: str) -> Change:
+        return next(change for change in self.changes if change.metric == metric)
+
+
+def week_report(lake: Lake, filters: Filters, week: date) -> WeekReport:
+    """Compare ``week`` (a Monday) with the week of traffic before it; ``filters.week`` is unused."""
+    cells = weekly_cells(lake, filters)
+    earlier = [monday for monday in cells["no_answer"].get(ALL, {}) if monday < week]
+    previous = max(earlier, default=None)
+    moved = changes(cells, [] if previous is None else [previous], [week])
+    correct = next(change for change in moved if change.metric == "correct")
+    faults = fault_shares(
+        weekly_failures(lake, filters),
+        before=previous,
+        after=week,
+        graded_before=correct.before.n,
+        graded_after=correct.after.n,
+    )
+    return WeekReport(
+        week=week,
+        previous=previous,
+        changes=tuple(moved),
+        faults=tuple(faults),
+        growth=None if previous is None else fastest_growth(faults),
+        series={
+            name: [point for point in estimates(cells, name).get(ALL, []) if point[0] <= week]
+            for name in WEEKLY_METRICS
+        },
+    )

@@ -1,0 +1,145 @@
+"""Spool segments: files of lines that one writer locks, fills and hands over.
+
+A segment is ``<writer>-<pid>-<seq>.open`` while it is written, ``.jsonl`` once it may be ingested.
+``seq`` is its opening time in nanoseconds, so a reused pid never reuses a name. The writer holds
+the file's lock; the kernel frees it when the writer dies, and whoever takes it may adopt the file.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ragdiag.errors import StoreError, StoreFull
+from ragdiag.settings import Workspace
+from ragdiag.store.locks import try_lock
+
+ROTATE_AFTER_S = 1.0
+ROTATE_BYTES = 4_000_000
+
+
+class Segment:
+    """One open file of a writer, locked by it."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self.timer: threading.Timer | None = None
+        self._descriptor = descriptor
+        self._size = 0
+        self._opened = time.monotonic()
+
+    def is_due(self, more: int) -> bool:
+        """Whether it is too old, or too full to take ``more`` bytes."""
+        full = self._size > 0 and self._size + more > ROTATE_BYTES
+        return full or time.monotonic() - self._opened >= ROTATE_AFTER_S
+
+    @property
+    def is_deleted(self) -> bool:
+        return os.fstat(self._descriptor).st_nlink == 0
+
+    def append(self, line: bytes) -> None:
+        """All of ``line`` or, where an OSError is raised, nothing of it."""
+        written = 0
+        try:
+            while written < len(line):
+                written += os.write(self._descriptor, line[written:])
+        except OSError:
+            os.ftruncate(self._descriptor, self._size)
+            raise
+        self._size += len(line)
+
+    def hand_over(self) -> None:
+        """Make it durable and ready for ingest, then close it. May be tried again after an error:
+        the rename comes last."""
+        if self._size:
+            os.fsync(self._descriptor)
+            _sync_folder(self.path.parent)
+            self.path.rename(self.path.with_suffix(".jsonl"))
+        else:
+            self.path.unlink()
+        self.close()
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+        if self.timer is not None:
+            self.timer.cancel()
+
+
+def create_segment(folder: Path, writer: str) -> Segment:
+    """A new, locked file. An adopter may grab it between creation and lock: then try again."""
+    while True:
+        path = folder / f"{writer}-{os.getpid()}-{time.time_ns()}.open"
+        try:
+            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND
+            descriptor = os.open(path, flags, 0o600)
+        except FileExistsError:
+            continue
+        if try_lock(descriptor) and os.fstat(descriptor).st_nlink:
+            return Segment(path, descriptor)
+        os.close(descriptor)
+
+
+def adopt_orphans(workspace: Workspace) -> int:
+    """Hand over the open segments of dead writers; returns how many. Live ones are left alone."""
+    adopted = 0
+    for path in sorted(workspace.spool.glob("*.open")):
+        try:
+            descriptor = os.open(path, os.O_RDWR)
+        except FileNotFoundError:  # its writer has just handed it over
+            continue
+        try:
+            with disk_faults(path):
+                adopted += _adopt(path, descriptor)
+        finally:
+            os.close(descriptor)
+    return adopted
+
+
+def _adopt(path: Path, descriptor: int) -> bool:
+    """Hand ``path`` over if its writer is dead and nobody else was quicker."""
+    if not try_lock(descriptor):
+        return False
+    here = os.fstat(descriptor)
+    try:
+        if path.stat().st_ino != here.st_ino:
+            return False
+    except FileNotFoundError:
+        return False
+    if not here.st_size:
+        path.unlink()
+        return False
+    os.fsync(descriptor)
+    _sync_folder(path.parent)
+    path.rename(path.with_suffix(".jsonl"))
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names of its files survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def disk_faults(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals into the store's errors, naming ``path``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreFull(
+                f"no space left to write {path}",
+                remedy="free some space and write this record again",
+            ) from error
+        raise StoreError(
+            f"cannot write {path} ({error.strerror})",
+            remedy="check that the folder is there and may be written",
+        ) from error

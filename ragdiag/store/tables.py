@@ -1,0 +1,96 @@
+"""The lake's tables as Arrow sees them, and how rows get in: one statement for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from ragdiag.records import LATENCY_STAGES
+
+TEXT = pa.string()
+TEXTS = pa.list_(TEXT)
+NUMBER = pa.float64()
+WHOLE = pa.int32()
+TIME = pa.timestamp("us")
+HITS = pa.list_(pa.struct({"passage_id": TEXT, "score": NUMBER}))
+CONTEXT = pa.list_(pa.struct({"passage_id": TEXT, "score": NUMBER, "chars": WHOLE}))
+
+
+def _table(*groups: tuple[Any, str]) -> pa.Schema:
+    """Each group: a type and the columns that have it."""
+    return pa.schema({name: kind for kind, names in groups for name in names.split()})
+
+
+SCHEMAS: Mapping[str, pa.Schema] = {
+    "passages": _table(
+        (TEXT, "passage_id document_id title text content_hash"),
+        (WHOLE, "position"),
+        (TIME, "ingested_at removed_at"),
+    ),
+    "questions": _table((TEXT, "question_id text topic"), (TIME, "added_at")),
+    "judgments": _table(
+        (TEXT, "question_id passage_id split"), (WHOLE, "grade"), (TIME, "judged_at")
+    ),
+    "gold_answers": _table((TEXT, "question_id"), (TEXTS, "answers"), (TIME, "added_at")),
+    "requests": _table(
+        (TEXT, "request_id version_id build_id traffic question_id question topic user_key"),
+        (TEXT, "answer status error degraded_reason segment"),
+        (TIME, "asked_at"),
+        (TEXTS, "citations"),
+        (pa.bool_(), "cache_hit"),
+        (WHOLE, "prompt_tokens completion_tokens searched_depth"),
+        (NUMBER, " ".join(["cost_usd", *(f"{stage}_ms" for stage in LATENCY_STAGES)])),
+        (HITS, "lexical dense fused reranked"),
+        (CONTEXT, "context"),
+        (pa.list_(pa.uint8()), "rel"),
+    ),
+    "feedback": _table(
+        (TEXT, "feedback_id request_id kind passage_id"), (TIME, "given_at"), (NUMBER, "value")
+    ),
+    "grades": _table(
+        (TEXT, "request_id grader status reason"),
+        (WHOLE, "y"),
+        (NUMBER, "score"),
+        (TIME, "graded_at"),
+    ),
+    "replays": _table(
+        (TEXT, "request_id arm answer"),
+        (WHOLE, "draw y"),
+        (NUMBER, "score"),
+        (TEXTS, "passage_ids"),
+        (TIME, "replayed_at"),
+    ),
+    "verdicts": _table(
+        (TEXT, "request_id cause verdict verified_fix tier evidence"), (TIME, "diagnosed_at")
+    ),
+    "rejects": _table((TEXT, "source reason body"), (pa.int64(), "line"), (TIME, "rejected_at")),
+}
+"""Only the tables that are filled row by row in bulk."""
+
+
+def insert(
+    cursor: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Append ``rows`` to ``table``; a missing column is null. No row, no statement."""
+    if rows:
+        with registered(cursor, "incoming", rows, SCHEMAS[table]):
+            cursor.execute(f"insert into {table} by name select * from incoming")
+
+
+@contextmanager
+def registered(
+    cursor: duckdb.DuckDBPyConnection,
+    name: str,
+    rows: Sequence[Mapping[str, Any]],
+    schema: pa.Schema,
+) -> Iterator[None]:
+    """Let SQL read ``rows`` by name, the columns of ``schema`` and no others."""
+    cursor.register(name, pa.Table.from_pylist(list(rows), schema=schema))
+    try:
+        yield
+    finally:
+        cursor.unregister(name)

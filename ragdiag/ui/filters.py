@@ -1,0 +1,68 @@
+"""The filters of the pages, each bound to the query parameter of its key, so links keep them.
+
+Options are plain strings because they are what stands in the address: a version's name, a
+Monday as ``2025-11-03``.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import streamlit as st
+
+from ragdiag.store.queries import topics, traffic_kinds, version_names, weeks
+from ragdiag.ui.cached import fetch
+from ragdiag.ui.view import View
+
+EVERY = "all"
+_PREFERRED = ("production", "canary", "evaluation", "shadow", "replay")
+
+
+def traffic(view: View) -> str:
+    """Which kind of traffic; production first where there is any."""
+    kinds = [row["traffic"] for row in fetch(view, traffic_kinds)]
+    options = sorted(kinds, key=lambda kind: _PREFERRED.index(kind))
+    return st.selectbox("Traffic", options, key="traffic", bind="query-params")
+
+
+def version(view: View) -> str | None:
+    """A version's id, or None for all."""
+    ids = version_ids(view)
+    chosen = st.selectbox("Version", [EVERY, *ids], key="version", bind="query-params")
+    return ids.get(chosen)
+
+
+def topic(view: View, kind: str) -> str | None:
+    known = fetch(view, topics, kind)
+    chosen = st.selectbox("Topic", [EVERY, *known], key="topic", bind="query-params")
+    return None if chosen == EVERY else chosen
+
+
+def week(view: View, kind: str) -> date:
+    """The Monday of one week with this traffic; the newest unless another is chosen."""
+    known = [row["week"].isoformat() for row in fetch(view, weeks, kind)]
+    chosen = st.selectbox("Week starting", known, key="week", bind="query-params")
+    return date.fromisoformat(chosen)
+
+
+def any_week(view: View, kind: str) -> date | None:
+    """As :func:`week`, with all weeks as the first choice (None)."""
+    known = [row["week"].isoformat() for row in fetch(view, weeks, kind)]
+    chosen = st.selectbox("Week starting", [EVERY, *known], key="week", bind="query-params")
+    return None if chosen == EVERY else date.fromisoformat(chosen)
+
+
+def version_ids(view: View) -> dict[str, str]:
+    """Name → id. A name that two versions share gets the id added."""
+    names = fetch(view, version_names)
+    taken = list(names.values())
+    return {
+        name if taken.count(name) == 1 else f"{name} {version_id}": version_id
+        for version_id, name in names.items()
+    }
+
+
+def choice(label: str, key: str, options: list[str]) -> str | None:
+    """One of ``options``, or None for all."""
+    chosen = st.selectbox(label, [EVERY, *options], key=key, bind="query-params")
+    return None if chosen == EVERY else chosen

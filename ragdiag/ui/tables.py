@@ -1,0 +1,61 @@
+"""Tables: plain cells, never Markdown; small ones whole, long ones by the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+PAGE_ROWS = 50
+
+
+def show(
+    columns: Mapping[str, Sequence[Any]],
+    key: str,
+    config: Mapping[str, Any] | None = None,
+    height: int | str = "content",
+) -> None:
+    """A table to read; ``columns`` are title → cells."""
+    st.dataframe(
+        dict(columns),
+        hide_index=True,
+        width="stretch",
+        height=height,  # type: ignore[arg-type]
+        key=key,
+        column_config=dict(config or {}),
+        placeholder="–",
+    )
+
+
+def chosen_row(
+    columns: Mapping[str, Sequence[Any]], key: str, config: Mapping[str, Any] | None = None
+) -> int | None:
+    """A table whose rows can be opened: the number of the row that was clicked, else None."""
+    state = st.dataframe(
+        dict(columns),
+        hide_index=True,
+        width="stretch",
+        height="content",
+        key=key,
+        column_config=dict(config or {}),
+        placeholder="–",
+        on_select="rerun",
+        selection_mode=("single-row", "single-cell"),
+    )
+    rows, cells = state.selection.rows, state.selection.cells
+    if rows:
+        return int(rows[0])
+    return int(cells[0][0]) if cells else None
+
+
+def page_offset(total: int, key: str = "page") -> int:
+    """The first row of the page that is asked for; draws the chooser where there are several."""
+    pages = max(math.ceil(total / PAGE_ROWS), 1)
+    if pages == 1:
+        return 0
+    number = st.number_input(
+        f"Page (of {pages})", min_value=1, max_value=pages, value=1, key=key, bind="query-params"
+    )
+    return (int(number) - 1) * PAGE_ROWS
