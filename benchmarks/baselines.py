@@ -1,6 +1,6 @@
 """Retrieval quality of the plain versions on public BEIR folders, as a Markdown table.
 
-    python benchmarks/baselines.py ../shared/data/covidqa [MORE_FOLDERS…] > docs/baselines.md
+    python -m benchmarks.baselines ../shared/data/covidqa [MORE_FOLDERS…] > docs/baselines.md
 
 Each folder gets a temporary workspace: import, index, evaluate on its test split. Every version
 runs in the same process on the same questions; intervals are 95 % BCa.
@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from ragdiag.importers.beir import import_beir
+
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import close_lakes, open_lake
 from ragdiag.store.results import save_version
@@ -22,20 +23,21 @@ from ragdiag.workflows.index import build_version_index
 
 SPLIT = "test"
 GENERATOR = "[generator]\nkind = 'extractive'\n"
+BOTH = "[embedder]\n[lexical]\n[fusion]\n"
 VERSIONS = {
     "lexical (bm25s)": "[lexical]\n",
     "dense": "[embedder]\n",
     "dense, HNSW": "[embedder]\n[ann]\nkind = 'hnsw'\n",
-    "RRF": "[embedder]\n[lexical]\n[fusion]\nkind = 'rrf'\n",
-    "convex, bounds": "[embedder]\n[lexical]\n[fusion]\nkind = 'convex'\n",
-    "convex, minmax": "[embedder]\n[lexical]\n[fusion]\nkind = 'convex'\nnormalisation = 'minmax'\n",
+    "RRF": BOTH + "kind = 'rrf'\n",
+    "convex, bounds": BOTH + "kind = 'convex'\n",
+    "convex, minmax": BOTH + "kind = 'convex'\nnormalisation = 'minmax'\n",
 }
 METRICS = ("MRR@10", "recall@10", "recall@100", "correct")
 
 
 def main(folders: list[str]) -> None:
     print("# Baselines\n")
-    print(f"`python benchmarks/baselines.py {' '.join(folders)}`, test split, 95 % intervals.\n")
+    print(f"`python -m benchmarks.baselines {' '.join(folders)}`, test split, 95 % intervals.\n")
     for folder in map(Path, folders):
         print(f"## {folder.name}\n")
         columns = [*METRICS, "p50 ms", "p95 ms"]

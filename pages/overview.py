@@ -5,8 +5,9 @@ import streamlit as st
 from ragdiag.drift.week import week_report
 from ragdiag.drift.weekly import WEEKLY_METRICS
 from ragdiag.store.queries import Filters
-from ragdiag.ui import cards, charts, filters, frame, headline, links, tables, words
+from ragdiag.ui import cards, charts, filters, frame, headline, links, palette, tables, words
 from ragdiag.ui.cached import fetch
+from ragdiag.ui.faults import meaning_list
 from ragdiag.ui.safe import literal
 
 view = frame.begin("Overview", "Decide what needs attention this week, and who should look at it.")
@@ -53,14 +54,15 @@ if report.faults:
             [words.spoken(words.fault(f.verdict, f.cause)) for f in shown],
             [f.before for f in shown],
             [f.after for f in shown],
-            [charts.FAULT_COLOURS[words.fault(f.verdict, f.cause)] for f in shown],
-            (last.capitalize(), this),
+            [palette.FAULT_COLOURS[words.fault(f.verdict, f.cause)] for f in shown],
+            (f"Earlier: {last}", this),
             "share of graded answers",
         ),
         key="faults",
         alt="Share of graded answers that failed, by fault, this week and last",
     )
-    st.caption(f"Strong: {this.lower()}. Pale: {last}. Whiskers: 95 % intervals.")
+    st.caption(f"Strong: w{this[1:]}. Pale: {last}. Whiskers: 95 % intervals.")
+    meaning_list([words.fault(f.verdict, f.cause) for f in shown])
 else:
     st.info("No graded answer failed in these two weeks.")
 

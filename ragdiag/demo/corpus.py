@@ -96,17 +96,15 @@ class Entry:
         """The entry without its summary line; a paragraph for each section and parameter."""
         doc = self.docstring
         lines = [f"{self.name}: {' '.join(doc.description)}"] if doc.description else []
-        for heading, fields in (("Parameters", doc.parameters), ("Returns", doc.returns)):
-            lines += _section(
-                f"{heading} of {self.name if not lines else self.short_name}: ", fields
-            )
+        lines += [self._line(f"Parameter {f.name} of", f) for f in doc.parameters if f.description]
+        lines += [self._line("Returned by", f) for f in doc.returns if f.description]
         if doc.see_also:
-            lines.append(see_also_line(self))
+            lines.append(f"See also, for {self.short_name}: {', '.join(doc.see_also)}.")
         return "\n\n".join(lines)
 
-
-def see_also_line(entry: Entry) -> str:
-    return f"See also, from {entry.short_name}: {', '.join(entry.docstring.see_also)}."
+    def _line(self, what: str, field: Field) -> str:
+        kind = f" ({field.kind})" if field.kind and field.kind != field.name else ""
+        return f"{what} {self.short_name}{kind}: {' '.join(field.description)}"
 
 
 def read_entries(progress: Progress | None = None) -> list[Entry]:
@@ -279,14 +277,3 @@ def _first_sentences(sentences: Sequence[str], part: str) -> tuple[str, ...]:
             break
         kept.append(sentence)
     return tuple(kept)
-
-
-def _section(heading: str, fields: Sequence[Field]) -> list[str]:
-    lines = [_field_line(field) for field in fields if field.description]
-    return [heading + lines[0], *lines[1:]] if lines else []
-
-
-def _field_line(field: Field) -> str:
-    kind = f" ({field.kind})" if field.kind and field.kind != field.name else ""
-    head = f"{field.name}{kind}: " if field.name else f"{field.kind}: " if field.kind else ""
-    return head + " ".join(field.description)

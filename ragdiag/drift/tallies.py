@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
 from ragdiag.metrics.latency import quantile_estimate
@@ -45,7 +45,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """A mean score by its sums."""
+    """The mean of scores between 0 and 1, by its sums; the interval is kept in that range."""
 
     sums: Sums
 
@@ -60,7 +60,8 @@ class Mean:
         )
 
     def estimate(self) -> Estimate:
-        return mean_estimate_from_sums(self.sums.n, self.sums.total, self.sums.total_squares)
+        found = mean_estimate_from_sums(self.sums.n, self.sums.total, self.sums.total_squares)
+        return replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))
 
     def since(self, before: Mean) -> Estimate:
         return difference_of_means(before.sums, self.sums)

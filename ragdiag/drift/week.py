@@ -30,7 +30,7 @@ class WeekReport:
 
 
 def week_report(lake: Lake, filters: Filters, week: date) -> WeekReport:
-    """Compare ``week`` (a Monday) with the week of traffic before it; ``filters.week`` is unused."""
+    """Compare ``week`` (a Monday) with the week of traffic before it."""
     cells = weekly_cells(lake, filters)
     earlier = [monday for monday in cells["no_answer"].get(ALL, {}) if monday < week]
     previous = max(earlier, default=None)

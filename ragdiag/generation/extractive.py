@@ -74,11 +74,10 @@ class ExtractiveGenerator:
     def _score(self, question: str, sentences: Sequence[str]) -> npt.NDArray[np.float64]:
         """``score`` of the module's formula for each sentence, shape (n,)."""
         vectors = self._vectors.of([question, *sentences])
-        cosine = np.maximum(vectors[1:] @ vectors[0], 0.0).astype(np.float64)
+        cosine: npt.NDArray[np.float64] = np.maximum(vectors[1:] @ vectors[0], 0.0).astype(float)
+        coverage = term_coverage(question, sentences)
         weight = self._spec.lexical_weight
-        return np.round(
-            (1 - weight) * cosine + weight * term_coverage(question, sentences), SCORE_DIGITS
-        )
+        return np.round((1 - weight) * cosine + weight * coverage, SCORE_DIGITS)
 
     def _abstain(self) -> Answer:
         return Answer(text="", status="no_answer", model=self.name)

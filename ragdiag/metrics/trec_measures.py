@@ -178,7 +178,7 @@ def binary_gain(ranking: JudgedRanking) -> float:
 
 def rank_biased_precision(ranking: JudgedRanking) -> float:
     """(1 − p) Σ gain · p^(rank − 1), p = 0.9. Grades are divided by the highest judged one."""
-    top = max(1, *ranking.ideal[:1])
+    top = ranking.ideal[0] if ranking.ideal else 1
     weighted = sum(
         PERSISTENCE**rank * grade / top for rank, grade in enumerate(ranking.grades) if grade > 0
     )

@@ -129,7 +129,7 @@ def difference_of_means(a: Sums, b: Sums) -> Estimate:
 
     >>> estimate = difference_of_means(Sums.of([1.0, 2.0, 3.0]), Sums.of([4.0, 6.0, 8.0]))
     >>> estimate.value, round(estimate.low, 3), round(estimate.high, 3)
-    (4.0, 0.151, 7.849)
+    (4.0, -0.155, 8.155)
     """
     n = a.n + b.n
     if not a.n or not b.n:

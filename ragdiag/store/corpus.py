@@ -77,7 +77,9 @@ def add_documents(lake: Lake, passages: Iterable[Passage], *, replace: bool = Tr
                 kept[passage_id] = passage
             else:
                 line = next(n for n, one in enumerate(given, start=1) if one is passage)
-                rejects.append(_reject(line, passage, f"belongs to the document {owner!r}"))
+                rejects.append(
+                    _reject(line, passage, f"the passage id belongs to the document {owner!r}")
+                )
         plan = plan_change(kept, current, whole=replace)
         apply_plan(cursor, plan, now_utc())
         return CorpusChange(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 
 import duckdb
 
@@ -11,16 +12,18 @@ from ragdiag.settings import Workspace
 
 _TRANSIENT = ("database is locked", "database table is locked", "conflict", "maximum retry count")
 _FULL = ("no space left on device", "database or disk is full", "could not allocate disk")
+_VAGUE = ("disk i/o error", "unable to open database")
 _DAMAGED = (
+    *_VAGUE,
     "not a database",
     "malformed",
-    "disk i/o error",
     "parquet",
     "encrypt",
     "decrypt",
     "readonly database",
-    "unable to open database",
 )
+SHM_BYTES = 32_768
+"""SQLite in WAL needs this much room for its index even to read, and is vague where it has none."""
 
 
 def is_transient(error: BaseException) -> bool:
@@ -30,7 +33,9 @@ def is_transient(error: BaseException) -> bool:
 
 def store_error(error: BaseException, workspace: Workspace) -> StoreError | None:
     """The store's failure that ``error`` tells of; None where it is a defect of the caller."""
-    if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or _says(error, _FULL):
+    full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+    vague = _says(error, _VAGUE) and _no_room(workspace)
+    if full or vague or _says(error, _FULL):
         return StoreFull(
             f"no space left on the device of {workspace.root}",
             remedy="nothing was written: free some space and run this again",
@@ -41,6 +46,13 @@ def store_error(error: BaseException, workspace: Workspace) -> StoreError | None
             remedy="check the path and its permissions, or restore it from a backup",
         )
     return None
+
+
+def _no_room(workspace: Workspace) -> bool:
+    try:
+        return shutil.disk_usage(workspace.root).free < SHM_BYTES
+    except OSError:
+        return False
 
 
 def _says(error: BaseException, phrases: tuple[str, ...]) -> bool:

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ragdiag.records import LATENCY_STAGES, Feedback, Request
 from ragdiag.store.lake import to_naive_utc
-from ragdiag.store.spool import SCHEMA
+from ragdiag.store.spool import FEEDBACK_KIND, SCHEMA
 
 LARGEST_WHOLE = 2**31 - 1
 _KINDS: dict[str, type[Request] | type[Feedback]] = {"request": Request, "feedback": Feedback}
@@ -35,6 +35,9 @@ def parse_line(line: bytes) -> Request | Feedback:
     kind = body.pop("kind", None)
     if not isinstance(kind, str) or kind not in _KINDS:
         raise BadLine(f"kind {kind!r} is neither request nor feedback")
+    if kind == "feedback" and FEEDBACK_KIND in body:
+        body["kind"] = body.pop(FEEDBACK_KIND)
+        line = json.dumps(body).encode()
     unknown = sorted(set(body) - set(_KINDS[kind].__dataclass_fields__))
     if unknown:
         raise BadLine(f"unknown field {unknown[0]!r}")
@@ -71,17 +74,15 @@ def _request_problem(request: Request) -> str | None:
             return f"latency_ms.{stage} is no stage"
         if not math.isfinite(value) or value < 0:
             return f"latency_ms.{stage} is {value}"
-    wholes = {
-        "prompt_tokens": request.prompt_tokens or 0,
-        "completion_tokens": request.completion_tokens or 0,
-        "searched_depth": request.searched_depth,
-        "context.chars": max((hit.chars for hit in request.context), default=0),
-    }
-    for name, whole in wholes.items():
+    wholes = [
+        ("prompt_tokens", request.prompt_tokens or 0),
+        ("completion_tokens", request.completion_tokens or 0),
+        ("searched_depth", request.searched_depth),
+        *(("context.chars", hit.chars) for hit in request.context),
+    ]
+    for name, whole in wholes:
         if not 0 <= whole <= LARGEST_WHOLE:
             return f"{name} is {whole}"
-    if any(hit.chars < 0 for hit in request.context):
-        return "context.chars is negative"
     if not math.isfinite(request.cost_usd or 0.0) or (request.cost_usd or 0.0) < 0:
         return f"cost_usd is {request.cost_usd}"
     return _hits_problem(request)

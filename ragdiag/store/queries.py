@@ -22,6 +22,28 @@ NOT_DIAGNOSED = "not_diagnosed"
 Row = dict[str, Any]
 FailureColumn = Literal["verdict", "cause", "topic", "version_id"]
 
+FAILURE_VERDICTS = (
+    "retrieval",
+    "generator",
+    "corpus",
+    "packing",
+    "distraction",
+    "label_suspect",
+    "undetermined",
+    NOT_DIAGNOSED,
+)
+FAILURE_CAUSES = (
+    "corpus_gap",
+    "recall_miss",
+    "fusion_loss",
+    "rerank_loss",
+    "packing",
+    "in_context",
+    "beyond_logged_depth",
+    "gold_unknown",
+    NOT_DIAGNOSED,
+)
+
 ORDERS: dict[str, str] = {
     "newest first": "asked_at desc",
     "oldest first": "asked_at",
@@ -82,13 +104,13 @@ def traffic_kinds(lake: Lake) -> list[Row]:
 
 
 def version_names(lake: Lake) -> dict[str, str]:
-    """The latest name of every version that was saved or has served a request."""
+    """The latest name of every version that was saved or has served a request, oldest first."""
     rows = lake.rows("""
         select r.version_id, v.name
         from (select version_id from requests union select version_id from versions) r
-        left join (select version_id, arg_max(name, created_at) as name
+        left join (select version_id, arg_max(name, created_at) as name, min(created_at) as first_at
                    from versions group by version_id) v using (version_id)
-        order by coalesce(v.name, r.version_id)""")
+        order by v.first_at nulls last, coalesce(v.name, r.version_id)""")
     return {row["version_id"]: row["name"] or row["version_id"] for row in rows}
 
 
@@ -108,6 +130,20 @@ def topics(lake: Lake, traffic: str) -> list[str]:
         {"traffic": traffic},
     )
     return [row["topic"] for row in rows]
+
+
+def evaluated(lake: Lake) -> dict[str, list[str]]:
+    """Version id → the splits of which it has evaluated a question."""
+    rows = lake.rows("""
+        select distinct r.version_id, j.split
+        from (select distinct version_id, question_id from requests
+              where traffic = 'evaluation') r
+        join (select distinct question_id, split from judgments) j using (question_id)
+        order by 1, 2""")
+    splits: dict[str, list[str]] = {}
+    for row in rows:
+        splits.setdefault(row["version_id"], []).append(row["split"])
+    return splits
 
 
 def failures(

@@ -34,6 +34,9 @@ __all__ = ["SCHEMA", "SpoolWriter", "adopt_orphans", "record_to_json"]
 SCHEMA = 1
 """Of the lines; a reader refuses lines of a later one."""
 
+FEEDBACK_KIND = "feedback_kind"
+"""What a line calls ``Feedback.kind``: ``kind`` already says which record the line is."""
+
 
 class SpoolWriter:
     """Appends records to the spool of ``workspace``; safe to share between threads.
@@ -128,6 +131,8 @@ def record_to_json(record: Request | Feedback) -> dict[str, Any]:
     """
     kind = "request" if isinstance(record, Request) else "feedback"
     fields = {name: _plain(getattr(record, name)) for name in type(record).__dataclass_fields__}
+    if isinstance(record, Feedback):
+        fields[FEEDBACK_KIND] = fields.pop("kind")
     return {"kind": kind, "schema": SCHEMA, **fields}
 
 

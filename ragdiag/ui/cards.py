@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import streamlit as st
 
@@ -30,7 +31,7 @@ def _card(report: WeekReport, name: str) -> None:
         words.number(change.after.value, metric.unit),
         delta=None if undefined else words.signed(change.difference.value, metric.unit),
         delta_color=_colour(change),
-        delta_arrow="off" if undefined or not change.difference.value else "auto",
+        delta_arrow=_arrow(change.difference.value),
         delta_description=None if undefined else words.MOVEMENTS[change.movement],
         border=True,
         height="stretch",
@@ -45,6 +46,14 @@ def _card(report: WeekReport, name: str) -> None:
     st.caption(words.interval_only(change.after, metric.unit))
 
 
-def _colour(change: Change) -> str:
+def _arrow(difference: float) -> Literal["up", "down", "off"]:
+    if math.isnan(difference) or difference == 0:
+        return "off"
+    return "up" if difference > 0 else "down"
+
+
+def _colour(change: Change) -> Literal["green", "red", "gray"]:
     """Only what is more than chance is coloured."""
-    return {"better": "green", "worse": "red"}.get(change.movement, "gray")
+    if change.movement == "better":
+        return "green"
+    return "red" if change.movement == "worse" else "gray"

@@ -1,8 +1,7 @@
-"""Charts: explicit colours that read on light and dark, intervals always drawn, no rainbow.
+"""Bars and dots, each with its interval; every chart gets its layout here.
 
 Streamlit's own plotly theme sets fonts, grid and background for light and dark; what carries
-meaning is coloured here, from the colour-blind-safe set of Okabe & Ito (2008), shifted to a
-middle lightness. A verdict, a cause and a version keep their colour on every page.
+meaning is coloured from the palette.
 """
 
 from __future__ import annotations
@@ -10,40 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from html import escape
 
 import plotly.graph_objects as go
 import streamlit as st
 
-from ragdiag.records import Estimate
-from ragdiag.store.queries import NOT_DIAGNOSED
+from ragdiag.records import LATENCY_STAGES, Estimate
 from ragdiag.ui import words
-
-GREY = "#8b919b"
-BLUE = "#2f86c8"
-ALARM = "#d0563f"
-CORRECT = "#1a9a77"
-
-SERIES = (BLUE, "#d98a1f", "#1a9a77", "#b672a8", "#c8553d", "#6aa9d8", "#9a8b1e", GREY)
-
-FAULT_COLOURS: Mapping[str, str] = {
-    "corpus": "#1a9a77",
-    "corpus_gap": "#1a9a77",
-    "retrieval": BLUE,
-    "recall_miss": BLUE,
-    "fusion_loss": "#62a8dd",
-    "rerank_loss": "#3f6fa3",
-    "beyond_logged_depth": "#7c9cb8",
-    "packing": "#9a8b1e",
-    "distraction": "#b672a8",
-    "generator": "#d98a1f",
-    "in_context": "#d98a1f",
-    "label_suspect": "#c8553d",
-    "undetermined": GREY,
-    "gold_unknown": GREY,
-    NOT_DIAGNOSED: "#b3b8bf",
-}
+from ragdiag.ui.palette import BLUE, GREY, RED
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +27,6 @@ class Bar:
     share: Estimate
     colour: str
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One series over weeks."""
-
-    name: str
-    points: Sequence[tuple[date, Estimate]]
-    colour: str
-
-
-def colour_of(name: str, names: Sequence[str]) -> str:
-    """The colour of a version or topic: by its place among all of them, so that filters on a
-    page do not repaint what stays."""
-    return SERIES[names.index(name) % len(SERIES)] if name in names else GREY
 
 
 def show(figure: go.Figure, key: str, alt: str) -> None:
@@ -92,7 +50,7 @@ def share_bars(bars: Sequence[Bar], axis: str) -> go.Figure:
     )
     figure.update_xaxes(title=axis, rangemode="tozero", ticksuffix=" %")
     figure.update_yaxes(ticksuffix="  ")
-    return _laid_out(figure, height=70 + 34 * len(bars))
+    return laid_out(figure, height=70 + 28 * len(bars))
 
 
 def paired_bars(
@@ -122,51 +80,7 @@ def paired_bars(
     figure.update_layout(barmode="group", bargap=0.35, bargroupgap=0.05)
     figure.update_xaxes(title=axis, rangemode="tozero", ticksuffix=" %")
     figure.update_yaxes(ticksuffix="  ")
-    return _laid_out(figure, height=80 + 52 * len(rows))
-
-
-def bands(
-    lines: Sequence[Line],
-    unit: str,
-    axis: str,
-    *,
-    target: tuple[float, str] | None = None,
-    height: int = 300,
-    legend: bool = True,
-) -> go.Figure:
-    """Weekly lines with their 95 % bands; ``target`` is a level and its name."""
-    scale = 100 if unit == "share" else 1
-    figure = go.Figure()
-    for line in lines:
-        _add_band(figure, line, scale)
-    for line in lines:
-        figure.add_scatter(
-            x=[week for week, _ in line.points],
-            y=[scale * found.value for _, found in line.points],
-            name=escape(line.name),
-            mode="lines+markers",
-            line={"color": line.colour, "width": 2},
-            marker={"size": 5},
-            customdata=[words.with_interval(found, unit) for _, found in line.points],
-            hovertemplate="%{customdata}<extra>" + escape(line.name) + "</extra>",
-            showlegend=legend and len(lines) > 1,
-        )
-    if target is not None:
-        figure.add_hline(
-            y=target[0],
-            line={"color": ALARM, "width": 1.5, "dash": "dash"},
-            annotation={"text": escape(target[1]), "font": {"color": ALARM}},
-            annotation_position="top left",
-        )
-    figure.update_xaxes(title="week starting", tickformat="%-d %b", hoverformat="week of %-d %b %Y")
-    figure.update_yaxes(title=axis, rangemode="tozero", ticksuffix=" %" if unit == "share" else "")
-    if unit in ("share", "score"):
-        highest = max(
-            (scale * _top(found) for line in lines for _, found in line.points), default=1
-        )
-        figure.update_yaxes(range=[0, min(1.12 * highest, 1.02 * scale) or scale])
-    figure.update_layout(hovermode="x unified")
-    return _laid_out(figure, height=height)
+    return laid_out(figure, height=80 + 40 * len(rows))
 
 
 def points(
@@ -177,8 +91,10 @@ def points(
     *,
     target: tuple[float, str] | None = None,
     log: bool = False,
+    zero: bool = False,
 ) -> go.Figure:
-    """A dot with its interval for each row and series; rows run from the top."""
+    """A dot with its interval for each row and series; rows run from the top. ``zero`` draws the
+    line of no difference."""
     figure = go.Figure()
     shown = [escape(row) for row in reversed(rows)]
     for name, values, colour in series:
@@ -195,31 +111,48 @@ def points(
             showlegend=len(series) > 1,
         )
     if target is not None:
-        figure.add_vline(
-            x=math.log10(target[0]) if log else target[0],
-            line={"color": ALARM, "width": 1.5, "dash": "dash"},
-            annotation={"text": escape(target[1]), "font": {"color": ALARM}},
-            annotation_position="top",
-        )
-    figure.update_xaxes(title=axis, type="log" if log else "linear", zeroline=not log)
+        _mark_level(figure, target, log)
+    if zero:
+        figure.add_vline(x=0, line={"color": GREY, "width": 1.5})
+    figure.update_xaxes(title=axis, zeroline=False)
+    if log:
+        figure.update_xaxes(type="log", dtick="D2")
     figure.update_yaxes(ticksuffix="  ")
-    return _laid_out(figure, height=110 + 34 * len(rows))
+    return laid_out(figure, height=110 + 34 * len(rows))
 
 
-def _add_band(figure: go.Figure, line: Line, scale: float) -> None:
-    known = [(week, found) for week, found in line.points if not math.isnan(found.low)]
-    if len(known) < 2:
-        return
-    weeks = [week for week, _ in known]
-    figure.add_scatter(
-        x=weeks + weeks[::-1],
-        y=[scale * found.high for _, found in known]
-        + [scale * found.low for _, found in reversed(known)],
-        fill="toself",
-        fillcolor=_faded(line.colour),
-        line={"width": 0},
-        hoverinfo="skip",
-        showlegend=False,
+def stage_times(latency_ms: Mapping[str, float]) -> go.Figure:
+    """One request's stages as bars, the total last."""
+    stages = [stage for stage in reversed(LATENCY_STAGES) if stage in latency_ms]
+    figure = go.Figure(
+        go.Bar(
+            x=[latency_ms[stage] for stage in stages],
+            y=stages,
+            orientation="h",
+            marker_color=[GREY if stage == "total" else BLUE for stage in stages],
+            text=[words.number(latency_ms[stage], "ms") for stage in stages],
+            textposition="auto",
+            hovertemplate="%{y}: %{text}<extra></extra>",
+        )
+    )
+    figure.update_xaxes(title="milliseconds", rangemode="tozero")
+    figure.update_yaxes(ticksuffix="  ")
+    return laid_out(figure, height=90 + 26 * len(stages))
+
+
+def _mark_level(figure: go.Figure, target: tuple[float, str], log: bool) -> None:
+    """A vertical line at a level. On a logarithmic axis plotly places shapes by value and
+    annotations by exponent, so they are added apart."""
+    line = {"color": RED, "width": 1.5, "dash": "dash"}
+    figure.add_shape(type="line", x0=target[0], x1=target[0], y0=0, y1=1, yref="paper", line=line)
+    figure.add_annotation(
+        x=math.log10(target[0]) if log else target[0],
+        y=1,
+        yref="paper",
+        yanchor="bottom",
+        text=escape(target[1]),
+        font={"color": RED},
+        showarrow=False,
     )
 
 
@@ -235,7 +168,8 @@ def _error_bars(values: Sequence[Estimate], scale: float, colour: str = GREY) ->
     }
 
 
-def _laid_out(figure: go.Figure, height: int) -> go.Figure:
+def laid_out(figure: go.Figure, height: int) -> go.Figure:
+    """Transparent, with little margin and the legend on top."""
     figure.update_layout(
         height=height,
         margin={"l": 8, "r": 16, "t": 30, "b": 8},
@@ -246,12 +180,3 @@ def _laid_out(figure: go.Figure, height: int) -> go.Figure:
     figure.update_xaxes(automargin=True)
     figure.update_yaxes(automargin=True)
     return figure
-
-
-def _faded(colour: str) -> str:
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.16)"
-
-
-def _top(found: Estimate) -> float:
-    return found.value if math.isnan(found.high) else found.high

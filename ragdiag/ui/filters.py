@@ -21,7 +21,7 @@ _PREFERRED = ("production", "canary", "evaluation", "shadow", "replay")
 def traffic(view: View) -> str:
     """Which kind of traffic; production first where there is any."""
     kinds = [row["traffic"] for row in fetch(view, traffic_kinds)]
-    options = sorted(kinds, key=lambda kind: _PREFERRED.index(kind))
+    options: list[str] = sorted(kinds, key=lambda kind: _PREFERRED.index(kind))
     return st.selectbox("Traffic", options, key="traffic", bind="query-params")
 
 
@@ -45,10 +45,11 @@ def week(view: View, kind: str) -> date:
     return date.fromisoformat(chosen)
 
 
-def any_week(view: View, kind: str) -> date | None:
-    """As :func:`week`, with all weeks as the first choice (None)."""
+def any_week(view: View, kind: str, *, newest_first: bool = False) -> date | None:
+    """As :func:`week`, with all weeks (None) as a choice: the first one, or the last."""
     known = [row["week"].isoformat() for row in fetch(view, weeks, kind)]
-    chosen = st.selectbox("Week starting", [EVERY, *known], key="week", bind="query-params")
+    options = [*known, EVERY] if newest_first else [EVERY, *known]
+    chosen = st.selectbox("Week starting", options, key="week", bind="query-params")
     return None if chosen == EVERY else date.fromisoformat(chosen)
 
 

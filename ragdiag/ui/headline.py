@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ragdiag.drift.faults import Growth
 from ragdiag.drift.weekly import WEEKLY_METRICS, Change
+from ragdiag.store.queries import NOT_DIAGNOSED
 from ragdiag.ui import words
 
 
@@ -61,7 +62,9 @@ def _sentence(change: Change, growth: Growth | None) -> str:
 
 
 def _blame(growth: Growth) -> str:
-    name = words.fault(growth.fault.verdict, growth.fault.cause)
     share = "most" if growth.part > 0.5 else "the largest part"
+    if growth.fault.verdict == NOT_DIAGNOSED:
+        return f"{share} of the new failures have not been diagnosed yet"
+    name = words.fault(growth.fault.verdict, growth.fault.cause)
     meaning = words.CAUSES.get(name) or words.VERDICTS.get(name, "")
-    return f"{share} of the new failures are {words.spoken(name)} ({meaning})"
+    return f"{share} of the new failures are {name} ({meaning})"

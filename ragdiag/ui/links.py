@@ -29,9 +29,7 @@ def asked_request_id() -> str | None:
         return None
     wanted = given.strip()
     if len(wanted) > LONGEST_ID:
-        raise ValueError(
-            f"a request id has at most {LONGEST_ID} characters, not {len(wanted)}"
-        )
+        raise ValueError(f"a request id has at most {LONGEST_ID} characters, not {len(wanted)}")
     if not wanted.isprintable():
         raise ValueError("the request id in the address holds unprintable characters")
     return wanted

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
-PAGE_ROWS = 50
+PAGE_ROWS = 25
 
 
 def show(
     columns: Mapping[str, Sequence[Any]],
     key: str,
     config: Mapping[str, Any] | None = None,
-    height: int | str = "content",
+    height: Literal["content", "auto"] = "content",
 ) -> None:
     """A table to read; ``columns`` are title → cells."""
     st.dataframe(
         dict(columns),
         hide_index=True,
         width="stretch",
-        height=height,  # type: ignore[arg-type]
+        height=height,
         key=key,
         column_config=dict(config or {}),
         placeholder="–",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from ragdiag.diagnosis.verdicts import OWNERS
@@ -14,7 +14,7 @@ NBSP = "\u00a0"
 MINUS = "−"
 
 VERDICTS: Mapping[str, str] = {
-    "corpus": "no passage in the index could answer",
+    "corpus": "no passage in the index can answer",
     "retrieval": "the retriever lost the gold passage",
     "packing": "the passage was cut on the way into the prompt",
     "distraction": "other passages in the prompt hid the gold one",
@@ -62,10 +62,20 @@ ARMS: Mapping[str, str] = {
     "none": "with no context",
 }
 
+FIXES: Mapping[str, str] = {
+    "g+": "gold added",
+    "g": "gold alone",
+    "no_fix": "nothing tried",
+    "": "not replayed",
+}
+"""``verified_fix``: the first context that made the answer right."""
+
+AXES: Mapping[str, str] = {"share": "share of requests", "score": "mean score", "ms": "ms"}
+
 MOVEMENTS: Mapping[str, str] = {
     "better": "better",
     "worse": "worse",
-    "no evidence": "no evidence of a change",
+    "no evidence": "within chance",
     "unknown": "too little data",
 }
 
@@ -131,6 +141,11 @@ def signed(value: float, unit: str) -> str:
     return bare(value, unit, plus=True) + suffix
 
 
+def size(value: float, unit: str) -> str:
+    """How large a difference is, whichever way: ``2.1 points``."""
+    return "–" if math.isnan(value) else signed(abs(value), unit).lstrip("+")
+
+
 def bare(value: float, unit: str, *, plus: bool = False) -> str:
     """A value in its unit's scale without the unit's name."""
     sign = MINUS if value < 0 else "+" if plus and value > 0 else ""
@@ -160,9 +175,25 @@ def week(monday: date) -> str:
     return f"{start} – {sunday.day} {sunday:%b %Y}"
 
 
+def weeks(mondays: Sequence[date]) -> str:
+    """One week, or the stretch from the first to the last."""
+    if len(mondays) == 1:
+        return f"week of {week(mondays[0])}"
+    return f"{len(mondays)} weeks, {week(mondays[0])} to {week(mondays[-1])}"
+
+
 def moment(at: datetime) -> str:
     """``Tue 4 Nov 2025, 14:03 UTC``."""
     return f"{at:%a} {at.day} {at:%b %Y, %H:%M} UTC"
+
+
+def feedback(kind: str, value: float) -> str:
+    """What a user did, in words."""
+    if kind == "click":
+        return "clicked a citation"
+    if kind == "thumbs":
+        return "thumbs up" if value > 0 else "thumbs down"
+    return "task succeeded" if value > 0 else "task failed"
 
 
 def count(n: int, one: str, many: str | None = None) -> str:

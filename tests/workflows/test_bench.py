@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from ragdiag.records import Hit, Request, Retrieval
-from ragdiag.workflows.diagnose import with_whole_lists
+from ragdiag.workflows.bench import with_whole_lists
 
 WHOLE = tuple(Hit(f"p{rank}", 1.0 / rank) for rank in range(1, 21))
 LOGGED = Request(

@@ -1,0 +1,105 @@
+"""Drift: the weekly metrics, and which of them moved away from the reference weeks."""
+
+import streamlit as st
+
+from ragdiag.drift.weekly import ALL, WEEKLY_METRICS, changes, estimates, weekly_cells
+from ragdiag.store.queries import Filters, version_names, weeks
+from ragdiag.ui import bands, charts, filters, frame, headline, palette, tables, words
+from ragdiag.ui.cached import fetch
+from ragdiag.ui.safe import literal
+
+SPLITS = {"nothing": "all", "topic": "topic", "version": "version_id"}
+LEAST = 10  # requests in a week, for a segment's point to be drawn
+
+view = frame.begin("Drift", "Decide whether quality has moved, where, and since when.")
+
+boxes = st.columns(6)
+with boxes[0]:
+    kind = filters.traffic(view)
+known = sorted(row["week"] for row in fetch(view, weeks, kind))
+with boxes[1]:
+    split = SPLITS[st.selectbox("Split by", list(SPLITS), key="split_by", bind="query-params")]
+if len(known) < 2:
+    st.info("Drift needs at least two weeks of requests; there is one so far.")
+    st.stop()
+with boxes[2]:
+    recent = st.number_input(
+        "Newest weeks", 1, len(known) - 1, 1, key="recent", bind="query-params"
+    )
+with boxes[3]:
+    longest = len(known) - recent
+    reference = st.number_input(
+        "Reference weeks", 1, longest, min(4, longest), key="reference", bind="query-params"
+    )
+
+before, after = known[:reference], known[-recent:]
+told = changes(fetch(view, weekly_cells, Filters(traffic=kind)), before, after)
+sentences = headline.headlines(told, None)
+st.caption(
+    f"Newest: {words.weeks(after)}. Reference: {words.weeks(before)}. Bands and intervals are 95 %."
+)
+if not sentences:
+    st.info("No measure has moved beyond chance since the reference weeks.")
+else:
+    worse = any(change.movement == "worse" for change in told)
+    box = st.error if worse else st.success
+    box("\n".join(f"- {literal(sentence)}" for sentence in sentences))
+
+cells = fetch(view, weekly_cells, Filters(traffic=kind), split)
+names = fetch(view, version_names) if split == "version_id" else {}
+least = 1 if split == ALL else LEAST
+segments = sorted({segment for by in cells.values() for segment in by})
+columns = st.columns(2, gap="large")
+for number, (name, metric) in enumerate(WEEKLY_METRICS.items()):
+    series = estimates(cells, name, least=least)
+    with columns[number % 2]:
+        st.markdown(f"**{metric.label}**")
+        if not series:
+            st.caption("Nothing was measured.")
+            continue
+        lines = [
+            bands.Line(
+                "all requests" if split == ALL else names.get(segment, segment) or "no topic",
+                series[segment],
+                palette.colour_of(segment, segments),
+            )
+            for segment in segments
+            if segment in series
+        ]
+        charts.show(
+            bands.bands(
+                lines,
+                metric.unit,
+                words.AXES[metric.unit],
+                height=250,
+                shaded=(before, "reference"),
+            ),
+            key=f"weekly-{name}",
+            alt=f"{metric.label} by week",
+        )
+if split != ALL:
+    st.caption(f"Weeks in which a segment has fewer than {LEAST} requests are left out.")
+
+st.subheader("What moved", anchor=False)
+found = [
+    (names.get(segment, segment) or "no topic", change)
+    for segment in segments
+    for change in changes(cells, before, after, segment)
+]
+order = {"worse": 0, "better": 1, "no evidence": 2, "unknown": 3}
+found.sort(key=lambda item: order[item[1].movement])
+units = [WEEKLY_METRICS[change.metric].unit for _, change in found]
+tables.show(
+    {
+        **({} if split == ALL else {"Segment": [segment for segment, _ in found]}),
+        "Measure": [WEEKLY_METRICS[change.metric].label for _, change in found],
+        "Newest": [words.with_interval(c.after, u) for (_, c), u in zip(found, units, strict=True)],
+        "Reference": [
+            words.with_interval(c.before, u) for (_, c), u in zip(found, units, strict=True)
+        ],
+        "Change": [words.change(c.difference, u) for (_, c), u in zip(found, units, strict=True)],
+        "Reading": [words.MOVEMENTS[change.movement] for _, change in found],
+    },
+    key="moved",
+)
+st.caption(f"{len(found)} comparisons are shown: about one in twenty moves by chance alone.")

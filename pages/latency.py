@@ -1,0 +1,108 @@
+"""Latency: how slow each stage is, against a target."""
+
+import streamlit as st
+
+from ragdiag.drift.latency import QUANTILES, stage_quantiles, standing, weekly_quantiles
+from ragdiag.records import LATENCY_STAGES
+from ragdiag.store.queries import Filters, version_names
+from ragdiag.ui import bands, charts, filters, frame, palette, tables, words
+from ragdiag.ui.cached import fetch
+from ragdiag.ui.safe import literal
+
+view = frame.begin("Latency", "Decide which stage of which version to make faster.")
+
+boxes = st.columns(6)
+with boxes[0]:
+    kind = filters.traffic(view)
+with boxes[1]:
+    week = filters.any_week(view, kind, newest_first=True)
+with boxes[2]:
+    version = filters.version(view)
+with boxes[3]:
+    stages = ["total", *LATENCY_STAGES[:-1]]
+    stage = st.selectbox("Stage", stages, key="stage", bind="query-params")
+with boxes[4]:
+    quantile = st.selectbox(
+        "Quantile", list(QUANTILES), index=1, key="quantile", bind="query-params"
+    )
+with boxes[5]:
+    slo = st.number_input(
+        "Target for total, ms", min_value=1, value=200, step=10, key="slo", bind="query-params"
+    )
+
+names = fetch(view, version_names)
+every_week = Filters(traffic=kind, version_id=version)
+scope = Filters(traffic=kind, version_id=version, week=week)
+by_version = fetch(view, stage_quantiles, scope, "version_id")
+totals = [row for row in by_version if row.stage == "total"]
+if not totals:
+    st.info("No request with these filters was timed. Set one of them back to “all”.")
+    st.stop()
+
+when = "over all weeks" if week is None else f"in the week of {words.week(week)}"
+readings = {"over": "over", "within": "within", "undecided": "not clearly on one side of"}
+told = sorted(totals, key=lambda row: -row.quantiles[quantile].value)
+standings = [standing(row.quantiles[quantile], slo) for row in told]
+sentences = [
+    f"- {literal(names.get(row.segment, row.segment))}: {quantile} of the whole request "
+    f"{words.with_interval(row.quantiles[quantile], 'ms')}, "
+    f"**{readings[stood]}** the {slo} ms target {when}."
+    for row, stood in zip(told, standings, strict=True)
+]
+box = st.error if "over" in standings else st.success if set(standings) == {"within"} else st.info
+box("\n".join(sentences))
+
+st.subheader(f"{quantile} of {stage}, week by week", anchor=False)
+weekly = fetch(view, weekly_quantiles, every_week, stage, quantile)
+order = list(names)
+charts.show(
+    bands.bands(
+        [
+            bands.Line(names.get(segment, segment), points, palette.colour_of(segment, order))
+            for segment, points in sorted(weekly.items(), key=lambda item: names.get(item[0], ""))
+        ],
+        "ms",
+        f"{quantile} of {stage}, ms",
+        target=(float(slo), f"target {slo} ms") if stage == "total" else None,
+        height=360,
+    ),
+    key="weekly",
+    alt=f"{quantile} of {stage} in milliseconds by week and version",
+)
+st.caption("Bands: 95 % order-statistic intervals; none where a week has too few requests.")
+
+st.subheader(f"Where the time goes, {when}", anchor=False)
+if version is None and len(totals) > 1:
+    st.caption("All versions together; choose a version above to see one alone.")
+together = fetch(view, stage_quantiles, scope)
+charts.show(
+    charts.points(
+        [row.stage for row in together],
+        [
+            (name, [row.quantiles[name] for row in together], palette.SERIES[n])
+            for n, name in enumerate(QUANTILES)
+        ],
+        "ms",
+        "milliseconds (logarithmic)",
+        target=(float(slo), f"target {slo} ms"),
+        log=True,
+    ),
+    key="stages",
+    alt="p50, p95 and p99 of every stage in milliseconds",
+)
+
+st.subheader("Every stage and version", anchor=False)
+rows = sorted(by_version, key=lambda row: (names.get(row.segment, ""), stages.index(row.stage)))
+tables.show(
+    {
+        "Version": [names.get(row.segment, row.segment) for row in rows],
+        "Stage": [row.stage for row in rows],
+        **{
+            f"{name} (95 % interval, n)": [
+                words.with_interval(row.quantiles[name], "ms") for row in rows
+            ]
+            for name in QUANTILES
+        },
+    },
+    key="quantiles",
+)

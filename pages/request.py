@@ -1,0 +1,96 @@
+"""Request: the story of one question."""
+
+import streamlit as st
+
+from ragdiag.store.queries import version_names
+from ragdiag.ui import charts, frame, links, passages, replays, tables, words
+from ragdiag.ui.cached import fetch
+from ragdiag.ui.safe import literal
+from ragdiag.ui.story import tell
+from ragdiag.ui.verdict_text import verdict_sentences
+
+view = frame.begin("Request", "Decide whether the verdict on this one request is right.")
+
+
+def find_another(message: str) -> None:
+    """Say what is wrong with the address, and offer the ways on."""
+    st.warning(literal(message))
+    with st.form("find", border=False):
+        given = st.text_input("Request id", max_chars=links.LONGEST_ID)
+        if st.form_submit_button("Open") and (given or "").strip():
+            links.open_request((given or "").strip())
+    st.page_link(links.TRIAGE, label="Choose one in Triage →")
+    st.stop()
+
+
+try:
+    request_id = links.asked_request_id()
+except ValueError as error:
+    find_another(f"{error}.".capitalize())
+if request_id is None:
+    find_another("No request is chosen yet. Open one from Triage, or by its id.")
+story = fetch(view, tell, request_id)
+if story is None:
+    find_another(f"There is no request “{request_id}” in this workspace.")
+request = story.request
+
+passages.question_and_answers(story)
+sentences = verdict_sentences(story)
+box = st.success if story.y == 1 else st.error if story.y == 0 else st.info
+box(
+    "  \n".join(literal(sentence) for sentence in sentences[1:]) or " ", title=literal(sentences[0])
+)
+name = fetch(view, version_names).get(request.version_id, request.version_id)
+if story.verdict is None and story.y != 1:
+    split = " --split SPLIT" if request.traffic == "evaluation" else ""
+    st.code(f'python -m ragdiag diagnose "{name}"{split}', language="bash")
+
+st.subheader("Where the gold passage went", anchor=False)
+passages.waterfall(story)
+
+st.subheader("Retrieved context against gold context", anchor=False)
+replays.side_by_side(story)
+
+st.subheader("Passages at every stage", anchor=False)
+passages.stage_tabs(story)
+
+left, right = st.columns(2, gap="large")
+with left:
+    st.subheader("Latency by stage", anchor=False)
+    if request.latency_ms:
+        charts.show(charts.stage_times(request.latency_ms), key="times", alt="Latency by stage, ms")
+    else:
+        st.caption("No stage was timed.")
+with right:
+    st.subheader("Feedback", anchor=False)
+    if story.feedback:
+        tables.show(
+            {
+                "When (UTC)": [row["given_at"] for row in story.feedback],
+                "What": [words.feedback(row["kind"], row["value"]) for row in story.feedback],
+                "Passage": [row["passage_id"] or "" for row in story.feedback],
+            },
+            key="feedback",
+        )
+    else:
+        st.caption("No user said anything about this answer.")
+
+with st.expander("Identifiers and settings"):
+    facts = {
+        "request_id": request.request_id,
+        "asked": words.moment(request.asked_at),
+        "version": f"{name} ({request.version_id})",
+        "index build": request.build_id or "–",
+        "traffic": request.traffic,
+        "topic": request.topic or "–",
+        "question_id": request.question_id or "–",
+        "logged depth": "whole lists"
+        if request.logged_depth is None
+        else str(request.logged_depth),
+        "searched depth": str(request.searched_depth),
+        "tokens (prompt, completion)": f"{request.prompt_tokens}, {request.completion_tokens}",
+        "cost": "–" if request.cost_usd is None else f"{request.cost_usd:.6f} US$",
+    }
+    tables.show({"Name": list(facts), "Value": list(facts.values())}, key="facts")
+    if story.evidence:
+        st.json(dict(story.evidence), expanded=False)

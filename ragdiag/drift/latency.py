@@ -1,0 +1,64 @@
+"""p50, p95 and p99 by stage, segment and week, and whether a target was met (METHODS.md §14)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from ragdiag.metrics.latency import quantile_estimate
+from ragdiag.records import Estimate
+from ragdiag.store.lake import Lake
+from ragdiag.store.queries import Filters
+from ragdiag.store.trends import Split, stage_latency, weekly_latency
+
+QUANTILES: Mapping[str, float] = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+
+Standing = Literal["within", "over", "undecided"]
+
+
+@dataclass(frozen=True, slots=True)
+class StageQuantiles:
+    """One stage of one segment: quantile name → milliseconds."""
+
+    stage: str
+    segment: str
+    quantiles: Mapping[str, Estimate]
+
+
+def stage_quantiles(lake: Lake, filters: Filters, split: Split = "all") -> list[StageQuantiles]:
+    """Every measured stage by segment, in the order in which a request meets the stages."""
+    return [
+        StageQuantiles(
+            row["stage"],
+            row["segment"],
+            {name: quantile_estimate(row["values"], q) for name, q in QUANTILES.items()},
+        )
+        for row in stage_latency(lake, filters, split)
+    ]
+
+
+def weekly_quantiles(
+    lake: Lake, filters: Filters, stage: str, quantile: str, split: Split = "version_id"
+) -> dict[str, list[tuple[date, Estimate]]]:
+    """By segment, one quantile of one stage, week by week."""
+    found: dict[str, list[tuple[date, Estimate]]] = {}
+    for row in weekly_latency(lake, filters, stage, split):
+        estimate = quantile_estimate(row["values"], QUANTILES[quantile])
+        found.setdefault(row["segment"], []).append((row["week"], estimate))
+    return found
+
+
+def standing(found: Estimate, target_ms: float) -> Standing:
+    """Against a target: decided only where the whole interval lies on one side of it.
+
+    >>> standing(Estimate(180, 170, 195, 500), 200), standing(Estimate(180, 170, 210, 90), 200)
+    ('within', 'undecided')
+    """
+    if math.isnan(found.low) or math.isnan(found.high):
+        return "undecided"
+    if found.high <= target_ms:
+        return "within"
+    return "over" if found.low > target_ms else "undecided"

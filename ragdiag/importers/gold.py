@@ -1,0 +1,104 @@
+"""Questions with what is known of their answers, as JSONL:
+
+    {"question_id"?, "question", "answers"?: [one or more], "passages"?, "split"?, "topic"?}
+
+``passages`` are the relevant ones: a list of ids, each of grade 1, or ids with their grades
+(``{"doc#3": 2}``, 0 judges a passage irrelevant). A line has answers, passages or both. Without a
+``question_id`` the question's own text names it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from ragdiag.importers.jsonl import Identifier, Located, Row, Text, Texts, read_rows
+from ragdiag.importers.report import (
+    ImportReport,
+    Origin,
+    accepted,
+    keep_rejects,
+    load_judgments,
+    located_rejects,
+)
+from ragdiag.records import GoldAnswer, Judgment, Question
+from ragdiag.store.gold import add_gold_answers, add_questions
+from ragdiag.store.judgments import HIGHEST_GRADE
+from ragdiag.store.lake import Lake
+
+DEFAULT_SPLIT = "gold"
+
+
+def _read_passages(value: object) -> object:
+    """A list of ids as ids with grade 1."""
+    if not isinstance(value, list):
+        return value
+    if not all(isinstance(one, (str, int)) for one in value):
+        raise ValueError("not a list of ids")
+    return dict.fromkeys(value, 1)
+
+
+_Grade = Annotated[int, Field(ge=0, le=HIGHEST_GRADE)]
+_Grades = Annotated[dict[Identifier, _Grade], BeforeValidator(_read_passages)]
+
+
+class _GoldRow(Row):
+    question_id: Identifier | None = None
+    question: Text
+    answers: Texts | None = None
+    passages: _Grades = Field(default_factory=dict)
+    split: Identifier = DEFAULT_SPLIT
+    topic: str | None = None
+
+    @model_validator(mode="after")
+    def _knows_something(self) -> Self:
+        if not self.answers and not self.passages:
+            raise ValueError("neither answers nor passages")
+        return self
+
+    @property
+    def id(self) -> str:
+        """The id given, else one made from the text: the same question is one question."""
+        made = hashlib.sha256(self.question.strip().encode()).hexdigest()[:12]
+        return self.question_id or f"q-{made}"
+
+
+def import_gold(lake: Lake, path: Path) -> ImportReport:
+    """Load questions, judgments and gold answers; importing the same again changes nothing.
+
+    A bad line becomes a reject and the rest is loaded; a judgment of an unknown passage is a
+    reject of its own, and its question stays. Raises InputError where ``path`` cannot be read.
+    """
+    rows, rejects = read_rows(path, _GoldRow, key=lambda row: row.id)
+    origins = [one.origin for one in rows]
+    questions = add_questions(
+        lake, [Question(one.row.id, one.row.question, one.row.topic or "") for one in rows]
+    )
+    judged = list(_judgments(rows))
+    judgments, refused = load_judgments(lake, [j for j, _ in judged], [o for _, o in judged])
+    answered = [one for one in rows if one.row.answers]
+    answers = add_gold_answers(
+        lake, [GoldAnswer(one.row.id, tuple(one.row.answers or ())) for one in answered]
+    )
+    found = [
+        *rejects,
+        *refused,
+        *located_rejects(questions, origins),
+        *located_rejects(answers, [one.origin for one in answered]),
+    ]
+    return ImportReport(
+        questions=accepted(questions),
+        judgments=judgments,
+        answers=accepted(answers),
+        rejects=keep_rejects(lake, found),
+    )
+
+
+def _judgments(rows: Sequence[Located[_GoldRow]]) -> Iterator[tuple[Judgment, Origin]]:
+    for one in rows:
+        for passage_id, grade in one.row.passages.items():
+            yield Judgment(one.row.id, passage_id, grade, one.row.split), one.origin

@@ -1,0 +1,78 @@
+"""The facts of one request's story, put together from what the lake holds about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ragdiag.records import RANKED_STAGES, ContextHit, Hit, Request
+from ragdiag.store.lake import Lake
+from ragdiag.store.queries import DEFAULT_GRADER, Row, gold_of, passages_at, said_about
+from ragdiag.store.results import load_requests
+
+
+@dataclass(frozen=True)
+class Story:
+    """``gold`` is {passage_id: grade} of the relevant passages, ``stages`` the ranked lists that
+    were logged, in order, ``passages`` the texts as they were when the question was asked."""
+
+    request: Request
+    gold: Mapping[str, int]
+    gold_answers: Sequence[str]
+    stages: Mapping[str, Sequence[Hit | ContextHit]]
+    passages: Mapping[str, Row]
+    y: int | None
+    score: float | None
+    verdict: Row | None
+    evidence: Mapping[str, Any]
+    replays: Sequence[Row]
+    feedback: Sequence[Row]
+
+    def rank(self, stage: str) -> int | None:
+        """The rank (from 1) of the best gold passage at a stage."""
+        ranks = [n for n, hit in enumerate(self.stages[stage], 1) if hit.passage_id in self.gold]
+        return ranks[0] if ranks else None
+
+    def draws(self, arm: str) -> list[Row]:
+        return [draw for draw in self.replays if draw["arm"] == arm]
+
+
+def tell(lake: Lake, request_id: str) -> Story | None:
+    """Everything about one request; None where there is no such id."""
+    found = load_requests(lake, request_ids=[request_id])
+    if not found:
+        return None
+    request = found[0]
+    known = gold_of(lake, request.question_id) if request.question_id else {}
+    gold = {passage: grade for passage, grade in known.get("grades", {}).items() if grade > 0}
+    stages = {
+        stage: hits for stage in RANKED_STAGES if (hits := getattr(request, stage)) is not None
+    }
+    said = said_about(lake, request_id)
+    grade = next((row for row in said["grades"] if row["grader"] == DEFAULT_GRADER), None)
+    verdict = said["verdicts"][0] if said["verdicts"] else None
+    wanted = {hit.passage_id for hits in stages.values() for hit in hits} | set(gold)
+    wanted |= {passage for draw in said["replays"] for passage in draw["passage_ids"] or ()}
+    return Story(
+        request=request,
+        gold=gold,
+        gold_answers=known.get("answers", ()),
+        stages=stages,
+        passages=passages_at(lake, sorted(wanted), request.asked_at),
+        y=grade["y"] if grade else None,
+        score=grade["score"] if grade else None,
+        verdict=verdict,
+        evidence=_evidence(verdict),
+        replays=said["replays"],
+        feedback=said["feedback"],
+    )
+
+
+def _evidence(verdict: Row | None) -> Mapping[str, Any]:
+    try:
+        told = json.loads(verdict["evidence"]) if verdict else {}
+    except (TypeError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}

@@ -1,0 +1,69 @@
+"""The verdict on one request in plain sentences: what happened, what proves it, who mends it."""
+
+from __future__ import annotations
+
+from ragdiag.ui import words
+from ragdiag.ui.story import Story
+
+_OUTCOMES = {1: "answers correctly", 0: "is still wrong", None: "could not be graded"}
+
+
+def verdict_sentences(story: Story) -> list[str]:
+    """The first sentence is the verdict; the others are its evidence. Plain text."""
+    if story.verdict is None:
+        return [_undiagnosed(story)]
+    verdict, cause = story.verdict["verdict"], story.verdict["cause"]
+    sentences = [f"{_verdict(verdict)}.", *_whereabouts(story, cause), *_replays(story)]
+    if verdict not in ("ok", "lucky"):
+        sentences.append(f"To be mended by: {words.owner(verdict)}.")
+    return sentences
+
+
+def _verdict(verdict: str) -> str:
+    openings = {
+        "ok": "The answer is right",
+        "lucky": "Right by luck: no gold passage reached the prompt",
+        "corpus": "The corpus is the cause: no gold passage is in the index that served",
+        "label_suspect": "The label is in doubt: no gold passage supports the gold answer",
+        "packing": "Prompt packing is the cause: the gold passage was found, then cut",
+        "retrieval": "The retriever is the cause: it lost the gold passage",
+        "distraction": "Distraction is the cause: the gold passage was in the prompt, among others",
+        "generator": "The generator is the cause: given the gold passage, it still fails",
+        "undetermined": "Undetermined: no intervention decides what failed",
+    }
+    return openings.get(verdict, f"Verdict {verdict}")
+
+
+def _whereabouts(story: Story, cause: str) -> list[str]:
+    if not story.gold:
+        return ["No gold passage is known for this question."]
+    ranks = [
+        f"{words.STAGES[stage].lower()} at rank {rank}"
+        for stage in story.stages
+        if (rank := story.rank(stage)) is not None
+    ]
+    where = "seen in the " + ", the ".join(ranks) if ranks else "seen in none of the logged lists"
+    return [f"Gold passage: {where}. Cause {cause}: {words.CAUSES.get(cause, cause)}."]
+
+
+def _replays(story: Story) -> list[str]:
+    told = []
+    for arm, given in (("g", "given only the gold passages"), ("g+", "with gold put first")):
+        draws = story.draws(arm)
+        if draws:
+            right = sum(draw["y"] == 1 for draw in draws)
+            outcome = (
+                _OUTCOMES[draws[0]["y"]]
+                if len(draws) == 1
+                else f"answers correctly {right} times of {len(draws)}"
+            )
+            told.append(f"{given} it {outcome}")
+    return [f"Replayed with the same generator: {'; '.join(told)}."] if told else []
+
+
+def _undiagnosed(story: Story) -> str:
+    if story.y == 1:
+        return "The answer is right. It has not been diagnosed."
+    if story.y == 0:
+        return "The answer is wrong, and has not been diagnosed yet."
+    return "This answer has not been graded: its question has no gold answer, or waits for one."

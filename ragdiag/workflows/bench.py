@@ -1,0 +1,137 @@
+"""What diagnosing a version needs within reach: gold, generator, and the builds that served it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+
+from ragdiag.diagnosis.replay import arm_contexts, outcomes, replay
+from ragdiag.diagnosis.verdicts import judge, supports
+from ragdiag.diagnosis.waterfall import Loss, locate_loss
+from ragdiag.generation.generator import Generator, load_generator
+from ragdiag.metrics.answers import grade_answer
+from ragdiag.pipeline import Retriever, context_of
+from ragdiag.records import Answer, Diagnosis, Grade, Hit, Passage, Replay, Request
+from ragdiag.retrieval.builds import build_ids, load_index
+from ragdiag.retrieval.hybrid import HybridRetriever
+from ragdiag.settings import Workspace
+from ragdiag.store.corpus import (
+    load_build_passages,
+    load_gold_answers,
+    load_judgments,
+    load_passages,
+    load_passages_by_id,
+)
+from ragdiag.store.lake import Lake
+from ragdiag.version import Version
+
+
+class Bench:
+    """Examines requests of one version; each part is loaded once, when first needed."""
+
+    def __init__(self, lake: Lake, workspace: Workspace, version: Version) -> None:
+        self._lake = lake
+        self._workspace = workspace
+        self._spec = version.spec
+        self._judgments = load_judgments(lake)
+        self._answers = load_gold_answers(lake)
+        self._passages = load_passages_by_id(lake, self._gold_ids())
+        self._texts: dict[str, dict[str, str]] = {}
+        self._retrievers: dict[str, Retriever] = {}
+
+    def grade(self, request: Request, answer: Answer) -> Grade:
+        golds = self._answers.get(request.question_id or "")
+        return grade_answer(request.request_id, answer.text, answer.status, golds)
+
+    def examine(self, request: Request, grade: Grade) -> tuple[Diagnosis, list[Replay]]:
+        """The verdict on one request, with the draws it rests on (none for a success)."""
+        gold = self._gold(request)
+        answers = self._answers.get(request.question_id or "", ())
+        served = self._served(request.build_id)
+        loss = self._locate(request, gold, answers, served)
+        draws = []
+        if grade.y == 0 and gold:
+            contexts = arm_contexts(context_of(request, served), gold)
+            draws = replay(
+                request, contexts, self._generator, lambda answer: self.grade(request, answer)
+            )
+        supported = not gold or not answers or supports([p.text for p in gold], answers)
+        return judge(request, grade, loss, outcomes(draws), gold_supported=supported), draws
+
+    def _locate(
+        self,
+        request: Request,
+        gold: Sequence[Passage],
+        answers: Sequence[str],
+        served: Mapping[str, str],
+    ) -> Loss:
+        def locate(logged: Request) -> Loss:
+            return locate_loss(
+                logged,
+                gold={passage.passage_id for passage in gold},
+                indexed=served.keys(),
+                texts={p.passage_id: served.get(p.passage_id, p.text) for p in gold},
+                answers=answers,
+                k=self._spec.context.k,
+            )
+
+        loss = locate(request)
+        if loss.cause != "beyond_logged_depth" or not request.build_id:
+            return loss
+        return locate(with_whole_lists(request, self._retriever(request.build_id)))
+
+    @cached_property
+    def _generator(self) -> Generator:
+        return load_generator(self._spec.generator)
+
+    def _gold_ids(self) -> list[str]:
+        return sorted({p for judged in self._judgments.values() for p, g in judged.items() if g})
+
+    def _gold(self, request: Request) -> list[Passage]:
+        judged = self._judgments.get(request.question_id or "", {})
+        relevant = sorted((-grade, passage_id) for passage_id, grade in judged.items() if grade)
+        return [self._passages[p] for _, p in relevant if p in self._passages]
+
+    def _served(self, build_id: str) -> dict[str, str]:
+        """Texts by passage of a build; of the corpus as it is where the log names no build."""
+        if build_id not in self._texts:
+            passages = (
+                load_build_passages(self._lake, build_ids(self._workspace, build_id))
+                if build_id
+                else load_passages(self._lake)
+            )
+            self._texts[build_id] = {p.passage_id: p.text for p in passages}
+        return self._texts[build_id]
+
+    def _retriever(self, build_id: str) -> Retriever:
+        if build_id not in self._retrievers:
+            index = load_index(self._workspace, build_id, self._spec)
+            self._retrievers[build_id] = HybridRetriever(index, self._spec)
+        return self._retrievers[build_id]
+
+
+def with_whole_lists(request: Request, retriever: Retriever) -> Request:
+    """The request with the lists that its log cut off, retrieved again from the same build.
+
+    Only where the logged part comes out the same: a path that was broken when it served must not
+    be healed by looking again. Otherwise the request is returned as it is.
+    """
+    again = retriever.retrieve(request.question)
+    pairs = (
+        (request.lexical, again.lexical),
+        (request.dense, again.dense),
+        (request.fused, again.fused),
+    )
+    if not all(_begins_with(whole, logged) for logged, whole in pairs):
+        return request
+    return replace(
+        request, lexical=again.lexical, dense=again.dense, fused=again.fused, logged_depth=None
+    )
+
+
+def _begins_with(whole: Sequence[Hit] | None, logged: Sequence[Hit] | None) -> bool:
+    if whole is None or logged is None:
+        return whole is logged
+    head: Iterator[Hit] = iter(whole)
+    return all(hit.passage_id == next(head, Hit("", 0.0)).passage_id for hit in logged)

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from ragdiag.metrics.answers import (
+    GRADER,
+    contains_answer,
+    exact_match,
+    grade_answer,
+    normalise_answer,
+    token_f1,
+)
+from ragdiag.records import Status
+
+
+@pytest.mark.parametrize(
+    ("text", "normal"),
+    [
+        ("The cat's  HAT.", "cats hat"),
+        ("a an the", ""),
+        ("theatre anthem", "theatre anthem"),
+        ("3.14", "314"),
+        ("", ""),
+        ("Größe", "größe"),
+    ],
+)
+def test_normalisation_is_squads(text: str, normal: str) -> None:
+    assert normalise_answer(text) == normal
+
+
+def test_the_best_gold_answer_counts() -> None:
+    golds = ["blue whale", "whale"]
+    assert exact_match("The whale!", golds) == 1.0
+    assert token_f1("a big whale", golds) == pytest.approx(2 / 3)
+    assert contains_answer("it is a big whale", golds) == 1.0
+
+
+def test_repeated_tokens_are_counted_once_each() -> None:
+    assert token_f1("no no no", ["no"]) == pytest.approx(2 * 1 / (3 + 1))
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold", "f1"), [("", "", 1.0), ("the", "", 1.0), ("", "x", 0.0), ("x", "the", 0.0)]
+)
+def test_f1_of_texts_without_tokens(answer: str, gold: str, f1: float) -> None:
+    assert token_f1(answer, [gold]) == f1
+
+
+def test_containment_is_by_whole_tokens_and_never_of_nothing() -> None:
+    assert contains_answer("in 1889", ["188"]) == 0.0
+    assert contains_answer("anything", ["the"]) == 0.0
+    assert contains_answer("", ["x"]) == 0.0
+
+
+def test_without_gold_answers_every_metric_is_undefined() -> None:
+    assert all(math.isnan(f("x", [])) for f in (exact_match, token_f1, contains_answer))
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "y"),
+    [
+        ("The tower opened in 1889.", "ok", 1),
+        ("tower opened later", "ok", 0),
+        ("", "ok", 0),
+        ("1889", "no_answer", 0),
+        ("", "error", 0),
+    ],
+)
+def test_the_default_grade(answer: str, status: Status, y: int) -> None:
+    grade = grade_answer("r", answer, status, ["1889", "year 1889"])
+    assert (grade.request_id, grade.grader, grade.y, grade.status) == ("r", GRADER, y, "ok")
+    assert grade.score == token_f1(answer, ["1889", "year 1889"])
+    assert grade.reason
+
+
+def test_the_threshold_decides_and_is_named() -> None:
+    assert grade_answer("r", "x y z", "ok", ["y z w"]).y == 1
+    strict = grade_answer("r", "x y z", "ok", ["y z w"], threshold=0.9)
+    assert (strict.y, strict.reason) == (0, "token F1 0.67 < 0.9")
+
+
+@pytest.mark.parametrize("golds", [None, []])
+def test_without_gold_the_grade_is_unknown(golds: list[str] | None) -> None:
+    grade = grade_answer("r", "x", "ok", golds)
+    assert (grade.y, grade.score, grade.status) == (None, None, "no_gold")

@@ -1,0 +1,55 @@
+"""The dashboard on a toy lake, and a way to open any page of it as a test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.testing.v1 import AppTest, app_test
+
+from ragdiag.settings import PROJECT, WORKSPACE_VARIABLE, Workspace
+from ragdiag.store.lake import close_lakes
+from tests.toy_lake import build_toy_lake
+
+Open = Callable[..., AppTest]
+
+
+class RoutedPages(PagesManager):
+    """Pages that belong to ``st.navigation``, as in a server whose app.py has run once.
+
+    Without it AppTest takes the folder ``pages`` for Streamlit's old kind of app.
+    """
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        PagesManager.uses_pages_directory = False
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def toy_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    workspace = Workspace(tmp_path_factory.mktemp("toy") / "workspace")
+    build_toy_lake(workspace)
+    yield workspace
+    close_lakes()
+
+
+@pytest.fixture
+def open_page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+    """``open_page("triage", workspace, verdict="corpus")`` runs the app on that page."""
+    monkeypatch.setattr(app_test, "PagesManager", RoutedPages)
+
+    def opened(page: str, workspace: Workspace, **query: str) -> AppTest:
+        monkeypatch.setenv(WORKSPACE_VARIABLE, str(workspace.root))
+        app = AppTest.from_file(str(Path(PROJECT, "app.py")), default_timeout=30)
+        app.query_params.update(query)
+        if page != "overview":
+            app.switch_page(f"pages/{page}.py")
+        return app.run()
+
+    yield opened
+    st.cache_data.clear()
+    os.environ.pop("STREAMLIT_APP_TEST", None)

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ragdiag.records import Feedback, Request
+from ragdiag.store.lines import BadLine, parse_line
+from ragdiag.store.spool import record_to_json
+
+HIT = {"passage_id": "p1", "score": 1.0}
+
+
+def encoded(record: Request | Feedback, **changes: Any) -> bytes:
+    return json.dumps({**record_to_json(record), **changes}).encode()
+
+
+def test_a_line_gives_back_its_record(
+    make_request: Callable[..., Request], make_feedback: Callable[..., Feedback]
+) -> None:
+    assert parse_line(encoded(make_request())) == make_request()
+    assert parse_line(encoded(make_feedback())) == make_feedback()
+
+
+def test_fields_with_a_default_may_be_left_out() -> None:
+    line = {"kind": "request", "schema": 1, "request_id": "r", "version_id": "v", "question": "q?"}
+    parsed = parse_line(
+        json.dumps({**line, "asked_at": "2026-01-05T12:00:00Z", "traffic": "canary"}).encode()
+    )
+    assert isinstance(parsed, Request)
+    assert (parsed.fused, parsed.dense, parsed.status) == ((), None, "ok")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"schema": 2}, "schema 2 is not 1"),
+        ({"kind": "grade"}, "kind 'grade'"),
+        ({"kind": ["request"]}, "kind"),
+        ({"colour": "red"}, "unknown field 'colour'"),
+        ({"request_id": " "}, "request_id is empty"),
+        ({"version_id": ""}, "version_id is empty"),
+        ({"question": "\n"}, "question is empty"),
+        ({"question": None}, "question: "),
+        ({"asked_at": "2026-01-05T12:00:00"}, "asked_at: .*no time zone"),
+        ({"asked_at": "yesterday"}, "asked_at: "),
+        ({"asked_at": "0001-01-01T00:00:00+14:00"}, "asked_at: "),
+        ({"traffic": "organic"}, "traffic: "),
+        ({"status": "fine"}, "status: "),
+        ({"prompt_tokens": "12"}, "prompt_tokens: "),
+        ({"prompt_tokens": -1}, "prompt_tokens is -1"),
+        ({"completion_tokens": 2**40}, "completion_tokens is"),
+        ({"searched_depth": True}, "searched_depth: "),
+        ({"cost_usd": -0.5}, "cost_usd is -0.5"),
+        ({"latency_ms": {"total": -1.0}}, "latency_ms.total is -1.0"),
+        ({"latency_ms": {"lunch": 1.0}}, "latency_ms.lunch is no stage"),
+        ({"fused": [{**HIT, "passage_id": ""}]}, "fused: the passage at rank 1 has no id"),
+        ({"dense": [HIT, {"passage_id": "p"}]}, r"dense\.1\.score"),
+        ({"context": [{**HIT, "chars": -1}]}, "context.chars is -1"),
+    ],
+)
+def test_each_fault_of_a_request_has_its_reason(
+    make_request: Callable[..., Request], changes: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(BadLine, match=reason):
+        parse_line(encoded(make_request(), **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"feedback_id": ""}, "feedback_id is empty"),
+        ({"request_id": ""}, "request_id is empty"),
+        ({"kind": "thumbs"}, "kind 'thumbs'"),
+        ({"feedback_kind": "smile"}, "kind: "),
+        ({"given_at": "2026-01-05T12:00:00"}, "given_at: "),
+    ],
+)
+def test_each_fault_of_feedback_has_its_reason(
+    make_feedback: Callable[..., Feedback], changes: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(BadLine, match=reason):
+        parse_line(encoded(make_feedback(), **changes))
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"\xff\xfe\x00", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b"null", "not a JSON object"),
+        (b'{"kind": "request", "schema": 1, "cost_usd": NaN}', "NaN is not a JSON number"),
+    ],
+)
+def test_what_is_no_json_object(line: bytes, reason: str) -> None:
+    with pytest.raises(BadLine, match=reason):
+        parse_line(line)
+
+
+def test_numbers_beyond_a_double_are_refused(make_request: Callable[..., Request]) -> None:
+    line = encoded(make_request()).replace(b'"score": 2.5', b'"score": 1e999')
+    with pytest.raises(BadLine, match="score at rank 1 is inf"):
+        parse_line(line)
+    line = encoded(make_request()).replace(b'"answer": "', b'"answer": "\\ud800')
+    with pytest.raises(BadLine):
+        parse_line(line)

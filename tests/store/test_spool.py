@@ -1,0 +1,303 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from ragdiag.errors import InputError, StoreError, StoreFull
+from ragdiag.records import Feedback, Hit, Request
+from ragdiag.settings import Workspace
+from ragdiag.store import segments
+from ragdiag.store.spool import SpoolWriter, adopt_orphans, record_to_json
+
+Start = Callable[..., subprocess.Popen[str]]
+Finish = Callable[[subprocess.Popen[str]], str]
+MakeRequest = Callable[..., Request]
+
+
+def lines(workspace: Workspace, pattern: str = "*.jsonl") -> list[dict[str, object]]:
+    return [
+        json.loads(line)
+        for path in sorted(workspace.spool.glob(pattern))
+        for line in path.read_text().splitlines()
+    ]
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return condition()
+
+
+def test_a_line_says_the_whole_record(
+    make_request: MakeRequest, make_feedback: Callable[..., Feedback]
+) -> None:
+    line = record_to_json(make_request(3, dense=None, reranked=()))
+    assert (line["kind"], line["schema"], line["request_id"]) == ("request", 1, "r3")
+    assert line["asked_at"] == "2026-01-05T12:03:00+00:00"
+    assert line["dense"] is None
+    assert line["reranked"] == []
+    assert line["lexical"] == [
+        {"passage_id": "p1", "score": 2.5},
+        {"passage_id": "p2", "score": 0.1 + 0.2},
+    ]
+    assert line["context"] == [{"passage_id": "p2", "score": 1.0, "chars": 40}]
+    assert line["latency_ms"] == {"lexical": 1.5, "total": 20.25}
+    line = record_to_json(make_feedback())
+    assert (line["kind"], line["feedback_kind"]) == ("feedback", "thumbs")
+
+
+def test_close_hands_over_in_order(workspace: Workspace, make_request: MakeRequest) -> None:
+    with SpoolWriter(workspace, writer="web") as spool:
+        for number in range(5):
+            spool.write(make_request(number))
+        assert len(lines(workspace, "*.open")) == 5
+    assert [line["request_id"] for line in lines(workspace)] == [f"r{n}" for n in range(5)]
+    (path,) = workspace.spool.iterdir()
+    assert path.name.startswith(f"web-{os.getpid()}-")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_nothing_written_leaves_no_file(workspace: Workspace) -> None:
+    with SpoolWriter(workspace):
+        pass
+    assert not workspace.spool.exists()
+
+
+def test_an_idle_writers_lines_are_handed_over_too(
+    workspace: Workspace, make_request: MakeRequest
+) -> None:
+    spool = SpoolWriter(workspace)
+    spool.write(make_request())
+    assert wait_for(lambda: len(lines(workspace)) == 1)
+    assert list(workspace.spool.glob("*.open")) == []
+    spool.write(make_request(2))
+    spool.close()
+    assert len(lines(workspace)) == 2
+
+
+def test_segments_do_not_outgrow_their_size(
+    workspace: Workspace, make_request: MakeRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "ROTATE_BYTES", 3_000)
+    with SpoolWriter(workspace) as spool:
+        for number in range(20):
+            spool.write(make_request(number))
+        spool.write(make_request(20, answer="x" * 5_000))
+    sizes = sorted(path.stat().st_size for path in workspace.spool.glob("*.jsonl"))
+    assert len(sizes) > 3
+    assert all(size <= 3_000 for size in sizes[:-1])
+    assert len(lines(workspace)) == 21
+
+
+def test_threads_share_a_writer(workspace: Workspace, make_request: MakeRequest) -> None:
+    with SpoolWriter(workspace) as spool:
+
+        def write(worker: int) -> None:
+            for number in range(200):
+                spool.write(make_request(number, request_id=f"{worker}-{number}"))
+
+        threads = [threading.Thread(target=write, args=[worker]) for worker in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    found = [str(line["request_id"]) for line in lines(workspace)]
+    assert len(found) == len(set(found)) == 1600
+    for worker in range(8):
+        own = [name for name in found if name.startswith(f"{worker}-")]
+        assert own == [f"{worker}-{number}" for number in range(200)]
+
+
+WRITE_UNTIL_KILLED = """
+from datetime import UTC, datetime
+from ragdiag.records import Request
+from ragdiag.store.spool import SpoolWriter
+spool = SpoolWriter(workspace, writer="victim")
+number = 0
+while True:
+    spool.write(Request(f"r{number}", datetime.now(UTC), "v1", "production", "why? " * 50))
+    print(number, flush=True)
+    number += 1
+"""
+
+
+def test_what_write_returned_for_survives_sigkill(
+    workspace: Workspace, start_python: Start
+) -> None:
+    process = start_python(WRITE_UNTIL_KILLED)
+    assert process.stdout is not None
+    acknowledged = [int(process.stdout.readline()) for _ in range(2_000)][-1]
+    process.send_signal(signal.SIGKILL)
+    rest = process.stdout.read().split("\n")
+    acknowledged = max([acknowledged, *(int(number) for number in rest[:-1] if number)])
+    process.wait()
+    adopt_orphans(workspace)
+    assert list(workspace.spool.glob("*.open")) == []
+    found = {line["request_id"] for line in lines(workspace)}
+    assert found >= {f"r{number}" for number in range(acknowledged + 1)}
+
+
+WRITE_AND_WAIT = """
+from datetime import UTC, datetime
+from ragdiag.records import Request
+from ragdiag.store import spool as module
+module.ROTATE_AFTER_S = 60.0
+spool = module.SpoolWriter(workspace)
+spool.write(Request("alive", datetime.now(UTC), "v1", "production", "why?"))
+print("written", flush=True)
+sys.stdin.read()
+import time; time.sleep(60)
+"""
+
+
+def test_only_the_dead_are_adopted(workspace: Workspace, start_python: Start) -> None:
+    process = start_python(WRITE_AND_WAIT)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "written\n"
+    assert adopt_orphans(workspace) == 0
+    process.kill()
+    process.wait()
+    assert adopt_orphans(workspace) == 1
+    assert [line["request_id"] for line in lines(workspace)] == ["alive"]
+    assert adopt_orphans(workspace) == 0
+
+
+def test_an_empty_orphan_is_cleared_away(workspace: Workspace) -> None:
+    workspace.spool.mkdir(parents=True)
+    (workspace.spool / "gone-1-1.open").touch()
+    assert adopt_orphans(workspace) == 0
+    assert list(workspace.spool.iterdir()) == []
+
+
+FORK = """
+import os
+from datetime import UTC, datetime
+from ragdiag.records import Request
+from ragdiag.store.spool import SpoolWriter
+spool = SpoolWriter(workspace)
+def write(name):
+    spool.write(Request(name, datetime.now(UTC), "v1", "production", "why?"))
+write("before")
+child = os.fork()
+write("child" if child == 0 else "parent")
+spool.close()
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def test_a_forked_child_writes_its_own_segment(
+    workspace: Workspace, start_python: Start, finish: Finish
+) -> None:
+    finish(start_python(FORK))
+    assert sorted(str(line["request_id"]) for line in lines(workspace)) == [
+        "before",
+        "child",
+        "parent",
+    ]
+    assert len(list(workspace.spool.glob("*.jsonl"))) == 2
+
+
+def test_a_full_disk_takes_the_line_back_whole(
+    workspace: Workspace, make_request: MakeRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = SpoolWriter(workspace)
+    spool.write(make_request(1))
+    real_write = os.write
+    room = [100]
+
+    def nearly_full(descriptor: int, data: bytes) -> int:
+        taken = real_write(descriptor, data[: room[0]]) if room[0] else 0
+        room[0] -= taken
+        if not taken:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return taken
+
+    with monkeypatch.context() as patched:
+        patched.setattr(segments.os, "write", nearly_full)
+        with pytest.raises(StoreFull, match=str(workspace.spool)):
+            spool.write(make_request(2))
+    spool.write(make_request(3))
+    spool.close()
+    assert [line["request_id"] for line in lines(workspace)] == ["r1", "r3"]
+
+
+def test_a_disk_that_refuses_to_sync_loses_nothing(
+    workspace: Workspace, make_request: MakeRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = SpoolWriter(workspace)
+    spool.write(make_request(1))
+
+    def refuse(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(segments.os, "fsync", refuse)
+        with pytest.raises(StoreError, match="Input/output error"):
+            spool.close()
+    spool.close()
+    assert [line["request_id"] for line in lines(workspace)] == ["r1"]
+
+
+def test_a_spool_folder_deleted_meanwhile_is_told_once(
+    workspace: Workspace, make_request: MakeRequest
+) -> None:
+    spool = SpoolWriter(workspace)
+    spool.write(make_request(1))
+    next(workspace.spool.glob("*.open")).unlink()
+    with pytest.raises(StoreError, match="cannot write"):
+        spool.flush()
+    spool.write(make_request(2))
+    spool.close()
+    assert [line["request_id"] for line in lines(workspace)] == ["r2"]
+
+
+def test_a_folder_that_cannot_be_made_is_a_store_error(
+    tmp_path: Path, make_request: MakeRequest
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError, match="cannot write .*spool"):
+        SpoolWriter(Workspace(tmp_path / "file")).write(make_request())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("cost_usd", float("nan")),
+        ("asked_at", datetime(2026, 1, 5)),
+        ("fused", (Hit("p1", float("inf")),)),
+        ("answer", object()),
+    ],
+)
+def test_what_json_cannot_carry_is_refused_before_it_is_written(
+    workspace: Workspace, make_request: MakeRequest, field: str, value: object
+) -> None:
+    with (
+        SpoolWriter(workspace) as spool,
+        pytest.raises(InputError, match="request r1 cannot be logged"),
+    ):
+        spool.write(make_request(1, **{field: value}))
+    assert lines(workspace) == []
+
+
+def test_a_writers_name_is_a_file_name(workspace: Workspace) -> None:
+    with pytest.raises(InputError, match="cannot name a spool writer"):
+        SpoolWriter(workspace, writer="../etc")
+
+
+def test_a_service_that_logs_loads_no_heavy_module(start_python: Start, finish: Finish) -> None:
+    code = "import ragdiag.store.spool\nprint(*sys.modules)"
+    loaded = set(finish(start_python(code)).split())
+    assert "ragdiag.store.spool" in loaded
+    assert not loaded & {"duckdb", "pyarrow", "pydantic", "torch", "numpy", "pandas"}
