@@ -45,12 +45,13 @@ class _Table(BaseModel):
 
 
 class EmbedderSpec(_Table):
-    """``max_tokens`` beyond the model's own limit is refused when the model is loaded."""
+    """``max_tokens`` beyond the model's own limit is refused when the model is loaded; ``title``
+    puts a passage's title before its text, as BEIR does."""
 
     model: str = PACKAGED_MODEL
     adapter: str | None = None
     max_tokens: int | None = Field(default=None, ge=8, le=8192)
-    title: bool = False
+    title: bool = True
 
 
 class AnnSpec(_Table):
@@ -69,7 +70,7 @@ class LexicalSpec(_Table):
     k1: float = Field(default=1.5, gt=0, le=10)
     b: float = Field(default=0.75, ge=0, le=1)
     stopwords: Literal["en", "none"] = "en"
-    title: bool = False
+    title: bool = True
 
 
 class CandidateSpec(_Table):

@@ -25,6 +25,7 @@ from ragdiag.store.passages import (
     read_passages,
     retire,
 )
+from ragdiag.store.tables import is_unicode
 
 __all__ = [
     "CorpusChange",
@@ -68,15 +69,14 @@ def add_documents(lake: Lake, passages: Iterable[Passage], *, replace: bool = Tr
 
     def change(cursor: duckdb.DuckDBPyConnection) -> CorpusChange:
         offered, rejects = _usable(given)
-        documents = {passage.document_id for passage in offered.values()}
-        current = current_rows(cursor, list(offered), documents)
+        documents = {passage.document_id for _, passage in offered.values()}
+        current = current_rows(cursor, offered, documents)
         kept = {}
-        for passage_id, passage in offered.items():
+        for passage_id, (line, passage) in offered.items():
             owner = current[passage_id].document_id if passage_id in current else None
             if owner in {None, passage.document_id} or (replace and owner in documents):
                 kept[passage_id] = passage
             else:
-                line = next(n for n, one in enumerate(given, start=1) if one is passage)
                 rejects.append(
                     _reject(line, passage, f"the passage id belongs to the document {owner!r}")
                 )
@@ -154,9 +154,9 @@ def corpus_hash(passages: Iterable[Passage]) -> str:
     return digest.hexdigest()
 
 
-def _usable(given: Sequence[Passage]) -> tuple[dict[str, Passage], list[Reject]]:
-    """The passages that can be stored, by id, in their order."""
-    offered: dict[str, Passage] = {}
+def _usable(given: Sequence[Passage]) -> tuple[dict[str, tuple[int, Passage]], list[Reject]]:
+    """The passages that can be stored, by id, with their number in the call."""
+    offered: dict[str, tuple[int, Passage]] = {}
     rejects = []
     for line, passage in enumerate(given, start=1):
         if not passage.passage_id.strip():
@@ -165,13 +165,17 @@ def _usable(given: Sequence[Passage]) -> tuple[dict[str, Passage], list[Reject]]
             rejects.append(_reject(line, passage, "empty document id"))
         elif not passage.text.strip():
             rejects.append(_reject(line, passage, "empty text"))
+        elif not is_unicode(
+            f"{passage.passage_id}{passage.document_id}{passage.title}{passage.text}"
+        ):
+            rejects.append(_reject(line, passage, "not valid Unicode (a lone surrogate)"))
         elif passage.passage_id in offered:
             rejects.append(_reject(line, passage, "duplicate passage id"))
         else:
-            offered[passage.passage_id] = passage
+            offered[passage.passage_id] = (line, passage)
     return offered, rejects
 
 
 def _reject(line: int, passage: Passage, reason: str) -> Reject:
-    body = f"{passage.document_id} {passage.passage_id} {passage.text[:200]}"
+    body = ascii((passage.document_id, passage.passage_id, passage.text[:200]))
     return Reject("passages", line, reason, body)

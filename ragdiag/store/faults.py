@@ -26,9 +26,9 @@ SHM_BYTES = 32_768
 """SQLite in WAL needs this much room for its index even to read, and is vague where it has none."""
 
 
-def is_transient(error: BaseException) -> bool:
+def is_transient(error: duckdb.Error) -> bool:
     """Whether another writer was in the way, so that the same call may succeed later."""
-    return isinstance(error, duckdb.Error) and _says(error, _TRANSIENT)
+    return _says(error, _TRANSIENT)
 
 
 def store_error(error: BaseException, workspace: Workspace) -> StoreError | None:

@@ -10,7 +10,7 @@ import duckdb
 
 from ragdiag.records import GoldAnswer, Judgment, Question, Reject
 from ragdiag.store.lake import Lake, now_utc
-from ragdiag.store.tables import SCHEMAS, insert
+from ragdiag.store.tables import SCHEMAS, insert, is_unicode
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,9 @@ def add_gold_answers(lake: Lake, answers: Iterable[GoldAnswer]) -> GoldChange:
 
         def fault(gold: GoldAnswer) -> str | None:
             if gold.question_id not in questions:
-                return f"unknown question {gold.question_id!r}"
+                return f"unknown question {gold.question_id!a}"
+            if not is_unicode("".join(gold.answers)):
+                return "not valid Unicode (a lone surrogate)"
             return None if any(text.strip() for text in gold.answers) else "no answer"
 
         offered, rejects = _first_of_each(given, lambda one: one.question_id, fault)
@@ -84,6 +86,8 @@ def load_gold_answers(lake: Lake) -> dict[str, tuple[str, ...]]:
 def _question_fault(question: Question) -> str | None:
     if not question.question_id.strip():
         return "empty question id"
+    if not is_unicode(f"{question.question_id}{question.text}{question.topic}"):
+        return "not valid Unicode (a lone surrogate)"
     return None if question.text.strip() else "empty question"
 
 
@@ -130,11 +134,11 @@ def known_ids(
 ) -> set[str]:
     found = cursor.execute(
         f"select distinct {column} from {table} where {column} in (select unnest(?::varchar[]))",
-        [sorted(set(ids))],
+        [sorted(one for one in set(ids) if is_unicode(one))],
     ).fetchall()
     return {row[0] for row in found}
 
 
 def reject_of(line: int, record: Question | GoldAnswer | Judgment, reason: str) -> Reject:
     source = {Question: "questions", GoldAnswer: "gold_answers", Judgment: "judgments"}
-    return Reject(source[type(record)], line, reason, str(record)[:500])
+    return Reject(source[type(record)], line, reason, ascii(record)[:500])

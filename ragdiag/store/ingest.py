@@ -7,6 +7,8 @@ leaves a loaded segment behind, which the next run moves.
 
 from __future__ import annotations
 
+import filecmp
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ import duckdb
 
 from ragdiag.records import Feedback, Reject, Request
 from ragdiag.settings import Workspace
+from ragdiag.store.disk import disk_faults
 from ragdiag.store.lake import Lake, now_utc
 from ragdiag.store.lines import BadLine, parse_line
 from ragdiag.store.relevance import judged_passages, ranked_grades
@@ -101,10 +104,11 @@ def _batches(paths: Iterable[Path]) -> Iterator[list[Path]]:
 
 
 def _parse(path: Path) -> _Parsed | None:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return None
+    with disk_faults(path):
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:  # another ingester has just archived it
+            return None
     parsed = _Parsed(path.name)
     lines = content.split(b"\n")
     torn = lines.pop()
@@ -213,7 +217,12 @@ def _reject(segment: str, line: int, reason: str, body: bytes) -> Reject:
 
 
 def _archive(path: Path) -> None:
-    folder = path.parent / "archive"
-    folder.mkdir(exist_ok=True)
-    with suppress(FileNotFoundError):  # another ingester was quicker
-        path.rename(folder / path.name)
+    """Put a loaded segment away. A foreign writer may use a name again: what the archive has
+    under that name with other content was not loaded, so it gets a new name and stays."""
+    target = path.parent / "archive" / path.name
+    with disk_faults(target), suppress(FileNotFoundError):  # another ingester was quicker
+        target.parent.mkdir(exist_ok=True)
+        if target.exists() and not filecmp.cmp(path, target, shallow=False):
+            path.rename(path.with_stem(f"{path.stem}-again-{time.time_ns()}"))
+        else:
+            path.rename(target)

@@ -99,9 +99,9 @@ def _usable_judgments(
     offered, rejects = [], []
     for line, one in enumerate(given, start=1):
         if one.question_id not in questions:
-            rejects.append(reject_of(line, one, f"unknown question {one.question_id!r}"))
+            rejects.append(reject_of(line, one, f"unknown question {one.question_id!a}"))
         elif one.passage_id not in passages:
-            rejects.append(reject_of(line, one, f"unknown passage {one.passage_id!r}"))
+            rejects.append(reject_of(line, one, f"unknown passage {one.passage_id!a}"))
         elif not 0 <= one.grade <= HIGHEST_GRADE:
             rejects.append(
                 reject_of(line, one, f"grade {one.grade} is outside 0 … {HIGHEST_GRADE}")

@@ -68,7 +68,8 @@ class Lake:
 
         ``work`` gets a cursor that uses the lake. It may run more than once, after a rollback
         each time, so it must not change anything but the lake; it must not call ``write``.
-        Raises StoreBusy, StoreFull or another StoreError; whatever ``work`` raises passes through.
+        Raises StoreBusy, StoreFull or another StoreError; what ``work`` itself raises passes
+        through.
         """
 
         def transaction(cursor: duckdb.DuckDBPyConnection) -> T:
@@ -106,7 +107,7 @@ class Lake:
                 with self._connection.cursor() as cursor:
                     cursor.execute("use lake")
                     return call(cursor)
-            except (duckdb.Error, OSError) as error:
+            except duckdb.Error as error:
                 if not is_transient(error):
                     fault = store_error(error, self.workspace)
                     if fault is None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ragdiag.errors import StoreBusy
+from ragdiag.store.disk import disk_faults
 
 
 def try_lock(descriptor: int) -> bool:
@@ -28,7 +29,8 @@ def try_lock(descriptor: int) -> bool:
 @contextmanager
 def locked(path: Path, deadline: float) -> Iterator[None]:
     """Hold the exclusive lock of ``path``; StoreBusy past ``deadline`` (of time.monotonic)."""
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    with disk_faults(path):
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
     try:
         while not try_lock(descriptor):
             if time.monotonic() > deadline:

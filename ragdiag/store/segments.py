@@ -7,16 +7,13 @@ the file's lock; the kernel frees it when the writer dies, and whoever takes it 
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from ragdiag.errors import StoreError, StoreFull
 from ragdiag.settings import Workspace
+from ragdiag.store.disk import disk_faults
 from ragdiag.store.locks import try_lock
 
 ROTATE_AFTER_S = 1.0
@@ -88,15 +85,15 @@ def adopt_orphans(workspace: Workspace) -> int:
     """Hand over the open segments of dead writers; returns how many. Live ones are left alone."""
     adopted = 0
     for path in sorted(workspace.spool.glob("*.open")):
-        try:
-            descriptor = os.open(path, os.O_RDWR)
-        except FileNotFoundError:  # its writer has just handed it over
-            continue
-        try:
-            with disk_faults(path):
+        with disk_faults(path):
+            try:
+                descriptor = os.open(path, os.O_RDWR)
+            except FileNotFoundError:  # its writer has just handed it over
+                continue
+            try:
                 adopted += _adopt(path, descriptor)
-        finally:
-            os.close(descriptor)
+            finally:
+                os.close(descriptor)
     return adopted
 
 
@@ -126,20 +123,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def disk_faults(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusals into the store's errors, naming ``path``."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StoreFull(
-                f"no space left to write {path}",
-                remedy="free some space and write this record again",
-            ) from error
-        raise StoreError(
-            f"cannot write {path} ({error.strerror})",
-            remedy="check that the folder is there and may be written",
-        ) from error

@@ -21,12 +21,12 @@ from typing import Any, Self
 from ragdiag.errors import InputError, StoreError
 from ragdiag.records import ContextHit, Feedback, Hit, Request
 from ragdiag.settings import Workspace
+from ragdiag.store.disk import disk_faults
 from ragdiag.store.segments import (
     ROTATE_AFTER_S,
     Segment,
     adopt_orphans,
     create_segment,
-    disk_faults,
 )
 
 __all__ = ["SCHEMA", "SpoolWriter", "adopt_orphans", "record_to_json"]

@@ -94,3 +94,16 @@ def registered(
         yield
     finally:
         cursor.unregister(name)
+
+
+def is_unicode(text: str) -> bool:
+    """Whether ``text`` can be stored: JSON may smuggle in lone surrogates, UTF-8 has none.
+
+    >>> is_unicode("naïve"), is_unicode("\\ud800")
+    (True, False)
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

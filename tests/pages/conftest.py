@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest, app_test
 
 from ragdiag.settings import PROJECT, WORKSPACE_VARIABLE, Workspace
-from ragdiag.store.lake import close_lakes
+from ragdiag.store.lake import close_lakes, open_lake
 from tests.toy_lake import build_toy_lake
 
 Open = Callable[..., AppTest]
@@ -38,18 +37,45 @@ def toy_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspac
 
 
 @pytest.fixture
-def open_page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
-    """``open_page("triage", workspace, verdict="corpus")`` runs the app on that page."""
-    monkeypatch.setattr(app_test, "PagesManager", RoutedPages)
+def empty_lake(workspace: Workspace) -> Iterator[Workspace]:
+    """A workspace that exists and holds nothing."""
+    open_lake(workspace, create=True)
+    yield workspace
+    close_lakes()
+
+
+@pytest.fixture
+def open_cold(monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+    """As ``open_page``, on a server whose first request is this one: the page's file runs alone."""
 
     def opened(page: str, workspace: Workspace, **query: str) -> AppTest:
         monkeypatch.setenv(WORKSPACE_VARIABLE, str(workspace.root))
-        app = AppTest.from_file(str(Path(PROJECT, "app.py")), default_timeout=30)
+        app = AppTest.from_file(str(Path(PROJECT, "app.py")), default_timeout=60)
         app.query_params.update(query)
-        if page != "overview":
-            app.switch_page(f"pages/{page}.py")
+        app.switch_page(f"pages/{page}.py")
         return app.run()
 
     yield opened
     st.cache_data.clear()
-    os.environ.pop("STREAMLIT_APP_TEST", None)
+
+
+@pytest.fixture
+def open_page(monkeypatch: pytest.MonkeyPatch, open_cold: Open) -> Open:
+    """``open_page("triage", workspace, verdict="corpus")`` runs the app on that page."""
+    monkeypatch.setattr(app_test, "PagesManager", RoutedPages)
+    return open_cold
+
+
+@pytest.fixture
+def said() -> Callable[[AppTest], str]:
+    """Everything a page says, as one text without Markdown's escapes and without HTML tags."""
+
+    def text(app: AppTest) -> str:
+        kinds = (app.title, app.caption, app.subheader, app.markdown, app.code)
+        boxes = (app.error, app.warning, app.info, app.success)
+        parts = [str(element.value) for kind in (*kinds, *boxes) for element in kind]
+        parts += [element.proto.title for kind in boxes for element in kind]
+        parts += [element.proto.body for element in app.get("html")]
+        return "\n".join(parts).replace("\\", "").replace("\u00a0", " ")
+
+    return text

@@ -99,6 +99,7 @@ def test_bad_passages_are_rejected_with_their_number(lake: Lake, cats: list[Pass
         Passage("", "dogs", "No id."),
         Passage("dogs#2", "", "No document."),
         Passage("cats#0", "dogs", "Stolen id."),
+        Passage("dogs#3", "dogs", "A lone surrogate: \ud800"),
     ]
     change = add_documents(lake, offered)
     assert (change.added, change.replaced, change.removed) == (1, 0, 0)
@@ -108,6 +109,7 @@ def test_bad_passages_are_rejected_with_their_number(lake: Lake, cats: list[Pass
         (4, "empty passage id"),
         (5, "empty document id"),
         (6, "the passage id belongs to the document 'cats'"),
+        (7, "not valid Unicode (a lone surrogate)"),
     ]
     assert [one.text for one in load_passages(lake)] == [cats[0].text, "Dogs bark."]
 
@@ -149,7 +151,7 @@ def test_a_build_gets_the_very_content_it_was_made_from(lake: Lake, cats: list[P
     add_documents(lake, [replace(cats[0], text="Cats sleep a lot.")])
     assert load_build_passages(lake, pairs) == cats[::-1]
     assert load_build_passages(lake, []) == []
-    with pytest.raises(StoreError, match="'cats#1' is not in the lake.*index build"):
+    with pytest.raises(StoreError, match=r"'cats#1' is not in the lake.*index build"):
         load_build_passages(lake, [*pairs[:1], ("cats#1", "0" * 64)])
 
 

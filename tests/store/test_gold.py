@@ -26,6 +26,7 @@ def test_questions_are_added_replaced_and_left_alone(lake: Lake) -> None:
     [
         (Question("", "Who?"), "empty question id"),
         (Question("q9", " \t"), "empty question"),
+        (Question("q9", "\udfff?"), "not valid Unicode"),
         (Question("q1", "How long do dogs sleep?"), "'q1' is given twice"),
     ],
 )
@@ -57,6 +58,8 @@ def test_bad_gold_answers_are_rejected(lake: Lake) -> None:
             GoldAnswer("q2", ()),
             GoldAnswer("q2", (" ",)),
             GoldAnswer("q1", ("nine hours",)),
+            GoldAnswer("q2", ("\ud800",)),
+            GoldAnswer("\ud800", ("eight",)),
         ],
     )
     assert [(reject.line, reject.reason.split(";")[0]) for reject in change.rejects] == [
@@ -64,5 +67,7 @@ def test_bad_gold_answers_are_rejected(lake: Lake) -> None:
         (3, "no answer"),
         (4, "no answer"),
         (5, "'q1' is given twice with different content"),
+        (6, "not valid Unicode (a lone surrogate)"),
+        (7, "unknown question '\\ud800'"),
     ]
     assert load_gold_answers(lake) == {"q1": ("fifteen hours",)}

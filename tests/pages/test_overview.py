@@ -1,0 +1,46 @@
+"""The overview tells the worst thing first, with its interval."""
+
+from __future__ import annotations
+
+from tests.toy_lake import LAST_WEEK
+
+
+def test_the_worst_thing_comes_first_with_its_reason(open_page, toy_workspace, said) -> None:
+    app = open_page("overview", toy_workspace)
+    text = said(app)
+    assert "Correct answers fell from 70.8 % to 37.5 %" in text
+    assert "most of the new failures are corpus_gap" in text
+    assert app.error[0].value.replace("\\", "").startswith("Correct answers fell")
+
+
+def test_a_quiet_week_says_that_nothing_changed(open_page, toy_workspace, said) -> None:
+    app = open_page("overview", toy_workspace, week="2025-09-15")
+    assert not app.error
+    assert "Nothing changed beyond chance" in said(app)
+
+
+def test_the_first_week_has_nothing_to_compare_with(open_page, toy_workspace, said) -> None:
+    app = open_page("overview", toy_workspace, week="2025-09-01")
+    assert not app.exception
+    assert "no earlier week" in said(app)
+
+
+def test_every_measure_is_shown_with_n(open_page, toy_workspace) -> None:
+    app = open_page("overview", toy_workspace)
+    assert {metric.label for metric in app.metric} == {
+        "Correct answers",
+        "Declined to answer",
+        "MRR@10",
+        "p95 latency",
+        "Click rate",
+        "Task success",
+        "Thumbs up",
+    }
+    table = app.dataframe[0].value
+    assert len(table) == 8
+    assert "n\u00a0=\u00a024" in table.iloc[0, 1]
+
+
+def test_the_newest_week_is_the_first_choice(open_page, toy_workspace) -> None:
+    week = next(box for box in open_page("overview", toy_workspace).selectbox if box.key == "week")
+    assert week.value == LAST_WEEK

@@ -1,0 +1,56 @@
+"""Triage lists failed requests by who mends them."""
+
+from __future__ import annotations
+
+from tests.toy_lake import HOSTILE
+
+
+def chosen(app, key: str) -> str:
+    return next(box.value for box in app.selectbox if box.key == key)
+
+
+def test_failures_are_counted_and_paged(open_page, toy_workspace, said) -> None:
+    app = open_page("triage", toy_workspace)
+    assert "86 failed requests" in said(app)
+    assert "of 288 graded answers" in said(app)
+    assert len(app.dataframe[0].value) == 25
+    last = open_page("triage", toy_workspace, page="4")
+    assert len(last.dataframe[0].value) == 86 - 75
+
+
+def test_filters_come_from_the_address(open_page, toy_workspace, said) -> None:
+    app = open_page("triage", toy_workspace, verdict="corpus", week="2025-11-17")
+    assert chosen(app, "verdict") == "corpus"
+    assert "12 failed requests" in said(app)
+    assert set(app.dataframe[0].value["Who mends it"]) == {"corpus owner"}
+
+
+def test_an_unknown_filter_value_is_ignored(open_page, toy_workspace, said) -> None:
+    app = open_page("triage", toy_workspace, verdict="nonsense", week="1999-01-04")
+    assert not app.exception
+    assert "86 failed requests" in said(app)
+
+
+def test_sorting_happens_over_all_pages(open_page, toy_workspace) -> None:
+    app = open_page("triage", toy_workspace, sort="slowest first")
+    slowest = list(app.dataframe[0].value["Total"])
+    assert slowest == sorted(slowest, reverse=True)
+
+
+def test_what_is_not_diagnosed_names_the_command(open_page, toy_workspace, said) -> None:
+    text = said(open_page("triage", toy_workspace))
+    assert "7 failed requests not diagnosed yet" in text
+    assert 'python -m ragdiag diagnose "hybrid"' in text
+    assert "not diagnosed yet" not in said(open_page("triage", toy_workspace, version="lexical"))
+
+
+def test_filters_that_match_nothing_say_so(open_page, toy_workspace, said) -> None:
+    app = open_page("triage", toy_workspace, version="lexical", verdict="corpus")
+    assert not app.exception
+    assert "No failed request meets these filters" in said(app)
+
+
+def test_hostile_text_stays_in_its_cell(open_page, toy_workspace, said) -> None:
+    app = open_page("triage", toy_workspace, verdict="corpus")
+    assert HOSTILE in list(app.dataframe[0].value["Question"])
+    assert "<script>" not in said(app)
