@@ -15,7 +15,7 @@ view = frame.begin("Drift", "Decide whether quality has moved, where, and since 
 
 boxes = st.columns(6)
 with boxes[0]:
-    kind = filters.traffic(view)
+    kind = filters.traffic(view, "drift_")
 known = sorted(row["week"] for row in fetch(view, weeks, kind))
 with boxes[1]:
     split = SPLITS[st.selectbox("Split by", list(SPLITS), key="split_by", bind="query-params")]

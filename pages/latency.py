@@ -13,11 +13,11 @@ view = frame.begin("Latency", "Decide which stage of which version to make faste
 
 boxes = st.columns(6)
 with boxes[0]:
-    kind = filters.traffic(view)
+    kind = filters.traffic(view, "latency_")
 with boxes[1]:
-    week = filters.any_week(view, kind, newest_first=True)
+    week = filters.any_week(view, kind, "latency_", newest_first=True)
 with boxes[2]:
-    version = filters.version(view)
+    version = filters.version(view, "latency_")
 with boxes[3]:
     stages = ["total", *LATENCY_STAGES[:-1]]
     stage = st.selectbox("Stage", stages, key="stage", bind="query-params")

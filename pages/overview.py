@@ -14,9 +14,9 @@ view = frame.begin("Overview", "Decide what needs attention this week, and who s
 
 left, middle, _ = st.columns([1, 1, 2])
 with left:
-    kind = filters.traffic(view)
+    kind = filters.traffic(view, "overview_")
 with middle:
-    monday = filters.week(view, kind)
+    monday = filters.week(view, kind, "overview_")
 report = fetch(view, week_report, Filters(traffic=kind), monday)
 this = f"Week of {words.week(monday)}"
 last = "no earlier week" if report.previous is None else f"week of {words.week(report.previous)}"

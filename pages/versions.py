@@ -71,7 +71,7 @@ moved = versus.moved_questions(compared, measure)
 st.markdown(versus.tally(compared, measure))
 if moved:
     with page_box:
-        offset = tables.page_offset(len(moved))
+        offset = tables.page_offset(len(moved), "versions_page")
     tables.show(
         versus.question_table(moved[offset : offset + tables.PAGE_ROWS], measure),
         key="questions",

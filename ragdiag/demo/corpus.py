@@ -21,8 +21,8 @@ from ragdiag.retrieval.text import TokenCounter, chunk_document
 PASSAGE_TOKENS = 128
 
 SENTENCES = {"description": 3, "parameter": 2, "returns": 1}
-WORDS = {"description": 40, "parameter": 25, "parameters": 50, "returns": 25}
-SEE_ALSO = 5
+WORDS = {"description": 32, "parameter": 20, "parameters": 45, "returns": 20}
+SEE_ALSO = 4
 """What is kept of an entry, in whole sentences, at least one: the whole corpus must embed within
 two minutes on two cores."""
 
@@ -55,16 +55,21 @@ class Entry:
     def text(self) -> str:
         """The entry without its summary line; a paragraph for each part, parameter and value."""
         doc = self.docstring
-        lines = [f"{self.name}: {' '.join(doc.description)}"] if doc.description else []
-        lines += [self._line(f"Parameter {f.name} of", f) for f in doc.parameters if f.description]
-        lines += [self._line("Returned by", f) for f in doc.returns if f.description]
-        if doc.see_also:
-            lines.append(f"See also, for {self.short_name}: {', '.join(doc.see_also)}.")
-        return "\n\n".join(lines)
+        parts = [("", Field("", "", doc.description))]
+        parts += [(f"Parameter {field.name} of ", field) for field in doc.parameters]
+        parts += [("Returned by ", field) for field in doc.returns]
+        parts += [("See also, for ", Field("", "", (", ".join(doc.see_also) + ".",)))]
+        told = [(what, field) for what, field in parts if "".join(field.description).strip(".")]
+        # The full name once, where the entry begins: its title is not part of its text.
+        names = [self.name, *[self.short_name] * len(told)]
+        return "\n\n".join(
+            _line(what, name, f) for (what, f), name in zip(told, names, strict=False)
+        )
 
-    def _line(self, what: str, field: Field) -> str:
-        kind = f" ({field.kind})" if field.kind and field.kind != field.name else ""
-        return f"{what} {self.short_name}{kind}: {' '.join(field.description)}"
+
+def _line(what: str, name: str, field: Field) -> str:
+    kind = f" ({field.kind})" if field.kind and field.kind != field.name else ""
+    return f"{what}{name}{kind}: {' '.join(field.description)}"
 
 
 def make_entries(objects: Iterable[DocumentedObject]) -> list[Entry]:

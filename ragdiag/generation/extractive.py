@@ -23,7 +23,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ragdiag.generation.sentence_vectors import Encoder, SentenceVectors
+from ragdiag.generation.sentence_vectors import Encoder, SentenceVectors, shared_vectors
+from ragdiag.progress import Progress, report
 from ragdiag.records import Answer, ContextPassage
 from ragdiag.retrieval.embed import load_embedder
 from ragdiag.retrieval.lexical import tokenise
@@ -32,6 +33,9 @@ from ragdiag.version import ExtractiveSpec
 
 SCORE_DIGITS = 5
 """Scores are rounded, so that float noise between an encoder's batches (1e-7) decides nothing."""
+
+WARMED = 512
+"""Sentences between two progress reports."""
 
 
 class Candidate(NamedTuple):
@@ -46,9 +50,12 @@ class ExtractiveGenerator:
 
     name = "extractive"
 
-    def __init__(self, spec: ExtractiveSpec, encoder: Encoder) -> None:
+    def __init__(
+        self, spec: ExtractiveSpec, encoder: Encoder, vectors: SentenceVectors | None = None
+    ) -> None:
+        """``vectors`` is a cache of ``encoder`` to share; without one the generator has its own."""
         self._spec = spec
-        self._vectors = SentenceVectors(encoder)
+        self._vectors = SentenceVectors(encoder) if vectors is None else vectors
 
     def answer(self, question: str, context: Sequence[ContextPassage]) -> Answer:
         """At most ``sentences`` sentences, each scoring ``threshold`` or more, joined by a space.
@@ -71,6 +78,18 @@ class ExtractiveGenerator:
             model=self.name,
         )
 
+    def warm(self, texts: Sequence[str], progress: Progress | None = None) -> None:
+        """Encode the sentences of ``texts`` ahead, so that no question waits for it.
+
+        Sentences beyond the cache's capacity push out those that came first.
+        """
+        sentences = list(dict.fromkeys(s for text in texts for s in split_sentences(text)))
+        sentences.sort(key=len)  # a batch of one length is not padded
+        for start in range(0, len(sentences), WARMED):
+            self._vectors.of(sentences[start : start + WARMED])
+            done = min(start + WARMED, len(sentences))
+            report(progress, done / len(sentences), f"read {done} of {len(sentences)} sentences")
+
     def _score(self, question: str, sentences: Sequence[str]) -> npt.NDArray[np.float64]:
         """``score`` of the module's formula for each sentence, shape (n,)."""
         vectors = self._vectors.of([question, *sentences])
@@ -85,7 +104,8 @@ class ExtractiveGenerator:
 
 def load_extractive(spec: ExtractiveSpec) -> ExtractiveGenerator:
     """Raises ModelError where the encoder is missing or changed."""
-    return ExtractiveGenerator(spec, load_embedder(spec.encoder))
+    embedder = load_embedder(spec.encoder)
+    return ExtractiveGenerator(spec, embedder, shared_vectors(embedder))
 
 
 def split_context(context: Sequence[ContextPassage]) -> list[Candidate]:

@@ -6,7 +6,7 @@
         vectors.faiss      with an embedder
         lexical/           with BM25
 
-``build_id`` hashes settings, content and model, so one thing is built once. Passages are ordered
+``build_id`` hashes settings, content and the model's bytes, so one thing is built once. Passages are ordered
 by descending id: ties by position are then ties by descending id, trec_eval's rule.
 """
 
@@ -36,6 +36,7 @@ from ragdiag.retrieval.manifest import MANIFEST, REBUILD, inventory, verified_ma
 from ragdiag.retrieval.models import model_identity
 from ragdiag.retrieval.vectors import EmbeddingCache, embed_passages, passage_text
 from ragdiag.settings import Workspace
+from ragdiag.store.corpus import corpus_hash
 from ragdiag.version import Spec
 
 _IDS, _VECTORS, _LEXICAL = "ids.parquet", "vectors.faiss", "lexical"
@@ -63,9 +64,10 @@ def build_index(
     words, a bad vector; ModelError; StoreFull. None of them leaves a build behind.
     """
     ordered = _ordered(passages)
-    corpus_hash = _digest([f"{p.passage_id}\0{p.content_hash}" for p in ordered])[:16]
+    corpus = corpus_hash(ordered)
     model_hash = "" if spec.embedder is None else model_identity(spec.embedder)
-    build_id = _digest([spec.index_key, corpus_hash, model_hash])[:12]
+    settings = json.dumps(_lexical_settings(spec), sort_keys=True)
+    build_id = _digest([spec.index_key, corpus, model_hash, settings])[:12]
     final = workspace.indexes / build_id
     if final.exists():
         try:
@@ -74,7 +76,7 @@ def build_index(
             return _record(manifest)
         except IndexFault:
             shutil.rmtree(final, ignore_errors=True)
-    identity = {"build_id": build_id, "index_key": spec.index_key, "corpus_hash": corpus_hash}
+    identity = {"build_id": build_id, "index_key": spec.index_key, "corpus_hash": corpus}
     with full_disk_named(workspace.indexes):
         workspace.indexes.mkdir(parents=True, exist_ok=True)
         working = workspace.indexes / f".{build_id}.{uuid.uuid4().hex}"
@@ -95,7 +97,8 @@ def load_index(workspace: Workspace, build_id: str, spec: Spec) -> Index:
     """
     folder = workspace.indexes / build_id
     manifest = verified_manifest(workspace.indexes / build_id)
-    if manifest["index_key"] != spec.index_key:
+    made_for = (manifest["index_key"], manifest["lexical"])
+    if made_for != (spec.index_key, _lexical_settings(spec)):
         raise IndexFault(f"index build {build_id} was made for another spec", remedy=REBUILD)
     ids = tuple(passage_id for passage_id, _ in build_ids(workspace, build_id))
     lexical = None if spec.lexical is None else load_lexical(folder / _LEXICAL, spec.lexical)
@@ -175,7 +178,7 @@ def _write_parts(
         **identity,
         "passages": len(passages),
         "dense": dense,
-        "lexical": None if spec.lexical is None else spec.lexical.model_dump(mode="json"),
+        "lexical": _lexical_settings(spec),
         "libraries": {name: installed_version(name) for name in ("faiss-cpu", "bm25s", "numpy")},
         "files": inventory(folder),
         "seconds": round(perf_counter() - started, 3),
@@ -194,6 +197,11 @@ def _write_ids(path: Path, passages: Sequence[Passage]) -> None:
         "content_hash": [passage.content_hash for passage in passages],
     }
     pq.write_table(pa.table(columns), path)
+
+
+def _lexical_settings(spec: Spec) -> dict[str, Any] | None:
+    """Every BM25 setting by its value: an index key leaves out those at their defaults."""
+    return None if spec.lexical is None else spec.lexical.model_dump(mode="json")
 
 
 def _publish(working: Path, final: Path) -> None:

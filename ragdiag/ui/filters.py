@@ -1,7 +1,9 @@
 """The filters of the pages, each bound to the query parameter of its key, so links keep them.
 
 Options are plain strings because they are what stands in the address: a version's name, a
-Monday as ``2025-11-03``.
+Monday as ``2025-11-03``. No two pages share a key: on the way from one to the other Streamlit 1.67
+drops a bound parameter that both have. So Triage, which other pages link to, has the plain names
+(``?week=…``) and the others put their own before it (``?latency_week=…``).
 """
 
 from __future__ import annotations
@@ -18,17 +20,17 @@ EVERY = "all"
 _PREFERRED = ("production", "canary", "evaluation", "shadow", "replay")
 
 
-def traffic(view: View) -> str:
+def traffic(view: View, page: str = "") -> str:
     """Which kind of traffic; production first where there is any."""
     kinds = [row["traffic"] for row in fetch(view, traffic_kinds)]
     options: list[str] = sorted(kinds, key=lambda kind: _PREFERRED.index(kind))
-    return st.selectbox("Traffic", options, key="traffic", bind="query-params")
+    return st.selectbox("Traffic", options, key=f"{page}traffic", bind="query-params")
 
 
-def version(view: View) -> str | None:
+def version(view: View, page: str = "") -> str | None:
     """A version's id, or None for all."""
     ids = version_ids(view)
-    chosen = st.selectbox("Version", [EVERY, *ids], key="version", bind="query-params")
+    chosen = st.selectbox("Version", [EVERY, *ids], key=f"{page}version", bind="query-params")
     return ids.get(chosen)
 
 
@@ -38,18 +40,18 @@ def topic(view: View, kind: str) -> str | None:
     return None if chosen == EVERY else chosen
 
 
-def week(view: View, kind: str) -> date:
+def week(view: View, kind: str, page: str = "") -> date:
     """The Monday of one week with this traffic; the newest unless another is chosen."""
     known = [row["week"].isoformat() for row in fetch(view, weeks, kind)]
-    chosen = st.selectbox("Week starting", known, key="week", bind="query-params")
+    chosen = st.selectbox("Week starting", known, key=f"{page}week", bind="query-params")
     return date.fromisoformat(chosen)
 
 
-def any_week(view: View, kind: str, *, newest_first: bool = False) -> date | None:
+def any_week(view: View, kind: str, page: str = "", *, newest_first: bool = False) -> date | None:
     """As :func:`week`, with all weeks (None) as a choice: the first one, or the last."""
     known = [row["week"].isoformat() for row in fetch(view, weeks, kind)]
     options = [*known, EVERY] if newest_first else [EVERY, *known]
-    chosen = st.selectbox("Week starting", options, key="week", bind="query-params")
+    chosen = st.selectbox("Week starting", options, key=f"{page}week", bind="query-params")
     return None if chosen == EVERY else date.fromisoformat(chosen)
 
 

@@ -36,7 +36,8 @@ class Bench:
         self._spec = version.spec
         self._judgments = load_judgments(lake)
         self._answers = load_gold_answers(lake)
-        self._passages = load_passages_by_id(lake, self._gold_ids())
+        gold = {p for judged in self._judgments.values() for p in best_judged(judged)}
+        self._passages = load_passages_by_id(lake, sorted(gold))
         self._texts: dict[str, dict[str, str]] = {}
         self._retrievers: dict[str, Retriever] = {}
 
@@ -85,13 +86,9 @@ class Bench:
     def _generator(self) -> Generator:
         return load_generator(self._spec.generator)
 
-    def _gold_ids(self) -> list[str]:
-        return sorted({p for judged in self._judgments.values() for p, g in judged.items() if g})
-
     def _gold(self, request: Request) -> list[Passage]:
-        judged = self._judgments.get(request.question_id or "", {})
-        relevant = sorted((-grade, passage_id) for passage_id, grade in judged.items() if grade)
-        return [self._passages[p] for _, p in relevant if p in self._passages]
+        gold = best_judged(self._judgments.get(request.question_id or "", {}))
+        return [self._passages[p] for p in gold if p in self._passages]
 
     def _served(self, build_id: str) -> dict[str, str]:
         """Texts by passage of a build; of the corpus as it is where the log names no build."""
@@ -109,6 +106,17 @@ class Bench:
             index = load_index(self._workspace, build_id, self._spec)
             self._retrievers[build_id] = HybridRetriever(index, self._spec)
         return self._retrievers[build_id]
+
+
+def best_judged(judged: Mapping[str, int]) -> list[str]:
+    """The passages of a question's highest grade: graded judgments mark as lower what is related
+    but does not answer, and that must not count as gold that arrived.
+
+    >>> best_judged({"answer": 2, "related": 1, "not": 0}), best_judged({"not": 0})
+    (['answer'], [])
+    """
+    best = max(judged.values(), default=0)
+    return sorted(passage_id for passage_id, grade in judged.items() if grade == best > 0)
 
 
 def with_whole_lists(request: Request, retriever: Retriever) -> Request:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 from ragdiag.errors import RagdiagError
-from ragdiag.retrieval.builds import load_index
-from ragdiag.retrieval.embed import load_embedder
+from ragdiag.retrieval.manifest import verified_manifest
+from ragdiag.retrieval.models import model_identity
 from ragdiag.settings import PROJECT, Workspace
+from ragdiag.store.corpus import corpus_hash, load_passages
 from ragdiag.store.lake import Lake, open_lake
 from ragdiag.store.results import latest_build, list_versions
 from ragdiag.version import EmbedderSpec
@@ -30,7 +32,7 @@ def examine(workspace: Workspace) -> list[Finding]:
     """Check packages, weights, disk, the lake and every version's index; nothing is changed."""
     return [
         *_packages(),
-        _tried("model weights", lambda: load_embedder(EmbedderSpec())),
+        _tried("model weights", lambda: model_identity(EmbedderSpec())),
         _disk(workspace),
         *_workspace(workspace),
     ]
@@ -76,6 +78,7 @@ def _workspace(workspace: Workspace) -> Iterator[Finding]:
 
 
 def _indexes(lake: Lake, workspace: Workspace) -> Iterator[Finding]:
+    current = corpus_hash(load_passages(lake))
     for found in list_versions(lake):
         build = latest_build(lake, found.spec.index_key)
         if build is None:
@@ -84,11 +87,14 @@ def _indexes(lake: Lake, workspace: Workspace) -> Iterator[Finding]:
                 "bad",
                 f"run: ragdiag index build {found.name}",
             )
-        else:
-            build_id, spec = build.build_id, found.spec
-            yield _tried(
-                f"index {build_id} of version {found.name}",
-                lambda b=build_id, s=spec: load_index(workspace, b, s),  # type: ignore[misc]
+            continue
+        check = f"index {build.build_id} of version {found.name}"
+        yield _tried(check, partial(verified_manifest, workspace.indexes / build.build_id))
+        if build.corpus_hash != current:
+            yield Finding(
+                f"{check} is older than the corpus",
+                "bad",
+                f"run: ragdiag index build {found.name}",
             )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ragdiag.errors import IndexFault
 from ragdiag.progress import Progress
 from ragdiag.records import IndexBuild
 from ragdiag.retrieval.builds import build_index
@@ -21,12 +20,6 @@ def build_version_index(
     A build of the same settings over the same content is reused; embeddings come from the cache
     where another version has made them. Raises IndexFault on an empty corpus.
     """
-    passages = load_passages(lake)
-    if not passages:
-        raise IndexFault(
-            "there is nothing to index: the corpus is empty",
-            remedy="run: ragdiag import corpus PATH, or: ragdiag import beir DIR",
-        )
-    build = build_index(passages, version.spec, workspace, progress)
+    build = build_index(load_passages(lake), version.spec, workspace, progress)
     save_build(lake, build)
     return build

@@ -48,7 +48,7 @@ def empty_lake(workspace: Workspace) -> Iterator[Workspace]:
 def open_cold(monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     """As ``open_page``, on a server whose first request is this one: the page's file runs alone."""
 
-    def opened(page: str, workspace: Workspace, **query: str) -> AppTest:
+    def opened(page: str, workspace: Workspace, /, **query: str) -> AppTest:
         monkeypatch.setenv(WORKSPACE_VARIABLE, str(workspace.root))
         app = AppTest.from_file(str(Path(PROJECT, "app.py")), default_timeout=60)
         app.query_params.update(query)

@@ -14,13 +14,13 @@ def test_the_worst_thing_comes_first_with_its_reason(open_page, toy_workspace, s
 
 
 def test_a_quiet_week_says_that_nothing_changed(open_page, toy_workspace, said) -> None:
-    app = open_page("overview", toy_workspace, week="2025-09-15")
+    app = open_page("overview", toy_workspace, overview_week="2025-09-15")
     assert not app.error
     assert "Nothing changed beyond chance" in said(app)
 
 
 def test_the_first_week_has_nothing_to_compare_with(open_page, toy_workspace, said) -> None:
-    app = open_page("overview", toy_workspace, week="2025-09-01")
+    app = open_page("overview", toy_workspace, overview_week="2025-09-01")
     assert not app.exception
     assert "no earlier week" in said(app)
 
@@ -42,5 +42,7 @@ def test_every_measure_is_shown_with_n(open_page, toy_workspace) -> None:
 
 
 def test_the_newest_week_is_the_first_choice(open_page, toy_workspace) -> None:
-    week = next(box for box in open_page("overview", toy_workspace).selectbox if box.key == "week")
+    week = next(
+        box for box in open_page("overview", toy_workspace).selectbox if box.key == "overview_week"
+    )
     assert week.value == LAST_WEEK

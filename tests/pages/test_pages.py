@@ -56,6 +56,16 @@ def test_a_workspace_without_requests_tells_the_next_commands(
     assert "evaluate v1 --split test" in said(app)
 
 
+def test_no_two_pages_share_a_key(open_page, toy_workspace) -> None:
+    """Streamlit 1.67 drops a bound query parameter on the way to a page with the same key."""
+    keys: list[str] = []
+    for page in PAGES:
+        app = open_page(page, toy_workspace, a="lexical", b="hybrid")
+        keys += [widget.key for widget in (*app.selectbox, *app.number_input)]
+    assert {"week", "overview_week", "latency_week", "slo", "reference", "split"} <= set(keys)
+    assert len(keys) == len(set(keys))
+
+
 def test_a_page_file_is_short_and_begins_with_the_frame() -> None:
     for page in PAGES:
         lines = Path(PROJECT, "pages", f"{page}.py").read_text(encoding="utf-8").split("\n")

@@ -30,7 +30,7 @@ def test_a_corpus_gap_is_lost_at_the_index(open_page, toy_workspace, said) -> No
 
 
 def test_an_undiagnosed_failure_names_the_command(open_page, toy_workspace, said) -> None:
-    text = said(open_page("request", toy_workspace, request_id="p-09-00"))
+    text = said(open_page("request", toy_workspace, request_id="p-09-01"))
     assert "has not been diagnosed" in text
     assert 'python -m ragdiag diagnose "hybrid"' in text
 

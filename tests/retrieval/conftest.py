@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ragdiag.progress import Progress
+from ragdiag.progress import Progress, report
 from ragdiag.records import Passage
 from ragdiag.retrieval import builds
 from ragdiag.retrieval.embed import Vectors
@@ -34,6 +34,7 @@ class ToyEncoder:
         for row, text in enumerate(texts):
             for word in text.lower().split():
                 vectors[row, hashlib.sha256(word.encode()).digest()[0] % DIMENSION] += 1
+        report(progress, 1.0, "encoded")
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 

@@ -42,7 +42,11 @@ def test_alpha_is_the_weight_of_the_dense_score(alpha: float, first: int) -> Non
 
 def test_a_span_without_width_says_nothing() -> None:
     fused = convex(
-        {1: 0.5, 2: 0.5}, {1: 0.0, 2: 0.0}, alpha=0.5, dense_span=Span(0, 1), lexical_span=Span(0, 0)
+        {1: 0.5, 2: 0.5},
+        {1: 0.0, 2: 0.0},
+        alpha=0.5,
+        dense_span=Span(0, 1),
+        lexical_span=Span(0, 0),
     )
     assert fused == [(1, 0.25), (2, 0.25)]
 

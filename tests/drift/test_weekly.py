@@ -1,0 +1,90 @@
+"""Weekly metrics against plain loops over the requests."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+
+from ragdiag.drift.tallies import Mean, Quantile, Share
+from ragdiag.drift.week import week_report
+from ragdiag.drift.weekly import ALL, WEEKLY_METRICS, changes, estimates, weekly_cells
+from ragdiag.metrics.ranking import score_ranking
+from ragdiag.stats.intervals import Sums, wilson
+from ragdiag.store.corpus import load_judgments
+from ragdiag.store.lake import Lake
+from ragdiag.store.queries import Filters
+from ragdiag.store.results import load_requests
+
+FIRST, LAST = date(2025, 9, 1), date(2025, 11, 17)
+PRODUCTION = Filters(traffic="production")
+
+
+@pytest.mark.parametrize(("metric", "name"), [("MRR@10", "MRR@10"), ("recall@10", "recall@10")])
+def test_ranking_metrics_in_sql_equal_the_plain_definition(
+    toy_lake: Lake, metric: str, name: str
+) -> None:
+    judged = load_judgments(toy_lake)
+    scores: dict[date, list[float]] = {}
+    for request in load_requests(toy_lake, traffic="production"):
+        day = request.asked_at.date()
+        monday = day - timedelta(days=day.weekday())
+        score = score_ranking(request.ranking, judged[request.question_id or ""])[name]
+        scores.setdefault(monday, []).append(score)
+    found = dict(estimates(weekly_cells(toy_lake, PRODUCTION), metric)[ALL])
+    assert found.keys() == scores.keys()
+    for monday, values in scores.items():
+        assert found[monday].value == pytest.approx(sum(values) / len(values))
+        assert found[monday].n == len(values)
+
+
+def test_segments_add_up_to_the_whole(toy_lake: Lake) -> None:
+    whole = weekly_cells(toy_lake, PRODUCTION)["correct"][ALL]
+    topics = weekly_cells(toy_lake, PRODUCTION, "topic")["correct"]
+    for monday, cell in whole.items():
+        parts = [by_week[monday] for by_week in topics.values()]
+        assert sum(part.successes for part in parts) == cell.successes  # type: ignore[attr-defined]
+        assert sum(part.n for part in parts) == cell.n  # type: ignore[attr-defined]
+
+
+def test_a_fall_is_worse_and_a_quiet_week_is_no_evidence(toy_lake: Lake) -> None:
+    cells = weekly_cells(toy_lake, PRODUCTION)
+    fallen = {c.metric: c for c in changes(cells, [LAST - timedelta(weeks=1)], [LAST])}
+    assert list(fallen) == list(WEEKLY_METRICS)
+    assert fallen["correct"].movement == "worse"
+    assert fallen["correct"].difference.high < 0
+    assert fallen["p95"].movement == "unknown"
+    quiet = {c.metric: c for c in changes(cells, [FIRST], [FIRST + timedelta(weeks=1)])}
+    assert quiet["correct"].movement == "no evidence"
+
+
+def test_a_missing_week_is_undefined_not_zero(toy_lake: Lake) -> None:
+    cells = weekly_cells(toy_lake, PRODUCTION)
+    for change in changes(cells, [date(2001, 1, 1)], [LAST]):
+        assert change.movement == "unknown"
+        assert change.before.n == 0
+
+
+def test_the_week_names_the_fault_that_grew(toy_lake: Lake) -> None:
+    report = week_report(toy_lake, PRODUCTION, LAST)
+    assert report.previous == LAST - timedelta(weeks=1)
+    assert report.growth is not None
+    assert report.growth.fault.cause == "corpus_gap"
+    assert report.growth.part > 0.5
+    assert report.faults[0].after == wilson(12, 24)
+    assert len(report.series["correct"]) == 12
+
+
+def test_the_first_week_has_no_growth(toy_lake: Lake) -> None:
+    report = week_report(toy_lake, PRODUCTION, FIRST)
+    assert report.previous is None
+    assert report.growth is None
+    assert report.change("correct").movement == "unknown"
+
+
+def test_tallies_pool() -> None:
+    assert Share(1, 2) + Share(2, 3) == Share(3, 5)
+    pooled = Mean(Sums.of([0.0, 1.0])) + Mean(Sums.of([1.0]))
+    assert pooled.estimate().value == pytest.approx(2 / 3)
+    assert pooled.estimate().high <= 1.0
+    assert (Quantile((1.0, 3.0), 0.5) + Quantile((2.0,), 0.5)).estimate().value == 2.0

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ragdiag.errors import InputError, ModelError
+from ragdiag.progress import Progress
+from ragdiag.records import Hit, Passage
+from ragdiag.retrieval.builds import build_index, load_index
+from ragdiag.retrieval.embed import Vectors
+from ragdiag.retrieval.hybrid import HybridRetriever, best_positions
+from ragdiag.settings import Workspace
+from ragdiag.version import Spec
+
+MakeSpec = Callable[..., Spec]
+Retriever = Callable[[Spec], HybridRetriever]
+BOTH: dict[str, Any] = {"embedder": {"title": False}, "lexical": {"title": False}}
+QUESTION = "how does the virus spread"
+
+
+@pytest.fixture
+def retriever(workspace: Workspace, passages: list[Passage], toy_encoder: Any) -> Retriever:
+    def make(spec: Spec) -> HybridRetriever:
+        build = build_index(passages, spec, workspace)
+        return HybridRetriever(load_index(workspace, build.build_id, spec), spec, toy_encoder)
+
+    return make
+
+
+def ids(hits: Sequence[Hit] | None) -> list[str]:
+    return [hit.passage_id for hit in hits or ()]
+
+
+def test_one_path_alone_is_its_own_fusion(retriever: Retriever, make_spec: MakeSpec) -> None:
+    lexical = retriever(make_spec(lexical={})).retrieve(QUESTION)
+    assert lexical.dense is None
+    assert lexical.fused == lexical.lexical
+    assert ids(lexical.fused)[0] == "p1"
+    assert lexical.latency_ms.keys() == {"lexical"}
+    dense = retriever(make_spec(embedder={})).retrieve(QUESTION)
+    assert dense.lexical is None
+    assert dense.fused == dense.dense
+    assert dense.latency_ms.keys() == {"embed", "dense"}
+
+
+def test_every_list_is_kept_with_scores_and_times(
+    retriever: Retriever, make_spec: MakeSpec
+) -> None:
+    found = retriever(make_spec(**BOTH, candidates={"depth": 3})).retrieve(QUESTION)
+    for hits in (found.lexical, found.dense, found.fused):
+        scores = [hit.score for hit in hits or ()]
+        assert 0 < len(scores) <= 3
+        assert scores == sorted(scores, reverse=True)
+        assert all(type(score) is float for score in scores)
+    assert found.latency_ms.keys() == {"embed", "lexical", "dense", "fusion"}
+    assert min(found.latency_ms.values()) > 0
+    assert found.searched_depth == 3
+
+
+def test_a_passage_without_a_word_of_the_question_is_no_lexical_candidate(
+    retriever: Retriever, make_spec: MakeSpec
+) -> None:
+    found = retriever(make_spec(lexical={"title": False})).retrieve("yeast")
+    assert ids(found.lexical) == ["p4"]
+    assert retriever(make_spec(lexical={})).retrieve("unheard-of").fused == ()
+
+
+@pytest.mark.parametrize("kind", ["flat", "hnsw"])
+@pytest.mark.parametrize("normalisation", ["bounds", "minmax"])
+def test_convex_equals_its_definition_over_the_union(
+    kind: str,
+    normalisation: str,
+    retriever: Retriever,
+    make_spec: MakeSpec,
+    passages: list[Passage],
+    toy_encoder: Any,
+) -> None:
+    fusion = {"kind": "convex", "alpha": 0.3, "normalisation": normalisation}
+    shallow = make_spec(**BOTH, fusion=fusion, ann={"kind": kind}, candidates={"depth": 2})
+    full = retriever(make_spec(lexical={"title": False})).retrieve(QUESTION).fused
+    lexical = {passage.passage_id: 0.0 for passage in passages}
+    lexical |= {hit.passage_id: hit.score for hit in full}
+    vectors = toy_encoder.encode([passage.text for passage in passages])
+    cosines = vectors.astype(float) @ toy_encoder.encode([QUESTION])[0].astype(float)
+    dense = {p.passage_id: float(c) for p, c in zip(passages, cosines, strict=True)}
+    found = retriever(shallow).retrieve(QUESTION)
+
+    words = [set(passage.text.split()) for passage in passages]
+    counts = [sum(word in w for w in words) for word in ("how", "does", "virus", "spread")]
+    bound = sum(math.log1p((6 - n + 0.5) / (n + 0.5)) for n in counts if n)
+    spans = {
+        "bounds": ((-1.0, 1.0), (0.0, bound)),
+        "minmax": (
+            (min(dense.values()), max(dense.values())),
+            (min(lexical.values()), max(lexical.values())),
+        ),
+    }[normalisation]
+    expected = {}
+    for passage_id in {*ids(found.lexical), *ids(found.dense)}:
+        scaled = [
+            (scores[passage_id] - low) / (high - low)
+            for scores, (low, high) in zip((dense, lexical), spans, strict=True)
+        ]
+        expected[passage_id] = 0.3 * scaled[0] + 0.7 * scaled[1]
+    best = sorted(expected, key=lambda i: (expected[i], i), reverse=True)[:2]
+    assert ids(found.fused) == best
+    assert [hit.score for hit in found.fused] == pytest.approx(
+        [expected[i] for i in best], abs=1e-5
+    )
+
+
+def test_rrf_counts_ranks_of_both_lists(retriever: Retriever, make_spec: MakeSpec) -> None:
+    found = retriever(make_spec(**BOTH, fusion={"kind": "rrf", "k": 10})).retrieve(QUESTION)
+    expected: dict[str, float] = {}
+    for ranked in (ids(found.lexical), ids(found.dense)):
+        for rank, passage_id in enumerate(ranked, start=1):
+            expected[passage_id] = expected.get(passage_id, 0.0) + 1 / (10 + rank)
+    assert {hit.passage_id: hit.score for hit in found.fused} == pytest.approx(expected)
+
+
+def test_ties_go_to_the_higher_passage_id(
+    workspace: Workspace, make_spec: MakeSpec, toy_encoder: Any
+) -> None:
+    twins = [Passage(name, name, "the same words") for name in ("b", "d", "a", "c")]
+    for tables in (BOTH, {**BOTH, "fusion": {"kind": "convex"}}):
+        spec = make_spec(**tables, candidates={"depth": 3})
+        index = load_index(workspace, build_index(twins, spec, workspace).build_id, spec)
+        found = HybridRetriever(index, spec, toy_encoder).retrieve("same words")
+        assert ids(found.lexical) == ids(found.dense) == ids(found.fused) == ["d", "c", "b"]
+
+
+@pytest.mark.parametrize("question", ["", " \n"])
+def test_an_empty_question_is_refused(
+    question: str, retriever: Retriever, make_spec: MakeSpec
+) -> None:
+    with pytest.raises(InputError, match="question is empty"):
+        retriever(make_spec(lexical={})).retrieve(question)
+
+
+def test_a_question_that_becomes_nan_is_refused(
+    retriever: Retriever, make_spec: MakeSpec, toy_encoder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = retriever(make_spec(**BOTH))
+
+    def spoilt(texts: Sequence[str], progress: Progress | None = None) -> Vectors:
+        return np.full((len(texts), toy_encoder.dimension), np.nan, dtype=np.float32)
+
+    monkeypatch.setattr(toy_encoder, "encode", spoilt)
+    with pytest.raises(ModelError, match="not finite for 'how does"):
+        loaded.retrieve(QUESTION)
+
+
+@given(st.lists(st.sampled_from([-1.0, 0.0, 0.5, 1.0, 2.0]), max_size=30), st.integers(1, 12))
+def test_best_positions_equal_a_plain_sort(scores: list[float], depth: int) -> None:
+    plain = sorted((i for i, s in enumerate(scores) if s > 0), key=lambda i: (-scores[i], i))
+    assert best_positions(np.array(scores, dtype=np.float32), depth).tolist() == plain[:depth]

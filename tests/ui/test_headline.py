@@ -1,0 +1,58 @@
+"""The week's sentences."""
+
+from __future__ import annotations
+
+from ragdiag.drift.faults import FaultShare, Growth
+from ragdiag.drift.weekly import Change
+from ragdiag.records import Estimate
+from ragdiag.ui.headline import headlines, nothing_changed
+
+BEFORE, AFTER = Estimate(0.61, 0.55, 0.66, 310), Estimate(0.48, 0.42, 0.54, 300)
+FELL = Change("correct", BEFORE, AFTER, Estimate(-0.13, -0.19, -0.07, 610), "worse")
+FASTER = Change(
+    "p95", Estimate(200, 190, 220, 310), Estimate(150, 140, 160, 300), Estimate(-50, -70, -30, 610),
+    "better",
+)  # fmt: skip
+STILL = Change("correct", BEFORE, BEFORE, Estimate(0.0, -0.05, 0.05, 620), "no evidence")
+
+
+def growth(verdict: str, cause: str, part: float) -> Growth:
+    nothing = Estimate(0.0, 0.0, 0.01, 300)
+    return Growth(FaultShare(verdict, cause, nothing, nothing, nothing), part)
+
+
+def plain(text: str) -> str:
+    return text.replace("\u00a0", " ")
+
+
+def test_the_sentence_of_the_brief() -> None:
+    told = headlines([FASTER, FELL], growth("corpus", "corpus_gap", 0.8))
+    assert plain(told[0]) == (
+        "Correct answers fell from 61.0 % to 48.0 % (−13.0 points, 95 % CI −19.0 to −7.0, "
+        "n = 300); most of the new failures are corpus_gap (no gold passage is in the index build "
+        "that served)."
+    )
+    assert plain(told[1]).startswith("p95 latency fell from 200 ms to 150 ms")
+
+
+def test_less_than_half_is_not_called_most() -> None:
+    told = headlines([FELL], growth("retrieval", "fusion_loss", 0.4))
+    assert "the largest part of the new failures are fusion_loss" in told[0]
+    assert (
+        "have not been diagnosed yet"
+        in headlines([FELL], growth("not_diagnosed", "not_diagnosed", 0.9))[0]
+    )
+
+
+def test_a_quiet_week_is_said_with_its_interval() -> None:
+    assert headlines([STILL], None) == []
+    assert "Nothing changed beyond chance" in nothing_changed([STILL])
+    assert "−5.0 to +5.0" in nothing_changed([STILL])
+
+
+def test_a_week_without_grades_is_not_called_quiet() -> None:
+    nothing = Estimate.undefined("no rows")
+    ungraded = Change("correct", nothing, nothing, nothing, "unknown")
+    assert "No answer of this week has been graded" in nothing_changed([ungraded])
+    first = Change("correct", nothing, AFTER, nothing, "unknown")
+    assert "no earlier week" in nothing_changed([first])

@@ -1,0 +1,84 @@
+"""Jobs that the dashboard starts: seen while they run, and when they die without a word."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ragdiag.jobs import JobProgress, write_progress
+from ragdiag.settings import WORKSPACE_VARIABLE, Workspace
+from ragdiag.ui import jobs
+
+
+@pytest.fixture
+def named(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A named workspace, with its folder standing for the demo's as well."""
+    monkeypatch.setenv(WORKSPACE_VARIABLE, str(workspace.root))
+    monkeypatch.setattr(jobs, "demo_workspace", lambda: workspace)
+    return workspace
+
+
+def told(state: str, pid: int, error: str | None = None) -> JobProgress:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return JobProgress(state, 0.3, "indexing", pid, now, error)  # type: ignore[arg-type]
+
+
+def gone_pid() -> int:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    return child.pid
+
+
+def test_without_jobs_there_is_nothing_to_tell(named: Workspace) -> None:
+    assert jobs.latest_job() is None
+
+
+def test_a_running_job_is_found_again(named: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "_is_ours", lambda pid: True)
+    write_progress(named.jobs / "demo.json", told("running", os.getpid()))
+    job = jobs.latest_job()
+    assert job is not None
+    assert (job.name, job.progress.state, job.progress.fraction) == ("demo", "running", 0.3)
+    assert job.elapsed_s < 60
+
+
+def test_a_dead_process_is_a_failure_with_its_last_words(named: Workspace) -> None:
+    write_progress(named.jobs / "demo.json", told("running", gone_pid()))
+    (named.jobs / "demo.log").write_text("10 %\nragdiag: no space left; free some\n\n")
+    job = jobs.latest_job()
+    assert job is not None
+    assert job.progress.state == "failed"
+    assert job.progress.error == "ragdiag: no space left; free some"
+    jobs.forget(job)
+    assert jobs.latest_job() is None
+
+
+def test_a_reused_process_id_is_not_mistaken_for_the_job(named: Workspace) -> None:
+    write_progress(named.jobs / "demo.json", told("running", 1))
+    job = jobs.latest_job()
+    assert job is not None
+    assert job.progress.state == "failed"
+
+
+def test_a_job_that_ended_well_has_nothing_to_tell(named: Workspace) -> None:
+    write_progress(named.jobs / "demo.json", told("done", gone_pid()))
+    assert jobs.latest_job() is None
+
+
+def test_a_started_command_that_fails_is_seen_to_fail(named: Workspace, tmp_path: Path) -> None:
+    """A real command: an import of a file that is not there."""
+    jobs.start_import(tmp_path / "nothing.jsonl")
+    assert (named.jobs / "import.json").is_file()
+    deadline = time.monotonic() + 60
+    while (job := jobs.latest_job()) is not None and job.progress.state == "running":
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert job is not None
+    assert job.progress.state == "failed"
+    assert "nothing" in (job.progress.error or "")

@@ -1,0 +1,77 @@
+"""Numbers and names as the pages print them."""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+
+import pytest
+
+from ragdiag.records import Cause, Estimate, Verdict
+from ragdiag.ui import palette, words
+
+
+def plain(text: str) -> str:
+    return text.replace(words.NBSP, " ")
+
+
+def test_an_estimate_shows_interval_and_n() -> None:
+    found = Estimate(0.613, 0.57, 0.654, 512)
+    assert plain(words.with_interval(found, "share")) == "61.3 % (57.0–65.4, n = 512)"
+    assert plain(words.with_interval(Estimate(0.634, 0.6, 0.67, 778), "score")) == (
+        "0.634 (0.600–0.670, n = 778)"
+    )
+    assert plain(words.with_interval(Estimate(1204.4, 999, 1500, 90), "ms")) == (
+        "1,204 ms (999–1,500, n = 90)"
+    )
+
+
+def test_what_is_undefined_says_why() -> None:
+    assert plain(words.with_interval(Estimate.undefined("no rows"), "share")) == (
+        "– (no rows, n = 0)"
+    )
+    short = Estimate(120.0, math.nan, math.nan, 12, "a 95 % interval for p95 needs n ≥ 73")
+    assert plain(words.with_interval(short, "ms")) == "120 ms (no interval, n = 12)"
+    assert "needs n ≥ 73" in words.interval_only(short, "ms")
+
+
+def test_a_change_is_signed_and_in_points() -> None:
+    found = Estimate(-0.13, -0.192, -0.071, 600)
+    assert plain(words.change(found, "share")) == "−13.0 points (−19.2 to −7.1)"
+    assert plain(words.change(Estimate(45.2, 30.0, 61.0, 600), "ms")) == "+45.2 ms (+30.0 to +61.0)"
+    assert words.change(Estimate.undefined("x"), "ms") == "–"
+    assert plain(words.size(-0.021, "share")) == "2.1 points"
+
+
+@pytest.mark.parametrize(
+    ("p", "text"), [(0.0001, "< .001"), (0.034, ".034"), (1.0, "1"), (math.nan, "–")]
+)
+def test_p_values(p: float, text: str) -> None:
+    assert words.p_value(p) == text
+
+
+@pytest.mark.parametrize(
+    ("monday", "text"),
+    [
+        (date(2025, 11, 3), "3–9 Nov 2025"),
+        (date(2025, 9, 29), "29 Sep – 5 Oct 2025"),
+        (date(2025, 12, 29), "29 Dec 2025 – 4 Jan 2026"),
+    ],
+)
+def test_weeks_are_named_by_their_days(monday: date, text: str) -> None:
+    assert words.week(monday) == text
+
+
+def test_every_verdict_and_cause_has_words_and_a_colour() -> None:
+    verdicts, causes = set(Verdict.__args__), set(Cause.__args__)
+    assert verdicts <= words.VERDICTS.keys()
+    assert causes <= words.CAUSES.keys()
+    assert (verdicts - {"ok", "lucky"}) | causes <= palette.FAULT_COLOURS.keys()
+    for verdict in verdicts - {"ok", "lucky"}:
+        assert words.owner(verdict) != words.owner("not_diagnosed")
+
+
+def test_a_retrieval_fault_is_called_by_its_stage() -> None:
+    assert words.fault("retrieval", "fusion_loss") == "fusion_loss"
+    assert words.fault("generator", "in_context") == "generator"
+    assert words.spoken("not_diagnosed") == "not diagnosed"
