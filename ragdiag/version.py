@@ -104,7 +104,8 @@ class ExtractiveSpec(_Table):
 
 class OpenAISpec(_Table):
     """Any OpenAI-compatible server. The key is read from the variable named by ``api_key_env``,
-    never from the spec; prices are US dollars per million tokens."""
+    never from the spec. Prices are US dollars per million tokens; without both, cost is unknown,
+    not zero."""
 
     kind: Literal["openai"]
     model: str
@@ -114,8 +115,8 @@ class OpenAISpec(_Table):
     retries: int = Field(default=2, ge=0, le=10)
     max_output_tokens: int = Field(default=300, ge=1, le=32_000)
     temperature: float = Field(default=0.0, ge=0, le=2)
-    prompt_price: float = Field(default=0.0, ge=0)
-    completion_price: float = Field(default=0.0, ge=0)
+    prompt_price: float | None = Field(default=None, ge=0)
+    completion_price: float | None = Field(default=None, ge=0)
 
 
 class Spec(_Table):

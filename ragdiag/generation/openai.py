@@ -76,7 +76,7 @@ class OpenAIGenerator:
 
     def answer(self, question: str, context: Sequence[ContextPassage]) -> Answer:
         """Ask for an answer from ``context``, cited. Tokens are what the server counted, None
-        where it does not count; the cost is None where a count that has a price is missing."""
+        where it does not count; the cost is None where a count or a price is missing."""
         completion = self._complete(question, context)
         usage = completion.usage or _Usage()
         reply = read_reply(completion.choices[0].message.content, context, model=self.name)
@@ -166,14 +166,16 @@ class OpenAIGenerator:
         return {name: self._spec.max_output_tokens}
 
     def _cost(self, usage: _Usage) -> float | None:
-        """US dollars: tokens × price per million."""
-        parts = (
+        """US dollars: tokens × price per million; None where a count or a price is missing."""
+        cost = 0.0
+        for tokens, price in (
             (usage.prompt_tokens, self._spec.prompt_price),
             (usage.completion_tokens, self._spec.completion_price),
-        )
-        if any(tokens is None and price for tokens, price in parts):
-            return None
-        return sum((tokens or 0) * price for tokens, price in parts) / 1e6
+        ):
+            if tokens is None or price is None:
+                return None
+            cost += tokens * price / 1e6
+        return cost
 
     def _status_fault(self, error: APIStatusError) -> GenerationError:
         status = error.status_code

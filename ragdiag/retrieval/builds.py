@@ -6,8 +6,8 @@
         vectors.faiss      with an embedder
         lexical/           with BM25
 
-``build_id`` hashes settings, content and the model's bytes, so one thing is built once. Passages are ordered
-by descending id: ties by position are then ties by descending id, trec_eval's rule.
+``build_id`` hashes settings, content and the model's bytes, so one thing is built once. Passages
+are ordered by descending id: ties by position are then ties by descending id, trec_eval's rule.
 """
 
 from __future__ import annotations

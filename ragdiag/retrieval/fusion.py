@@ -61,10 +61,10 @@ def convex(
     Both mappings hold the same positions: the score that one path did not find is computed, never
     imputed. What the spans are is the caller's choice:
 
-    - bounds: cosine in [−1, 1]; BM25 in [0, its theoretical maximum for the question]. A fused
-      score then means the same for every question, and a passage's score does not depend on
-      what else is in the corpus's lists. The BM25 bound is loose (it asks every word of the
-      question, endlessly repeated), so lexical scores seldom pass ½.
+    - bounds: cosine in [−1, 1]; BM25 in [0, its theoretical maximum for the question] (Bruch et
+      al. take the theoretical minimum only, and the highest score found). A passage's fused
+      score then does not depend on how the other passages score. The BM25 bound is loose (every
+      word of the question, endlessly repeated), so lexical scores seldom pass ½.
     - minmax: lowest and highest score over every passage, for this question.
 
     >>> spans = {"dense_span": COSINE_BOUNDS, "lexical_span": Span(0.0, 10.0)}

@@ -25,7 +25,7 @@ def inventory(folder: Path) -> dict[str, dict[str, Any]]:
 def verified_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of the build in ``folder``, after every file was checked against it.
 
-    FAISS loads flipped bytes without a word, so this reads each file once (about 1 s a gigabyte).
+    FAISS loads flipped bytes without a word, so this reads each file once (about 3 s a gigabyte).
     Raises IndexFault naming the file that is missing or has changed.
     """
     if not folder.is_dir():

@@ -156,8 +156,8 @@ def test_a_missing_encoder_is_named() -> None:
 def test_real_questions_are_answered_from_gold_passages_and_declined_from_others(
     shared_data: Path,
 ) -> None:
-    """Measured with these defaults on 400 test questions: .78 right from the gold passage,
-    abstention .05 there and .74 on five random passages."""
+    """Measured with these defaults on 250 test questions: .82 right from the gold passage,
+    abstention .06 there; on 120 of them, abstention .74 on five random passages."""
     questions, contexts, golds = covidqa_sample(shared_data / "covidqa", size=60)
     answerer = load_generator(ExtractiveSpec())
     right, declined = 0, 0
