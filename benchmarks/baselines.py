@@ -13,7 +13,6 @@ import tempfile
 from pathlib import Path
 
 from ragdiag.importers.beir import import_beir
-
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import close_lakes, open_lake
 from ragdiag.store.results import save_version

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from time import perf_counter_ns
 from typing import Protocol
 
 from ragdiag.errors import GenerationError, InputError, UnknownName
@@ -30,6 +28,7 @@ from ragdiag.settings import Workspace
 from ragdiag.store.corpus import load_build_passages
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import find_build, latest_build
+from ragdiag.timing import timed
 from ragdiag.version import Version
 
 PRODUCTION_LOG_DEPTH = 10
@@ -74,11 +73,11 @@ class Pipeline:
         if not question.strip():
             raise InputError("the question is empty", remedy="ask something")
         latency: dict[str, float] = {}
-        with _timed(latency, "total"):
+        with timed(latency, "total"):
             retrieval = self.retriever.retrieve(question)
-            with _timed(latency, "packing"):
+            with timed(latency, "packing"):
                 context = self.packer.pack(retrieval.fused)
-            with _timed(latency, "generation"):
+            with timed(latency, "generation"):
                 answer = _answer(self.generator, question, context)
         return Request(
             request_id=request_id or uuid.uuid4().hex,
@@ -167,10 +166,3 @@ def _answer(generator: Generator, question: str, context: Sequence[ContextPassag
 
 def _cut(hits: tuple[Hit, ...] | None, depth: int | None) -> tuple[Hit, ...] | None:
     return None if hits is None else hits[:depth]
-
-
-@contextmanager
-def _timed(latency: dict[str, float], stage: str) -> Iterator[None]:
-    started = perf_counter_ns()
-    yield
-    latency[stage] = (perf_counter_ns() - started) / 1e6

@@ -11,7 +11,7 @@ import pytest
 from ragdiag.settings import PROJECT
 
 FLOORS = (
-    ("errors", "records", "settings", "version", "progress", "jobs"),
+    ("errors", "records", "settings", "version", "progress", "jobs", "timing"),
     ("metrics", "stats", "store"),
     ("retrieval",),
     ("generation",),  # reads with the encoder and the sentences of retrieval

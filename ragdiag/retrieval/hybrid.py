@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from time import perf_counter_ns
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,6 +13,7 @@ from ragdiag.retrieval.builds import Index
 from ragdiag.retrieval.embed import Encoder, load_embedder
 from ragdiag.retrieval.fusion import COSINE_BOUNDS, Fused, Span, convex, reciprocal_rank_fusion
 from ragdiag.retrieval.lexical import Lexical
+from ragdiag.timing import timed
 from ragdiag.version import Spec
 
 
@@ -47,7 +46,7 @@ class HybridRetriever:
             only = lexical or dense
             fused = () if only is None else self._hits(only.positions, only.scores)
         else:
-            with _timed(latency, "fusion"):
+            with timed(latency, "fusion"):
                 ranked = self._fuse(lexical, dense)[: self._spec.candidates.depth]
                 fused = tuple(Hit(self._index.passage_ids[at], score) for at, score in ranked)
         return Retrieval(
@@ -63,7 +62,7 @@ class HybridRetriever:
     ) -> _LexicalPath | None:
         if lexical is None:
             return None
-        with _timed(latency, "lexical"):
+        with timed(latency, "lexical"):
             return _LexicalPath(lexical, question, self._spec.candidates.depth)
 
     def _dense(
@@ -71,14 +70,14 @@ class HybridRetriever:
     ) -> _DensePath | None:
         if ann is None or encoder is None:
             return None
-        with _timed(latency, "embed"):
+        with timed(latency, "embed"):
             vector = encoder.encode([question])[0]
             if not np.isfinite(vector).all():
                 raise ModelError(
                     f"the embedder gave a vector that is not finite for {question[:80]!r}",
                     remedy="check the model and its adapter for NaN weights",
                 )
-        with _timed(latency, "dense"):
+        with timed(latency, "dense"):
             return _DensePath(ann, vector, self._spec.candidates.depth, self._spec.ann.ef_search)
 
     def _fuse(self, lexical: _LexicalPath, dense: _DensePath) -> Fused:
@@ -144,10 +143,3 @@ def best_positions(scores: Scores, depth: int) -> Positions:
         threshold = np.partition(scores[positive], -depth)[-depth]
         positive = positive[scores[positive] >= threshold]
     return positive[np.lexsort((positive, -scores[positive]))][:depth]
-
-
-@contextmanager
-def _timed(latency: dict[str, float], stage: str) -> Iterator[None]:
-    started = perf_counter_ns()
-    yield
-    latency[stage] = (perf_counter_ns() - started) / 1e6

@@ -153,7 +153,9 @@ def test_empty_content_is_no_answer_with_its_cost(
 ) -> None:
     usage = {"prompt_tokens": 1000, "completion_tokens": 0}
     faulty_server.answers(200, completion(content, usage=usage))
-    answer = load_generator(spec_for(faulty_server.base_url, prompt_price=2, completion_price=0)).answer("?", CONTEXT)
+    answer = load_generator(
+        spec_for(faulty_server.base_url, prompt_price=2, completion_price=0)
+    ).answer("?", CONTEXT)
     assert (answer.status, answer.text, answer.cost_usd) == ("no_answer", "", 0.002)
 
 
