@@ -34,16 +34,18 @@ with boxes[3]:
 
 before, after = known[:reference], known[-recent:]
 told = changes(fetch(view, weekly_cells, Filters(traffic=kind)), before, after)
-sentences = headline.headlines(told, None)
 st.caption(
     f"Newest: {words.weeks(after)}. Reference: {words.weeks(before)}. Bands and intervals are 95 %."
 )
-if not sentences:
+moved = {
+    movement: headline.headlines([c for c in told if c.movement == movement], None)
+    for movement in ("worse", "better")
+}
+for movement, box in (("worse", st.error), ("better", st.success)):
+    if moved[movement]:
+        box("\n".join(f"- {literal(sentence)}" for sentence in moved[movement]))
+if not any(moved.values()):
     st.info("No measure has moved beyond chance since the reference weeks.")
-else:
-    worse = any(change.movement == "worse" for change in told)
-    box = st.error if worse else st.success
-    box("\n".join(f"- {literal(sentence)}" for sentence in sentences))
 
 cells = fetch(view, weekly_cells, Filters(traffic=kind), split)
 names = fetch(view, version_names) if split == "version_id" else {}

@@ -40,17 +40,21 @@ if not totals:
     st.stop()
 
 when = "over all weeks" if week is None else f"in the week of {words.week(week)}"
-readings = {"over": "over", "within": "within", "undecided": "not clearly on one side of"}
+readings = {
+    "over": f"**over** the {slo} ms target",
+    "within": f"**within** the {slo} ms target",
+    "undecided": f"**not clearly on one side** of the {slo} ms target",
+    "unknown": "**too few requests** to tell",
+}
 told = sorted(totals, key=lambda row: -row.quantiles[quantile].value)
 standings = [standing(row.quantiles[quantile], slo) for row in told]
 sentences = [
-    f"- {literal(names.get(row.segment, row.segment))}: {quantile} of the whole request "
-    f"{words.with_interval(row.quantiles[quantile], 'ms')}, "
-    f"**{readings[stood]}** the {slo} ms target {when}."
+    f"- {literal(names.get(row.segment, row.segment))}: "
+    f"{words.with_interval(row.quantiles[quantile], 'ms')}, {readings[stood]}"
     for row, stood in zip(told, standings, strict=True)
 ]
 box = st.error if "over" in standings else st.success if set(standings) == {"within"} else st.info
-box("\n".join(sentences))
+box(f"{quantile} of the whole request {when}:\n" + "\n".join(sentences))
 
 st.subheader(f"{quantile} of {stage}, week by week", anchor=False)
 weekly = fetch(view, weekly_quantiles, every_week, stage, quantile)

@@ -51,10 +51,10 @@ if report.faults:
     shown = report.faults[:10]
     charts.show(
         charts.paired_bars(
-            [words.spoken(words.fault(f.verdict, f.cause)) for f in shown],
+            [words.spoken(f.name) for f in shown],
             [f.before for f in shown],
             [f.after for f in shown],
-            [palette.FAULT_COLOURS[words.fault(f.verdict, f.cause)] for f in shown],
+            [palette.FAULT_COLOURS[f.name] for f in shown],
             (f"Earlier: {last}", this),
             "share of graded answers",
         ),
@@ -62,7 +62,7 @@ if report.faults:
         alt="Share of graded answers that failed, by fault, this week and last",
     )
     st.caption(f"Strong: w{this[1:]}. Pale: {last}. Whiskers: 95 % intervals.")
-    meaning_list([words.fault(f.verdict, f.cause) for f in shown])
+    meaning_list([f.name for f in shown])
 else:
     st.info("No graded answer failed in these two weeks.")
 

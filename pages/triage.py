@@ -73,6 +73,7 @@ names = fetch(view, queries.version_names)
 if not rows:
     st.info("No failed request meets these filters. Set verdict or cause back to “all”.")
     st.stop()
+text, numeric = st.column_config.TextColumn, st.column_config.NumberColumn
 opened = tables.chosen_row(
     {
         "Asked (UTC)": [row["asked_at"] for row in rows],
@@ -80,26 +81,24 @@ opened = tables.chosen_row(
         "Verdict": [words.spoken(row["verdict"]) for row in rows],
         "Cause": [words.spoken(row["cause"]) for row in rows],
         "Who mends it": [words.owner(row["verdict"]) for row in rows],
-        "Right with": [words.FIXES.get(row["verified_fix"], "–") for row in rows],
         "Topic": [row["topic"] for row in rows],
         "Version": [names.get(row["version_id"], row["version_id"]) for row in rows],
+        "Right with": [words.FIXES.get(row["verified_fix"], "–") for row in rows],
         "Token F1": [row["score"] for row in rows],
         "Total": [row["total_ms"] for row in rows],
     },
     key=f"failures-{offset}-{order}-{chosen}",
     config={
-        "Asked (UTC)": st.column_config.DatetimeColumn(format="D MMM YY, HH:mm", width=125),
-        "Question": st.column_config.TextColumn(width=240),
-        "Verdict": st.column_config.TextColumn(width=90),
-        "Cause": st.column_config.TextColumn(width=95),
-        "Who mends it": st.column_config.TextColumn(width=108),
-        "Right with": st.column_config.TextColumn(
-            width=88, help="The first replayed context that made the answer right"
-        ),
-        "Topic": st.column_config.TextColumn(width=80),
-        "Version": st.column_config.TextColumn(width=80),
-        "Token F1": st.column_config.NumberColumn(format="%.2f", width=62),
-        "Total": st.column_config.NumberColumn(format="%.0f ms", width=62),
+        "Asked (UTC)": st.column_config.DatetimeColumn(format="D MMM, HH:mm", width=95),
+        "Question": text(width=330),
+        "Verdict": text(width=88),
+        "Cause": text(width=92),
+        "Who mends it": text(width=108),
+        "Topic": text(width=95),
+        "Version": text(width=105),
+        "Right with": text(width=90, help="The first replayed context with a right answer"),
+        "Token F1": numeric(format="%.2f", width=62),
+        "Total": numeric(format="%.0f ms", width=62),
     },
 )
 if opened is not None:

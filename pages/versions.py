@@ -27,11 +27,10 @@ with boxes[0]:
     split = st.selectbox("Split", splits, key="split", bind="query-params")
 names = [name for name, found in ids.items() if split in held[found]]
 with boxes[1]:
-    a = st.selectbox("A, the incumbent", names, key="a", bind="query-params")
+    before_newest = max(len(names) - 2, 0)
+    a = st.selectbox("A, the incumbent", names, index=before_newest, key="a", bind="query-params")
 with boxes[2]:
-    b = st.selectbox(
-        "B, the candidate", names, index=min(1, len(names) - 1), key="b", bind="query-params"
-    )
+    b = st.selectbox("B, the candidate", names, index=len(names) - 1, key="b", bind="query-params")
 if a == b:
     st.info("A and B are the same version. Choose two that were evaluated on this split.")
     st.stop()

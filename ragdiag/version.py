@@ -28,8 +28,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -148,15 +147,23 @@ class Version:
     """A named spec. Two versions with one spec are one version, whatever they are called.
 
     The id hashes what differs from the defaults, so that a setting added later leaves the ids of
-    earlier versions alone. For the same reason a default never changes its meaning.
+    earlier versions alone. A version read from a workspace keeps the id it was saved under, since
+    requests name it, even where a default has moved since.
     """
 
     name: str
     spec: Spec
+    version_id: str = field(init=False)
 
-    @cached_property
-    def version_id(self) -> str:
-        return _digest(self.spec.model_dump(exclude_defaults=True))
+    def __post_init__(self) -> None:
+        own = _digest(self.spec.model_dump(exclude_defaults=True))
+        object.__setattr__(self, "version_id", own)
+
+    @classmethod
+    def saved(cls, name: str, spec: Spec, version_id: str) -> Self:
+        version = cls(name, spec)
+        object.__setattr__(version, "version_id", version_id)
+        return version
 
 
 def parse_spec(text: str, *, source: str) -> Spec:

@@ -62,3 +62,8 @@ def test_a_wrong_spec_names_its_key_in_one_line(spec: str, culprit: str) -> None
 def test_a_spec_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"none\.toml"):
         read_spec(tmp_path / "none.toml")
+
+
+def test_a_saved_version_keeps_its_id_whatever_the_defaults_are_now() -> None:
+    spec = parse_spec(HYBRID, source="saved")
+    assert Version.saved("one", spec, "saved-id").version_id == "saved-id"

@@ -77,7 +77,11 @@ def make_entries(objects: Iterable[DocumentedObject]) -> list[Entry]:
     found: dict[str, tuple[str, Docstring]] = {}
     bodies = Counter[str]()
     seen: set[str] = set()
+    texts: set[str] = set()
     for documented in objects:
+        if documented.docstring in texts:
+            continue
+        texts.add(documented.docstring)
         docstring = parse_docstring(documented.docstring)
         body = _body_key(documented.name, docstring)
         key = f"{_letters(docstring.summary)} {body}"

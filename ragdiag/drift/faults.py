@@ -11,12 +11,23 @@ from ragdiag.stats.intervals import difference_of_rates, wilson
 from ragdiag.store.queries import NOT_DIAGNOSED, Row
 
 
+def fault_name(verdict: str | None, cause: str | None) -> str:
+    """The most telling single name: the stage that lost the gold where that is the fault, else the
+    verdict.
+
+    >>> fault_name("retrieval", "fusion_loss"), fault_name("generator", "in_context")
+    ('fusion_loss', 'generator')
+    """
+    if verdict is None:
+        return NOT_DIAGNOSED
+    return cause if verdict in ("retrieval", "corpus") and cause else verdict
+
+
 @dataclass(frozen=True, slots=True)
 class FaultShare:
-    """Failures with one verdict and cause, as shares of all graded requests of the week."""
+    """Failures with one fault, as shares of all graded requests of the week."""
 
-    verdict: str
-    cause: str
+    name: str
     before: Estimate
     after: Estimate
     difference: Estimate
@@ -37,24 +48,21 @@ def fault_shares(
 
     ``rows`` are ``week, verdict, cause, n`` of failed requests.
     """
-    counts: dict[tuple[str, str], dict[date, int]] = {}
+    counts: dict[str, dict[date, int]] = {}
     for row in rows:
-        fault = (row["verdict"] or NOT_DIAGNOSED, row["cause"] or NOT_DIAGNOSED)
-        weeks = counts.setdefault(fault, {})
+        weeks = counts.setdefault(fault_name(row["verdict"], row["cause"]), {})
         weeks[row["week"]] = weeks.get(row["week"], 0) + row["n"]
     shares = []
-    for (verdict, cause), weeks in counts.items():
+    for name, weeks in counts.items():
         earlier = 0 if before is None else weeks.get(before, 0)
         later = weeks.get(after, 0)
         if not earlier and not later:
             continue
         moved = difference_of_rates(earlier, graded_before, later, graded_after)
         shares.append(
-            FaultShare(
-                verdict, cause, wilson(earlier, graded_before), wilson(later, graded_after), moved
-            )
+            FaultShare(name, wilson(earlier, graded_before), wilson(later, graded_after), moved)
         )
-    return sorted(shares, key=lambda share: (-share.after.value, share.verdict, share.cause))
+    return sorted(shares, key=lambda share: (-share.after.value, share.name))
 
 
 def fastest_growth(shares: Iterable[FaultShare]) -> Growth | None:

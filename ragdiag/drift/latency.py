@@ -16,7 +16,7 @@ from ragdiag.store.trends import Split, stage_latency, weekly_latency
 
 QUANTILES: Mapping[str, float] = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 
-Standing = Literal["within", "over", "undecided"]
+Standing = Literal["within", "over", "undecided", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +52,14 @@ def weekly_quantiles(
 
 
 def standing(found: Estimate, target_ms: float) -> Standing:
-    """Against a target: decided only where the whole interval lies on one side of it.
+    """Against a target: decided only where the whole interval lies on one side of it, unknown
+    where there is no interval.
 
     >>> standing(Estimate(180, 170, 195, 500), 200), standing(Estimate(180, 170, 210, 90), 200)
     ('within', 'undecided')
     """
     if math.isnan(found.low) or math.isnan(found.high):
-        return "undecided"
+        return "unknown"
     if found.high <= target_ms:
         return "within"
     return "over" if found.low > target_ms else "undecided"

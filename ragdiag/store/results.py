@@ -53,14 +53,14 @@ def save_version(lake: Lake, version: Version) -> None:
 
 def list_versions(lake: Lake) -> list[Version]:
     """Every version, oldest first."""
-    rows = lake.rows("select name, spec from versions order by created_at, name")
-    return [_read_version(row["name"], row["spec"]) for row in rows]
+    rows = lake.rows("select name, spec, version_id from versions order by created_at, name")
+    return [_read_version(row) for row in rows]
 
 
 def find_version(lake: Lake, name_or_id: str) -> Version:
     """Raises UnknownName, listing the versions there are."""
     rows = lake.rows(
-        "select name, spec from versions where name = $key or version_id = $key "
+        "select name, spec, version_id from versions where name = $key or version_id = $key "
         "order by name = $key desc limit 1",
         {"key": name_or_id},
     )
@@ -70,7 +70,7 @@ def find_version(lake: Lake, name_or_id: str) -> Version:
             f"there is no version {name_or_id!r}",
             remedy=f"name one of: {', '.join(names)}" if names else "add one (ragdiag version add)",
         )
-    return _read_version(rows[0]["name"], rows[0]["spec"])
+    return _read_version(rows[0])
 
 
 def save_build(lake: Lake, build: IndexBuild) -> None:
@@ -194,12 +194,12 @@ def _append(lake: Lake, table: str, rows: list[dict[str, Any]], time_column: str
         lake.write(lambda cursor: insert(cursor, table, stamped))
 
 
-def _read_version(name: str, spec: str) -> Version:
+def _read_version(row: Mapping[str, Any]) -> Version:
     try:
-        return Version(name, Spec.model_validate_json(spec))
+        return Version.saved(row["name"], Spec.model_validate_json(row["spec"]), row["version_id"])
     except ValidationError as error:
         raise StoreError(
-            f"the spec of version {name} cannot be read ({error.error_count()} faults)",
+            f"the spec of version {row['name']} cannot be read ({error.error_count()} faults)",
             remedy="it was written by another ragdiag: use that one, or add the version again",
         ) from None
 

@@ -63,8 +63,8 @@ def _sentence(change: Change, growth: Growth | None) -> str:
 
 def _blame(growth: Growth) -> str:
     share = "most" if growth.part > 0.5 else "the largest part"
-    if growth.fault.verdict == NOT_DIAGNOSED:
+    name = growth.fault.name
+    if name == NOT_DIAGNOSED:
         return f"{share} of the new failures have not been diagnosed yet"
-    name = words.fault(growth.fault.verdict, growth.fault.cause)
     meaning = words.CAUSES.get(name) or words.VERDICTS.get(name, "")
     return f"{share} of the new failures are {name} ({meaning})"

@@ -121,13 +121,17 @@ def _is_ours(pid: int) -> bool:
 
 
 def _last_words(log: Path) -> str:
-    """The last line the command wrote, or that it left none."""
+    """The command's own error line; without one, that it was killed, and where it was."""
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError:
         lines = []
     said = [line.strip() for line in lines if line.strip()]
-    return said[-1] if said else "the process ended without a word; it may have been killed"
+    error = next((line for line in reversed(said) if line.startswith("ragdiag: ")), None)
+    if error is not None:
+        return error.removeprefix("ragdiag: ")
+    where = f"; it last said: {said[-1]}" if said else ""
+    return f"the process was ended before it was done{where}"
 
 
 def _start(workspace: Workspace, name: str, command: Sequence[str]) -> None:

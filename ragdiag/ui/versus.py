@@ -48,7 +48,8 @@ def sentence(compared: Comparison) -> tuple[str, Mood]:
     asked = f"({words.count(n, 'question')} of split {compared.split})"
     if not parts:
         return (
-            f"No evidence that {b} differs from {a} on any measure {asked}. "
+            f"No evidence that {b} differs from {a} on any measure, after Holm's correction "
+            f"{asked}. "
             f"A true difference in MRR@10 of {_detectable(compared)} would probably have shown.",
             "same",
         )

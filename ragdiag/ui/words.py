@@ -86,11 +86,6 @@ def owner(verdict: str) -> str:
     return "run diagnose" if known is None else OWNER_LABELS.get(known, known)
 
 
-def fault(verdict: str, cause: str) -> str:
-    """The most telling single name: the stage where one lost the gold, else the verdict."""
-    return cause if verdict in ("retrieval", "corpus") else verdict
-
-
 def spoken(name: str) -> str:
     """``not_diagnosed`` → ``not diagnosed`` for prose; names of methods stay as they are."""
     return "not diagnosed" if name == NOT_DIAGNOSED else name

@@ -41,4 +41,4 @@ def test_an_unknown_stage_is_a_defect_not_sql(toy_lake: Lake) -> None:
 
 def test_a_target_is_decided_only_by_the_whole_interval() -> None:
     assert standing(Estimate(250, 220, 280, 100), 200) == "over"
-    assert standing(Estimate(150, math.nan, math.nan, 5), 200) == "undecided"
+    assert standing(Estimate(150, math.nan, math.nan, 5), 200) == "unknown"

@@ -69,10 +69,11 @@ def test_the_week_names_the_fault_that_grew(toy_lake: Lake) -> None:
     report = week_report(toy_lake, PRODUCTION, LAST)
     assert report.previous == LAST - timedelta(weeks=1)
     assert report.growth is not None
-    assert report.growth.fault.cause == "corpus_gap"
+    assert report.growth.fault.name == "corpus_gap"
     assert report.growth.part > 0.5
     assert report.faults[0].after == wilson(12, 24)
     assert len(report.series["correct"]) == 12
+    assert len({fault.name for fault in report.faults}) == len(report.faults)
 
 
 def test_the_first_week_has_no_growth(toy_lake: Lake) -> None:

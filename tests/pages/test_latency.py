@@ -23,4 +23,4 @@ def test_the_target_decides_the_sentence(open_page, toy_workspace, said) -> None
 def test_a_week_too_small_for_an_interval_says_so(open_page, toy_workspace, said) -> None:
     text = said(open_page("latency", toy_workspace))
     assert "no interval" in text
-    assert "not clearly on one side of" in text
+    assert "too few requests" in text

@@ -54,7 +54,13 @@ def test_a_dead_process_is_a_failure_with_its_last_words(named: Workspace) -> No
     job = jobs.latest_job()
     assert job is not None
     assert job.progress.state == "failed"
-    assert job.progress.error == "ragdiag: no space left; free some"
+    assert job.progress.error == "no space left; free some"
+    (named.jobs / "demo.log").write_text(" 10%  indexing\n")
+    killed = jobs.latest_job()
+    assert killed is not None
+    assert killed.progress.error == (
+        "the process was ended before it was done; it last said: 10%  indexing"
+    )
     jobs.forget(job)
     assert jobs.latest_job() is None
 

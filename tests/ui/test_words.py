@@ -71,7 +71,6 @@ def test_every_verdict_and_cause_has_words_and_a_colour() -> None:
         assert words.owner(verdict) != words.owner("not_diagnosed")
 
 
-def test_a_retrieval_fault_is_called_by_its_stage() -> None:
-    assert words.fault("retrieval", "fusion_loss") == "fusion_loss"
-    assert words.fault("generator", "in_context") == "generator"
+def test_what_waits_for_a_diagnosis_is_spoken_of_plainly() -> None:
     assert words.spoken("not_diagnosed") == "not diagnosed"
+    assert words.spoken("fusion_loss") == "fusion_loss"
