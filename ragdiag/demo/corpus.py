@@ -21,7 +21,7 @@ from ragdiag.retrieval.text import TokenCounter, chunk_document
 PASSAGE_TOKENS = 128
 
 SENTENCES = {"description": 3, "parameter": 2, "returns": 1}
-WORDS = {"description": 32, "parameter": 20, "parameters": 45, "returns": 20}
+WORDS = {"description": 32, "parameter": 20, "parameters": 40, "returns": 20}
 SEE_ALSO = 4
 """What is kept of an entry, in whole sentences, at least one: the whole corpus must embed within
 two minutes on two cores."""
@@ -57,8 +57,8 @@ class Entry:
         doc = self.docstring
         parts = [("", Field("", "", doc.description))]
         parts += [(f"Parameter {field.name} of ", field) for field in doc.parameters]
-        parts += [("Returned by ", field) for field in doc.returns]
-        parts += [("See also, for ", Field("", "", (", ".join(doc.see_also) + ".",)))]
+        parts += [("Return value of ", field) for field in doc.returns]
+        parts += [("See also, related to ", Field("", "", (", ".join(doc.see_also) + ".",)))]
         told = [(what, field) for what, field in parts if "".join(field.description).strip(".")]
         # The full name once, where the entry begins: its title is not part of its text.
         names = [self.name, *[self.short_name] * len(told)]

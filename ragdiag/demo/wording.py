@@ -91,14 +91,17 @@ def ask_for_default(entry: Entry, parameter: str) -> str:
 
 def ask_for_returns(entry: Entry) -> str:
     return _choose(
-        entry, [f"What does {entry.name} return?", f"What do I get back from {entry.name}?"]
+        entry, [f"What does {entry.name} return?", f"What is the return value of {entry.name}?"]
     )
 
 
 def ask_for_related(entry: Entry) -> str:
     return _choose(
         entry,
-        [f"What else should I look at besides {entry.name}?", f"What is related to {entry.name}?"],
+        [
+            f"What is related to {entry.name}?",
+            f"Besides {entry.name}, what is related and worth a look?",
+        ],
     )
 
 

@@ -33,7 +33,7 @@ from ragdiag.store.spool import SpoolWriter
 from ragdiag.version import ExtractiveSpec, LexicalSpec, Spec, Version
 
 LEXICAL = Version("lexical", Spec(lexical=LexicalSpec(), generator=ExtractiveSpec()))
-TITLED = Version("titled", Spec(lexical=LexicalSpec(title=True), generator=ExtractiveSpec()))
+STEEP = Version("steep", Spec(lexical=LexicalSpec(k1=2.0), generator=ExtractiveSpec()))
 BUILD = IndexBuild(
     "b1", "k1", "c1", 3, None, "flat", 1024, 0.5, datetime(2026, 1, 5, tzinfo=UTC), {"a": [1]}
 )
@@ -41,10 +41,10 @@ BUILD = IndexBuild(
 
 def test_versions_are_found_by_name_and_by_id(lake: Lake) -> None:
     save_version(lake, LEXICAL)
-    save_version(lake, TITLED)
+    save_version(lake, STEEP)
     save_version(lake, LEXICAL)
-    assert list_versions(lake) == [LEXICAL, TITLED]
-    assert find_version(lake, "titled") == TITLED
+    assert list_versions(lake) == [LEXICAL, STEEP]
+    assert find_version(lake, "steep") == STEEP
     assert find_version(lake, LEXICAL.version_id) == LEXICAL
 
 
@@ -52,15 +52,15 @@ def test_an_unknown_version_lists_those_there_are(lake: Lake) -> None:
     with pytest.raises(UnknownName, match="no version 'x'; add one"):
         find_version(lake, "x")
     save_version(lake, LEXICAL)
-    save_version(lake, TITLED)
-    with pytest.raises(UnknownName, match="name one of: lexical, titled"):
+    save_version(lake, STEEP)
+    with pytest.raises(UnknownName, match="name one of: lexical, steep"):
         find_version(lake, "x")
 
 
 def test_a_version_never_changes(lake: Lake) -> None:
     save_version(lake, LEXICAL)
     with pytest.raises(InputError, match="already has another spec"):
-        save_version(lake, replace(TITLED, name="lexical"))
+        save_version(lake, replace(STEEP, name="lexical"))
     with pytest.raises(InputError, match="already is the version lexical"):
         save_version(lake, replace(LEXICAL, name="other"))
     assert list_versions(lake) == [LEXICAL]
