@@ -39,9 +39,8 @@ def main(folders: list[str]) -> None:
     print(f"`python -m benchmarks.baselines {' '.join(folders)}`, test split, 95 % intervals.\n")
     for folder in map(Path, folders):
         print(f"## {folder.name}\n")
-        columns = [*METRICS, "p50 ms", "p95 ms"]
-        print("| version | " + " | ".join(columns) + " |")
-        print("|---" * (len(columns) + 1) + "|", flush=True)
+        print("| version | " + " | ".join(METRICS) + " |")
+        print("|---" * (len(METRICS) + 1) + "|", flush=True)
         with tempfile.TemporaryDirectory() as scratch:
             measure(folder, Workspace(Path(scratch)))
             close_lakes()
@@ -61,8 +60,6 @@ def measure(folder: Path, workspace: Workspace) -> None:
             f" ({found.metrics[metric].low:.3f}–{found.metrics[metric].high:.3f})"
             for metric in METRICS
         ]
-        total = found.latency_ms["total"]
-        cells += [f"{total[quantile].value:.1f}" for quantile in ("p50", "p95")]
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
 
 

@@ -37,6 +37,7 @@ OMITTED_DIRECTIVE = re.compile(
 )
 ADMONITION = re.compile(r"\.\. \w+::\s*")
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z`\"'(])")
+CODE_OR_TABLE = (">>>", "|", "+-")
 LIST_ITEM = re.compile(r"(?:[-*•+]|\d+[.)]|\(\w\)) +(?=\S)")
 SHORTENED = ("e.g.", "i.e.", "etc.", "cf.", "vs.", "a.k.a.", "resp.", "approx.", "Eq.", "Ref.")
 
@@ -155,21 +156,24 @@ def _paragraphs(lines: Sequence[str]) -> list[str]:
     out, and what goes on in lower case after them."""
     paragraphs: list[list[str]] = [[]]
     hidden_by: int | None = None
-    after_hidden = False
+    skips_paragraph = after_hidden = False
     for line in lines:
         text = line.strip()
         indent = len(line) - len(line.lstrip())
         if not text:
             paragraphs.append([])
+            skips_paragraph = False
             continue
-        if hidden_by is not None and indent > hidden_by:
+        if skips_paragraph or (hidden_by is not None and indent > hidden_by):
             continue
         hidden_by = None
-        if OMITTED_DIRECTIVE.match(text) or text.startswith((">>>", "|", "+-")):
-            hidden_by, after_hidden = indent, True
+        continues = not paragraphs[-1] and after_hidden and text[0].islower()
+        after_hidden = False
+        if continues or text.startswith(CODE_OR_TABLE):
+            skips_paragraph = after_hidden = True
             continue
-        if not paragraphs[-1] and after_hidden and text[0].islower():
-            hidden_by = indent - 1
+        if OMITTED_DIRECTIVE.match(text):
+            hidden_by, after_hidden = indent, True
             continue
         if text.endswith("::") and not text.startswith(".. "):
             hidden_by, after_hidden = indent, True

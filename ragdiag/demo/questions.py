@@ -178,18 +178,23 @@ def _asked(
 
 
 def _related(entry: Entry, corpus: _Corpus) -> list[Entry]:
-    """Entries that See Also names: in the same package, and only one can be meant."""
+    """Entries that See Also names: of the same topic, or by a dotted name of the same package; and
+    only one can be meant."""
     found = []
     for name in entry.docstring.see_also:
         meant = [
             other
             for other in corpus.named.get(name.split(".")[-1], ())
             if other.name == name
-            or (other.package == entry.package and other.name.endswith(f".{name}"))
+            or (other.name.endswith(f".{name}") and _is_near(other, entry, dotted="." in name))
         ]
         if len(meant) == 1 and meant[0].name != entry.name:
             found.append(meant[0])
     return found
+
+
+def _is_near(other: Entry, entry: Entry, *, dotted: bool) -> bool:
+    return other.package == entry.package if dotted else other.topic == entry.topic
 
 
 def _read_corpus(entries: Sequence[Entry]) -> _Corpus:
