@@ -43,7 +43,8 @@ st.subheader("What users did", anchor=False)
 cards.row(report, ("click_rate", "task_success", "thumbs_up"))
 st.caption(
     f"{this} against {last}. A change is coloured only where its 95 % interval excludes zero; "
-    f"{len(WEEKLY_METRICS)} measures are watched, so one in twenty quiet weeks shows a false one."
+    f"{len(WEEKLY_METRICS)} measures are watched: where nothing has changed, at least one of them "
+    f"is coloured in up to {1 - 0.95 ** len(WEEKLY_METRICS):.0%} of the weeks."
 )
 
 st.subheader("Why answers failed", anchor=False)

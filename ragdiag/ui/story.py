@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ragdiag.diagnosis.waterfall import best_judged
 from ragdiag.records import RANKED_STAGES, ContextHit, Hit, Request
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import DEFAULT_GRADER, Row, gold_of, passages_at, said_about
@@ -15,8 +16,9 @@ from ragdiag.store.results import load_requests
 
 @dataclass(frozen=True)
 class Story:
-    """``gold`` is {passage_id: grade} of the relevant passages, ``stages`` the ranked lists that
-    were logged, in order, ``passages`` the texts as they were when the question was asked."""
+    """``gold`` is {passage_id: grade} of the passages of the highest grade, ``stages`` the ranked
+    lists that were logged, in order, ``passages`` the texts as they were when the question was
+    asked."""
 
     request: Request
     gold: Mapping[str, int]
@@ -46,7 +48,8 @@ def tell(lake: Lake, request_id: str) -> Story | None:
         return None
     request = found[0]
     known = gold_of(lake, request.question_id) if request.question_id else {}
-    gold = {passage: grade for passage, grade in known.get("grades", {}).items() if grade > 0}
+    grades = known.get("grades", {})
+    gold = {passage: grades[passage] for passage in best_judged(grades)}
     stages = {
         stage: hits for stage in RANKED_STAGES if (hits := getattr(request, stage)) is not None
     }

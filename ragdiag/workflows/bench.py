@@ -8,7 +8,7 @@ from functools import cached_property
 
 from ragdiag.diagnosis.replay import arm_contexts, outcomes, replay
 from ragdiag.diagnosis.verdicts import judge, supports
-from ragdiag.diagnosis.waterfall import Loss, locate_loss
+from ragdiag.diagnosis.waterfall import Loss, best_judged, locate_loss
 from ragdiag.generation.generator import Generator, load_generator
 from ragdiag.metrics.answers import grade_answer
 from ragdiag.pipeline import Retriever, context_of
@@ -106,17 +106,6 @@ class Bench:
             index = load_index(self._workspace, build_id, self._spec)
             self._retrievers[build_id] = HybridRetriever(index, self._spec)
         return self._retrievers[build_id]
-
-
-def best_judged(judged: Mapping[str, int]) -> list[str]:
-    """The passages of a question's highest grade: graded judgments mark as lower what is related
-    but does not answer, and that must not count as gold that arrived.
-
-    >>> best_judged({"answer": 2, "related": 1, "not": 0}), best_judged({"not": 0})
-    (['answer'], [])
-    """
-    best = max(judged.values(), default=0)
-    return sorted(passage_id for passage_id, grade in judged.items() if grade == best > 0)
 
 
 def with_whole_lists(request: Request, retriever: Retriever) -> Request:
