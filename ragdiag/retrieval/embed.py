@@ -19,10 +19,7 @@ import numpy.typing as npt
 from ragdiag.errors import ModelError
 from ragdiag.progress import Progress, report
 from ragdiag.retrieval.models import adapter_path, model_identity, model_path
-from ragdiag.retrieval.vectors import EmbeddingCache, embed_passages
 from ragdiag.version import EmbedderSpec
-
-__all__ = ["Embedder", "EmbeddingCache", "Encoder", "embed_passages", "load_embedder", "model_path"]
 
 Vectors = npt.NDArray[np.float32]
 

@@ -12,7 +12,6 @@ import uuid
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +19,8 @@ import numpy.typing as npt
 from ragdiag.errors import IndexFault
 from ragdiag.progress import Progress, part, report
 from ragdiag.records import Passage
+from ragdiag.retrieval.embed import Encoder
 from ragdiag.retrieval.files import atomic_file, full_disk_named
-
-if TYPE_CHECKING:
-    from ragdiag.retrieval.embed import Encoder
 
 Vectors = npt.NDArray[np.float32]
 

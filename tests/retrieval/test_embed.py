@@ -10,7 +10,8 @@ import pytest
 
 from ragdiag.errors import IndexFault, ModelError
 from ragdiag.records import Passage
-from ragdiag.retrieval.embed import EmbeddingCache, embed_passages, load_embedder
+from ragdiag.retrieval.embed import load_embedder
+from ragdiag.retrieval.vectors import EmbeddingCache, embed_passages
 from ragdiag.version import PACKAGED_MODEL, EmbedderSpec
 
 TEXTS = ["short", "a rather longer text about masks", "and one of middling length"]
