@@ -1,30 +1,24 @@
 """The demo, built: real documents, real pipelines, real faults; only the dates are simulated.
 
-Every step does what is not done yet, so a build that was stopped goes on where it stopped. The
-size and the first Monday are kept in ``demo-plan.json`` when a build begins; ``demo.json`` is
-written when it is finished, and marks the workspace as a demo.
+Every step does what is not done yet, so a build that was stopped goes on where it stopped.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 
+from ragdiag.demo.marker import DemoReport, planned_monday, read_marker, write_marker
 from ragdiag.demo.material import EXTENTS, Material, Size, ingest_early, ingest_late, read_material
 from ragdiag.demo.schedule import FAULT_WORDS, LATE_WEEK, REBUILD_WEEK, WEEKS, Week, demo_versions
 from ragdiag.demo.serving import open_serving
-from ragdiag.demo.traffic import first_monday, give_feedback, make_visit, plan_week
-from ragdiag.errors import InputError
+from ragdiag.demo.traffic import give_feedback, make_visit, plan_week
 from ragdiag.generation.extractive import load_extractive
 from ragdiag.progress import Progress, part, report
 from ragdiag.retrieval.builds import build_index
 from ragdiag.settings import Workspace
-from ragdiag.store.corpus import load_gold_answers
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake, open_lake
 from ragdiag.store.locks import locked
@@ -34,23 +28,8 @@ from ragdiag.version import ExtractiveSpec, Version
 from ragdiag.workflows.diagnose import diagnose
 from ragdiag.workflows.evaluate import evaluate
 
-PLAN, MARKER = "demo-plan.json", "demo.json"
-
-
-@dataclass(frozen=True)
-class DemoReport:
-    """What was built. ``weeks`` are their Mondays, versions and requests; ``faults`` name week,
-    kind and what was broken."""
-
-    size: Size
-    simulated: str
-    weeks: tuple[Mapping[str, Any], ...]
-    faults: tuple[Mapping[str, Any], ...]
-    counts: Mapping[str, int]
-    seconds: float
-
-    def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "weeks": list(self.weeks), "faults": list(self.faults)}
+BUILD_STRETCH = {"lexical": (0.0, 0.02), "dense": (0.02, 0.96)}
+"""The part of the time for indexes that a version takes; the others find everything embedded."""
 
 
 def build_demo(workspace: Workspace, size: Size, progress: Progress | None = None) -> DemoReport:
@@ -62,17 +41,17 @@ def build_demo(workspace: Workspace, size: Size, progress: Progress | None = Non
     started = time.monotonic()
     workspace.root.mkdir(parents=True, exist_ok=True)
     with locked(workspace.root / "demo.lock", started + 1.0):
-        monday = _plan(workspace, size)
-        marker = workspace.root / MARKER
-        if marker.is_file():
-            return DemoReport(**json.loads(marker.read_text(encoding="utf-8")))
+        monday = planned_monday(workspace, size)
+        finished = read_marker(workspace)
+        if finished is not None:
+            return finished
         lake = open_lake(workspace, create=True)
-        builder = _Builder(
-            lake, workspace, size, monday, read_material(size, part(progress, 0, 0.03))
-        )
-        builder.run(part(progress, 0.03, 1.0))
+        material = read_material(size, part(progress, 0.0, 0.05))
+        builder = _Builder(lake, workspace, size, monday, material)
+        builder.run(part(progress, 0.05, 1.0))
         built = replace(builder.describe(), seconds=round(time.monotonic() - started, 1))
-        _write_whole(marker, built.to_json())
+        write_marker(workspace, built)
+        report(progress, 1.0, "the demo is ready")
         return built
 
 
@@ -92,20 +71,29 @@ class _Builder:
         versions = demo_versions()
         for version in versions:
             save_version(self.lake, version)
-        builds = self._build_indexes(versions, late=False, progress=part(progress, 0.02, 0.27))
-        self._warm(part(progress, 0.27, 0.52))
+        builds = self._build_indexes(versions, late=False, progress=part(progress, 0.0, 0.28))
+        if self._count("requests where traffic = 'production'") < len(WEEKS) * self._weekly:
+            self._warm(part(progress, 0.28, 0.55))
         for week in WEEKS:
+            done = 0.55 + 0.28 * (week.number - 1) / len(WEEKS)
             if week.number == LATE_WEEK:
                 ingest_late(self.lake, self.material)
             if week.number == REBUILD_WEEK:
-                stretch = part(progress, 0.62, 0.65)
-                builds = self._build_indexes(versions, late=True, progress=stretch)
-            done = 0.52 + 0.25 * (week.number - 1) / len(WEEKS)
+                builds = self._build_indexes(
+                    versions, late=True, progress=part(progress, done, done)
+                )
             report(progress, done, f"week {week.number} of {len(WEEKS)}: asking")
             self._run_week(week, {v.name: v for v in versions}, builds)
         for number, version in enumerate(versions):
-            done = 0.77 + 0.23 * number / len(versions)
-            self._examine(version, part(progress, done, done + 0.23 / len(versions)))
+            done = 0.83 + 0.17 * number / len(versions)
+            self._examine(version, part(progress, done, done + 0.17 / len(versions)))
+
+    @property
+    def _weekly(self) -> int:
+        return EXTENTS[self.size].requests_per_week
+
+    def _count(self, rows: str) -> int:
+        return int(self.lake.rows(f"select count(*) as n from {rows}")[0]["n"])
 
     def _build_indexes(
         self, versions: tuple[Version, ...], *, late: bool, progress: Progress
@@ -113,67 +101,62 @@ class _Builder:
         """Version → the build that serves it; versions with the same settings share one."""
         passages = self.material.early + (self.material.late if late else ())
         builds = {}
-        for number, version in enumerate(versions):
-            stretch = part(progress, number / len(versions), (number + 1) / len(versions))
+        for version in versions:
+            stretch = part(progress, *BUILD_STRETCH.get(version.name, (0.96, 1.0)))
             build = build_index(passages, version.spec, self.workspace, stretch)
             save_build(self.lake, build)
             builds[version.name] = build.build_id
         return builds
 
     def _warm(self, progress: Progress) -> None:
-        """Read every sentence once, so that latencies tell serving and not a cold start."""
-        passages = (*self.material.early, *self.material.late)
-        load_extractive(ExtractiveSpec()).warm([passage.text for passage in passages], progress)
+        """Read every sentence and question once, so that latencies tell of serving, not of a cold
+        start."""
+        texts = [passage.text for passage in (*self.material.early, *self.material.late)]
+        texts += [one.question.text for one in (*self.material.train, *self.material.test)]
+        load_extractive(ExtractiveSpec()).warm(texts, progress)
 
     def _run_week(
         self, week: Week, versions: Mapping[str, Version], builds: Mapping[str, str]
     ) -> None:
-        """Ask what has not been asked yet, then let the users react."""
+        """Ask what has not been asked yet; each user reacts to the answer at once."""
         visits = plan_week(
-            week,
-            self.monday,
-            EXTENTS[self.size].requests_per_week,
-            self.material.train,
-            self.material.late_entries,
+            week, self.monday, self._weekly, self.material.train, self.material.late_entries
         )
-        ids = [visit.request_id for visit in visits]
-        done = {request.request_id for request in load_requests(self.lake, request_ids=ids)}
-        todo = [visit for visit in visits if visit.request_id not in done]
-        if todo:
-            pipelines = {
-                name: open_serving(
-                    self.lake,
-                    self.workspace,
-                    versions[name],
-                    builds[name],
-                    fault=week.fault,
-                    week=week.number,
-                )
-                for name in sorted({visit.version for visit in todo})
-            }
-            with SpoolWriter(self.workspace, writer="demo") as spool:
-                for visit in todo:
-                    spool.write(make_visit(pipelines[visit.version], visit))
-            ingest(self.lake, self.workspace)
-        self._react(ids)
-
-    def _react(self, request_ids: list[str]) -> None:
-        requests = load_requests(self.lake, request_ids=request_ids)
-        given = {
-            row["feedback_id"]
-            for row in self.lake.rows(
-                "select feedback_id from feedback"
-                " where request_id in (select unnest(?::varchar[]))",
-                [request_ids],
+        done = load_requests(self.lake, request_ids=[visit.request_id for visit in visits])
+        asked = {request.request_id for request in done}
+        todo = [visit for visit in visits if visit.request_id not in asked]
+        pipelines = {
+            name: open_serving(
+                self.lake,
+                self.workspace,
+                versions[name],
+                builds[name],
+                fault=week.fault,
+                week=week.number,
             )
+            for name in sorted({visit.version for visit in todo})
         }
-        golds = load_gold_answers(self.lake)
-        missing = [f for f in give_feedback(requests, golds) if f.feedback_id not in given]
-        if missing:
-            with SpoolWriter(self.workspace, writer="demo") as spool:
-                for feedback in missing:
+        golds = self.material.golds
+        given = self._feedback_ids(asked)
+        with SpoolWriter(self.workspace, writer="demo") as spool:
+            for feedback in give_feedback(done, golds):
+                if feedback.feedback_id not in given:
                     spool.write(feedback)
-            ingest(self.lake, self.workspace)
+            for visit in todo:
+                request = make_visit(pipelines[visit.version], visit)
+                spool.write(request)
+                for feedback in give_feedback([request], golds):
+                    spool.write(feedback)
+        ingest(self.lake, self.workspace)
+
+    def _feedback_ids(self, request_ids: Collection[str]) -> set[str]:
+        if not request_ids:
+            return set()
+        rows = self.lake.rows(
+            "select feedback_id from feedback where request_id in (select unnest(?::varchar[]))",
+            [sorted(request_ids)],
+        )
+        return {row["feedback_id"] for row in rows}
 
     def _examine(self, version: Version, progress: Progress) -> None:
         """Evaluate on the test split, then diagnose that and the production traffic.
@@ -197,7 +180,7 @@ class _Builder:
 
     def describe(self) -> DemoReport:
         counts = {
-            table: int(self.lake.rows(f"select count(*) as n from {table}")[0]["n"])
+            table: self._count(table)
             for table in ("current_passages", "questions", "judgments", "requests", "feedback")
         }
         weeks = tuple(
@@ -218,32 +201,3 @@ class _Builder:
 
 def _named(version: Version, progress: Progress) -> Progress:
     return lambda fraction, message: progress(fraction, f"{version.name}: {message}")
-
-
-def _plan(workspace: Workspace, size: Size) -> date:
-    """The first Monday of the build in this workspace; a new build is noted down."""
-    path = workspace.root / PLAN
-    if path.is_file():
-        plan = json.loads(path.read_text(encoding="utf-8"))
-        if plan["size"] != size:
-            raise InputError(
-                f"{workspace.root} holds the {plan['size']} demo",
-                remedy="remove that folder, or name another with --workspace",
-            )
-        return date.fromisoformat(plan["first_monday"])
-    if workspace.exists:
-        raise InputError(
-            f"{workspace.root} holds a workspace that is no demo",
-            remedy="name another folder with --workspace",
-        )
-    monday = first_monday(datetime.now(UTC).date())
-    _write_whole(path, {"size": size, "first_monday": str(monday)})
-    return monday
-
-
-def _write_whole(path: os.PathLike[str], document: Mapping[str, Any]) -> None:
-    """Appear with all of it or not at all."""
-    working = f"{os.fspath(path)}.part"
-    with open(working, "w", encoding="utf-8") as file:
-        json.dump(document, file, indent=1)
-    os.replace(working, path)

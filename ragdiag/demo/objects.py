@@ -18,13 +18,6 @@ TOPICS = {
     "numpy": ("numpy", "numpy.lib.stride_tricks", "numpy.strings"),
     "numpy.fft": ("numpy.fft",),
     "numpy.linalg": ("numpy.linalg",),
-    "numpy.ma": ("numpy.ma",),
-    "numpy.polynomial": (
-        "numpy.polynomial",
-        "numpy.polynomial.polynomial",
-        "numpy.polynomial.chebyshev",
-        "numpy.polynomial.legendre",
-    ),
     "numpy.random": ("numpy.random",),
     "pandas": (
         "pandas",
@@ -65,7 +58,6 @@ TOPICS = {
         "torch.linalg",
         "torch.special",
     ),
-    "torch.cuda": ("torch.cuda",),
     "torch.distributions": ("torch.distributions",),
     "torch.nn": (
         "torch.nn",
@@ -78,7 +70,8 @@ TOPICS = {
     "torch.optim": ("torch.optim", "torch.optim.lr_scheduler"),
     "torch.utils": ("torch.utils.checkpoint", "torch.utils.data"),
 }
-"""Topic → the public modules whose objects belong to it, in the order they are read."""
+"""Topic → the public modules whose objects belong to it, in the order they are read. Left out are
+modules that say much the same as another (numpy.ma, numpy.polynomial) or need other machines."""
 
 OWN_TOPICS = ("pandas.DataFrame", "pandas.Series", "torch.Tensor")
 """Classes whose methods, inherited ones too, are a topic of their own."""

@@ -40,7 +40,7 @@ SHIFT = 5.0
 """How much more often questions about SHIFTED_PACKAGE are asked in a week with topic_shift."""
 
 LATE_SHARE = 0.12
-LATE_INTEREST = 3.0
+LATE_INTEREST = 2.0
 """The share of entries ingested late, and how much more often new documentation is asked about in
 the weeks right after."""
 

@@ -1,4 +1,4 @@
-"""Text to unit vectors: one sentence-transformers model, its adapter merged, and a cache on disk.
+"""Text to unit vectors: one sentence-transformers model, its adapter merged.
 
 torch and sentence_transformers are imported when a model is loaded, not with this module.
 """

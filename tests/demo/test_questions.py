@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -13,9 +13,11 @@ from ragdiag.metrics.answers import normalise_answer
 from ragdiag.records import Passage
 from ragdiag.retrieval.text import load_tokenizer
 
+Only = Callable[[Kind], None]
+
 
 def entry(name: str, summary: str = "Compute a nice thing.", **parts: object) -> Entry:
-    return Entry(name, "toys", Docstring(summary, **parts))  # type: ignore[arg-type]
+    return Entry(name, name.split(".")[0], Docstring(summary, **parts))  # type: ignore[arg-type]
 
 
 def make(entries: Sequence[Entry]) -> tuple[list[Asked], dict[str, list[Passage]]]:
@@ -24,7 +26,7 @@ def make(entries: Sequence[Entry]) -> tuple[list[Asked], dict[str, list[Passage]
 
 
 @pytest.fixture
-def only(monkeypatch: pytest.MonkeyPatch) -> object:
+def only(monkeypatch: pytest.MonkeyPatch) -> Only:
     """Give one kind of question every turn."""
 
     def give(kind: Kind) -> None:
@@ -37,7 +39,7 @@ def only(monkeypatch: pytest.MonkeyPatch) -> object:
 LONG = tuple(f"Sentence number {n} tells about the thing in many plain words." for n in range(14))
 
 
-def test_a_summary_question_accepts_the_name_and_what_describes_it(only) -> None:  # type: ignore[no-untyped-def]
+def test_a_summary_question_accepts_the_name_and_what_describes_it(only: Only) -> None:
     only("summary")
     asked, passages = make([entry("toys.thing", description=LONG)])
 
@@ -50,7 +52,7 @@ def test_a_summary_question_accepts_the_name_and_what_describes_it(only) -> None
     assert len(passages["toys.thing"]) > 1
 
 
-def test_the_rest_of_the_entry_is_judged_one_grade_lower(only) -> None:  # type: ignore[no-untyped-def]
+def test_the_rest_of_the_entry_is_judged_one_grade_lower(only: Only) -> None:
     only("summary")
     many = tuple(Field(f"p{n}", "int", (f"Number {n} of them.",)) for n in range(20))
     (one,), passages = make([entry("toys.thing", description=LONG[:3], parameters=many)])
@@ -60,7 +62,7 @@ def test_the_rest_of_the_entry_is_judged_one_grade_lower(only) -> None:  # type:
     assert grades[passages["toys.thing"][-1].passage_id] == 1
 
 
-def test_a_parameter_question_has_the_passage_that_describes_it(only) -> None:  # type: ignore[no-untyped-def]
+def test_a_parameter_question_has_the_passage_that_describes_it(only: Only) -> None:
     only("parameter")
     fields = (
         Field("x", "int", ("One letter is too short to ask for.",)),
@@ -74,7 +76,7 @@ def test_a_parameter_question_has_the_passage_that_describes_it(only) -> None:  
     assert [(j.passage_id, j.grade) for j in one.judgments] == [("toys.thing#0", 2)]
 
 
-def test_a_sentence_of_two_entries_is_nobodys_gold_answer(only) -> None:  # type: ignore[no-untyped-def]
+def test_a_sentence_of_two_entries_is_nobodys_gold_answer(only: Only) -> None:
     only("parameter")
     shared = Field("axis", "int", ("Along which the things are stacked.",))
     own = Field("depth", "int", ("How many layers there are.",))
@@ -92,7 +94,7 @@ def test_a_sentence_of_two_entries_is_nobodys_gold_answer(only) -> None:  # type
     assert asked[0].gold.answers == ("How many layers there are.",)
 
 
-def test_a_default_question_has_the_words_that_give_it(only) -> None:  # type: ignore[no-untyped-def]
+def test_a_default_question_has_the_words_that_give_it(only: Only) -> None:
     only("default")
     fields = (
         Field("size", "int, optional", ("How large. Default is None.",)),
@@ -104,7 +106,7 @@ def test_a_default_question_has_the_words_that_give_it(only) -> None:  # type: i
     assert one.gold.answers == ("Default: 1e-8",)
 
 
-def test_a_return_question_has_the_first_sentence(only) -> None:  # type: ignore[no-untyped-def]
+def test_a_return_question_has_the_first_sentence(only: Only) -> None:
     only("returns")
     value = Field("", "float", ("The average of all the values.", "Never negative."))
     (one,), _ = make([entry("toys.thing", returns=(value,))])
@@ -113,7 +115,7 @@ def test_a_return_question_has_the_first_sentence(only) -> None:  # type: ignore
     assert one.gold.answers == ("The average of all the values.",)
 
 
-def test_see_also_gives_graded_judgments(only) -> None:  # type: ignore[no-untyped-def]
+def test_see_also_gives_graded_judgments(only: Only) -> None:
     only("see_also")
     asked, _ = make(
         [
@@ -133,7 +135,7 @@ def test_see_also_gives_graded_judgments(only) -> None:  # type: ignore[no-untyp
     }
 
 
-def test_a_question_that_two_entries_would_answer_is_not_asked(only) -> None:  # type: ignore[no-untyped-def]
+def test_a_question_that_two_entries_would_answer_is_not_asked(only: Only) -> None:
     only("summary")
     names = [f"toys.f{n}" for n in range(30)]
     asked, _ = make([entry(name, description=(f"{name} does it well.",)) for name in names])

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from ragdiag.errors import ModelError
 from ragdiag.generation.extractive import ExtractiveGenerator, split_context, term_coverage
 from ragdiag.generation.generator import load_generator
+from ragdiag.generation.sentence_vectors import SentenceVectors
 from ragdiag.metrics.answers import grade_answer
 from ragdiag.records import ContextPassage
 from ragdiag.version import ExtractiveSpec
@@ -81,6 +82,18 @@ def test_it_abstains(question: str, context: tuple[ContextPassage, ...]) -> None
 def test_a_score_at_the_threshold_is_enough() -> None:
     context = (ContextPassage("p1", "Blood is red."),)
     assert generator(threshold=1.0).answer("What is red?", context).status == "ok"
+
+
+def test_what_was_warmed_is_not_encoded_when_a_question_comes() -> None:
+    encoder = ColourEncoder()
+    vectors = SentenceVectors(encoder)
+    told: list[float] = []
+    warmed = ExtractiveGenerator(ExtractiveSpec(), encoder, vectors)
+    warmed.warm([passage.text for passage in CONTEXT], lambda fraction, _: told.append(fraction))
+    before = len(vectors)
+    warmed.answer("What is red?", CONTEXT)
+    assert (before, len(vectors)) == (4, 5)  # the question alone is new
+    assert told == [1.0]
 
 
 def test_ties_go_to_the_sentence_read_first() -> None:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 
-from ragdiag.generation.sentence_vectors import SentenceVectors
+from ragdiag.generation.sentence_vectors import SentenceVectors, shared_vectors
 
 
 class CountingEncoder:
@@ -72,3 +72,9 @@ def test_threads_get_the_vectors_they_asked_for() -> None:
         results = list(pool.map(vectors.of, batches))
     for batch, result in zip(batches, results, strict=True):
         assert result[:, 0].tolist() == [len(text) for text in batch]
+
+
+def test_one_encoder_has_one_cache_and_another_its_own() -> None:
+    encoder = CountingEncoder()
+    assert shared_vectors(encoder) is shared_vectors(encoder)
+    assert shared_vectors(encoder) is not shared_vectors(CountingEncoder())

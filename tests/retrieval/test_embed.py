@@ -49,6 +49,27 @@ def test_vectors_are_unit_float32_in_the_order_of_the_texts(tiny_model: Path) ->
     assert embedder.encode([]).shape == (0, 16)
 
 
+def test_a_few_texts_take_one_thread_and_leave_the_setting_as_it_was(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    embedder = load_embedder(str(tiny_model))
+    before = torch.get_num_threads()
+    used: list[int] = []
+    whole = embedder._model.encode
+
+    def encode(texts: list[str], **options: object) -> object:
+        used.append(torch.get_num_threads())
+        return whole(texts, **options)
+
+    monkeypatch.setattr(embedder._model, "encode", encode)
+    embedder.encode(TEXTS[:1])
+    embedder.encode(TEXTS * 2)
+    assert used == [1, before]
+    assert torch.get_num_threads() == before
+
+
 def test_a_model_is_loaded_once_and_again_when_it_changed(tiny_model: Path, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(tiny_model, folder)
