@@ -2,7 +2,7 @@
 
 With ``--json`` stdout is exactly one JSON document; progress goes to stderr. A user's mistake is
 one line and exit status 2. Rooms are imported inside the commands: ``--help`` must not pay for
-torch.
+torch. Long because every command is here, and each is only its options and one call.
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ from ragdiag.settings import Workspace, command_workspace, demo_workspace
 if TYPE_CHECKING:
     from ragdiag.store.lake import Lake
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, help=__doc__.split("\n")[0])
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Why was a RAG answer wrong, who mends it, and is version B better than A?",
+)
 import_app = typer.Typer(help="Load a corpus, questions and judgments.")
 version_app = typer.Typer(help="Name configurations.")
 index_app = typer.Typer(help="Build indexes.")

@@ -1,5 +1,6 @@
 """The frozen records that flow through ragdiag; nothing mutates them.
 
+One file, although a long one: this is the whole vocabulary, and it is read as one.
 Times are timezone-aware UTC, latencies milliseconds, costs US dollars. A list of hits is ordered:
 rank 1 first. Sources: METHODS.md §1 (one request), §3 (causes), §4 (verdicts).
 """
@@ -53,6 +54,9 @@ LATENCY_STAGES = (
     "total",
 )
 """Names of the measured stages, in the order in which a request meets them."""
+
+DEFAULT_GRADER = "contains_or_f1"
+"""The grader whose Y decides what failed, where nobody says otherwise (METHODS.md §2)."""
 
 RANKED_STAGES = ("lexical", "dense", "fused", "reranked", "context")
 """Stages that keep a ranked list with the request."""

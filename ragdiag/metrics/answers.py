@@ -12,9 +12,8 @@ import string
 from collections import Counter
 from collections.abc import Sequence
 
-from ragdiag.records import Grade, Status
+from ragdiag.records import DEFAULT_GRADER, Grade, Status
 
-GRADER = "contains_or_f1"
 F1_THRESHOLD = 0.5
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -94,16 +93,16 @@ def grade_answer(
     'no_gold'
     """
     if not golds:
-        return Grade(request_id, GRADER, None, status="no_gold", reason="no gold answer")
+        return Grade(request_id, DEFAULT_GRADER, None, status="no_gold", reason="no gold answer")
     score = token_f1(answer, golds)
     if status != "ok":
         what = "no answer was given" if status == "no_answer" else "the request failed"
-        return Grade(request_id, GRADER, 0, score, reason=what)
+        return Grade(request_id, DEFAULT_GRADER, 0, score, reason=what)
     if contains_answer(answer, golds):
-        return Grade(request_id, GRADER, 1, score, reason="contains a gold answer")
+        return Grade(request_id, DEFAULT_GRADER, 1, score, reason="contains a gold answer")
     right = score >= threshold
     comparison = f"token F1 {score:.2f} {'≥' if right else '<'} {threshold:g}"
-    return Grade(request_id, GRADER, int(right), score, reason=comparison)
+    return Grade(request_id, DEFAULT_GRADER, int(right), score, reason=comparison)
 
 
 def _f1(said: Sequence[str], gold: Sequence[str]) -> float:

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from ragdiag.records import DEFAULT_GRADER, Cause
 from ragdiag.store.lake import Lake
-
-DEFAULT_GRADER = "contains_or_f1"
-"""Whose Y the pages show; METHODS.md §2."""
 
 NOT_DIAGNOSED = "not_diagnosed"
 """Stands for the verdict and the cause of a failure that no diagnosis has looked at."""
@@ -32,17 +30,7 @@ FAILURE_VERDICTS = (
     "undetermined",
     NOT_DIAGNOSED,
 )
-FAILURE_CAUSES = (
-    "corpus_gap",
-    "recall_miss",
-    "fusion_loss",
-    "rerank_loss",
-    "packing",
-    "in_context",
-    "beyond_logged_depth",
-    "gold_unknown",
-    NOT_DIAGNOSED,
-)
+FAILURE_CAUSES: tuple[str, ...] = (*get_args(Cause), NOT_DIAGNOSED)
 
 ORDERS: dict[str, str] = {
     "newest first": "asked_at desc",

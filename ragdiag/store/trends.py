@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ragdiag.records import LATENCY_STAGES
+from ragdiag.records import DEFAULT_GRADER, LATENCY_STAGES
 from ragdiag.store.lake import Lake
-from ragdiag.store.queries import DEFAULT_GRADER, Filters, Row
+from ragdiag.store.queries import Filters, Row
 
 Split = Literal["all", "topic", "version_id"]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ragdiag.diagnosis.waterfall import best_judged
-from ragdiag.records import RANKED_STAGES, ContextHit, Hit, Request
+from ragdiag.records import DEFAULT_GRADER, RANKED_STAGES, ContextHit, Hit, Request
 from ragdiag.store.lake import Lake
-from ragdiag.store.queries import DEFAULT_GRADER, Row, gold_of, passages_at, said_about
+from ragdiag.store.queries import Row, gold_of, passages_at, said_about
 from ragdiag.store.results import load_requests
 
 

@@ -5,14 +5,13 @@ import math
 import pytest
 
 from ragdiag.metrics.answers import (
-    GRADER,
     contains_answer,
     exact_match,
     grade_answer,
     normalise_answer,
     token_f1,
 )
-from ragdiag.records import Status
+from ragdiag.records import DEFAULT_GRADER, Status
 
 
 @pytest.mark.parametrize(
@@ -70,7 +69,7 @@ def test_without_gold_answers_every_metric_is_undefined() -> None:
 )
 def test_the_default_grade(answer: str, status: Status, y: int) -> None:
     grade = grade_answer("r", answer, status, ["1889", "year 1889"])
-    assert (grade.request_id, grade.grader, grade.y, grade.status) == ("r", GRADER, y, "ok")
+    assert (grade.request_id, grade.grader, grade.y, grade.status) == ("r", DEFAULT_GRADER, y, "ok")
     assert grade.score == token_f1(answer, ["1889", "year 1889"])
     assert grade.reason
 

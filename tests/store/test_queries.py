@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 import pytest
 
-from ragdiag.records import Grade, Passage
+from ragdiag.records import DEFAULT_GRADER, Grade, Passage
 from ragdiag.settings import Workspace
 from ragdiag.store import queries
 from ragdiag.store.corpus import add_documents
@@ -96,7 +96,7 @@ def test_gold_and_what_was_said(toy_lake: Lake) -> None:
 def test_only_the_latest_grade_counts(workspace: Workspace) -> None:
     lake = build_toy_lake(workspace)
     before = queries.graded_counts(lake, PRODUCTION)["failed"]
-    save_grades(lake, [Grade("p-10-05", queries.DEFAULT_GRADER, 1, 1.0)])
+    save_grades(lake, [Grade("p-10-05", DEFAULT_GRADER, 1, 1.0)])
     assert queries.graded_counts(lake, PRODUCTION)["failed"] == before - 1
     save_grades(lake, [Grade("p-10-04", "judge:other", 1, 1.0)])
     assert queries.graded_counts(lake, PRODUCTION)["failed"] == before - 1
