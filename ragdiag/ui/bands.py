@@ -97,6 +97,8 @@ def _add_band(figure: go.Figure, line: Line, scale: float) -> None:
         x=weeks + weeks[::-1],
         y=[scale * found.high for _, found in known]
         + [scale * found.low for _, found in reversed(known)],
+        # Without a mode plotly marks every corner of a short band with a dot of its own colour.
+        mode="lines",
         fill="toself",
         fillcolor=faded(line.colour),
         line={"width": 0},
