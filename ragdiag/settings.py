@@ -18,6 +18,10 @@ class Workspace:
     root: Path
 
     @property
+    def configuration(self) -> Path:
+        return self.root / "ragdiag.toml"
+
+    @property
     def catalog(self) -> Path:
         return self.root / "lake" / "catalog.sqlite"
 

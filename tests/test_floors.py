@@ -11,12 +11,13 @@ import pytest
 from ragdiag.settings import PROJECT
 
 FLOORS = (
-    ("errors", "records", "settings", "version", "progress", "jobs", "timing"),
+    ("errors", "records", "settings", "configuration", "version", "progress", "jobs", "timing"),
+    ("privacy", "spans"),
     ("metrics", "stats", "store"),
     ("retrieval",),
     ("generation",),  # reads with the encoder and the sentences of retrieval
-    ("pipeline",),
-    ("importers", "training", "diagnosis", "drift", "deploy"),
+    ("pipeline", "instrumentation"),
+    ("importers", "collect", "training", "diagnosis", "drift", "deploy"),
     ("workflows",),
     ("cli", "console", "reports", "demo", "ui", "__main__"),
 )
