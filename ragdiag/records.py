@@ -18,6 +18,7 @@ Traffic = Literal["production", "canary", "shadow", "evaluation", "replay"]
 Status = Literal["ok", "no_answer", "error"]
 FeedbackKind = Literal["click", "task_success", "thumbs"]
 GradeStatus = Literal["ok", "error", "no_gold"]
+SpanStatus = Literal["unset", "ok", "error"]
 
 Cause = Literal[
     "corpus_gap",
@@ -213,6 +214,37 @@ class Feedback:
     kind: FeedbackKind
     value: float
     passage_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpanEvent:
+    """Something that happened within a span: an exception, an evaluation result."""
+
+    name: str
+    at: datetime
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One operation of a trace as a service exported it (OpenTelemetry), before the trace is read
+    as a request.
+
+    ``attributes`` and ``resource`` are plain JSON by their exported names. A root span has no
+    ``parent_id``.
+    """
+
+    trace_id: str
+    span_id: str
+    parent_id: str | None
+    name: str
+    started_at: datetime
+    ended_at: datetime
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    events: tuple[SpanEvent, ...] = ()
+    status: SpanStatus = "unset"
+    error: str | None = None
+    resource: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

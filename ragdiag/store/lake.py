@@ -4,7 +4,7 @@ One connection per process and catalog, a cursor per call (a connection shared b
 gives wrong rows). The catalog is SQLite in WAL beside encrypted Parquet; its file holds the keys,
 so its mode is 0600. Writers of one machine take turns by a file lock, so that what a transaction
 has checked still holds when it commits; DuckLake itself lets two inserts pass each other.
-Timestamps are naive UTC: convert with :func:`to_naive_utc` and :func:`to_aware_utc`.
+Timestamps are naive UTC: convert with times.py.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import duckdb
@@ -147,27 +146,6 @@ def close_lakes() -> None:
     with _opening:
         for key in [key for key in _lakes if key[0] == os.getpid()]:
             _lakes.pop(key).close()
-
-
-def now_utc() -> datetime:
-    """The present as the lake stores it: naive UTC."""
-    return to_naive_utc(datetime.now(UTC))
-
-
-def to_naive_utc(moment: datetime) -> datetime:
-    """An aware time as the lake stores it. A naive one raises ValueError: its zone is unknown.
-
-    >>> to_naive_utc(datetime.fromisoformat("2026-01-01T12:00:00+02:00"))
-    datetime.datetime(2026, 1, 1, 10, 0)
-    """
-    if moment.tzinfo is None:
-        raise ValueError(f"{moment} has no time zone")
-    return moment.astimezone(UTC).replace(tzinfo=None)
-
-
-def to_aware_utc(moment: datetime) -> datetime:
-    """A time from the lake as records carry it."""
-    return moment.replace(tzinfo=UTC)
 
 
 def _open(workspace: Workspace) -> Lake:

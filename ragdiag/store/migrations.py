@@ -75,7 +75,22 @@ def first_tables(con: duckdb.DuckDBPyConnection) -> None:
             con.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (first_tables,)
+def foreign_logs(con: duckdb.DuckDBPyConnection) -> None:
+    """What services log beside requests: passages of corpora that are not ours, and spans that
+    wait until their trace can be read as a request. JSON columns are text."""
+    con.execute("""
+        create table logged_passages(
+            passage_id varchar, document_id varchar, title varchar, text varchar,
+            position integer, content_hash varchar, logged_at timestamp)""")
+    con.execute("""
+        create table spans(
+            trace_id varchar, span_id varchar, parent_id varchar, name varchar,
+            started_at timestamp, ended_at timestamp, attributes varchar, events varchar,
+            status varchar, error varchar, resource varchar, segment varchar,
+            received_at timestamp)""")
+
+
+MIGRATIONS: tuple[Migration, ...] = (first_tables, foreign_logs)
 """Migration n is the n-th entry, counted from 1."""
 
 

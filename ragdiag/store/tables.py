@@ -67,6 +67,15 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     "verdicts": _table(
         (TEXT, "request_id cause verdict verified_fix tier evidence"), (TIME, "diagnosed_at")
     ),
+    "logged_passages": _table(
+        (TEXT, "passage_id document_id title text content_hash"),
+        (WHOLE, "position"),
+        (TIME, "logged_at"),
+    ),
+    "spans": _table(
+        (TEXT, "trace_id span_id parent_id name attributes events status error resource segment"),
+        (TIME, "started_at ended_at received_at"),
+    ),
     "rejects": _table((TEXT, "source reason body"), (pa.int64(), "line"), (TIME, "rejected_at")),
 }
 """Only the tables that are filled row by row in bulk."""

@@ -54,7 +54,7 @@ def test_dying_before_the_commit_leaves_the_segment_for_the_next(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(ingest_module, "_insert_records", die)
+        patched.setattr(ingest_module, "insert_rejects", die)
         with pytest.raises(KeyboardInterrupt):
             ingest(lake, workspace)
     assert lake.rows("select * from segments") == []
