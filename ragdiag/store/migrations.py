@@ -75,7 +75,12 @@ def first_tables(con: duckdb.DuckDBPyConnection) -> None:
             con.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (first_tables,)
+def keep_probability(con: duckdb.DuckDBPyConnection) -> None:
+    """The chance that a request was logged; everything was until now."""
+    con.execute("alter table requests add column keep_probability double default 1.0")
+
+
+MIGRATIONS: tuple[Migration, ...] = (first_tables, keep_probability)
 """Migration n is the n-th entry, counted from 1."""
 
 
