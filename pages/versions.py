@@ -65,7 +65,8 @@ st.caption(versus.footnote(compared))
 st.subheader("Wins and losses by question", anchor=False)
 measure_box, page_box, _ = st.columns([1, 1, 3])
 with measure_box:
-    measure = st.selectbox("Measure", metrics, key="measure", bind="query-params")
+    telling = versus.telling_measure(compared)
+    measure = st.selectbox("Measure", metrics, index=telling, key="measure", bind="query-params")
 moved = versus.moved_questions(compared, measure)
 st.markdown(versus.tally(compared, measure))
 if moved:
