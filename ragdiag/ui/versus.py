@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import streamlit as st
 
+from ragdiag.drift.tallies import square_and_add
+from ragdiag.records import Estimate
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import find_version
 from ragdiag.ui import links, words
@@ -51,6 +53,24 @@ def sentence(compared: Comparison) -> tuple[str, Mood]:
         return f"{nothing} {asked}. {_hidden(compared)}".rstrip(), "same"
     mood: Mood = "mixed" if better and worse else "better" if better else "worse"
     return f"{b} is {', and '.join(parts)} {asked}.", mood
+
+
+def answers(compared: Comparison) -> str:
+    """What the user gets: the share of correct answers, whatever the ranking metrics say."""
+    paired = compared.metrics["correct"].paired
+    if math.isnan(paired.a):
+        return "No answer of these questions is graded."
+    return (
+        f"Correct answers: {words.number(paired.a, 'share')} with A, "
+        f"{words.number(paired.b, 'share')} with B, {words.change(paired.difference, 'share')}."
+    )
+
+
+def speed(a: Mapping[str, Estimate] | None, b: Mapping[str, Estimate] | None) -> str:
+    """What it costs in time: p95 of the whole request, from each side's quantiles."""
+    if not a or not b:
+        return "One of the versions was not timed."
+    return f"p95 latency: {words.change(square_and_add(a['p95'], b['p95']), 'ms')}."
 
 
 def table(compared: Comparison) -> dict[str, list[str]]:
