@@ -12,7 +12,7 @@ from ragdiag.ui.safe import literal
 
 SPLITS = {"nothing": "all", "topic": "topic", "version": "version_id"}
 LEAST = 10  # requests, for a segment's week to be drawn and its windows to be compared
-MOST = len(palette.SERIES)  # lines in a chart: each has a colour of its own
+MOST = 5  # lines in a chart: of more, the bands hide one another
 
 view = frame.begin("Drift", "Decide whether quality has moved, where, and since when.")
 
