@@ -216,11 +216,13 @@ def index_build(
 
 @app.command()
 def ask(context: typer.Context, version: str, question: str, as_json: Json = False) -> None:
-    """Answer one question with every stage shown; the request is logged."""
+    """Answer one question with every stage shown; the request is logged, whatever became of it."""
     from ragdiag.workflows.ask import ask_version
 
     asked = ask_version(_lake(context), _workspace(context), version, question)
     emit(asked.to_json(), as_json, asked.to_text)
+    if asked.request.status == "error":
+        raise typer.Exit(fail(asked.request.error or "the generator failed"))
 
 
 @app.command()
@@ -245,6 +247,8 @@ def evaluate(
     if run_out is not None:
         write_run(run_out, {r.question_id or "": r.ranking for r in found.requests}, version)
     rows = [{"metric": name, "estimate": show_estimate(e)} for name, e in found.metrics.items()]
+    if found.errors:
+        rows.append({"metric": "errors", "estimate": f"{found.errors} of {len(found.requests)}"})
     rows += [
         {"metric": f"{stage} {name} ms", "estimate": show_estimate(e, 1)}
         for stage, quantiles in found.latency_ms.items()

@@ -10,9 +10,10 @@
     │   └── StoreFull            no space left on the device
     ├── ModelError               weights, tokenizer or adapter missing, changed or unusable
     ├── IndexFault               an index build that is missing, corrupt or fed bad vectors
-    └── GenerationError          the answer could not be generated
-        ├── ProviderRefused      the server answered, and said no (wrong key, unknown model)
-        └── ProviderUnreachable  no answer within the deadline (hanging, down, no network)
+    ├── GenerationError          one answer could not be generated
+    │   ├── ProviderRefused      the server answered, and said no (wrong key, unknown model)
+    │   └── ProviderUnreachable  no answer within the deadline (hanging, down, no network)
+    └── GeneratorDown            several answers in a row failed, so the work was stopped
 
 Commands turn any of them into one line on stderr and exit status 2; anything else is a defect
 and keeps its traceback.
@@ -74,7 +75,7 @@ class IndexFault(RagdiagError):
 
 
 class GenerationError(RagdiagError):
-    """The answer could not be generated."""
+    """One answer could not be generated."""
 
 
 class ProviderRefused(GenerationError):
@@ -83,3 +84,7 @@ class ProviderRefused(GenerationError):
 
 class ProviderUnreachable(GenerationError):
     """No answer from the language-model server within its deadline."""
+
+
+class GeneratorDown(RagdiagError):
+    """Several answers in a row failed: the generator is at fault, not the questions."""

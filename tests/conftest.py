@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ragdiag.settings import PROJECT, Workspace
+from tests.faulty_server import faulty_server as faulty_server
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

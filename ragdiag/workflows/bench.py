@@ -10,6 +10,7 @@ from ragdiag.diagnosis.replay import arm_contexts, outcomes, replay
 from ragdiag.diagnosis.verdicts import judge, supports
 from ragdiag.diagnosis.waterfall import Loss, best_judged, locate_loss
 from ragdiag.generation.generator import Generator, load_generator
+from ragdiag.generation.steadfast import SteadfastGenerator
 from ragdiag.metrics.answers import grade_answer
 from ragdiag.pipeline import Retriever, context_of
 from ragdiag.records import Answer, Diagnosis, Grade, Hit, Passage, Replay, Request
@@ -84,7 +85,7 @@ class Bench:
 
     @cached_property
     def _generator(self) -> Generator:
-        return load_generator(self._spec.generator)
+        return SteadfastGenerator(load_generator(self._spec.generator))
 
     def _gold(self, request: Request) -> list[Passage]:
         gold = best_judged(self._judgments.get(request.question_id or "", {}))
