@@ -70,13 +70,14 @@ def build_request(
         if not str(facts.get(name) or "").strip():
             raise Unloggable(f"{name} is empty")
     lists = {stage: _hits(stage, raw) for stage, raw in draft.lists.items() if stage != "context"}
+    offered = max(map(len, lists.values()), default=0)
+    searched = max(facts.pop("searched_depth", 0), offered)
     if "fused" not in lists and lists:
         lists["fused"] = _passed_on(lists)
     longest = max(map(len, lists.values()), default=0)
-    searched = max(facts.pop("searched_depth", 0), longest)
     cut = log_depth if log_depth is not None and longest > log_depth else None
-    if cut is None and searched > longest > 0:
-        cut = longest
+    if cut is None and searched > offered > 0:
+        cut = offered
     return Request(
         request_id=_identifier("request_id", draft.request_id),
         asked_at=_moment(draft.asked_ns),
@@ -141,7 +142,13 @@ def _hits(stage: str, raw: tuple[RawHit, ...]) -> tuple[Hit, ...]:
     for rank, hit in enumerate(raw, start=1):
         if len(hit) != 2:
             raise Unloggable(f"{stage}: the hit at rank {rank} has {len(hit)} parts, not 2")
-        hits.append(Hit(_identifier(stage, hit[0]), _score(stage, rank, hit[1])))
+        name, score = hit
+        # What nearly every hit is needs no call: a request has dozens of them.
+        if type(name) is not str or not name.isascii() or not 0 < len(name) < 100 or name.isspace():
+            name = _identifier(stage, name)
+        if type(score) is not float or not math.isfinite(score):
+            score = _score(stage, rank, score)
+        hits.append(Hit(name, score))
     return tuple(hits)
 
 
