@@ -124,6 +124,13 @@ def _checked(name: str, value: Any) -> Any:
         return _positive(name, value)
     if name == "cache_hit":
         return bool(value)
+    if name == "keep_probability":
+        chance = _number(name, value)
+        if not 0 < chance <= 1:
+            raise Unloggable(f"{name} is {chance}, not in (0, 1]")
+        return chance
+    if not isinstance(value, tuple | list):
+        raise Unloggable(f"{name} is a {type(value).__name__}, not a list")
     return tuple(_identifier("citations", one) for one in value)
 
 

@@ -122,7 +122,8 @@ class RequestLog:
     def answer(self, text: str, *, citations: Iterable[object] = (), status: Status = "ok") -> None:
         """What the generator said; ``status="no_answer"`` where it abstained. ``citations`` are
         passage ids."""
-        self._draft.facts.update(answer=text, citations=tuple(citations), status=status)
+        cited = (citations,) if isinstance(citations, str) else tuple(citations)
+        self._draft.facts.update(answer=text, citations=cited, status=status)
 
     @_quiet
     def usage(
