@@ -88,11 +88,7 @@ class RequestLog:
     @_quiet
     def latency(self, stage: str, milliseconds: float) -> None:
         """The time of a stage that somebody else has measured."""
-        known = CLOCKS.get(stage)
-        if known is None:
-            self._leave_out("latency of a stage that is none")
-        else:
-            self._draft.spent.append((known, milliseconds))
+        self._spend(stage, milliseconds)
 
     @_quiet
     def hits(
@@ -221,6 +217,12 @@ class RequestLog:
         traceback: TracebackType | None,
     ) -> None:
         self.finish(error)
+
+    def _spend(self, stage: str, milliseconds: float) -> None:
+        if stage in CLOCKS:
+            self._draft.spent.append((CLOCKS[stage], milliseconds))
+        else:
+            self._leave_out("latency of a stage that is none")
 
     def _state(self, **facts: Any) -> None:
         for name, value in facts.items():
