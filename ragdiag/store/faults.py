@@ -56,7 +56,9 @@ _SERVER_AWAY = (
     "could not receive data from server",
     "could not send data to server",
     "ssl syscall error",
+    'failed to execute query "rollback"',  # all that is said of a commit whose connection was lost
 )
+_NOT_ENCRYPTED = ("the database is not encrypted but we requested",)
 _BUCKET_MISSING = ("nosuchbucket",)
 _BUCKET_DENIED = ("http 403", "http code 403", "http 401", "http code 401", "accessdenied")
 _OBJECT_MISSING = ("http 404", "http code 404")
@@ -66,7 +68,7 @@ SHM_BYTES = 32_768
 """SQLite in WAL needs this much room for its index even to read, and is vague where it has none."""
 
 _STATEMENT = re.compile(
-    r'Failed to execute query ".*":|COPY \(.*\) TO STDOUT'
+    r'Failed to execute query "(?!ROLLBACK|COMMIT).*":|COPY \(.*\) TO STDOUT'
     r'|(Failed to attach DuckLake MetaData.*)?Unable to connect to Postgres at ".*?":',
     re.DOTALL,
 )
@@ -137,6 +139,11 @@ def _server_error(error: duckdb.Error, workspace: Workspace) -> StoreError | Non
             _OTHER_DATA_PATH,
             "the lake keeps its data elsewhere",
             f"give lake.data_path in {file} as it was when the lake was created",
+        ),
+        (
+            _NOT_ENCRYPTED,
+            "the lake was created unencrypted, which never changes",
+            f"write encrypted = false under [lake] in {file}, or create another lake",
         ),
         (
             _BUCKET_MISSING,

@@ -248,14 +248,6 @@ def _attach(
     options.extend(catalog.options)
     connection.execute(f"attach {quoted(catalog.attachment)} as lake ({', '.join(options)})")
     connection.execute("use lake")
-    found = connection.execute(
-        "select value from ducklake_options('lake') where option_name = 'encrypted'"
-    ).fetchone()
-    if found != (str(table.encrypted).lower(),):
-        raise StoreError(
-            f"the lake was created with encrypted = {found and found[0]}, which never changes",
-            remedy=f"say the same of lake.encrypted in {workspace.configuration}",
-        )
 
 
 def _no_workspace(workspace: Workspace) -> NoWorkspace:
