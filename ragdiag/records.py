@@ -18,6 +18,7 @@ Traffic = Literal["production", "canary", "shadow", "evaluation", "replay"]
 Status = Literal["ok", "no_answer", "error"]
 FeedbackKind = Literal["click", "task_success", "thumbs"]
 GradeStatus = Literal["ok", "error", "no_gold"]
+SpanStatus = Literal["unset", "ok", "error"]
 
 Cause = Literal[
     "corpus_gap",
@@ -164,6 +165,8 @@ class Request:
     logged lists were cut (production: 10; None: whole lists); a gold passage may hide between
     the two.
     ``latency_ms`` has keys from LATENCY_STAGES; an absent stage has no key.
+    ``keep_probability`` is the chance that a request like this one was logged at all, 1 where
+    everything is: a total over all traffic weighs each request 1 / ``keep_probability``.
     """
 
     request_id: str
@@ -192,6 +195,7 @@ class Request:
     context: tuple[ContextHit, ...] = ()
     searched_depth: int = 0
     logged_depth: int | None = None
+    keep_probability: float = 1.0
 
     @property
     def ranking(self) -> tuple[Hit, ...]:
@@ -213,6 +217,37 @@ class Feedback:
     kind: FeedbackKind
     value: float
     passage_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpanEvent:
+    """Something that happened within a span: an exception, an evaluation result."""
+
+    name: str
+    at: datetime
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One operation of a trace as a service exported it (OpenTelemetry), before the trace is read
+    as a request.
+
+    ``attributes`` and ``resource`` are plain JSON by their exported names. A root span has no
+    ``parent_id``.
+    """
+
+    trace_id: str
+    span_id: str
+    parent_id: str | None
+    name: str
+    started_at: datetime
+    ended_at: datetime
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    events: tuple[SpanEvent, ...] = ()
+    status: SpanStatus = "unset"
+    error: str | None = None
+    resource: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ FLOORS = (
         "progress",
         "jobs",
         "timing",
+        "identifiers",
     ),
     ("privacy", "spans"),
     ("metrics", "stats", "store"),

@@ -16,7 +16,7 @@ from ragdiag.errors import StoreError
 from ragdiag.records import Passage, Reject
 from ragdiag.store.gold import GoldChange, add_gold_answers, add_questions, load_gold_answers
 from ragdiag.store.judgments import add_judgments, load_judgments, load_questions, splits
-from ragdiag.store.lake import Lake, now_utc
+from ragdiag.store.lake import Lake
 from ragdiag.store.passages import (
     FIELDS,
     apply_plan,
@@ -26,6 +26,7 @@ from ragdiag.store.passages import (
     retire,
 )
 from ragdiag.store.tables import is_unicode
+from ragdiag.store.times import now_utc
 
 __all__ = [
     "CorpusChange",

@@ -9,8 +9,9 @@ from typing import Any
 import duckdb
 
 from ragdiag.records import GoldAnswer, Judgment, Question, Reject
-from ragdiag.store.lake import Lake, now_utc
+from ragdiag.store.lake import Lake
 from ragdiag.store.tables import SCHEMAS, insert, is_unicode
+from ragdiag.store.times import now_utc
 
 
 @dataclass(frozen=True, slots=True)

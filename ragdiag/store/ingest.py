@@ -16,21 +16,16 @@ from pathlib import Path
 
 import duckdb
 
-from ragdiag.records import Feedback, Reject, Request
+from ragdiag.records import Reject
 from ragdiag.settings import Workspace
 from ragdiag.store.disk import disk_faults
-from ragdiag.store.lake import Lake, now_utc
+from ragdiag.store.kinds import Record, identity, kind_of
+from ragdiag.store.lake import Lake
 from ragdiag.store.lines import BadLine, parse_line
-from ragdiag.store.relevance import judged_passages, ranked_grades
 from ragdiag.store.results import insert_rejects
-from ragdiag.store.rows import (
-    feedback_from_row,
-    feedback_row,
-    request_row,
-    requests_from_table,
-)
+from ragdiag.store.shelves import SHELVES
 from ragdiag.store.spool import adopt_orphans
-from ragdiag.store.tables import insert
+from ragdiag.store.times import now_utc
 
 BATCH_BYTES = 16_000_000
 BODY_CHARS = 2_000
@@ -62,7 +57,7 @@ class _Parsed:
 
     name: str
     lines: int = 0
-    records: list[tuple[int, bytes, Request | Feedback]] = field(default_factory=list)
+    records: list[tuple[int, bytes, Record]] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
 
 
@@ -138,78 +133,44 @@ def _load(cursor: duckdb.DuckDBPyConnection, parsed: Sequence[_Parsed]) -> Inges
     }
     fresh = [segment for segment in parsed if segment.name not in done]
     known = _known(cursor, (record for segment in fresh for _, _, record in segment.records))
-    accepted: list[tuple[str, Request | Feedback]] = []
+    accepted: dict[str, list[tuple[str, Record]]] = {}
     report = IngestReport()
     for segment in fresh:
         rejects = list(segment.rejects)
-        before = len(accepted)
+        new = 0
         for number, line, record in segment.records:
-            key = _key(record)
+            key = identity(record)
             first = known.setdefault(key, record)
             if first is record:
-                accepted.append((segment.name, record))
+                accepted.setdefault(key[0], []).append((segment.name, record))
+                new += 1
             elif first != record:
                 reason = f"another {key[0]} has the id {key[1]!r}; the first stays"
                 rejects.append(_reject(segment.name, number, reason, line))
         insert_rejects(cursor, rejects)
-        new = len(accepted) - before
         cursor.execute(
             "insert into segments values (?, ?, ?, ?, ?)",
             [segment.name, segment.lines, new, len(rejects), now_utc()],
         )
         repeated = segment.lines - new - len(rejects)
         report += IngestReport(1, new, len(rejects), repeated)
-    _insert_records(cursor, accepted)
+    for kind, records in accepted.items():
+        SHELVES[kind].add(cursor, records)
     return report
 
 
-def _insert_records(
-    cursor: duckdb.DuckDBPyConnection, accepted: Sequence[tuple[str, Request | Feedback]]
-) -> None:
-    requests = [(name, record) for name, record in accepted if isinstance(record, Request)]
-    judged = judged_passages(
-        cursor, (request.question_id for _, request in requests if request.question_id)
-    )
-    rows = []
-    for name, request in requests:
-        grades = judged.get(request.question_id or "")
-        ids = [hit.passage_id for hit in request.ranking]
-        rows.append(
-            request_row(request, None if grades is None else ranked_grades(ids, grades), name)
-        )
-    insert(cursor, "requests", rows)
-    feedback = [feedback_row(record) for _, record in accepted if isinstance(record, Feedback)]
-    insert(cursor, "feedback", feedback)
-
-
 def _known(
-    cursor: duckdb.DuckDBPyConnection, records: Iterable[Request | Feedback]
-) -> dict[tuple[str, str], Request | Feedback]:
-    """The lake's records that have an id of ``records``."""
-    wanted: dict[str, list[str]] = {"request": [], "feedback": []}
+    cursor: duckdb.DuckDBPyConnection, records: Iterable[Record]
+) -> dict[tuple[str, str], Record]:
+    """The lake's records that have an identity of ``records``."""
+    wanted: dict[str, list[Record]] = {}
     for record in records:
-        kind, identity = _key(record)
-        wanted[kind].append(identity)
-    known: dict[tuple[str, str], Request | Feedback] = {}
-    if wanted["request"]:
-        table = cursor.execute(
-            "select * from requests where request_id in (select unnest(?::varchar[]))",
-            [wanted["request"]],
-        ).to_arrow_table()
-        known.update({_key(request): request for request in requests_from_table(table)})
-    if wanted["feedback"]:
-        table = cursor.execute(
-            "select * from feedback where feedback_id in (select unnest(?::varchar[]))",
-            [wanted["feedback"]],
-        ).to_arrow_table()
-        known.update({_key(record): record for record in map(feedback_from_row, table.to_pylist())})
-    return known
-
-
-def _key(record: Request | Feedback) -> tuple[str, str]:
-    if isinstance(record, Request):
-        return "request", record.request_id
-    return "feedback", record.feedback_id
+        wanted.setdefault(kind_of(record), []).append(record)
+    return {
+        identity(record): record
+        for kind, given in wanted.items()
+        for record in SHELVES[kind].find(cursor, given)
+    }
 
 
 def _reject(segment: str, line: int, reason: str, body: bytes) -> Reject:

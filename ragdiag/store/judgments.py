@@ -10,9 +10,10 @@ import pyarrow as pa
 from ragdiag.errors import UnknownName
 from ragdiag.records import Judgment, Question, Reject
 from ragdiag.store.gold import GoldChange, known_ids, reject_of
-from ragdiag.store.lake import Lake, now_utc
+from ragdiag.store.lake import Lake
 from ragdiag.store.relevance import rewrite_relevance
 from ragdiag.store.tables import SCHEMAS, insert, registered
+from ragdiag.store.times import now_utc
 
 HIGHEST_GRADE = 255
 

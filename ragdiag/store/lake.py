@@ -4,7 +4,7 @@ One connection per process and catalog, a cursor per call (a connection shared b
 gives wrong rows). The catalog is SQLite beside encrypted Parquet, or what the ``[lake]`` table of
 the workspace's configuration says. Writers take turns, and a commit fails, to be tried again with
 all its checks, where another one came first: DuckLake itself would let two inserts pass each other.
-Timestamps are naive UTC: convert with :func:`to_naive_utc` and :func:`to_aware_utc`.
+Timestamps are naive UTC: convert with times.py.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import duckdb
@@ -175,27 +174,6 @@ def close_lakes() -> None:
             _lakes.pop(key).close()
 
 
-def now_utc() -> datetime:
-    """The present as the lake stores it: naive UTC."""
-    return to_naive_utc(datetime.now(UTC))
-
-
-def to_naive_utc(moment: datetime) -> datetime:
-    """An aware time as the lake stores it. A naive one raises ValueError: its zone is unknown.
-
-    >>> to_naive_utc(datetime.fromisoformat("2026-01-01T12:00:00+02:00"))
-    datetime.datetime(2026, 1, 1, 10, 0)
-    """
-    if moment.tzinfo is None:
-        raise ValueError(f"{moment} has no time zone")
-    return moment.astimezone(UTC).replace(tzinfo=None)
-
-
-def to_aware_utc(moment: datetime) -> datetime:
-    """A time from the lake as records carry it."""
-    return moment.replace(tzinfo=UTC)
-
-
 def _open(workspace: Workspace, create: bool) -> Lake:
     """Attach and migrate, one process at a time, so that two creators make one catalog."""
     table = read_configuration(workspace).lake
@@ -258,7 +236,17 @@ def _no_workspace(workspace: Workspace) -> NoWorkspace:
 
 
 def _bindings(params: Parameters) -> Any:
-    return dict(params) if isinstance(params, Mapping) else list(params)
+    """As DuckDB takes them. DuckLake writes compared values into SQL of its own, which a NUL would
+    cut short; no stored text has one, so another character finds as little."""
+    if isinstance(params, Mapping):
+        return {name: _without_nul(value) for name, value in params.items()}
+    return [_without_nul(value) for value in params]
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    return [_without_nul(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 atexit.register(close_lakes)

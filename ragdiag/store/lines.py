@@ -9,19 +9,18 @@ from typing import Any, NoReturn
 
 from pydantic import TypeAdapter, ValidationError
 
-from ragdiag.records import LATENCY_STAGES, Feedback, Request
-from ragdiag.store.lake import to_naive_utc
-from ragdiag.store.spool import FEEDBACK_KIND, SCHEMA
+from ragdiag.records import LATENCY_STAGES, Feedback, Grade, Passage, Request, Span
+from ragdiag.store.kinds import FEEDBACK_KIND, KINDS, SCHEMA, Record
+from ragdiag.store.times import to_naive_utc
 
 LARGEST_WHOLE = 2**31 - 1
-_KINDS: dict[str, type[Request] | type[Feedback]] = {"request": Request, "feedback": Feedback}
 
 
 class BadLine(Exception):
     """Why a line was not loaded."""
 
 
-def parse_line(line: bytes) -> Request | Feedback:
+def parse_line(line: bytes) -> Record:
     """The record that ``line`` holds; BadLine with one clear reason where it holds none."""
     try:
         body = json.loads(line, parse_constant=_refuse_constant)
@@ -33,12 +32,12 @@ def parse_line(line: bytes) -> Request | Feedback:
     if schema != SCHEMA:
         raise BadLine(f"schema {schema!r} is not {SCHEMA}: written by another ragdiag")
     kind = body.pop("kind", None)
-    if not isinstance(kind, str) or kind not in _KINDS:
-        raise BadLine(f"kind {kind!r} is neither request nor feedback")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise BadLine(f"kind {kind!r} is none of {', '.join(KINDS)}")
     if kind == "feedback" and FEEDBACK_KIND in body:
         body["kind"] = body.pop(FEEDBACK_KIND)
         line = json.dumps(body).encode()
-    unknown = sorted(set(body) - set(_KINDS[kind].__dataclass_fields__))
+    unknown = sorted(set(body) - set(KINDS[kind].__dataclass_fields__))
     if unknown:
         raise BadLine(f"unknown field {unknown[0]!r}")
     try:
@@ -47,26 +46,38 @@ def parse_line(line: bytes) -> Request | Feedback:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise BadLine(f"{where}: {first['msg']}") from None
-    problem = _request_problem(record) if isinstance(record, Request) else _feedback_problem(record)
-    if problem:
+    if problem := _problem(record):
         raise BadLine(problem)
     return record
 
 
-@lru_cache(maxsize=len(_KINDS))
-def _adapter(kind: str) -> TypeAdapter[Request | Feedback]:
-    return TypeAdapter(_KINDS[kind])
+@lru_cache(maxsize=len(KINDS))
+def _adapter(kind: str) -> TypeAdapter[Record]:
+    return TypeAdapter(KINDS[kind])
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _request_problem(request: Request) -> str | None:
+def _problem(record: Record) -> str | None:
     """What the types alone do not say: identity, zone, finite and storable numbers."""
-    for name in ("request_id", "version_id", "question"):
-        if not getattr(request, name).strip():
-            return f"{name} is empty"
+    match record:
+        case Request():
+            return _request_problem(record)
+        case Feedback():
+            return _feedback_problem(record)
+        case Grade():
+            return _grade_problem(record)
+        case Passage():
+            return _passage_problem(record)
+        case Span():
+            return _span_problem(record)
+
+
+def _request_problem(request: Request) -> str | None:
+    if problem := _empty(request, "request_id", "version_id", "question"):
+        return problem
     if problem := _time_problem("asked_at", request.asked_at):
         return problem
     for stage, value in request.latency_ms.items():
@@ -85,6 +96,8 @@ def _request_problem(request: Request) -> str | None:
             return f"{name} is {whole}"
     if not math.isfinite(request.cost_usd or 0.0) or (request.cost_usd or 0.0) < 0:
         return f"cost_usd is {request.cost_usd}"
+    if not 0 < request.keep_probability <= 1:
+        return f"keep_probability is {request.keep_probability}, not in (0, 1]"
     return _hits_problem(request)
 
 
@@ -99,12 +112,39 @@ def _hits_problem(request: Request) -> str | None:
 
 
 def _feedback_problem(feedback: Feedback) -> str | None:
-    for name in ("feedback_id", "request_id"):
-        if not getattr(feedback, name).strip():
-            return f"{name} is empty"
+    if problem := _empty(feedback, "feedback_id", "request_id"):
+        return problem
     if not math.isfinite(feedback.value):
         return f"value is {feedback.value}"
     return _time_problem("given_at", feedback.given_at)
+
+
+def _grade_problem(grade: Grade) -> str | None:
+    if problem := _empty(grade, "request_id", "grader"):
+        return problem
+    if grade.y not in (None, 0, 1):
+        return f"y is {grade.y}"
+    if not math.isfinite(grade.score or 0.0):
+        return f"score is {grade.score}"
+    return None
+
+
+def _passage_problem(passage: Passage) -> str | None:
+    if problem := _empty(passage, "passage_id", "document_id", "text"):
+        return problem
+    return None if 0 <= passage.position <= LARGEST_WHOLE else f"position is {passage.position}"
+
+
+def _span_problem(span: Span) -> str | None:
+    if problem := _empty(span, "trace_id", "span_id"):
+        return problem
+    times = [("started_at", span.started_at), ("ended_at", span.ended_at)]
+    times += [("events.at", event.at) for event in span.events]
+    return next((found for name, at in times if (found := _time_problem(name, at))), None)
+
+
+def _empty(record: Record, *names: str) -> str | None:
+    return next((f"{name} is empty" for name in names if not getattr(record, name).strip()), None)
 
 
 def _time_problem(name: str, moment: Any) -> str | None:

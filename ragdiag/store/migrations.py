@@ -75,6 +75,26 @@ def first_tables(con: duckdb.DuckDBPyConnection) -> None:
             con.execute(statement)
 
 
+def foreign_logs(con: duckdb.DuckDBPyConnection) -> None:
+    """What services log beside requests: passages of corpora that are not ours, and spans that
+    wait until their trace can be read as a request. JSON columns are text."""
+    con.execute("""
+        create table logged_passages(
+            passage_id varchar, document_id varchar, title varchar, text varchar,
+            position integer, content_hash varchar, logged_at timestamp)""")
+    con.execute("""
+        create table spans(
+            trace_id varchar, span_id varchar, parent_id varchar, name varchar,
+            started_at timestamp, ended_at timestamp, attributes varchar, events varchar,
+            status varchar, error varchar, resource varchar, segment varchar,
+            received_at timestamp)""")
+
+
+def keep_probability(con: duckdb.DuckDBPyConnection) -> None:
+    """The chance that a request was logged; everything was until now."""
+    con.execute("alter table requests add column keep_probability double default 1.0")
+
+
 def partition_by_version(con: duckdb.DuckDBPyConnection) -> None:
     """Requests lie by month and by a hash of their version, in eight buckets.
 
@@ -92,7 +112,12 @@ def partition_by_version(con: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-MIGRATIONS: tuple[Migration, ...] = (first_tables, partition_by_version)
+MIGRATIONS: tuple[Migration, ...] = (
+    first_tables,
+    foreign_logs,
+    keep_probability,
+    partition_by_version,
+)
 """Migration n is the n-th entry, counted from 1."""
 
 

@@ -14,9 +14,10 @@ from pydantic import ValidationError
 
 from ragdiag.errors import InputError, StoreError, UnknownName
 from ragdiag.records import Diagnosis, Grade, IndexBuild, Reject, Replay, Request, Traffic
-from ragdiag.store.lake import Lake, now_utc, to_aware_utc, to_naive_utc
+from ragdiag.store.lake import Lake
 from ragdiag.store.rows import requests_from_table
 from ragdiag.store.tables import insert
+from ragdiag.store.times import now_utc, to_aware_utc, to_naive_utc
 from ragdiag.version import Spec, Version
 
 

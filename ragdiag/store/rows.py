@@ -1,19 +1,34 @@
-"""Requests and feedback as rows of the lake, and back."""
+"""Records as rows of the lake, and back."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
-from ragdiag.records import LATENCY_STAGES, ContextHit, Feedback, Hit, Request
-from ragdiag.store.lake import to_aware_utc, to_naive_utc
+from ragdiag.records import (
+    LATENCY_STAGES,
+    ContextHit,
+    Feedback,
+    Grade,
+    Hit,
+    Passage,
+    Request,
+    Span,
+    SpanEvent,
+)
+from ragdiag.store.kinds import record_to_json
+from ragdiag.store.times import to_aware_utc, to_naive_utc
 
 _HIT_LISTS = ("lexical", "dense", "fused", "reranked")
 _SPECIAL = {*_HIT_LISTS, "context", "asked_at", "citations", "latency_ms"}
 _PLAIN = tuple(name for name in Request.__dataclass_fields__ if name not in _SPECIAL)
 """Fields that are columns as they are."""
+_SPAN_JSON = ("attributes", "events", "resource")
 
 
 def request_row(request: Request, rel: Sequence[int] | None, segment: str) -> dict[str, Any]:
@@ -39,6 +54,51 @@ def feedback_row(feedback: Feedback) -> dict[str, Any]:
 
 def feedback_from_row(row: Mapping[str, Any]) -> Feedback:
     return Feedback(**{**row, "given_at": to_aware_utc(row["given_at"])})
+
+
+def grade_row(grade: Grade, graded_at: datetime) -> dict[str, Any]:
+    return {**asdict(grade), "graded_at": graded_at}
+
+
+def grade_from_row(row: Mapping[str, Any]) -> Grade:
+    return Grade(**{name: row[name] for name in Grade.__dataclass_fields__})
+
+
+def passage_row(passage: Passage, logged_at: datetime) -> dict[str, Any]:
+    return {**asdict(passage), "content_hash": passage.content_hash, "logged_at": logged_at}
+
+
+def passage_from_row(row: Mapping[str, Any]) -> Passage:
+    return Passage(**{name: row[name] for name in Passage.__dataclass_fields__})
+
+
+def span_row(span: Span, segment: str, received_at: datetime) -> dict[str, Any]:
+    body = record_to_json(span)
+    return {
+        **{name: body[name] for name in Span.__dataclass_fields__},
+        **{name: json.dumps(body[name]) for name in _SPAN_JSON},
+        "started_at": to_naive_utc(span.started_at),
+        "ended_at": to_naive_utc(span.ended_at),
+        "segment": segment,
+        "received_at": received_at,
+    }
+
+
+def span_from_row(row: Mapping[str, Any]) -> Span:
+    events = (
+        SpanEvent(event["name"], datetime.fromisoformat(event["at"]), event["attributes"])
+        for event in json.loads(row["events"])
+    )
+    return Span(
+        **{
+            **{name: row[name] for name in Span.__dataclass_fields__},
+            "attributes": json.loads(row["attributes"]),
+            "resource": json.loads(row["resource"]),
+            "events": tuple(events),
+            "started_at": to_aware_utc(row["started_at"]),
+            "ended_at": to_aware_utc(row["ended_at"]),
+        }
+    )
 
 
 def requests_from_table(table: pa.Table) -> list[Request]:

@@ -15,13 +15,12 @@ import re
 import threading
 import weakref
 from contextlib import suppress
-from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Self
 
 from ragdiag.errors import InputError, StoreError
-from ragdiag.records import ContextHit, Feedback, Hit, Request
 from ragdiag.settings import Workspace
 from ragdiag.store.disk import disk_faults
+from ragdiag.store.kinds import Record, identity, record_to_json
 from ragdiag.store.segments import (
     ROTATE_AFTER_S,
     Segment,
@@ -29,13 +28,7 @@ from ragdiag.store.segments import (
     create_segment,
 )
 
-__all__ = ["SCHEMA", "SpoolWriter", "adopt_orphans", "record_to_json"]
-
-SCHEMA = 1
-"""Of the lines; a reader refuses lines of a later one."""
-
-FEEDBACK_KIND = "feedback_kind"
-"""What a line calls ``Feedback.kind``: ``kind`` already says which record the line is."""
+__all__ = ["SpoolWriter", "adopt_orphans", "record_to_json"]
 
 
 class SpoolWriter:
@@ -57,7 +50,7 @@ class SpoolWriter:
         self._segment: Segment | None = None
         _writers.add(self)
 
-    def write(self, record: Request | Feedback) -> None:
+    def write(self, record: Record) -> None:
         """On return the line is with the operating system: it outlives this process."""
         line = _encode(record)
         with self._lock:
@@ -124,43 +117,13 @@ class SpoolWriter:
             self._segment = None
 
 
-def record_to_json(record: Request | Feedback) -> dict[str, Any]:
-    """What a line says: ``kind``, ``schema`` and the record's own fields.
-
-    Times are ISO 8601 with their offset, hits are objects, an absent list is null.
-    """
-    kind = "request" if isinstance(record, Request) else "feedback"
-    fields = {name: _plain(getattr(record, name)) for name in type(record).__dataclass_fields__}
-    if isinstance(record, Feedback):
-        fields[FEEDBACK_KIND] = fields.pop("kind")
-    return {"kind": kind, "schema": SCHEMA, **fields}
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case ContextHit():
-            return {"passage_id": value.passage_id, "score": value.score, "chars": value.chars}
-        case Hit():
-            return {"passage_id": value.passage_id, "score": value.score}
-        case tuple() | list():
-            return [_plain(item) for item in value]
-        case datetime():
-            if value.tzinfo is None:
-                raise ValueError(f"the time {value} has no zone")
-            return value.astimezone(UTC).isoformat()
-        case str() | int() | float() | None:
-            return value
-        case _:
-            return dict(value)
-
-
-def _encode(record: Request | Feedback) -> bytes:
+def _encode(record: Record) -> bytes:
     try:
         return json.dumps(record_to_json(record), allow_nan=False).encode() + b"\n"
     except (ValueError, TypeError) as error:
-        name = record.request_id
+        kind, key = identity(record)
         raise InputError(
-            f"request {name} cannot be logged ({error})", remedy="mend that field"
+            f"the {kind} {key} cannot be logged ({error})", remedy="mend that field"
         ) from None
 
 

@@ -43,7 +43,10 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         (TEXTS, "citations"),
         (pa.bool_(), "cache_hit"),
         (WHOLE, "prompt_tokens completion_tokens searched_depth"),
-        (NUMBER, " ".join(["cost_usd", *(f"{stage}_ms" for stage in LATENCY_STAGES)])),
+        (
+            NUMBER,
+            " ".join(["cost_usd keep_probability", *(f"{stage}_ms" for stage in LATENCY_STAGES)]),
+        ),
         (HITS, "lexical dense fused reranked"),
         (CONTEXT, "context"),
         (pa.list_(pa.uint8()), "rel"),
@@ -66,6 +69,15 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     ),
     "verdicts": _table(
         (TEXT, "request_id cause verdict verified_fix tier evidence"), (TIME, "diagnosed_at")
+    ),
+    "logged_passages": _table(
+        (TEXT, "passage_id document_id title text content_hash"),
+        (WHOLE, "position"),
+        (TIME, "logged_at"),
+    ),
+    "spans": _table(
+        (TEXT, "trace_id span_id parent_id name attributes events status error resource segment"),
+        (TIME, "started_at ended_at received_at"),
     ),
     "rejects": _table((TEXT, "source reason body"), (pa.int64(), "line"), (TIME, "rejected_at")),
 }

@@ -4,26 +4,30 @@ import json
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ragdiag.records import Feedback, Hit, Judgment, Passage, Question, Request
+from ragdiag.records import Feedback, Grade, Hit, Judgment, Passage, Question, Request, Span
 from ragdiag.settings import Workspace
 from ragdiag.store import ingest as ingest_module
 from ragdiag.store.corpus import add_documents, add_judgments, add_questions
 from ragdiag.store.ingest import IngestReport, ingest
+from ragdiag.store.kinds import Record
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import load_requests
+from ragdiag.store.rows import span_from_row
 from ragdiag.store.spool import SpoolWriter, record_to_json
 
 Start = Callable[..., subprocess.Popen[str]]
 Finish = Callable[[subprocess.Popen[str]], str]
 MakeRequest = Callable[..., Request]
+MONDAY = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
-def spool(workspace: Workspace, *records: Request | Feedback) -> None:
+def spool(workspace: Workspace, *records: Record) -> None:
     with SpoolWriter(workspace) as writer:
         for record in records:
             writer.write(record)
@@ -40,6 +44,24 @@ def segment(workspace: Workspace, name: str, *lines: Any, end: str = "\n") -> Pa
 def rejects(lake: Lake) -> list[tuple[str, int, str]]:
     rows = lake.rows("select source, line, reason from rejects order by source, line")
     return [(row["source"], row["line"], row["reason"]) for row in rows]
+
+
+def test_grades_passages_and_spans_are_kept_once(lake: Lake, workspace: Workspace) -> None:
+    opinions = [Grade("r1", "reviewer", y, reason=f"opinion {y}") for y in (0, 1)]
+    texts = [Passage("p1", "d1", text) for text in ("as it was", "as it is")]
+    span = Span("t1", "s1", None, "chain", MONDAY, MONDAY, {"input.value": "Why?"})
+    records = [*opinions, *texts, span]
+    spool(workspace, *records)
+    assert ingest(lake, workspace) == IngestReport(segments=1, accepted=5)
+    spool(workspace, *records, replace(span, name="another"))
+    again = ingest(lake, workspace)
+    assert again == IngestReport(segments=1, repeated=5, rejected=1)
+    assert [row["y"] for row in lake.rows("select y from grades order by y")] == [0, 1]
+    (stored,) = lake.rows("select * from spans")
+    assert span_from_row(stored) == span
+    assert len(lake.rows("select distinct content_hash from logged_passages")) == 2
+    ((_, line, reason),) = rejects(lake)
+    assert (line, reason) == (6, "another span has the id 't1/s1'; the first stays")
 
 
 def test_a_record_comes_back_as_it_was(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ragdiag.store import ingest as ingest_module
 from ragdiag.store.ingest import IngestReport, ingest
 from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.results import load_requests
+from ragdiag.store.shelves import SHELVES
 from ragdiag.store.spool import SpoolWriter, record_to_json
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -54,7 +56,7 @@ def test_dying_before_the_commit_leaves_the_segment_for_the_next(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(ingest_module, "_insert_records", die)
+        patched.setattr(ingest_module, "insert_rejects", die)
         with pytest.raises(KeyboardInterrupt):
             ingest(lake, workspace)
     assert lake.rows("select * from segments") == []
@@ -115,14 +117,15 @@ def test_a_reader_never_sees_half_a_segment(
     lake: Lake, workspace: Workspace, make_request: MakeRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spool(workspace, *(make_request(number) for number in range(20)))
-    insert = ingest_module._insert_records
+    shelf = SHELVES["request"]
     seen = []
 
     def look_before_commit(cursor: duckdb.DuckDBPyConnection, accepted: Any) -> None:
-        insert(cursor, accepted)
+        shelf.add(cursor, accepted)
         seen.append(lake.rows("select count(*) as n from requests")[0]["n"])
 
-    monkeypatch.setattr(ingest_module, "_insert_records", look_before_commit)
+    watched = {**SHELVES, "request": replace(shelf, add=look_before_commit)}
+    monkeypatch.setattr(ingest_module, "SHELVES", watched)
     ingest(lake, workspace)
     assert seen == [0]
     assert len(load_requests(lake)) == 20

@@ -14,8 +14,9 @@ import pytest
 from ragdiag.errors import NewerWorkspace, StoreBusy, StoreError
 from ragdiag.settings import Workspace
 from ragdiag.store import lake as lake_module
-from ragdiag.store.lake import Lake, close_lakes, now_utc, open_lake, to_aware_utc, to_naive_utc
+from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.migrations import MIGRATIONS
+from ragdiag.store.times import now_utc, to_aware_utc, to_naive_utc
 
 Start = Callable[..., subprocess.Popen[str]]
 Finish = Callable[[subprocess.Popen[str]], str]

@@ -2,18 +2,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from ragdiag.records import Feedback, Request
+from ragdiag.records import Feedback, Grade, Passage, Request, Span, SpanEvent
+from ragdiag.store.kinds import Record, kind_of, record_to_json
 from ragdiag.store.lines import BadLine, parse_line
-from ragdiag.store.spool import record_to_json
 
+MONDAY = datetime(2026, 1, 5, 12, tzinfo=UTC)
 HIT = {"passage_id": "p1", "score": 1.0}
 
 
-def encoded(record: Request | Feedback, **changes: Any) -> bytes:
+def encoded(record: Record, **changes: Any) -> bytes:
     return json.dumps({**record_to_json(record), **changes}).encode()
 
 
@@ -37,7 +39,7 @@ def test_fields_with_a_default_may_be_left_out() -> None:
     ("changes", "reason"),
     [
         ({"schema": 2}, "schema 2 is not 1"),
-        ({"kind": "grade"}, "kind 'grade'"),
+        ({"kind": "opinion"}, "kind 'opinion'"),
         ({"kind": ["request"]}, "kind"),
         ({"colour": "red"}, "unknown field 'colour'"),
         ({"request_id": " "}, "request_id is empty"),
@@ -83,6 +85,48 @@ def test_each_fault_of_feedback_has_its_reason(
 ) -> None:
     with pytest.raises(BadLine, match=reason):
         parse_line(encoded(make_feedback(), **changes))
+
+
+GRADE = Grade("r1", "reviewer", 0, 0.25, reason="wrong year")
+PASSAGE = Passage("cats#0", "cats", "Cats sleep.", "Cats")
+SPAN = Span(
+    trace_id="t1",
+    span_id="s1",
+    parent_id=None,
+    name="retrieve",
+    started_at=MONDAY,
+    ended_at=MONDAY + timedelta(milliseconds=12),
+    attributes={"input.value": "How long do cats sleep?", "n": [1, 2.5, None, {"deep": True}]},
+    events=(SpanEvent("exception", MONDAY, {"exception.message": "no index"}),),
+    status="error",
+    error="no index",
+    resource={"service.name": "qa"},
+)
+
+
+@pytest.mark.parametrize("record", [GRADE, PASSAGE, SPAN], ids=kind_of)
+def test_what_services_log_beside_requests_is_read_back(record: Record) -> None:
+    assert parse_line(encoded(record)) == record
+
+
+@pytest.mark.parametrize(
+    ("record", "changes", "reason"),
+    [
+        (GRADE, {"grader": " "}, "grader is empty"),
+        (GRADE, {"y": 2}, "y is 2"),
+        (GRADE, {"y": "1"}, "y: "),
+        (PASSAGE, {"text": ""}, "text is empty"),
+        (PASSAGE, {"position": -1}, "position is -1"),
+        (SPAN, {"trace_id": ""}, "trace_id is empty"),
+        (SPAN, {"ended_at": "2026-01-05T12:00:00"}, "ended_at: "),
+        (SPAN, {"status": "fine"}, "status: "),
+    ],
+)
+def test_each_fault_of_the_others_has_its_reason(
+    record: Record, changes: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(BadLine, match=reason):
+        parse_line(encoded(record, **changes))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,101 @@
+"""Where each kind of record lies in the lake: those that are there already, and how some are added.
+
+``find`` gives at least every stored record that shares an identity with one given; ``add`` gets
+records with the segment each came in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from ragdiag.records import Feedback, Grade, Passage, Request, Span
+from ragdiag.store.relevance import judged_passages, ranked_grades
+from ragdiag.store.rows import (
+    feedback_from_row,
+    feedback_row,
+    grade_from_row,
+    grade_row,
+    passage_from_row,
+    passage_row,
+    request_row,
+    requests_from_table,
+    span_from_row,
+    span_row,
+)
+from ragdiag.store.tables import insert
+from ragdiag.store.times import now_utc
+
+Cursor = duckdb.DuckDBPyConnection
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    find: Callable[[Cursor, Sequence[Any]], Iterable[Any]]
+    add: Callable[[Cursor, Sequence[tuple[str, Any]]], None]
+
+
+def _find(
+    table: str, key: str, read: Callable[[Mapping[str, Any]], Any]
+) -> Callable[[Cursor, Sequence[Any]], Iterable[Any]]:
+    def find(cursor: Cursor, records: Sequence[Any]) -> Iterable[Any]:
+        wanted = sorted({getattr(record, key) for record in records})
+        found = cursor.execute(
+            f"select * from {table} where {key} in (select unnest(?::varchar[]))", [wanted]
+        )
+        return map(read, found.to_arrow_table().to_pylist())
+
+    return find
+
+
+def _find_requests(cursor: Cursor, records: Sequence[Request]) -> list[Request]:
+    return requests_from_table(
+        cursor.execute(
+            "select * from requests where request_id in (select unnest(?::varchar[]))",
+            [[request.request_id for request in records]],
+        ).to_arrow_table()
+    )
+
+
+def _add_requests(cursor: Cursor, accepted: Sequence[tuple[str, Request]]) -> None:
+    judged = judged_passages(
+        cursor, (request.question_id for _, request in accepted if request.question_id)
+    )
+    rows = []
+    for segment, request in accepted:
+        grades = judged.get(request.question_id or "")
+        ids = [hit.passage_id for hit in request.ranking]
+        rel = None if grades is None else ranked_grades(ids, grades)
+        rows.append(request_row(request, rel, segment))
+    insert(cursor, "requests", rows)
+
+
+def _add_feedback(cursor: Cursor, accepted: Sequence[tuple[str, Feedback]]) -> None:
+    insert(cursor, "feedback", [feedback_row(record) for _, record in accepted])
+
+
+def _add_grades(cursor: Cursor, accepted: Sequence[tuple[str, Grade]]) -> None:
+    now = now_utc()
+    insert(cursor, "grades", [grade_row(record, now) for _, record in accepted])
+
+
+def _add_passages(cursor: Cursor, accepted: Sequence[tuple[str, Passage]]) -> None:
+    now = now_utc()
+    insert(cursor, "logged_passages", [passage_row(record, now) for _, record in accepted])
+
+
+def _add_spans(cursor: Cursor, accepted: Sequence[tuple[str, Span]]) -> None:
+    now = now_utc()
+    insert(cursor, "spans", [span_row(record, segment, now) for segment, record in accepted])
+
+
+SHELVES: Mapping[str, Shelf] = {
+    "request": Shelf(_find_requests, _add_requests),
+    "feedback": Shelf(_find("feedback", "feedback_id", feedback_from_row), _add_feedback),
+    "grade": Shelf(_find("grades", "request_id", grade_from_row), _add_grades),
+    "passage": Shelf(_find("logged_passages", "passage_id", passage_from_row), _add_passages),
+    "span": Shelf(_find("spans", "trace_id", span_from_row), _add_spans),
+}
