@@ -118,10 +118,8 @@ class Lake:
 
     @property
     def is_current(self) -> bool:
-        """Whether the workspace still means the catalog that was opened.
-
-        True as well while the catalog's server is away: who reads or writes then hears why.
-        """
+        """Whether the workspace still means the catalog that was opened; also true while the
+        catalog's server is away: who reads or writes then hears why."""
         if read_configuration(self.workspace).lake != self._table:
             return False
         try:

@@ -18,6 +18,14 @@ SECRET = "catalog_login"
 TURNS = "turns"
 """A second attachment of the database: the lock of a turn must outlive the lake's transaction."""
 
+ALIVE = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+"""A server that vanished without a word is noticed within about a minute, not within hours."""
+
 PATIENT_MS = 1_000
 """The server queues a waiting writer this long at a time; between two it can be interrupted."""
 
@@ -132,6 +140,7 @@ class PostgresCatalog:
             "sslrootcert": table.sslrootcert,
             "connect_timeout": table.connect_timeout,
             "application_name": "ragdiag",
+            **ALIVE,
         }
         return " ".join(
             f"{key}={_libpq(str(value))}" for key, value in given.items() if value is not None

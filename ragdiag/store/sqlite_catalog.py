@@ -60,6 +60,5 @@ class SqliteCatalog:
 
     @contextmanager
     def turn(self, kind: Turn, deadline: float) -> Iterator[None]:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         with locked(self._path.with_name(f"{kind}.lock"), deadline):
             yield

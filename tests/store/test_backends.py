@@ -20,7 +20,7 @@ import pytest
 from ragdiag.cli import main
 from ragdiag.errors import InputError, NoWorkspace, RagdiagError, StoreBusy, StoreError
 from ragdiag.records import Request
-from ragdiag.settings import WORKSPACE_VARIABLE, Workspace, dashboard_workspace
+from ragdiag.settings import PROJECT, WORKSPACE_VARIABLE, Workspace, dashboard_workspace
 from ragdiag.store import lake as lake_module
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake, close_lakes, open_lake
@@ -156,18 +156,31 @@ def test_what_one_machine_writes_another_reads(
 def test_unencrypted_files_are_plain_parquet(
     workspace: Workspace, postgres: Postgres, object_store: ObjectStore, make_request: MakeRequest
 ) -> None:
+    """As docs/backends.md says: written out, listed by the catalog, read by another engine."""
     configure(
         workspace, postgres=postgres, schema="plain", store=object_store,
         data_path="s3://lake/plain", encrypted=False,
     )  # fmt: skip
     lake = open_lake(workspace, create=True)
-    spool(workspace, *(make_request(n, version_id=HOSTILE) for n in range(20)))
-    ingest(lake, workspace)
-    (key,) = object_store.keys("lake", "plain/main/requests/")
-    assert re.match(r"plain/main/requests/year=2026/month=1/[a-z_]+=\d/[a-z0-9-]+\.parquet", key)
-    table = pq.read_table(io.BytesIO(object_store.read("lake", key)))
-    assert sorted(table["request_id"].to_pylist()) == sorted(f"r{n}" for n in range(20))
-    assert table["lexical"][0].as_py()[0] == {"passage_id": "p1", "score": 2.5}
+    for some in (range(20), range(20, 22)):  # so few that they stay in the catalog
+        spool(workspace, *(make_request(n, version_id=HOSTILE) for n in some))
+        ingest(lake, workspace)
+    lake.write(lambda c: c.execute("delete from requests where request_id = 'r5'"))
+    guide = (PROJECT / "docs" / "backends.md").read_text(encoding="utf-8")
+    for statement in re.findall(r'"(call .*?)"', guide):
+        lake.write(lambda c, sql=statement: c.execute(sql))  # type: ignore[misc]
+    (listing,) = re.findall(r"```sql\n(.*?)```", guide, flags=re.DOTALL)
+    keys = postgres.ask(listing.replace("ragdiag.", "plain.")).split()
+    form = r"main/requests/year=2026/month=1/bucket=\d/[a-z0-9-]+\.parquet"
+    assert all(re.fullmatch(form, key) for key in keys), keys
+    rows = [
+        row
+        for key in keys
+        for row in pq.read_table(io.BytesIO(object_store.read("lake", f"plain/{key}"))).to_pylist()
+    ]
+    assert {row["request_id"] for row in rows} == {f"r{n}" for n in range(22) if n != 5}
+    assert len(rows) == 21
+    assert rows[0]["lexical"][0] == {"passage_id": "p1", "score": 2.5}
 
     close_lakes()
     text = workspace.configuration.read_text()
