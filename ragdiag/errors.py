@@ -5,6 +5,7 @@
     │   ├── SpecError            a version's TOML
     │   └── UnknownName          a version, split, request or build that is not there
     ├── StoreError               the workspace on disk
+    │   ├── NoWorkspace          not created yet
     │   ├── NewerWorkspace       written by a later ragdiag
     │   ├── StoreBusy            other writers held the catalog past every retry
     │   └── StoreFull            no space left on the device
@@ -52,6 +53,10 @@ class UnknownName(InputError):
 
 class StoreError(RagdiagError):
     """The workspace on disk cannot be opened, read or written."""
+
+
+class NoWorkspace(StoreError):
+    """Nothing has been created in this workspace yet."""
 
 
 class NewerWorkspace(StoreError):

@@ -15,6 +15,7 @@ FLOORS = (
         "errors",
         "records",
         "settings",
+        "backends",
         "configuration",
         "version",
         "progress",

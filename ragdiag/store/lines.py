@@ -28,6 +28,8 @@ def parse_line(line: bytes) -> Record:
         raise BadLine(f"not JSON ({error})") from None
     if not isinstance(body, dict):
         raise BadLine("not a JSON object")
+    if b"\\u0000" in line and _holds_nul(body):
+        raise BadLine("holds a NUL, which the lake cannot keep")
     schema = body.pop("schema", None)
     if schema != SCHEMA:
         raise BadLine(f"schema {schema!r} is not {SCHEMA}: written by another ragdiag")
@@ -58,6 +60,12 @@ def _adapter(kind: str) -> TypeAdapter[Record]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def _holds_nul(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_nul, value)) or any(map(_holds_nul, value.values()))
+    return any(map(_holds_nul, value)) if isinstance(value, list) else "\0" in str(value)
 
 
 def _problem(record: Record) -> str | None:

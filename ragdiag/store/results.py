@@ -140,9 +140,13 @@ def save_rejects(lake: Lake, rejects: Iterable[Reject]) -> None:
 
 
 def insert_rejects(cursor: duckdb.DuckDBPyConnection, rejects: Sequence[Reject]) -> None:
-    """As :func:`save_rejects`, within the caller's transaction."""
-    now = now_utc()
-    insert(cursor, "rejects", [{**asdict(reject), "rejected_at": now} for reject in rejects])
+    """As :func:`save_rejects`, within the caller's transaction. A NUL, which no lake can keep, is
+    shown as the replacement character."""
+    rows = []
+    for reject in rejects:
+        body = reject.body.replace("\0", "\ufffd")
+        rows.append({**asdict(reject), "body": body, "rejected_at": now_utc()})
+    insert(cursor, "rejects", rows)
 
 
 def load_requests(

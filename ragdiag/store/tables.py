@@ -109,13 +109,14 @@ def registered(
 
 
 def is_unicode(text: str) -> bool:
-    """Whether ``text`` can be stored: JSON may smuggle in lone surrogates, UTF-8 has none.
+    """Whether ``text`` can be stored: JSON may smuggle in lone surrogates, which UTF-8 has not,
+    and NUL, where the catalog's SQL ends.
 
-    >>> is_unicode("naïve"), is_unicode("\\ud800")
-    (True, False)
+    >>> is_unicode("naïve"), is_unicode("\\ud800"), is_unicode("\\0")
+    (True, False, False)
     """
     try:
         text.encode()
     except UnicodeEncodeError:
         return False
-    return True
+    return "\0" not in text

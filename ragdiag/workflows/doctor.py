@@ -83,10 +83,12 @@ def _losses(workspace: Workspace) -> Iterator[Finding]:
 def _workspace(workspace: Workspace) -> Iterator[Finding]:
     try:
         lake = open_lake(workspace)
+        snapshot = lake.snapshot()
+        lake.check_data()
     except RagdiagError as error:
         yield Finding(error.message, "bad", error.remedy)
         return
-    yield Finding(f"workspace {workspace.root}, snapshot {lake.snapshot()}", "good")
+    yield Finding(f"workspace {workspace.root}, snapshot {snapshot}, catalog {lake.place}", "good")
     waiting = len(list(workspace.spool.glob("*.jsonl")))
     if waiting:
         yield Finding(f"{waiting} spool segments wait", "bad", "run: ragdiag ingest")

@@ -13,8 +13,9 @@ from ragdiag.instrumentation.assembly import Unloggable, build_feedback, build_r
 from ragdiag.instrumentation.drafts import FeedbackDraft
 from ragdiag.instrumentation.lines import read_draft
 from ragdiag.privacy.pseudonyms import user_key
-from ragdiag.records import Feedback, Reject, Request
+from ragdiag.records import Reject
 from ragdiag.settings import Workspace
+from ragdiag.store.kinds import Record
 from ragdiag.store.lines import BadLine, parse_line
 from ragdiag.store.spool import SpoolWriter
 
@@ -74,7 +75,7 @@ def _numbered(lines: BinaryIO) -> Iterator[tuple[int, bytes]]:
             yield number, line
 
 
-def _record(workspace: Workspace, line: bytes, version_id: str) -> Request | Feedback:
+def _record(workspace: Workspace, line: bytes, version_id: str) -> Record:
     if len(line) > MOST_BYTES:
         raise BadLine(f"longer than {MOST_BYTES // 1_000_000} MB")
     try:

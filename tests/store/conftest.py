@@ -110,6 +110,7 @@ def start_python(workspace: Workspace) -> Iterator[Callable[..., subprocess.Pope
         )
         process = subprocess.Popen(
             [sys.executable, "-c", prelude + code, str(workspace.root), *arguments],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
