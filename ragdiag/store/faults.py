@@ -20,6 +20,7 @@ _DAMAGED = (
     "parquet",
     "encrypt",
     "decrypt",
+    "aes tag",
     "readonly database",
 )
 SHM_BYTES = 32_768

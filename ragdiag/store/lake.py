@@ -25,8 +25,10 @@ import pyarrow as pa
 
 from ragdiag.errors import RagdiagError, StoreBusy, StoreError
 from ragdiag.settings import Workspace
+from ragdiag.store.damage import damaged_file_error
 from ragdiag.store.extensions import connect
 from ragdiag.store.faults import is_transient, store_error
+from ragdiag.store.known_backups import refuse_lost_catalog
 from ragdiag.store.locks import locked
 from ragdiag.store.migrations import migrate
 
@@ -43,9 +45,12 @@ _opening = threading.Lock()
 class Lake:
     """One open lake. Every method may be called from any thread."""
 
-    def __init__(self, workspace: Workspace, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(
+        self, workspace: Workspace, connection: duckdb.DuckDBPyConnection, database: str = "lake"
+    ) -> None:
         self.workspace = workspace
         self._connection = connection
+        self._database = database
         self._identity = _identity(workspace)
 
     def rows(self, sql: str, params: Parameters = ()) -> list[dict[str, Any]]:
@@ -61,6 +66,10 @@ class Lake:
     def table(self, sql: str, params: Parameters = ()) -> pa.Table:
         """The result as an Arrow table."""
         return self._retried(lambda cursor: cursor.execute(sql, _bindings(params)).to_arrow_table())
+
+    def read(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        """What ``work`` reads with a cursor that uses the lake; it may run more than once."""
+        return self._retried(work)
 
     def write(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
         """Run ``work`` in one transaction and return what it returns; all of it or nothing.
@@ -82,9 +91,20 @@ class Lake:
                 raise
             return result
 
+        with self.turn():
+            return self._retried(transaction)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Keep the other writers of this machine out; within it, ``rows`` may change the lake
+        where a change cannot share a transaction, and ``write`` must not be called."""
         deadline = time.monotonic() + PATIENCE_S
         with locked(self.workspace.catalog.with_name("write.lock"), deadline):
-            return self._retried(transaction)
+            yield
+
+    def fault(self, error: duckdb.Error) -> StoreError | None:
+        """The store's failure that ``error`` tells of; None where it is a defect of the caller."""
+        return damaged_file_error(error, self._connection) or store_error(error, self.workspace)
 
     def snapshot(self) -> int:
         """The number of the lake's newest snapshot: what a report made now was made from."""
@@ -104,11 +124,11 @@ class Lake:
         while True:
             try:
                 with self._connection.cursor() as cursor:
-                    cursor.execute("use lake")
+                    cursor.execute(f"use {self._database}")
                     return call(cursor)
             except duckdb.Error as error:
                 if not is_transient(error):
-                    fault = store_error(error, self.workspace)
+                    fault = self.fault(error)
                     if fault is None:
                         raise
                     raise fault from error
@@ -127,6 +147,8 @@ def open_lake(workspace: Workspace, *, create: bool = False) -> Lake:
     Raises StoreError where there is no workspace and ``create`` is false or where the catalog
     cannot be read, NewerWorkspace where a later ragdiag wrote it.
     """
+    if not workspace.exists:
+        refuse_lost_catalog(workspace)
     if not workspace.exists and not create:
         raise StoreError(
             f"there is no workspace in {workspace.root}",
@@ -154,13 +176,7 @@ def _open(workspace: Workspace) -> Lake:
     try:
         with _creation_turn(workspace):
             _make_catalog(workspace)
-            catalog, data = (
-                str(path).replace("'", "''") for path in (workspace.catalog, workspace.lake_data)
-            )
-            connection.execute(
-                f"attach 'ducklake:sqlite:{catalog}' as lake "
-                f"(data_path '{data}', encrypted, override_data_path true)"
-            )
+            connection.execute(attach_statement(workspace, "lake"))
             connection.execute("use lake")
             migrate(connection)
     except BaseException as error:
@@ -172,6 +188,15 @@ def _open(workspace: Workspace) -> Lake:
             remedy="restore it from a backup, or name another workspace with --workspace",
         ) from error
     return Lake(workspace, connection)
+
+
+def attach_statement(workspace: Workspace, name: str, *options: str) -> str:
+    """The SQL that attaches the lake of ``workspace`` as the database ``name``."""
+    catalog, data = (
+        str(path).replace("'", "''") for path in (workspace.catalog, workspace.lake_data)
+    )
+    every = ", ".join([f"data_path '{data}'", "encrypted", "override_data_path true", *options])
+    return f"attach 'ducklake:sqlite:{catalog}' as {name} ({every})"
 
 
 @contextmanager
