@@ -93,9 +93,7 @@ def expire_archive(lake: Lake, workspace: Workspace, days: int) -> ArchiveReport
     cutoff = now_utc() - timedelta(days=days)
     removed, kept = 0, []
     for segment, path in archived_segments(workspace).items():
-        if segment not in loaded:
-            kept.append(segment)
-        elif loaded[segment] < cutoff and segment in unsafe:
+        if segment not in loaded or (loaded[segment] < cutoff and segment in unsafe):
             kept.append(segment)
         elif loaded[segment] < cutoff:
             with disk_faults(path):

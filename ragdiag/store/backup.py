@@ -171,6 +171,20 @@ def _prune(catalog: Path, workspace: Workspace) -> _Pruned:
     return _Pruned(there[-1], named, files)
 
 
+def _back_up_files(
+    lake: Lake, files: list[DataFile], directory: Path, progress: Progress | None
+) -> list[tuple[Entry, bool]]:
+    """Entry and whether it had to be copied, for every file that is not set aside."""
+    aside = {one.name for one in list_aside(lake)}
+    hashes = dict(lake.read(known_hashes))
+    backed = []
+    for number, file in enumerate(files):
+        report(progress, number / len(files), f"back up {file.name}")
+        if file.name not in aside:
+            backed.append(_back_up(lake, file, directory, hashes.get(file.name)))
+    return backed
+
+
 def _back_up(lake: Lake, file: DataFile, directory: Path, known: str | None) -> tuple[Entry, bool]:
     """The file's entry, and whether it had to be copied."""
     target = directory / "files" / file.name

@@ -13,8 +13,8 @@ from ragdiag.progress import Progress, report
 from ragdiag.store.archive import archived_segments
 from ragdiag.store.disk import disk_faults
 from ragdiag.store.lake import Lake
-from ragdiag.store.removal import dependents, remove_feedback, remove_requests
 from ragdiag.store.past import PastLake
+from ragdiag.store.removal import dependents, remove_feedback, remove_requests
 from ragdiag.store.snapshots import NamedSnapshot, drop_names, named_snapshots
 from ragdiag.store.times import to_naive_utc
 
