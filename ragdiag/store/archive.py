@@ -29,7 +29,7 @@ COMPRESSED = ".zst"
 
 @dataclass(frozen=True, slots=True)
 class ArchiveReport:
-    """Segments and bytes by what became of them; ``kept`` were old enough and not safe to remove."""
+    """Segments and bytes by what became of them; ``kept`` were old enough, not safe to go."""
 
     compressed: int = 0
     bytes_before: int = 0
@@ -63,7 +63,7 @@ def archived_segments(workspace: Workspace) -> dict[str, Path]:
 
 
 def compress_archive(workspace: Workspace, progress: Progress | None = None) -> ArchiveReport:
-    """Compress what is not compressed yet; a plain file goes only when its copy reads back equal."""
+    """Compress what is not compressed yet; a plain file goes once its copy reads back equal."""
     plain = sorted((workspace.spool / "archive").glob("*.jsonl"))
     before = after = 0
     for number, path in enumerate(plain):

@@ -10,6 +10,7 @@ expire.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -70,9 +71,9 @@ def compact_store(
     """
     with upkeep_turn(lake):
         before = len(lake.read(list_files))
-        kept = [one.snapshot for one in named_snapshots(lake)] + [lake.snapshot()]
-        marks = {snapshot: row_marks(lake, snapshot) for snapshot in kept}
         tables = [name for name in lake.read(untidy_tables) if name not in SMALL_TABLES]
+        kept = {one.snapshot for one in named_snapshots(lake)} | {lake.snapshot()}
+        marks = {snapshot: row_marks(lake, snapshot, tables) for snapshot in kept}
         merged = rewritten = 0
         for number, table in enumerate(tables):
             report(progress, 0.8 * number / len(tables), f"compact {table}")
@@ -80,7 +81,7 @@ def compact_store(
             merged += _merge(lake, table)
         report(progress, 0.8, "compare every kept snapshot with before")
         for snapshot, mark in marks.items():
-            if row_marks(lake, snapshot) != mark:
+            if row_marks(lake, snapshot, tables) != mark:
                 raise StoreError(
                     f"snapshot {snapshot} does not read as before compaction",
                     remedy="nothing was expired or deleted: restore a backup, and report it",
@@ -101,13 +102,12 @@ def upkeep_turn(lake: Lake) -> AbstractContextManager[None]:
     return locked(path, time.monotonic() + PATIENCE_S)
 
 
-def row_marks(lake: Lake, snapshot: int) -> dict[str, tuple[int, int]]:
-    """Table → number and checksum of its row ids at a snapshot. Compaction keeps row ids."""
+def row_marks(lake: Lake, snapshot: int, tables: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Table → number and checksum of its row ids at a snapshot, for those of ``tables`` that it
+    had. Compaction keeps row ids."""
+    there = lake.read(lambda cursor: list_tables(cursor, snapshot))
     with PastLake(lake, snapshot) as past:
-        return {
-            name: _mark(past, name)
-            for name in lake.read(lambda cursor: list_tables(cursor, snapshot))
-        }
+        return {name: _mark(past, name) for name in there if name in tables}
 
 
 def _mark(past: Lake, table: str) -> tuple[int, int]:

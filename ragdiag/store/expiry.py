@@ -9,6 +9,7 @@ from datetime import datetime
 
 import duckdb
 
+from ragdiag.errors import DamagedFile
 from ragdiag.progress import Progress, report
 from ragdiag.store.archive import archived_segments
 from ragdiag.store.disk import disk_faults
@@ -82,7 +83,10 @@ _OLD_FEEDBACK = """select feedback_id from feedback where given_at < $cutoff
 
 def _holds(lake: Lake, named: NamedSnapshot, cutoff: datetime) -> bool:
     with PastLake(lake, named.snapshot) as past:
-        return bool(past.rows("select 1 from requests where asked_at < ? limit 1", [cutoff]))
+        try:
+            return bool(past.rows("select 1 from requests where asked_at < ? limit 1", [cutoff]))
+        except DamagedFile:  # kept for a file that is set aside, which may have some
+            return True
 
 
 def _one_batch(
