@@ -16,6 +16,7 @@ import typer
 from typer.exceptions import Abort, Exit, TyperException
 
 from ragdiag.cli_log import app as log_app
+from ragdiag.cli_store import store_app
 from ragdiag.console import emit, fail, progress_to, show_estimate, table
 from ragdiag.errors import RagdiagError
 from ragdiag.settings import Workspace, command_workspace, demo_workspace
@@ -37,6 +38,7 @@ app.add_typer(version_app, name="version")
 app.add_typer(index_app, name="index")
 app.add_typer(documents_app, name="documents")
 app.add_typer(log_app)
+app.add_typer(store_app, name="store")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 ProgressOption = Annotated[
