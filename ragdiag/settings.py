@@ -47,6 +47,11 @@ class Workspace:
         return self.root / "jobs"
 
     @property
+    def losses(self) -> Path:
+        """What services could not log, counted: one small file a process."""
+        return self.root / "losses"
+
+    @property
     def exists(self) -> bool:
         return self.catalog.is_file()
 

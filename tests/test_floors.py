@@ -11,7 +11,17 @@ import pytest
 from ragdiag.settings import PROJECT
 
 FLOORS = (
-    ("errors", "records", "settings", "configuration", "version", "progress", "jobs", "timing"),
+    (
+        "errors",
+        "records",
+        "settings",
+        "configuration",
+        "version",
+        "progress",
+        "jobs",
+        "timing",
+        "identifiers",
+    ),
     ("privacy", "spans"),
     ("metrics", "stats", "store"),
     ("retrieval",),

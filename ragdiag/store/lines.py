@@ -96,6 +96,8 @@ def _request_problem(request: Request) -> str | None:
             return f"{name} is {whole}"
     if not math.isfinite(request.cost_usd or 0.0) or (request.cost_usd or 0.0) < 0:
         return f"cost_usd is {request.cost_usd}"
+    if not 0 < request.keep_probability <= 1:
+        return f"keep_probability is {request.keep_probability}, not in (0, 1]"
     return _hits_problem(request)
 
 

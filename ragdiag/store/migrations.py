@@ -90,7 +90,12 @@ def foreign_logs(con: duckdb.DuckDBPyConnection) -> None:
             received_at timestamp)""")
 
 
-MIGRATIONS: tuple[Migration, ...] = (first_tables, foreign_logs)
+def keep_probability(con: duckdb.DuckDBPyConnection) -> None:
+    """The chance that a request was logged; everything was until now."""
+    con.execute("alter table requests add column keep_probability double default 1.0")
+
+
+MIGRATIONS: tuple[Migration, ...] = (first_tables, foreign_logs, keep_probability)
 """Migration n is the n-th entry, counted from 1."""
 
 

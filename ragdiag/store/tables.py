@@ -43,7 +43,10 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         (TEXTS, "citations"),
         (pa.bool_(), "cache_hit"),
         (WHOLE, "prompt_tokens completion_tokens searched_depth"),
-        (NUMBER, " ".join(["cost_usd", *(f"{stage}_ms" for stage in LATENCY_STAGES)])),
+        (
+            NUMBER,
+            " ".join(["cost_usd keep_probability", *(f"{stage}_ms" for stage in LATENCY_STAGES)]),
+        ),
         (HITS, "lexical dense fused reranked"),
         (CONTEXT, "context"),
         (pa.list_(pa.uint8()), "rel"),
