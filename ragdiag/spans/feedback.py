@@ -58,7 +58,10 @@ def read_opinions(span: Span) -> list[Opinion]:
 
 
 def read_log_event(log: LogEvent) -> Opinion | None:
-    """The result that a log record tells; None where it has no name or says nothing."""
+    """The result that a log record tells; None where it names no trace or no criterion, or says
+    nothing."""
+    if len(log.trace_id) != 32 or not log.trace_id.strip("0"):
+        return None
     fields = _event_fields(log.event.attributes)
     identifier = f"{log.trace_id}/{log.span_id}/{log.event.at.timestamp():.6f}"
     return _opinion(log.trace_id, identifier, log.event.at, fields)

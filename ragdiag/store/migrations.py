@@ -95,7 +95,19 @@ def keep_probability(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("alter table requests add column keep_probability double default 1.0")
 
 
-MIGRATIONS: tuple[Migration, ...] = (first_tables, foreign_logs, keep_probability)
+def assembled_traces(con: duckdb.DuckDBPyConnection) -> None:
+    """Which traces were read as requests, and from which spans."""
+    con.execute("""
+        create table assembled_traces(
+            trace_id varchar, span_ids varchar[], assembled_at timestamp)""")
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    first_tables,
+    foreign_logs,
+    keep_probability,
+    assembled_traces,
+)
 """Migration n is the n-th entry, counted from 1."""
 
 

@@ -79,6 +79,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         (TEXT, "trace_id span_id parent_id name attributes events status error resource segment"),
         (TIME, "started_at ended_at received_at"),
     ),
+    "assembled_traces": _table((TEXT, "trace_id"), (TEXTS, "span_ids"), (TIME, "assembled_at")),
     "rejects": _table((TEXT, "source reason body"), (pa.int64(), "line"), (TIME, "rejected_at")),
 }
 """Only the tables that are filled row by row in bulk."""
