@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.exceptions import Abort, Exit, TyperException
 
+from ragdiag.cli_collect import collect_command
 from ragdiag.cli_log import app as log_app
 from ragdiag.cli_store import store_app
 from ragdiag.console import emit, fail, progress_to, show_estimate, table
@@ -39,6 +40,7 @@ app.add_typer(index_app, name="index")
 app.add_typer(documents_app, name="documents")
 app.add_typer(log_app)
 app.add_typer(store_app, name="store")
+app.command("collect")(collect_command)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 ProgressOption = Annotated[
@@ -334,16 +336,19 @@ def compare(context: typer.Context, a: str, b: str, split: Split, as_json: Json 
 
 
 @app.command()
-def ingest(context: typer.Context, as_json: Json = False) -> None:
-    """Load what services have spooled into the lake; each segment counts exactly once."""
-    from ragdiag.store.ingest import ingest as ingest_spool
+def ingest(
+    context: typer.Context,
+    settle_s: Annotated[
+        float, typer.Option(min=0, help="How long nothing must have come of a trace.")
+    ] = 10.0,
+    as_json: Json = False,
+) -> None:
+    """Load what services have spooled, each segment exactly once, and read traces as requests."""
+    from ragdiag.workflows.ingest import load_waiting
 
-    loaded = ingest_spool(_lake(context), _workspace(context))
-    document = {
-        "segments": loaded.segments,
-        "accepted": loaded.accepted,
-        "rejected": loaded.rejected,
-    }
+    workspace = _workspace(context)
+    lake = _lake(context, create=workspace.spool.is_dir())
+    document = load_waiting(lake, workspace, settle_s=settle_s).to_json()
     emit(document, as_json, lambda: table([document]))
 
 

@@ -135,12 +135,20 @@ def upkeep_tables(con: duckdb.DuckDBPyConnection) -> None:
             set_aside_at timestamp)""")
 
 
+def assembled_traces(con: duckdb.DuckDBPyConnection) -> None:
+    """Which traces were read as requests, and from which spans."""
+    con.execute("""
+        create table assembled_traces(
+            trace_id varchar, span_ids varchar[], assembled_at timestamp)""")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     first_tables,
     foreign_logs,
     keep_probability,
     partition_by_version,
     upkeep_tables,
+    assembled_traces,
 )
 """Migration n is the n-th entry, counted from 1."""
 
