@@ -1,0 +1,1 @@
+"""What keeps people out of the log: redaction, pseudonyms, encryption."""
