@@ -46,7 +46,7 @@ def parse_line(line: bytes) -> Record:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise BadLine(f"{where}: {first['msg']}") from None
-    if problem := _problem(record):
+    if problem := find_problem(record):
         raise BadLine(problem)
     return record
 
@@ -60,7 +60,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _problem(record: Record) -> str | None:
+def find_problem(record: Record) -> str | None:
     """What the types alone do not say: identity, zone, finite and storable numbers."""
     match record:
         case Request():
