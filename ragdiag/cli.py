@@ -17,9 +17,11 @@ from typer.exceptions import Abort, Exit, TyperException
 
 from ragdiag.cli_collect import collect_command
 from ragdiag.cli_log import app as log_app
+from ragdiag.cli_logs import import_logs_command
 from ragdiag.cli_store import store_app
 from ragdiag.console import emit, fail, progress_to, show_estimate, table
 from ragdiag.errors import RagdiagError
+from ragdiag.records import Traffic
 from ragdiag.settings import Workspace, command_workspace, demo_workspace
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ version_app = typer.Typer(help="Name configurations.")
 index_app = typer.Typer(help="Build indexes.")
 documents_app = typer.Typer(help="Change the corpus.")
 app.add_typer(import_app, name="import")
+import_app.command("logs")(import_logs_command)
 app.add_typer(version_app, name="version")
 app.add_typer(index_app, name="index")
 app.add_typer(documents_app, name="documents")
@@ -299,6 +302,9 @@ def diagnose(
     split: Annotated[
         str | None, typer.Option(help="Its latest evaluation; else production.")
     ] = None,
+    traffic: Annotated[
+        Traffic | None, typer.Option(help="Without a split; default: production.")
+    ] = None,
     since: Day = None,
     until: Day = None,
     again: Annotated[bool, typer.Option(help="Replay what has a verdict already.")] = False,
@@ -306,7 +312,7 @@ def diagnose(
     progress_file: ProgressOption = None,
 ) -> None:
     """Say for each failed request where the gold was lost and whether giving it back mends it."""
-    from ragdiag.store.results import find_version
+    from ragdiag.store.results import find_served_version
     from ragdiag.workflows.diagnose import diagnose as diagnose_version
 
     lake = _lake(context)
@@ -314,8 +320,9 @@ def diagnose(
         found = diagnose_version(
             lake,
             _workspace(context),
-            find_version(lake, version),
+            find_served_version(lake, version),
             split=split,
+            traffic=traffic,
             since=since and since.replace(tzinfo=UTC),
             until=until and until.replace(tzinfo=UTC),
             again=again,
