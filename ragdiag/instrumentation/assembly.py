@@ -24,7 +24,7 @@ from ragdiag.records import (
 )
 
 LARGEST_WHOLE = 2**31 - 1
-MOST_CHARS = 1_000_000
+MOST_CHARS = 100_000
 MOST_ID_CHARS = 500
 MOST_HITS = 10_000
 
