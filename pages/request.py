@@ -5,6 +5,7 @@ import streamlit as st
 from ragdiag.store.queries import version_names
 from ragdiag.ui import charts, frame, links, passages, replays, tables, words
 from ragdiag.ui.cached import fetch
+from ragdiag.ui.commands import diagnose_command
 from ragdiag.ui.safe import literal
 from ragdiag.ui.story import tell
 from ragdiag.ui.verdict_text import verdict_sentences
@@ -47,8 +48,7 @@ box(
     "  \n".join(literal(sentence) for sentence in sentences[1:]) or " ", title=literal(sentences[0])
 )
 if story.verdict is None and story.y != 1:
-    split = " --split SPLIT" if request.traffic == "evaluation" else ""
-    st.code(f'python -m ragdiag diagnose "{name}"{split}', language="bash")
+    st.code(diagnose_command(view, request.version_id, request.traffic), language="bash")
 
 st.subheader("Where the gold passage went", anchor=False)
 passages.waterfall(story)

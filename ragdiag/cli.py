@@ -15,9 +15,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.exceptions import Abort, Exit, TyperException
 
+from ragdiag.cli_collect import collect_command
 from ragdiag.cli_log import app as log_app
+from ragdiag.cli_logs import import_logs_command
+from ragdiag.cli_store import store_app
 from ragdiag.console import emit, fail, progress_to, show_estimate, table
 from ragdiag.errors import RagdiagError
+from ragdiag.records import Traffic
 from ragdiag.settings import Workspace, command_workspace, demo_workspace
 
 if TYPE_CHECKING:
@@ -33,10 +37,13 @@ version_app = typer.Typer(help="Name configurations.")
 index_app = typer.Typer(help="Build indexes.")
 documents_app = typer.Typer(help="Change the corpus.")
 app.add_typer(import_app, name="import")
+import_app.command("logs")(import_logs_command)
 app.add_typer(version_app, name="version")
 app.add_typer(index_app, name="index")
 app.add_typer(documents_app, name="documents")
 app.add_typer(log_app)
+app.add_typer(store_app, name="store")
+app.command("collect")(collect_command)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 ProgressOption = Annotated[
@@ -295,6 +302,9 @@ def diagnose(
     split: Annotated[
         str | None, typer.Option(help="Its latest evaluation; else production.")
     ] = None,
+    traffic: Annotated[
+        Traffic | None, typer.Option(help="Without a split; default: production.")
+    ] = None,
     since: Day = None,
     until: Day = None,
     again: Annotated[bool, typer.Option(help="Replay what has a verdict already.")] = False,
@@ -302,7 +312,7 @@ def diagnose(
     progress_file: ProgressOption = None,
 ) -> None:
     """Say for each failed request where the gold was lost and whether giving it back mends it."""
-    from ragdiag.store.results import find_version
+    from ragdiag.store.results import find_served_version
     from ragdiag.workflows.diagnose import diagnose as diagnose_version
 
     lake = _lake(context)
@@ -310,8 +320,9 @@ def diagnose(
         found = diagnose_version(
             lake,
             _workspace(context),
-            find_version(lake, version),
+            find_served_version(lake, version),
             split=split,
+            traffic=traffic,
             since=since and since.replace(tzinfo=UTC),
             until=until and until.replace(tzinfo=UTC),
             again=again,
@@ -332,16 +343,19 @@ def compare(context: typer.Context, a: str, b: str, split: Split, as_json: Json 
 
 
 @app.command()
-def ingest(context: typer.Context, as_json: Json = False) -> None:
-    """Load what services have spooled into the lake; each segment counts exactly once."""
-    from ragdiag.store.ingest import ingest as ingest_spool
+def ingest(
+    context: typer.Context,
+    settle_s: Annotated[
+        float, typer.Option(min=0, help="How long nothing must have come of a trace.")
+    ] = 10.0,
+    as_json: Json = False,
+) -> None:
+    """Load what services have spooled, each segment exactly once, and read traces as requests."""
+    from ragdiag.workflows.ingest import load_waiting
 
-    loaded = ingest_spool(_lake(context), _workspace(context))
-    document = {
-        "segments": loaded.segments,
-        "accepted": loaded.accepted,
-        "rejected": loaded.rejected,
-    }
+    workspace = _workspace(context)
+    lake = _lake(context, create=workspace.spool.is_dir())
+    document = load_waiting(lake, workspace, settle_s=settle_s).to_json()
     emit(document, as_json, lambda: table([document]))
 
 

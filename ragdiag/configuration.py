@@ -22,7 +22,10 @@ class _Table(BaseModel):
 class RetentionTable(_Table):
     """How long things stay, in days; None keeps them for good."""
 
+    requests_days: int | None = Field(default=None, ge=0)
     archive_days: int | None = Field(default=30, ge=0)
+    snapshots_days: float = Field(default=7, ge=0)
+    """Of snapshots without a name; the newest always stays."""
 
 
 class Configuration(_Table):

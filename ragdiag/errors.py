@@ -7,6 +7,7 @@
     ├── StoreError               the workspace on disk
     │   ├── NoWorkspace          not created yet
     │   ├── NewerWorkspace       written by a later ragdiag
+    │   ├── DamagedFile          a data file of the lake is missing or changed
     │   ├── StoreBusy            other writers held the catalog past every retry
     │   └── StoreFull            no space left on the device
     ├── ModelError               weights, tokenizer or adapter missing, changed or unusable
@@ -61,6 +62,10 @@ class NoWorkspace(StoreError):
 
 class NewerWorkspace(StoreError):
     """The workspace was migrated by a later ragdiag than this one."""
+
+
+class DamagedFile(StoreError):
+    """A data file of the lake is missing, cut or changed; nothing of its table can be read."""
 
 
 class StoreBusy(StoreError):

@@ -36,6 +36,7 @@ _DAMAGED = (
     "parquet",
     "encrypt",
     "decrypt",
+    "aes tag",
     "readonly database",
     "failed to commit",
 )

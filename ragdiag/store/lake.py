@@ -14,8 +14,8 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import duckdb
@@ -26,8 +26,10 @@ from ragdiag.configuration import read_configuration
 from ragdiag.errors import NoWorkspace, RagdiagError, StoreBusy, StoreError
 from ragdiag.settings import Workspace
 from ragdiag.store.catalog import Catalog
+from ragdiag.store.damage import damaged_file_error
 from ragdiag.store.extensions import connect
 from ragdiag.store.faults import is_transient, reason, store_error, store_faults
+from ragdiag.store.known_backups import refuse_lost_catalog
 from ragdiag.store.migrations import is_behind, migrate
 from ragdiag.store.object_store import check_bucket, open_bucket
 from ragdiag.store.postgres_catalog import PostgresCatalog
@@ -53,11 +55,13 @@ class Lake:
         connection: duckdb.DuckDBPyConnection,
         table: LakeTable,
         catalog: Catalog,
+        database: str = "lake",
     ) -> None:
         self.workspace = workspace
         self._connection = connection
         self._table = table
         self._catalog = catalog
+        self._database = database
         self._identity = catalog.identity()
 
     def rows(self, sql: str, params: Parameters = ()) -> list[dict[str, Any]]:
@@ -73,6 +77,10 @@ class Lake:
     def table(self, sql: str, params: Parameters = ()) -> pa.Table:
         """The result as an Arrow table."""
         return self._retried(lambda cursor: cursor.execute(sql, _bindings(params)).to_arrow_table())
+
+    def read(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        """What ``work`` reads with a cursor that uses the lake; it may run more than once."""
+        return self._retried(work)
 
     def write(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
         """Run ``work`` in one transaction and return what it returns; all of it or nothing.
@@ -94,9 +102,20 @@ class Lake:
                 raise
             return result
 
+        with self.turn():
+            return self._retried(transaction)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Keep other writers out; within it, ``rows`` may change the lake where a change cannot
+        share a transaction, and ``write`` must not be called."""
         deadline = time.monotonic() + PATIENCE_S
         with store_faults(self.workspace), self._catalog.turn("write", deadline):
-            return self._retried(transaction)
+            yield
+
+    def fault(self, error: duckdb.Error) -> StoreError | None:
+        """The store's failure that ``error`` tells of; None where it is a defect of the caller."""
+        return damaged_file_error(error, self._connection) or store_error(error, self.workspace)
 
     def snapshot(self) -> int:
         """The number of the lake's newest snapshot: what a report made now was made from."""
@@ -132,12 +151,15 @@ class Lake:
         pause = 0.01
         while True:
             try:
-                with store_faults(self.workspace), self._connection.cursor() as cursor:
-                    cursor.execute("use lake")
+                with self._connection.cursor() as cursor:
+                    cursor.execute(f"use {self._database}")
                     return call(cursor)
             except duckdb.Error as error:
                 if not is_transient(error):
-                    raise
+                    fault = self.fault(error)
+                    if fault is None:
+                        raise
+                    raise fault from None
                 if time.monotonic() > deadline:
                     raise StoreBusy(
                         f"other writers hold {self._catalog.place} ({reason(error)})",
@@ -154,6 +176,8 @@ def open_lake(workspace: Workspace, *, create: bool = False) -> Lake:
     configuration is wrong, StoreError where the catalog or the place of the data cannot be read,
     NewerWorkspace where a later ragdiag wrote it.
     """
+    if not workspace.exists:
+        refuse_lost_catalog(workspace)
     if not workspace.exists and not create:
         raise _no_workspace(workspace)
     key = (os.getpid(), str(workspace.root.resolve()))
@@ -190,7 +214,8 @@ def _open(workspace: Workspace, create: bool) -> Lake:
         workspace.catalog.parent.mkdir(parents=True, exist_ok=True)
         with catalog.turn("open", deadline):
             catalog.prepare()
-            _attach(connection, workspace, table, catalog)
+            connection.execute(attach_statement(workspace, table, catalog, "lake"))
+            connection.execute("use lake")
             if is_behind(connection):
                 with catalog.turn("write", deadline):
                     migrate(connection)
@@ -211,19 +236,21 @@ def _catalog(workspace: Workspace, table: LakeTable) -> Catalog:
     return PostgresCatalog(table.postgres, str(workspace.configuration))
 
 
-def _attach(
-    connection: duckdb.DuckDBPyConnection, workspace: Workspace, table: LakeTable, catalog: Catalog
-) -> None:
-    """Data inside the workspace moves with it; data elsewhere stays where the catalog says, since
-    a mistaken path would split a lake in two."""
+def attach_statement(
+    workspace: Workspace, table: LakeTable, catalog: Catalog, name: str, *more: str
+) -> str:
+    """The SQL that attaches a lake as the database ``name``.
+
+    Data inside the workspace moves with it; data elsewhere stays where the catalog says, since a
+    mistaken path would split a lake in two.
+    """
     options = [f"data_path {quoted(table.data_path or str(workspace.lake_data))}"]
     if table.encrypted:
         options.append("encrypted")
     if table.data_path is None:
         options.append("override_data_path true")
-    options.extend(catalog.options)
-    connection.execute(f"attach {quoted(catalog.attachment)} as lake ({', '.join(options)})")
-    connection.execute("use lake")
+    every = ", ".join([*options, *catalog.options, *more])
+    return f"attach {quoted(catalog.attachment)} as {name} ({every})"
 
 
 def _no_workspace(workspace: Workspace) -> NoWorkspace:

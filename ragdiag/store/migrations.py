@@ -112,11 +112,43 @@ def partition_by_version(con: duckdb.DuckDBPyConnection) -> None:
     )
 
 
+def upkeep_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """What upkeep remembers: rows by segment and kind, rows that left, named snapshots, hashes of
+    data files, and files set aside. Segments loaded before count as they are now."""
+    con.execute("create table segment_counts(segment varchar, kind varchar, accepted bigint)")
+    con.execute("""
+        insert into segment_counts
+        select segment, 'request', count(*) from requests where segment <> '' group by segment
+        union all select '', 'feedback', count(*) from feedback""")
+    con.execute("""
+        create table removals(
+            segment varchar, kind varchar, n bigint, reason varchar, removed_at timestamp)""")
+    con.execute("""
+        create table named_snapshots(
+            name varchar, snapshot_id bigint, reason varchar, named_at timestamp)""")
+    con.execute("""
+        create table file_hashes(
+            name varchar, bytes bigint, sha256 varchar, hashed_at timestamp)""")
+    con.execute("""
+        create table set_aside(
+            name varchar, table_name varchar, n bigint, reason varchar, snapshot_id bigint,
+            set_aside_at timestamp)""")
+
+
+def assembled_traces(con: duckdb.DuckDBPyConnection) -> None:
+    """Which traces were read as requests, and from which spans."""
+    con.execute("""
+        create table assembled_traces(
+            trace_id varchar, span_ids varchar[], assembled_at timestamp)""")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     first_tables,
     foreign_logs,
     keep_probability,
     partition_by_version,
+    upkeep_tables,
+    assembled_traces,
 )
 """Migration n is the n-th entry, counted from 1."""
 

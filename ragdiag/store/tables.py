@@ -79,6 +79,9 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         (TEXT, "trace_id span_id parent_id name attributes events status error resource segment"),
         (TIME, "started_at ended_at received_at"),
     ),
+    "segment_counts": _table((TEXT, "segment kind"), (pa.int64(), "accepted")),
+    "file_hashes": _table((TEXT, "name sha256"), (pa.int64(), "bytes"), (TIME, "hashed_at")),
+    "assembled_traces": _table((TEXT, "trace_id"), (TEXTS, "span_ids"), (TIME, "assembled_at")),
     "rejects": _table((TEXT, "source reason body"), (pa.int64(), "line"), (TIME, "rejected_at")),
 }
 """Only the tables that are filled row by row in bulk."""

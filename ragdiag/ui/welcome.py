@@ -35,6 +35,15 @@ def show_welcome(failed: Job | None) -> None:
     with own:
         st.subheader("Import your own", anchor=False)
         _import_form()
+        st.caption(
+            "Logs of a running service, or published results? JSONL, CSV, Parquet, OTLP, Phoenix "
+            "and Langfuse exports are read by one command; the first of these two only shows what "
+            "it would read:"
+        )
+        st.code(
+            "python -m ragdiag import logs PATH --dry-run\npython -m ragdiag import logs PATH",
+            language="bash",
+        )
 
 
 def show_job(job: Job) -> None:
@@ -71,7 +80,10 @@ def show_next_steps(held: dict[str, Any]) -> None:
             "Run these, then come back:"
         )
     else:
-        st.info("This workspace is empty. Run these, then come back:")
+        st.info(
+            "This workspace is empty. Import the log of a service "
+            "(python -m ragdiag import logs PATH), or run these, then come back:"
+        )
     steps = [
         ("python -m ragdiag import corpus PATH", not held["passages"]),
         ("python -m ragdiag import gold questions.jsonl", not held["questions"]),
