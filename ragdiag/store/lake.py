@@ -23,13 +23,14 @@ import pyarrow as pa
 
 from ragdiag.backends import LakeTable
 from ragdiag.configuration import read_configuration
-from ragdiag.errors import NoWorkspace, RagdiagError, StoreBusy, StoreError
+from ragdiag.errors import NoWorkspace, RagdiagError, StoreError
 from ragdiag.settings import Workspace
 from ragdiag.store.catalog import Catalog
 from ragdiag.store.damage import damaged_file_error
 from ragdiag.store.extensions import connect
 from ragdiag.store.faults import is_transient, reason, store_error, store_faults
 from ragdiag.store.known_backups import refuse_lost_catalog
+from ragdiag.store.faults import is_transient, reason, store_busy, store_error, store_faults
 from ragdiag.store.migrations import is_behind, migrate
 from ragdiag.store.object_store import check_bucket, open_bucket
 from ragdiag.store.postgres_catalog import PostgresCatalog
@@ -161,10 +162,7 @@ class Lake:
                         raise
                     raise fault from None
                 if time.monotonic() > deadline:
-                    raise StoreBusy(
-                        f"other writers hold {self._catalog.place} ({reason(error)})",
-                        remedy="nothing was written: try again when they have finished",
-                    ) from None
+                    raise store_busy(error, self.workspace) from None
             time.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(pause * 2, 0.5)
 
