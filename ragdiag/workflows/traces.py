@@ -102,7 +102,8 @@ def _assemble(
             reason = f"{count - len(spans)} spans beyond the first {MAX_SPANS} were not read"
             rejects.append(Reject(source, 0, reason))
         rejects += told.rejects
-        records += [(source, one) for one in (*told.requests, *told.feedback, *told.grades)]
+        whole: list[Record] = [*told.requests, *told.feedback, *told.grades]
+        records += [(source, record) for record in whole]
         for passage in told.passages:
             passages.setdefault(passage, source)
         if told.requests or told.grades or told.feedback or late:
