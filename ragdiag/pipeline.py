@@ -105,10 +105,19 @@ class Pipeline:
         )
 
     def with_parts(
-        self, *, retriever: Retriever | None = None, packer: ContextPacker | None = None
+        self,
+        *,
+        retriever: Retriever | None = None,
+        packer: ContextPacker | None = None,
+        generator: Generator | None = None,
     ) -> Pipeline:
         """The same version served by other parts: how a fault in operation looks from outside."""
-        return replace(self, retriever=retriever or self.retriever, packer=packer or self.packer)
+        return replace(
+            self,
+            retriever=retriever or self.retriever,
+            packer=packer or self.packer,
+            generator=generator or self.generator,
+        )
 
 
 def open_pipeline(

@@ -53,7 +53,8 @@ class Workspace:
 
     @property
     def exists(self) -> bool:
-        return self.catalog.is_file()
+        """Whether it was created or configured; what a configured server holds, only it knows."""
+        return self.catalog.is_file() or self.configuration.is_file()
 
 
 def command_workspace(option: Path | None = None) -> Workspace:

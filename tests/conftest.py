@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,8 @@ import pytest
 
 from ragdiag.settings import PROJECT, Workspace
 from ragdiag.store.lake import close_lakes
+from tests.faulty_server import faulty_server as faulty_server
+from tests.servers import ENVIRONMENT, ObjectStore, Postgres
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -44,6 +48,40 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no test data at {folder}; name it with RAGDIAG_TEST_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real server; its folder is not below pytest's, which other users may not enter."""
+    folder = Path(tempfile.mkdtemp(prefix="ragdiag-postgres-"))
+    folder.chmod(0o755)
+    server = Postgres(folder / "server")
+    try:
+        server.create()
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """A real server with one empty bucket, ``lake``."""
+    store = ObjectStore(tmp_path_factory.mktemp("s3"))
+    store.start()
+    try:
+        store.create_bucket("lake")
+        yield store
+    finally:
+        store.stop()
+
+
+@pytest.fixture
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the servers want to see, in the environment of this process and those it starts."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
 
 
 TOY_PASSAGES = {

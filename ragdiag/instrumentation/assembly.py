@@ -70,13 +70,14 @@ def build_request(
         if not str(facts.get(name) or "").strip():
             raise Unloggable(f"{name} is empty")
     lists = {stage: _hits(stage, raw) for stage, raw in draft.lists.items() if stage != "context"}
+    offered = max(map(len, lists.values()), default=0)
+    searched = max(facts.pop("searched_depth", 0), offered)
     if "fused" not in lists and lists:
         lists["fused"] = _passed_on(lists)
     longest = max(map(len, lists.values()), default=0)
-    searched = max(facts.pop("searched_depth", 0), longest)
     cut = log_depth if log_depth is not None and longest > log_depth else None
-    if cut is None and searched > longest > 0:
-        cut = longest
+    if cut is None and searched > offered > 0:
+        cut = offered
     return Request(
         request_id=_identifier("request_id", draft.request_id),
         asked_at=_moment(draft.asked_ns),
@@ -123,6 +124,13 @@ def _checked(name: str, value: Any) -> Any:
         return _positive(name, value)
     if name == "cache_hit":
         return bool(value)
+    if name == "keep_probability":
+        chance = _number(name, value)
+        if not 0 < chance <= 1:
+            raise Unloggable(f"{name} is {chance}, not in (0, 1]")
+        return chance
+    if not isinstance(value, tuple | list):
+        raise Unloggable(f"{name} is a {type(value).__name__}, not a list")
     return tuple(_identifier("citations", one) for one in value)
 
 
@@ -141,7 +149,13 @@ def _hits(stage: str, raw: tuple[RawHit, ...]) -> tuple[Hit, ...]:
     for rank, hit in enumerate(raw, start=1):
         if len(hit) != 2:
             raise Unloggable(f"{stage}: the hit at rank {rank} has {len(hit)} parts, not 2")
-        hits.append(Hit(_identifier(stage, hit[0]), _score(stage, rank, hit[1])))
+        name, score = hit
+        # What nearly every hit is needs no call: a request has dozens of them.
+        if type(name) is not str or not name.isascii() or not 0 < len(name) < 100 or name.isspace():
+            name = _identifier(stage, name)
+        if type(score) is not float or not math.isfinite(score):
+            score = _score(stage, rank, score)
+        hits.append(Hit(name, score))
     return tuple(hits)
 
 

@@ -1,7 +1,8 @@
 """One background thread that takes what callers offer off a bounded queue and writes it.
 
-``offer`` costs a caller about a microsecond and never waits: a full queue says no. What the disk
-refuses is tried again until it is written, and meanwhile the queue fills to its bound.
+``offer`` never waits, not even to wake the thread, which looks by itself 20 times a second: a full
+queue says no. What the disk refuses is tried again until it is written, and meanwhile the queue
+fills to its bound.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
+from functools import partial
 from typing import Generic, TypeVar
 
 from ragdiag.errors import StoreError
@@ -19,6 +21,7 @@ from ragdiag.errors import StoreError
 ItemT = TypeVar("ItemT")
 RecordT = TypeVar("RecordT")
 
+LOOK_EVERY_S = 0.05
 TICK_S = 0.25
 FIRST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 1.0
@@ -65,19 +68,20 @@ class Delivery(Generic[ItemT, RecordT]):
         self._begin()
 
     def _begin(self) -> None:
-        self._queue: SimpleQueue[ItemT | _Barrier] = SimpleQueue()
+        self._queue: deque[ItemT | _Barrier] = deque()
         self._thread: threading.Thread | None = None
+        self._wanted = threading.Event()
         self._giving_up = threading.Event()
 
     @property
     def waiting(self) -> int:
-        return self._queue.qsize()
+        return len(self._queue)
 
     def offer(self, item: ItemT) -> bool:
         """Whether there was room. Callers of one instant may exceed the bound by their number."""
-        if self._queue.qsize() >= self._capacity:
+        if len(self._queue) >= self._capacity:
             return False
-        self._queue.put(item)
+        self._queue.append(item)
         if self._thread is None:
             self._start()
         return True
@@ -89,28 +93,30 @@ class Delivery(Generic[ItemT, RecordT]):
     def close(self, timeout_s: float) -> bool:
         """As :meth:`flush`, then the thread ends; what the disk refused until then is dropped."""
         with self._closing:
-            thread = self._thread
             done = self._pass_barrier(_Barrier(last=True), timeout_s)
-            if thread is None or done:
+            thread = self._thread
+            if done or thread is None or thread is threading.current_thread():
                 return done
             self._giving_up.set()
             thread.join(LONGEST_PAUSE_S)
             if thread.is_alive():  # a disk that neither writes nor fails
-                left = self._queue.qsize()
+                left = self._queue
                 self._begin()
-                self._work.drop("the disk did not answer until the end", left)
+                items = [item for item in left.copy() if not isinstance(item, _Barrier)]
+                self._work.drop("the disk did not answer until the end", len(items))
             else:
                 self._giving_up.clear()
             return False
 
     def _pass_barrier(self, barrier: _Barrier, timeout_s: float) -> bool:
-        if self._thread is None and not self._queue.qsize():
+        if self._thread is None and not self._queue:
             return True
         if self._thread is threading.current_thread():
             return False
-        self._queue.put(barrier)
+        self._queue.append(barrier)
         if self._thread is None:
             self._start()
+        self._wanted.set()
         return barrier.passed.wait(timeout_s)
 
     def _start(self) -> None:
@@ -126,25 +132,30 @@ class Delivery(Generic[ItemT, RecordT]):
         self._work.started()
 
     def _run(self) -> None:
-        queue = self._queue
-        ticked = time.monotonic()
+        queue, wanted = self._queue, self._wanted
+        ticked = 0.0
         while queue is self._queue:  # else it was given up as hanging
-            item = None
-            try:
-                item = queue.get(timeout=TICK_S)
-                if isinstance(item, _Barrier):
-                    if self._at_barrier(item):
-                        return
-                else:
-                    self._deliver(item)
-            except Empty:
-                pass
-            except Exception:  # a defect here must not end the logging
-                _log.exception("a record could not be logged")
-                self._work.drop("a defect of ragdiag; the service's log has its traceback", 1)
-            if time.monotonic() - ticked >= TICK_S or item is None:
+            if time.monotonic() - ticked >= TICK_S:
+                self._guarded(self._work.tick)
                 ticked = time.monotonic()
-                self._work.tick()
+            if not queue:
+                wanted.wait(LOOK_EVERY_S)
+                wanted.clear()
+                continue
+            item = queue.popleft()
+            if not isinstance(item, _Barrier):
+                self._guarded(partial(self._deliver, item))
+            elif self._guarded(partial(self._at_barrier, item)):
+                return
+
+    def _guarded(self, step: Callable[[], bool | None]) -> bool:
+        """What ``step`` says; a defect of it is told, and does not end the logging."""
+        try:
+            return bool(step())
+        except Exception:
+            _log.exception("a record could not be logged")
+            self._work.drop("a defect of ragdiag; the service's log has its traceback", 1)
+            return False
 
     def _at_barrier(self, barrier: _Barrier) -> bool:
         """Whether the thread ends here."""
@@ -158,7 +169,7 @@ class Delivery(Generic[ItemT, RecordT]):
         """An offer that came after the last barrier is either seen here, or sees no thread."""
         with self._starting:
             thread, self._thread = self._thread, None
-            if self._queue.empty():
+            if not self._queue:
                 return True
             self._thread = thread
             return False
@@ -173,7 +184,7 @@ class Delivery(Generic[ItemT, RecordT]):
             if not self._insist(prepare):
                 self._work.drop("the disk refused it until the end", 1)
             for number, record in enumerate(records):
-                if not self._insist(lambda record=record: self._work.write(record)):  # type: ignore[misc]
+                if not self._insist(partial(self._work.write, record)):
                     self._work.drop("the disk refused it until the end", len(records) - number)
                     return
         except Exception as error:

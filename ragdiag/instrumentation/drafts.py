@@ -53,7 +53,7 @@ def copy_hits(hits: Iterable[object]) -> tuple[RawHit, ...]:
     (('p1', 0.5), ('p2', 0.25), ('p3', None))
     """
     copied = tuple(hits)
-    if all(type(hit) is tuple for hit in copied):
+    if {*map(type, copied)} <= {tuple}:  # nothing in it can change
         return copied  # type: ignore[return-value]
     return tuple(map(_copy_hit, copied))
 

@@ -124,7 +124,7 @@ def read_losses(workspace: Workspace) -> list[RecordedLoss]:
     of ours is passed over."""
     found = []
     for path in workspace.losses.glob("*.json"):
-        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        with suppress(OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
             document: dict[str, Any] = json.loads(path.read_bytes())
             counts = {
                 str(kind): {str(reason): int(number) for reason, number in reasons.items()}

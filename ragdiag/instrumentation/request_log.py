@@ -88,11 +88,7 @@ class RequestLog:
     @_quiet
     def latency(self, stage: str, milliseconds: float) -> None:
         """The time of a stage that somebody else has measured."""
-        known = CLOCKS.get(stage)
-        if known is None:
-            self._leave_out("latency of a stage that is none")
-        else:
-            self._draft.spent.append((known, milliseconds))
+        self._spend(stage, milliseconds)
 
     @_quiet
     def hits(
@@ -122,7 +118,8 @@ class RequestLog:
     def answer(self, text: str, *, citations: Iterable[object] = (), status: Status = "ok") -> None:
         """What the generator said; ``status="no_answer"`` where it abstained. ``citations`` are
         passage ids."""
-        self._draft.facts.update(answer=text, citations=tuple(citations), status=status)
+        cited = (citations,) if isinstance(citations, str) else tuple(citations)
+        self._draft.facts.update(answer=text, citations=cited, status=status)
 
     @_quiet
     def usage(
@@ -220,6 +217,12 @@ class RequestLog:
         traceback: TracebackType | None,
     ) -> None:
         self.finish(error)
+
+    def _spend(self, stage: str, milliseconds: float) -> None:
+        if stage in CLOCKS:
+            self._draft.spent.append((CLOCKS[stage], milliseconds))
+        else:
+            self._leave_out("latency of a stage that is none")
 
     def _state(self, **facts: Any) -> None:
         for name, value in facts.items():

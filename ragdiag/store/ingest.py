@@ -7,8 +7,6 @@ leaves a loaded segment behind, which the next run moves.
 
 from __future__ import annotations
 
-import filecmp
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,9 +16,11 @@ import duckdb
 
 from ragdiag.records import Reject
 from ragdiag.settings import Workspace
+from ragdiag.store.archive import put_away
 from ragdiag.store.disk import disk_faults
 from ragdiag.store.kinds import Record, identity, kind_of
 from ragdiag.store.lake import Lake
+from ragdiag.store.ledger import record_counts
 from ragdiag.store.lines import BadLine, parse_line
 from ragdiag.store.results import insert_rejects
 from ragdiag.store.shelves import SHELVES
@@ -73,7 +73,7 @@ def ingest(lake: Lake, workspace: Workspace) -> IngestReport:
         parsed = [segment for path in batch if (segment := _parse(path)) is not None]
         report += lake.write(lambda cursor, parsed=parsed: _load(cursor, parsed))  # type: ignore[misc]
         for path in batch:
-            _archive(path)
+            put_away(path)
     return report
 
 
@@ -156,6 +156,7 @@ def _load(cursor: duckdb.DuckDBPyConnection, parsed: Sequence[_Parsed]) -> Inges
         report += IngestReport(1, new, len(rejects), repeated)
     for kind, records in accepted.items():
         SHELVES[kind].add(cursor, records)
+    record_counts(cursor, accepted)
     return report
 
 
@@ -175,15 +176,3 @@ def _known(
 
 def _reject(segment: str, line: int, reason: str, body: bytes) -> Reject:
     return Reject(segment, line, reason, body[:BODY_CHARS].decode(errors="replace"))
-
-
-def _archive(path: Path) -> None:
-    """Put a loaded segment away. A foreign writer may use a name again: what the archive has
-    under that name with other content was not loaded, so it gets a new name and stays."""
-    target = path.parent / "archive" / path.name
-    with disk_faults(target), suppress(FileNotFoundError):  # another ingester was quicker
-        target.parent.mkdir(exist_ok=True)
-        if target.exists() and not filecmp.cmp(path, target, shallow=False):
-            path.rename(path.with_stem(f"{path.stem}-again-{time.time_ns()}"))
-        else:
-            path.rename(target)

@@ -79,6 +79,8 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         (TEXT, "trace_id span_id parent_id name attributes events status error resource segment"),
         (TIME, "started_at ended_at received_at"),
     ),
+    "segment_counts": _table((TEXT, "segment kind"), (pa.int64(), "accepted")),
+    "file_hashes": _table((TEXT, "name sha256"), (pa.int64(), "bytes"), (TIME, "hashed_at")),
     "assembled_traces": _table((TEXT, "trace_id"), (TEXTS, "span_ids"), (TIME, "assembled_at")),
     "rejects": _table((TEXT, "source reason body"), (pa.int64(), "line"), (TIME, "rejected_at")),
 }
@@ -110,13 +112,14 @@ def registered(
 
 
 def is_unicode(text: str) -> bool:
-    """Whether ``text`` can be stored: JSON may smuggle in lone surrogates, UTF-8 has none.
+    """Whether ``text`` can be stored: JSON may smuggle in lone surrogates, which UTF-8 has not,
+    and NUL, where the catalog's SQL ends.
 
-    >>> is_unicode("naïve"), is_unicode("\\ud800")
-    (True, False)
+    >>> is_unicode("naïve"), is_unicode("\\ud800"), is_unicode("\\0")
+    (True, False, False)
     """
     try:
         text.encode()
     except UnicodeEncodeError:
         return False
-    return True
+    return "\0" not in text
