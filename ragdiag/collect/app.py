@@ -25,75 +25,99 @@ from ragdiag.collect.refusals import Refusal
 from ragdiag.settings import Workspace
 from ragdiag.store.spool import SpoolWriter
 
-_TAKE: dict[str, Callable[[bytes, str], Taken]] = {"traces": take_traces, "logs": take_logs}
+Take = Callable[[bytes, str], Taken]
 
 
 def make_app(workspace: Workspace, token: str | None, limits: Limits) -> Starlette:
     """The application; its spool writer lives from start-up to shutdown."""
-    budget = Budget(limits.max_waiting)
-    buckets = Buckets(limits.rate, limits.burst)
+    receiver = _Receiver(token, limits)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        app.state.committer = Committer(SpoolWriter(workspace, "collect"))
+        receiver.committer = Committer(SpoolWriter(workspace, "collect"))
         yield
-        app.state.committer.stop()
+        receiver.committer.stop()
 
-    async def export(request: Request, signal: str) -> Response:
-        media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    routes = [
+        Route("/v1/traces", receiver.export_traces, methods=["POST"]),
+        Route("/v1/logs", receiver.export_logs, methods=["POST"]),
+        Route("/v1/metrics", _refuse_metrics, methods=["POST"]),
+        Route("/health", receiver.tell_health),
+    ]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+class _Receiver:
+    """What the requests of one application share."""
+
+    committer: Committer
+
+    def __init__(self, token: str | None, limits: Limits) -> None:
+        self._token = token
+        self._limits = limits
+        self._budget = Budget(limits.max_waiting)
+        self._buckets = Buckets(limits.rate, limits.burst)
+
+    async def export_traces(self, request: Request) -> Response:
+        return await self._export(request, "traces", take_traces)
+
+    async def export_logs(self, request: Request) -> Response:
+        return await self._export(request, "logs", take_logs)
+
+    async def tell_health(self, request: Request) -> Response:
+        fault = self.committer.fault
+        state = {
+            "status": "ok" if fault is None else "failing",
+            "reason": fault,
+            "records": self.committer.committed,
+            "waiting_bytes": self._budget.taken,
+        }
+        return JSONResponse(state, 200 if fault is None else 503)
+
+    async def _export(self, request: Request, signal: str, take: Take) -> Response:
+        media = _media(request)
         try:
-            buckets.take(request.client.host if request.client else "")
-            _check_token(request, token)
+            self._buckets.take(request.client.host if request.client else "")
+            _check_token(request, self._token)
             encoding = _check_encoding(request, media)
-            stated = request.headers.get("content-length")
-            body = await read_body(request.stream(), stated, limits.max_body, budget, limits.read_s)
-            try:
-                committer: Committer = request.app.state.committer
-                taken = await committer.commit(
-                    lambda: _TAKE[signal](unpack(body, encoding, limits.max_body), media)
-                )
-            finally:
-                budget.give_back(len(body))
+            taken = await self._commit(request, encoding, lambda body: take(body, media))
         except Refusal as refusal:
             return refused(refusal, media)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
         return accepted(taken, signal, media)
 
-    async def health(request: Request) -> Response:
-        committer: Committer = request.app.state.committer
-        state = {
-            "status": "ok" if committer.fault is None else "failing",
-            "reason": committer.fault,
-            "records": committer.committed,
-            "waiting_bytes": budget.taken,
-        }
-        return JSONResponse(state, 200 if committer.fault is None else 503)
-
-    def route(signal: str) -> Route:
-        async def endpoint(request: Request) -> Response:
-            return await export(request, signal)
-
-        return Route(f"/v1/{signal}", endpoint, methods=["POST"])
-
-    routes = [route("traces"), route("logs"), Route("/health", health)]
-    return Starlette(
-        routes=[*routes, Route("/v1/metrics", _no_metrics, methods=["POST"])], lifespan=lifespan
-    )
+    async def _commit(
+        self, request: Request, encoding: str, take: Callable[[bytes], Taken]
+    ) -> Taken:
+        limits = self._limits
+        stated = request.headers.get("content-length")
+        body = await read_body(
+            request.stream(), stated, limits.max_body, self._budget, limits.read_s
+        )
+        try:
+            return await self.committer.commit(
+                lambda: take(unpack(body, encoding, limits.max_body))
+            )
+        finally:
+            self._budget.give_back(len(body))
 
 
-async def _no_metrics(request: Request) -> Response:
+async def _refuse_metrics(request: Request) -> Response:
     message = "ragdiag keeps no metrics: set OTEL_METRICS_EXPORTER=none"
-    return refused(Refusal(404, message), request.headers.get("content-type", ""))
+    return refused(Refusal(404, message), _media(request))
+
+
+def _media(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _check_token(request: Request, token: str | None) -> None:
     if token is None:
         return
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not hmac.compare_digest(
-        given.strip().encode(), token.encode()
-    ):
+    same = hmac.compare_digest(given.strip().encode(), token.encode())
+    if scheme.lower() != "bearer" or not same:
         raise Refusal(401, "the bearer token is missing or wrong")
 
 

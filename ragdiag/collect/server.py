@@ -19,6 +19,8 @@ from ragdiag.settings import Workspace
 TOKEN_VARIABLE = "RAGDIAG_COLLECT_TOKEN"
 DEFAULT_PORT = 4318
 """OTLP/HTTP's own."""
+MAX_CONNECTIONS = 512
+"""At once; one more is answered 503."""
 GRACE_S = 10
 """How long requests that are being received may take to finish when the receiver is told to end."""
 
@@ -67,6 +69,7 @@ def collect(
         access_log=False,
         proxy_headers=False,  # whoever sends X-Forwarded-For would choose its own rate limit
         server_header=False,
+        limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=GRACE_S,
         lifespan="on",
     )

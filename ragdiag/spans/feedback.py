@@ -29,6 +29,10 @@ _UP = re.compile(r"thumbs?-?up|up|positive|good|liked?|yes|true|1|👍")
 _DOWN = re.compile(r"thumbs?-?down|down|negative|bad|disliked?|no|false|0|-1|👎")
 
 
+_CARRIERS = tuple(name for name, _ in FEEDBACK_LISTS)
+_SESSION_CARRIERS = tuple(name for name, _ in SESSION_LISTS)
+
+
 @dataclass(frozen=True, slots=True)
 class Opinion:
     """One result, whichever convention carried it."""
@@ -69,8 +73,7 @@ def read_log_event(log: LogEvent) -> Opinion | None:
 
 def has_session_results(span: Span) -> bool:
     """Whether it carries results about a session, which no record of ours can hold."""
-    starts = tuple(f"{name}." for name, _ in SESSION_LISTS)
-    return any(key.startswith(starts) for key in span.attributes)
+    return any(key.startswith(_SESSION_CARRIERS) for key in span.attributes)
 
 
 def to_record(opinion: Opinion) -> Grade | Feedback:
@@ -97,6 +100,8 @@ def to_record(opinion: Opinion) -> Grade | Feedback:
 
 
 def _attribute_results(span: Span) -> Iterator[tuple[datetime, Mapping[str, Any]]]:
+    if not any(key.startswith(_CARRIERS) for key in span.attributes):
+        return
     for prefix, inner in FEEDBACK_LISTS:
         listed = read_nested(span.attributes, prefix)
         for one in listed if isinstance(listed, list) else []:

@@ -27,7 +27,7 @@ def read_nested(attributes: Mapping[str, Any], prefix: str) -> Any:
             *path, last = key[len(start) :].split(".", _DEEPEST)
             branch = tree
             for part in path:
-                below = branch.setdefault(part, {})
+                below = branch.get(part)
                 if not isinstance(below, dict):
                     below = branch[part] = {}
                 branch = below

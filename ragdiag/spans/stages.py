@@ -171,17 +171,16 @@ def _context(
     stated = [document for node in calls for document in read_documents(node.span, INPUT_DOCUMENTS)]
     if stated:
         return _whole(stated), True, ""
-    prompts = _squeeze("\n".join(m.text for n in calls for m in read_messages(n.span, "input")))
-    candidates = last or everything
-    if not prompts or not any(document.text for document in candidates):
+    prompts = "\n".join(m.text for n in calls for m in read_messages(n.span, "input"))
+    candidates = {d.passage_id: d for d in reversed(last or everything)}
+    if not prompts or not any(document.text for document in candidates.values()):
         return _whole(last), False, ""
-    scores = {hit.passage_id: hit.score for hit in to_hits(candidates)}
-    found: dict[str, tuple[int, ContextHit]] = {}
-    for document in candidates:
-        name = document.passage_id
-        place, chars = _place_within(document.text, prompts)
-        if chars and name not in found:
-            found[name] = place, ContextHit(name, scores[name], chars)
+    scores = {hit.passage_id: hit.score for hit in to_hits(last or everything)}
+    texts = {name: document.text for name, document in candidates.items()}
+    found = {
+        name: (place, ContextHit(name, scores[name], chars))
+        for name, (place, chars) in _places(texts, prompts).items()
+    }
     ordered = sorted(found.values(), key=lambda placed: placed[0])
     doubt = "" if found else "no recorded prompt holds a retrieved text"
     return tuple(hit for _, hit in ordered), bool(found), doubt
@@ -194,15 +193,24 @@ def _whole(documents: Sequence[Document]) -> tuple[ContextHit, ...]:
     )
 
 
+def _places(texts: dict[str, str], prompts: str) -> dict[str, tuple[int, int]]:
+    """Of each text that stands in ``prompts``: where it begins, and how much of it, from its
+    beginning, is there. Less than its first 40 characters is nothing; white space may differ."""
+    whole = {name: (prompts.find(text), len(text)) for name, text in texts.items()}
+    if all(place >= 0 and chars for place, chars in whole.values()):
+        return whole
+    squeezed = _squeeze(prompts)
+    found = {name: _place_within(text, squeezed) for name, text in texts.items()}
+    return {name: placed for name, placed in found.items() if placed[1]}
+
+
 def _place_within(text: str, prompts: str) -> tuple[int, int]:
-    """Where ``text`` begins in ``prompts`` and how much of it, from its beginning, stands there:
-    nothing where less than its first 40 characters do. White space may differ."""
     squeezed = _squeeze(text)
     place = prompts.find(squeezed[:LEAST_MATCH]) if squeezed else -1
     if place < 0:
         return 0, 0
-    if squeezed in prompts:
-        return prompts.index(squeezed), len(text)
+    if (exact := prompts.find(squeezed)) >= 0:
+        return exact, len(text)
     low, high = LEAST_MATCH, len(squeezed)
     while low < high - 1:
         middle = (low + high) // 2

@@ -10,7 +10,7 @@ from functools import partial
 import duckdb
 
 from ragdiag.privacy.pseudonyms import user_key
-from ragdiag.records import Reject, Span
+from ragdiag.records import Passage, Reject, Span
 from ragdiag.spans.feedback import read_opinions
 from ragdiag.spans.traces import TraceRecords, read_results, read_trace, trace_source
 from ragdiag.store.admission import admit
@@ -90,6 +90,7 @@ def _assemble(
     staged = staged_spans(cursor, trace_ids, MAX_SPANS)
     known = assembled_spans(cursor, list(staged))
     records: list[tuple[str, Record]] = []
+    passages: dict[Passage, str] = {}
     rejects: list[Reject] = []
     read: dict[str, list[str]] = {}
     for trace_id, (spans, count) in staged.items():
@@ -101,9 +102,13 @@ def _assemble(
             reason = f"{count - len(spans)} spans beyond the first {MAX_SPANS} were not read"
             rejects.append(Reject(source, 0, reason))
         rejects += told.rejects
-        records += [(source, one) for one in _all(told)]
+        whole: list[Record] = [*told.requests, *told.feedback, *told.grades]
+        records += [(source, record) for record in whole]
+        for passage in told.passages:
+            passages.setdefault(passage, source)
         if told.requests or told.grades or told.feedback or late:
             read[trace_id] = [span.span_id for span in fresh]
+    records += [(source, passage) for passage, source in passages.items()]
     new, conflicts = admit(cursor, records)
     insert_rejects(cursor, [*rejects, *conflicts])
     finish_traces(cursor, read, staged)
@@ -121,7 +126,3 @@ def _read_late(spans: Sequence[Span]) -> TraceRecords:
         if not any(read_opinions(span))
     ]
     return replace(told, rejects=(*told.rejects, *late))
-
-
-def _all(told: TraceRecords) -> list[Record]:
-    return [*told.requests, *told.feedback, *told.grades, *told.passages]
