@@ -89,6 +89,7 @@ def _request_problem(request: Request) -> str | None:
         ("prompt_tokens", request.prompt_tokens or 0),
         ("completion_tokens", request.completion_tokens or 0),
         ("searched_depth", request.searched_depth),
+        ("logged_depth", request.logged_depth or 0),
         *(("context.chars", hit.chars) for hit in request.context),
     ]
     for name, whole in wholes:

@@ -42,7 +42,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         (TIME, "asked_at"),
         (TEXTS, "citations"),
         (pa.bool_(), "cache_hit"),
-        (WHOLE, "prompt_tokens completion_tokens searched_depth"),
+        (WHOLE, "prompt_tokens completion_tokens searched_depth logged_depth"),
         (NUMBER, " ".join(["cost_usd", *(f"{stage}_ms" for stage in LATENCY_STAGES)])),
         (HITS, "lexical dense fused reranked"),
         (CONTEXT, "context"),
