@@ -150,6 +150,14 @@ MIGRATIONS: tuple[Migration, ...] = (
     upkeep_tables,
     assembled_traces,
 )
+def requests_in_files(con: duckdb.DuckDBPyConnection) -> None:
+    """No request is inlined into the catalog, as DuckLake does with small inserts: it writes lists
+    of structs there as text, and one passage id with a quote and a brace makes it unable to read
+    the whole table back (ducklake of DuckDB 1.5.5; lists of text come back as they were)."""
+    con.execute("call lake.set_option('data_inlining_row_limit', 0, table_name => 'requests')")
+
+
+MIGRATIONS: tuple[Migration, ...] = (first_tables, foreign_logs, requests_in_files)
 """Migration n is the n-th entry, counted from 1."""
 
 
