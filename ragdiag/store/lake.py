@@ -28,9 +28,8 @@ from ragdiag.settings import Workspace
 from ragdiag.store.catalog import Catalog
 from ragdiag.store.damage import damaged_file_error
 from ragdiag.store.extensions import connect
-from ragdiag.store.faults import is_transient, reason, store_error, store_faults
-from ragdiag.store.known_backups import refuse_lost_catalog
 from ragdiag.store.faults import is_transient, reason, store_busy, store_error, store_faults
+from ragdiag.store.known_backups import refuse_lost_catalog
 from ragdiag.store.migrations import is_behind, migrate
 from ragdiag.store.object_store import check_bucket, open_bucket
 from ragdiag.store.postgres_catalog import PostgresCatalog
