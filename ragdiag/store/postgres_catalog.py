@@ -53,8 +53,10 @@ class PostgresCatalog:
 
     @property
     def options(self) -> tuple[str, ...]:
-        schema = f"metadata_schema {quoted(self._table.catalog_schema)}"
-        return (schema, f"meta_secret {SECRET}") if self._table.password_env else (schema,)
+        """The schema twice: where DuckLake keeps its tables, and where their plain names lead."""
+        name = quoted(self._table.catalog_schema)
+        schema = (f"metadata_schema {name}", f"meta_schema {name}")
+        return (*schema, f"meta_secret {SECRET}") if self._table.password_env else schema
 
     def connect(self, connection: duckdb.DuckDBPyConnection) -> None:
         login = "type postgres, read_only"

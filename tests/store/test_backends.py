@@ -414,6 +414,13 @@ def test_another_data_path_than_the_lakes_is_refused(shared: Workspace) -> None:
         open_lake(shared)
 
 
+def test_the_catalogs_own_tables_have_the_same_names_everywhere(shared: Workspace) -> None:
+    rows = open_lake(shared).rows(
+        "select count(*) as n from __ducklake_metadata_lake.ducklake_snapshot"
+    )
+    assert rows[0]["n"] > 1
+
+
 def test_a_dropped_catalog_is_noticed(remote: Workspace, postgres: Postgres) -> None:
     lake = open_lake(remote, create=True)
     add_versions(lake, "dropped")
