@@ -201,7 +201,7 @@ def test_batches_bound_what_is_in_memory(lake: Lake, monkeypatch: pytest.MonkeyP
 
 def test_hostile_attributes_are_stored_or_refused_and_never_stop_the_others(lake: Lake) -> None:
     odd = {
-        "ragdiag.question": "nul \x00 and 👍",
+        "ragdiag.question": "nul \x01 and 👍",
         "retrieval.documents.0.document.id": "i" * 5_000,
         "retrieval.documents.0.document.score": 1e308,
         "llm.token_count.prompt": 10**18,
