@@ -283,13 +283,41 @@ def fields(span: Span) -> dict[str, Any]:
     return {name: getattr(span, name) for name in Span.__dataclass_fields__}
 
 
+def test_a_retriever_around_a_reranker_gives_what_it_was_given(
+    make_span: MakeSpan, as_spans: AsSpans
+) -> None:
+    reranker = {
+        "openinference.span.kind": "RERANKER",
+        **openinference_documents("reranker.output_documents", ("b", "text of b", 2.0)),
+    }
+    spans = as_spans(
+        retriever(make_span, 1, 0, "ContextualCompressionRetriever", "b", ms=30),
+        retriever(make_span, 2, 1, "lookup", "a", "b", at=1),
+        make_span(3, 1, at=12, attributes=reranker),
+    )
+    request = request_of(read_trace(spans))
+    assert (names(request.fused), names(request.reranked)) == (["a", "b"], ["b"])
+
+
+def test_an_unnamed_retriever_within_one_that_merges(
+    make_span: MakeSpan, as_spans: AsSpans
+) -> None:
+    spans = as_spans(
+        retriever(make_span, 1, 0, "MultiQueryRetriever", "b", "a", ms=30),
+        retriever(make_span, 2, 1, "lookup", "a", "z", at=1),
+        retriever(make_span, 3, 1, "lookup", "b", at=12),
+    )
+    assert names(request_of(read_trace(spans)).fused) == ["b", "a"]
+
+
 def test_an_agents_searches_are_one_list_in_order_of_time(
     make_span: MakeSpan, as_spans: AsSpans
 ) -> None:
     spans = as_spans(
         make_span(1, ms=90, attributes={"gen_ai.operation.name": "invoke_agent"}),
         retriever(make_span, 3, 1, "lookup", "c", "a", at=40),
-        retriever(make_span, 2, 1, "lookup", "a", "b", at=5),
+        make_span(4, 1, attributes={"openinference.span.kind": "TOOL"}),
+        retriever(make_span, 2, 4, "lookup", "a", "b", at=5),
     )
     request = request_of(read_trace(spans))
     assert names(request.fused) == ["a", "b", "c"]
