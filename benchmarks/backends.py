@@ -4,9 +4,10 @@
 
 Starts a real PostgreSQL server and moto's S3 server by itself (tests/servers.py). Each lake gets
 50,000 encrypted requests with two lists of ten hits, question and answer in five commits; then one
-writer makes 100 commits of 20 requests, one reader asks 100 times for the p95 of one version in
-one month and 100 times for the newest 50 requests, and three writers in processes of their own
-make 40 commits each at once.
+writer makes 50 commits of 20 requests, one reader asks 50 times for the p95 of one version in one
+month and 50 times for the newest 50 requests, and three writers in processes of their own make 20
+commits each at once. The lakes take turns call by call, so that whatever else the machine does
+weighs on all of them alike.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +29,7 @@ from ragdiag.store.lake import Lake, close_lakes, open_lake
 from tests.servers import ENVIRONMENT, ObjectStore, Postgres, configure
 
 BULK, BULK_COMMITS, SMALL = 50_000, 5, 20
-CALLS, WRITERS, WRITES = 100, 3, 40
+CALLS, WRITERS, WRITES = 50, 3, 20
 QUARTER_S, DAY_S = 90 * 86_400, 86_400
 """Over how long a commit's requests were asked: a service logs today's."""
 HITS = (
@@ -49,12 +51,12 @@ READS = {
 }
 
 
-@dataclass(frozen=True)
-class Measured:
-    bulk_s: float
-    commits_ms: list[float]
-    reads_ms: dict[str, list[float]]
-    together_ms: list[float]
+@dataclass
+class Times:
+    """Milliseconds of every call on one lake, by column of the table."""
+
+    load_s: float
+    calls: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
 
 def main() -> None:
@@ -89,37 +91,50 @@ def report(folder: Path, postgres: Postgres, store: ObjectStore) -> None:
             data_path="s3://lake/b",
         ),
     }
-    heads = [f"load {BULK:,}", "commit", *READS, f"commit, {WRITERS} writers"]
-    print(f"| lake | {' | '.join(heads)} |")
-    print("|---" * (len(heads) + 1) + "|", flush=True)
+    opened = {name: open_lake(workspace, create=True) for name, workspace in lakes.items()}
+    times = {name: Times(load_bulk(lake)) for name, lake in opened.items()}
+    for n in range(CALLS):
+        for name, lake in opened.items():
+            calls = times[name].calls
+            calls["commit"].append(timed(lambda lake=lake, n=n: add(lake, "one", n * SMALL, SMALL)))
+            for what, sql in READS.items():
+                calls[what].append(timed(lambda lake=lake, sql=sql: lake.rows(sql)))
+    close_lakes()
     for name, workspace in lakes.items():
-        found = measure(workspace)
-        cells = [f"{found.bulk_s:.1f} s"]
-        cells += map(quantiles, (found.commits_ms, *found.reads_ms.values(), found.together_ms))
-        print(f"| {name} | {' | '.join(cells)} |", flush=True)
-    print("\np50 / p95 in milliseconds")
+        times[name].calls[f"commit, {WRITERS} writers"] = write_together(workspace)
+        check_nothing_is_lost(workspace)
+    print_table(times)
 
 
-def measure(workspace: Workspace) -> Measured:
-    lake = open_lake(workspace, create=True)
-    step = BULK // BULK_COMMITS
+def load_bulk(lake: Lake) -> float:
     started = time.perf_counter()
+    step = BULK // BULK_COMMITS
     for first in range(0, BULK, step):
         add(lake, "bulk", first, step)
-    bulk_s = time.perf_counter() - started
-    commits = [timed(lambda n=n: add(lake, "one", n * SMALL, SMALL)) for n in range(CALLS)]
-    reads = {
-        name: [timed(lambda sql=sql: lake.rows(sql)) for _ in range(CALLS)]
-        for name, sql in READS.items()
-    }
-    close_lakes()
-    together = write_together(workspace)
-    stored = open_lake(workspace).rows("select count(distinct request_id) as n from requests")
+    return time.perf_counter() - started
+
+
+def check_nothing_is_lost(workspace: Workspace) -> None:
+    lake = open_lake(workspace)
+    stored = lake.rows("select count(distinct request_id) as n from requests")[0]["n"]
     close_lakes()
     expected = BULK + CALLS * SMALL + WRITERS * WRITES * SMALL
-    if stored[0]["n"] != expected:
-        raise RuntimeError(f"{stored[0]['n']} requests are stored, {expected} were acknowledged")
-    return Measured(bulk_s, commits, reads, together)
+    if stored != expected:
+        raise RuntimeError(f"{stored} requests are stored, {expected} were acknowledged")
+
+
+def print_table(times: dict[str, Times]) -> None:
+    heads = [f"load {BULK:,}", *next(iter(times.values())).calls]
+    print(f"| lake | {' | '.join(heads)} |")
+    print("|---" * (len(heads) + 1) + "|")
+    for name, found in times.items():
+        cells = [f"{found.load_s:.1f} s", *map(quantiles, found.calls.values())]
+        print(f"| {name} | {' | '.join(cells)} |")
+    load = os.getloadavg()[2]
+    print(
+        f"\np50 / p95 in milliseconds; {os.cpu_count()} cores, {load:.0f} processes wanted them on"
+        " average over the last quarter of an hour."
+    )
 
 
 def add(lake: Lake, name: str, first: int, rows: int) -> None:

@@ -279,7 +279,7 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Score any TREC run: the numbers of trec_eval, by its own metric names."""
-    from ragdiag.importers.trec import read_qrels, read_run
+    from ragdiag.importers.trec import read_qrels, read_run, read_run_id
     from ragdiag.metrics.trec import format_trec, score_run
 
     scores = score_run(
@@ -288,6 +288,7 @@ def score(
         metric or ["official"],
         relevance_level=relevance_level,
         complete=complete,
+        run_id=read_run_id(run),
     )
     document: dict[str, Any] = {"metrics": scores.summary}
     if per_query:

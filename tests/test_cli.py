@@ -182,6 +182,27 @@ def test_a_question_that_the_server_failed_on_is_logged_all_the_same(
     assert (request.status, request.fused[0].passage_id) == ("error", "cats")
 
 
+@pytest.mark.parametrize(
+    ("expected", "qrels", "arguments"),
+    [
+        ("out.test", "qrels.test", []),
+        ("out.test.a", "qrels.test", ["-m", "all_trec"]),
+        ("out.test.aq", "qrels.test", ["-m", "all_trec", "-q"]),
+        (
+            "out.test.aql",
+            "qrels.rel_level",
+            ["-m", "all_trec", "-m", "relstring.20", "-q", "-l", "2"],
+        ),
+    ],
+)
+def test_score_prints_what_trec_eval_prints(
+    command: Command, shared_data: Path, expected: str, qrels: str, arguments: list[str]
+) -> None:
+    folder = shared_data / "trec_eval"
+    files = ["--qrels", str(folder / qrels), "--run", str(folder / "results.test")]
+    assert command.text("score", *files, *arguments) == (folder / expected).read_text()
+
+
 def test_removed_documents_leave_the_corpus(command: Command, toy_beir: Path) -> None:
     command.json("import", "beir", str(toy_beir))
     assert command.json("documents", "remove", "cats", "dogs") == {"passages_removed": 2}

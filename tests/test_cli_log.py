@@ -52,6 +52,7 @@ def spooled(workspace: Workspace) -> list[dict[str, Any]]:
 def test_both_forms_reach_the_lake(log: Log, workspace: Workspace) -> None:
     workspace.catalog.unlink()
     lake = open_lake(workspace, create=True)
+    failed = {"request_id": "r0", "question": "Why?", "error": "timeout"}
     short = {
         "request_id": "r1",
         "asked_at": "2026-01-05T13:00:00+01:00",
@@ -66,15 +67,16 @@ def test_both_forms_reach_the_lake(log: Log, workspace: Workspace) -> None:
         "keep_probability": 0.5,
     }
     said = {"request_id": "r1", "feedback": "thumbs", "value": -1, "feedback_id": "f1"}
-    status, document = log(short, b"", said, options=("--version-id", "v1"))
-    assert (status, document) == (0, {"spooled": 2, "rejects": []})
+    status, document = log(short, b"", said, failed, options=("--version-id", "v1"))
+    assert (status, document) == (0, {"spooled": 3, "rejects": []})
     first = [*spooled(workspace)]
     assert "ada@" not in json.dumps(first)
     assert log(*first)[0] == 0  # the spool's own form, and the same again
     report = ingest(lake, workspace)
-    assert (report.accepted, report.rejected, report.repeated) == (2, 0, 2)
-    (request,) = load_requests(lake)
+    assert (report.accepted, report.rejected, report.repeated) == (3, 0, 3)
+    other, request = sorted(load_requests(lake), key=lambda one: one.request_id)
     close_lakes()
+    assert (other.status, other.error) == ("error", "timeout")
     assert request.asked_at.isoformat() == "2026-01-05T12:00:00+00:00"
     assert (request.version_id, request.user_key) == ("v1", user_key(workspace, "ada@example.org"))
     assert request.fused == request.dense == (Hit("p1", 0.5), Hit("p2", 0.5))

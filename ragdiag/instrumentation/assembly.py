@@ -24,7 +24,7 @@ from ragdiag.records import (
 )
 
 LARGEST_WHOLE = 2**31 - 1
-MOST_CHARS = 1_000_000
+MOST_CHARS = 100_000
 MOST_ID_CHARS = 500
 MOST_HITS = 10_000
 
@@ -151,7 +151,7 @@ def _hits(stage: str, raw: tuple[RawHit, ...]) -> tuple[Hit, ...]:
             raise Unloggable(f"{stage}: the hit at rank {rank} has {len(hit)} parts, not 2")
         name, score = hit
         # What nearly every hit is needs no call: a request has dozens of them.
-        if type(name) is not str or not name.isascii() or not 0 < len(name) < 100 or name.isspace():
+        if type(name) is not str or not 0 < len(name.strip()) < 100 or not name.isprintable():
             name = _identifier(stage, name)
         if type(score) is not float or not math.isfinite(score):
             score = _score(stage, rank, score)
@@ -205,7 +205,7 @@ def _positive(name: str, value: object) -> float:
 
 def _whole(name: str, value: object) -> int:
     try:
-        whole = operator.index(value)  # type: ignore[arg-type]
+        whole = int(operator.index(value))  # type: ignore[arg-type]
     except TypeError:
         raise Unloggable(f"{name} is a {type(value).__name__}, not a whole number") from None
     if not 0 <= whole <= LARGEST_WHOLE:
@@ -225,10 +225,9 @@ def _text(name: str, value: object, most: int = MOST_CHARS) -> str:
         raise Unloggable(f"{name} is a {type(value).__name__}, not text")
     if len(value) > most:
         raise Unloggable(f"{name} has {len(value)} characters, {most} are the most")
-    if not value.isascii():
-        # A lone surrogate is no Unicode: it cannot be stored.
-        return value.encode("utf-8", "replace").decode()
-    return str(value)
+    if value.isprintable():  # so it has neither a NUL nor a lone surrogate, which no lake keeps
+        return str(value)
+    return value.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
 def _moment(at_ns: int) -> datetime:

@@ -40,7 +40,12 @@ def read_draft(body: Mapping[str, Any], version_id: str) -> RequestDraft | Feedb
     return RequestDraft(
         request_id=body.get("request_id") or time_ordered_id(asked_ns),
         asked_ns=asked_ns,
-        facts={"version_id": version_id, "traffic": "production", **facts},
+        facts={
+            "version_id": version_id,
+            "traffic": "production",
+            "status": "error" if facts.get("error") else "ok",
+            **facts,
+        },
         user=body.get("user"),
         spent=[
             (_known("latency_ms", stage, CLOCKS), value)

@@ -126,8 +126,8 @@ class QueryLogger:
         facts = {**self._facts, "question": question, "topic": topic, "question_id": question_id}
         if version_id is not None:
             facts["version_id"] = version_id
-        draft = RequestDraft(request_id or time_ordered_id(now), now, facts, user)
-        return RequestLog(draft, self)
+        own_id = time_ordered_id(now) if request_id is None else request_id
+        return RequestLog(RequestDraft(own_id, now, facts, user), self)
 
     def feedback(
         self,
@@ -182,8 +182,11 @@ class QueryLogger:
 
     def offer(self, draft: Draft) -> None:
         """Put a draft on the queue, or count it as dropped."""
-        if not self._delivery.offer(draft):
-            self._losses.count("dropped", "the queue was full")
+        try:
+            if not self._delivery.offer(draft):
+                self._drop("the queue was full", 1)
+        except Exception as error:  # whatever it is, it is not the caller's
+            self._drop(f"it could not be queued: {type(error).__name__}", 1)
 
     def leave_out(self, reason: str) -> None:
         self._losses.count("left_out", reason)

@@ -277,9 +277,8 @@ def new_feedback(
     feedback_id: object = None,
 ) -> FeedbackDraft:
     now = time.time_ns()
-    return FeedbackDraft(
-        request_id, kind, value, passage_id, feedback_id or time_ordered_id(now), now
-    )
+    own_id = time_ordered_id(now) if feedback_id is None else feedback_id
+    return FeedbackDraft(request_id, kind, value, passage_id, own_id, now)
 
 
 def describe_error(error: BaseException | str) -> str:

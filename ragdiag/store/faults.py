@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 import duckdb
 
-from ragdiag.errors import StoreError, StoreFull
+from ragdiag.errors import StoreBusy, StoreError, StoreFull
 from ragdiag.settings import Workspace
 
 _TRANSIENT = (
@@ -68,21 +68,28 @@ _OTHER_DATA_PATH = ("does not match existing data path",)
 SHM_BYTES = 32_768
 """SQLite in WAL needs this much room for its index even to read, and is vague where it has none."""
 
-_STATEMENT = re.compile(
-    r'Failed to execute query "(?!ROLLBACK|COMMIT).*":|COPY \(.*\) TO STDOUT'
-    r'|(Failed to attach DuckLake MetaData.*)?Unable to connect to Postgres at ".*?":',
-    re.DOTALL,
+_LEFT_OUT = tuple(
+    re.compile(pattern, re.DOTALL)
+    for pattern in (
+        r'Failed to execute query "(?!ROLLBACK|COMMIT).*":',
+        r"COPY \(.*\) TO STDOUT",
+        r'(Failed to attach DuckLake MetaData.*)?Unable to connect to Postgres at ".*?":',
+        r"\n+LINE \d+:.*",
+        r'at or near ".*',
+        r"Exceeded the maximum retry count.*?ducklake_max_retry_count = .*?\"",
+    )
 )
-_RETRY_ADVICE = re.compile(r"Exceeded the maximum retry count.*?ducklake_max_retry_count = .*?\"")
-_CONTEXT = re.compile(r"\n+LINE \d+:.*", re.DOTALL)
+"""Statements and what repeats them, connection strings, advice on a setting that is ours. The
+order matters: data in a statement may look like the patterns after it."""
+
 LONGEST = 400
 
 
 def reason(error: BaseException) -> str:
     """What ``error`` says, on one line, without statements, which may hold keys and data."""
     text = str(error)
-    text = _RETRY_ADVICE.sub("", text.replace("\n", " ")) if "retry count" in text else text
-    text = _CONTEXT.sub("", _STATEMENT.sub("", text))
+    for pattern in _LEFT_OUT:
+        text = pattern.sub("", text)
     text = " ".join(text.split())
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
@@ -90,6 +97,14 @@ def reason(error: BaseException) -> str:
 def is_transient(error: duckdb.Error) -> bool:
     """Whether another writer was in the way, so that the same call may succeed later."""
     return _says(error, _TRANSIENT)
+
+
+def store_busy(error: duckdb.Error, workspace: Workspace) -> StoreBusy:
+    """What to say when patience has ended."""
+    return StoreBusy(
+        f"other writers hold the lake of {workspace.root} ({reason(error)})",
+        remedy="nothing was written: try again when they have finished",
+    )
 
 
 def store_error(error: BaseException, workspace: Workspace) -> StoreError | None:
@@ -101,8 +116,11 @@ def store_error(error: BaseException, workspace: Workspace) -> StoreError | None
             f"no space left on the device of {workspace.root}",
             remedy="nothing was written: free some space and run this again",
         )
-    if isinstance(error, duckdb.Error) and (fault := _server_error(error, workspace)):
-        return fault
+    if isinstance(error, duckdb.Error):
+        if is_transient(error):
+            return store_busy(error, workspace)
+        if fault := _server_error(error, workspace):
+            return fault
     if isinstance(error, (duckdb.IOException, OSError)) or _says(error, _DAMAGED):
         return StoreError(
             f"cannot read or write the lake in {workspace.root} ({reason(error)})",

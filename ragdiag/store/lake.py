@@ -23,12 +23,12 @@ import pyarrow as pa
 
 from ragdiag.backends import LakeTable
 from ragdiag.configuration import read_configuration
-from ragdiag.errors import NoWorkspace, RagdiagError, StoreBusy, StoreError
+from ragdiag.errors import NoWorkspace, RagdiagError, StoreError
 from ragdiag.settings import Workspace
 from ragdiag.store.catalog import Catalog
 from ragdiag.store.damage import damaged_file_error
 from ragdiag.store.extensions import connect
-from ragdiag.store.faults import is_transient, reason, store_error, store_faults
+from ragdiag.store.faults import is_transient, reason, store_busy, store_error, store_faults
 from ragdiag.store.known_backups import refuse_lost_catalog
 from ragdiag.store.migrations import is_behind, migrate
 from ragdiag.store.object_store import check_bucket, open_bucket
@@ -161,10 +161,7 @@ class Lake:
                         raise
                     raise fault from None
                 if time.monotonic() > deadline:
-                    raise StoreBusy(
-                        f"other writers hold {self._catalog.place} ({reason(error)})",
-                        remedy="nothing was written: try again when they have finished",
-                    ) from None
+                    raise store_busy(error, self.workspace) from None
             time.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(pause * 2, 0.5)
 

@@ -142,6 +142,13 @@ def assembled_traces(con: duckdb.DuckDBPyConnection) -> None:
             trace_id varchar, span_ids varchar[], assembled_at timestamp)""")
 
 
+def requests_in_files(con: duckdb.DuckDBPyConnection) -> None:
+    """No request is inlined into the catalog, as DuckLake does with small inserts: it writes lists
+    of structs there as text, and one passage id with a quote and a brace makes it unable to read
+    the whole table back (ducklake of DuckDB 1.5.5; lists of text come back as they were)."""
+    con.execute("call lake.set_option('data_inlining_row_limit', 0, table_name => 'requests')")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     first_tables,
     foreign_logs,
@@ -149,6 +156,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     partition_by_version,
     upkeep_tables,
     assembled_traces,
+    requests_in_files,
 )
 """Migration n is the n-th entry, counted from 1."""
 

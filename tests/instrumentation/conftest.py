@@ -11,9 +11,9 @@ from ragdiag import QueryLogger
 from ragdiag.records import Feedback, Request
 from ragdiag.settings import Workspace
 from ragdiag.store.lines import parse_line
-from tests.store.conftest import finish, small_disk, start_python
+from tests.store.conftest import finish, start_python
 
-__all__ = ["finish", "small_disk", "start_python"]
+__all__ = ["finish", "start_python"]
 
 MakeLogger = Callable[..., QueryLogger]
 

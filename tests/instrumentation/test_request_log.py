@@ -224,7 +224,7 @@ def test_feedback_comes_when_it_comes(logger: QueryLogger, spooled: Spooled) -> 
         lambda request: request.context([("p1", 1.0)]),
         lambda request: request.context([{"id": "p1", "score": 1.0}]),
         lambda request: request.answer(["not text"]),
-        lambda request: request.answer("x" * 1_000_001),
+        lambda request: request.answer("x" * 100_001),
         lambda request: request.answer("a", status="fine"),
         lambda request: request.answer("a", citations=3),
         lambda request: request.usage(prompt_tokens=1.5),

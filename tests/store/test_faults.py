@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 import pytest
 
-from ragdiag.errors import StoreError
+from ragdiag.errors import StoreBusy, StoreError
 from ragdiag.settings import Workspace
 from ragdiag.store.faults import is_transient, reason, store_error, store_faults
 
@@ -13,7 +13,9 @@ COMMIT = """TransactionContext Error: Failed to commit: Failed to commit DuckLak
 Exceeded the maximum retry count of 0 set by the ducklake_max_retry_count setting.
 . Consider increasing the value with: e.g., "SET ducklake_max_retry_count = 0;"
 Failed to flush changes into DuckLake: Failed to execute query "INSERT INTO "y".ducklake_snapshot
-VALUES (4);INSERT INTO f VALUES ('conflict', 'a user''s "words"', 'e30nlLKMaWT/Fns+Qt4dmw==');": """
+VALUES (4);INSERT INTO f VALUES ('conflict', 'a user''s "words"
+
+LINE 1: at or near ""', 'e30nlLKMaWT/Fns+Qt4dmw==');": """
 
 
 def failed(why: str) -> duckdb.Error:
@@ -48,6 +50,16 @@ def test_a_failed_commit_is_never_shown_whole(workspace: Workspace) -> None:
         raise failed("something nobody has seen")
     assert "something nobody has seen" in str(shown.value)
     assert shown.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("says", "kind"),
+    [("Transaction conflict on table x", StoreBusy), ("Unheard of", type(None))],
+)
+def test_another_writer_is_named_as_such_where_nothing_is_repeated(
+    workspace: Workspace, says: str, kind: type
+) -> None:
+    assert type(store_error(duckdb.TransactionException(says), workspace)) is kind
 
 
 def test_a_defect_passes_through(workspace: Workspace) -> None:

@@ -11,7 +11,7 @@ import io
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
-from ragdiag.importers.jsonl import MAX_LINE_BYTES, OVERLONG, bounded_lines, decode_line
+from ragdiag.importers.jsonl import MAX_LINE_BYTES, OVERLONG, bounded_lines
 from ragdiag.importers.logs.files import LogStream, UnreadableFile
 from ragdiag.importers.logs.reading import Row
 from ragdiag.importers.report import Origin
@@ -37,10 +37,10 @@ class _Lines:
         self.number, raw = next(self._lines)
         if raw is None:
             raise _BadLine(OVERLONG)
-        text, fault = decode_line(raw)
-        if fault is not None:
-            raise _BadLine(fault)
-        return text + "\n"
+        try:
+            return raw.decode()
+        except UnicodeDecodeError as error:
+            raise _BadLine(f"not UTF-8 at byte {error.start + 1} of the line") from None
 
 
 def read_csv(stream: LogStream, source: str, *, tabs: bool) -> Iterator[Row]:

@@ -17,6 +17,7 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 
 from ragdiag.errors import InputError
+from ragdiag.settings import Workspace
 
 CONTAINERS = {
     ".jsonl": "jsonl",
@@ -40,7 +41,8 @@ class UnreadableFile(Exception):
 def find_logs(path: Path) -> tuple[list[Path], int]:
     """The log files at ``path`` in path order, and how many other files a folder has.
 
-    Links that leave the folder are not followed; names that begin with a dot are skipped.
+    Links that leave the folder are not followed; names that begin with a dot, and workspaces, are
+    skipped.
     Raises InputError where nothing can be read.
     """
     if path.is_file():
@@ -49,7 +51,7 @@ def find_logs(path: Path) -> tuple[list[Path], int]:
         raise InputError(f"there is no file or folder {path}", remedy="name one that exists")
     root, wanted, skipped = path.resolve(), [], 0
     for where, folders, names in os.walk(path):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if not _is_passed_over(Path(where, name))]
         for one in (Path(where, name) for name in names if not name.startswith(".")):
             inside = one.is_file() and one.resolve().is_relative_to(root)
             if inside and _plain_suffix(one) in CONTAINERS:
@@ -127,6 +129,10 @@ class LogStream(io.RawIOBase):
             raise UnreadableFile(f"it expands more than {MAX_RATIO}-fold: refused as a bomb")
         buffer[: len(chunk)] = chunk
         return len(chunk)
+
+
+def _is_passed_over(folder: Path) -> bool:
+    return folder.name.startswith(".") or Workspace(folder).exists
 
 
 def _plain_suffix(path: Path) -> str:

@@ -51,12 +51,19 @@ def read_hits(items: Sequence[Any], *, texts: bool, known: frozenset[str]) -> li
     hits = []
     for rank, item in enumerate(items, start=1):
         try:
-            hits.append(_read_hit(read_json(item), texts, known))
+            hits.append(_read_hit(_written_out(item), texts, known))
         except BadValue as error:
             raise BadValue(f"rank {rank}: {error}") from None
     if all(hit.score is not None for hit in hits):
         return hits
     return [replace(hit, score=1 / rank) for rank, hit in enumerate(hits, start=1)]
+
+
+def _written_out(item: Any) -> Any:
+    """An object that is written as JSON text; other text is a passage or an id."""
+    found = read_json(item) if isinstance(item, str) and item.lstrip().startswith("{") else item
+    is_hit = isinstance(found, Mapping) and found.keys() & {*ID_KEYS, *TEXT_KEYS}
+    return found if is_hit else item
 
 
 def _read_hit(item: Any, texts: bool, known: frozenset[str]) -> LoggedHit:

@@ -17,8 +17,9 @@ class OtlpFormat:
 
     def pieces(self, row: Row, *, again: bool) -> Iterator[Piece | Reading]:
         del again
+        whole = row.values.keys() & {"resourceSpans", "resource_spans"}
         try:
-            decoded = spans_from_otlp_json(row.values)
+            decoded = spans_from_otlp_json(row.values if whole else [row.values])
         except InputError as error:
             yield Reading(row.origin, fault=error.message)
             return

@@ -20,7 +20,7 @@ from ragdiag.importers.logs.detect import is_annotation
 from ragdiag.importers.logs.mapping import TimeTable
 from ragdiag.importers.logs.reading import Reading, Row
 from ragdiag.importers.logs.trace_format import Piece, read_spans, short
-from ragdiag.importers.logs.values import BadValue, read_json, read_time
+from ragdiag.importers.logs.values import BadValue, read_json, read_number, read_time
 from ragdiag.records import Span, SpanEvent, SpanStatus
 from ragdiag.spans.conventions import OPENINFERENCE_KIND
 from ragdiag.spans.feedback import Opinion, to_record
@@ -131,7 +131,18 @@ def _spread(name: str, value: Any, found: dict[str, Any]) -> None:
         for key, inner in value.items():
             _spread(f"{name}.{key}", inner, found)
     elif value is not None:
-        found[name] = value
+        found[name] = (
+            _number(value) if name.startswith(("llm.token_count.", "llm.cost.")) else value
+        )
+
+
+def _number(value: Any) -> Any:
+    """CSV writes counts as text, and as fractions where a column has gaps."""
+    try:
+        number = read_number(value)
+    except BadValue:
+        return value
+    return int(number) if number == int(number) else number
 
 
 def _events(given: Any, at: datetime) -> tuple[SpanEvent, ...]:
