@@ -65,6 +65,8 @@ def collect(
     listener = _listen(host, port)
     config = uvicorn.Config(
         make_app(workspace, token, limits),
+        loop="asyncio",
+        http="h11",  # named, so that it serves alike whatever else is installed
         log_level="warning",
         access_log=False,
         proxy_headers=False,  # whoever sends X-Forwarded-For would choose its own rate limit

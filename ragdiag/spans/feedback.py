@@ -23,12 +23,10 @@ from ragdiag.spans.nesting import read_nested
 
 _RIGHT = re.compile(r"correct|pass(ed)?|right|true|yes|accurate|1")
 _WRONG = re.compile(r"incorrect|fail(ed)?|wrong|false|no|inaccurate|0")
-_CORRECTNESS = re.compile(r"correct|accura|exact_?match", re.I)
+_CORRECTNESS = re.compile(r"(?<!in)(correct|accura)|exact_?match", re.I)
 _THUMBS = re.compile(r"thumb|user.?feedback|feedback|rating|like", re.I)
 _UP = re.compile(r"thumbs?-?up|up|positive|good|liked?|yes|true|1|👍")
 _DOWN = re.compile(r"thumbs?-?down|down|negative|bad|disliked?|no|false|0|-1|👎")
-
-
 _CARRIERS = tuple(name for name, _ in FEEDBACK_LISTS)
 _SESSION_CARRIERS = tuple(name for name, _ in SESSION_LISTS)
 

@@ -4,6 +4,7 @@
   its store tells which; else ``fused``. One that holds other retrievers merges them: ``fused``.
 - Several of one stage (an agent that searches again) are one list in the order of time, a passage
   once, where it came first.
+- A retriever within one that merges gives ``fused`` nothing, nor does one around a reranker.
 - A reranker fills ``reranked``, and ``fused`` with what it was given where no retriever does.
 - ``context`` is what a model call states it was given (``input.documents``); else the retrieved
   texts found in the prompts, in their order there and cut where they end there; else, where no
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ragdiag.records import ContextHit, Hit
@@ -69,7 +70,7 @@ class Stages:
     context: tuple[ContextHit, ...] = ()
     documents: Sequence[Document] = ()
     measured: Sequence[tuple[str, Node]] = ()
-    doubts: Sequence[str] = field(default=())
+    doubts: Sequence[str] = ()
 
 
 def read_stages(tree: Tree) -> Stages:
@@ -77,12 +78,12 @@ def read_stages(tree: Tree) -> Stages:
     found: dict[Stage, list[Document]] = {}
     measured: list[tuple[str, Node]] = []
     everything: list[Document] = []
-    for node in tree.of_kind("retriever"):
+    for node in _by_time(tree.of_kind("retriever")):
         stage = stage_of(node, tree)
         measured.append((STAGE_LATENCY[stage], node))
         documents = retrieved_documents(node)
         everything += documents
-        if stage != "fused" or not tree.holds(node, "reranker"):
+        if stage != "fused" or _gives_fused(node, tree):
             found.setdefault(stage, []).extend(documents)
     offered, reranked = _reranking(tree)
     measured += [("rerank", node) for node in tree.of_kind("reranker")]
@@ -118,6 +119,18 @@ def stage_of(node: Node, tree: Tree) -> Stage:
     return "fused"
 
 
+def _by_time(nodes: Sequence[Node]) -> list[Node]:
+    return sorted(nodes, key=lambda node: (node.span.started_at, node.depth))
+
+
+def _gives_fused(node: Node, tree: Tree) -> bool:
+    """Not one that hands its documents to a reranker within it, nor one that hands them to a
+    retriever around it that merges."""
+    around = [above for above in node.ancestors if above.kind == "retriever"]
+    merged = any(not tree.holds(above, "reranker") for above in around)
+    return not merged and not tree.holds(node, "reranker")
+
+
 def retrieved_documents(node: Node) -> list[Document]:
     """The retriever's result. Ids that only its raw output states (LangChain's) are taken from
     there, where the texts agree."""
@@ -137,7 +150,7 @@ def retrieved_documents(node: Node) -> list[Document]:
 
 def _reranking(tree: Tree) -> tuple[list[Document], list[Document] | None]:
     """What the first reranker was given, and what the last one gave."""
-    nodes = tree.of_kind("reranker")
+    nodes = _by_time(tree.of_kind("reranker"))
     if not nodes:
         return [], None
     offered = read_documents(nodes[0].span, RERANKER_INPUT, INPUT_DOCUMENTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ from functools import partial
 
 import duckdb
 
+from ragdiag.errors import RagdiagError
 from ragdiag.privacy.pseudonyms import user_key
 from ragdiag.records import Passage, Reject, Span
 from ragdiag.spans.feedback import read_opinions
@@ -37,6 +39,8 @@ MAX_SPANS = 10_000
 """Of one trace that are read: its earliest."""
 
 LATE = "the span came after its trace had been read as a request"
+
+_log = logging.getLogger(__name__)
 
 UserKey = Callable[[str], str]
 
@@ -96,7 +100,7 @@ def _assemble(
     for trace_id, (spans, count) in staged.items():
         fresh = [span for span in spans if span.span_id not in known.get(trace_id, ())]
         late = trace_id in known
-        told = _read_late(fresh) if late else read_trace(fresh, user_key=name_user)
+        told = _read_late(fresh) if late else _read(fresh, name_user)
         source = trace_source(trace_id)
         if count > len(spans):
             reason = f"{count - len(spans)} spans beyond the first {MAX_SPANS} were not read"
@@ -114,6 +118,20 @@ def _assemble(
     finish_traces(cursor, read, staged)
     refused = len(rejects) + len(conflicts)
     return AssemblyReport(len(staged), new["request"], new.total(), refused)
+
+
+def _read(spans: Sequence[Span], name_user: UserKey) -> TraceRecords:
+    """A trace that trips a defect of ours is a reject: the traces behind it must not wait for
+    ever."""
+    try:
+        return read_trace(spans, user_key=name_user)
+    except RagdiagError:
+        raise
+    except Exception as error:
+        source = trace_source(spans[0].trace_id)
+        _log.exception("%s could not be read", source)
+        reason = f"a defect of ragdiag: the trace cannot be read ({type(error).__name__}: {error})"
+        return TraceRecords(rejects=(Reject(source, 0, reason),))
 
 
 def _read_late(spans: Sequence[Span]) -> TraceRecords:
