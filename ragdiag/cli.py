@@ -27,6 +27,9 @@ from ragdiag.settings import Workspace, command_workspace, demo_workspace
 if TYPE_CHECKING:
     from ragdiag.store.lake import Lake
 
+INTERRUPTED = 130
+"""128 and the number of SIGINT, as shells have it."""
+
 app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
@@ -380,9 +383,11 @@ def main(arguments: list[str] | None = None) -> int:
     except RagdiagError as error:
         return fail(str(error))
     except Exit as done:
-        return done.exit_code
+        status = done.exit_code
     except TyperException as error:
         return fail(f"{error.format_message().rstrip('.')}; see: ragdiag --help")
     except (KeyboardInterrupt, Abort):
-        return fail("interrupted; run the same command again to go on") + 128
+        status = INTERRUPTED
+    if status == INTERRUPTED:  # what Typer makes of Ctrl-C, too
+        fail("interrupted; run the same command again to go on")
     return status if isinstance(status, int) else 0

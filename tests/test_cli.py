@@ -214,6 +214,9 @@ def test_removed_documents_leave_the_corpus(command: Command, toy_beir: Path) ->
     [
         (["version", "list"], "no workspace"),
         (["import", "beir", "/nowhere"], "/nowhere"),
+        (["import", "logs", "/nowhere"], "/nowhere"),
+        (["import", "logs", "/nowhere", "--mapping", "/no.toml"], "/no.toml"),
+        (["import", "logs", "/nowhere", "--format", "xml"], "'xml'"),
         (["version", "add", "v", "--spec", "/nowhere.toml"], "/nowhere.toml"),
         (["score", "--qrels", "/no.qrels", "--run", "/no.run"], "/no."),
         (["evaluate", "v"], "--split"),

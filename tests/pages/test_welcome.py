@@ -50,6 +50,17 @@ def test_an_import_takes_a_path_that_is_there(open_page, workspace, started, tmp
     assert started == [tmp_path / "corpus"]
 
 
+def test_logs_are_imported_by_a_command(open_page, workspace, empty_lake, said) -> None:
+    text = said(open_page("overview", empty_lake))
+    assert "python -m ragdiag import logs PATH" in text
+
+
+def test_the_first_page_names_the_command_for_logs(open_page, workspace, said) -> None:
+    text = said(open_page("overview", workspace))
+    assert "python -m ragdiag import logs PATH --dry-run" in text
+    assert "Langfuse" in text
+
+
 @pytest.mark.parametrize("given", ["", "/no/such/place", "**bold**"])
 def test_an_import_of_nothing_says_so(open_page, workspace, started, given, said) -> None:
     app = open_page("overview", workspace)

@@ -35,7 +35,7 @@ class Door:
         self._workspace = workspace
         self._readings: list[tuple[Reading, list[bytes]]] = []
         self._bytes = 0
-        self._passages: set[tuple[str, str]] = set()
+        self._passages: set[tuple[str, int]] = set()
         self._questions: dict[str, int] = {}
         self.counts: dict[str, KindCounts] = {}
         self.reasons: Counter[str] = Counter()
@@ -44,12 +44,13 @@ class Door:
 
     def add(self, reading: Reading) -> bool:
         """Take one reading in; False where it is a reject."""
-        fault = reading.fault or self._question_fault(reading)
-        lines = fault or _encode_all(reading)
+        kept = replace(reading, records=tuple(filter(self._is_fresh, reading.records)))
+        lines = reading.fault or self._question_fault(reading) or _encode_all(kept)
         if isinstance(lines, str):
             self.refuse([reading.origin.reject(lines)])
             return False
-        self._readings.append((reading, lines))
+        self._remember(kept.records)
+        self._readings.append((kept, lines))
         self._bytes += sum(map(len, lines))
         if len(self._readings) >= BATCH_READINGS or self._bytes >= BATCH_BYTES:
             self.flush()
@@ -75,9 +76,8 @@ class Door:
         origins: dict[str, list[Origin]] = {}
         for reading, encoded in _with_stored_times(self._lake, batch):
             for record, line in zip(reading.records, encoded, strict=True):
-                if self._is_fresh(record):
-                    lines.setdefault(kind_of(record), []).append(line)
-                    origins.setdefault(kind_of(record), []).append(reading.origin)
+                lines.setdefault(kind_of(record), []).append(line)
+                origins.setdefault(kind_of(record), []).append(reading.origin)
         segments = [
             segment for kind in lines for segment in make_segments(kind, lines[kind], origins[kind])
         ]
@@ -102,15 +102,14 @@ class Door:
             self._count_change("gold_answer", add_gold_answers(lake, golds.values()))
 
     def _is_fresh(self, record: Record) -> bool:
-        if not isinstance(record, Passage):
-            return True
-        key = (record.passage_id, record.content_hash)
-        if key in self._passages:
-            return False
-        if len(self._passages) >= REMEMBERED_PASSAGES:
-            self._passages.clear()
-        self._passages.add(key)
-        return True
+        return not isinstance(record, Passage) or _text_key(record) not in self._passages
+
+    def _remember(self, records: Iterable[Record]) -> None:
+        for record in records:
+            if isinstance(record, Passage):
+                if len(self._passages) >= REMEMBERED_PASSAGES:
+                    self._passages.clear()
+                self._passages.add(_text_key(record))
 
     def _question_fault(self, reading: Reading) -> str | None:
         """Gold that contradicts what an earlier row said of the same question."""
@@ -134,12 +133,15 @@ class Door:
     def _count_only(self, batch: Iterable[tuple[Reading, list[bytes]]]) -> None:
         for reading, _ in batch:
             for record in reading.records:
-                if self._is_fresh(record):
-                    self._count(kind_of(record), 1)
+                self._count(kind_of(record), 1)
             for kind, gold in (("question", reading.question), ("gold_answer", reading.gold)):
                 if gold is not None:
                     self._count(kind, 1)
         self._rejects = []
+
+
+def _text_key(passage: Passage) -> tuple[str, int]:
+    return passage.passage_id, hash((passage.title, passage.text))
 
 
 def _encode_all(reading: Reading) -> list[bytes] | str:

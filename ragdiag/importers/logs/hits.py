@@ -61,13 +61,14 @@ def read_hits(items: Sequence[Any], *, texts: bool, known: frozenset[str]) -> li
 
 def _written_out(item: Any) -> Any:
     """An object that is written as JSON text; other text is a passage or an id."""
-    found = read_json(item) if isinstance(item, str) and item.lstrip().startswith("{") else item
-    is_hit = isinstance(found, Mapping) and found.keys() & {*ID_KEYS, *TEXT_KEYS}
-    return found if is_hit else item
+    if not isinstance(item, str) or not item.lstrip().startswith("{"):
+        return item
+    found = read_json(item)
+    return found if isinstance(found, dict) and found.keys() & {*ID_KEYS, *TEXT_KEYS} else item
 
 
 def _read_hit(item: Any, texts: bool, known: frozenset[str]) -> LoggedHit:
-    if isinstance(item, Mapping):
+    if isinstance(item, dict):
         return _read_object(item)
     if isinstance(item, (list, tuple)) and len(item) == 2:
         return LoggedHit(_named(read_text(item[0])), read_number(item[1]), None)
@@ -79,24 +80,25 @@ def _read_hit(item: Any, texts: bool, known: frozenset[str]) -> LoggedHit:
 
 def _read_object(item: Mapping[str, Any]) -> LoggedHit:
     metadata = item.get("metadata")
-    fields = {**metadata, **item} if isinstance(metadata, Mapping) else item
+    fields = {**metadata, **item} if isinstance(metadata, dict) else item
     text = _first(fields, TEXT_KEYS)
-    if isinstance(text, Mapping):  # a document within the hit
+    if isinstance(text, dict):  # a document within the hit
         return _read_object({**fields, "document": None, **text})
-    given, score = _first(fields, ID_KEYS), _first(fields, SCORE_KEYS)
+    given, score, chars = _first(fields, ID_KEYS), _first(fields, SCORE_KEYS), fields.get("chars")
     passage_id = "" if given is None else read_text(given)
-    document, title = _first(fields, DOCUMENT_KEYS), _first(fields, TITLE_KEYS)
     number = None if score is None else read_number(score)
-    chars = None if fields.get("chars") is None else read_whole(fields["chars"])
-    if text is None or not read_text(text).strip():
-        return LoggedHit(_named(passage_id), number, None, chars)
+    kept = None if chars is None else read_whole(chars)
+    said = "" if text is None else read_text(text)
+    if not said.strip():
+        return LoggedHit(_named(passage_id), number, None, kept)
+    document, title = _first(fields, DOCUMENT_KEYS), _first(fields, TITLE_KEYS)
     return _of_text(
-        read_text(text),
+        said,
         passage_id,
         "" if document is None else read_text(document),
         "" if title is None else read_text(title),
         number,
-        chars,
+        kept,
     )
 
 
@@ -110,7 +112,11 @@ def _of_text(
 
 
 def _first(fields: Mapping[str, Any], keys: Sequence[str]) -> Any:
-    return next((fields[key] for key in keys if fields.get(key) not in (None, "")), None)
+    for key in keys:
+        value = fields.get(key)
+        if value is not None and value != "":
+            return value
+    return None
 
 
 def _named(passage_id: str) -> str:
