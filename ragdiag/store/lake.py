@@ -79,6 +79,11 @@ class Lake:
         Raises StoreBusy, StoreFull or another StoreError; what ``work`` itself raises passes
         through.
         """
+        with self.turn():
+            return self.transact(work)
+
+    def transact(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        """As :meth:`write`, for a caller that has the turn already."""
 
         def transaction(cursor: duckdb.DuckDBPyConnection) -> T:
             cursor.execute("begin")
@@ -91,8 +96,7 @@ class Lake:
                 raise
             return result
 
-        with self.turn():
-            return self._retried(transaction)
+        return self._retried(transaction)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
