@@ -167,11 +167,13 @@ def open_lake(workspace: Workspace, *, create: bool = False) -> Lake:
         return lake
 
 
-def close_lakes() -> None:
-    """Close what this process opened; a later :func:`open_lake` opens again."""
+def close_lakes(only: Workspace | None = None) -> None:
+    """Close what this process opened, of one workspace or of all; a later :func:`open_lake` opens
+    again."""
     with _opening:
         for key in [key for key in _lakes if key[0] == os.getpid()]:
-            _lakes.pop(key).close()
+            if only is None or key[1] == str(only.catalog.resolve()):
+                _lakes.pop(key).close()
 
 
 def _open(workspace: Workspace) -> Lake:

@@ -114,7 +114,7 @@ def _swap(workspace: Workspace, fresh: Path) -> Path | None:
     """Put ``fresh`` in the place of the lake; where the old one went, if there was one."""
     live = workspace.catalog.parent
     moved = None
-    close_lakes()
+    close_lakes(workspace)
     with disk_faults(live), ExitStack() as stack:
         if live.exists():
             stack.enter_context(locked(live / "write.lock", time.monotonic() + PATIENCE_S))
