@@ -27,13 +27,16 @@ class PastLake(Lake):
     """
 
     def __init__(self, lake: Lake, snapshot: int) -> None:
-        super().__init__(lake.workspace, lake._connection, f"lake_at_{snapshot}_{next(_numbers)}")
+        name = f"lake_at_{snapshot}_{next(_numbers)}"
+        super().__init__(lake.workspace, lake._connection, lake._table, lake._catalog, name)
         self._snapshot = snapshot
         option = f"snapshot_version {snapshot}"
         try:
             with self._connection.cursor() as cursor:
-                cursor.execute(attach_statement(self.workspace, self._database, option))
-                cursor.execute(f"select 1 from {self._database}.migrations limit 1")
+                cursor.execute(
+                    attach_statement(self.workspace, self._table, self._catalog, name, option)
+                )
+                cursor.execute(f"select 1 from {name}.migrations limit 1")
         except duckdb.Error as error:
             self.close()
             raise self.fault(error) or error from None

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 from ragdiag.records import DEFAULT_GRADER, Cause
 from ragdiag.store.lake import Lake
+from ragdiag.store.logged_passages import logged_passages_at
 
 NOT_DIAGNOSED = "not_diagnosed"
 """Stands for the verdict and the cause of a failure that no diagnosis has looked at."""
@@ -186,7 +187,8 @@ def gold_of(lake: Lake, question_id: str) -> Row:
 
 
 def passages_at(lake: Lake, passage_ids: Sequence[str], at: datetime) -> dict[str, Row]:
-    """Title, text and document of passages as they were ``at`` a time (else the nearest later)."""
+    """Title, text and document of passages as they were ``at`` a time (else the nearest later);
+    of those that the corpus never had, as the service logged them."""
     rows = lake.rows(
         """select passage_id, document_id, title, text, removed_at from passages
            where list_contains($ids::varchar[], passage_id)
@@ -196,7 +198,9 @@ def passages_at(lake: Lake, passage_ids: Sequence[str], at: datetime) -> dict[st
            ) = 1""",
         {"ids": list(passage_ids), "at": at.replace(tzinfo=None)},
     )
-    return {row["passage_id"]: row for row in rows}
+    found = {row["passage_id"]: row for row in rows}
+    unknown = [passage_id for passage_id in passage_ids if passage_id not in found]
+    return found | logged_passages_at(lake, unknown, at) if unknown else found
 
 
 def said_about(lake: Lake, request_id: str) -> dict[str, list[Row]]:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,19 +34,6 @@ def lake(workspace: Workspace, empty_workspace: Workspace) -> Iterator[Lake]:
     shutil.copytree(empty_workspace.root, workspace.root)
     yield open_lake(workspace)
     close_lakes()
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real file system of 3 MB, where this user may mount one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("this user may not mount a small file system")
-    yield folder
-    close_lakes()
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture
@@ -112,6 +98,7 @@ def start_python(workspace: Workspace) -> Iterator[Callable[..., subprocess.Pope
         )
         process = subprocess.Popen(
             [sys.executable, "-c", prelude + code, str(workspace.root), *arguments],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
