@@ -219,13 +219,13 @@ def _is_scattered(cursor: duckdb.DuckDBPyConnection, table: str) -> bool:
         f"""
         with folders as (
             select f.data_file_id, regexp_replace(f.path, '[^/]*$', '') as folder,
-                   coalesce(string_agg(v.partition_value, '/' order by v.partition_key_index), '')
-                       as part
+                   concat(f.partition_id, '/',
+                          string_agg(v.partition_value, '/' order by v.partition_key_index)) as part
             from {CATALOG}.ducklake_data_file f
             join {CATALOG}.ducklake_table t using (table_id)
             left join {CATALOG}.ducklake_file_partition_value v using (data_file_id)
             where t.table_name = ? and t.end_snapshot is null and f.end_snapshot is null
-            group by all)
+            group by f.data_file_id, f.path, f.partition_id)
         select 1 from folders group by part having count(distinct folder) > 1 limit 1""",
         [table],
     ).fetchone()

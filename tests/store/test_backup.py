@@ -261,3 +261,33 @@ def test_a_backup_while_services_write_has_exactly_the_rows_of_its_snapshot(
     ingest(restored, other)
     findings = check_store(restored, other).findings
     assert findings == ()
+
+
+def test_a_lake_that_is_not_encrypted_is_kept_up_and_restored(
+    workspace: Workspace, folder: Path, other: Workspace, make_request: MakeRequest
+) -> None:
+    for place in (workspace, other):
+        place.root.mkdir(parents=True)
+        place.configuration.write_text("[lake]\nencrypted = false\n")
+    lake = open_lake(workspace, create=True)
+    for number in range(3):
+        with SpoolWriter(workspace) as spool:
+            spool.write(make_request(number))
+        ingest(lake, workspace)
+    assert check_store(lake, workspace).findings == ()
+    compact_store(lake, keep_days=0, file_grace_s=0, orphan_grace_s=0)
+    assert check_store(lake, workspace).findings == ()
+    backup_store(lake, workspace, folder)
+    restore_store(other, folder)
+    assert open_lake(other).rows(ROWS) == lake.rows(ROWS)
+    close_lakes()
+
+
+def test_a_lake_on_a_server_or_in_a_bucket_is_not_restored_over(
+    filled: Lake, workspace: Workspace, folder: Path, other: Workspace
+) -> None:
+    backup_store(filled, workspace, folder)
+    other.root.mkdir(parents=True)
+    other.configuration.write_text('[lake]\ndata_path = "/mnt/shared/lake"\n')
+    with pytest.raises(InputError, match="keeps the lake on a server"):
+        restore_store(other, folder)
