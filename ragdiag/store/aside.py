@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import duckdb
 
 from ragdiag.errors import StoreError
+from ragdiag.store.catalog_edits import add_snapshot
 from ragdiag.store.damage import fault_of
 from ragdiag.store.datafiles import CATALOG, DataFile, list_files
 from ragdiag.store.lake import Lake
@@ -106,7 +107,7 @@ def _data_of(lake: Lake, deletions: DataFile) -> DataFile:
 
 
 def _end(cursor: duckdb.DuckDBPyConnection, file: DataFile, message: str) -> None:
-    new = _add_snapshot(cursor, f"deleted_from_table:{_table_id(cursor, file)}", message)
+    new = add_snapshot(cursor, f"deleted_from_table:{_table_id(cursor, file)}", message)
     for table in ("ducklake_data_file", "ducklake_delete_file"):
         cursor.execute(
             f"update {CATALOG}.{table} set end_snapshot = ? "
@@ -118,30 +119,13 @@ def _end(cursor: duckdb.DuckDBPyConnection, file: DataFile, message: str) -> Non
 def _resume(cursor: duckdb.DuckDBPyConnection, file: DataFile) -> None:
     if file.end is None:
         return
-    _add_snapshot(cursor, f"inserted_into_table:{_table_id(cursor, file)}", f"put back {file.name}")
+    add_snapshot(cursor, f"inserted_into_table:{_table_id(cursor, file)}", f"put back {file.name}")
     for table in ("ducklake_data_file", "ducklake_delete_file"):
         cursor.execute(
             f"update {CATALOG}.{table} set end_snapshot = null "
             "where data_file_id = ? and end_snapshot = ?",
             [file.file_id, file.end],
         )
-
-
-def _add_snapshot(cursor: duckdb.DuckDBPyConnection, changes: str, message: str) -> int:
-    """A snapshot of its own in the catalog; its number. The catalog's primary key refuses it
-    where another machine's commit was quicker."""
-    row = cursor.execute(f"select max(snapshot_id) + 1 from {CATALOG}.ducklake_snapshot").fetchone()
-    new = int(row[0]) if row else 0
-    cursor.execute(
-        f"insert into {CATALOG}.ducklake_snapshot select ?, now(), schema_version, "
-        f"next_catalog_id, next_file_id from {CATALOG}.ducklake_snapshot where snapshot_id = ?",
-        [new, new - 1],
-    )
-    cursor.execute(
-        f"insert into {CATALOG}.ducklake_snapshot_changes values (?, ?, 'ragdiag', ?, null)",
-        [new, changes, message],
-    )
-    return new
 
 
 def _table_id(cursor: duckdb.DuckDBPyConnection, file: DataFile) -> int:

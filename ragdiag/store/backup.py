@@ -21,6 +21,7 @@ from pathlib import Path
 
 import duckdb
 
+from ragdiag.configuration import read_configuration
 from ragdiag.errors import DamagedFile, InputError, StoreError
 from ragdiag.progress import Progress, report
 from ragdiag.settings import Workspace
@@ -35,6 +36,7 @@ from ragdiag.store.extensions import connect
 from ragdiag.store.known_backups import KnownBackup, remember_backup
 from ragdiag.store.lake import Lake
 from ragdiag.store.sealed import copy_in, measure_sealed, open_to_write
+from ragdiag.store.secrets import quoted
 from ragdiag.store.snapshots import snapshot_ids
 
 
@@ -149,10 +151,12 @@ def _prune(catalog: Path, workspace: Workspace) -> _Pruned:
     """Expire, in the copied catalog, what is neither the newest snapshot nor a named one; the
     newest, the named ones and the files that are left. No data file is touched."""
     with closing(connect(workspace)) as connection, connection.cursor() as cursor:
-        copy, data = (str(path).replace("'", "''") for path in (catalog, workspace.lake_data))
+        table = read_configuration(workspace).lake
+        options = [f"data_path {quoted(table.data_path or str(workspace.lake_data))}"]
+        options += ["encrypted"] if table.encrypted else []
         cursor.execute(
-            f"attach 'ducklake:sqlite:{copy}' as lake "
-            f"(data_path '{data}', encrypted, override_data_path true)"
+            f"attach {quoted(f'ducklake:sqlite:{catalog}')} as lake "
+            f"({', '.join(options)}, override_data_path true)"
         )
         cursor.execute("use lake")
         there = snapshot_ids(cursor)

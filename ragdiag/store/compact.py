@@ -13,11 +13,13 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 
 from ragdiag.errors import DamagedFile, StoreError
 from ragdiag.progress import Progress, report
+from ragdiag.store.catalog_edits import widen_bounds
 from ragdiag.store.datafiles import CATALOG, list_files, list_tables
 from ragdiag.store.lake import PATIENCE_S, Lake
 from ragdiag.store.locks import locked
@@ -187,17 +189,21 @@ def _rewrite(lake: Lake, table: str) -> int:
             f"select count(*) from ducklake_flush_inlined_data('lake', table_name => '{table}')"
         )
         done = lake.rows(
-            f"select files_created from ducklake_rewrite_data_files('lake', '{table}', "
+            f"select files_processed from ducklake_rewrite_data_files('lake', '{table}', "
             f"delete_threshold => {DELETED_SHARE})"
         )
-    return sum(int(row["files_created"]) for row in done)
+        lake.transact(widen_bounds)
+    return sum(int(row["files_processed"]) for row in done)
 
 
 def _merge(lake: Lake, table: str) -> int:
-    """Merge in short turns until a turn merges nothing."""
+    """Merge in short turns until a turn merges nothing. A table with a partition whose files lie
+    in two folders is left as it is: DuckLake 1.0 dies on it (duckdb/ducklake#1195)."""
     merged = 0
     while True:
         with lake.turn():
+            if lake.read(lambda cursor: _is_scattered(cursor, table)):
+                return merged
             done = lake.rows(
                 f"select files_processed from ducklake_merge_adjacent_files('lake', '{table}', "
                 f"max_compacted_files => {MERGES_PER_TURN}, max_file_size => {MERGED_BYTES})"
@@ -207,14 +213,53 @@ def _merge(lake: Lake, table: str) -> int:
         merged += sum(int(row["files_processed"]) for row in done)
 
 
+def _is_scattered(cursor: duckdb.DuckDBPyConnection, table: str) -> bool:
+    """Whether files of one partition lie in different folders."""
+    row = cursor.execute(
+        f"""
+        with folders as (
+            select f.data_file_id, regexp_replace(f.path, '[^/]*$', '') as folder,
+                   concat(f.partition_id, '/',
+                          string_agg(v.partition_value, '/' order by v.partition_key_index)) as part
+            from {CATALOG}.ducklake_data_file f
+            join {CATALOG}.ducklake_table t using (table_id)
+            left join {CATALOG}.ducklake_file_partition_value v using (data_file_id)
+            where t.table_name = ? and t.end_snapshot is null and f.end_snapshot is null
+            group by f.data_file_id, f.path, f.partition_id)
+        select 1 from folders group by part having count(distinct folder) > 1 limit 1""",
+        [table],
+    ).fetchone()
+    return row is not None
+
+
 def _delete_old_files(lake: Lake, grace_s: float) -> int:
+    """Delete files that no snapshot has needed for ``grace_s`` seconds. DuckLake's own
+    ``older_than`` compares years only where the catalog is SQLite, so younger files leave its list
+    for the moment; dying in that moment makes orphans of them, which a later run deletes."""
+    scheduled = f"{CATALOG}.ducklake_files_scheduled_for_deletion"
+
+    def hold_back(cursor: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
+        young = f"schedule_start::timestamptz > now() - to_seconds({grace_s})"
+        columns = "data_file_id, path, path_is_relative, schedule_start::varchar"
+        kept = cursor.execute(f"select {columns} from {scheduled} where {young}").fetchall()
+        for row in kept:
+            cursor.execute(f"delete from {scheduled} where data_file_id = ?", [row[0]])
+        return kept
+
+    def list_again(cursor: duckdb.DuckDBPyConnection) -> None:
+        for row in kept:
+            cursor.execute(f"insert into {scheduled} values (?, ?, ?, ?)", list(row))
+
     with lake.turn():
-        return len(
-            lake.rows(
-                "select path from ducklake_cleanup_old_files('lake', "
-                f"older_than => now() - to_seconds({grace_s}))"
+        kept = lake.transact(hold_back)
+        try:
+            return len(
+                lake.rows(
+                    "select path from ducklake_cleanup_old_files('lake', cleanup_all => true)"
+                )
             )
-        )
+        finally:
+            lake.transact(list_again)
 
 
 def _delete_orphans(lake: Lake, grace_s: float) -> int:

@@ -90,6 +90,11 @@ class Lake:
         Raises StoreBusy, StoreFull or another StoreError; what ``work`` itself raises passes
         through.
         """
+        with self.turn():
+            return self.transact(work)
+
+    def transact(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        """As :meth:`write`, for a caller that has the turn already."""
 
         def transaction(cursor: duckdb.DuckDBPyConnection) -> T:
             cursor.execute("begin")
@@ -102,8 +107,7 @@ class Lake:
                 raise
             return result
 
-        with self.turn():
-            return self._retried(transaction)
+        return self._retried(transaction)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -186,11 +190,13 @@ def open_lake(workspace: Workspace, *, create: bool = False) -> Lake:
         return lake
 
 
-def close_lakes() -> None:
-    """Close what this process opened; a later :func:`open_lake` opens again."""
+def close_lakes(only: Workspace | None = None) -> None:
+    """Close what this process opened, of one workspace or of all; a later :func:`open_lake` opens
+    again."""
     with _opening:
         for key in [key for key in _lakes if key[0] == os.getpid()]:
-            _lakes.pop(key).close()
+            if only is None or key[1] == str(only.root.resolve()):
+                _lakes.pop(key).close()
 
 
 def _open(workspace: Workspace, create: bool) -> Lake:

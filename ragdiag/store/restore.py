@@ -7,11 +7,14 @@ backup go back into the spool, so the next ingest brings the restored lake up to
 from __future__ import annotations
 
 import time
+import tomllib
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ragdiag.backends import LakeTable
+from ragdiag.configuration import read_configuration
 from ragdiag.errors import InputError, StoreError
 from ragdiag.progress import Progress, part, report
 from ragdiag.settings import Workspace
@@ -21,7 +24,7 @@ from ragdiag.store.disk import disk_faults
 from ragdiag.store.known_backups import KnownBackup, list_backups, remember_backup
 from ragdiag.store.lake import PATIENCE_S, close_lakes, open_lake
 from ragdiag.store.locks import locked
-from ragdiag.store.sealed import copy_out, measure_sealed
+from ragdiag.store.sealed import copy_out, measure_sealed, open_to_read
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,11 @@ def restore_store(
     InputError where there is a lake and ``force`` is not given, StoreError where a file of the
     backup is missing or changed; the workspace is as before then. Stop services that ingest.
     """
+    if _is_elsewhere(read_configuration(workspace).lake):
+        raise InputError(
+            f"{workspace.configuration} keeps the lake on a server or in a bucket",
+            remedy="restore into a workspace without that: a restored lake is a local one",
+        )
     if workspace.exists and not force:
         raise InputError(
             f"there is a lake in {workspace.root}",
@@ -114,7 +122,7 @@ def _swap(workspace: Workspace, fresh: Path) -> Path | None:
     """Put ``fresh`` in the place of the lake; where the old one went, if there was one."""
     live = workspace.catalog.parent
     moved = None
-    close_lakes()
+    close_lakes(workspace)
     with disk_faults(live), ExitStack() as stack:
         if live.exists():
             stack.enter_context(locked(live / "write.lock", time.monotonic() + PATIENCE_S))
@@ -131,7 +139,21 @@ def _write_rest(directory: Path, manifest: Manifest, workspace: Workspace) -> No
         entry: workspace.spool / "archive" / Path(entry.name).name for entry in manifest.archive
     }
     if manifest.configuration is not None:
-        targets[manifest.configuration] = workspace.configuration
+        targets[manifest.configuration] = _configuration_place(directory, manifest, workspace)
     for entry, target in targets.items():
         if not target.exists():
             copy_out(directory / entry.name, target)
+
+
+def _configuration_place(directory: Path, manifest: Manifest, workspace: Workspace) -> Path:
+    """``ragdiag.toml``; a name beside it where the backup's says that its data are in a bucket,
+    since those of the restored lake are here."""
+    assert manifest.configuration is not None
+    with open_to_read(directory / manifest.configuration.name) as stream:
+        elsewhere = "data_path" in tomllib.loads(stream.read().decode()).get("lake", {})
+    aside = workspace.configuration.with_name("ragdiag.toml.of-backup")
+    return aside if elsewhere else workspace.configuration
+
+
+def _is_elsewhere(table: LakeTable) -> bool:
+    return table.data_path is not None or table.postgres is not None

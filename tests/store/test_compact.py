@@ -15,6 +15,7 @@ from ragdiag.store.compact import compact_store
 from ragdiag.store.datafiles import list_files
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake
+from ragdiag.store.removal import remove_requests
 from ragdiag.store.results import load_requests
 from ragdiag.store.snapshots import name_snapshot
 from ragdiag.store.spool import SpoolWriter
@@ -35,7 +36,7 @@ def on_disk(workspace: Workspace) -> set[str]:
 def test_small_files_become_few_and_nothing_else_changes(
     filled: Lake, workspace: Workspace
 ) -> None:
-    filled.write(lambda c: c.execute("delete from requests where request_id like 'r%5'"))
+    filled.write(lambda c: remove_requests(c, [f"r{n}" for n in range(5, 120, 10)], "test"))
     before = load_requests(filled)
     told: list[float] = []
     report = compact_store(
