@@ -90,7 +90,13 @@ def foreign_logs(con: duckdb.DuckDBPyConnection) -> None:
             received_at timestamp)""")
 
 
-MIGRATIONS: tuple[Migration, ...] = (first_tables, foreign_logs)
+def remarks(con: duckdb.DuckDBPyConnection) -> None:
+    """What is odd about lines that were loaded all the same: a request from the future."""
+    con.execute("""
+        create table remarks(source varchar, line bigint, reason varchar, noted_at timestamp)""")
+
+
+MIGRATIONS: tuple[Migration, ...] = (first_tables, foreign_logs, remarks)
 """Migration n is the n-th entry, counted from 1."""
 
 
