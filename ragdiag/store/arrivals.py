@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from ragdiag.records import Request
 from ragdiag.store.parsing import ARRIVING
+from ragdiag.store.rollups import count_new
 from ragdiag.store.rows import requests_from_table
 from ragdiag.store.tables import shown
 
@@ -105,28 +106,33 @@ def _firsts(
 def insert_requests(cursor: duckdb.DuckDBPyConnection, fresh: pa.Table) -> None:
     """Add rows of ``requests`` that are known to be new, within the caller's transaction.
 
-    ``rel`` is derived here: :func:`ranked_grades` of each row, in one statement.
+    ``rel`` is derived here: :func:`ranked_grades` of each row, in one statement. The rollups count
+    the rows.
     """
     kept = [name for name in fresh.column_names if name not in ("line", "rel")]
     with shown(cursor, "fresh", fresh.select(kept)):
-        cursor.execute("""
-            with graded as (
-                select question_id, map(list(passage_id), list(grade)) as grades
-                from (select question_id, passage_id,
-                             least(greatest(arg_max(grade, judged_at), 0), 255)::utinyint as grade
-                      from judgments
-                      where question_id in (select question_id from fresh)
-                      group by question_id, passage_id)
-                group by question_id),
-            ranked as (
-                select f.*, g.grades,
-                       list_transform(coalesce(f.reranked, f.fused),
-                                      lambda hit: hit.passage_id) as ids
-                from fresh f left join graded g using (question_id))
-            insert into requests by name
-            select * exclude (grades, ids),
-                   case when grades is not null then list_transform(
-                       ids, lambda id, rank: case when list_position(ids, id) = rank
-                                                  then coalesce(grades[id], 0::utinyint)
-                                                  else 0::utinyint end) end as rel
-            from ranked""")
+        placed = cursor.execute(_WITH_REL).to_arrow_table()
+    with shown(cursor, "placed", placed):
+        cursor.execute("insert into requests by name select * from placed")
+        count_new(cursor, "placed")
+
+
+_WITH_REL = """
+    with graded as (
+        select question_id, map(list(passage_id), list(grade)) as grades
+        from (select question_id, passage_id,
+                     least(greatest(arg_max(grade, judged_at), 0), 255)::utinyint as grade
+              from judgments
+              where question_id in (select question_id from fresh)
+              group by question_id, passage_id)
+        group by question_id),
+    ranked as (
+        select f.*, g.grades,
+               list_transform(coalesce(f.reranked, f.fused), lambda hit: hit.passage_id) as ids
+        from fresh f left join graded g using (question_id))
+    select * exclude (grades, ids),
+           case when grades is not null then list_transform(
+               ids, lambda id, rank: case when list_position(ids, id) = rank
+                                          then coalesce(grades[id], 0::utinyint)
+                                          else 0::utinyint end) end as rel
+    from ranked"""

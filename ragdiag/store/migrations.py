@@ -11,6 +11,8 @@ from collections.abc import Callable
 import duckdb
 
 from ragdiag.errors import NewerWorkspace
+from ragdiag.store.facts import MEASURES, WHOLE_MEASURES
+from ragdiag.store.rollups import fill_rollups
 
 Migration = Callable[[duckdb.DuckDBPyConnection], None]
 
@@ -96,7 +98,44 @@ def remarks(con: duckdb.DuckDBPyConnection) -> None:
         create table remarks(source varchar, line bigint, reason varchar, noted_at timestamp)""")
 
 
-MIGRATIONS: tuple[Migration, ...] = (first_tables, foreign_logs, remarks)
+def rollups(con: duckdb.DuckDBPyConnection) -> None:
+    """Sums by day, and the requests that are wrong at the moment, filled from what is there.
+
+    Of several opinions or verdicts of one moment the views take the same one as the rollups.
+    """
+    whole = ", ".join(f"{name} bigint" for name in WHOLE_MEASURES)
+    other = ", ".join(f"{name} double" for name in MEASURES if name not in WHOLE_MEASURES)
+    con.execute(f"""
+        create table daily(
+            day date, version_id varchar, topic varchar, traffic varchar, {whole}, {other})""")
+    con.execute("""
+        create table daily_latency(
+            day date, version_id varchar, traffic varchar, stage varchar, bucket integer,
+            n bigint)""")
+    con.execute("""
+        create table failures(
+            request_id varchar, asked_at timestamp, version_id varchar, topic varchar,
+            traffic varchar, status varchar, total_ms double, score double, verdict varchar,
+            cause varchar, verified_fix varchar)""")
+    con.execute("alter table failures set partitioned by (year(asked_at), month(asked_at))")
+    con.execute("""
+        create or replace view latest_grades as
+            select * from grades
+            qualify row_number() over (
+                partition by request_id, grader
+                order by graded_at desc, y desc nulls first, score desc nulls first,
+                         reason desc nulls first) = 1""")
+    con.execute("""
+        create or replace view latest_verdicts as
+            select * from verdicts
+            qualify row_number() over (
+                partition by request_id
+                order by diagnosed_at desc, verdict desc nulls first, cause desc nulls first,
+                         verified_fix desc nulls first) = 1""")
+    fill_rollups(con)
+
+
+MIGRATIONS: tuple[Migration, ...] = (first_tables, foreign_logs, remarks, rollups)
 """Migration n is the n-th entry, counted from 1."""
 
 

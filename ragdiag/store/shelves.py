@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from ragdiag.records import Feedback, Grade, Passage, Request, Span
 from ragdiag.store.arrivals import insert_requests
+from ragdiag.store.rollups import recounted
 from ragdiag.store.rows import (
     feedback_from_row,
     feedback_row,
@@ -67,12 +68,14 @@ def _add_requests(cursor: Cursor, accepted: Sequence[tuple[str, Request]]) -> No
 
 
 def _add_feedback(cursor: Cursor, accepted: Sequence[tuple[str, Feedback]]) -> None:
-    insert(cursor, "feedback", [feedback_row(record) for _, record in accepted])
+    with recounted(cursor, (record.request_id for _, record in accepted)):
+        insert(cursor, "feedback", [feedback_row(record) for _, record in accepted])
 
 
 def _add_grades(cursor: Cursor, accepted: Sequence[tuple[str, Grade]]) -> None:
     now = now_utc()
-    insert(cursor, "grades", [grade_row(record, now) for _, record in accepted])
+    with recounted(cursor, (record.request_id for _, record in accepted)):
+        insert(cursor, "grades", [grade_row(record, now) for _, record in accepted])
 
 
 def _add_passages(cursor: Cursor, accepted: Sequence[tuple[str, Passage]]) -> None:
