@@ -5,8 +5,8 @@
 Each request has lists of ten hits for four stages, a question of about 60 characters and an answer
 of about 200; twelve months, six versions, twenty topics; 95 % are graded, a fifth of those is wrong
 and diagnosed. The first SPOOLED requests come in as spool segments, the rest as Arrow tables.
-Every question is asked first in a fresh process with the files out of the page cache where the
-machine allows that, then again. ``--pandas`` asks pandas the same on the same rows, held in memory.
+Every question is asked first in a fresh process, the lake's files out of the page cache, then
+again. ``--pandas`` asks pandas the same on the same rows, held in memory.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -248,10 +247,11 @@ def fill(workspace: Workspace, total: int) -> None:
         "| coming in | by the clock | by processor time | wall | processor |\n|---|---|---|---|---|"
     )
     spooled, arrow, opinions = Clock(), Clock(), Clock()
-    size = 0
+    size = lines = 0
     for start in range(0, total, PORTION):
         requests = make_requests(start, min(PORTION, total - start), total)
-        if start < min(SPOOLED, total // 2):
+        if start < SPOOLED:
+            lines += requests.num_rows
             size += spool_lines(workspace, requests, start)
             with spooled:
                 ingest(lake, workspace)
@@ -260,9 +260,9 @@ def fill(workspace: Workspace, total: int) -> None:
                 ingest_table(lake, requests, "bench")
         with opinions:
             write_opinions(lake, requests, start)
-    n = min(SPOOLED, total // 2)
-    rate(f"spool JSONL, {size / n:,.0f} bytes a line", n, spooled)
-    rate("Arrow", total - n, arrow)
+    rate(f"spool JSONL, {size / lines:,.0f} bytes a line", lines, spooled)
+    if lines < total:
+        rate("Arrow", total - lines, arrow)
     with opinions:
         lake.write(fill_rollups)
     rate("grades and verdicts, and the rollups built anew", total, opinions)
@@ -333,8 +333,8 @@ def ask(workspace: Workspace, name: str) -> None:
         started = time.perf_counter()
         question(lake)
         times.append(time.perf_counter() - started)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"opened": opened, "cold": times[0], "warm": min(times[1:]), "mb": peak}))
+    found = {"opened": opened, "cold": times[0], "warm": min(times[1:]), "mb": peak_memory()}
+    print(json.dumps(found))
 
 
 def oracle_file(workspace: Workspace) -> dict[str, Any]:
@@ -342,13 +342,19 @@ def oracle_file(workspace: Workspace) -> dict[str, Any]:
     return {**known, "week": date.fromisoformat(known["week"])}
 
 
-def drop_page_cache() -> bool:
-    try:
-        os.sync()
-        Path("/proc/sys/vm/drop_caches").write_text("1")
-    except OSError:
-        return False
-    return True
+def peak_memory() -> float:
+    """Of this process, in MB. (What getrusage says goes back to the parent's.)"""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def forget_files(workspace: Workspace) -> None:
+    """Have the system drop what it keeps of the lake's files, and of no others."""
+    for path in files(workspace):
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
 
 
 def time_questions(workspace: Workspace) -> None:
@@ -356,12 +362,10 @@ def time_questions(workspace: Workspace) -> None:
     known = oracle(lake)
     (workspace.root / "oracle.json").write_text(json.dumps(known, default=str))
     close_lakes()
-    cold = drop_page_cache()
-    state = "files not in the page cache" if cold else "files possibly in the page cache"
-    print(f"\n| question | first in a fresh process ({state}) | again | peak memory |")
+    print("\n| question | first in a fresh process, files not cached | again | peak memory |")
     print("|---|---|---|---|")
     for name in asked(known):
-        drop_page_cache()
+        forget_files(workspace)
         command = [sys.executable, "-m", "benchmarks.scale", "ask", str(workspace.root), name]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         found = json.loads(done.stdout)
@@ -417,8 +421,9 @@ def time_pandas(total: int) -> None:
         started = time.perf_counter()
         question()
         print(f"| {name} | {(time.perf_counter() - started) * 1000:,.0f} ms |", flush=True)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"\npandas: {peak:,.0f} MB at the peak, without three of the four lists of hits.")
+    print(
+        f"\npandas: {peak_memory():,.0f} MB at the peak, without three of the four lists of hits."
+    )
 
 
 def files(workspace: Workspace) -> Iterator[Path]:
@@ -443,7 +448,7 @@ def main(arguments: list[str]) -> None:
         f"load at the start {load:.1f}.\n"
     )
     fill(workspace, given.requests)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_memory()
     size = sum(path.stat().st_size for path in files(workspace))
     print(f"\nPeak memory while loading: {peak:,.0f} MB (the generator's own included). ", end="")
     print(f"On disk: {size / given.requests * 1e6 / 1e6:,.0f} MB per million requests.")

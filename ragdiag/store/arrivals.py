@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -110,29 +111,36 @@ def insert_requests(cursor: duckdb.DuckDBPyConnection, fresh: pa.Table) -> None:
     the rows.
     """
     kept = [name for name in fresh.column_names if name not in ("line", "rel")]
-    with shown(cursor, "fresh", fresh.select(kept)):
-        placed = cursor.execute(_WITH_REL).to_arrow_table()
+    placed = fresh.select(kept).append_column("rel", _relevance(cursor, fresh))
     with shown(cursor, "placed", placed):
         cursor.execute("insert into requests by name select * from placed")
         count_new(cursor, "placed")
 
 
-_WITH_REL = """
-    with graded as (
-        select question_id, map(list(passage_id), list(grade)) as grades
-        from (select question_id, passage_id,
-                     least(greatest(arg_max(grade, judged_at), 0), 255)::utinyint as grade
-              from judgments
-              where question_id in (select question_id from fresh)
-              group by question_id, passage_id)
-        group by question_id),
-    ranked as (
-        select f.*, g.grades,
-               list_transform(coalesce(f.reranked, f.fused), lambda hit: hit.passage_id) as ids
-        from fresh f left join graded g using (question_id))
-    select * exclude (grades, ids),
-           case when grades is not null then list_transform(
-               ids, lambda id, rank: case when list_position(ids, id) = rank
-                                          then coalesce(grades[id], 0::utinyint)
-                                          else 0::utinyint end) end as rel
-    from ranked"""
+def _relevance(cursor: duckdb.DuckDBPyConnection, fresh: pa.Table) -> pa.ChunkedArray:
+    """``rel`` of each row, in their order."""
+    asked = fresh.select(["question_id", "reranked", "fused"])
+    asked = asked.append_column("seq", pa.array(np.arange(fresh.num_rows)))
+    with shown(cursor, "asked", asked):
+        found = cursor.execute("""
+            with graded as (
+                select question_id, map(list(passage_id), list(grade)) as grades
+                from (select question_id, passage_id,
+                             least(greatest(arg_max(grade, judged_at), 0), 255)::utinyint as grade
+                      from judgments
+                      where question_id in (select question_id from asked)
+                      group by question_id, passage_id)
+                group by question_id),
+            ranked as (
+                select a.seq, g.grades,
+                       list_transform(coalesce(a.reranked, a.fused),
+                                      lambda hit: hit.passage_id) as ids
+                from asked a join graded g using (question_id))
+            select seq, list_transform(
+                ids, lambda id, rank: case when list_position(ids, id) = rank
+                                           then coalesce(grades[id], 0::utinyint)
+                                           else 0::utinyint end) as rel
+            from ranked""").to_arrow_table()
+    place = np.full(fresh.num_rows, -1)
+    place[found["seq"].to_numpy()] = np.arange(found.num_rows)
+    return found["rel"].take(pa.array(place, mask=place < 0))
