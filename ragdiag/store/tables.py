@@ -42,7 +42,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         (TIME, "asked_at"),
         (TEXTS, "citations"),
         (pa.bool_(), "cache_hit"),
-        (WHOLE, "prompt_tokens completion_tokens searched_depth"),
+        (WHOLE, "prompt_tokens completion_tokens searched_depth logged_depth"),
         (
             NUMBER,
             " ".join(["cost_usd keep_probability", *(f"{stage}_ms" for stage in LATENCY_STAGES)]),
@@ -106,7 +106,14 @@ def registered(
     schema: pa.Schema,
 ) -> Iterator[None]:
     """Let SQL read ``rows`` by name, the columns of ``schema`` and no others."""
-    cursor.register(name, pa.Table.from_pylist(list(rows), schema=schema))
+    with shown(cursor, name, pa.Table.from_pylist(list(rows), schema=schema)):
+        yield
+
+
+@contextmanager
+def shown(cursor: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> Iterator[None]:
+    """Let SQL read ``table`` by name."""
+    cursor.register(name, table)
     try:
         yield
     finally:
