@@ -35,13 +35,18 @@ if story is None:
     find_another(f"There is no request “{request_id}” in this workspace.")
 request = story.request
 
+name = fetch(view, version_names).get(request.version_id, request.version_id)
 passages.question_and_answers(story)
+st.caption(
+    literal(
+        f"Answered by {name}, {request.traffic}, {words.moment(request.asked_at)}. {words.CORRECT}"
+    )
+)
 sentences = verdict_sentences(story)
 box = st.success if story.y == 1 else st.error if story.y == 0 else st.info
 box(
     "  \n".join(literal(sentence) for sentence in sentences[1:]) or " ", title=literal(sentences[0])
 )
-name = fetch(view, version_names).get(request.version_id, request.version_id)
 if story.verdict is None and story.y != 1:
     st.code(diagnose_command(view, request.version_id, request.traffic), language="bash")
 

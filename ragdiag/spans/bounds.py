@@ -26,11 +26,14 @@ CUT_ATTRIBUTES = "ragdiag.cut_attributes"
 
 
 def clip_text(text: str, limit: int = MAX_TEXT) -> str:
-    """``text``, or its beginning with a marker that tells how long it was.
+    """``text``, or its beginning with a marker that tells how long it was. NUL, which no lake
+    stores, becomes the replacement character.
 
-    >>> clip_text("abcdef", 3)
-    'abc…[cut: 6 characters]'
+    >>> clip_text("abcdef", 3), clip_text("a\\0b")
+    ('abc…[cut: 6 characters]', 'a\ufffdb')
     """
+    if "\0" in text:
+        text = text.replace("\0", "\ufffd")
     return text if len(text) <= limit else f"{text[:limit]}…[cut: {len(text)} characters]"
 
 

@@ -12,6 +12,8 @@ from ragdiag.records import Hit, Passage, Span
 from ragdiag.spans.conventions import RESULT_EVENTS
 from ragdiag.spans.nesting import parse_json, read_nested
 
+MAX_ID = 500
+"""Characters."""
 LARGEST_POSITION = 2**31 - 1
 _TEXTS = ("content", "text", "page_content", "document", "entity")
 _DOCUMENT_IDS = ("document_id", "doc_id", "source", "file_name", "file_path", "url")
@@ -109,7 +111,7 @@ def _read(found: Any) -> Document | None:
     if not named and not text.strip():
         return None
     return Document(
-        passage_id=str(identifier) if named else text_id(text),
+        passage_id=_name(str(identifier)) if named else text_id(text),
         text=text,
         score=_score(fields),
         title=_first(metadata, ("title",)) or str(fields.get("name") or ""),
@@ -124,6 +126,11 @@ def text_id(text: str) -> str:
     'text:4437f5d1a46753b9'
     """
     return f"text:{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:16]}"
+
+
+def _name(identifier: str) -> str:
+    """An id as it is; a monstrous one by its hash."""
+    return identifier if len(identifier) <= MAX_ID else text_id(identifier)
 
 
 def is_text_id(passage_id: str) -> bool:

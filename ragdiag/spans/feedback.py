@@ -23,10 +23,12 @@ from ragdiag.spans.nesting import read_nested
 
 _RIGHT = re.compile(r"correct|pass(ed)?|right|true|yes|accurate|1")
 _WRONG = re.compile(r"incorrect|fail(ed)?|wrong|false|no|inaccurate|0")
-_CORRECTNESS = re.compile(r"correct|accura|exact_?match", re.I)
+_CORRECTNESS = re.compile(r"(?<!in)(correct|accura)|exact_?match", re.I)
 _THUMBS = re.compile(r"thumb|user.?feedback|feedback|rating|like", re.I)
 _UP = re.compile(r"thumbs?-?up|up|positive|good|liked?|yes|true|1|👍")
 _DOWN = re.compile(r"thumbs?-?down|down|negative|bad|disliked?|no|false|0|-1|👎")
+_CARRIERS = tuple(name for name, _ in FEEDBACK_LISTS)
+_SESSION_CARRIERS = tuple(name for name, _ in SESSION_LISTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,10 @@ def read_opinions(span: Span) -> list[Opinion]:
 
 
 def read_log_event(log: LogEvent) -> Opinion | None:
-    """The result that a log record tells; None where it has no name or says nothing."""
+    """The result that a log record tells; None where it names no trace or no criterion, or says
+    nothing."""
+    if len(log.trace_id) != 32 or not log.trace_id.strip("0"):
+        return None
     fields = _event_fields(log.event.attributes)
     identifier = f"{log.trace_id}/{log.span_id}/{log.event.at.timestamp():.6f}"
     return _opinion(log.trace_id, identifier, log.event.at, fields)
@@ -66,8 +71,7 @@ def read_log_event(log: LogEvent) -> Opinion | None:
 
 def has_session_results(span: Span) -> bool:
     """Whether it carries results about a session, which no record of ours can hold."""
-    starts = tuple(f"{name}." for name, _ in SESSION_LISTS)
-    return any(key.startswith(starts) for key in span.attributes)
+    return any(key.startswith(_SESSION_CARRIERS) for key in span.attributes)
 
 
 def to_record(opinion: Opinion) -> Grade | Feedback:
@@ -94,6 +98,8 @@ def to_record(opinion: Opinion) -> Grade | Feedback:
 
 
 def _attribute_results(span: Span) -> Iterator[tuple[datetime, Mapping[str, Any]]]:
+    if not any(key.startswith(_CARRIERS) for key in span.attributes):
+        return
     for prefix, inner in FEEDBACK_LISTS:
         listed = read_nested(span.attributes, prefix)
         for one in listed if isinstance(listed, list) else []:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 _DEEPEST = 8
 """Dots within a flattened name that are followed."""
+_SMUGGLED = re.compile(r"\\u(0000|[dD][89a-fA-F])")
 
 
 def read_nested(attributes: Mapping[str, Any], prefix: str) -> Any:
@@ -27,7 +29,7 @@ def read_nested(attributes: Mapping[str, Any], prefix: str) -> Any:
             *path, last = key[len(start) :].split(".", _DEEPEST)
             branch = tree
             for part in path:
-                below = branch.setdefault(part, {})
+                below = branch.get(part)
                 if not isinstance(below, dict):
                     below = branch[part] = {}
                 branch = below
@@ -36,7 +38,8 @@ def read_nested(attributes: Mapping[str, Any], prefix: str) -> Any:
 
 
 def parse_json(value: Any) -> Any:
-    """The JSON in a string, or the value itself.
+    """The JSON in a string, or the value itself. What its escapes smuggle in and no lake stores
+    (NUL, lone surrogates) is replaced.
 
     >>> parse_json('{"a": 1}'), parse_json("[draft]")
     ({'a': 1}, '[draft]')
@@ -44,9 +47,18 @@ def parse_json(value: Any) -> Any:
     if not isinstance(value, str) or not value.lstrip().startswith(("{", "[", '"')):
         return value
     try:
-        return json.loads(value)
+        found = json.loads(value)
+        return _storable(found) if _SMUGGLED.search(value) else found
     except (ValueError, RecursionError):
         return value
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd").encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {_storable(key): _storable(item) for key, item in value.items()}
+    return [_storable(item) for item in value] if isinstance(value, list) else value
 
 
 def _listed(tree: dict[str, Any]) -> Any:

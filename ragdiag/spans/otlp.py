@@ -83,7 +83,7 @@ def decode_logs(body: bytes) -> DecodedLogs:
                     others += 1
                     continue
                 at = record.time_unix_nano or record.observed_time_unix_nano
-                event = SpanEvent(name, moment(at) or datetime.now(UTC), attributes)
+                event = SpanEvent(name, (at and moment(at)) or datetime.now(UTC), attributes)
                 events.append(LogEvent(record.trace_id.hex(), record.span_id.hex(), event))
     return DecodedLogs(events, [], others)
 

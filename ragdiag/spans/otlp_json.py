@@ -168,7 +168,7 @@ def _log_event(record: Any) -> LogEvent | None:
     at = _nanoseconds(get_field(record, "timeUnixNano")) or _nanoseconds(
         get_field(record, "observedTimeUnixNano")
     )
-    event = SpanEvent(name, moment(at) or datetime.now(UTC), attributes)
+    event = SpanEvent(name, (at and moment(at)) or datetime.now(UTC), attributes)
     return LogEvent(
         _hex(get_field(record, "traceId"), 16), _hex(get_field(record, "spanId"), 8), event
     )

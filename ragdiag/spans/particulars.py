@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ragdiag.records import Span
@@ -24,65 +25,79 @@ from ragdiag.spans.nesting import parse_json
 from ragdiag.spans.stages import Stages
 from ragdiag.spans.tree import Tree
 
+CITATIONS = f"{OWN}citations"
+_STATING = (METADATA, ASSOCIATIONS)
 LARGEST_COUNT = 2**31 - 1
 MAX_NAMED = 500
 """Characters of an id or a name that a trace states."""
 
 
-def own_attribute(spans: Iterable[Span], name: str) -> str:
-    """``ragdiag.<name>`` of the topmost span that has it, else of a resource; empty where none."""
-    key = f"{OWN}{name}"
-    kept = list(spans)
-    for attributes in (*(s.attributes for s in kept), *(s.resource for s in kept)):
-        if text := _text(attributes.get(key)):
-            return text
-    return ""
+@dataclass(frozen=True, slots=True)
+class Properties:
+    """What the spans of a trace state by name; of several the topmost counts.
+
+    ``own`` are the ``ragdiag.*`` attributes of spans, else of resources; ``stated`` what metadata
+    and OpenLLMetry's association properties say. ``citations`` is the list under
+    ``ragdiag.citations``.
+    """
+
+    own: Mapping[str, str]
+    stated: Mapping[str, str]
+    user: str
+    version: str
+    citations: tuple[str, ...]
+
+    def named(self, name: str) -> str:
+        """A property by its bare name; empty where nobody states it."""
+        return (self.own.get(name) or self.stated.get(name) or "")[:MAX_NAMED]
 
 
-def stated_property(spans: Sequence[Span], name: str) -> str:
-    """As :func:`own_attribute`, else what the spans' metadata or OpenLLMetry's association
-    properties call ``name``."""
-    if own := own_attribute(spans, name):
-        return own[:MAX_NAMED]
+def read_properties(spans: Sequence[Span]) -> Properties:
+    """``spans`` come topmost first."""
+    own: dict[str, str] = {}
+    stated: dict[str, str] = {}
+    user = ""
+    citations: tuple[str, ...] = ()
     for span in spans:
-        metadata = parse_json(span.attributes.get(METADATA))
-        stated = metadata.get(name) if isinstance(metadata, Mapping) else None
-        nested = span.attributes.get(f"{METADATA}.{name}")
-        linked = span.attributes.get(f"{ASSOCIATIONS}{name}")
-        for value in (stated, nested, linked):
-            if text := _text(value):
-                return text[:MAX_NAMED]
-    return ""
+        for key, value in span.attributes.items():
+            if key.startswith(OWN):
+                own.setdefault(key.removeprefix(OWN), _text(value))
+                if key == CITATIONS and not citations:
+                    citations = _texts(value)
+            elif key.startswith(_STATING):
+                _note(stated, key, value)
+            elif not user and key in USER_IDS:
+                user = _text(value)
+    resources = {id(span.resource): span.resource for span in spans}.values()
+    for resource in resources:
+        for key, value in resource.items():
+            if key.startswith(OWN):
+                own.setdefault(key.removeprefix(OWN), _text(value))
+    user = user or own.get("user_id", "") or stated.get("user_id", "")
+    return Properties(own, stated, user, _version(own, resources), citations)
 
 
-def read_user(spans: Sequence[Span]) -> str:
-    """The user's own id; empty where none is stated."""
-    for span in spans:
-        for name in USER_IDS:
-            if text := _text(span.attributes.get(name)):
-                return text
-    return stated_property(spans, "user_id")
+def _note(stated: dict[str, str], key: str, value: Any) -> None:
+    """Keep what ``metadata`` (JSON, or flattened) or an association property says."""
+    if key == METADATA:
+        found = parse_json(value)
+        for name, inner in found.items() if isinstance(found, Mapping) else ():
+            stated.setdefault(str(name), _text(inner))
+    else:
+        stated.setdefault(key.removeprefix(ASSOCIATIONS).removeprefix(f"{METADATA}."), _text(value))
 
 
-def read_version(spans: Sequence[Span]) -> str:
+def _version(own: Mapping[str, str], resources: Iterable[Mapping[str, Any]]) -> str:
     """``ragdiag.version``, else the service's version, its name, or ``unversioned``."""
-    for name in VERSIONS:
-        if own := own_attribute(spans, name.removeprefix(OWN)):
-            return own[:MAX_NAMED]
-    for name in (SERVICE_VERSION, SERVICE_NAME):
-        for span in spans:
-            if text := _text(span.resource.get(name)):
-                return text[:MAX_NAMED]
-    return UNVERSIONED
+    kept = list(resources)
+    named = [own.get(name.removeprefix(OWN), "") for name in VERSIONS]
+    named += [_text(one.get(key)) for key in (SERVICE_VERSION, SERVICE_NAME) for one in kept]
+    return next((text[:MAX_NAMED] for text in named if text), UNVERSIONED)
 
 
-def read_citations(spans: Iterable[Span]) -> tuple[str, ...]:
-    """``ragdiag.citations``: passage ids."""
-    for span in spans:
-        listed = parse_json(span.attributes.get(f"{OWN}citations"))
-        if isinstance(listed, list):
-            return tuple(text for one in listed if (text := _text(one)))
-    return ()
+def _texts(value: Any) -> tuple[str, ...]:
+    listed = parse_json(value)
+    return tuple(text for one in listed if (text := _text(one))) if isinstance(listed, list) else ()
 
 
 def read_count(tree: Tree, names: Sequence[str]) -> int | None:
@@ -125,7 +140,8 @@ def _summed(tree: Tree, stated: Callable[[Span], float | None]) -> float | None:
         elif (figure := stated(node.span)) is not None:
             covered.add(node.span.span_id)
             counted.append(figure)
-    return sum(counted) if counted else None
+    total = sum(counted)
+    return total if counted and math.isfinite(total) else None
 
 
 def _numbers(span: Span, names: Iterable[str]) -> Iterator[float]:

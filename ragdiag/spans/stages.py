@@ -4,6 +4,7 @@
   its store tells which; else ``fused``. One that holds other retrievers merges them: ``fused``.
 - Several of one stage (an agent that searches again) are one list in the order of time, a passage
   once, where it came first.
+- A retriever within one that merges gives ``fused`` nothing, nor does one around a reranker.
 - A reranker fills ``reranked``, and ``fused`` with what it was given where no retriever does.
 - ``context`` is what a model call states it was given (``input.documents``); else the retrieved
   texts found in the prompts, in their order there and cut where they end there; else, where no
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ragdiag.records import ContextHit, Hit
@@ -69,7 +70,7 @@ class Stages:
     context: tuple[ContextHit, ...] = ()
     documents: Sequence[Document] = ()
     measured: Sequence[tuple[str, Node]] = ()
-    doubts: Sequence[str] = field(default=())
+    doubts: Sequence[str] = ()
 
 
 def read_stages(tree: Tree) -> Stages:
@@ -77,12 +78,12 @@ def read_stages(tree: Tree) -> Stages:
     found: dict[Stage, list[Document]] = {}
     measured: list[tuple[str, Node]] = []
     everything: list[Document] = []
-    for node in tree.of_kind("retriever"):
+    for node in _by_time(tree.of_kind("retriever")):
         stage = stage_of(node, tree)
         measured.append((STAGE_LATENCY[stage], node))
         documents = retrieved_documents(node)
         everything += documents
-        if stage != "fused" or not tree.holds(node, "reranker"):
+        if stage != "fused" or _gives_fused(node, tree):
             found.setdefault(stage, []).extend(documents)
     offered, reranked = _reranking(tree)
     measured += [("rerank", node) for node in tree.of_kind("reranker")]
@@ -118,6 +119,18 @@ def stage_of(node: Node, tree: Tree) -> Stage:
     return "fused"
 
 
+def _by_time(nodes: Sequence[Node]) -> list[Node]:
+    return sorted(nodes, key=lambda node: (node.span.started_at, node.depth))
+
+
+def _gives_fused(node: Node, tree: Tree) -> bool:
+    """Not one that hands its documents to a reranker within it, nor one that hands them to a
+    retriever around it that merges."""
+    around = [above for above in node.ancestors if above.kind == "retriever"]
+    merged = any(not tree.holds(above, "reranker") for above in around)
+    return not merged and not tree.holds(node, "reranker")
+
+
 def retrieved_documents(node: Node) -> list[Document]:
     """The retriever's result. Ids that only its raw output states (LangChain's) are taken from
     there, where the texts agree."""
@@ -137,7 +150,7 @@ def retrieved_documents(node: Node) -> list[Document]:
 
 def _reranking(tree: Tree) -> tuple[list[Document], list[Document] | None]:
     """What the first reranker was given, and what the last one gave."""
-    nodes = tree.of_kind("reranker")
+    nodes = _by_time(tree.of_kind("reranker"))
     if not nodes:
         return [], None
     offered = read_documents(nodes[0].span, RERANKER_INPUT, INPUT_DOCUMENTS)
@@ -171,17 +184,16 @@ def _context(
     stated = [document for node in calls for document in read_documents(node.span, INPUT_DOCUMENTS)]
     if stated:
         return _whole(stated), True, ""
-    prompts = _squeeze("\n".join(m.text for n in calls for m in read_messages(n.span, "input")))
-    candidates = last or everything
-    if not prompts or not any(document.text for document in candidates):
+    prompts = "\n".join(m.text for n in calls for m in read_messages(n.span, "input"))
+    candidates = {d.passage_id: d for d in reversed(last or everything)}
+    if not prompts or not any(document.text for document in candidates.values()):
         return _whole(last), False, ""
-    scores = {hit.passage_id: hit.score for hit in to_hits(candidates)}
-    found: dict[str, tuple[int, ContextHit]] = {}
-    for document in candidates:
-        name = document.passage_id
-        place, chars = _place_within(document.text, prompts)
-        if chars and name not in found:
-            found[name] = place, ContextHit(name, scores[name], chars)
+    scores = {hit.passage_id: hit.score for hit in to_hits(last or everything)}
+    texts = {name: document.text for name, document in candidates.items()}
+    found = {
+        name: (place, ContextHit(name, scores[name], chars))
+        for name, (place, chars) in _places(texts, prompts).items()
+    }
     ordered = sorted(found.values(), key=lambda placed: placed[0])
     doubt = "" if found else "no recorded prompt holds a retrieved text"
     return tuple(hit for _, hit in ordered), bool(found), doubt
@@ -194,15 +206,24 @@ def _whole(documents: Sequence[Document]) -> tuple[ContextHit, ...]:
     )
 
 
+def _places(texts: dict[str, str], prompts: str) -> dict[str, tuple[int, int]]:
+    """Of each text that stands in ``prompts``: where it begins, and how much of it, from its
+    beginning, is there. Less than its first 40 characters is nothing; white space may differ."""
+    whole = {name: (prompts.find(text), len(text)) for name, text in texts.items()}
+    if all(place >= 0 and chars for place, chars in whole.values()):
+        return whole
+    squeezed = _squeeze(prompts)
+    found = {name: _place_within(text, squeezed) for name, text in texts.items()}
+    return {name: placed for name, placed in found.items() if placed[1]}
+
+
 def _place_within(text: str, prompts: str) -> tuple[int, int]:
-    """Where ``text`` begins in ``prompts`` and how much of it, from its beginning, stands there:
-    nothing where less than its first 40 characters do. White space may differ."""
     squeezed = _squeeze(text)
     place = prompts.find(squeezed[:LEAST_MATCH]) if squeezed else -1
     if place < 0:
         return 0, 0
-    if squeezed in prompts:
-        return prompts.index(squeezed), len(text)
+    if (exact := prompts.find(squeezed)) >= 0:
+        return exact, len(text)
     low, high = LEAST_MATCH, len(squeezed)
     while low < high - 1:
         middle = (low + high) // 2

@@ -39,14 +39,11 @@ from ragdiag.spans.documents import to_passages
 from ragdiag.spans.feedback import has_session_results, read_opinions, to_record
 from ragdiag.spans.messages import last_of_user, read_messages, read_value
 from ragdiag.spans.particulars import (
-    own_attribute,
-    read_citations,
+    Properties,
     read_cost,
     read_count,
     read_latency,
-    read_user,
-    read_version,
-    stated_property,
+    read_properties,
 )
 from ragdiag.spans.stages import Stages, read_stages
 from ragdiag.spans.tree import Tree, grow_tree
@@ -78,14 +75,15 @@ def read_trace(
         return TraceRecords()
     results = read_results(spans)
     tree = grow_tree(spans)
-    question = _read_question(tree)
+    stated = read_properties([node.span for node in tree.nodes])
+    question = stated.own.get("question") or _read_question(tree)
     if not question and (results.grades or results.feedback):
         return results  # feedback that came later, on a trace of its own
     if not question:
         reject = Reject(trace_source(spans[0].trace_id), 0, NO_QUESTION, spans[0].name)
         return replace(results, rejects=(*results.rejects, reject))
     stages = read_stages(tree)
-    request = _read_request(tree, stages, question, user_key)
+    request = _read_request(tree, stages, stated, question, user_key)
     passages = tuple(to_passages(stages.documents))
     return replace(results, requests=(request,), passages=passages)
 
@@ -111,32 +109,35 @@ def trace_source(trace_id: str) -> str:
 
 
 def _read_request(
-    tree: Tree, stages: Stages, question: str, user_key: Callable[[str], str] | None
+    tree: Tree,
+    stages: Stages,
+    stated: Properties,
+    question: str,
+    user_key: Callable[[str], str] | None,
 ) -> Request:
     spans = [node.span for node in tree.nodes]
     top = tree.root or spans[0]
-    answer = _read_answer(tree)
+    answer = stated.own.get("answer") or _read_answer(tree)
     error = _read_error(tree)
-    user = read_user(spans)
-    traffic = stated_property(spans, "traffic")
+    traffic = stated.named("traffic")
     doubts = [NO_ROOT] * (tree.root is None) + list(stages.doubts)
     longest = max(map(len, (stages.lexical or (), stages.dense or (), stages.fused)))
     return Request(
         request_id=top.trace_id,
         asked_at=min(span.started_at for span in spans) if tree.root is None else top.started_at,
-        version_id=read_version(spans),
+        version_id=stated.version,
         traffic=traffic if traffic in get_args(Traffic) else "production",  # type: ignore[arg-type]
         question=question,
-        build_id=stated_property(spans, "build_id"),
-        question_id=stated_property(spans, "question_id") or None,
-        topic=stated_property(spans, "topic"),
-        user_key=user_key(user) if user and user_key else None,
+        build_id=stated.named("build_id"),
+        question_id=stated.named("question_id") or None,
+        topic=stated.named("topic"),
+        user_key=user_key(stated.user) if stated.user and user_key else None,
         answer=answer,
-        citations=read_citations(spans),
-        status=_read_status(answer, error, own_attribute(spans, "status")),
+        citations=stated.citations,
+        status=_read_status(answer, error, stated.named("status")),
         error=error,
         degraded_reason="; ".join(doubts) or None,
-        cache_hit=own_attribute(spans, "cache_hit") == "true",
+        cache_hit=stated.own.get("cache_hit") == "true",
         prompt_tokens=read_count(tree, PROMPT_TOKENS),
         completion_tokens=read_count(tree, COMPLETION_TOKENS),
         cost_usd=read_cost(tree),
@@ -151,8 +152,6 @@ def _read_request(
 
 
 def _read_question(tree: Tree) -> str:
-    if own := own_attribute((node.span for node in tree.nodes), "question"):
-        return own
     for node in tree.of_kind("chain", "agent", "other"):
         if text := read_value(node.span, INPUT_VALUES, QUESTION_KEYS):
             return text
@@ -166,8 +165,6 @@ def _read_question(tree: Tree) -> str:
 
 
 def _read_answer(tree: Tree) -> str:
-    if own := own_attribute((node.span for node in tree.nodes), "answer"):
-        return own
     by_end = sorted(tree.nodes, key=lambda node: node.span.ended_at, reverse=True)
     for node in sorted(by_end, key=lambda node: node.depth):
         if node.kind in ("chain", "agent", "other"):

@@ -7,58 +7,35 @@ leaves a loaded segment behind, which the next run moves.
 
 from __future__ import annotations
 
-import filecmp
-import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
-
-from ragdiag.records import Reject
 from ragdiag.settings import Workspace
-from ragdiag.store.disk import disk_faults
-from ragdiag.store.kinds import Record, identity, kind_of
+from ragdiag.store.archive import put_away
+from ragdiag.store.blocks import read_blocks
 from ragdiag.store.lake import Lake
-from ragdiag.store.lines import BadLine, parse_line
-from ragdiag.store.results import insert_rejects
-from ragdiag.store.shelves import SHELVES
+from ragdiag.store.loading import IngestReport, load_blocks
+from ragdiag.store.parsing import Parsed, parse_block
 from ragdiag.store.spool import adopt_orphans
-from ragdiag.store.times import now_utc
 
-BATCH_BYTES = 16_000_000
-BODY_CHARS = 2_000
-"""How much of a bad line a reject keeps."""
+__all__ = ["IngestReport", "ingest"]
+
+BATCH_BYTES = 64_000_000
+"""Of segments that share a transaction; also what is held in memory at a time, about thrice."""
 
 
 @dataclass(frozen=True, slots=True)
-class IngestReport:
-    """``accepted`` counts new rows; a line that repeats a row exactly counts as neither
-    accepted nor rejected but as ``repeated``."""
+class _Batch:
+    """Segments loaded in one transaction, and what they hold where that is not too much."""
 
-    segments: int = 0
-    accepted: int = 0
-    rejected: int = 0
-    repeated: int = 0
+    paths: Sequence[Path]
+    chunks: Sequence[Sequence[Parsed]] | None
 
-    def __add__(self, other: IngestReport) -> IngestReport:
-        return IngestReport(
-            self.segments + other.segments,
-            self.accepted + other.accepted,
-            self.rejected + other.rejected,
-            self.repeated + other.repeated,
-        )
-
-
-@dataclass(slots=True)
-class _Parsed:
-    """One segment: its records with their line numbers and bodies, and what was no record."""
-
-    name: str
-    lines: int = 0
-    records: list[tuple[int, bytes, Record]] = field(default_factory=list)
-    rejects: list[Reject] = field(default_factory=list)
+    def read(self) -> Iterable[Sequence[Parsed]]:
+        return _chunks(self.paths) if self.chunks is None else self.chunks
 
 
 def ingest(lake: Lake, workspace: Workspace) -> IngestReport:
@@ -69,11 +46,14 @@ def ingest(lake: Lake, workspace: Workspace) -> IngestReport:
     """
     adopt_orphans(workspace)
     report = IngestReport()
-    for batch in _batches(sorted(workspace.spool.glob("*.jsonl"), key=_age)):
-        parsed = [segment for path in batch if (segment := _parse(path)) is not None]
-        report += lake.write(lambda cursor, parsed=parsed: _load(cursor, parsed))  # type: ignore[misc]
-        for path in batch:
-            _archive(path)
+    paths = sorted(workspace.spool.glob("*.jsonl"), key=_age)
+    for batch in _read_ahead(_batches(paths)):
+        names = [path.name for path in batch.paths]
+        report += lake.write(
+            lambda cursor, names=names, batch=batch: load_blocks(cursor, names, batch.read())  # type: ignore[misc]
+        )
+        for path in batch.paths:
+            put_away(path)
     return report
 
 
@@ -89,101 +69,49 @@ def _batches(paths: Iterable[Path]) -> Iterator[list[Path]]:
     size = 0
     for path in paths:
         with suppress(FileNotFoundError):  # another ingester has just archived it
-            size += path.stat().st_size
+            more = path.stat().st_size
+            if batch and size + more > BATCH_BYTES:
+                yield batch
+                batch, size = [], 0
             batch.append(path)
-        if size >= BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
+            size += more
     if batch:
         yield batch
 
 
-def _parse(path: Path) -> _Parsed | None:
-    with disk_faults(path):
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:  # another ingester has just archived it
-            return None
-    parsed = _Parsed(path.name)
-    lines = content.split(b"\n")
-    torn = lines.pop()
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            parsed.records.append((number, line, parse_line(line)))
-        except BadLine as bad:
-            parsed.rejects.append(_reject(path.name, number, str(bad), line))
-    if torn:
-        parsed.rejects.append(
-            _reject(path.name, len(lines) + 1, "torn: the writer died within this line", torn)
-        )
-    parsed.lines = len(parsed.records) + len(parsed.rejects)
-    return parsed
+def _read_ahead(batches: Iterator[list[Path]]) -> Iterator[_Batch]:
+    """Read the next batch while the lake writes this one."""
+    with ThreadPoolExecutor(1, "read-ahead") as reader:
+        coming = [reader.submit(_read, paths) for paths in _first(batches)]
+        while coming:
+            batch = coming.pop().result()
+            coming = [reader.submit(_read, paths) for paths in _first(batches)]
+            yield batch
 
 
-def _load(cursor: duckdb.DuckDBPyConnection, parsed: Sequence[_Parsed]) -> IngestReport:
-    """Within one transaction: what the ledger does not have yet, and its ledger entries."""
-    names = [segment.name for segment in parsed]
-    done = {
-        name
-        for (name,) in cursor.execute(
-            "select segment from segments where segment in (select unnest(?::varchar[]))", [names]
-        ).fetchall()
-    }
-    fresh = [segment for segment in parsed if segment.name not in done]
-    known = _known(cursor, (record for segment in fresh for _, _, record in segment.records))
-    accepted: dict[str, list[tuple[str, Record]]] = {}
-    report = IngestReport()
-    for segment in fresh:
-        rejects = list(segment.rejects)
-        new = 0
-        for number, line, record in segment.records:
-            key = identity(record)
-            first = known.setdefault(key, record)
-            if first is record:
-                accepted.setdefault(key[0], []).append((segment.name, record))
-                new += 1
-            elif first != record:
-                reason = f"another {key[0]} has the id {key[1]!r}; the first stays"
-                rejects.append(_reject(segment.name, number, reason, line))
-        insert_rejects(cursor, rejects)
-        cursor.execute(
-            "insert into segments values (?, ?, ?, ?, ?)",
-            [segment.name, segment.lines, new, len(rejects), now_utc()],
-        )
-        repeated = segment.lines - new - len(rejects)
-        report += IngestReport(1, new, len(rejects), repeated)
-    for kind, records in accepted.items():
-        SHELVES[kind].add(cursor, records)
-    return report
+def _first(batches: Iterator[list[Path]]) -> Iterator[list[Path]]:
+    with suppress(StopIteration):
+        yield next(batches)
 
 
-def _known(
-    cursor: duckdb.DuckDBPyConnection, records: Iterable[Record]
-) -> dict[tuple[str, str], Record]:
-    """The lake's records that have an identity of ``records``."""
-    wanted: dict[str, list[Record]] = {}
-    for record in records:
-        wanted.setdefault(kind_of(record), []).append(record)
-    return {
-        identity(record): record
-        for kind, given in wanted.items()
-        for record in SHELVES[kind].find(cursor, given)
-    }
+def _read(paths: list[Path]) -> _Batch:
+    """A batch in memory, except for one huge segment, which is read while it is loaded."""
+    with suppress(FileNotFoundError):
+        if sum(path.stat().st_size for path in paths) > 2 * BATCH_BYTES:
+            return _Batch(paths, None)
+    return _Batch(paths, list(_chunks(paths)))
 
 
-def _reject(segment: str, line: int, reason: str, body: bytes) -> Reject:
-    return Reject(segment, line, reason, body[:BODY_CHARS].decode(errors="replace"))
-
-
-def _archive(path: Path) -> None:
-    """Put a loaded segment away. A foreign writer may use a name again: what the archive has
-    under that name with other content was not loaded, so it gets a new name and stays."""
-    target = path.parent / "archive" / path.name
-    with disk_faults(target), suppress(FileNotFoundError):  # another ingester was quicker
-        target.parent.mkdir(exist_ok=True)
-        if target.exists() and not filecmp.cmp(path, target, shallow=False):
-            path.rename(path.with_stem(f"{path.stem}-again-{time.time_ns()}"))
-        else:
-            path.rename(target)
+def _chunks(paths: Sequence[Path]) -> Iterator[list[Parsed]]:
+    """What the segments hold, in portions of BATCH_BYTES."""
+    chunk: list[Parsed] = []
+    size = 0
+    for path in paths:
+        for block in read_blocks(path):
+            chunk.append(parse_block(block))
+            size += block.size
+            if size >= BATCH_BYTES:
+                yield chunk
+                chunk, size = [], 0
+    if chunk:
+        yield chunk

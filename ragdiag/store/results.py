@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from ragdiag.errors import InputError, StoreError, UnknownName
 from ragdiag.records import Diagnosis, Grade, IndexBuild, Reject, Replay, Request, Traffic
 from ragdiag.store.lake import Lake
+from ragdiag.store.rollups import recounted
 from ragdiag.store.rows import requests_from_table
 from ragdiag.store.tables import insert
 from ragdiag.store.times import now_utc, to_aware_utc, to_naive_utc
@@ -129,7 +130,10 @@ def save_grades(lake: Lake, grades: Iterable[Grade]) -> None:
 
 
 def save_replays(lake: Lake, replays: Iterable[Replay]) -> None:
-    _append(lake, "replays", [asdict(replay) for replay in replays], "replayed_at")
+    now = now_utc()
+    rows = [{**asdict(replay), "replayed_at": now} for replay in replays]
+    if rows:
+        lake.write(lambda cursor: insert(cursor, "replays", rows))
 
 
 def save_diagnoses(lake: Lake, diagnoses: Iterable[Diagnosis]) -> None:
@@ -151,9 +155,13 @@ def save_rejects(lake: Lake, rejects: Iterable[Reject]) -> None:
 
 
 def insert_rejects(cursor: duckdb.DuckDBPyConnection, rejects: Sequence[Reject]) -> None:
-    """As :func:`save_rejects`, within the caller's transaction."""
-    now = now_utc()
-    insert(cursor, "rejects", [{**asdict(reject), "rejected_at": now} for reject in rejects])
+    """As :func:`save_rejects`, within the caller's transaction. A NUL, which no lake can keep, is
+    shown as the replacement character."""
+    rows = []
+    for reject in rejects:
+        body = reject.body.replace("\0", "\ufffd")
+        rows.append({**asdict(reject), "body": body, "rejected_at": now_utc()})
+    insert(cursor, "rejects", rows)
 
 
 def load_requests(
@@ -203,7 +211,12 @@ def _append(lake: Lake, table: str, rows: list[dict[str, Any]], time_column: str
     now = now_utc()
     if rows:
         stamped = [{**row, time_column: now} for row in rows]
-        lake.write(lambda cursor: insert(cursor, table, stamped))
+
+        def append(cursor: duckdb.DuckDBPyConnection) -> None:
+            with recounted(cursor, (row["request_id"] for row in rows)):
+                insert(cursor, table, stamped)
+
+        lake.write(append)
 
 
 def _read_version(row: Mapping[str, Any]) -> Version:

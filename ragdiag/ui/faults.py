@@ -49,10 +49,13 @@ def fault_bars(
 
 
 def meaning_list(names: Sequence[str]) -> None:
-    """What each fault of a mixed list of causes and verdicts means."""
+    """What each fault of a mixed list of causes and verdicts means, and who mends it."""
     known = dict.fromkeys(names)
     _legend(
-        [(name, "", words.CAUSES.get(name) or words.VERDICTS.get(name, ""), "") for name in known]
+        [
+            (name, "", words.CAUSES.get(name) or words.VERDICTS.get(name, ""), words.mender(name))
+            for name in known
+        ]
     )
 
 

@@ -12,6 +12,8 @@ from ragdiag.ui.jobs import Job
 from ragdiag.ui.safe import literal
 
 POLL_S = 1.0
+FIRST_SPEC = r'[embedder]\n[lexical]\n[generator]\nkind = "extractive"\n'
+"""Of the version that an empty workspace is told to start with; ``printf`` reads the line ends."""
 
 
 def show_welcome(failed: Job | None) -> None:
@@ -84,12 +86,19 @@ def show_next_steps(held: dict[str, Any]) -> None:
         )
     steps = [
         ("python -m ragdiag import corpus PATH", not held["passages"]),
+        ("python -m ragdiag import gold questions.jsonl", not held["questions"]),
+        (f"printf '{FIRST_SPEC}' > v1.toml", not held["versions"]),
         ("python -m ragdiag version add v1 --spec v1.toml", not held["versions"]),
         ("python -m ragdiag index build v1", not held["builds"]),
         ("python -m ragdiag evaluate v1 --split test", True),
         ("python -m ragdiag diagnose v1 --split test", True),
     ]
     st.code("\n".join(command for command, needed in steps if needed), language="bash")
+    if not held["questions"]:
+        st.caption(
+            "A line of questions.jsonl: "
+            '`{"question": "…", "answers": ["…"], "passages": {"PASSAGE_ID": 1}, "split": "test"}`'
+        )
 
 
 @st.fragment(run_every=POLL_S)

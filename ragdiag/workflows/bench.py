@@ -9,6 +9,7 @@ from ragdiag.diagnosis.replay import arm_contexts, outcomes, replay
 from ragdiag.diagnosis.verdicts import judge, supports
 from ragdiag.diagnosis.waterfall import Loss, best_judged, locate_loss
 from ragdiag.generation.generator import Generator, load_generator
+from ragdiag.generation.steadfast import SteadfastGenerator
 from ragdiag.metrics.answers import grade_answer
 from ragdiag.pipeline import Retriever, context_of
 from ragdiag.records import Answer, Diagnosis, Grade, Hit, Passage, Replay, Request
@@ -94,7 +95,7 @@ class Bench:
 
     def _generator(self, spec: Spec) -> Generator:
         if self._loaded is None:
-            self._loaded = load_generator(spec.generator)
+            self._loaded = SteadfastGenerator(load_generator(spec.generator))
         return self._loaded
 
     def _gold(self, request: Request) -> list[Passage]:

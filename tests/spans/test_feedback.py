@@ -45,6 +45,7 @@ def annotation(kind: str = "annotations", **told: Any) -> dict[str, Any]:
             Grade(TRACE, "hallucination", None, 1.0, reason="hallucinated"),
         ),
         ({"name": "safety", "score_label": "Fail"}, Grade(TRACE, "safety", 0)),
+        ({"name": "incorrectness", "score_value": 1}, Grade(TRACE, "incorrectness", None, 1.0)),
     ],
 )
 def test_an_evaluation_event_is_a_grade(

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from google.protobuf import json_format
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -23,6 +25,9 @@ from ragdiag.spans import bounds
 from ragdiag.spans.building import LINKS
 from ragdiag.spans.otlp import decode_logs, decode_traces
 from ragdiag.spans.otlp_json import logs_from_otlp_json, spans_from_otlp_json
+from ragdiag.spans.traces import read_trace
+from ragdiag.store.kinds import record_to_json
+from ragdiag.store.lines import parse_line
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 START = int(NOW.timestamp()) * 10**9
@@ -295,6 +300,40 @@ def test_evaluation_events_come_as_log_records_too() -> None:
         assert (event.trace_id, event.event.at) == ((b"K" * 16).hex(), NOW)
         assert event.event.attributes == {"gen_ai.evaluation.name": "relevance"}
         assert decoded.others == 1
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+FIELDS = (
+    *("traceId", "spanId", "parentSpanId", "name", "startTimeUnixNano", "endTimeUnixNano"),
+    *("attributes", "events", "status", "links"),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(st.sampled_from(FIELDS), JUNK, max_size=3), JUNK)
+def test_whatever_is_decoded_survives_the_spool(changes: dict[str, Any], value: Any) -> None:
+    span = {
+        "traceId": "ab" * 16,
+        "spanId": "cd" * 8,
+        "startTimeUnixNano": START,
+        "endTimeUnixNano": START + 1,
+        "attributes": [{"key": "a", "value": value}, {"key": "b", "value": {"intValue": value}}],
+        **changes,
+    }
+    decoded = spans_from_otlp_json(
+        [{"resource": value, "scopeSpans": [{"spans": [span]}]}], now=NOW
+    )
+    assert len(decoded.spans) + len(decoded.rejects) == 1
+    for kept in decoded.spans:
+        line = json.dumps(record_to_json(kept), allow_nan=False).encode()
+        assert parse_line(line) == kept
+        read_trace([kept])
 
 
 def test_spans_share_one_resource(make_span: MakeSpan, as_spans: Callable[..., list[Span]]) -> None:

@@ -8,12 +8,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ragdiag.records import ContextHit, Hit, Passage, Request, Span
 from ragdiag.spans.documents import text_id
+from ragdiag.spans.otlp_json import spans_from_otlp_json
 from ragdiag.spans.traces import NO_QUESTION, TraceRecords, read_trace
+from ragdiag.store.kinds import record_to_json
+from ragdiag.store.lines import parse_line
 
-from .conftest import NOW, TRACE
+from .conftest import NOW, START, TRACE
 
 MakeSpan = Callable[..., dict[str, Any]]
 AsSpans = Callable[..., list[Span]]
@@ -278,13 +283,41 @@ def fields(span: Span) -> dict[str, Any]:
     return {name: getattr(span, name) for name in Span.__dataclass_fields__}
 
 
+def test_a_retriever_around_a_reranker_gives_what_it_was_given(
+    make_span: MakeSpan, as_spans: AsSpans
+) -> None:
+    reranker = {
+        "openinference.span.kind": "RERANKER",
+        **openinference_documents("reranker.output_documents", ("b", "text of b", 2.0)),
+    }
+    spans = as_spans(
+        retriever(make_span, 1, 0, "ContextualCompressionRetriever", "b", ms=30),
+        retriever(make_span, 2, 1, "lookup", "a", "b", at=1),
+        make_span(3, 1, at=12, attributes=reranker),
+    )
+    request = request_of(read_trace(spans))
+    assert (names(request.fused), names(request.reranked)) == (["a", "b"], ["b"])
+
+
+def test_an_unnamed_retriever_within_one_that_merges(
+    make_span: MakeSpan, as_spans: AsSpans
+) -> None:
+    spans = as_spans(
+        retriever(make_span, 1, 0, "MultiQueryRetriever", "b", "a", ms=30),
+        retriever(make_span, 2, 1, "lookup", "a", "z", at=1),
+        retriever(make_span, 3, 1, "lookup", "b", at=12),
+    )
+    assert names(request_of(read_trace(spans)).fused) == ["b", "a"]
+
+
 def test_an_agents_searches_are_one_list_in_order_of_time(
     make_span: MakeSpan, as_spans: AsSpans
 ) -> None:
     spans = as_spans(
         make_span(1, ms=90, attributes={"gen_ai.operation.name": "invoke_agent"}),
         retriever(make_span, 3, 1, "lookup", "c", "a", at=40),
-        retriever(make_span, 2, 1, "lookup", "a", "b", at=5),
+        make_span(4, 1, attributes={"openinference.span.kind": "TOOL"}),
+        retriever(make_span, 2, 4, "lookup", "a", "b", at=5),
     )
     request = request_of(read_trace(spans))
     assert names(request.fused) == ["a", "b", "c"]
@@ -448,3 +481,51 @@ def test_documents_of_any_make_never_raise(
 
 def test_no_spans_no_records() -> None:
     assert read_trace([]) == TraceRecords()
+
+
+TEXTS = st.text(max_size=30) | st.sampled_from(["q?", "thumbs_down", "correct", "\ud800", "a\0b"])
+INNER_NAMES = """
+    id score content document metadata role parts messages question answer title position type
+    text name label annotation source documents kwargs"""
+SPAN_NAMES = """
+    openinference.span.kind gen_ai.operation.name traceloop.span.kind retrieval.documents
+    retrieval.documents.0.document.id retrieval.documents.0.document.score
+    retrieval.documents.0.document.content reranker.output_documents input.documents
+    gen_ai.retrieval.documents input.value output.value llm.input_messages gen_ai.prompt
+    gen_ai.output.messages llm.token_count.prompt llm.cost.total metadata annotations
+    evaluations.0.evaluation.name evaluations.0.evaluation.score ragdiag.question
+    ragdiag.citations ragdiag.traffic ragdiag.cache_hit user.id ragdiag.links"""
+SPAN_KINDS = "RETRIEVER RERANKER LLM CHAIN AGENT EVALUATOR EMBEDDING"
+VALUES = st.recursive(
+    TEXTS | st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(INNER_NAMES.split()), inner, max_size=4)
+    ),
+    max_leaves=10,
+)
+NAMES = st.sampled_from(SPAN_NAMES.split())
+KINDS = st.sampled_from(SPAN_KINDS.split())
+ATTRIBUTES = st.dictionaries(NAMES, VALUES | VALUES.map(json.dumps) | KINDS, max_size=6)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(ATTRIBUTES, KINDS, st.integers(0, 4)), min_size=1, max_size=4))
+def test_whatever_a_trace_holds_its_records_can_be_stored(
+    drawn: list[tuple[dict[str, Any], str, int]],
+) -> None:
+    bare = [
+        {
+            "traceId": TRACE,
+            "spanId": f"{number:016x}",
+            "parentSpanId": f"{parent:016x}" if parent not in (0, number) else "",
+            "startTimeUnixNano": START + number,
+            "endTimeUnixNano": START + 10_000 * number,
+            "attributes": {"openinference.span.kind": kind, **attributes},
+        }
+        for number, (attributes, kind, parent) in enumerate(drawn, start=1)
+    ]
+    told = read_trace(spans_from_otlp_json(bare, now=NOW).spans, user_key=str.upper)
+    for record in (*told.requests, *told.feedback, *told.grades, *told.passages):
+        line = json.dumps(record_to_json(record), allow_nan=False).encode()
+        assert parse_line(line) == record
