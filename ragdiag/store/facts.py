@@ -120,8 +120,8 @@ def failing(scope: str, where: str = EVERYWHERE) -> str:
             from verdicts
             where {where} and request_id in (select request_id from subject)
             group by request_id)
-        select s.request_id, s.asked_at, s.version_id, s.topic, s.traffic, s.status, s.total_ms,
-               o.found.score as score,
+        select s.request_id, s.asked_at, s.version_id, s.topic, s.traffic, s.question, s.status,
+               s.total_ms, o.found.score as score,
                coalesce(d.found.verdict, '{NOT_DIAGNOSED}') as verdict,
                coalesce(d.found.cause, '{NOT_DIAGNOSED}') as cause,
                coalesce(d.found.fix, '') as verified_fix
