@@ -2,14 +2,17 @@
 
 import streamlit as st
 
+from ragdiag.drift.segments import comparable, largest
 from ragdiag.drift.weekly import ALL, WEEKLY_METRICS, changes, estimates, weekly_cells
 from ragdiag.store.queries import Filters, version_names, weeks
 from ragdiag.ui import bands, charts, filters, frame, headline, palette, tables, words
+from ragdiag.ui import changes as table_of
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.safe import literal
 
 SPLITS = {"nothing": "all", "topic": "topic", "version": "version_id"}
-LEAST = 10  # requests in a week, for a segment's point to be drawn
+LEAST = 10  # requests, for a segment's week to be drawn and its windows to be compared
+MOST = 5  # lines in a chart: of more, the bands hide one another
 
 view = frame.begin("Drift", "Decide whether quality has moved, where, and since when.")
 
@@ -51,6 +54,8 @@ cells = fetch(view, weekly_cells, Filters(traffic=kind), split)
 names = fetch(view, version_names) if split == "version_id" else {}
 least = 1 if split == ALL else LEAST
 segments = sorted({segment for by in cells.values() for segment in by})
+drawn = largest(cells, MOST)
+painted = list(names) if split == "version_id" else sorted(drawn)  # as on the other pages
 columns = st.columns(2, gap="large")
 for number, (name, metric) in enumerate(WEEKLY_METRICS.items()):
     series = estimates(cells, name, least=least)
@@ -63,45 +68,51 @@ for number, (name, metric) in enumerate(WEEKLY_METRICS.items()):
             bands.Line(
                 "all requests" if split == ALL else names.get(segment, segment) or "no topic",
                 series[segment],
-                palette.colour_of(segment, segments),
+                palette.colour_of(segment, painted),
             )
-            for segment in segments
-            if segment in series
+            for segment in painted
+            if segment in drawn and segment in series
         ]
         charts.show(
             bands.bands(
                 lines,
                 metric.unit,
                 words.AXES[metric.unit],
-                height=250,
+                height=250 if split == ALL else 320,
                 shaded=(before, "reference"),
             ),
             key=f"weekly-{name}",
             alt=f"{metric.label} by week",
         )
 if split != ALL:
-    st.caption(f"Weeks in which a segment has fewer than {LEAST} requests are left out.")
+    st.caption(
+        f"Weeks in which a segment has fewer than {LEAST} requests are left out. Drawn are "
+        f"{len(drawn)} of {words.count(len(segments), 'segment')}: those with the most requests."
+    )
 
 st.subheader("What moved", anchor=False)
-found = [
-    (names.get(segment, segment) or "no topic", change)
-    for segment in segments
-    for change in changes(cells, before, after, segment)
-]
-order = {"worse": 0, "better": 1, "no evidence": 2, "unknown": 3}
-found.sort(key=lambda item: order[item[1].movement])
-units = [WEEKLY_METRICS[change.metric].unit for _, change in found]
+found, left_out = comparable(
+    (
+        (names.get(segment, segment) or "no topic", change)
+        for segment in segments
+        for change in changes(cells, before, after, segment)
+    ),
+    least,
+)
+if left_out:
+    st.caption(
+        f"{words.count(left_out, 'comparison')} left out: fewer than {least} observations in the "
+        "newest or in the reference weeks."
+    )
+if not found:
+    st.info("Nothing can be compared. Choose other newest or reference weeks above.")
+    st.stop()
 tables.show(
     {
         **({} if split == ALL else {"Segment": [segment for segment, _ in found]}),
-        "Measure": [WEEKLY_METRICS[change.metric].label for _, change in found],
-        "Newest": [words.with_interval(c.after, u) for (_, c), u in zip(found, units, strict=True)],
-        "Reference": [
-            words.with_interval(c.before, u) for (_, c), u in zip(found, units, strict=True)
-        ],
-        "Change": [words.change(c.difference, u) for (_, c), u in zip(found, units, strict=True)],
-        "Reading": [words.MOVEMENTS[change.movement] for _, change in found],
+        **table_of.columns([change for _, change in found], "Newest", "Reference"),
     },
     key="moved",
+    height="content" if len(found) <= tables.PAGE_ROWS else "auto",
 )
 st.caption(f"{len(found)} comparisons are shown: about one in twenty moves by chance alone.")

@@ -6,6 +6,7 @@ from ragdiag.drift.week import week_report
 from ragdiag.drift.weekly import WEEKLY_METRICS
 from ragdiag.store.queries import Filters
 from ragdiag.ui import cards, charts, filters, frame, headline, links, palette, tables, words
+from ragdiag.ui import changes as table_of
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.faults import meaning_list
 from ragdiag.ui.safe import literal
@@ -68,18 +69,5 @@ else:
     st.info("No graded answer failed in these two weeks.")
 
 st.subheader("All measures", anchor=False)
-rows = [(WEEKLY_METRICS[change.metric], change) for change in report.changes]
-tables.show(
-    {
-        "Measure": [metric.label for metric, _ in rows],
-        "This week (95 % interval, n)": [
-            words.with_interval(change.after, metric.unit) for metric, change in rows
-        ],
-        "Last week": [words.with_interval(change.before, metric.unit) for metric, change in rows],
-        "Change (95 % interval)": [
-            words.change(change.difference, metric.unit) for metric, change in rows
-        ],
-        "Reading": [words.MOVEMENTS[change.movement] for _, change in rows],
-    },
-    key="measures",
-)
+tables.show(table_of.columns(report.changes, "This week", "Last week"), key="measures")
+st.caption("In brackets: 95 % interval and n, the number of requests, answers or ratings.")

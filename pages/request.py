@@ -5,6 +5,7 @@ import streamlit as st
 from ragdiag.store.queries import version_names
 from ragdiag.ui import charts, frame, links, passages, replays, tables, words
 from ragdiag.ui.cached import fetch
+from ragdiag.ui.commands import diagnose_command
 from ragdiag.ui.safe import literal
 from ragdiag.ui.story import tell
 from ragdiag.ui.verdict_text import verdict_sentences
@@ -34,16 +35,20 @@ if story is None:
     find_another(f"There is no request “{request_id}” in this workspace.")
 request = story.request
 
+name = fetch(view, version_names).get(request.version_id, request.version_id)
 passages.question_and_answers(story)
+st.caption(
+    literal(
+        f"Answered by {name}, {request.traffic}, {words.moment(request.asked_at)}. {words.CORRECT}"
+    )
+)
 sentences = verdict_sentences(story)
 box = st.success if story.y == 1 else st.error if story.y == 0 else st.info
 box(
     "  \n".join(literal(sentence) for sentence in sentences[1:]) or " ", title=literal(sentences[0])
 )
-name = fetch(view, version_names).get(request.version_id, request.version_id)
 if story.verdict is None and story.y != 1:
-    split = " --split SPLIT" if request.traffic == "evaluation" else ""
-    st.code(f'python -m ragdiag diagnose "{name}"{split}', language="bash")
+    st.code(diagnose_command(view, request.version_id, request.traffic), language="bash")
 
 st.subheader("Where the gold passage went", anchor=False)
 passages.waterfall(story)

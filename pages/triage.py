@@ -8,6 +8,10 @@ from ragdiag.ui import filters, frame, links, tables, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.faults import fault_bars, undiagnosed_notice
 
+# The columns fill the page; what a sort order goes by is shown with that order.
+BY_SCORE = ("worst answer first", "nearest miss first")
+SLOWEST = "slowest first"
+
 view = frame.begin(
     "Triage", "Decide who should mend what: the retriever, the generator, the corpus or the label."
 )
@@ -84,19 +88,19 @@ opened = tables.chosen_row(
         "Topic": [row["topic"] for row in rows],
         "Version": [names.get(row["version_id"], row["version_id"]) for row in rows],
         "Right with": [words.FIXES.get(row["verified_fix"], "–") for row in rows],
-        "Token F1": [row["score"] for row in rows],
-        "Total": [row["total_ms"] for row in rows],
+        **({"Token F1": [row["score"] for row in rows]} if order in BY_SCORE else {}),
+        **({"Total": [row["total_ms"] for row in rows]} if order == SLOWEST else {}),
     },
     key=f"failures-{offset}-{order}-{chosen}",
     config={
-        "Asked (UTC)": st.column_config.DatetimeColumn(format="D MMM, HH:mm", width=95),
-        "Question": text(width=330),
+        "Asked (UTC)": st.column_config.DatetimeColumn(format="D MMM, HH:mm", width=92),
+        "Question": text(width=260),
         "Verdict": text(width=88),
-        "Cause": text(width=92),
-        "Who mends it": text(width=108),
+        "Cause": text(width=88),
+        "Who mends it": text(width=104),
         "Topic": text(width=95),
-        "Version": text(width=105),
-        "Right with": text(width=90, help="The first replayed context with a right answer"),
+        "Version": text(width=120),
+        "Right with": text(width=78, help="The first replayed context with a right answer"),
         "Token F1": numeric(format="%.2f", width=62),
         "Total": numeric(format="%.0f ms", width=62),
     },

@@ -43,7 +43,13 @@ if not compared.pairs:
     st.info("These two versions have not been asked the same questions of this split.")
     st.stop()
 
+sides = [
+    {row.stage: row.quantiles for row in fetch(view, stage_quantiles, Filters("evaluation", side))}
+    for side in (ids[a], ids[b])
+]
+first, second = (side.get("total") for side in sides)
 text, mood = versus.sentence(compared)
+text = " ".join([text, versus.answers(compared), versus.speed(first, second)])
 {"better": st.success, "worse": st.error, "mixed": st.warning, "same": st.info}[mood](literal(text))
 
 st.subheader("Quality, question by question", anchor=False)
@@ -65,7 +71,8 @@ st.caption(versus.footnote(compared))
 st.subheader("Wins and losses by question", anchor=False)
 measure_box, page_box, _ = st.columns([1, 1, 3])
 with measure_box:
-    measure = st.selectbox("Measure", metrics, key="measure", bind="query-params")
+    telling = versus.telling_measure(compared)
+    measure = st.selectbox("Measure", metrics, index=telling, key="measure", bind="query-params")
 moved = versus.moved_questions(compared, measure)
 st.markdown(versus.tally(compared, measure))
 if moved:
@@ -75,16 +82,10 @@ if moved:
         versus.question_table(moved[offset : offset + tables.PAGE_ROWS], measure),
         key="questions",
         config=versus.QUESTION_COLUMNS,
-        height="auto",
     )
 
 st.subheader("Latency of the whole request", anchor=False)
-sides = [
-    {row.stage: row.quantiles for row in fetch(view, stage_quantiles, Filters("evaluation", side))}
-    for side in (ids[a], ids[b])
-]
-if all("total" in side for side in sides):
-    first, second = (side["total"] for side in sides)
+if first and second:
     tables.show(
         {
             "Quantile": list(QUANTILES),

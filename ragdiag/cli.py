@@ -15,12 +15,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.exceptions import Abort, Exit, TyperException
 
+from ragdiag.cli_collect import collect_command
+from ragdiag.cli_log import app as log_app
+from ragdiag.cli_logs import import_logs_command
+from ragdiag.cli_store import store_app
 from ragdiag.console import emit, fail, progress_to, show_estimate, table
 from ragdiag.errors import RagdiagError
+from ragdiag.records import Traffic
 from ragdiag.settings import Workspace, command_workspace, demo_workspace
 
 if TYPE_CHECKING:
     from ragdiag.store.lake import Lake
+
+INTERRUPTED = 130
+"""128 and the number of SIGINT, as shells have it."""
 
 app = typer.Typer(
     add_completion=False,
@@ -32,9 +40,13 @@ version_app = typer.Typer(help="Name configurations.")
 index_app = typer.Typer(help="Build indexes.")
 documents_app = typer.Typer(help="Change the corpus.")
 app.add_typer(import_app, name="import")
+import_app.command("logs")(import_logs_command)
 app.add_typer(version_app, name="version")
 app.add_typer(index_app, name="index")
 app.add_typer(documents_app, name="documents")
+app.add_typer(log_app)
+app.add_typer(store_app, name="store")
+app.command("collect")(collect_command)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 ProgressOption = Annotated[
@@ -216,11 +228,13 @@ def index_build(
 
 @app.command()
 def ask(context: typer.Context, version: str, question: str, as_json: Json = False) -> None:
-    """Answer one question with every stage shown; the request is logged."""
+    """Answer one question with every stage shown; the request is logged, whatever became of it."""
     from ragdiag.workflows.ask import ask_version
 
     asked = ask_version(_lake(context), _workspace(context), version, question)
     emit(asked.to_json(), as_json, asked.to_text)
+    if asked.request.status == "error":
+        raise typer.Exit(fail(asked.request.error or "the generator failed"))
 
 
 @app.command()
@@ -245,6 +259,8 @@ def evaluate(
     if run_out is not None:
         write_run(run_out, {r.question_id or "": r.ranking for r in found.requests}, version)
     rows = [{"metric": name, "estimate": show_estimate(e)} for name, e in found.metrics.items()]
+    if found.errors:
+        rows.append({"metric": "errors", "estimate": f"{found.errors} of {len(found.requests)}"})
     rows += [
         {"metric": f"{stage} {name} ms", "estimate": show_estimate(e, 1)}
         for stage, quantiles in found.latency_ms.items()
@@ -266,7 +282,7 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Score any TREC run: the numbers of trec_eval, by its own metric names."""
-    from ragdiag.importers.trec import read_qrels, read_run
+    from ragdiag.importers.trec import read_qrels, read_run, read_run_id
     from ragdiag.metrics.trec import format_trec, score_run
 
     scores = score_run(
@@ -275,6 +291,7 @@ def score(
         metric or ["official"],
         relevance_level=relevance_level,
         complete=complete,
+        run_id=read_run_id(run),
     )
     document: dict[str, Any] = {"metrics": scores.summary}
     if per_query:
@@ -289,6 +306,9 @@ def diagnose(
     split: Annotated[
         str | None, typer.Option(help="Its latest evaluation; else production.")
     ] = None,
+    traffic: Annotated[
+        Traffic | None, typer.Option(help="Without a split; default: production.")
+    ] = None,
     since: Day = None,
     until: Day = None,
     again: Annotated[bool, typer.Option(help="Replay what has a verdict already.")] = False,
@@ -296,7 +316,7 @@ def diagnose(
     progress_file: ProgressOption = None,
 ) -> None:
     """Say for each failed request where the gold was lost and whether giving it back mends it."""
-    from ragdiag.store.results import find_version
+    from ragdiag.store.results import find_served_version
     from ragdiag.workflows.diagnose import diagnose as diagnose_version
 
     lake = _lake(context)
@@ -304,8 +324,9 @@ def diagnose(
         found = diagnose_version(
             lake,
             _workspace(context),
-            find_version(lake, version),
+            find_served_version(lake, version),
             split=split,
+            traffic=traffic,
             since=since and since.replace(tzinfo=UTC),
             until=until and until.replace(tzinfo=UTC),
             again=again,
@@ -326,16 +347,19 @@ def compare(context: typer.Context, a: str, b: str, split: Split, as_json: Json 
 
 
 @app.command()
-def ingest(context: typer.Context, as_json: Json = False) -> None:
-    """Load what services have spooled into the lake; each segment counts exactly once."""
-    from ragdiag.store.ingest import ingest as ingest_spool
+def ingest(
+    context: typer.Context,
+    settle_s: Annotated[
+        float, typer.Option(min=0, help="How long nothing must have come of a trace.")
+    ] = 10.0,
+    as_json: Json = False,
+) -> None:
+    """Load what services have spooled, each segment exactly once, and read traces as requests."""
+    from ragdiag.workflows.ingest import load_waiting
 
-    loaded = ingest_spool(_lake(context), _workspace(context))
-    document = {
-        "segments": loaded.segments,
-        "accepted": loaded.accepted,
-        "rejected": loaded.rejected,
-    }
+    workspace = _workspace(context)
+    lake = _lake(context, create=workspace.spool.is_dir())
+    document = load_waiting(lake, workspace, settle_s=settle_s).to_json()
     emit(document, as_json, lambda: table([document]))
 
 
@@ -359,9 +383,11 @@ def main(arguments: list[str] | None = None) -> int:
     except RagdiagError as error:
         return fail(str(error))
     except Exit as done:
-        return done.exit_code
+        status = done.exit_code
     except TyperException as error:
         return fail(f"{error.format_message().rstrip('.')}; see: ragdiag --help")
     except (KeyboardInterrupt, Abort):
-        return fail("interrupted; run the same command again to go on") + 128
+        status = INTERRUPTED
+    if status == INTERRUPTED:  # what Typer makes of Ctrl-C, too
+        fail("interrupted; run the same command again to go on")
     return status if isinstance(status, int) else 0

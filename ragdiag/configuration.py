@@ -10,6 +10,7 @@ import tomllib
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ragdiag.backends import LakeTable
 from ragdiag.errors import InputError
 from ragdiag.settings import Workspace
 
@@ -21,10 +22,14 @@ class _Table(BaseModel):
 class RetentionTable(_Table):
     """How long things stay, in days; None keeps them for good."""
 
+    requests_days: int | None = Field(default=None, ge=0)
     archive_days: int | None = Field(default=30, ge=0)
+    snapshots_days: float = Field(default=7, ge=0)
+    """Of snapshots without a name; the newest always stays."""
 
 
 class Configuration(_Table):
+    lake: LakeTable = LakeTable()
     retention: RetentionTable = RetentionTable()
 
 
@@ -36,7 +41,7 @@ def read_configuration(workspace: Workspace) -> Configuration:
     path = workspace.configuration
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return Configuration()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {path} ({error})", remedy="mend or remove it") from None
@@ -47,6 +52,5 @@ def read_configuration(workspace: Workspace) -> Configuration:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise InputError(
-            f"{path}: {where}: {first['msg']}", remedy="see the configuration in README.md"
-        ) from None
+        guide = "docs/backends.md" if where.startswith("lake") else "the configuration in README.md"
+        raise InputError(f"{path}: {where}: {first['msg']}", remedy=f"see {guide}") from None

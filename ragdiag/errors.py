@@ -5,14 +5,17 @@
     │   ├── SpecError            a version's TOML
     │   └── UnknownName          a version, split, request or build that is not there
     ├── StoreError               the workspace on disk
+    │   ├── NoWorkspace          not created yet
     │   ├── NewerWorkspace       written by a later ragdiag
+    │   ├── DamagedFile          a data file of the lake is missing or changed
     │   ├── StoreBusy            other writers held the catalog past every retry
     │   └── StoreFull            no space left on the device
     ├── ModelError               weights, tokenizer or adapter missing, changed or unusable
     ├── IndexFault               an index build that is missing, corrupt or fed bad vectors
-    └── GenerationError          the answer could not be generated
-        ├── ProviderRefused      the server answered, and said no (wrong key, unknown model)
-        └── ProviderUnreachable  no answer within the deadline (hanging, down, no network)
+    ├── GenerationError          one answer could not be generated
+    │   ├── ProviderRefused      the server answered, and said no (wrong key, unknown model)
+    │   └── ProviderUnreachable  no answer within the deadline (hanging, down, no network)
+    └── GeneratorDown            several answers in a row failed, so the work was stopped
 
 Commands turn any of them into one line on stderr and exit status 2; anything else is a defect
 and keeps its traceback.
@@ -53,8 +56,16 @@ class StoreError(RagdiagError):
     """The workspace on disk cannot be opened, read or written."""
 
 
+class NoWorkspace(StoreError):
+    """Nothing has been created in this workspace yet."""
+
+
 class NewerWorkspace(StoreError):
     """The workspace was migrated by a later ragdiag than this one."""
+
+
+class DamagedFile(StoreError):
+    """A data file of the lake is missing, cut or changed; nothing of its table can be read."""
 
 
 class StoreBusy(StoreError):
@@ -74,7 +85,7 @@ class IndexFault(RagdiagError):
 
 
 class GenerationError(RagdiagError):
-    """The answer could not be generated."""
+    """One answer could not be generated."""
 
 
 class ProviderRefused(GenerationError):
@@ -83,3 +94,7 @@ class ProviderRefused(GenerationError):
 
 class ProviderUnreachable(GenerationError):
     """No answer from the language-model server within its deadline."""
+
+
+class GeneratorDown(RagdiagError):
+    """Several answers in a row failed: the generator is at fault, not the questions."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from typing import Protocol
 
 from ragdiag.errors import GenerationError, InputError, UnknownName
 from ragdiag.generation.generator import Generator, load_generator
+from ragdiag.identifiers import time_ordered_id
 from ragdiag.records import (
     Answer,
     ContextHit,
@@ -80,7 +80,7 @@ class Pipeline:
             with timed(latency, "generation"):
                 answer = _answer(self.generator, question, context)
         return Request(
-            request_id=request_id or uuid.uuid4().hex,
+            request_id=request_id or time_ordered_id(),
             asked_at=asked_at or datetime.now(UTC),
             version_id=self.version.version_id,
             build_id=self.build_id,
@@ -105,10 +105,19 @@ class Pipeline:
         )
 
     def with_parts(
-        self, *, retriever: Retriever | None = None, packer: ContextPacker | None = None
+        self,
+        *,
+        retriever: Retriever | None = None,
+        packer: ContextPacker | None = None,
+        generator: Generator | None = None,
     ) -> Pipeline:
         """The same version served by other parts: how a fault in operation looks from outside."""
-        return replace(self, retriever=retriever or self.retriever, packer=packer or self.packer)
+        return replace(
+            self,
+            retriever=retriever or self.retriever,
+            packer=packer or self.packer,
+            generator=generator or self.generator,
+        )
 
 
 def open_pipeline(

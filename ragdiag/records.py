@@ -165,6 +165,8 @@ class Request:
     logged lists were cut (production: 10; None: whole lists); a gold passage may hide between
     the two.
     ``latency_ms`` has keys from LATENCY_STAGES; an absent stage has no key.
+    ``keep_probability`` is the chance that a request like this one was logged at all, 1 where
+    everything is: a total over all traffic weighs each request 1 / ``keep_probability``.
     """
 
     request_id: str
@@ -193,6 +195,7 @@ class Request:
     context: tuple[ContextHit, ...] = ()
     searched_depth: int = 0
     logged_depth: int | None = None
+    keep_probability: float = 1.0
 
     @property
     def ranking(self) -> tuple[Hit, ...]:

@@ -47,8 +47,14 @@ class Workspace:
         return self.root / "jobs"
 
     @property
+    def losses(self) -> Path:
+        """What services could not log, counted: one small file a process."""
+        return self.root / "losses"
+
+    @property
     def exists(self) -> bool:
-        return self.catalog.is_file()
+        """Whether it was created or configured; what a configured server holds, only it knows."""
+        return self.catalog.is_file() or self.configuration.is_file()
 
 
 def command_workspace(option: Path | None = None) -> Workspace:

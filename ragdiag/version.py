@@ -166,6 +166,19 @@ class Version:
         return version
 
 
+@dataclass(frozen=True, slots=True)
+class LoggedVersion:
+    """A version that requests name and no spec describes: another service answered them, so
+    nothing here can answer in its place."""
+
+    version_id: str
+    spec: None = None
+
+    @property
+    def name(self) -> str:
+        return self.version_id
+
+
 def parse_spec(text: str, *, source: str) -> Spec:
     """Validate a spec's TOML; ``source`` names it in errors. Raises SpecError."""
     try:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ragdiag.settings import PROJECT, Workspace
+from ragdiag.store.lake import close_lakes
+from tests.faulty_server import faulty_server as faulty_server
+from tests.servers import ENVIRONMENT, ObjectStore, Postgres
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -21,6 +28,19 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path / "workspace")
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 3 MB, where this user may mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("this user may not mount a small file system")
+    yield folder
+    close_lakes()
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real public data: the folder named by RAGDIAG_TEST_DATA, else ../shared/data."""
@@ -28,6 +48,40 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no test data at {folder}; name it with RAGDIAG_TEST_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real server; its folder is not below pytest's, which other users may not enter."""
+    folder = Path(tempfile.mkdtemp(prefix="ragdiag-postgres-"))
+    folder.chmod(0o755)
+    server = Postgres(folder / "server")
+    try:
+        server.create()
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """A real server with one empty bucket, ``lake``."""
+    store = ObjectStore(tmp_path_factory.mktemp("s3"))
+    store.start()
+    try:
+        store.create_bucket("lake")
+        yield store
+    finally:
+        store.stop()
+
+
+@pytest.fixture
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the servers want to see, in the environment of this process and those it starts."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
 
 
 TOY_PASSAGES = {

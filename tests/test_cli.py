@@ -10,6 +10,9 @@ import pytest
 
 from ragdiag.cli import main
 from ragdiag.settings import Workspace
+from ragdiag.store.lake import open_lake
+from ragdiag.store.results import load_requests
+from tests.faulty_server import FaultyServer
 
 SPEC = """
 [embedder]
@@ -124,6 +127,82 @@ def test_two_versions_are_compared_question_by_question(
     )
 
 
+SERVED = """
+[lexical]
+[generator]
+kind = "openai"
+model = "served"
+base_url = "{}"
+api_key_env = "RAGDIAG_TEST_KEY"
+retries = 0
+timeout_s = {}
+"""
+
+
+@pytest.fixture(params=["wrong key", "hanging"])
+def served(
+    request: pytest.FixtureRequest,
+    command: Command,
+    toy_beir: Path,
+    tmp_path: Path,
+    faulty_server: FaultyServer,
+) -> str:
+    """A version whose server refuses its key, or hangs; returns what the error line must name."""
+    wrong_key = request.param == "wrong key"
+    if wrong_key:
+        faulty_server.answers(401, {})
+    else:
+        faulty_server.hangs()
+    spec = tmp_path / "served.toml"
+    spec.write_text(SERVED.format(faulty_server.base_url, 5 if wrong_key else 0.2))
+    command.json("import", "beir", str(toy_beir))
+    command.json("version", "add", "served", "--spec", str(spec))
+    command.json("index", "build", "served")
+    return "set RAGDIAG_TEST_KEY" if wrong_key else "raise timeout_s"
+
+
+def test_a_server_that_is_down_ends_an_evaluation_with_nothing_half_written(
+    command: Command, served: str
+) -> None:
+    said = command.mistake("evaluate", "served", "--split", "test")
+    assert "3 answers in a row failed" in said
+    assert served in said
+    assert "no evaluation" in command.mistake("diagnose", "served", "--split", "test")
+
+
+def test_a_question_that_the_server_failed_on_is_logged_all_the_same(
+    command: Command, served: str, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = main(["--workspace", str(workspace.root), "ask", "served", "How long do cats sleep?"])
+    printed = capsys.readouterr()
+    assert status == 2
+    assert served in printed.err
+    assert printed.out.startswith("(no answer)")
+    (request,) = load_requests(open_lake(workspace))
+    assert (request.status, request.fused[0].passage_id) == ("error", "cats")
+
+
+@pytest.mark.parametrize(
+    ("expected", "qrels", "arguments"),
+    [
+        ("out.test", "qrels.test", []),
+        ("out.test.a", "qrels.test", ["-m", "all_trec"]),
+        ("out.test.aq", "qrels.test", ["-m", "all_trec", "-q"]),
+        (
+            "out.test.aql",
+            "qrels.rel_level",
+            ["-m", "all_trec", "-m", "relstring.20", "-q", "-l", "2"],
+        ),
+    ],
+)
+def test_score_prints_what_trec_eval_prints(
+    command: Command, shared_data: Path, expected: str, qrels: str, arguments: list[str]
+) -> None:
+    folder = shared_data / "trec_eval"
+    files = ["--qrels", str(folder / qrels), "--run", str(folder / "results.test")]
+    assert command.text("score", *files, *arguments) == (folder / expected).read_text()
+
+
 def test_removed_documents_leave_the_corpus(command: Command, toy_beir: Path) -> None:
     command.json("import", "beir", str(toy_beir))
     assert command.json("documents", "remove", "cats", "dogs") == {"passages_removed": 2}
@@ -135,6 +214,9 @@ def test_removed_documents_leave_the_corpus(command: Command, toy_beir: Path) ->
     [
         (["version", "list"], "no workspace"),
         (["import", "beir", "/nowhere"], "/nowhere"),
+        (["import", "logs", "/nowhere"], "/nowhere"),
+        (["import", "logs", "/nowhere", "--mapping", "/no.toml"], "/no.toml"),
+        (["import", "logs", "/nowhere", "--format", "xml"], "'xml'"),
         (["version", "add", "v", "--spec", "/nowhere.toml"], "/nowhere.toml"),
         (["score", "--qrels", "/no.qrels", "--run", "/no.run"], "/no."),
         (["evaluate", "v"], "--split"),

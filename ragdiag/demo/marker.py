@@ -17,8 +17,9 @@ from typing import Any
 
 from ragdiag.demo.material import Size
 from ragdiag.demo.traffic import first_monday
-from ragdiag.errors import InputError
+from ragdiag.errors import InputError, NoWorkspace
 from ragdiag.settings import Workspace
+from ragdiag.store.lake import open_lake
 
 PLAN, MARKER = "demo-plan.json", "demo.json"
 
@@ -53,7 +54,7 @@ def planned_monday(workspace: Workspace, size: Size) -> date:
                 remedy="remove that folder, or name another with --workspace",
             )
         return date.fromisoformat(plan["first_monday"])
-    if workspace.exists:
+    if _holds_lake(workspace):
         raise InputError(
             f"{workspace.root} holds a workspace that is no demo",
             remedy="name another folder with --workspace",
@@ -71,6 +72,15 @@ def read_marker(workspace: Workspace) -> DemoReport | None:
 
 def write_marker(workspace: Workspace, built: DemoReport) -> None:
     _write_whole(workspace.root / MARKER, built.to_json())
+
+
+def _holds_lake(workspace: Workspace) -> bool:
+    """A configured workspace may have no lake yet; only its catalog knows."""
+    try:
+        open_lake(workspace)
+    except NoWorkspace:
+        return False
+    return True
 
 
 def _write_whole(path: Path, document: Mapping[str, Any]) -> None:

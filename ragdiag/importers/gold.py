@@ -63,8 +63,13 @@ class _GoldRow(Row):
     @property
     def id(self) -> str:
         """The id given, else one made from the text: the same question is one question."""
-        made = hashlib.sha256(self.question.strip().encode()).hexdigest()[:12]
-        return self.question_id or f"q-{made}"
+        return self.question_id or question_id_of(self.question)
+
+
+def question_id_of(question: str) -> str:
+    """The id of a question that has none of its own."""
+    digest = hashlib.sha256(question.strip().encode(errors="surrogatepass")).hexdigest()
+    return f"q-{digest[:12]}"
 
 
 def import_gold(lake: Lake, path: Path) -> ImportReport:

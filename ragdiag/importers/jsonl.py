@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, BinaryIO, Generic, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
@@ -14,6 +14,7 @@ from ragdiag.importers.report import Origin, source_name
 from ragdiag.records import Reject
 
 MAX_LINE_BYTES = 10_000_000
+OVERLONG = f"longer than {MAX_LINE_BYTES} bytes"
 
 RowT = TypeVar("RowT", bound="Row")
 
@@ -109,21 +110,31 @@ def read_lines(path: Path) -> Iterator[tuple[Origin, str | None]]:
     source = source_name(path)
     try:
         with path.open("rb") as file:
-            number = 0
-            while raw := file.readline(MAX_LINE_BYTES + 1):
-                number += 1
-                if len(raw) > MAX_LINE_BYTES:
-                    while raw and not raw.endswith(b"\n"):
-                        raw = file.readline(MAX_LINE_BYTES)
-                    yield Origin(source, number), f"longer than {MAX_LINE_BYTES} bytes"
+            for number, raw in bounded_lines(file):
+                if raw is None:
+                    yield Origin(source, number), OVERLONG
                     continue
-                text, fault = _decode(raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw)
+                text, fault = decode_line(raw)
                 if fault or text.strip():
                     yield Origin(source, number, text), fault
     except OSError as error:
         raise InputError(
             f"cannot read {path} ({error.strerror})", remedy="name a file that can be read"
         ) from None
+
+
+def bounded_lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
+    """Lines with their number from 1, without a byte order mark; None for one longer than 10 MB,
+    which is passed over without being held."""
+    number = 0
+    while raw := file.readline(MAX_LINE_BYTES + 1):
+        number += 1
+        if len(raw) > MAX_LINE_BYTES:
+            while raw and not raw.endswith(b"\n"):
+                raw = file.readline(MAX_LINE_BYTES)
+            yield number, None
+        else:
+            yield number, raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
 
 
 def explain(error: ValidationError) -> str:
@@ -138,7 +149,8 @@ def explain(error: ValidationError) -> str:
     return f"{where}: {message}" if where else message
 
 
-def _decode(raw: bytes) -> tuple[str, str | None]:
+def decode_line(raw: bytes) -> tuple[str, str | None]:
+    """The line's text without its end, and what is wrong with its bytes."""
     try:
         return raw.decode("utf-8").rstrip("\r\n"), None
     except UnicodeDecodeError as error:

@@ -13,10 +13,14 @@ from ragdiag.records import Reject
 from ragdiag.store.arrivals import place_requests
 from ragdiag.store.clocks import note_fast_clocks
 from ragdiag.store.lake import Lake
+from ragdiag.store.ledger import record_counts
 from ragdiag.store.loading import IngestReport, enter_ledger
 from ragdiag.store.parsing import ARRIVING
 from ragdiag.store.request_checks import REQUIRED, faults
 from ragdiag.store.results import insert_rejects
+
+CERTAIN = "keep_probability"
+"""1 where nobody says otherwise: everything was logged."""
 
 ROWS = 100_000
 """Of one transaction."""
@@ -62,7 +66,9 @@ def _load(cursor: duckdb.DuckDBPyConnection, arriving: pa.Table, source: str) ->
         rejects.append(Reject(source, line, reason, ascii(key)[:500]))
     insert_rejects(cursor, rejects)
     new = arrival.accepted.total()
-    enter_ledger(cursor, arriving["segment"][0].as_py(), arriving.num_rows, new, len(rejects))
+    segment = arriving["segment"][0].as_py()
+    enter_ledger(cursor, segment, arriving.num_rows, new, len(rejects))
+    record_counts(cursor, {(segment, "request"): new})
     return IngestReport(1, new, len(rejects), arriving.num_rows - new - len(rejects))
 
 
@@ -72,6 +78,8 @@ def _shaped(table: pa.Table) -> pa.Table:
     unknown = sorted(set(table.column_names) - set(COLUMNS.names))
     if unknown:
         raise InputError(f"requests have no column {unknown[0]!r}", remedy=remedy)
+    if CERTAIN not in table.column_names:
+        table = table.append_column(CERTAIN, pa.repeat(1.0, table.num_rows))
     missing = [name for name in REQUIRED if name not in table.column_names]
     if missing:
         raise InputError(f"requests need the column {missing[0]!r}", remedy=remedy)

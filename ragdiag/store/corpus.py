@@ -169,7 +169,7 @@ def _usable(given: Sequence[Passage]) -> tuple[dict[str, tuple[int, Passage]], l
         elif not is_unicode(
             f"{passage.passage_id}{passage.document_id}{passage.title}{passage.text}"
         ):
-            rejects.append(_reject(line, passage, "not valid Unicode (a lone surrogate)"))
+            rejects.append(_reject(line, passage, "not valid Unicode (a lone surrogate or a NUL)"))
         elif passage.passage_id in offered:
             rejects.append(_reject(line, passage, "duplicate passage id"))
         else:

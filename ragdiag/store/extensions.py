@@ -17,11 +17,16 @@ from ragdiag.settings import Workspace
 EXTENSIONS = ("ducklake", "sqlite_scanner", "httpfs")
 """httpfs brings the OpenSSL that encrypted writes need."""
 
+POSTGRES = "postgres_scanner"
+
 _REMEDY = "install what requirements.txt lists (pip install -r requirements.txt)"
 
 
-def connect(workspace: Workspace) -> duckdb.DuckDBPyConnection:
-    """A DuckDB in memory with every extension loaded; what it spills goes beside the lake."""
+def connect(workspace: Workspace, *, with_postgres: bool = False) -> duckdb.DuckDBPyConnection:
+    """A DuckDB in memory with its extensions loaded; what it spills goes beside the lake.
+
+    DuckLake must not try a commit again by itself: it would not repeat what a transaction checked.
+    """
     connection = duckdb.connect(
         ":memory:",
         config={
@@ -32,9 +37,10 @@ def connect(workspace: Workspace) -> duckdb.DuckDBPyConnection:
         },
     )
     try:
-        for name in EXTENSIONS:
+        for name in (*EXTENSIONS, POSTGRES) if with_postgres else EXTENSIONS:
             path = str(extension_file(name)).replace("'", "''")
             connection.execute(f"load '{path}'")
+        connection.execute("set ducklake_max_retry_count = 0")
     except duckdb.Error as error:
         connection.close()
         raise StoreError(

@@ -61,7 +61,7 @@ def add_gold_answers(lake: Lake, answers: Iterable[GoldAnswer]) -> GoldChange:
             if gold.question_id not in questions:
                 return f"unknown question {gold.question_id!a}"
             if not is_unicode("".join(gold.answers)):
-                return "not valid Unicode (a lone surrogate)"
+                return "not valid Unicode (a lone surrogate or a NUL)"
             return None if any(text.strip() for text in gold.answers) else "no answer"
 
         offered, rejects = _first_of_each(given, lambda one: one.question_id, fault)
@@ -88,7 +88,7 @@ def _question_fault(question: Question) -> str | None:
     if not question.question_id.strip():
         return "empty question id"
     if not is_unicode(f"{question.question_id}{question.text}{question.topic}"):
-        return "not valid Unicode (a lone surrogate)"
+        return "not valid Unicode (a lone surrogate or a NUL)"
     return None if question.text.strip() else "empty question"
 
 

@@ -7,8 +7,6 @@ leaves a loaded segment behind, which the next run moves.
 
 from __future__ import annotations
 
-import filecmp
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -16,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ragdiag.settings import Workspace
+from ragdiag.store.archive import put_away
 from ragdiag.store.blocks import read_blocks
-from ragdiag.store.disk import disk_faults
 from ragdiag.store.lake import Lake
 from ragdiag.store.loading import IngestReport, load_blocks
 from ragdiag.store.parsing import Parsed, parse_block
@@ -55,7 +53,7 @@ def ingest(lake: Lake, workspace: Workspace) -> IngestReport:
             lambda cursor, names=names, batch=batch: load_blocks(cursor, names, batch.read())  # type: ignore[misc]
         )
         for path in batch.paths:
-            _archive(path)
+            put_away(path)
     return report
 
 
@@ -117,15 +115,3 @@ def _chunks(paths: Sequence[Path]) -> Iterator[list[Parsed]]:
                 chunk, size = [], 0
     if chunk:
         yield chunk
-
-
-def _archive(path: Path) -> None:
-    """Put a loaded segment away. A foreign writer may use a name again: what the archive has
-    under that name with other content was not loaded, so it gets a new name and stays."""
-    target = path.parent / "archive" / path.name
-    with disk_faults(target), suppress(FileNotFoundError):  # another ingester was quicker
-        target.parent.mkdir(exist_ok=True)
-        if target.exists() and not filecmp.cmp(path, target, shallow=False):
-            path.rename(path.with_stem(f"{path.stem}-again-{time.time_ns()}"))
-        else:
-            path.rename(target)

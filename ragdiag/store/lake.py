@@ -1,34 +1,40 @@
 """The lake: DuckDB over a DuckLake, read and written by many threads and processes at once.
 
 One connection per process and catalog, a cursor per call (a connection shared between threads
-gives wrong rows). The catalog is SQLite in WAL beside encrypted Parquet; its file holds the keys,
-so its mode is 0600. Writers of one machine take turns by a file lock, so that what a transaction
-has checked still holds when it commits; DuckLake itself lets two inserts pass each other.
+gives wrong rows). The catalog is SQLite beside encrypted Parquet, or what the ``[lake]`` table of
+the workspace's configuration says. Writers take turns, and a commit fails, to be tried again with
+all its checks, where another one came first: DuckLake itself would let two inserts pass each other.
 Timestamps are naive UTC: convert with times.py.
 """
 
 from __future__ import annotations
 
 import atexit
-import errno
 import os
 import random
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
 
-from ragdiag.errors import RagdiagError, StoreBusy, StoreError
+from ragdiag.backends import LakeTable
+from ragdiag.configuration import read_configuration
+from ragdiag.errors import NoWorkspace, RagdiagError, StoreError
 from ragdiag.settings import Workspace
+from ragdiag.store.catalog import Catalog
+from ragdiag.store.damage import damaged_file_error
 from ragdiag.store.extensions import connect
-from ragdiag.store.faults import is_transient, store_error
-from ragdiag.store.locks import locked
-from ragdiag.store.migrations import migrate
+from ragdiag.store.faults import is_transient, reason, store_busy, store_error, store_faults
+from ragdiag.store.known_backups import refuse_lost_catalog
+from ragdiag.store.migrations import is_behind, migrate
+from ragdiag.store.object_store import check_bucket, open_bucket
+from ragdiag.store.postgres_catalog import PostgresCatalog
+from ragdiag.store.secrets import quoted
+from ragdiag.store.sqlite_catalog import SqliteCatalog
 
 T = TypeVar("T")
 Parameters = Sequence[Any] | Mapping[str, Any]
@@ -43,10 +49,20 @@ _opening = threading.Lock()
 class Lake:
     """One open lake. Every method may be called from any thread."""
 
-    def __init__(self, workspace: Workspace, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        connection: duckdb.DuckDBPyConnection,
+        table: LakeTable,
+        catalog: Catalog,
+        database: str = "lake",
+    ) -> None:
         self.workspace = workspace
         self._connection = connection
-        self._identity = _identity(workspace)
+        self._table = table
+        self._catalog = catalog
+        self._database = database
+        self._identity = catalog.identity()
 
     def rows(self, sql: str, params: Parameters = ()) -> list[dict[str, Any]]:
         """The result as dictionaries, column name → value."""
@@ -62,6 +78,10 @@ class Lake:
         """The result as an Arrow table."""
         return self._retried(lambda cursor: cursor.execute(sql, _bindings(params)).to_arrow_table())
 
+    def read(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        """What ``work`` reads with a cursor that uses the lake; it may run more than once."""
+        return self._retried(work)
+
     def write(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
         """Run ``work`` in one transaction and return what it returns; all of it or nothing.
 
@@ -70,6 +90,11 @@ class Lake:
         Raises StoreBusy, StoreFull or another StoreError; what ``work`` itself raises passes
         through.
         """
+        with self.turn():
+            return self.transact(work)
+
+    def transact(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        """As :meth:`write`, for a caller that has the turn already."""
 
         def transaction(cursor: duckdb.DuckDBPyConnection) -> T:
             cursor.execute("begin")
@@ -82,21 +107,48 @@ class Lake:
                 raise
             return result
 
+        return self._retried(transaction)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Keep other writers out; within it, ``rows`` may change the lake where a change cannot
+        share a transaction, and ``write`` must not be called."""
         deadline = time.monotonic() + PATIENCE_S
-        with locked(self.workspace.catalog.with_name("write.lock"), deadline):
-            return self._retried(transaction)
+        with store_faults(self.workspace), self._catalog.turn("write", deadline):
+            yield
+
+    def fault(self, error: duckdb.Error) -> StoreError | None:
+        """The store's failure that ``error`` tells of; None where it is a defect of the caller."""
+        return damaged_file_error(error, self._connection) or store_error(error, self.workspace)
 
     def snapshot(self) -> int:
         """The number of the lake's newest snapshot: what a report made now was made from."""
         return int(self.rows("select id from lake.current_snapshot()")[0]["id"])
+
+    @property
+    def place(self) -> str:
+        """Where its catalog is, for people; no secret."""
+        return self._catalog.place
+
+    def check_data(self) -> None:
+        """Raises StoreError where the bucket of the data is missing, denied or out of reach."""
+        if self._table.in_bucket:
+            with store_faults(self.workspace):
+                check_bucket(self._connection, self._table)
 
     def close(self) -> None:
         self._connection.close()
 
     @property
     def is_current(self) -> bool:
-        """Whether the catalog on disk is still the file that was opened."""
-        return self._identity == _identity(self.workspace)
+        """Whether the workspace still means the catalog that was opened; also true while the
+        catalog's server is away: who reads or writes then hears why."""
+        if read_configuration(self.workspace).lake != self._table:
+            return False
+        try:
+            return self._identity == self._catalog.identity()
+        except duckdb.Error:
+            return True
 
     def _retried(self, call: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
         deadline = time.monotonic() + PATIENCE_S
@@ -104,19 +156,16 @@ class Lake:
         while True:
             try:
                 with self._connection.cursor() as cursor:
-                    cursor.execute("use lake")
+                    cursor.execute(f"use {self._database}")
                     return call(cursor)
             except duckdb.Error as error:
                 if not is_transient(error):
-                    fault = store_error(error, self.workspace)
+                    fault = self.fault(error)
                     if fault is None:
                         raise
-                    raise fault from error
+                    raise fault from None
                 if time.monotonic() > deadline:
-                    raise StoreBusy(
-                        f"other writers hold {self.workspace.catalog} ({error})",
-                        remedy="nothing was written: try again when they have finished",
-                    ) from error
+                    raise store_busy(error, self.workspace) from None
             time.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(pause * 2, 0.5)
 
@@ -124,88 +173,108 @@ class Lake:
 def open_lake(workspace: Workspace, *, create: bool = False) -> Lake:
     """The lake of ``workspace``, opened once per process, migrated to the newest schema.
 
-    Raises StoreError where there is no workspace and ``create`` is false or where the catalog
-    cannot be read, NewerWorkspace where a later ragdiag wrote it.
+    Raises NoWorkspace where there is none and ``create`` is false, InputError where its
+    configuration is wrong, StoreError where the catalog or the place of the data cannot be read,
+    NewerWorkspace where a later ragdiag wrote it.
     """
+    if not workspace.exists:
+        refuse_lost_catalog(workspace)
     if not workspace.exists and not create:
-        raise StoreError(
-            f"there is no workspace in {workspace.root}",
-            remedy="build the demo (ragdiag demo) or import your own (ragdiag import)",
-        )
-    key = (os.getpid(), str(workspace.catalog.resolve()))
+        raise _no_workspace(workspace)
+    key = (os.getpid(), str(workspace.root.resolve()))
     with _opening:
         lake = _lakes.get(key)
         if lake is None or not lake.is_current:
             # A replaced lake is not closed here: another thread may still be reading from it.
-            lake = _lakes[key] = _open(workspace)
+            lake = _lakes[key] = _open(workspace, create)
         return lake
 
 
-def close_lakes() -> None:
-    """Close what this process opened; a later :func:`open_lake` opens again."""
+def close_lakes(only: Workspace | None = None) -> None:
+    """Close what this process opened, of one workspace or of all; a later :func:`open_lake` opens
+    again."""
     with _opening:
         for key in [key for key in _lakes if key[0] == os.getpid()]:
-            _lakes.pop(key).close()
+            if only is None or key[1] == str(only.root.resolve()):
+                _lakes.pop(key).close()
 
 
-def _open(workspace: Workspace) -> Lake:
+def _open(workspace: Workspace, create: bool) -> Lake:
     """Attach and migrate, one process at a time, so that two creators make one catalog."""
-    connection = connect(workspace)
+    table = read_configuration(workspace).lake
+    connection = connect(workspace, with_postgres=table.catalog == "postgres")
+    catalog = _catalog(workspace, table)
+    deadline = time.monotonic() + PATIENCE_S
     try:
-        with _creation_turn(workspace):
-            _make_catalog(workspace)
-            catalog, data = (
-                str(path).replace("'", "''") for path in (workspace.catalog, workspace.lake_data)
-            )
-            connection.execute(
-                f"attach 'ducklake:sqlite:{catalog}' as lake "
-                f"(data_path '{data}', encrypted, override_data_path true)"
-            )
+        catalog.connect(connection)
+        new = not catalog.holds_lake()
+        if new and not create:
+            raise _no_workspace(workspace)
+        if table.in_bucket:
+            open_bucket(connection, table, str(workspace.configuration))
+            if new:
+                check_bucket(connection, table)
+        workspace.catalog.parent.mkdir(parents=True, exist_ok=True)
+        with catalog.turn("open", deadline):
+            catalog.prepare()
+            connection.execute(attach_statement(workspace, table, catalog, "lake"))
             connection.execute("use lake")
-            migrate(connection)
+            if is_behind(connection):
+                with catalog.turn("write", deadline):
+                    migrate(connection)
+        return Lake(workspace, connection, table, catalog)
     except BaseException as error:
         connection.close()
         if isinstance(error, RagdiagError) or not isinstance(error, (duckdb.Error, OSError)):
             raise
         raise store_error(error, workspace) or StoreError(
-            f"cannot open the catalog {workspace.catalog} ({error})",
+            f"cannot open the catalog {catalog.place} ({reason(error)})",
             remedy="restore it from a backup, or name another workspace with --workspace",
-        ) from error
-    return Lake(workspace, connection)
+        ) from None
 
 
-@contextmanager
-def _creation_turn(workspace: Workspace) -> Iterator[None]:
-    workspace.catalog.parent.mkdir(parents=True, exist_ok=True)
-    with locked(workspace.catalog.with_name("open.lock"), time.monotonic() + PATIENCE_S):
-        yield
+def _catalog(workspace: Workspace, table: LakeTable) -> Catalog:
+    if table.postgres is None:
+        return SqliteCatalog(workspace)
+    return PostgresCatalog(table.postgres, str(workspace.configuration))
 
 
-def _make_catalog(workspace: Workspace) -> None:
-    """An empty SQLite file of mode 0600 in WAL; without WAL readers lock out writers."""
-    try:
-        os.close(os.open(workspace.catalog, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    except FileExistsError:
-        if workspace.catalog.stat().st_size:
-            return
-    try:
-        with closing(sqlite3.connect(workspace.catalog)) as catalog:
-            catalog.execute("pragma journal_mode=wal")
-    except sqlite3.Error as error:
-        code = errno.ENOSPC if "full" in str(error) else errno.EIO
-        raise OSError(code, str(error), str(workspace.catalog)) from error
+def attach_statement(
+    workspace: Workspace, table: LakeTable, catalog: Catalog, name: str, *more: str
+) -> str:
+    """The SQL that attaches a lake as the database ``name``.
+
+    Data inside the workspace moves with it; data elsewhere stays where the catalog says, since a
+    mistaken path would split a lake in two.
+    """
+    options = [f"data_path {quoted(table.data_path or str(workspace.lake_data))}"]
+    if table.encrypted:
+        options.append("encrypted")
+    if table.data_path is None:
+        options.append("override_data_path true")
+    every = ", ".join([*options, *catalog.options, *more])
+    return f"attach {quoted(catalog.attachment)} as {name} ({every})"
+
+
+def _no_workspace(workspace: Workspace) -> NoWorkspace:
+    return NoWorkspace(
+        f"there is no workspace in {workspace.root}",
+        remedy="build the demo (ragdiag demo) or import your own (ragdiag import)",
+    )
 
 
 def _bindings(params: Parameters) -> Any:
-    return dict(params) if isinstance(params, Mapping) else list(params)
+    """As DuckDB takes them. DuckLake writes compared values into SQL of its own, which a NUL would
+    cut short; no stored text has one, so another character finds as little."""
+    if isinstance(params, Mapping):
+        return {name: _without_nul(value) for name, value in params.items()}
+    return [_without_nul(value) for value in params]
 
 
-def _identity(workspace: Workspace) -> tuple[int, int] | None:
-    try:
-        found = workspace.catalog.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    return [_without_nul(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 atexit.register(close_lakes)

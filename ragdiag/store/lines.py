@@ -28,6 +28,8 @@ def parse_line(line: bytes) -> Record:
         raise BadLine(f"not JSON ({error})") from None
     if not isinstance(body, dict):
         raise BadLine("not a JSON object")
+    if b"\\u0000" in line and _holds_nul(body):
+        raise BadLine("holds a NUL, which the lake cannot keep")
     schema = body.pop("schema", None)
     if schema not in READ_SCHEMAS:
         known = " or ".join(map(str, READ_SCHEMAS))
@@ -49,7 +51,7 @@ def parse_line(line: bytes) -> Record:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise BadLine(f"{where}: {first['msg']}") from None
-    if problem := _problem(record):
+    if problem := find_problem(record):
         raise BadLine(problem)
     return record
 
@@ -79,7 +81,13 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _problem(record: Record) -> str | None:
+def _holds_nul(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_nul, value)) or any(map(_holds_nul, value.values()))
+    return any(map(_holds_nul, value)) if isinstance(value, list) else "\0" in str(value)
+
+
+def find_problem(record: Record) -> str | None:
     """What the types alone do not say: identity, zone, finite and storable numbers."""
     match record:
         case Request():
@@ -116,6 +124,8 @@ def _request_problem(request: Request) -> str | None:
             return f"{name} is {whole}"
     if not math.isfinite(request.cost_usd or 0.0) or (request.cost_usd or 0.0) < 0:
         return f"cost_usd is {request.cost_usd}"
+    if not 0 < request.keep_probability <= 1:
+        return f"keep_probability is {request.keep_probability}, not in (0, 1]"
     return _hits_problem(request)
 
 

@@ -13,6 +13,7 @@ from ragdiag.records import Reject
 from ragdiag.store.arrivals import place_requests
 from ragdiag.store.clocks import note_fast_clocks
 from ragdiag.store.kinds import Record, identity, kind_of
+from ragdiag.store.ledger import record_counts
 from ragdiag.store.parsing import ARRIVING, Parsed
 from ragdiag.store.results import insert_rejects
 from ragdiag.store.shelves import SHELVES
@@ -49,7 +50,8 @@ def load_blocks(
     below looks at them other than to compare and store them.
     """
     done = _in_ledger(cursor, segments)
-    lines, accepted, rejected = (Counter[str]() for _ in range(3))
+    lines, rejected = Counter[str](), Counter[str]()
+    accepted = Counter[tuple[str, str]]()
     present: set[str] = set()
     for chunk in chunks:
         fresh = [parsed for parsed in chunk if parsed.block.segment not in done]
@@ -66,7 +68,9 @@ def load_blocks(
         rejected += Counter(reject.source for reject in rejects)
     for segment in segments:
         if segment in present:
-            enter_ledger(cursor, segment, lines[segment], accepted[segment], rejected[segment])
+            new_rows = sum(n for (name, _), n in accepted.items() if name == segment)
+            enter_ledger(cursor, segment, lines[segment], new_rows, rejected[segment])
+    record_counts(cursor, accepted)
     repeated = lines.total() - accepted.total() - rejected.total()
     return IngestReport(len(present), accepted.total(), rejected.total(), repeated)
 
@@ -87,13 +91,14 @@ def enter_ledger(cursor: Cursor, segment: str, lines: int, accepted: int, reject
     )
 
 
-def _store(cursor: Cursor, fresh: Sequence[Parsed]) -> tuple[Counter[str], list[Reject]]:
-    """New rows by segment, and the rejects of what differs from the first with its id."""
-    accepted: Counter[str] = Counter()
+def _store(
+    cursor: Cursor, fresh: Sequence[Parsed]
+) -> tuple[Counter[tuple[str, str]], list[Reject]]:
+    """New rows by segment and kind, and the rejects of what differs from the first with its id."""
     table = pa.concat_tables([ARRIVING.empty_table(), *(parsed.requests for parsed in fresh)])
     note_fast_clocks(cursor, table)
     arrival = place_requests(cursor, table)
-    accepted += arrival.accepted
+    accepted = Counter({(name, "request"): n for name, n in arrival.accepted.items()})
     conflicts = [("request", *conflict) for conflict in arrival.conflicts]
     known = _known(cursor, [record for parsed in fresh for _, record in parsed.records])
     new: dict[str, list[tuple[str, Record]]] = {}
@@ -104,7 +109,7 @@ def _store(cursor: Cursor, fresh: Sequence[Parsed]) -> tuple[Counter[str], list[
             first = known.setdefault((kind, key), record)
             if first is record:
                 new.setdefault(kind, []).append((segment, record))
-                accepted[segment] += 1
+                accepted[segment, kind] += 1
             elif first != record:
                 conflicts.append((kind, segment, number, key))
     for kind, records in new.items():

@@ -15,6 +15,7 @@ from ragdiag.records import Cause
 from ragdiag.store.facts import NOT_DIAGNOSED as NOT_DIAGNOSED
 from ragdiag.store.facts import cells
 from ragdiag.store.lake import Lake
+from ragdiag.store.logged_passages import logged_passages_at
 
 Row = dict[str, Any]
 FailureColumn = Literal["verdict", "cause", "topic", "version_id"]
@@ -193,7 +194,8 @@ def gold_of(lake: Lake, question_id: str) -> Row:
 
 
 def passages_at(lake: Lake, passage_ids: Sequence[str], at: datetime) -> dict[str, Row]:
-    """Title, text and document of passages as they were ``at`` a time (else the nearest later)."""
+    """Title, text and document of passages as they were ``at`` a time (else the nearest later);
+    of those that the corpus never had, as the service logged them."""
     rows = lake.rows(
         """select passage_id, document_id, title, text, removed_at from passages
            where list_contains($ids::varchar[], passage_id)
@@ -203,7 +205,9 @@ def passages_at(lake: Lake, passage_ids: Sequence[str], at: datetime) -> dict[st
            ) = 1""",
         {"ids": list(passage_ids), "at": at.replace(tzinfo=None)},
     )
-    return {row["passage_id"]: row for row in rows}
+    found = {row["passage_id"]: row for row in rows}
+    unknown = [passage_id for passage_id in passage_ids if passage_id not in found]
+    return found | logged_passages_at(lake, unknown, at) if unknown else found
 
 
 def said_about(lake: Lake, request_id: str) -> dict[str, list[Row]]:

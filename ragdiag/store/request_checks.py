@@ -21,7 +21,7 @@ NAMED = ("request_id", "version_id", "question")
 REQUIRED = (
     *NAMED,
     *("asked_at", "traffic", "build_id", "topic", "answer", "citations", "status"),
-    *("cache_hit", "fused", "context", "searched_depth"),
+    *("cache_hit", "fused", "context", "searched_depth", "keep_probability"),
 )
 _CHOICES = {"traffic": get_args(Traffic), "status": get_args(Status)}
 _NOT_NEGATIVE = (
@@ -58,6 +58,13 @@ def _checks(table: pa.Table) -> Iterator[tuple[str, Mask]]:
         finite = pc.is_finite(column) if pa.types.is_floating(column.type) else None
         bad = low if finite is None else pc.or_(low, pc.invert(finite))
         yield f"{name} is negative or not finite", _mask(bad)
+    share = table["keep_probability"]
+    likely = pc.and_(pc.greater(share, 0), pc.less_equal(share, 1))  # false for NaN
+    yield "keep_probability is not in (0, 1]", ~_mask(likely)
+    for name in table.column_names:
+        if pa.types.is_string(table.schema.field(name).type):
+            yield f"{name} holds a NUL, which the lake cannot keep", _mask(_nul(table[name]))
+    yield "citations: an id holds a NUL", _rows_of(table["citations"], _nul)
     yield "citations: an id is missing", _rows_of(table["citations"], pc.is_null)
     for name, fields in HIT_FIELDS.items():
         yield f"{name}: a hit is missing", _rows_of(table[name], pc.is_null)
@@ -68,8 +75,12 @@ def _checks(table: pa.Table) -> Iterator[tuple[str, Mask]]:
             )
 
 
+def _nul(texts: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
+    return pc.match_substring(texts, "\0")
+
+
 def _no_id(ids: pa.Array) -> pa.Array:
-    return pc.equal(pc.binary_length(ids), 0)
+    return pc.or_(pc.equal(pc.binary_length(ids), 0), _nul(ids))
 
 
 def _no_score(scores: pa.Array) -> pa.Array:

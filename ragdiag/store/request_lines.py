@@ -41,7 +41,7 @@ def read_request_lines(lines: Sequence[bytes]) -> pa.Table | None:
     All ``lines`` must be :func:`is_plain_request`. None where any line is not certain to be good.
     """
     block = b"\n".join(lines)
-    if b"\0" in block:  # the reader would stop there
+    if b"\0" in block or b"\\u0000" in block:  # the reader would stop there, the lake has no NUL
         return None
     longest = max(map(len, lines))
     try:

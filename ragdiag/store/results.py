@@ -19,7 +19,7 @@ from ragdiag.store.rollups import recounted
 from ragdiag.store.rows import requests_from_table
 from ragdiag.store.tables import insert
 from ragdiag.store.times import now_utc, to_aware_utc, to_naive_utc
-from ragdiag.version import Spec, Version
+from ragdiag.version import LoggedVersion, Spec, Version
 
 
 def save_version(lake: Lake, version: Version) -> None:
@@ -73,6 +73,17 @@ def find_version(lake: Lake, name_or_id: str) -> Version:
             remedy=f"name one of: {', '.join(names)}" if names else "add one (ragdiag version add)",
         )
     return _read_version(rows[0])
+
+
+def find_served_version(lake: Lake, name_or_id: str) -> Version | LoggedVersion:
+    """As :func:`find_version`, or a version that requests name without any spec."""
+    try:
+        return find_version(lake, name_or_id)
+    except UnknownName:
+        served = lake.rows("select 1 from requests where version_id = ? limit 1", [name_or_id])
+        if served:
+            return LoggedVersion(name_or_id)
+        raise
 
 
 def save_build(lake: Lake, build: IndexBuild) -> None:
@@ -144,9 +155,13 @@ def save_rejects(lake: Lake, rejects: Iterable[Reject]) -> None:
 
 
 def insert_rejects(cursor: duckdb.DuckDBPyConnection, rejects: Sequence[Reject]) -> None:
-    """As :func:`save_rejects`, within the caller's transaction."""
-    now = now_utc()
-    insert(cursor, "rejects", [{**asdict(reject), "rejected_at": now} for reject in rejects])
+    """As :func:`save_rejects`, within the caller's transaction. A NUL, which no lake can keep, is
+    shown as the replacement character."""
+    rows = []
+    for reject in rejects:
+        body = reject.body.replace("\0", "\ufffd")
+        rows.append({**asdict(reject), "body": body, "rejected_at": now_utc()})
+    insert(cursor, "rejects", rows)
 
 
 def load_requests(

@@ -7,6 +7,7 @@ the file's lock; the kernel frees it when the writer dies, and whoever takes it 
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -28,6 +29,7 @@ class Segment:
         self.timer: threading.Timer | None = None
         self._descriptor = descriptor
         self._size = 0
+        self._named = False
         self._opened = time.monotonic()
 
     def is_due(self, more: int) -> bool:
@@ -49,6 +51,15 @@ class Segment:
             os.ftruncate(self._descriptor, self._size)
             raise
         self._size += len(line)
+
+    def sync(self) -> None:
+        """Make its lines, and once its name, survive a power cut; it stays open."""
+        if self.is_deleted:
+            raise FileNotFoundError(errno.ENOENT, "it was deleted while it was written")
+        os.fsync(self._descriptor)
+        if not self._named:
+            _sync_folder(self.path.parent)
+            self._named = True
 
     def hand_over(self) -> None:
         """Make it durable and ready for ingest, then close it. May be tried again after an error:

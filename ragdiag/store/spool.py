@@ -14,7 +14,7 @@ import os
 import re
 import threading
 import weakref
-from contextlib import suppress
+from collections.abc import Iterable
 from typing import Self
 
 from ragdiag.errors import InputError, StoreError
@@ -27,6 +27,9 @@ from ragdiag.store.segments import (
     adopt_orphans,
     create_segment,
 )
+
+BLOCK_BYTES = 1_000_000
+"""What write_all hands to the operating system at once."""
 
 __all__ = ["SpoolWriter", "adopt_orphans", "record_to_json"]
 
@@ -48,20 +51,41 @@ class SpoolWriter:
         self._writer = writer
         self._lock = threading.Lock()
         self._segment: Segment | None = None
+        self._fault: StoreError | None = None
         _writers.add(self)
 
     def write(self, record: Record) -> None:
         """On return the line is with the operating system: it outlives this process."""
         line = _encode(record)
         with self._lock:
-            segment = self._segment
-            if segment is not None and segment.is_due(len(line)):
-                self._rotate()
-                segment = None
-            if segment is None:
-                segment = self._open()
-            with disk_faults(segment.path):
-                segment.append(line)
+            self._append(line)
+
+    def write_all(self, records: Iterable[Record]) -> None:
+        """As :func:`write` for each, in few calls of the operating system. Where one fails, some
+        of the lines before it may have been written."""
+        lines: list[bytes] = []
+        size = 0
+        with self._lock:
+            for line in map(_encode, records):
+                if size + len(line) > BLOCK_BYTES:
+                    self._append(b"".join(lines))
+                    lines, size = [], 0
+                lines.append(line)
+                size += len(line)
+            self._append(b"".join(lines))
+
+    def sync(self) -> None:
+        """On return everything written so far outlives a power cut; the segment stays open.
+
+        Raises too where an earlier hand-over failed unseen: its lines may not be on the disk.
+        """
+        with self._lock:
+            fault, self._fault = self._fault, None
+            if fault is not None:
+                raise fault
+            if self._segment is not None:
+                with disk_faults(self._segment.path):
+                    self._segment.sync()
 
     def flush(self) -> None:
         """Hand over what was written so far: fsynced, and ready to be ingested on return."""
@@ -77,6 +101,18 @@ class SpoolWriter:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _append(self, lines: bytes) -> None:
+        if not lines:
+            return
+        segment = self._segment
+        if segment is not None and segment.is_due(len(lines)):
+            self._rotate()
+            segment = None
+        if segment is None:
+            segment = self._open()
+        with disk_faults(segment.path):
+            segment.append(lines)
 
     def _open(self) -> Segment:
         with disk_faults(self._folder):
@@ -105,9 +141,11 @@ class SpoolWriter:
     def _rotate_idle(self, segment: Segment) -> None:
         with self._lock:
             if self._segment is segment:
-                # What fails here (a full disk) fails again, and is told, at the next write.
-                with suppress(StoreError):
+                # What fails here (a full disk) is told at the next write or sync.
+                try:
                     self._rotate()
+                except StoreError as error:
+                    self._fault = error
 
     def _forget_after_fork(self) -> None:
         """In a forked child: the open segment is the parent's."""

@@ -62,7 +62,7 @@ def bands(
             opacity=0.12,
             line_width=0,
             annotation={"text": shaded[1], "font": {"color": GREY, "size": 11}},
-            annotation_position="bottom left",
+            annotation_position="outside top left",
         )
     if target is not None:
         figure.add_hline(

@@ -116,7 +116,7 @@ def points(
         figure.add_vline(x=0, line={"color": GREY, "width": 1.5})
     figure.update_xaxes(title=axis, zeroline=False)
     if log:
-        figure.update_xaxes(type="log", dtick="D2")
+        figure.update_xaxes(type="log", dtick=1)  # a tick for each power of ten
     figure.update_yaxes(ticksuffix="  ")
     return laid_out(figure, height=110 + 34 * len(rows))
 

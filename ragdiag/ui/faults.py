@@ -12,6 +12,7 @@ from ragdiag.store.queries import NOT_DIAGNOSED, Filters, Row, failure_counts, v
 from ragdiag.ui import charts, palette, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.charts import Bar
+from ragdiag.ui.commands import diagnose_command
 from ragdiag.ui.safe import draw
 from ragdiag.ui.view import View
 
@@ -48,10 +49,13 @@ def fault_bars(
 
 
 def meaning_list(names: Sequence[str]) -> None:
-    """What each fault of a mixed list of causes and verdicts means."""
+    """What each fault of a mixed list of causes and verdicts means, and who mends it."""
     known = dict.fromkeys(names)
     _legend(
-        [(name, "", words.CAUSES.get(name) or words.VERDICTS.get(name, ""), "") for name in known]
+        [
+            (name, "", words.CAUSES.get(name) or words.VERDICTS.get(name, ""), words.mender(name))
+            for name in known
+        ]
     )
 
 
@@ -83,12 +87,10 @@ def undiagnosed_notice(view: View, scope: Filters, kind: str, ungraded: int = 0)
     total = sum(row["n"] for row in rows)
     if not total and not ungraded:
         return
-    names = fetch(view, version_names)
-    affected = [names.get(row["name"], row["name"]) for row in rows] or list(names.values())
-    split = " --split SPLIT" if kind == "evaluation" else ""
+    affected = [row["name"] for row in rows] or list(fetch(view, version_names))
     if total:
         st.warning(f"{words.count(total, 'failed request')} not diagnosed yet. To diagnose:")
     else:
         st.caption("To grade and diagnose them:")
-    commands = (f'python -m ragdiag diagnose "{name}"{split}' for name in affected)
+    commands = [diagnose_command(view, version_id, kind) for version_id in affected]
     st.code("\n".join(commands), language="bash")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from ragdiag.errors import RagdiagError
+from ragdiag.errors import NoWorkspace, RagdiagError
 from ragdiag.settings import PROJECT, dashboard_workspace
 from ragdiag.store.lake import open_lake
 from ragdiag.store.queries import inventory
@@ -65,17 +65,19 @@ def _open() -> View:
     if job is not None and job.progress.state == "running":
         show_job(job)
         st.stop()
-    if not workspace.exists:
-        show_welcome(job)
-        st.stop()
-    if job is not None:
-        show_failure(job)
     try:
         lake = open_lake(workspace)
         view = View(workspace, lake, lake.snapshot(), demo_notice(workspace))
+    except NoWorkspace:
+        show_welcome(job)
+        st.stop()
     except RagdiagError as error:
+        if job is not None:
+            show_failure(job)
         st.error(literal(f"{error.message}. To mend it: {error.remedy}."), title="Cannot be opened")
         st.stop()
+    if job is not None:
+        show_failure(job)
     keep_ingesting(str(workspace.root))
     return view
 

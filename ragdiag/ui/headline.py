@@ -67,4 +67,6 @@ def _blame(growth: Growth) -> str:
     if name == NOT_DIAGNOSED:
         return f"{share} of the new failures have not been diagnosed yet"
     meaning = words.CAUSES.get(name) or words.VERDICTS.get(name, "")
-    return f"{share} of the new failures are {name} ({meaning})"
+    return (
+        f"{share} of the new failures are {name} ({meaning}), to be mended by: {words.mender(name)}"
+    )

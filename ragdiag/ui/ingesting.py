@@ -11,8 +11,8 @@ import streamlit as st
 
 from ragdiag.errors import RagdiagError
 from ragdiag.settings import Workspace
-from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import open_lake
+from ragdiag.workflows.ingest import load_waiting
 
 EVERY_S = 3.0
 _log = logging.getLogger(__name__)
@@ -29,14 +29,15 @@ def keep_ingesting(root: str) -> threading.Thread:
 
 
 def ingest_once(workspace: Workspace) -> int:
-    """Load what waits in the spool; returns how many records came in. Faults are logged.
+    """Load what waits in the spool and read the traces that are complete; returns how many
+    records came in. Faults are logged.
 
     A service that logs must not be able to take the dashboard down, so nothing is raised.
     """
-    if not any(path.is_file() for path in workspace.spool.glob("*")):
+    if not workspace.spool.is_dir():
         return 0
     try:
-        return ingest(open_lake(workspace), workspace).accepted
+        return load_waiting(open_lake(workspace), workspace).records
     except RagdiagError as error:
         _log.warning("ingest of %s: %s", workspace.root, error)
     except Exception:

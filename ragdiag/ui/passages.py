@@ -148,7 +148,7 @@ def _list(story: Story, hits: Sequence[Hit | ContextHit], measure: str) -> None:
 
 def _passage(story: Story, rank: int, hit: Hit | ContextHit, measure: str) -> str:
     found = story.passages.get(hit.passage_id)
-    text = (found or {}).get("text") or "This passage is no longer in the corpus."
+    text = (found or {}).get("text") or "Its text is neither in the corpus nor in the log."
     kept = text[: hit.chars] if isinstance(hit, ContextHit) else text
     cut = text[len(kept) :]
     gold = hit.passage_id in story.gold

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import streamlit as st
 
+from ragdiag.drift.tallies import square_and_add
+from ragdiag.records import Estimate
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import find_version
 from ragdiag.ui import links, words
@@ -47,14 +49,28 @@ def sentence(compared: Comparison) -> tuple[str, Mood]:
             parts.append(f"{verb} than {a} on {', '.join(_told(compared, m) for m in names)}")
     asked = f"({words.count(n, 'question')} of split {compared.split})"
     if not parts:
-        return (
-            f"No evidence that {b} differs from {a} on any measure, after Holm's correction "
-            f"{asked}. "
-            f"A true difference in MRR@10 of {_detectable(compared)} would probably have shown.",
-            "same",
-        )
+        nothing = f"No evidence that {b} differs from {a} on any measure, after Holm's correction"
+        return f"{nothing} {asked}. {_hidden(compared)}".rstrip(), "same"
     mood: Mood = "mixed" if better and worse else "better" if better else "worse"
     return f"{b} is {', and '.join(parts)} {asked}.", mood
+
+
+def answers(compared: Comparison) -> str:
+    """What the user gets: the share of correct answers, whatever the ranking metrics say."""
+    paired = compared.metrics["correct"].paired
+    if math.isnan(paired.a):
+        return "No answer of these questions is graded."
+    return (
+        f"Correct answers: {words.number(paired.a, 'share')} with A, "
+        f"{words.number(paired.b, 'share')} with B, {words.change(paired.difference, 'share')}."
+    )
+
+
+def speed(a: Mapping[str, Estimate] | None, b: Mapping[str, Estimate] | None) -> str:
+    """What it costs in time: p95 of the whole request, from each side's quantiles."""
+    if not a or not b:
+        return "One of the versions was not timed."
+    return f"p95 latency: {words.change(square_and_add(a['p95'], b['p95']), 'ms')}."
 
 
 def table(compared: Comparison) -> dict[str, list[str]]:
@@ -87,6 +103,12 @@ def moved_questions(compared: Comparison, measure: str) -> list[QuestionPair]:
     """Questions on which the versions differ, the largest difference first."""
     moved = [pair for pair in compared.pairs if _delta(pair, measure) not in (0.0, None)]
     return sorted(moved, key=lambda pair: (-abs(_delta(pair, measure) or 0), pair.question_id))
+
+
+def telling_measure(compared: Comparison) -> int:
+    """The number of the first measure on which any question moved, else of the first."""
+    moved = (n for n, name in enumerate(compared.metrics) if moved_questions(compared, name))
+    return next(moved, 0)
 
 
 def tally(compared: Comparison, measure: str) -> str:
@@ -129,6 +151,11 @@ def _told(compared: Comparison, name: str) -> str:
     return f"{name} ({words.signed(paired.difference.value, unit)})"
 
 
-def _detectable(compared: Comparison) -> str:
-    found = compared.metrics.get("MRR@10")
-    return "–" if found is None else words.size(found.paired.minimum_detectable, "score")
+def _hidden(compared: Comparison) -> str:
+    """What "no difference" could still hide, by the first measure on which any question moved."""
+    for name in ("correct", *compared.metrics):
+        found = compared.metrics[name].paired.minimum_detectable
+        if found > 0:
+            size = words.size(found, "share" if name == "correct" else "score")
+            return f"A true difference of {size} in {name} would probably have shown."
+    return "Every question came out the same."

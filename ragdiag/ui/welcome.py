@@ -12,6 +12,8 @@ from ragdiag.ui.jobs import Job
 from ragdiag.ui.safe import literal
 
 POLL_S = 1.0
+FIRST_SPEC = r'[embedder]\n[lexical]\n[generator]\nkind = "extractive"\n'
+"""Of the version that an empty workspace is told to start with; ``printf`` reads the line ends."""
 
 
 def show_welcome(failed: Job | None) -> None:
@@ -33,6 +35,15 @@ def show_welcome(failed: Job | None) -> None:
     with own:
         st.subheader("Import your own", anchor=False)
         _import_form()
+        st.caption(
+            "Logs of a running service, or published results? JSONL, CSV, Parquet, OTLP, Phoenix "
+            "and Langfuse exports are read by one command; the first of these two only shows what "
+            "it would read:"
+        )
+        st.code(
+            "python -m ragdiag import logs PATH --dry-run\npython -m ragdiag import logs PATH",
+            language="bash",
+        )
 
 
 def show_job(job: Job) -> None:
@@ -69,15 +80,25 @@ def show_next_steps(held: dict[str, Any]) -> None:
             "Run these, then come back:"
         )
     else:
-        st.info("This workspace is empty. Run these, then come back:")
+        st.info(
+            "This workspace is empty. Import the log of a service "
+            "(python -m ragdiag import logs PATH), or run these, then come back:"
+        )
     steps = [
         ("python -m ragdiag import corpus PATH", not held["passages"]),
+        ("python -m ragdiag import gold questions.jsonl", not held["questions"]),
+        (f"printf '{FIRST_SPEC}' > v1.toml", not held["versions"]),
         ("python -m ragdiag version add v1 --spec v1.toml", not held["versions"]),
         ("python -m ragdiag index build v1", not held["builds"]),
         ("python -m ragdiag evaluate v1 --split test", True),
         ("python -m ragdiag diagnose v1 --split test", True),
     ]
     st.code("\n".join(command for command, needed in steps if needed), language="bash")
+    if not held["questions"]:
+        st.caption(
+            "A line of questions.jsonl: "
+            '`{"question": "…", "answers": ["…"], "passages": {"PASSAGE_ID": 1}, "split": "test"}`'
+        )
 
 
 @st.fragment(run_every=POLL_S)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from ragdiag.diagnosis.verdicts import OWNERS
+from ragdiag.metrics.answers import F1_THRESHOLD
 from ragdiag.records import Estimate
 from ragdiag.store.queries import NOT_DIAGNOSED
 
@@ -65,10 +66,15 @@ ARMS: Mapping[str, str] = {
 FIXES: Mapping[str, str] = {
     "g+": "gold added",
     "g": "gold alone",
-    "no_fix": "nothing tried",
+    "no_fix": "nothing",
     "": "not replayed",
 }
 """``verified_fix``: the first context that made the answer right."""
+
+CORRECT = (
+    "Correct means: a gold answer stands in the answer, or their token F1 is at least "
+    f"{F1_THRESHOLD:g}."
+)
 
 AXES: Mapping[str, str] = {"share": "share of requests", "score": "mean score", "ms": "ms"}
 
@@ -84,6 +90,13 @@ def owner(verdict: str) -> str:
     """Who fixes a failure with this verdict."""
     known = OWNERS.get(verdict)  # type: ignore[call-overload]
     return "run diagnose" if known is None else OWNER_LABELS.get(known, known)
+
+
+def mender(fault: str) -> str:
+    """Who fixes a fault named by its verdict, or by the stage that lost the gold passage."""
+    if fault in OWNERS or fault not in CAUSES or fault == NOT_DIAGNOSED:
+        return owner(fault)
+    return OWNER_LABELS["corpus" if fault == "corpus_gap" else "retrieval"]
 
 
 def spoken(name: str) -> str:

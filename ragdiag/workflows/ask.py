@@ -47,7 +47,7 @@ class Asked:
 
     def to_text(self) -> str:
         request = self.request
-        lines = [request.answer or f"({request.error or 'no answer'})", ""]
+        lines = [request.answer or "(no answer)", ""]
         for stage in RANKED_STAGES:
             hits = getattr(request, stage)
             if hits is not None:

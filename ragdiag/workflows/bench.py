@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 
 from ragdiag.diagnosis.replay import arm_contexts, outcomes, replay
 from ragdiag.diagnosis.verdicts import judge, supports
 from ragdiag.diagnosis.waterfall import Loss, best_judged, locate_loss
 from ragdiag.generation.generator import Generator, load_generator
+from ragdiag.generation.steadfast import SteadfastGenerator
 from ragdiag.metrics.answers import grade_answer
 from ragdiag.pipeline import Retriever, context_of
 from ragdiag.records import Answer, Diagnosis, Grade, Hit, Passage, Replay, Request
@@ -24,13 +24,16 @@ from ragdiag.store.corpus import (
     load_passages_by_id,
 )
 from ragdiag.store.lake import Lake
-from ragdiag.version import Version
+from ragdiag.version import LoggedVersion, Spec, Version
 
 
 class Bench:
-    """Examines requests of one version; each part is loaded once, when first needed."""
+    """Examines requests of one version; each part is loaded once, when first needed.
 
-    def __init__(self, lake: Lake, workspace: Workspace, version: Version) -> None:
+    Without a spec (another service's log) nothing is replayed, and no corpus gap is claimed.
+    """
+
+    def __init__(self, lake: Lake, workspace: Workspace, version: Version | LoggedVersion) -> None:
         self._lake = lake
         self._workspace = workspace
         self._spec = version.spec
@@ -40,6 +43,7 @@ class Bench:
         self._passages = load_passages_by_id(lake, sorted(gold))
         self._texts: dict[str, dict[str, str]] = {}
         self._retrievers: dict[str, Retriever] = {}
+        self._loaded: Generator | None = None
 
     def grade(self, request: Request, answer: Answer) -> Grade:
         golds = self._answers.get(request.question_id or "")
@@ -49,13 +53,16 @@ class Bench:
         """The verdict on one request, with the draws it rests on (none for a success)."""
         gold = self._gold(request)
         answers = self._answers.get(request.question_id or "", ())
-        served = self._served(request.build_id)
+        served = {} if self._spec is None else self._served(request.build_id)
         loss = self._locate(request, gold, answers, served)
         draws = []
-        if grade.y == 0 and gold:
+        if grade.y == 0 and gold and self._spec is not None:
             contexts = arm_contexts(context_of(request, served), gold)
             draws = replay(
-                request, contexts, self._generator, lambda answer: self.grade(request, answer)
+                request,
+                contexts,
+                self._generator(self._spec),
+                lambda answer: self.grade(request, answer),
             )
         supported = not gold or not answers or supports([p.text for p in gold], answers)
         return judge(request, grade, loss, outcomes(draws), gold_supported=supported), draws
@@ -67,24 +74,29 @@ class Bench:
         answers: Sequence[str],
         served: Mapping[str, str],
     ) -> Loss:
+        spec = self._spec
+        golden = {passage.passage_id for passage in gold}
+
         def locate(logged: Request) -> Loss:
             return locate_loss(
                 logged,
-                gold={passage.passage_id for passage in gold},
-                indexed=served.keys(),
+                gold=golden,
+                # Nobody knows what another service has indexed: no corpus gap can be claimed.
+                indexed=golden if spec is None else served.keys(),
                 texts={p.passage_id: served.get(p.passage_id, p.text) for p in gold},
                 answers=answers,
-                k=self._spec.context.k,
+                k=len(logged.ranking) if spec is None else spec.context.k,
             )
 
         loss = locate(request)
-        if loss.cause != "beyond_logged_depth" or not request.build_id:
+        if loss.cause != "beyond_logged_depth" or not request.build_id or spec is None:
             return loss
-        return locate(with_whole_lists(request, self._retriever(request.build_id)))
+        return locate(with_whole_lists(request, self._retriever(request.build_id, spec)))
 
-    @cached_property
-    def _generator(self) -> Generator:
-        return load_generator(self._spec.generator)
+    def _generator(self, spec: Spec) -> Generator:
+        if self._loaded is None:
+            self._loaded = SteadfastGenerator(load_generator(spec.generator))
+        return self._loaded
 
     def _gold(self, request: Request) -> list[Passage]:
         gold = best_judged(self._judgments.get(request.question_id or "", {}))
@@ -101,10 +113,10 @@ class Bench:
             self._texts[build_id] = {p.passage_id: p.text for p in passages}
         return self._texts[build_id]
 
-    def _retriever(self, build_id: str) -> Retriever:
+    def _retriever(self, build_id: str, spec: Spec) -> Retriever:
         if build_id not in self._retrievers:
-            index = load_index(self._workspace, build_id, self._spec)
-            self._retrievers[build_id] = HybridRetriever(index, self._spec)
+            index = load_index(self._workspace, build_id, spec)
+            self._retrievers[build_id] = HybridRetriever(index, spec)
         return self._retrievers[build_id]
 
 

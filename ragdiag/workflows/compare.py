@@ -62,6 +62,9 @@ class Comparison:
         lines = [f"{self.b.name} against {self.a.name} on {len(self.pairs)} questions"]
         for name, found in self.metrics.items():
             paired, change = found.paired, found.paired.difference
+            if math.isnan(paired.p):
+                lines.append(f"{name:10} undefined: {change.reason or 'no test'}, n = {paired.n}")
+                continue
             lines.append(
                 f"{name:10} {paired.a:.3f} → {paired.b:.3f}"
                 f"  {change.value:+.3f} ({change.low:+.3f} to {change.high:+.3f})"

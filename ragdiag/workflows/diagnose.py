@@ -16,14 +16,14 @@ from ragdiag.diagnosis.headroom import headroom
 from ragdiag.diagnosis.replay import outcomes
 from ragdiag.errors import UnknownName
 from ragdiag.progress import Progress, report
-from ragdiag.records import Answer, Cause, Estimate, Request, Verdict
+from ragdiag.records import Answer, Cause, Estimate, Request, Traffic, Verdict
 from ragdiag.settings import Workspace
 from ragdiag.stats.intervals import wilson
 from ragdiag.store.corpus import load_judgments
 from ragdiag.store.findings import load_diagnoses, load_replays
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import load_requests, save_diagnoses, save_grades, save_replays
-from ragdiag.version import Version
+from ragdiag.version import LoggedVersion, Version
 from ragdiag.workflows.bench import Bench
 
 BATCH = 100
@@ -33,7 +33,7 @@ BATCH = 100
 class DiagnosisSummary:
     """The verdicts over one scope; counts are over failed requests."""
 
-    version: Version
+    version: Version | LoggedVersion
     n: int
     failures: int
     causes: Mapping[Cause, int]
@@ -75,19 +75,20 @@ class DiagnosisSummary:
 def diagnose(
     lake: Lake,
     workspace: Workspace,
-    version: Version,
+    version: Version | LoggedVersion,
     *,
     split: str | None = None,
+    traffic: Traffic | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
     again: bool = False,
     progress: Progress | None = None,
 ) -> DiagnosisSummary:
-    """Diagnose the latest evaluation of ``split``, or else the production traffic of a window.
+    """Diagnose the latest evaluation of ``split``, else one ``traffic`` (production) of a window.
 
     Raises UnknownName where the scope holds no request.
     """
-    requests = _scope(lake, version, split, since, until)
+    requests = _scope(lake, version, split, traffic, since, until)
     done = set() if again else set(load_diagnoses(lake, [r.request_id for r in requests]))
     todo = [request for request in requests if request.request_id not in done]
     bench = Bench(lake, workspace, version)
@@ -99,7 +100,9 @@ def diagnose(
     return summarise(lake, version, requests)
 
 
-def summarise(lake: Lake, version: Version, requests: Sequence[Request]) -> DiagnosisSummary:
+def summarise(
+    lake: Lake, version: Version | LoggedVersion, requests: Sequence[Request]
+) -> DiagnosisSummary:
     """Count what the store holds about ``requests``."""
     request_ids = [request.request_id for request in requests]
     diagnoses = load_diagnoses(lake, request_ids)
@@ -120,15 +123,16 @@ def summarise(lake: Lake, version: Version, requests: Sequence[Request]) -> Diag
 
 def _scope(
     lake: Lake,
-    version: Version,
+    version: Version | LoggedVersion,
     split: str | None,
+    traffic: Traffic | None,
     since: datetime | None,
     until: datetime | None,
 ) -> list[Request]:
     asked = load_requests(
         lake,
         version_id=version.version_id,
-        traffic="production" if split is None else "evaluation",
+        traffic=traffic or ("production" if split is None else "evaluation"),
         since=since,
         until=until,
         question_ids=None if split is None else list(load_judgments(lake, split)),
@@ -137,10 +141,16 @@ def _scope(
         latest = {r.question_id: r for r in sorted(asked, key=lambda request: request.asked_at)}
         asked = list(latest.values())
     if not asked:
-        where = f"evaluation of split {split!r}" if split else "production traffic in that window"
-        remedy = f"run: ragdiag evaluate {version.name} --split {split or 'SPLIT'}"
-        raise UnknownName(f"version {version.name} has no {where}", remedy=remedy)
+        kind = traffic or "production"
+        where = f"evaluation of split {split!r}" if split else f"{kind} traffic in that window"
+        raise UnknownName(f"version {version.name} has no {where}", remedy=_remedy(version, split))
     return asked
+
+
+def _remedy(version: Version | LoggedVersion, split: str | None) -> str:
+    if version.spec is None:
+        return "name the traffic that its log has, with --traffic"
+    return f"run: ragdiag evaluate {version.name} --split {split or 'SPLIT'}"
 
 
 def _diagnose_batch(lake: Lake, bench: Bench, batch: Sequence[Request]) -> None:

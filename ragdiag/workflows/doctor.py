@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 from ragdiag.errors import RagdiagError
+from ragdiag.instrumentation.losses import read_losses
 from ragdiag.retrieval.manifest import verified_manifest
 from ragdiag.retrieval.models import model_identity
 from ragdiag.settings import PROJECT, Workspace
@@ -34,6 +35,7 @@ def examine(workspace: Workspace) -> list[Finding]:
         *_packages(),
         _tried("model weights", lambda: model_identity(EmbedderSpec())),
         _disk(workspace),
+        *_losses(workspace),
         *_workspace(workspace),
     ]
 
@@ -64,13 +66,29 @@ def _disk(workspace: Workspace) -> Finding:
     return Finding(check, "good")
 
 
+def _losses(workspace: Workspace) -> Iterator[Finding]:
+    """What services could not log; a part that was left out is the service's own business."""
+    for loss in read_losses(workspace):
+        if loss.requests:
+            reasons = {**loss.counts.get("dropped", {}), **loss.counts.get("refused", {})}
+            most = max(reasons, key=reasons.__getitem__)
+            yield Finding(
+                f"{loss.requests} records of the service {loss.writer} are not in the log,"
+                f" the last one at {loss.until[:19]} UTC ({most})",
+                "bad",
+                f"docs/logging.md says why and what helps; then remove {loss.path}",
+            )
+
+
 def _workspace(workspace: Workspace) -> Iterator[Finding]:
     try:
         lake = open_lake(workspace)
+        snapshot = lake.snapshot()
+        lake.check_data()
     except RagdiagError as error:
         yield Finding(error.message, "bad", error.remedy)
         return
-    yield Finding(f"workspace {workspace.root}, snapshot {lake.snapshot()}", "good")
+    yield Finding(f"workspace {workspace.root}, snapshot {snapshot}, catalog {lake.place}", "good")
     waiting = len(list(workspace.spool.glob("*.jsonl")))
     if waiting:
         yield Finding(f"{waiting} spool segments wait", "bad", "run: ragdiag ingest")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ragdiag.errors import UnknownName
+from ragdiag.generation.steadfast import SteadfastGenerator
 from ragdiag.metrics.answers import exact_match, grade_answer
 from ragdiag.metrics.latency import quantile_estimate
 from ragdiag.metrics.ranking import RANKING_METRICS, score_ranking
@@ -36,13 +37,18 @@ class Evaluation:
     metrics: Mapping[str, Estimate]
     latency_ms: Mapping[str, Mapping[str, Estimate]]
 
+    @property
+    def errors(self) -> int:
+        """Questions that the generator failed on; they count as wrong."""
+        return sum(request.status == "error" for request in self.requests)
+
     def to_json(self) -> dict[str, Any]:
         return {
             "version": self.version.name,
             "version_id": self.version.version_id,
             "split": self.split,
             "n": len(self.requests),
-            "errors": sum(request.status == "error" for request in self.requests),
+            "errors": self.errors,
             "metrics": {name: value.to_json() for name, value in self.metrics.items()},
             "latency_ms": {
                 stage: {name: value.to_json() for name, value in quantiles.items()}
@@ -60,7 +66,8 @@ def evaluate(
 ) -> Evaluation:
     """Ask every question of ``split``; a judged question without results counts as 0.
 
-    Returns when what was logged can be read. Raises UnknownName for a split that is not there.
+    Returns when what was logged can be read. Raises UnknownName for a split that is not there,
+    GeneratorDown where the generator fails again and again.
     """
     questions = load_questions(lake, split)
     if not questions:
@@ -141,9 +148,13 @@ def _ask_all(
     questions: Sequence[Question],
     progress: Progress | None,
 ) -> tuple[Request, ...]:
+    """Ask and log; failures in a row are held back until an answer follows them, so that a server
+    which is down leaves no half evaluation of nothing but errors."""
+    pipeline = pipeline.with_parts(generator=SteadfastGenerator(pipeline.generator))
     # The first question through a pipeline pays for lazy loading; p95 is not about that.
     pipeline.ask(questions[0].text)
-    requests = []
+    requests: list[Request] = []
+    logged = 0
     with SpoolWriter(workspace, writer="evaluate") as spool:
         for number, question in enumerate(questions, start=1):
             request = pipeline.ask(
@@ -152,7 +163,10 @@ def _ask_all(
                 topic=question.topic,
                 traffic="evaluation",
             )
-            spool.write(request)
             requests.append(request)
+            if request.status != "error" or number == len(questions):
+                for waiting in requests[logged:]:
+                    spool.write(waiting)
+                logged = number
             report(progress, number / len(questions), f"asked {number} of {len(questions)}")
     return tuple(requests)

@@ -13,12 +13,21 @@ def test_what_moved_is_told_first(open_page, toy_workspace, said) -> None:
 
 @pytest.mark.parametrize("split", ["topic", "version"])
 def test_segments_have_their_own_rows(open_page, toy_workspace, split) -> None:
-    app = open_page("drift", toy_workspace, split_by=split)
+    app = open_page("drift", toy_workspace, split_by=split, recent="3", reference="6")
     assert not app.exception
     segments = set(app.dataframe[0].value["Segment"])
-    assert segments == (
-        {"billing", "setup", "<b>limits</b>"} if split == "topic" else {"lexical", "hybrid"}
-    )
+    assert segments == ({"billing", "setup", "<b>limits</b>"} if split == "topic" else {"hybrid"})
+
+
+def test_a_version_of_one_window_alone_is_left_out_in_words(open_page, toy_workspace, said) -> None:
+    app = open_page("drift", toy_workspace, split_by="version", recent="3", reference="6")
+    table = app.dataframe[0].value
+    assert not table["Newest"].str.contains("no requests").any()
+    assert not table["Reference"].str.contains("no requests").any()
+    assert "left out: fewer than 10 observations" in said(app)
+    apart = open_page("drift", toy_workspace, split_by="version")
+    assert not apart.dataframe
+    assert "Nothing can be compared" in said(apart)
 
 
 def test_the_windows_come_from_the_address(open_page, toy_workspace, said) -> None:

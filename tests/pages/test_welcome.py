@@ -11,6 +11,8 @@ from ragdiag.jobs import JobProgress, write_progress
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import close_lakes, open_lake
 from ragdiag.ui import jobs
+from ragdiag.ui.welcome import FIRST_SPEC
+from ragdiag.version import parse_spec
 
 
 @pytest.fixture
@@ -46,6 +48,17 @@ def test_an_import_takes_a_path_that_is_there(open_page, workspace, started, tmp
     app.text_input[0].set_value(str(tmp_path / "corpus"))
     press(app, "Import")
     assert started == [tmp_path / "corpus"]
+
+
+def test_logs_are_imported_by_a_command(open_page, workspace, empty_lake, said) -> None:
+    text = said(open_page("overview", empty_lake))
+    assert "python -m ragdiag import logs PATH" in text
+
+
+def test_the_first_page_names_the_command_for_logs(open_page, workspace, said) -> None:
+    text = said(open_page("overview", workspace))
+    assert "python -m ragdiag import logs PATH --dry-run" in text
+    assert "Langfuse" in text
 
 
 @pytest.mark.parametrize("given", ["", "/no/such/place", "**bold**"])
@@ -90,3 +103,11 @@ def test_a_workspace_of_a_later_ragdiag_is_told_in_one_line(open_page, empty_lak
     app = open_page("overview", empty_lake)
     assert not app.exception
     assert "upgrade ragdiag" in said(app)
+
+
+def test_the_first_steps_can_be_run_as_they_stand(open_page, empty_lake, said) -> None:
+    told = said(open_page("overview", empty_lake))
+    assert "import gold questions.jsonl" in told
+    assert told.index("import corpus") < told.index("import gold") < told.index("version add v1")
+    spec = FIRST_SPEC.replace(r"\n", "\n")
+    assert parse_spec(spec, source="v1.toml").generator.kind == "extractive"

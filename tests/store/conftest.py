@@ -7,14 +7,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ragdiag.records import ContextHit, Feedback, Hit, Passage, Request
 from ragdiag.settings import PROJECT, Workspace
+from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake, close_lakes, open_lake
+from ragdiag.store.spool import SpoolWriter
 
 MONDAY = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -33,19 +34,6 @@ def lake(workspace: Workspace, empty_workspace: Workspace) -> Iterator[Lake]:
     shutil.copytree(empty_workspace.root, workspace.root)
     yield open_lake(workspace)
     close_lakes()
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real file system of 3 MB, where this user may mount one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("this user may not mount a small file system")
-    yield folder
-    close_lakes()
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture
@@ -110,6 +98,7 @@ def start_python(workspace: Workspace) -> Iterator[Callable[..., subprocess.Pope
         )
         process = subprocess.Popen(
             [sys.executable, "-c", prelude + code, str(workspace.root), *arguments],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -135,3 +124,23 @@ def finish() -> Callable[[subprocess.Popen[str]], str]:
         return out
 
     return wait
+
+
+@pytest.fixture
+def filled(
+    lake: Lake,
+    workspace: Workspace,
+    make_request: Callable[..., Request],
+    make_feedback: Callable[..., Feedback],
+) -> Lake:
+    """Three segments of 40 requests, one an hour, with feedback on every fourth: three data files
+    of requests."""
+    for part in range(3):
+        with SpoolWriter(workspace) as spool:
+            for number in range(part * 40, part * 40 + 40):
+                at = MONDAY + timedelta(hours=number)
+                spool.write(make_request(number, asked_at=at))
+                if number % 4 == 0:
+                    spool.write(make_feedback(number, given_at=at))
+        ingest(lake, workspace)
+    return lake

@@ -109,7 +109,7 @@ def test_bad_passages_are_rejected_with_their_number(lake: Lake, cats: list[Pass
         (4, "empty passage id"),
         (5, "empty document id"),
         (6, "the passage id belongs to the document 'cats'"),
-        (7, "not valid Unicode (a lone surrogate)"),
+        (7, "not valid Unicode (a lone surrogate or a NUL)"),
     ]
     assert [one.text for one in load_passages(lake)] == [cats[0].text, "Dogs bark."]
 

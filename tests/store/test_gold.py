@@ -67,7 +67,7 @@ def test_bad_gold_answers_are_rejected(lake: Lake) -> None:
         (3, "no answer"),
         (4, "no answer"),
         (5, "'q1' is given twice with different content"),
-        (6, "not valid Unicode (a lone surrogate)"),
+        (6, "not valid Unicode (a lone surrogate or a NUL)"),
         (7, "unknown question '\\ud800'"),
     ]
     assert load_gold_answers(lake) == {"q1": ("fifteen hours",)}

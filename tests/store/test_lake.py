@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ragdiag.errors import NewerWorkspace, StoreBusy, StoreError
+from ragdiag.errors import DamagedFile, NewerWorkspace, StoreBusy, StoreError
 from ragdiag.settings import Workspace
 from ragdiag.store import lake as lake_module
 from ragdiag.store.lake import Lake, close_lakes, open_lake
@@ -161,7 +161,7 @@ def test_a_damaged_data_file_is_a_store_error(lake: Lake, workspace: Workspace) 
     for path in workspace.lake_data.rglob("*.parquet"):
         path.write_bytes(b"PARE" + b"\0" * 200 + b"PARE")
     close_lakes()
-    with pytest.raises(StoreError, match="restore it from a backup"):
+    with pytest.raises(DamagedFile, match=r"is cut or grown.*store check --set-aside"):
         open_lake(workspace).rows("select sum(length(text)) from passages")
 
 

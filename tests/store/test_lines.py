@@ -55,6 +55,7 @@ def test_fields_with_a_default_may_be_left_out() -> None:
         ({"prompt_tokens": -1}, "prompt_tokens is -1"),
         ({"completion_tokens": 2**40}, "completion_tokens is"),
         ({"searched_depth": True}, "searched_depth: "),
+        ({"logged_depth": 2**31}, "logged_depth is"),
         ({"cost_usd": -0.5}, "cost_usd is -0.5"),
         ({"latency_ms": {"total": -1.0}}, "latency_ms.total is -1.0"),
         ({"latency_ms": {"lunch": 1.0}}, "latency_ms.lunch is no stage"),

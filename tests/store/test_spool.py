@@ -14,6 +14,9 @@ import pytest
 from ragdiag.errors import InputError, StoreError
 from ragdiag.records import Feedback, Hit, Request
 from ragdiag.settings import Workspace
+from ragdiag.store import segments as segments_module
+from ragdiag.store import spool as spool_module
+from ragdiag.store.lines import parse_line
 from ragdiag.store.spool import SpoolWriter, record_to_json
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -150,3 +153,75 @@ def test_a_service_that_logs_loads_no_heavy_module(start_python: Start, finish: 
     loaded = set(finish(start_python(code)).split())
     assert "ragdiag.store.spool" in loaded
     assert not loaded & {"duckdb", "pyarrow", "pydantic", "torch", "numpy", "pandas"}
+
+
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No segment is handed over because of its age."""
+    for module in (segments_module, spool_module):
+        monkeypatch.setattr(module, "ROTATE_AFTER_S", 600.0)
+
+
+def test_many_records_are_lines_like_any_other(
+    workspace: Workspace, make_request: MakeRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_module, "BLOCK_BYTES", 3_000)
+    patient(monkeypatch)
+    requests = [make_request(number) for number in range(20)]
+    with SpoolWriter(workspace) as writer:
+        writer.write_all(requests)
+        writer.write_all([])
+        writer.write(make_request(20))
+    (segment,) = workspace.spool.glob("*.jsonl")
+    read = [parse_line(line) for line in segment.read_bytes().splitlines()]
+    assert read == [*requests, make_request(20)]
+
+
+def test_sync_reaches_the_disk_and_leaves_the_segment_open(
+    workspace: Workspace, make_request: MakeRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient(monkeypatch)
+    synced: list[int] = []
+    fsync = os.fsync
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: (synced.append(descriptor), fsync(descriptor))
+    )
+    writer = SpoolWriter(workspace)
+    writer.sync()
+    assert synced == []
+    writer.write_all([make_request(1)])
+    writer.sync()
+    assert len(synced) == 2  # the lines, and the name of the new file
+    writer.write_all([make_request(2)])
+    writer.sync()
+    assert len(synced) == 3
+    assert len(list(workspace.spool.glob("*.open"))) == 1
+    writer.close()
+
+
+def test_sync_tells_of_a_segment_that_was_deleted(
+    workspace: Workspace, make_request: MakeRequest
+) -> None:
+    writer = SpoolWriter(workspace)
+    writer.write(make_request(1))
+    (segment,) = workspace.spool.glob("*.open")
+    segment.unlink()
+    with pytest.raises(StoreError, match="cannot read or write"):
+        writer.sync()
+
+
+def test_sync_tells_of_a_hand_over_that_failed_unseen(
+    workspace: Workspace, make_request: MakeRequest
+) -> None:
+    writer = SpoolWriter(workspace)
+    writer.write(make_request(1))
+    (segment,) = workspace.spool.glob("*.open")
+    segment.unlink()
+    timers = (thread for thread in threading.enumerate() if isinstance(thread, threading.Timer))
+    for timer in timers:
+        timer.join()
+    with pytest.raises(StoreError, match="cannot read or write"):
+        writer.sync()
+    writer.sync()
+    writer.write(make_request(2))
+    writer.close()
+    assert len(list(workspace.spool.glob("*.jsonl"))) == 1

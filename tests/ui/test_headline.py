@@ -30,7 +30,7 @@ def test_the_sentence_of_the_brief() -> None:
     assert plain(told[0]) == (
         "Correct answers fell from 61.0 % to 48.0 % (−13.0 points, 95 % CI −19.0 to −7.0, "
         "n = 300); most of the new failures are corpus_gap (no gold passage is in the index build "
-        "that served)."
+        "that served), to be mended by: corpus owner."
     )
     assert plain(told[1]).startswith("p95 latency fell from 200 ms to 150 ms")
 

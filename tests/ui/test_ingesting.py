@@ -40,7 +40,7 @@ def test_a_fault_is_logged_and_not_raised(
 
     with SpoolWriter(workspace) as spool:
         spool.write(Request("r1", datetime(2025, 9, 1, tzinfo=UTC), "v", "production", "why?"))
-    monkeypatch.setattr(ingesting, "ingest", broken)
+    monkeypatch.setattr(ingesting, "load_waiting", broken)
     with caplog.at_level(logging.WARNING):
         assert ingesting.ingest_once(workspace) == 0
     assert "disk gone" in caplog.text

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ragdiag.importers.beir import import_beir
+from ragdiag.instrumentation.losses import Losses
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import remove_documents
 from ragdiag.store.lake import Lake, open_lake
@@ -67,3 +68,18 @@ def test_a_waiting_spool_is_named(lake: Lake, workspace: Workspace) -> None:
     workspace.spool.mkdir(exist_ok=True)
     (workspace.spool / "other-1-1.jsonl").write_text("{}\n")
     assert [found.remedy for found in bad(workspace)] == ["run: ragdiag ingest"]
+
+
+def test_what_a_service_could_not_log_is_told(workspace: Workspace) -> None:
+    losses = Losses(workspace, "web", warn_every_s=60)
+    losses.count("left_out", "latency of a stage that is none")
+    losses.report(at_once=True)
+    assert len(bad(workspace)) == 1  # there is no lake
+    losses.count("dropped", "the queue was full", 41)
+    losses.count("refused", "question is empty")
+    losses.report(at_once=True)
+    (found, _) = bad(workspace)
+    assert found.check.startswith("42 records of the service web are not in the log")
+    assert "the queue was full" in found.check
+    (path,) = workspace.losses.iterdir()
+    assert str(path) in found.remedy

@@ -1,0 +1,58 @@
+"""OTLP's answers in the encoding of the request: protobuf or JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from starlette.responses import Response
+
+from ragdiag.collect.commits import Taken
+from ragdiag.collect.refusals import Refusal
+
+PROTOBUF = "application/x-protobuf"
+JSON = "application/json"
+
+_GRPC_CODES = {400: 3, 401: 16, 404: 12, 408: 4, 413: 3, 415: 3, 429: 8, 500: 13, 503: 14}
+"""google.rpc.Code of each status: what the Status message of a failed export carries."""
+
+
+def accepted(taken: Taken, signal: str, media: str) -> Response:
+    """200, with ``partial_success`` where parts were refused: they are not to be sent again."""
+    counted = "rejectedSpans" if signal == "traces" else "rejectedLogRecords"
+    if media == JSON:
+        partial = {counted: str(taken.refused), "errorMessage": taken.reason}
+        body = json.dumps({"partialSuccess": partial} if taken.refused else {}).encode()
+        return Response(body, media_type=JSON)
+    message: Any
+    if signal == "traces":
+        message = ExportTraceServiceResponse()
+        if taken.refused:
+            message.partial_success.rejected_spans = taken.refused
+    else:
+        message = ExportLogsServiceResponse()
+        if taken.refused:
+            message.partial_success.rejected_log_records = taken.refused
+    if taken.refused:
+        message.partial_success.error_message = taken.reason
+    return Response(message.SerializeToString(), media_type=PROTOBUF)
+
+
+def refused(refusal: Refusal, media: str) -> Response:
+    """The refusal as google.rpc.Status, in JSON where the request was neither encoding."""
+    headers = {}
+    if refusal.retry_after is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(refusal.retry_after)))
+    if refusal.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    code = _GRPC_CODES.get(refusal.status, 2)
+    if media == PROTOBUF:
+        body = Status(code=code, message=refusal.message).SerializeToString()
+    else:
+        media = JSON
+        body = json.dumps({"code": code, "message": refusal.message}).encode()
+    return Response(body, refusal.status, headers, media)

@@ -1,0 +1,70 @@
+"""A request's body: received within its limit and time, and unpacked within the same limit."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator
+
+from ragdiag.collect.limits import Budget
+from ragdiag.collect.refusals import Refusal
+
+GZIP = 16 + zlib.MAX_WBITS
+PIECE = 1 << 20
+
+
+async def read_body(
+    chunks: AsyncIterator[bytes], stated: str | None, limit: int, budget: Budget, seconds: float
+) -> bytes:
+    """The whole body. Its size is taken from ``budget`` and is the caller's to give back; where
+    this raises, nothing is left taken.
+
+    Raises Refusal: 413 above ``limit``, 408 after ``seconds``, 503 where the budget is spent.
+    """
+    if stated is not None and stated.isdecimal() and int(stated) > limit:
+        raise _too_large(limit)
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in chunks:
+                if size + len(chunk) > limit:
+                    raise _too_large(limit)
+                budget.take(len(chunk))
+                size += len(chunk)
+                parts.append(chunk)
+    except BaseException as error:
+        budget.give_back(size)
+        if isinstance(error, TimeoutError):
+            raise Refusal(408, f"the body did not come within {seconds:g} s") from None
+        raise
+    return b"".join(parts)
+
+
+def unpack(body: bytes, encoding: str, limit: int) -> bytes:
+    """The body without its compression (``gzip`` or ``identity``), never more than ``limit``
+    bytes of it in memory. Raises Refusal: 413 above the limit, 400 for broken gzip."""
+    if encoding == "identity":
+        return body
+    parts: list[bytes] = []
+    size = 0
+    try:
+        while body:
+            member = zlib.decompressobj(GZIP)
+            while not member.eof:
+                part = member.decompress(body, PIECE)
+                size += len(part)
+                if size > limit:
+                    raise _too_large(limit)
+                parts.append(part)
+                body = member.unconsumed_tail
+                if not part and not body and not member.eof:
+                    raise Refusal(400, "the gzip body is cut off")
+            body = member.unused_data
+    except zlib.error as error:
+        raise Refusal(400, f"not gzip ({error})") from None
+    return b"".join(parts)
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal(413, f"larger than {limit} bytes: export smaller batches")

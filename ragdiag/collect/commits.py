@@ -1,0 +1,144 @@
+"""Group commit: whatever waits is decoded, written and made durable with one fsync, then answered.
+
+One thread does all of it, so that the event loop only moves bytes. While the disk syncs, requests
+gather; under load an fsync is shared by many, without load nobody waits for a window to close.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ragdiag.collect.refusals import Refusal
+from ragdiag.errors import RagdiagError, StoreError, StoreFull
+from ragdiag.store.kinds import Record
+from ragdiag.store.spool import SpoolWriter
+
+MAX_BATCH = 64
+"""Requests that share one fsync at most: the first must not wait for ever."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a request held: records for the spool, and how many parts were refused and why."""
+
+    records: Sequence[Record]
+    refused: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    decode: Callable[[], Taken]
+    future: asyncio.Future[Taken]
+    loop: asyncio.AbstractEventLoop
+
+    def answer(self, outcome: Taken | Exception) -> None:
+        self.loop.call_soon_threadsafe(self._settle, outcome)
+
+    def _settle(self, outcome: Taken | Exception) -> None:
+        if self.future.done():  # its client has gone
+            return
+        if isinstance(outcome, Exception):
+            self.future.set_exception(outcome)
+        else:
+            self.future.set_result(outcome)
+
+
+class Committer:
+    """Owns the spool's writer. ``fault`` is why the last batch could not be written, or None."""
+
+    def __init__(self, writer: SpoolWriter) -> None:
+        self.fault: str | None = None
+        self.committed = 0
+        self._writer = writer
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="commit")
+        self._thread.start()
+
+    async def commit(self, decode: Callable[[], Taken]) -> Taken:
+        """Returns when every record that ``decode`` gives is on the disk.
+
+        ``decode`` runs in the committing thread. Raises what it raises, and Refusal (503) where
+        the disk does not take the records.
+        """
+        loop = asyncio.get_running_loop()
+        job = _Job(decode, loop.create_future(), loop)
+        self._jobs.put(job)
+        return await job.future
+
+    def stop(self) -> None:
+        """Finish what waits, hand the last segment over, and end."""
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        running = True
+        while running:
+            jobs, running = self._next_batch()
+            self._commit(jobs)
+        try:
+            self._writer.close()
+        except StoreError as error:
+            # Everything acknowledged has been synced; only the hand-over is left to an adopter.
+            _log.warning("the last segment could not be handed over: %s", error)
+
+    def _next_batch(self) -> tuple[list[_Job], bool]:
+        jobs: list[_Job] = []
+        job = self._jobs.get()
+        while job is not None:
+            jobs.append(job)
+            if len(jobs) >= MAX_BATCH:
+                return jobs, True
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return jobs, True
+        return jobs, False
+
+    def _commit(self, jobs: Sequence[_Job]) -> None:
+        written: list[tuple[_Job, Taken]] = []
+        try:
+            for job in jobs:
+                if (taken := _decoded(job)) is not None:
+                    written.append((job, taken))
+                    self._writer.write_all(taken.records)
+            if written:
+                self._writer.sync()
+        except RagdiagError as error:
+            self._refuse(jobs, error)
+            return
+        except Exception as error:  # a defect: told to the client, and the thread lives on
+            _log.exception("a batch could not be committed")
+            for job in jobs:
+                job.answer(Refusal(500, f"a defect of the receiver ({type(error).__name__})"))
+            return
+        if written:
+            self.fault = None
+        for job, taken in written:
+            self.committed += len(taken.records)
+            job.answer(taken)
+
+    def _refuse(self, jobs: Sequence[_Job], error: RagdiagError) -> None:
+        self.fault = str(error)
+        _log.error("not written: %s", error)
+        wait = 30 if isinstance(error, StoreFull) else 5
+        for job in jobs:
+            job.answer(Refusal(503, f"not stored: {error.message}", retry_after=wait))
+
+
+def _decoded(job: _Job) -> Taken | None:
+    """What the request holds; None where it was refused, and its client told."""
+    try:
+        return job.decode()
+    except Refusal as refusal:
+        job.answer(refusal)
+    except RagdiagError as error:
+        job.answer(Refusal(400, str(error)))
+    return None

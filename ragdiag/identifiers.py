@@ -1,0 +1,29 @@
+"""Ids that sort by time, so that a file's smallest and largest id say which requests it holds."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+
+_VERSION_7 = 0x7000
+_VARIANT = 0x8000_0000_0000_0000
+
+# Its own, so that a service which seeds ``random`` does not repeat ids in each of its workers.
+_random = random.Random()
+os.register_at_fork(after_in_child=_random.seed)
+
+
+def time_ordered_id(at_ns: int | None = None) -> str:
+    """A UUIDv7 (RFC 9562) as 32 hexadecimal digits, made at ``at_ns`` since 1970, else now.
+
+    Milliseconds, then the fraction of a millisecond in 12 bits (method 3 of §6.2), then 62 random
+    bits of a generator that the operating system seeds, anew after a fork.
+
+    >>> time_ordered_id(1_700_000_000_000_000_000)[:16]
+    '018bcfe568007000'
+    """
+    milliseconds, rest = divmod(time.time_ns() if at_ns is None else at_ns, 1_000_000)
+    fraction = (rest << 12) // 1_000_000
+    chance = _VARIANT | _random.getrandbits(62)
+    return f"{milliseconds:012x}{_VERSION_7 | fraction:04x}{chance:016x}"

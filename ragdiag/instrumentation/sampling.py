@@ -1,0 +1,91 @@
+"""Which requests of a busy service are logged, and with what chance.
+
+A request is drawn by a hash of its id, so every process and every retry decides alike. What the
+rules name is kept whatever the draw says. The chance depends on what a request is, never on the
+draw: 1 where a rule holds, else ``rate``. So the mean of x over all traffic is
+Σ x/p ÷ Σ 1/p over what was logged (Hájek 1971), and a plain mean over sampled logs is biased
+towards errors, slow requests and bad answers. docs/logging.md says how to weigh late thumbs-down.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+
+from ragdiag.errors import InputError
+from ragdiag.records import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """``rate`` of all requests are kept; errors, requests of at least ``slow_ms`` and those with a
+    thumbs-down always, where the switch says so. ``remember`` is how many requests that were not
+    kept can still be, when their thumbs-down comes later.
+
+    Raises InputError for a rate outside [0, 1], a negative threshold or memory.
+    """
+
+    rate: float = 1.0
+    slow_ms: float | None = None
+    keep_errors: bool = True
+    keep_thumbs_down: bool = True
+    remember: int = 1_000
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.rate <= 1.0:
+            raise InputError(f"the sampling rate is {self.rate}", remedy="choose one in [0, 1]")
+        if (self.slow_ms is not None and not self.slow_ms >= 0) or self.remember < 0:
+            raise InputError(
+                "slow_ms or remember is negative", remedy="choose 0 or more, or leave it out"
+            )
+
+
+class Sampler:
+    """Decides request by request; for one thread."""
+
+    def __init__(self, sampling: Sampling) -> None:
+        self._sampling = sampling
+        self._passed_over: OrderedDict[str, Request] = OrderedDict()
+
+    def choose(self, request: Request, *, thumbs_down: bool) -> Request | None:
+        """``request`` with the chance that it had, or None: then it is remembered for a while."""
+        rules = self._sampling
+        always = (
+            (rules.keep_errors and request.status == "error")
+            or (rules.keep_thumbs_down and thumbs_down)
+            or request.latency_ms.get("total", 0.0) >= _or_infinity(rules.slow_ms)
+        )
+        if always or rules.rate == 1.0:
+            return request
+        if is_drawn(request.request_id, rules.rate):
+            return replace(request, keep_probability=rules.rate)
+        if rules.keep_thumbs_down and rules.remember:
+            self._passed_over[request.request_id] = request
+            if len(self._passed_over) > rules.remember:
+                self._passed_over.popitem(last=False)
+        return None
+
+    def recall(self, request_id: str) -> Request | None:
+        """The remembered request that a thumbs-down has just been given to; it is kept now."""
+        return self._passed_over.pop(request_id, None)
+
+    def may_be_missing(self, request_id: str) -> bool:
+        """Whether a request that is not remembered may have been passed over."""
+        rules = self._sampling
+        return rules.keep_thumbs_down and not is_drawn(request_id, rules.rate)
+
+
+def is_drawn(request_id: str, rate: float) -> bool:
+    """Whether a request is within ``rate``, by its id alone.
+
+    >>> [is_drawn("r4", rate) for rate in (0.0, 0.5, 1.0)]
+    [False, True, True]
+    """
+    digest = hashlib.blake2b(request_id.encode(errors="surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest) < rate * 2.0**64
+
+
+def _or_infinity(value: float | None) -> float:
+    return math.inf if value is None else value

@@ -1,0 +1,234 @@
+"""What the receiver answers: each status, in both encodings, against hostile bodies too."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from ragdiag.cli import main
+from ragdiag.collect.bodies import read_body
+from ragdiag.collect.limits import Budget
+from ragdiag.collect.refusals import Refusal
+from ragdiag.store.lines import parse_line
+
+from .conftest import PROTOBUF, Receiver, Start
+
+Body = Callable[..., bytes]
+KEY = {"Authorization": "Bearer s3cret"}
+
+
+def spooled(receiver: Receiver) -> list[object]:
+    files = sorted(receiver.workspace.spool.glob("*.*"))
+    return [parse_line(line) for file in files for line in file.read_bytes().splitlines()]
+
+
+def test_200_in_both_encodings_packed_or_not(guarded: Receiver, body: Body) -> None:
+    before = len(spooled(guarded))
+    plain = guarded.send(body(1), **KEY)
+    packed = guarded.send(gzip.compress(body(2)), Content_Encoding="gzip", **KEY)
+    halves = gzip.compress(body(3)[:50]) + gzip.compress(body(3)[50:])
+    members = guarded.send(halves, Content_Encoding="gzip", **KEY)
+    for answer in (plain, packed, members):
+        assert (answer.status, answer.headers["content-type"]) == (200, PROTOBUF)
+        assert ExportTraceServiceResponse.FromString(answer.body) == ExportTraceServiceResponse()
+    text = guarded.send(
+        b'{"resourceSpans": []}', Content_Type="application/json; charset=utf-8", **KEY
+    )
+    assert (text.status, json.loads(text.body)) == (200, {})
+    assert len(spooled(guarded)) - before == 6
+
+
+def test_bad_spans_are_counted_and_the_others_stored(guarded: Receiver, body: Body) -> None:
+    before = len(spooled(guarded))
+    bad = body(4, spans=3, end_time_unix_nano=1)
+    answer = guarded.send(bad + body(5), **KEY)
+    told = ExportTraceServiceResponse.FromString(answer.body).partial_success
+    assert (answer.status, told.rejected_spans) == (200, 3)
+    assert "ends before it starts" in told.error_message
+    assert len(spooled(guarded)) - before == 2
+    span = {"traceId": "12", "spanId": "34"}
+    document = {"resourceSpans": [{"scopeSpans": [{"spans": [span, span]}]}]}
+    text = guarded.send(json.dumps(document).encode(), Content_Type="application/json", **KEY)
+    partial = json.loads(text.body)["partialSuccess"]
+    assert partial["rejectedSpans"] == "2"
+    assert partial["errorMessage"] == "trace id '12' is not 32 hexadecimal digits (2×)"
+
+
+@pytest.mark.parametrize("key", ["", "Bearer wrong", "s3cret", "Basic s3cret", "Bearer "])
+def test_401_without_the_token(guarded: Receiver, body: Body, key: str) -> None:
+    answer = guarded.send(body(), Authorization=key)
+    assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
+    assert "bearer token" in Status.FromString(answer.body).message
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content_Type": "text/plain"},
+        {"Content_Type": ""},
+        {"Content_Type": "application/grpc"},
+        {"Content_Encoding": "br"},
+        {"Content_Encoding": "gzip, gzip"},
+    ],
+)
+def test_415_for_other_types_and_encodings(
+    guarded: Receiver, body: Body, headers: dict[str, str]
+) -> None:
+    assert guarded.send(body(), **headers, **KEY).status == 415
+
+
+def endless() -> Iterator[bytes]:
+    for _ in range(100):
+        yield b"x" * 65_536
+
+
+def test_413_before_unpacking_and_after(guarded: Receiver, body: Body) -> None:
+    assert guarded.send(body(size=1_000_000), **KEY).status == 413
+    assert guarded.send(endless(), **KEY).status == 413
+    bomb = gzip.compress(bytes(300_000_000))
+    assert len(bomb) < 1_000_000
+    answer = guarded.send(bomb, Content_Encoding="gzip", **KEY)
+    assert answer.status == 413
+    assert "1000000 bytes" in Status.FromString(answer.body).message
+
+
+@pytest.mark.parametrize("kind", ["cut", "no gzip", "checksum", "empty"])
+def test_400_for_broken_gzip(guarded: Receiver, body: Body, kind: str) -> None:
+    whole = gzip.compress(body(size=1_000))
+    broken = {
+        "cut": whole[:-20],
+        "no gzip": b"plain",
+        "checksum": whole[:-8] + b"\0" * 8,
+        "empty": zlib.compress(b""),
+    }
+    assert guarded.send(broken[kind], Content_Encoding="gzip", **KEY).status == 400
+
+
+@pytest.mark.parametrize(
+    ("text", "media"),
+    [
+        (b"\xff\xff garbage", PROTOBUF),
+        (b"\x0a\x80\x80\x80\x60claims 200 MB", PROTOBUF),
+        (b"[" * 900_000, "application/json"),
+        (b'{"resourceSpans": 7}', "application/json"),
+        (b"\xff", "application/json"),
+        (b"", "application/json"),
+    ],
+)
+def test_400_for_what_is_no_export(guarded: Receiver, text: bytes, media: str) -> None:
+    answer = guarded.send(text, Content_Type=media, **KEY)
+    assert answer.status == 400
+    assert guarded.ask("GET", "/health").status == 200
+
+
+def test_other_paths_and_methods(guarded: Receiver, body: Body) -> None:
+    assert guarded.send(b"", "/v1/metrics", **KEY).status == 404
+    assert guarded.send(b"", "/elsewhere", **KEY).status == 404
+    assert guarded.ask("GET", "/v1/traces").status == 405
+    health = json.loads(guarded.ask("GET", "/health").body)
+    assert (health["status"], health["waiting_bytes"]) == ("ok", 0)
+
+
+def test_logs_give_grades_and_say_what_was_not_kept(guarded: Receiver) -> None:
+    request = ExportLogsServiceRequest()
+    records = request.resource_logs.add().scope_logs.add().log_records
+    records.add().body.string_value = "started"
+    for trace in (b"K" * 16, b""):
+        told = records.add(event_name="gen_ai.evaluation.result", trace_id=trace)
+        told.attributes.add(key="gen_ai.evaluation.name").value.string_value = "correctness"
+        told.attributes.add(key="gen_ai.evaluation.score.label").value.string_value = "pass"
+    before = len(spooled(guarded))
+    answer = guarded.send(request.SerializeToString(), "/v1/logs", **KEY)
+    partial = ExportLogsServiceResponse.FromString(answer.body).partial_success
+    assert partial.rejected_log_records == 2
+    assert "a result needs a trace id" in partial.error_message
+    (grade,) = spooled(guarded)[before:]
+    assert (grade.request_id, grade.y) == ((b"K" * 16).hex(), 1)  # type: ignore[attr-defined]
+
+
+def test_429_names_when_to_come_again(start: Start, body: Body) -> None:
+    receiver = start("--rate", "0.5")
+    answers = [receiver.send(body()) for _ in range(3)]
+    assert [answer.status for answer in answers] == [200, 429, 429]
+    assert answers[1].headers["retry-after"] == "2"
+    assert "0.5 requests a second" in Status.FromString(answers[1].body).message
+
+
+def test_503_while_too_much_waits(start: Start, body: Body) -> None:
+    receiver = start("--max-waiting-mb", "0.05")
+    answer = receiver.send(body(size=100_000))
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    assert receiver.send(body()).status == 200
+
+
+def test_503_while_the_disk_is_full(start: Start, body: Body, small_disk: Path) -> None:
+    receiver = start(folder=small_disk)
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(2_900_000))
+    answer = receiver.send(body(size=200_000))
+    assert (answer.status, answer.headers["retry-after"]) == (503, "30")
+    assert receiver.ask("GET", "/health").status == 503
+    filler.unlink()
+    assert receiver.send(body(7)).status == 200
+    assert receiver.ask("GET", "/health").status == 200
+    assert len(spooled(receiver)) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--host", "0.0.0.0"], "without a token only this machine may send"),
+        (["--host", "no.such.host.invalid"], "is open to others"),
+        (["--token-file", "/nowhere"], "cannot read /nowhere"),
+        (["--port", "70000"], "--port"),
+    ],
+)
+def test_what_it_will_not_do_is_one_line(
+    options: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delenv("RAGDIAG_COLLECT_TOKEN", raising=False)
+    assert main(["--workspace", str(tmp_path), "collect", *options]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_port_in_use_is_one_line(
+    guarded: Receiver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = str(guarded.port)
+    assert main(["--workspace", str(tmp_path), "collect", "--port", port]) == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
+
+
+def test_an_empty_token_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RAGDIAG_COLLECT_TOKEN", " ")
+    assert main(["--workspace", str(tmp_path), "collect"]) == 2
+    assert "is empty" in capsys.readouterr().err
+
+
+def test_a_body_that_stops_coming_is_408() -> None:
+    async def stuck():  # type: ignore[no-untyped-def]
+        yield b"begin"
+        await asyncio.sleep(60)
+
+    budget = Budget(1_000)
+    with pytest.raises(Refusal) as caught:
+        asyncio.run(read_body(stuck(), None, 100, budget, 0.05))
+    assert (caught.value.status, budget.taken) == (408, 0)

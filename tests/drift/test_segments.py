@@ -1,0 +1,36 @@
+"""Segments that are drawn, changes that are compared."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from ragdiag.drift.segments import comparable, largest
+from ragdiag.drift.tallies import Share
+from ragdiag.drift.weekly import Change
+from ragdiag.records import Estimate
+
+FIRST, SECOND = date(2026, 1, 5), date(2026, 1, 12)
+
+
+def change(before: int, after: int, movement: str = "worse") -> Change:
+    sides = Estimate(0.5, 0.4, 0.6, before), Estimate(0.4, 0.3, 0.5, after)
+    return Change("correct", *sides, Estimate(-0.1, -0.2, 0.0, before + after), movement)
+
+
+def test_the_largest_come_first_and_ties_go_by_name() -> None:
+    cells = {
+        "no_answer": {
+            "b": {FIRST: Share(0, 5), SECOND: Share(1, 5)},
+            "a": {FIRST: Share(0, 10)},
+            "c": {SECOND: Share(0, 30)},
+        }
+    }
+    assert largest(cells, 2) == ["c", "a"]
+    assert largest(cells, 9) == ["c", "a", "b"]
+
+
+def test_too_few_on_either_side_is_left_out_and_counted() -> None:
+    found = [("x", change(10, 10, "no evidence")), ("y", change(9, 50)), ("z", change(50, 10))]
+    kept, left_out = comparable([*found, ("w", change(50, 1))], 10)
+    assert [segment for segment, _ in kept] == ["z", "x"]
+    assert left_out == 2

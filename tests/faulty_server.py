@@ -1,0 +1,83 @@
+"""A language-model server on 127.0.0.1 that misbehaves as real ones do."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+
+@dataclass
+class FaultyServer:
+    """Answers every POST through ``respond``; ``seen`` are the requests' JSON bodies."""
+
+    base_url: str
+    seen: list[dict[str, Any]] = field(default_factory=list)
+    keys: list[str | None] = field(default_factory=list)
+    respond: Callable[[BaseHTTPRequestHandler], None] = lambda handler: None
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def answers(self, status: int, body: object) -> None:
+        """Every request gets ``status`` and ``body`` (bytes as they are, else JSON)."""
+        payload = body if isinstance(body, bytes) else json.dumps(body).encode()
+
+        def respond(handler: BaseHTTPRequestHandler) -> None:
+            handler.send_response(status)
+            handler.send_header("content-type", "application/json")
+            handler.send_header("content-length", str(len(payload)))
+            handler.end_headers()
+            handler.wfile.write(payload)
+
+        self.respond = respond
+
+    def hangs(self) -> None:
+        """Takes the request and never answers, until the test ends."""
+        self.respond = lambda handler: self.released.wait(30) and None
+
+    def trickles(self) -> None:
+        """Sends one byte every 50 ms, so that no read ever times out."""
+
+        def respond(handler: BaseHTTPRequestHandler) -> None:
+            handler.send_response(200)
+            handler.send_header("content-type", "application/json")
+            handler.end_headers()
+            while not self.released.wait(0.05):
+                handler.wfile.write(b" ")
+                handler.wfile.flush()
+
+        self.respond = respond
+
+
+@pytest.fixture
+def faulty_server() -> Iterator[FaultyServer]:
+    state = FaultyServer("")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            length = int(self.headers.get("content-length", 0))
+            state.seen.append(json.loads(self.rfile.read(length)))
+            state.keys.append(self.headers.get("authorization"))
+            self.close_connection = True
+            try:
+                state.respond(self)
+            except (BrokenPipeError, ConnectionResetError):
+                return  # the client gave up, as it should
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    state.base_url = f"http://127.0.0.1:{server.server_port}/v1"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield state
+    state.released.set()
+    server.shutdown()
+    thread.join(5)
+    server.server_close()

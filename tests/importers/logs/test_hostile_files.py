@@ -1,0 +1,196 @@
+"""Files that are broken, huge or meant to harm: the rest is loaded, and nothing is held whole."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from ragdiag.errors import InputError
+from ragdiag.importers.logs.containers import read_rows
+from ragdiag.records import Request
+from ragdiag.store.lake import Lake
+from tests.importers.logs.conftest import Import, write_table
+
+Stored = Callable[[], dict[str, Request]]
+
+
+def rows(n: int) -> list[dict[str, object]]:
+    return [{"id": f"r{i}", "time": i, "question": "How long do cats sleep?"} for i in range(n)]
+
+
+def faults(path: Path) -> list[tuple[int, str]]:
+    return [(row.origin.line, row.fault) for row, _ in read_rows(path) if row.fault]
+
+
+def as_lines(n: int) -> bytes:
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows(n))
+
+
+@pytest.mark.parametrize("suffix", ["gz", "zst"])
+def test_compressed_logs_are_read(
+    load: Import, stored: Stored, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"log.jsonl.{suffix}"
+    body = as_lines(3)
+    path.write_bytes(gzip.compress(body) if suffix == "gz" else pa.compress(body, "zstd", True))
+    load(path)
+    assert len(stored()) == 3
+
+
+@pytest.mark.parametrize("suffix", ["gz", "zst"])
+def test_a_truncated_stream_gives_what_came_before(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"log.jsonl.{suffix}"
+    salted = [{**row, "salt": hash(str(row))} for row in rows(60_000)]
+    body = b"".join(json.dumps(row).encode() + b"\n" for row in salted)
+    whole = gzip.compress(body) if suffix == "gz" else pa.compress(body, "zstd", True)
+    path.write_bytes(whole[: len(whole) * 3 // 4])
+    read = [row for row, _ in read_rows(path)]
+    assert 1_000 < len(read) < 60_000
+    assert all(row.fault is None for row in read[:-1])
+    assert "broken or cut off" in str(read[-1].fault)
+
+
+@pytest.mark.parametrize("name", ["bomb.jsonl.gz", "bomb.csv.zst"])
+def test_a_bomb_is_refused(tmp_path: Path, name: str) -> None:
+    body = b"0" * 80_000_000
+    path = tmp_path / name
+    path.write_bytes(
+        gzip.compress(body) if name.endswith("gz") else pa.compress(body, "zstd", True)
+    )
+    assert any("250-fold" in reason for _, reason in faults(path))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["log.jsonl", "log.csv"])
+def test_a_line_of_200_mb_is_refused_by_its_number(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    with path.open("wb") as file:
+        file.write(b"id,question\n" if name == "log.csv" else b'{"id": 1}\n')
+        for _ in range(200):
+            file.write(b"x" * 1_000_000)
+        file.write(b"\n7,q\n" if name == "log.csv" else b'\n{"id": 7}\n')
+    tracemalloc.start()
+    read = [row for row, _ in read_rows(path)]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 60_000_000
+    long, last = read[-2:]
+    assert (long.origin.line, long.fault is not None) == (2, True)
+    assert "10000000 bytes" in str(long.fault)
+    assert str(last.values["id"]) == "7"
+
+
+def test_ragged_and_broken_csv(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_bytes(
+        b"id,question\n1,one\n2,two,three\n4\n5,\xff\n"
+        b'6,"six ""and"" half"\n7,"a\nb"\n8,"x" y\n9,nine\n'
+    )
+    read = [row for row, _ in read_rows(path)]
+    assert [row.values["id"] for row in read if not row.fault] == ["1", "6", "7", "9"]
+    assert read[4].values["question"] == 'six "and" half'
+    assert read[5].values["question"] == "a\nb"
+    assert [line for line, _ in faults(path)] == [3, 4, 5, 9]
+    assert faults(path)[0][1] == "3 cells where the header has 2"
+    assert "not UTF-8" in faults(path)[2][1]
+
+
+def test_a_quote_that_never_closes_costs_what_it_swallows(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_bytes(b'id,question\n1,one\n2,"open' + b"\n3,x" * 100)
+    read = [row for row, _ in read_rows(path)]
+    assert [row.fault is None for row in read] == [True, False]
+
+
+@pytest.mark.parametrize("header", [b"", b"id,id\n1,2\n", b"id,\n1,2\n", b"\xff\xfei\0d\0\n"])
+def test_a_header_that_is_none(tmp_path: Path, header: bytes) -> None:
+    path = tmp_path / "log.csv"
+    path.write_bytes(header)
+    assert [line for line, _ in faults(path)] == [0] * bool(header)
+
+
+def test_a_truncated_or_false_parquet_is_told(
+    load: Import, stored: Stored, lake: Lake, tmp_path: Path
+) -> None:
+    good = write_table(tmp_path / "good.parquet", rows(2))
+    (tmp_path / "cut.parquet").write_bytes(good.read_bytes()[:-200])
+    (tmp_path / "text.parquet").write_text("not Parquet at all")
+    report = load(tmp_path)
+    assert set(stored()) == {"r0", "r1"}
+    assert [reject.line for reject in report.rejects] == [0, 0]
+    assert all("no readable Parquet" in reject.reason for reject in report.rejects)
+    with pytest.raises(InputError, match="no readable Parquet"):
+        load(tmp_path / "cut.parquet")
+
+
+def test_a_flipped_parquet_page_keeps_the_rows_before_it(tmp_path: Path) -> None:
+    path = write_table(tmp_path / "log.parquet", [{"id": str(hash(i))} for i in range(3_000)])
+    body = bytearray(path.read_bytes())
+    body[200:260] = bytes(60)
+    path.write_bytes(body)
+    assert len(faults(path)) <= 1
+
+
+def test_a_json_list_that_breaks_off_gives_what_came_before(tmp_path: Path) -> None:
+    path = tmp_path / "log.json"
+    path.write_text(json.dumps(rows(5))[:-30])
+    read = [row for row, _ in read_rows(path)]
+    assert [row.fault is None for row in read] == [True] * 4 + [False]
+    assert "not JSON after its row 4" in str(read[-1].fault)
+
+
+def test_a_long_json_list_is_read_object_by_object(tmp_path: Path) -> None:
+    path = tmp_path / "log.json"
+    many = [{**row, "answer": "a" * 200} for row in rows(20_000)]
+    path.write_text(json.dumps([*many, 3, None]))
+    read = [row for row, _ in read_rows(path)]
+    assert len(read) == 20_002
+    assert read[19_999].values == many[-1]
+    assert [row.fault for row in read[-2:]] == ["not a JSON object"] * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "reason"),
+    [
+        ("none.jsonl", None, "no file or folder"),
+        ("log.pdf", b"%PDF", "in no known container"),
+        ("log.json", b"3", "neither a JSON object nor a list"),
+        ("log.json", b"{" * 100_000, "not JSON"),
+        ("log.json", b'{"a": "\xff"}', "not UTF-8"),
+        ("log.jsonl.gz", b"not gzip", "broken or cut off"),
+    ],
+)
+def test_nothing_readable_is_one_line(
+    load: Import, tmp_path: Path, name: str, body: bytes | None, reason: str
+) -> None:
+    path = tmp_path / name
+    if body is not None:
+        path.write_bytes(body)
+    with pytest.raises(InputError, match=reason) as caught:
+        load(path)
+    assert name in str(caught.value)
+
+
+def test_a_folder_of_no_logs_or_of_several_kinds(load: Import, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("nothing")
+    with pytest.raises(InputError, match="holds no log"):
+        load(tmp_path)
+    write_table(tmp_path / "log.jsonl", rows(1))
+    write_table(tmp_path / "otlp.jsonl", [{"resourceSpans": []}])
+    with pytest.raises(InputError, match="mixes formats"):
+        load(tmp_path)
+
+
+def test_links_out_of_the_folder_are_not_followed(load: Import, tmp_path: Path) -> None:
+    outside = write_table(tmp_path / "outside.jsonl", rows(1))
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    (folder / "link.jsonl").symlink_to(outside)
+    write_table(folder / "own.jsonl", rows(1))
+    assert load(folder).skipped_files == 1

@@ -1,0 +1,386 @@
+"""Spans in files: OTLP in its three shapes, Phoenix's and Langfuse's exports."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from ragdiag.importers.logs import trace_files
+from ragdiag.records import Request
+from ragdiag.store.lake import Lake
+from tests.importers.logs.conftest import Import, contents
+
+Stored = Callable[[], dict[str, Request]]
+START = datetime(2026, 1, 5, 12, tzinfo=UTC)
+TRACES = 3
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def trace_id(n: int) -> str:
+    return f"{n + 1:032x}"
+
+
+def span_id(n: int, part: int) -> str:
+    return f"{n * 10 + part:016x}"
+
+
+def spans(n: int) -> list[tuple[str, str, float, float, dict[str, Any]]]:
+    """(name, kind, start, end, attributes) of a trace: chain, retriever, model call."""
+    found, other = f"Item {n} is set to {n}.", "Nothing of the sort."
+    documents = [
+        {"document.id": f"d{n}", "document.content": found, "document.score": 0.75},
+        {"document.content": other, "document.score": 0.25},
+    ]
+    asked = f"How is item {n} set?"
+    prompt = [{"message.role": "user", "message.content": f"{found} {other} {asked}"}]
+    answer = [{"message.role": "assistant", "message.content": f"To {n}."}]
+    chain = {
+        "input.value": asked,
+        "output.value": f"To {n}.",
+        "user.id": "ann",
+        "metadata": {"topic": "items"},
+        "ragdiag.version": "bot-7",
+    }
+    call = {
+        "llm.input_messages": prompt,
+        "llm.output_messages": answer,
+        "llm.token_count.prompt": 40,
+        "llm.token_count.completion": 3,
+    }
+    return [
+        ("query", "CHAIN", n, n + 1.5, chain),
+        ("retrieve", "RETRIEVER", n, n + 0.5, {"retrieval.documents": documents}),
+        ("llm", "LLM", n + 0.5, n + 1.5, call),
+    ]
+
+
+def phoenix_rows() -> list[dict[str, Any]]:
+    """As ``get_spans_dataframe`` gives them."""
+    return [
+        {
+            "name": name,
+            "span_kind": kind,
+            "parent_id": None if part == 0 else span_id(n, 0),
+            "start_time": at(start),
+            "end_time": at(end),
+            "status_code": "OK",
+            "status_message": "",
+            "events": [],
+            "context.span_id": span_id(n, part),
+            "context.trace_id": trace_id(n),
+            **{f"attributes.{key}": value for key, value in attributes.items()},
+        }
+        for n in range(TRACES)
+        for part, (name, kind, start, end, attributes) in enumerate(spans(n))
+    ]
+
+
+def check(requests: dict[str, Request]) -> None:
+    assert set(requests) == {trace_id(n) for n in range(TRACES)}
+    for n in range(TRACES):
+        request = requests[trace_id(n)]
+        assert (request.question, request.answer) == (f"How is item {n} set?", f"To {n}.")
+        assert request.asked_at == at(n)
+        assert (request.version_id, request.topic) == ("bot-7", "items")
+        assert [hit.score for hit in request.fused] == [0.75, 0.25]
+        assert request.fused[0].passage_id == f"d{n}"
+        assert request.fused[1].passage_id.startswith("text:")
+        assert [hit.passage_id for hit in request.context] == [h.passage_id for h in request.fused]
+        assert (request.prompt_tokens, request.completion_tokens) == (40, 3)
+        assert request.latency_ms["total"] == 1500.0
+        assert request.user_key not in (None, "ann")
+
+
+def otlp_span(n: int, part: int) -> dict[str, Any]:
+    name, kind, start, end, attributes = spans(n)[part]
+    named = {**attributes, "openinference.span.kind": kind}
+    return {
+        "traceId": trace_id(n),
+        "spanId": span_id(n, part) if part else f"{n * 10 + 9:016x}",
+        "parentSpanId": f"{n * 10 + 9:016x}" if part else "",
+        "name": name,
+        "startTimeUnixNano": str(int(at(start).timestamp() * 1e9)),
+        "endTimeUnixNano": str(int(at(end).timestamp() * 1e9)),
+        "attributes": [
+            {"key": key, "value": {"stringValue": v} if isinstance(v, str) else otlp_value(v)}
+            for key, v in named.items()
+        ],
+    }
+
+
+def otlp_value(value: Any) -> dict[str, Any]:
+    if isinstance(value, int):
+        return {"intValue": str(value)}
+    return {"stringValue": json.dumps(value)}
+
+
+def resource_spans(found: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"resourceSpans": [{"scopeSpans": [{"spans": found}]}]}
+
+
+@pytest.mark.parametrize("shape", ["document", "lines", "spans"])
+def test_otlp_json_in_its_shapes(load: Import, stored: Stored, tmp_path: Path, shape: str) -> None:
+    found = [otlp_span(n, part) for part in (2, 0, 1) for n in range(TRACES)]
+    if shape == "document":
+        (tmp_path / "otlp.json").write_text(json.dumps(resource_spans(found)))
+    elif shape == "lines":  # the collector's file exporter: a batch a line, traces spread over them
+        lines = [json.dumps(resource_spans([one])) for one in found]
+        (tmp_path / "otlp.jsonl").write_text("\n".join([*lines, "not JSON"]))
+    else:
+        (tmp_path / "otlp.json").write_text(json.dumps(found))
+    report = load(tmp_path)
+    check(stored())
+    assert report.format == "otlp"
+    assert report.kinds["passage"].new == TRACES + 1
+    assert sum(report.reasons.values()) == (shape == "lines")
+
+
+def test_a_bad_span_costs_only_itself(load: Import, stored: Stored, tmp_path: Path) -> None:
+    found = [otlp_span(0, part) for part in range(3)] + [{**otlp_span(1, 1), "spanId": "zz"}]
+    (tmp_path / "otlp.json").write_text(json.dumps(resource_spans(found)))
+    report = load(tmp_path / "otlp.json")
+    assert set(stored()) == {trace_id(0)}
+    assert "span 4: span id 'zz'" in report.rejects[0].reason
+
+
+@pytest.mark.parametrize("name", ["spans.parquet", "spans.csv", "spans.jsonl"])
+def test_phoenix_dataframes(load: Import, stored: Stored, tmp_path: Path, name: str) -> None:
+    frame = pd.DataFrame(phoenix_rows()).sample(frac=1.0, random_state=7)
+    path = tmp_path / name
+    if path.suffix == ".parquet":
+        frame.set_index("context.span_id", drop=False).to_parquet(path)
+    elif path.suffix == ".csv":
+        frame.to_csv(path, index=False)
+    else:
+        frame.to_json(path, orient="records", lines=True, date_format="iso", date_unit="us")
+    assert load(path).format == "phoenix"
+    check(stored())
+
+
+def test_phoenix_api_pages_and_annotations(
+    load: Import, stored: Stored, lake: Lake, tmp_path: Path
+) -> None:
+    page = [
+        {
+            "name": row["name"],
+            "span_kind": row["span_kind"],
+            "parent_id": row["parent_id"],
+            "start_time": row["start_time"].isoformat(),
+            "end_time": row["end_time"].isoformat(),
+            "status_code": "OK",
+            "context": {"trace_id": row["context.trace_id"], "span_id": row["context.span_id"]},
+            "attributes": {
+                key.removeprefix("attributes."): value
+                for key, value in row.items()
+                if key.startswith("attributes.")
+            },
+        }
+        for row in phoenix_rows()
+    ]
+    (tmp_path / "spans.json").write_text(json.dumps({"data": page, "next_cursor": None}))
+    annotations = [
+        {
+            "span_id": span_id(0, 0),
+            "annotation_name": "correctness",
+            "annotator_kind": "LLM",
+            "result.score": 0.0,
+            "result.label": "incorrect",
+            "result.explanation": "It is 7.",
+        },
+        {
+            "span_id": span_id(1, 2),
+            "annotation_name": "user feedback",
+            "annotator_kind": "HUMAN",
+            "result.label": "thumbs-up",
+        },
+        {"span_id": "ff", "annotation_name": "x", "annotator_kind": "CODE", "result.score": 1.0},
+    ]
+    pd.DataFrame(annotations).to_parquet(tmp_path / "annotations.parquet")
+    report = load(tmp_path)
+    check(stored())
+    graded = lake.rows("select request_id, grader, y, reason from grades")
+    assert graded == [
+        {"request_id": trace_id(0), "grader": "correctness", "y": 0, "reason": "It is 7."}
+    ]
+    said = lake.rows("select request_id, kind, value from feedback")
+    assert said == [{"request_id": trace_id(1), "kind": "thumbs", "value": 1.0}]
+    assert "the span 'ff', which is not here" in report.rejects[0].reason
+    before = contents(lake)
+    load(tmp_path)
+    assert contents(lake) == before
+
+
+def langfuse(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def langfuse_observations() -> list[dict[str, Any]]:
+    """Rows of ``observations/``, by the fields of Langfuse's reference."""
+    rows = []
+    for n in range(TRACES):
+        for part, (name, kind, start, end, given) in enumerate(spans(n)[1:]):
+            found = [
+                {
+                    "page_content": one["document.content"],
+                    "metadata": {
+                        "score": one["document.score"],
+                        **({"id": one["document.id"]} if "document.id" in one else {}),
+                    },
+                }
+                for one in given.get("retrieval.documents", [])
+            ]
+            prompt = [
+                {"role": "user", "content": one["message.content"]}
+                for one in given.get("llm.input_messages", [])
+            ]
+            rows.append(
+                {
+                    "id": f"o{n}{part}",
+                    "trace_id": trace_id(n),
+                    "project_id": "p",
+                    "environment": "production",
+                    "type": "RETRIEVER" if kind == "RETRIEVER" else "GENERATION",
+                    "parent_observation_id": "",
+                    "start_time": langfuse(at(start)),
+                    "end_time": langfuse(at(end)),
+                    "name": name,
+                    "metadata": {},
+                    "level": "DEFAULT",
+                    "status_message": "",
+                    "version": "",
+                    "input": json.dumps(prompt) if prompt else f"How is item {n} set?",
+                    "output": json.dumps(found) if found else f"To {n}.",
+                    "provided_model_name": "m",
+                    "usage_details": {"input": 40, "output": 3} if prompt else {},
+                    "cost_details": {"total": 0.002} if prompt else {},
+                    "total_cost": 0.002 if prompt else 0.0,
+                }
+            )
+    return rows
+
+
+def langfuse_traces() -> list[dict[str, Any]]:
+    return [
+        {
+            "id": trace_id(n),
+            "timestamp": langfuse(at(n)),
+            "name": "qa",
+            "environment": "production",
+            "project_id": "p",
+            "metadata": {"topic": "items"},
+            "user_id": "ann",
+            "session_id": None,
+            "release": "bot-7",
+            "version": None,
+            "tags": ["a"],
+            "input": json.dumps({"question": f"How is item {n} set?"}),
+            "output": f"To {n}.",
+        }
+        for n in range(TRACES)
+    ]
+
+
+def langfuse_scores() -> list[dict[str, Any]]:
+    said = [
+        ("user-feedback", 0, "API", "BOOLEAN", None),
+        ("correctness", 1, "EVAL", "BOOLEAN", None),
+        ("helpfulness", 0.4, "EVAL", "NUMERIC", None),
+        ("tone", 0, "ANNOTATION", "TEXT", "too short"),
+    ]
+    return [
+        {
+            "id": f"s{number}",
+            "timestamp": langfuse(at(60)),
+            "project_id": "p",
+            "trace_id": trace_id(0),
+            "observation_id": None,
+            "name": name,
+            "value": value,
+            "source": source,
+            "comment": None,
+            "data_type": kind,
+            "string_value": text,
+        }
+        for number, (name, value, source, kind, text) in enumerate(said)
+    ]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "json", "csv", "parquet"])
+def test_a_langfuse_export(
+    load: Import, stored: Stored, lake: Lake, tmp_path: Path, suffix: str
+) -> None:
+    files = {
+        "observations": langfuse_observations(),
+        "traces": langfuse_traces(),
+        "scores": langfuse_scores(),
+    }
+    for name, rows in files.items():
+        folder = tmp_path / "export" / name
+        folder.mkdir(parents=True)
+        path = folder / f"2026-01-05.{suffix}"
+        if suffix == "jsonl":
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        elif suffix == "json":
+            path.write_text(json.dumps(rows))
+        else:
+            texts = [
+                {k: json.dumps(v) if isinstance(v, (dict, list)) else v for k, v in row.items()}
+                for row in rows
+            ]
+            frame = pd.DataFrame(texts)
+            frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
+    assert load(tmp_path / "export").format == "langfuse"
+    check(stored())
+    assert {request.cost_usd for request in stored().values()} == {0.002}
+    graded = lake.rows("select grader, y, score, reason from grades order by grader")
+    assert graded == [
+        {"grader": "correctness", "y": 1, "score": 1.0, "reason": ""},
+        {"grader": "helpfulness", "y": None, "score": 0.4, "reason": ""},
+        {"grader": "tone", "y": None, "score": None, "reason": "too short"},
+    ]
+    assert lake.rows("select value from feedback") == [{"value": -1.0}]
+
+
+def test_enriched_observations_need_no_traces(load: Import, stored: Stored, tmp_path: Path) -> None:
+    rows = [
+        {**row, "user_id": "ann", "session_id": None, "trace_name": "qa", "release": "bot-7"}
+        for row in langfuse_observations()
+    ]
+    camel = {"trace_id": "traceId", "start_time": "startTime", "end_time": "endTime"}
+    named = [{camel.get(name, name): value for name, value in row.items()} for row in rows]
+    (tmp_path / "log.json").write_text(json.dumps({"data": named, "meta": {"page": 1}}))
+    load(tmp_path / "log.json")
+    assert {request.answer for request in stored().values()} == {f"To {n}." for n in range(TRACES)}
+    assert {request.version_id for request in stored().values()} == {"bot-7"}
+
+
+def test_a_row_that_names_no_trace_or_no_time_is_a_reject(load: Import, tmp_path: Path) -> None:
+    first, *rest = langfuse_observations()
+    rows = [*rest, {**first, "trace_id": ""}, {**first, "id": "x", "start_time": None}]
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    report = load(tmp_path / "log.jsonl")
+    assert report.reasons == {
+        "the row names no trace": 1,
+        "an observation without a start time": 1,
+    }
+
+
+def test_too_many_open_traces_are_refused(
+    load: Import, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ragdiag.errors import InputError
+
+    monkeypatch.setattr(trace_files, "MAX_OPEN_PIECES", 2)
+    rows = [otlp_span(n, part) for part in range(3) for n in range(TRACES)]
+    (tmp_path / "otlp.json").write_text(json.dumps(rows))
+    with pytest.raises(InputError, match="sort the export by trace"):
+        load(tmp_path / "otlp.json")

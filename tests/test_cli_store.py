@@ -1,0 +1,102 @@
+"""The ``store`` commands: one JSON document, exit 1 with findings, exit 2 for a mistake."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ragdiag.cli import main
+from ragdiag.records import Request
+from ragdiag.settings import Workspace
+from ragdiag.store.ingest import ingest
+from ragdiag.store.lake import close_lakes, open_lake
+from ragdiag.store.spool import SpoolWriter
+
+MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
+Run = Callable[..., tuple[int, Any, str]]
+
+
+@pytest.fixture
+def run(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Exit status, the document on stdout (None where there is none), stderr."""
+    lake = open_lake(workspace, create=True)
+    for part in range(2):
+        with SpoolWriter(workspace) as spool:
+            for n in range(30):
+                name = f"r{part}-{n}"
+                spool.write(
+                    Request(name, datetime(2026, 1, 5, tzinfo=UTC), "v1", "production", "?")
+                )
+        ingest(lake, workspace)
+
+    def command(*arguments: str) -> tuple[int, Any, str]:
+        status = main(["--workspace", str(workspace.root), "store", *arguments, "--json"])
+        printed = capsys.readouterr()
+        return status, json.loads(printed.out) if printed.out else None, printed.err
+
+    yield command
+    close_lakes()
+
+
+def test_upkeep_from_the_command_line(run: Run, workspace: Workspace, tmp_path: Path) -> None:
+    assert run("check")[1]["findings"] == []
+    assert run("name", "week 1")[0] == 0
+    assert [row["name"] for row in run("snapshots")[1]] == ["week 1"]
+    status, packed, _ = run("compact", "--keep-days", "0")
+    assert (status, packed["archive_compressed"]) == (0, 2)
+    assert (packed["merged"], packed["orphans_deleted"]) == (2, 0)
+    status, made, _ = run("backup", str(tmp_path / "backup"), "--spool")
+    assert status == 0
+    status, gone, _ = run("expire", "--older-than", "30", "--dry-run")
+    assert (status, gone["rows"]["requests"], gone["held_by"]) == (0, 60, ["week 1"])
+    assert run("expire", "--older-than", "30")[1]["rows"]["requests"] == 60
+    assert run("unname", "week 1")[0] == 0
+    assert run("check")[0] == 0
+    assert run("restore", str(tmp_path / "backup"), "--force")[1]["snapshot"] == made["snapshot"]
+    assert open_lake(workspace).rows("select count(*) as n from requests") == [{"n": 60}]
+    assert run("replay")[1] == {"segments": []}
+
+
+def test_damage_is_exit_one_until_it_is_mended(run: Run, workspace: Workspace) -> None:
+    victim = sorted((workspace.lake_data / "main" / "requests").glob("*.parquet"))[0]
+    whole = victim.read_bytes()
+    victim.unlink()
+    status, found, _ = run("check")
+    assert status == 1
+    assert victim.name in found["findings"][0]["what"]
+    status, found, _ = run("check", "--set-aside")
+    assert (status, len(found["set_aside"])) == (1, 1)
+    assert open_lake(workspace).rows("select count(question) as n from requests") == [{"n": 30}]
+    victim.write_bytes(whole)
+    status, found, _ = run("check", "--put-back")
+    assert (status, len(found["put_back"]), found["findings"]) == (0, 1, [])
+    assert open_lake(workspace).rows("select count(question) as n from requests") == [{"n": 60}]
+
+
+def test_the_retention_is_read_from_the_configuration(run: Run, workspace: Workspace) -> None:
+    status, document, said = run("expire")
+    assert (status, document) == (2, None)
+    assert "requests_days" in said
+    workspace.configuration.write_text("[retention]\nrequests_days = 30\n")
+    assert run("expire", "--dry-run")[1]["rows"]["requests"] == 60
+
+
+@pytest.mark.parametrize(
+    ("arguments", "culprit"),
+    [
+        (["restore", "/nowhere"], "there is a lake in"),
+        (["restore", "/nowhere", "--force"], "there is no backup in /nowhere"),
+        (["unname", "nothing"], "'nothing'"),
+        (["name", "late", "--snapshot", "99999"], "snapshot 99999 has expired"),
+    ],
+)
+def test_a_mistake_is_one_line(run: Run, arguments: list[str], culprit: str) -> None:
+    status, document, said = run(*arguments)
+    assert (status, document) == (2, None)
+    assert culprit in said
+    assert len(said.splitlines()) == 1
