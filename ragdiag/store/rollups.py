@@ -2,8 +2,8 @@
 
 ``daily`` holds facts.py's measures by day, version, topic and traffic; ``daily_latency``
 histograms by day, version, traffic and stage (with topics they would have more rows than the
-``failures`` one narrow row, with its question, for each request that is graded wrong now:
-what a page lists is not looked for in the wide rows, whatever it is sorted by.
+requests); ``failures`` one narrow row, with its question, for each request that is graded wrong
+now: what a page lists is not looked for in the wide rows, whatever it is sorted by.
 The first two only grow: a change is a row of differences, and whoever reads adds up. Each writer
 of requests, grades, verdicts, judgments or feedback changes them in its own transaction.
 """
