@@ -30,7 +30,7 @@ def columns(cursor: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[str, str]
 
 
 def fill(cursor: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """Thirty rows in every table but the record of migrations; rows by table, with what was there before."""
+    """Thirty rows more in every table but the record of migrations; all rows by table."""
     filled = {}
     for table, described in columns(cursor).items():
         if table != "migrations":
