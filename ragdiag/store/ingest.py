@@ -3,6 +3,9 @@
 Rows, rejects and the ledger entry of a segment commit together; a segment whose name is in the
 ledger is never loaded again. Then it moves to ``spool/archive``. Dying between the two only
 leaves a loaded segment behind, which the next run moves.
+
+What ``[privacy]`` keeps out is taken out before a record is compared, stored or rejected, and the
+archive keeps the lines as they were loaded, not as they came.
 """
 
 from __future__ import annotations
@@ -14,15 +17,19 @@ from pathlib import Path
 
 import duckdb
 
+from ragdiag.privacy.screening import Screen, open_screen
 from ragdiag.records import Reject
 from ragdiag.settings import Workspace
 from ragdiag.store.archive import put_away
 from ragdiag.store.disk import disk_faults
+from ragdiag.store.forgotten import REASON, find_forgotten, read_forgotten
 from ragdiag.store.kinds import Record, identity, kind_of
 from ragdiag.store.lake import Lake
 from ragdiag.store.ledger import record_counts
 from ragdiag.store.lines import BadLine, parse_line
 from ragdiag.store.results import insert_rejects
+from ragdiag.store.screening import screen_records
+from ragdiag.store.segment_lines import archive_turn, exchange_lines, record_line
 from ragdiag.store.shelves import SHELVES
 from ragdiag.store.spool import adopt_orphans
 from ragdiag.store.times import now_utc
@@ -59,6 +66,8 @@ class _Parsed:
     lines: int = 0
     records: list[tuple[int, bytes, Record]] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    exchanged: dict[int, bytes] = field(default_factory=dict)
+    """Lines that must not be kept as they came, by their number."""
 
 
 def ingest(lake: Lake, workspace: Workspace) -> IngestReport:
@@ -68,12 +77,12 @@ def ingest(lake: Lake, workspace: Workspace) -> IngestReport:
     first stays; an equal one is passed over, a different one is rejected.
     """
     adopt_orphans(workspace)
+    screen = open_screen(workspace)
     report = IngestReport()
     for batch in _batches(sorted(workspace.spool.glob("*.jsonl"), key=_age)):
-        parsed = [segment for path in batch if (segment := _parse(path)) is not None]
-        report += lake.write(lambda cursor, parsed=parsed: _load(cursor, parsed))  # type: ignore[misc]
-        for path in batch:
-            put_away(path)
+        parsed = [segment for path in batch if (segment := _parse(path, screen)) is not None]
+        report += lake.write(lambda cursor, parsed=parsed: _load(cursor, workspace, parsed))  # type: ignore[misc]
+        _put_away(lake, workspace, parsed)
     return report
 
 
@@ -98,7 +107,7 @@ def _batches(paths: Iterable[Path]) -> Iterator[list[Path]]:
         yield batch
 
 
-def _parse(path: Path) -> _Parsed | None:
+def _parse(path: Path, screen: Screen) -> _Parsed | None:
     with disk_faults(path):
         try:
             content = path.read_bytes()
@@ -107,22 +116,41 @@ def _parse(path: Path) -> _Parsed | None:
     parsed = _Parsed(path.name)
     lines = content.split(b"\n")
     torn = lines.pop()
+    bad: list[tuple[int, str, bytes]] = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
             parsed.records.append((number, line, parse_line(line)))
-        except BadLine as bad:
-            parsed.rejects.append(_reject(path.name, number, str(bad), line))
+        except BadLine as problem:
+            bad.append((number, str(problem), line))
     if torn:
-        parsed.rejects.append(
-            _reject(path.name, len(lines) + 1, "torn: the writer died within this line", torn)
-        )
-    parsed.lines = len(parsed.records) + len(parsed.rejects)
+        bad.append((len(lines) + 1, "torn: the writer died within this line", torn))
+    parsed.lines = len(parsed.records) + len(bad)
+    _screen(parsed, bad, screen)
     return parsed
 
 
-def _load(cursor: duckdb.DuckDBPyConnection, parsed: Sequence[_Parsed]) -> IngestReport:
+def _screen(parsed: _Parsed, bad: list[tuple[int, str, bytes]], screen: Screen) -> None:
+    """Put what may be stored in place of what came."""
+    screened = screen_records(screen, [record for _, _, record in parsed.records])
+    for place, record in enumerate(screened):
+        number, _, before = parsed.records[place]
+        if record is not before:
+            parsed.exchanged[number] = record_line(record)
+            parsed.records[place] = number, parsed.exchanged[number], record
+    bodies = [line.decode(errors="replace") for _, _, line in bad]
+    kept = screen.bodies(bodies)
+    reasons = screen.redact([reason for _, reason, _ in bad])
+    for (number, _, _), reason, came, body in zip(bad, reasons, bodies, kept, strict=True):
+        if body != came:
+            parsed.exchanged[number] = body.encode()
+        parsed.rejects.append(Reject(parsed.name, number, reason or "", body[:BODY_CHARS]))
+
+
+def _load(
+    cursor: duckdb.DuckDBPyConnection, workspace: Workspace, parsed: Sequence[_Parsed]
+) -> IngestReport:
     """Within one transaction: what the ledger does not have yet, and its ledger entries."""
     names = [segment.name for segment in parsed]
     done = {
@@ -134,12 +162,17 @@ def _load(cursor: duckdb.DuckDBPyConnection, parsed: Sequence[_Parsed]) -> Inges
     fresh = [segment for segment in parsed if segment.name not in done]
     known = _known(cursor, (record for segment in fresh for _, _, record in segment.records))
     accepted: dict[str, list[tuple[str, Record]]] = {}
+    forgotten = read_forgotten(cursor)
     report = IngestReport()
     for segment in fresh:
         rejects = list(segment.rejects)
         new = 0
+        gone = _forgotten_lines(workspace, forgotten, segment)
         for number, line, record in segment.records:
             key = identity(record)
+            if number in gone:
+                rejects.append(Reject(segment.name, number, REASON))
+                continue
             first = known.setdefault(key, record)
             if first is record:
                 accepted.setdefault(key[0], []).append((segment.name, record))
@@ -176,3 +209,20 @@ def _known(
 
 def _reject(segment: str, line: int, reason: str, body: bytes) -> Reject:
     return Reject(segment, line, reason, body[:BODY_CHARS].decode(errors="replace"))
+
+
+def _forgotten_lines(workspace: Workspace, forgotten: frozenset[str], segment: _Parsed) -> set[int]:
+    records = [record for _, _, record in segment.records]
+    found = find_forgotten(workspace, forgotten, records)
+    return {segment.records[place][0] for place in found}
+
+
+def _put_away(lake: Lake, workspace: Workspace, parsed: Sequence[_Parsed]) -> None:
+    """Archive loaded segments, without what may not be kept."""
+    with archive_turn(workspace):
+        forgotten = frozenset(row["tombstone"] for row in lake.rows("from forgotten"))
+        for segment in parsed:
+            path = workspace.spool / segment.name
+            gone = _forgotten_lines(workspace, forgotten, segment)
+            exchange_lines(path, {**segment.exchanged, **dict.fromkeys(gone, b"")})
+            put_away(path)

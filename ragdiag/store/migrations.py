@@ -154,6 +154,11 @@ def requests_in_files(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("call lake.set_option('data_inlining_row_limit', 0, table_name => 'requests')")
 
 
+def forgotten_users(con: duckdb.DuckDBPyConnection) -> None:
+    """Who must not come back: keyed hashes of pseudonyms and request ids."""
+    con.execute("create table forgotten(tombstone varchar, forgotten_at timestamp)")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     first_tables,
     foreign_logs,
@@ -162,6 +167,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     upkeep_tables,
     assembled_traces,
     requests_in_files,
+    forgotten_users,
 )
 """Migration n is the n-th entry, counted from 1."""
 
