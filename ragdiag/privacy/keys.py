@@ -16,8 +16,9 @@ import re
 import secrets
 from dataclasses import dataclass, field
 
-from ragdiag.configuration import Encrypted, PrivacyTable
+from ragdiag.configuration import Encrypted, PrivacyTable, read_configuration
 from ragdiag.errors import InputError, KeyMissing
+from ragdiag.settings import Workspace
 
 KEY_BYTES = 32
 KEY_ID_BYTES = 8
@@ -65,6 +66,9 @@ class Keyring:
         return found
 
 
+NO_KEYS = Keyring("no variable")
+
+
 def new_key() -> str:
     """A fresh key as the environment variable takes it: 44 characters."""
     return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
@@ -91,6 +95,11 @@ def keyring_for(privacy: PrivacyTable, what: Encrypted) -> Keyring | None:
     keyring = read_keyring(privacy.encryption_key_env)
     keyring.to_encrypt()
     return keyring
+
+
+def workspace_keys(workspace: Workspace) -> Keyring:
+    """The keys that read what this workspace has encrypted; perhaps none."""
+    return read_keyring(read_configuration(workspace).privacy.encryption_key_env)
 
 
 def _key(word: str, variable: str, place: int) -> Key:

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import duckdb
 
+from ragdiag.configuration import read_configuration
+from ragdiag.privacy.keys import keyring_for
 from ragdiag.privacy.screening import Screen, open_screen
 from ragdiag.records import Reject
 from ragdiag.settings import Workspace
@@ -78,6 +80,8 @@ def ingest(lake: Lake, workspace: Workspace) -> IngestReport:
     """
     adopt_orphans(workspace)
     screen = open_screen(workspace)
+    # A key that is missing is told before anything is loaded.
+    keyring_for(read_configuration(workspace).privacy, "archive")
     report = IngestReport()
     for batch in _batches(sorted(workspace.spool.glob("*.jsonl"), key=_age)):
         parsed = [segment for path in batch if (segment := _parse(path, screen)) is not None]
@@ -218,7 +222,7 @@ def _forgotten_lines(workspace: Workspace, forgotten: frozenset[str], segment: _
 
 
 def _put_away(lake: Lake, workspace: Workspace, parsed: Sequence[_Parsed]) -> None:
-    """Archive loaded segments, without what may not be kept."""
+    """Archive loaded segments, without what may not be kept, encrypted where it is asked for."""
     with archive_turn(workspace):
         forgotten = frozenset(row["tombstone"] for row in lake.rows("from forgotten"))
         for segment in parsed:

@@ -10,10 +10,12 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from ragdiag.privacy.encryption import encrypting, is_encrypted, open_decrypted
+from ragdiag.privacy.keys import NO_KEYS, Keyring
 from ragdiag.settings import Workspace
 from ragdiag.store.disk import disk_faults
 from ragdiag.store.kinds import Record, record_to_json
@@ -27,22 +29,37 @@ def record_line(record: Record) -> bytes:
     return json.dumps(record_to_json(record), allow_nan=False).encode()
 
 
-def exchange_lines(path: Path, lines: Mapping[int, bytes]) -> None:
-    """Exchange lines of ``path``, by their numbers from 1. A file that is gone stays gone."""
+def exchange_lines(path: Path, lines: Mapping[int, bytes], keys: Keyring = NO_KEYS) -> None:
+    """Exchange lines of ``path``, by their numbers from 1; an encrypted file stays encrypted. A
+    file that is gone stays gone."""
     if not lines:
         return
-    with disk_faults(path), suppress(FileNotFoundError):
-        fresh = path.with_name(f".{path.name}.{os.getpid()}-{time.time_ns()}")
-        try:
-            with path.open("rb") as source, _created(fresh) as target:
-                for number, line in enumerate(source, start=1):
-                    ending = b"\n" if line.endswith(b"\n") else b""
-                    target.write(lines[number] + ending if number in lines else line)
-                target.flush()
-                os.fsync(target.fileno())
-            fresh.replace(path)
-        finally:
-            fresh.unlink(missing_ok=True)
+    with (
+        disk_faults(path),
+        suppress(FileNotFoundError),
+        open_decrypted(path, keys) as source,
+        written_whole(path, keys if is_encrypted(path) else None) as target,
+    ):
+        for number, line in enumerate(source, start=1):
+            ending = b"\n" if line.endswith(b"\n") else b""
+            target.write(lines[number] + ending if number in lines else line)
+
+
+@contextmanager
+def written_whole(path: Path, seal: Keyring | None) -> Iterator[BinaryIO]:
+    """A stream that becomes ``path`` when all of it is written and durable, encrypted where
+    ``seal`` is given; where anything fails, ``path`` stays as it was."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}-{time.time_ns()}")
+    try:
+        descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            with nullcontext(stream) if seal is None else encrypting(stream, seal) as target:
+                yield target
+            stream.flush()
+            os.fsync(stream.fileno())
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -53,10 +70,3 @@ def archive_turn(workspace: Workspace) -> Iterator[None]:
         workspace.spool.mkdir(parents=True, exist_ok=True)
     with locked(workspace.spool / "archive.lock", time.monotonic() + PATIENCE_S):
         yield
-
-
-@contextmanager
-def _created(path: Path) -> Iterator[BinaryIO]:
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        yield stream

@@ -9,7 +9,10 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
+from ragdiag.errors import KeyMissing
+from ragdiag.privacy.encryption import open_decrypted
 from ragdiag.privacy.hiding import is_hidden
+from ragdiag.privacy.keys import new_key, workspace_keys
 from ragdiag.privacy.screening import open_screen
 from ragdiag.records import Feedback, Grade, Passage, Reject, Request, Span, SpanEvent
 from ragdiag.settings import Workspace
@@ -95,6 +98,31 @@ def test_an_archive_loads_again_to_the_same(
     assert archived.read_bytes().splitlines()[1] == plain, "a line that may stay stays as it came"
     (workspace.spool / "again-1.jsonl").write_bytes(archived.read_bytes())
     assert ingest(lake, workspace) == IngestReport(1, 0, 0, 6)
+
+
+def test_an_archive_can_be_encrypted_and_says_so_before_anything_is_loaded(
+    lake: Lake, workspace: Workspace, telling: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.configuration.write_text("[privacy]\nencrypt = ['archive']\n")
+    spool(workspace, *telling)
+    monkeypatch.delenv("RAGDIAG_KEY", raising=False)
+    with pytest.raises(KeyMissing, match="RAGDIAG_KEY holds no key"):
+        ingest(lake, workspace)
+    assert lake.rows("from segments") == []
+    monkeypatch.setenv("RAGDIAG_KEY", new_key())
+    assert ingest(lake, workspace).accepted == 6
+    (archived,) = (workspace.spool / "archive").glob("*.jsonl")
+    assert b"Nothing to hide" not in archived.read_bytes()
+    with open_decrypted(archived, workspace_keys(workspace)) as lines:
+        content = lines.read()
+    assert b"Nothing to hide" in content
+    again = workspace.spool / archived.name
+    again.write_bytes(content)
+    assert ingest(lake, workspace) == IngestReport()
+    assert not again.exists(), "the same segment once more, already loaded"
+    again.write_bytes(content + b"not json\n")
+    assert ingest(lake, workspace) == IngestReport()
+    assert [path.name for path in workspace.spool.glob("*-again-*.jsonl")]
 
 
 def test_lines_that_cannot_be_read_are_screened_too(lake: Lake, workspace: Workspace) -> None:
