@@ -66,9 +66,6 @@ class Keyring:
         return found
 
 
-NO_KEYS = Keyring("no variable")
-
-
 def new_key() -> str:
     """A fresh key as the environment variable takes it: 44 characters."""
     return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
@@ -100,6 +97,11 @@ def keyring_for(privacy: PrivacyTable, what: Encrypted) -> Keyring | None:
 def workspace_keys(workspace: Workspace) -> Keyring:
     """The keys that read what this workspace has encrypted; perhaps none."""
     return read_keyring(read_configuration(workspace).privacy.encryption_key_env)
+
+
+def default_keys() -> Keyring:
+    """The keys of the variable that is meant where no workspace says otherwise."""
+    return read_keyring(PrivacyTable().encryption_key_env)
 
 
 def _key(word: str, variable: str, place: int) -> Key:

@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ragdiag.configuration import Configuration, read_configuration
+from ragdiag.configuration import read_configuration
 from ragdiag.errors import IndexFault, KeyMissing, StoreError
 from ragdiag.privacy.encryption import decrypt_bytes, encrypt_bytes
-from ragdiag.privacy.keys import Keyring, keyring_for, read_keyring
+from ragdiag.privacy.keys import Keyring, default_keys, keyring_for, workspace_keys
 from ragdiag.progress import Progress, part, report
 from ragdiag.records import Passage
 from ragdiag.retrieval.embed import Encoder
@@ -50,7 +50,7 @@ class EmbeddingCache:
     ) -> None:
         self.directory = directory
         self._seal = seal
-        self._keys = keys or read_keyring(Configuration().privacy.encryption_key_env)
+        self._keys = keys or default_keys()
 
     def read(self, model_hash: str, wanted: set[str]) -> dict[str, Vectors]:
         """The vectors (each (d,)) of those ``wanted`` content hashes that are here.
@@ -126,12 +126,8 @@ def open_cache(workspace: Workspace) -> EmbeddingCache:
 
     Raises KeyMissing where it says so and there is no key.
     """
-    privacy = read_configuration(workspace).privacy
-    return EmbeddingCache(
-        workspace.embeddings,
-        seal=keyring_for(privacy, "embeddings"),
-        keys=read_keyring(privacy.encryption_key_env),
-    )
+    seal = keyring_for(read_configuration(workspace).privacy, "embeddings")
+    return EmbeddingCache(workspace.embeddings, seal=seal, keys=workspace_keys(workspace))
 
 
 def embed_passages(

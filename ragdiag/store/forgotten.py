@@ -7,7 +7,9 @@ archive or a backup. Without the workspace's key the hashes say nothing.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import duckdb
 
@@ -15,6 +17,7 @@ from ragdiag.privacy.pseudonyms import keyed_hash, read_user
 from ragdiag.privacy.screening import USER_IDS
 from ragdiag.records import Feedback, Grade, Request, Span
 from ragdiag.settings import Workspace
+from ragdiag.store.disk import disk_faults
 from ragdiag.store.kinds import Record
 from ragdiag.store.tables import insert
 from ragdiag.store.times import now_utc
@@ -42,6 +45,33 @@ def add_forgotten(cursor: duckdb.DuckDBPyConnection, tombstones: Iterable[str]) 
     now = now_utc()
     insert(cursor, "forgotten", [{"tombstone": one, "forgotten_at": now} for one in fresh])
     return len(fresh)
+
+
+def kept_tombstones(workspace: Workspace) -> frozenset[str]:
+    """Tombstones beside the lake: a restored lake may not have them."""
+    path = _file(workspace)
+    with disk_faults(path):
+        try:
+            return frozenset(path.read_text(encoding="ascii", errors="replace").split())
+        except FileNotFoundError:
+            return frozenset()
+
+
+def keep_tombstones(workspace: Workspace, tombstones: Iterable[str]) -> None:
+    """Add tombstones to those beside the lake; durable on return."""
+    fresh = sorted(set(tombstones) - kept_tombstones(workspace))
+    path = _file(workspace)
+    with disk_faults(path):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+            stream.writelines(f"{one}\n" for one in fresh)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def _file(workspace: Workspace) -> Path:
+    return workspace.root / "secrets" / "forgotten"
 
 
 def find_forgotten(

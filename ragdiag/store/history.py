@@ -6,15 +6,11 @@ of a SQLite catalog holds a row that was deleted before.
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from dataclasses import dataclass
 
 from ragdiag.errors import StoreBusy
-from ragdiag.store.disk import disk_faults
 from ragdiag.store.lake import Lake
-
-PATIENCE_S = 60.0
+from ragdiag.store.sqlite_wipe import wipe_freed
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +53,9 @@ def _drop_names(lake: Lake) -> tuple[str, ...]:
 
 def _wipe_catalog(lake: Lake) -> None:
     path = lake.workspace.catalog
-    if not path.is_file():
-        return
-    try:
-        with disk_faults(path), closing(sqlite3.connect(path, timeout=PATIENCE_S)) as catalog:
-            catalog.execute("vacuum")
-            ((busy, *_),) = catalog.execute("pragma wal_checkpoint(truncate)").fetchall()
-    except sqlite3.OperationalError as error:
-        raise _in_use(lake, str(error)) from error
-    if busy:
-        raise _in_use(lake, "its log is being read")
-
-
-def _in_use(lake: Lake, why: str) -> StoreBusy:
-    return StoreBusy(
-        f"the rows are deleted, but the freed pages of {lake.workspace.catalog} could not be "
-        f"overwritten ({why})",
-        remedy="run the same command again when other commands and the dashboard have stopped",
-    )
+    why = wipe_freed(path) if path.is_file() else None
+    if why is not None:
+        raise StoreBusy(
+            f"the rows are deleted, but the freed pages of {path} could not be overwritten ({why})",
+            remedy="run the same command again when other commands and the dashboard have stopped",
+        )

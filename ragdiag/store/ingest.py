@@ -18,11 +18,11 @@ from pathlib import Path
 import duckdb
 
 from ragdiag.configuration import read_configuration
-from ragdiag.privacy.keys import keyring_for
+from ragdiag.privacy.keys import keyring_for, workspace_keys
 from ragdiag.privacy.screening import Screen, open_screen
 from ragdiag.records import Reject
 from ragdiag.settings import Workspace
-from ragdiag.store.archive import put_away
+from ragdiag.store.archive import archive_turn, put_away
 from ragdiag.store.disk import disk_faults
 from ragdiag.store.forgotten import REASON, find_forgotten, read_forgotten
 from ragdiag.store.kinds import Record, identity, kind_of
@@ -31,7 +31,7 @@ from ragdiag.store.ledger import record_counts
 from ragdiag.store.lines import BadLine, parse_line
 from ragdiag.store.results import insert_rejects
 from ragdiag.store.screening import screen_records
-from ragdiag.store.segment_lines import archive_turn, exchange_lines, record_line
+from ragdiag.store.segment_lines import exchange_lines, record_line
 from ragdiag.store.shelves import SHELVES
 from ragdiag.store.spool import adopt_orphans
 from ragdiag.store.times import now_utc
@@ -223,10 +223,12 @@ def _forgotten_lines(workspace: Workspace, forgotten: frozenset[str], segment: _
 
 def _put_away(lake: Lake, workspace: Workspace, parsed: Sequence[_Parsed]) -> None:
     """Archive loaded segments, without what may not be kept, encrypted where it is asked for."""
+    seal = keyring_for(read_configuration(workspace).privacy, "archive")
+    keys = workspace_keys(workspace)
     with archive_turn(workspace):
         forgotten = frozenset(row["tombstone"] for row in lake.rows("from forgotten"))
         for segment in parsed:
             path = workspace.spool / segment.name
             gone = _forgotten_lines(workspace, forgotten, segment)
-            exchange_lines(path, {**segment.exchanged, **dict.fromkeys(gone, b"")})
-            put_away(path)
+            exchange_lines(path, {**segment.exchanged, **dict.fromkeys(gone, b"")}, keys)
+            put_away(path, seal, keys)

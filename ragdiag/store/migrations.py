@@ -209,8 +209,9 @@ def _done(con: duckdb.DuckDBPyConnection) -> int:
     tables = con.execute(
         "select 1 from duckdb_tables() where database_name = 'lake' and table_name = 'migrations'"
     ).fetchall()
-    row = con.execute("select max(number) from migrations").fetchone() if tables else None
-    done = int(row[0] or 0) if row else 0
+    # Read to the end: an open result would keep a SQLite catalog's log from ever being emptied.
+    rows = con.execute("select max(number) from migrations").fetchall() if tables else []
+    done = int(rows[0][0] or 0) if rows else 0
     if done > len(MIGRATIONS):
         raise NewerWorkspace(
             f"this workspace has schema {done}, this ragdiag knows {len(MIGRATIONS)}",

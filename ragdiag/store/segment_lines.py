@@ -7,21 +7,13 @@ leaves an empty one, which readers pass over.
 from __future__ import annotations
 
 import json
-import os
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
 
-from ragdiag.privacy.encryption import encrypting, is_encrypted, open_decrypted
-from ragdiag.privacy.keys import NO_KEYS, Keyring
-from ragdiag.settings import Workspace
-from ragdiag.store.disk import disk_faults
+from ragdiag.privacy.encryption import is_encrypted
+from ragdiag.privacy.keys import Keyring
+from ragdiag.store.archive import open_archived, write_archived
 from ragdiag.store.kinds import Record, record_to_json
-from ragdiag.store.locks import locked
-
-PATIENCE_S = 60.0
 
 
 def record_line(record: Record) -> bytes:
@@ -29,44 +21,13 @@ def record_line(record: Record) -> bytes:
     return json.dumps(record_to_json(record), allow_nan=False).encode()
 
 
-def exchange_lines(path: Path, lines: Mapping[int, bytes], keys: Keyring = NO_KEYS) -> None:
-    """Exchange lines of ``path``, by their numbers from 1; an encrypted file stays encrypted. A
-    file that is gone stays gone."""
-    if not lines:
+def exchange_lines(path: Path, lines: Mapping[int, bytes], keys: Keyring) -> None:
+    """Exchange lines of ``path``, by their numbers from 1; what is compressed or encrypted stays
+    so. A file that is gone stays gone. Called within :func:`archive_turn`."""
+    if not lines or not path.exists():
         return
-    with (
-        disk_faults(path),
-        suppress(FileNotFoundError),
-        open_decrypted(path, keys) as source,
-        written_whole(path, keys if is_encrypted(path) else None) as target,
-    ):
+    seal = keys if is_encrypted(path) else None
+    with open_archived(path, keys) as source, write_archived(path, seal) as target:
         for number, line in enumerate(source, start=1):
             ending = b"\n" if line.endswith(b"\n") else b""
             target.write(lines[number] + ending if number in lines else line)
-
-
-@contextmanager
-def written_whole(path: Path, seal: Keyring | None) -> Iterator[BinaryIO]:
-    """A stream that becomes ``path`` when all of it is written and durable, encrypted where
-    ``seal`` is given; where anything fails, ``path`` stays as it was."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}-{time.time_ns()}")
-    try:
-        descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            with nullcontext(stream) if seal is None else encrypting(stream, seal) as target:
-                yield target
-            stream.flush()
-            os.fsync(stream.fileno())
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
-
-
-@contextmanager
-def archive_turn(workspace: Workspace) -> Iterator[None]:
-    """Only one process at a time exchanges lines and moves segments: else one could bring back
-    what the other has just taken out. StoreBusy where another takes too long."""
-    with disk_faults(workspace.spool):
-        workspace.spool.mkdir(parents=True, exist_ok=True)
-    with locked(workspace.spool / "archive.lock", time.monotonic() + PATIENCE_S):
-        yield

@@ -6,13 +6,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ragdiag.privacy.encryption import open_decrypted
 from ragdiag.privacy.keys import workspace_keys
 from ragdiag.settings import Workspace
-from ragdiag.store.disk import disk_faults
+from ragdiag.store.archive import COMPRESSED, archive_turn, open_archived
 from ragdiag.store.forgotten import find_forgotten
 from ragdiag.store.lines import BadLine, parse_line
-from ragdiag.store.segment_lines import archive_turn, exchange_lines
+from ragdiag.store.segment_lines import exchange_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ def _sweep(
     dry_run: bool,
 ) -> int:
     swept = 0
-    for path in sorted(folder.glob("*.jsonl")):
+    for path in sorted([*folder.glob("*.jsonl"), *folder.glob(f"*.jsonl{COMPRESSED}")]):
         gone = _gone(workspace, path, tombstones, needles)
         swept += len(gone)
         if not dry_run:
@@ -64,17 +63,14 @@ def _sweep(
 def _gone(
     workspace: Workspace, path: Path, tombstones: frozenset[str], needles: Collection[bytes]
 ) -> Mapping[int, bytes]:
-    gone = {}
-    with disk_faults(path):
-        try:
-            lines = open_decrypted(path, workspace_keys(workspace))
-        except FileNotFoundError:
-            return {}
-        with lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip() and _is_gone(workspace, line, tombstones, needles):
-                    gone[number] = b""
-    return gone
+    if not path.exists():
+        return {}
+    with open_archived(path, workspace_keys(workspace)) as lines:
+        return {
+            number: b""
+            for number, line in enumerate(lines, start=1)
+            if line.strip() and _is_gone(workspace, line, tombstones, needles)
+        }
 
 
 def _is_gone(

@@ -26,7 +26,8 @@ _SHARED = f"""
     where question in (select unnest($texts::varchar[])) and {_OTHERS}
     union select answer from requests
     where answer in (select unnest($texts::varchar[])) and {_OTHERS}
-    union select text from questions where text in (select unnest($texts::varchar[]))"""
+    union select text from questions where text in (select unnest($texts::varchar[]))
+    and question_id not in (select unnest($derived::varchar[]))"""
 _DERIVED = f"""
     select question_id from questions q
     where text in (select question from requests where not {_OTHERS} and asked_at < q.added_at)
@@ -66,13 +67,13 @@ def find_traces(lake: Lake, keys: Collection[str]) -> UserTraces:
     if not found:
         return UserTraces(tuple(keys))
     given = {row[name] for row in found for name in ("question", "answer", "error") if row[name]}
-    shared = lake.rows(_SHARED, {"texts": sorted(given), "keys": list(keys)})
-    derived = lake.rows(_DERIVED, {"keys": list(keys)})
+    derived = [row["question_id"] for row in lake.rows(_DERIVED, {"keys": list(keys)})]
+    shared = lake.rows(_SHARED, {"texts": sorted(given), "keys": list(keys), "derived": derived})
     return UserTraces(
         keys=tuple(keys),
         request_ids=tuple(row["request_id"] for row in found),
         texts=tuple(sorted(given - {row["text"] for row in shared})),
-        question_ids=tuple(row["question_id"] for row in derived),
+        question_ids=tuple(derived),
         since=to_aware_utc(found[0]["asked_at"]),
     )
 

@@ -10,12 +10,13 @@ import pyarrow as pa
 import pytest
 
 from ragdiag.errors import KeyMissing
-from ragdiag.privacy.encryption import open_decrypted
+from ragdiag.privacy.encryption import is_encrypted, open_decrypted
 from ragdiag.privacy.hiding import is_hidden
-from ragdiag.privacy.keys import new_key, workspace_keys
+from ragdiag.privacy.keys import Key, Keyring, new_key, workspace_keys
 from ragdiag.privacy.screening import open_screen
 from ragdiag.records import Feedback, Grade, Passage, Reject, Request, Span, SpanEvent
 from ragdiag.settings import Workspace
+from ragdiag.store.archive import open_archived, write_archived
 from ragdiag.store.ingest import IngestReport, ingest
 from ragdiag.store.kinds import Record, record_to_json
 from ragdiag.store.lake import Lake
@@ -187,7 +188,15 @@ def test_lines_are_exchanged_by_number_and_the_rest_stays(workspace: Workspace) 
     workspace.root.mkdir()
     path = workspace.root / "s.jsonl"
     path.write_bytes(b"one\n\nthree\ntorn")
-    exchange_lines(path, {1: b"1", 3: b"", 4: b"4"})
+    ring = Keyring("RAGDIAG_KEY", (Key(b"k" * 32),))
+    exchange_lines(path, {1: b"1", 3: b"", 4: b"4"}, ring)
     assert path.read_bytes() == b"1\n\n\n4"
-    exchange_lines(workspace.root / "gone.jsonl", {1: b"x"})
-    assert [p.name for p in workspace.root.iterdir()] == ["s.jsonl"]
+    exchange_lines(workspace.root / "gone.jsonl", {1: b"x"}, ring)
+    packed = workspace.root / "s.jsonl.zst"
+    with write_archived(packed, ring) as target:
+        target.write(b"one\ntwo\n")
+    exchange_lines(packed, {2: b""}, ring)
+    assert is_encrypted(packed)
+    with open_archived(packed, ring) as lines:
+        assert lines.read() == b"one\n\n"
+    assert sorted(p.name for p in workspace.root.iterdir()) == ["s.jsonl", "s.jsonl.zst"]
