@@ -76,10 +76,13 @@ def read_keyring(variable: str) -> Keyring:
 
     Raises InputError for one that is no key, by its place and never by its content.
     """
-    words = re.split(r"[\s,]+", os.environ.get(variable, "").strip())
-    return Keyring(
-        variable, tuple(_key(word, variable, i) for i, word in enumerate(words, 1) if word)
-    )
+    return parse_keys(os.environ.get(variable, ""), variable)
+
+
+def parse_keys(text: str, source: str) -> Keyring:
+    """The keys that ``text`` holds. Raises InputError."""
+    words = re.split(r"[\s,]+", text.strip())
+    return Keyring(source, tuple(_key(word, source, i) for i, word in enumerate(words, 1) if word))
 
 
 def keyring_for(privacy: PrivacyTable, what: Encrypted) -> Keyring | None:

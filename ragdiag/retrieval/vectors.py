@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from ragdiag.configuration import read_configuration
 from ragdiag.errors import IndexFault, KeyMissing, StoreError
-from ragdiag.privacy.encryption import decrypt_bytes, encrypt_bytes
+from ragdiag.privacy.encryption import decrypt_bytes, encrypt_bytes, key_id_of
 from ragdiag.privacy.keys import Keyring, default_keys, keyring_for, workspace_keys
 from ragdiag.progress import Progress, part, report
 from ragdiag.records import Passage
@@ -92,6 +92,21 @@ class EmbeddingCache:
                     path.unlink(missing_ok=True)
                     gone += len(block) - len(kept)
         return gone
+
+    def reseal(self) -> int:
+        """Write anew the blocks that are not written as this cache writes; returns how many."""
+        done = 0
+        key_id = None if self._seal is None else self._seal.to_encrypt().key_id
+        for folder in sorted(self.directory.glob("*/")):
+            for path in self._blocks(folder.name):
+                if (key_id_of(path) if path.suffix == ENCRYPTED else None) == key_id:
+                    continue
+                block = self._read_block(path, None)
+                if block:
+                    self.write(folder.name, block)
+                path.unlink(missing_ok=True)
+                done += 1
+        return done
 
     def _blocks(self, model_hash: str) -> list[Path]:
         folder = self.directory / model_hash

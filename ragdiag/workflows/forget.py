@@ -150,7 +150,7 @@ def _forget(
         dry_run=dry_run,
         places=tuple(places),
         backups=tuple(_holding(workspace, traces)),
-        files=tuple(files_with(workspace.root, _needles(traces, user))),
+        files=tuple(_other_files(workspace, traces, user)),
     )
 
 
@@ -204,6 +204,13 @@ def _holding(workspace: Workspace, traces: UserTraces) -> list[KnownBackup]:
         return []
     first = traces.since.isoformat()
     return [one for one in list_backups(workspace) if one.made_at >= first]
+
+
+def _other_files(workspace: Workspace, traces: UserTraces, user: str) -> list[str]:
+    """Lakes that a restore has moved aside, and files in whose bytes the user is found."""
+    aside = [path.name for path in workspace.root.glob("lake.before-*")] if traces.since else []
+    found = files_with(workspace.root, _needles(traces, user))
+    return sorted({*aside, *(one for one in found if not one.startswith("lake.before-"))})
 
 
 def _needles(traces: UserTraces, user: str) -> list[bytes]:
