@@ -55,11 +55,8 @@ def check(
     back = aside.put_back(lake) if put_back else []
     with progress_to(progress_file) as progress:
         found = check_store(lake, _workspace(context), progress)
-        out = [
-            aside.set_aside(lake, one.file, one.fault)
-            for one in found.damaged
-            if set_aside and one.file.is_current
-        ]
+        damaged = [(one.file, one.fault) for one in found.damaged if one.file.is_current]
+        out = aside.set_aside_all(lake, damaged) if set_aside else []
         if out:
             found = check_store(lake, _workspace(context))
     document = {

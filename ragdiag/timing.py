@@ -1,10 +1,17 @@
-"""How long a stage took, on the monotonic clock."""
+"""How long a stage took, on the monotonic clock, and the histogram that many times are kept in."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from time import perf_counter_ns
+
+RELATIVE_ERROR = 0.01
+"""Of a time that is known by its histogram bucket only."""
+
+BUCKET_BASE = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
+"""Bucket i holds the times in (BASE^(i-1), BASE^i]; its middle is off by RELATIVE_ERROR at most
+(Masson, Rim & Lee 2019, DDSketch, PVLDB 12:2195)."""
 
 
 @contextmanager

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from ragdiag.metrics.latency import quantile_estimate
+from ragdiag.drift.tallies import latency_quantile
 from ragdiag.records import Estimate
 from ragdiag.store.lake import Lake
+from ragdiag.store.latency_trends import stage_latency, weekly_latency
 from ragdiag.store.queries import Filters
-from ragdiag.store.trends import Split, stage_latency, weekly_latency
+from ragdiag.store.trends import Split
 
 QUANTILES: Mapping[str, float] = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 
@@ -34,7 +35,7 @@ def stage_quantiles(lake: Lake, filters: Filters, split: Split = "all") -> list[
         StageQuantiles(
             row["stage"],
             row["segment"],
-            {name: quantile_estimate(row["values"], q) for name, q in QUANTILES.items()},
+            {name: latency_quantile(row, q).estimate() for name, q in QUANTILES.items()},
         )
         for row in stage_latency(lake, filters, split)
     ]
@@ -46,7 +47,7 @@ def weekly_quantiles(
     """By segment, one quantile of one stage, week by week."""
     found: dict[str, list[tuple[date, Estimate]]] = {}
     for row in weekly_latency(lake, filters, stage, split):
-        estimate = quantile_estimate(row["values"], QUANTILES[quantile])
+        estimate = latency_quantile(row, QUANTILES[quantile]).estimate()
         found.setdefault(row["segment"], []).append((row["week"], estimate))
     return found
 

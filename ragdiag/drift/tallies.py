@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
-from ragdiag.metrics.latency import quantile_estimate
+from ragdiag.metrics.latency import histogram_quantile_estimate, quantile_estimate
 from ragdiag.records import Estimate
 from ragdiag.stats.intervals import (
     Sums,
@@ -82,6 +83,33 @@ class Quantile:
 
     def since(self, before: Quantile) -> Estimate:
         return square_and_add(before.estimate(), self.estimate())
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramQuantile:
+    """The ``q`` quantile of values that are known by bucket only: number → how many."""
+
+    buckets: Mapping[int | None, int]
+    q: float
+
+    def __add__(self, other: HistogramQuantile) -> HistogramQuantile:
+        both = {**self.buckets}
+        for bucket, n in other.buckets.items():
+            both[bucket] = both.get(bucket, 0) + n
+        return HistogramQuantile(both, self.q)
+
+    def estimate(self) -> Estimate:
+        return histogram_quantile_estimate(self.buckets, self.q)
+
+    def since(self, before: HistogramQuantile) -> Estimate:
+        return square_and_add(before.estimate(), self.estimate())
+
+
+def latency_quantile(row: Mapping[str, Any], q: float) -> Quantile | HistogramQuantile:
+    """Of one row of latency_trends.py, by what it has."""
+    if row["buckets"] is None:
+        return Quantile(tuple(row["values"]), q)
+    return HistogramQuantile(row["buckets"], q)
 
 
 def square_and_add(before: Estimate, after: Estimate) -> Estimate:

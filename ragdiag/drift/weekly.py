@@ -10,12 +10,13 @@ from functools import reduce
 from operator import add
 from typing import Literal
 
-from ragdiag.drift.tallies import Mean, Quantile, Share, Tally
+from ragdiag.drift.tallies import Mean, Share, Tally, latency_quantile
 from ragdiag.records import Estimate
 from ragdiag.stats.intervals import Sums
 from ragdiag.store.lake import Lake
+from ragdiag.store.latency_trends import weekly_latency
 from ragdiag.store.queries import Filters, Row
-from ragdiag.store.trends import Split, weekly_feedback, weekly_latency, weekly_outcomes
+from ragdiag.store.trends import Split, weekly_feedback, weekly_outcomes
 
 Unit = Literal["share", "score", "ms"]
 Movement = Literal["better", "worse", "no evidence", "unknown"]
@@ -77,7 +78,7 @@ def weekly_cells(lake: Lake, filters: Filters, split: Split = "all") -> Cells:
         put("task_success", row, Share(row["task_successes"], row["tasks"]))
         put("thumbs_up", row, Share(row["thumbs_up"], row["thumbs"]))
     for row in weekly_latency(lake, filters, "total", split):
-        put("p95", row, Quantile(tuple(row["values"]), 0.95))
+        put("p95", row, latency_quantile(row, 0.95))
     return cells
 
 

@@ -8,9 +8,10 @@ so two of the sorted values bound the quantile without any assumption (David & N
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ragdiag.records import Estimate
+from ragdiag.timing import BUCKET_BASE, RELATIVE_ERROR
 
 TAIL = 0.025
 """Probability left outside on each side of a two-sided 95 % interval."""
@@ -43,6 +44,47 @@ def quantile_estimate(values: Sequence[float], q: float) -> Estimate:
         return Estimate(value, math.nan, math.nan, n, "; ".join(notes))
     low, high = interval_ranks(n, q)
     return Estimate(value, kept[low - 1], kept[high - 1], n, "; ".join(notes) or None)
+
+
+def histogram_quantile_estimate(buckets: Mapping[int | None, int], q: float) -> Estimate:
+    """As :func:`quantile_estimate`, from how many values fell into each bucket; None holds zeros.
+
+    The value is its bucket's middle, so it is within RELATIVE_ERROR of the exact one. The interval
+    reaches from the lower edge of the bucket with its lower rank to the upper edge of the one with
+    its upper rank: it holds the exact interval, and is wider by two buckets at most. The reason
+    says so.
+
+    >>> found = histogram_quantile_estimate({0: 80, 10: 20}, 0.5)
+    >>> round(found.value, 2), round(found.low, 2), found.high, found.n, found.reason
+    (0.99, 0.98, 1.0, 100, 'from a histogram, ± 1 %')
+    """
+    if not 0 < q < 1:
+        raise ValueError(f"q must lie between 0 and 1, not {q}")
+    filled = sorted(
+        (float("-inf") if bucket is None else bucket, count)
+        for bucket, count in buckets.items()
+        if count
+    )
+    n = sum(count for _, count in filled)
+    if n == 0:
+        return Estimate.undefined("no values")
+
+    def bucket_at(rank: int) -> float:
+        reached = 0
+        for bucket, count in filled:
+            reached += count
+            if reached >= rank:
+                return bucket
+        return filled[-1][0]
+
+    middle = 2 / (BUCKET_BASE + 1) * BUCKET_BASE ** bucket_at(_rank(n, q))
+    note = f"from a histogram, ± {RELATIVE_ERROR:.0%}".replace("%", " %")
+    if n < needed_for_interval(q):
+        needed = f"a 95 % interval for p{100 * q:g} needs n ≥ {needed_for_interval(q)}"
+        return Estimate(middle, math.nan, math.nan, n, f"{needed}; {note}")
+    low, high = interval_ranks(n, q)
+    lower, upper = BUCKET_BASE ** (bucket_at(low) - 1), BUCKET_BASE ** bucket_at(high)
+    return Estimate(middle, lower, upper, n, note)
 
 
 def needed_for_interval(q: float) -> int:

@@ -8,6 +8,7 @@ the file is whole again) ends that: the file is part of the present and of the s
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import duckdb
@@ -17,6 +18,7 @@ from ragdiag.store.catalog_edits import add_snapshot
 from ragdiag.store.damage import fault_of
 from ragdiag.store.datafiles import CATALOG, DataFile, list_files
 from ragdiag.store.lake import Lake
+from ragdiag.store.rollups import fill_rollups
 from ragdiag.store.snapshots import drop_names, name_snapshot, named_snapshots
 from ragdiag.store.times import now_utc
 
@@ -30,6 +32,14 @@ class SetAside:
     rows: int
     reason: str
     snapshot: int
+
+
+def set_aside_all(lake: Lake, damaged: Iterable[tuple[DataFile, str]]) -> list[SetAside]:
+    """Set every file aside, with its reason; the rollups then count what is left."""
+    out = [set_aside(lake, file, reason) for file, reason in damaged]
+    if out:
+        lake.write(fill_rollups)
+    return out
 
 
 def set_aside(lake: Lake, file: DataFile, reason: str) -> SetAside:
@@ -72,6 +82,8 @@ def put_back(lake: Lake) -> list[SetAside]:
         if _is_whole(lake, file):
             _put_one_back(lake, file)
             back.append(one)
+    if back:
+        lake.write(fill_rollups)
     return back
 
 

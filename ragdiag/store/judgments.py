@@ -11,7 +11,8 @@ from ragdiag.errors import UnknownName
 from ragdiag.records import Judgment, Question, Reject
 from ragdiag.store.gold import GoldChange, known_ids, reject_of
 from ragdiag.store.lake import Lake
-from ragdiag.store.relevance import rewrite_relevance
+from ragdiag.store.relevance import asked_about, rewrite_relevance
+from ragdiag.store.rollups import recounted
 from ragdiag.store.tables import SCHEMAS, insert, registered
 from ragdiag.store.times import now_utc
 
@@ -43,14 +44,16 @@ def add_judgments(lake: Lake, judgments: Iterable[Judgment]) -> GoldChange:
             key for key, grade in known.items() if grades.get((key[0], key[1]), grade) != grade
         }
         added = wanted - known.keys()
-        _delete_judgments(cursor, regraded)
         now = now_utc()
         rows = [
             {"question_id": q, "passage_id": p, "split": s, "grade": grades[q, p], "judged_at": now}
             for q, p, s in sorted(regraded | added)
         ]
-        insert(cursor, "judgments", rows)
-        rewrite_relevance(cursor, {question_id for question_id, _, _ in regraded | added})
+        questions = {question_id for question_id, _, _ in regraded | added}
+        with recounted(cursor, asked_about(cursor, questions)):
+            _delete_judgments(cursor, regraded)
+            insert(cursor, "judgments", rows)
+            rewrite_relevance(cursor, questions)
         unchanged = len(wanted - added - regraded)
         return GoldChange(len(added), len(regraded), unchanged, tuple(rejects))
 

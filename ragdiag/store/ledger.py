@@ -7,8 +7,7 @@ held to it one by one; feedback does not, so it is held to the sum.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,11 +49,10 @@ class Gap:
 
 
 def record_counts(
-    cursor: duckdb.DuckDBPyConnection, accepted: Mapping[str, Sequence[tuple[str, Any]]]
+    cursor: duckdb.DuckDBPyConnection, accepted: Mapping[tuple[str, str], int]
 ) -> None:
-    """Enter rows by segment and kind: kind → (segment, record), as they were added."""
-    counts = Counter((name, kind) for kind, given in accepted.items() for name, _ in given)
-    rows = [{"segment": name, "kind": kind, "accepted": n} for (name, kind), n in counts.items()]
+    """Enter how many rows came in: (segment, kind) → rows."""
+    rows = [{"segment": name, "kind": kind, "accepted": n} for (name, kind), n in accepted.items()]
     insert(cursor, "segment_counts", rows)
 
 

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from pydantic import TypeAdapter, ValidationError
 
 from ragdiag.records import LATENCY_STAGES, Feedback, Grade, Passage, Request, Span
-from ragdiag.store.kinds import FEEDBACK_KIND, KINDS, SCHEMA, Record
+from ragdiag.store.kinds import FEEDBACK_KIND, HIT_FIELDS, KINDS, READ_SCHEMAS, Record
 from ragdiag.store.times import to_naive_utc
 
 LARGEST_WHOLE = 2**31 - 1
@@ -23,7 +23,7 @@ class BadLine(Exception):
 def parse_line(line: bytes) -> Record:
     """The record that ``line`` holds; BadLine with one clear reason where it holds none."""
     try:
-        body = json.loads(line, parse_constant=_refuse_constant)
+        body = json.loads(line.decode(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise BadLine(f"not JSON ({error})") from None
     if not isinstance(body, dict):
@@ -31,14 +31,17 @@ def parse_line(line: bytes) -> Record:
     if b"\\u0000" in line and _holds_nul(body):
         raise BadLine("holds a NUL, which the lake cannot keep")
     schema = body.pop("schema", None)
-    if schema != SCHEMA:
-        raise BadLine(f"schema {schema!r} is not {SCHEMA}: written by another ragdiag")
+    if schema not in READ_SCHEMAS:
+        known = " or ".join(map(str, READ_SCHEMAS))
+        raise BadLine(f"schema {schema!r} is not {known}: written by another ragdiag")
     kind = body.pop("kind", None)
     if not isinstance(kind, str) or kind not in KINDS:
         raise BadLine(f"kind {kind!r} is none of {', '.join(KINDS)}")
     if kind == "feedback" and FEEDBACK_KIND in body:
         body["kind"] = body.pop(FEEDBACK_KIND)
         line = json.dumps(body).encode()
+    if kind == "request" and schema != 1:
+        line = json.dumps(_with_hits(body)).encode()
     unknown = sorted(set(body) - set(KINDS[kind].__dataclass_fields__))
     if unknown:
         raise BadLine(f"unknown field {unknown[0]!r}")
@@ -51,6 +54,22 @@ def parse_line(line: bytes) -> Record:
     if problem := find_problem(record):
         raise BadLine(problem)
     return record
+
+
+def _with_hits(body: dict[str, Any]) -> dict[str, Any]:
+    """A request's body with hits as objects, as the record has them, and without absent stages."""
+    shaped = dict(body)
+    for name, fields in HIT_FIELDS.items():
+        if (columns := body.get(name)) is not None:
+            if not isinstance(columns, dict) or set(columns) != set(fields):
+                raise BadLine(f"{name}: not the lists {', '.join(fields)}")
+            lists = [columns[field] for field in fields]
+            if not all(isinstance(one, list) and len(one) == len(lists[0]) for one in lists):
+                raise BadLine(f"{name}: not lists of one length")
+            shaped[name] = [dict(zip(fields, hit, strict=True)) for hit in zip(*lists, strict=True)]
+    if isinstance(stages := body.get("latency_ms"), dict):
+        shaped["latency_ms"] = {stage: ms for stage, ms in stages.items() if ms is not None}
+    return shaped
 
 
 @lru_cache(maxsize=len(KINDS))

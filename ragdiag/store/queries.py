@@ -7,16 +7,15 @@ answer by them. Times are naive UTC; a week is named by its Monday.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Literal, get_args
 
-from ragdiag.records import DEFAULT_GRADER, Cause
+from ragdiag.records import Cause
+from ragdiag.store.facts import NOT_DIAGNOSED as NOT_DIAGNOSED
+from ragdiag.store.facts import cells
 from ragdiag.store.lake import Lake
 from ragdiag.store.logged_passages import logged_passages_at
-
-NOT_DIAGNOSED = "not_diagnosed"
-"""Stands for the verdict and the cause of a failure that no diagnosis has looked at."""
 
 Row = dict[str, Any]
 FailureColumn = Literal["verdict", "cause", "topic", "version_id"]
@@ -57,16 +56,19 @@ class Filters:
     cause: str | None = None
     text: str | None = None
 
-    def where(self) -> tuple[str, dict[str, Any]]:
-        """A condition on ``requests r`` and its named parameters."""
+    def where(self, time: str = "asked_at") -> tuple[str, dict[str, Any]]:
+        """A condition on ``requests r`` and its named parameters.
+
+        It fits every relation ``r`` with the columns it asks for, whose ``time`` says when.
+        """
         conditions, parameters = ["true"], dict[str, Any]()
         for column in ("traffic", "version_id", "topic"):
             if (wanted := getattr(self, column)) is not None:
                 conditions.append(f"r.{column} = ${column}")
                 parameters[column] = wanted
         if self.week is not None:
-            conditions.append("r.asked_at >= $week::timestamp")
-            conditions.append("r.asked_at < $week::timestamp + interval 7 day")
+            conditions.append(f"r.{time} >= $week::timestamp")
+            conditions.append(f"r.{time} < $week::timestamp + interval 7 day")
             parameters["week"] = self.week
         if self.text:
             conditions.append("contains(lower(r.question), lower($text))")
@@ -87,16 +89,17 @@ def inventory(lake: Lake) -> Row:
 
 def traffic_kinds(lake: Lake) -> list[Row]:
     """``traffic`` and its number of requests, the largest first."""
-    return lake.rows(
-        "select traffic, count(*) as n from requests group by traffic order by n desc, traffic"
-    )
+    return lake.rows("""
+        select traffic, sum(n) as n from daily
+        group by traffic having sum(n) > 0 order by n desc, traffic""")
 
 
 def version_names(lake: Lake) -> dict[str, str]:
     """The latest name of every version that was saved or has served a request, oldest first."""
     rows = lake.rows("""
         select r.version_id, v.name
-        from (select version_id from requests union select version_id from versions) r
+        from (select version_id from daily group by 1 having sum(n) > 0
+              union select version_id from versions) r
         left join (select version_id, arg_max(name, created_at) as name, min(created_at) as first_at
                    from versions group by version_id) v using (version_id)
         order by v.first_at nulls last, coalesce(v.name, r.version_id)""")
@@ -106,16 +109,20 @@ def version_names(lake: Lake) -> dict[str, str]:
 def weeks(lake: Lake, traffic: str) -> list[Row]:
     """Weeks with this traffic, the newest first, with n and the first and last day seen."""
     return lake.rows(
-        """select date_trunc('week', asked_at)::date as week, count(*) as n,
-                  min(asked_at) as first_at, max(asked_at) as last_at
-           from requests where traffic = $traffic group by 1 order by 1 desc""",
+        """with days as (
+               select day, sum(n) as n from daily where traffic = $traffic
+               group by day having sum(n) > 0)
+           select date_trunc('week', day)::date as week, sum(n) as n,
+                  min(day) as first_day, max(day) as last_day
+           from days group by 1 order by 1 desc""",
         {"traffic": traffic},
     )
 
 
 def topics(lake: Lake, traffic: str) -> list[str]:
     rows = lake.rows(
-        "select distinct topic from requests where traffic = $traffic and topic <> '' order by 1",
+        "select topic from daily where traffic = $traffic and topic <> '' "
+        "group by topic having sum(n) > 0 order by 1",
         {"traffic": traffic},
     )
     return [row["topic"] for row in rows]
@@ -138,33 +145,52 @@ def evaluated(lake: Lake) -> dict[str, list[str]]:
 def failures(
     lake: Lake, filters: Filters, *, order: str = "newest first", limit: int = 50, offset: int = 0
 ) -> list[Row]:
-    """One page of failed requests (y = 0) with verdict and cause."""
-    cte, parameters = _failed(filters)
-    return lake.rows(
-        f"""{cte} select * from failed order by {ORDERS[order]}, request_id
-            limit $limit offset $offset""",
+    """One page of failed requests (y = 0) with verdict and cause.
+
+    The page is found in the narrow rows first; then the texts of those few are read, from the
+    files that their times point to.
+    """
+    condition, parameters = failed(filters)
+    rows = lake.rows(
+        f"""select * from failures r where {condition}
+            order by {ORDERS[order]}, request_id limit $limit offset $offset""",
         {**parameters, "limit": limit, "offset": offset},
     )
+    texts = {
+        text["request_id"]: text
+        for text in lake.rows(
+            """select request_id, question, answer from requests
+               where asked_at in (select unnest($times::timestamp[]))
+                 and asked_at >= list_min($times::timestamp[])
+                 and asked_at <= list_max($times::timestamp[])
+                 and request_id in (select unnest($ids::varchar[]))""",
+            {
+                "times": [row["asked_at"] for row in rows],
+                "ids": [row["request_id"] for row in rows],
+            },
+        )
+    }
+    return [{**row, **texts[row["request_id"]]} for row in rows]
 
 
 def failure_counts(lake: Lake, filters: Filters, column: FailureColumn) -> list[Row]:
     """Failed requests by one column: ``name`` and ``n``, the most frequent first."""
-    cte, parameters = _failed(filters)
+    condition, parameters = failed(filters)
     return lake.rows(
-        f"{cte} select {column} as name, count(*) as n from failed group by 1 order by n desc, 1",
+        f"""select {column} as name, count(*) as n from failures r where {condition}
+            group by 1 order by n desc, 1""",
         parameters,
     )
 
 
 def graded_counts(lake: Lake, filters: Filters) -> Row:
     """``n`` requests, ``graded`` ones (y known) and ``failed`` ones; verdict and cause ignored."""
-    condition, parameters = filters.where()
+    source, parameters = counted(filters)
     return lake.rows(
-        f"""select count(*) as n, count(g.y) as graded, count(*) filter (g.y = 0) as failed
-            from requests r
-            left join latest_grades g on g.request_id = r.request_id and g.grader = $grader
-            where {condition}""",
-        {**parameters, "grader": DEFAULT_GRADER},
+        f"""select coalesce(sum(n), 0) as n, coalesce(sum(graded), 0) as graded,
+                   coalesce(sum(graded) - sum(correct), 0) as failed
+            from ({source})""",
+        parameters,
     )[0]
 
 
@@ -221,25 +247,27 @@ def said_about(lake: Lake, request_id: str) -> dict[str, list[Row]]:
     return {name: lake.rows(sql, {"id": request_id}) for name, sql in statements.items()}
 
 
-def _failed(filters: Filters) -> tuple[str, dict[str, Any]]:
-    """A CTE ``failed`` of requests graded wrong, with their latest verdict."""
-    condition, parameters = filters.where()
-    parameters["grader"] = DEFAULT_GRADER
+def counted(filters: Filters) -> tuple[str, dict[str, Any]]:
+    """A SELECT of facts.py's measures by day, version, topic and traffic, and its parameters.
+
+    Days are read from their rollup; words in a question can only be looked for in the rows.
+    """
+    if filters.text:
+        condition, parameters = filters.where()
+        return cells(f"select r.* from requests r where {condition}"), parameters
+    condition, parameters = filters.where("day")
+    return f"select * from daily r where {condition}", parameters
+
+
+def failed(filters: Filters) -> tuple[str, dict[str, Any]]:
+    """A condition on ``failures r`` and its parameters."""
+    condition, parameters = replace(filters, text=None).where()
     for column in ("verdict", "cause"):
         if (wanted := getattr(filters, column)) is not None:
-            condition += f" and coalesce(v.{column}, '{NOT_DIAGNOSED}') = ${column}"
+            condition += f" and r.{column} = ${column}"
             parameters[column] = wanted
-    return (
-        f"""with failed as (
-            select r.request_id, r.asked_at, r.version_id, r.traffic, r.topic, r.question,
-                   r.answer, r.status, r.total_ms, g.score,
-                   coalesce(v.verdict, '{NOT_DIAGNOSED}') as verdict,
-                   coalesce(v.cause, '{NOT_DIAGNOSED}') as cause,
-                   coalesce(v.verified_fix, '') as verified_fix
-            from requests r
-            join latest_grades g
-                on g.request_id = r.request_id and g.grader = $grader and g.y = 0
-            left join latest_verdicts v on v.request_id = r.request_id
-            where {condition})""",
-        parameters,
-    )
+    if filters.text:
+        within, more = filters.where()
+        condition += f" and r.request_id in (select r.request_id from requests r where {within})"
+        parameters |= more
+    return condition, parameters

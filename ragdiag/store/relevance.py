@@ -28,6 +28,15 @@ def ranked_grades(passage_ids: Sequence[str], judged: Mapping[str, int]) -> list
     return grades
 
 
+def asked_about(cursor: duckdb.DuckDBPyConnection, question_ids: Iterable[str]) -> list[str]:
+    """The requests that asked one of these questions."""
+    found = cursor.execute(
+        "select request_id from requests where question_id in (select unnest(?::varchar[]))",
+        [sorted(set(question_ids))],
+    ).fetchall()
+    return [request_id for (request_id,) in found]
+
+
 def judged_passages(
     cursor: duckdb.DuckDBPyConnection, question_ids: Iterable[str]
 ) -> dict[str, dict[str, int]]:

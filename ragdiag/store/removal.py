@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from ragdiag.store.datafiles import CATALOG
+from ragdiag.store.rollups import recounted
 from ragdiag.store.times import now_utc
 
 _IDS = pa.schema({"id": pa.string()})
@@ -22,7 +23,9 @@ def remove_requests(
 ) -> dict[str, int]:
     """Within the caller's transaction, delete these requests and the rows of every table that
     has a ``request_id``; returns the rows deleted by table."""
-    return _remove(cursor, "request_id", request_ids, reason, ["requests", *dependents(cursor)])
+    tables = ["requests", *dependents(cursor)]
+    with recounted(cursor, request_ids):
+        return _remove(cursor, "request_id", request_ids, reason, tables)
 
 
 def remove_feedback(

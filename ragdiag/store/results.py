@@ -16,6 +16,7 @@ from ragdiag.errors import InputError, StoreError, UnknownName
 from ragdiag.privacy.screening import open_screen
 from ragdiag.records import Diagnosis, Grade, IndexBuild, Reject, Replay, Request, Traffic
 from ragdiag.store.lake import Lake
+from ragdiag.store.rollups import recounted
 from ragdiag.store.rows import requests_from_table
 from ragdiag.store.screening import redact_fields, screen_rejects
 from ragdiag.store.tables import insert
@@ -134,7 +135,10 @@ def save_grades(lake: Lake, grades: Iterable[Grade]) -> None:
 def save_replays(lake: Lake, replays: Iterable[Replay]) -> None:
     """Append replays, their answers redacted."""
     kept = redact_fields(open_screen(lake.workspace), replays, "answer")
-    _append(lake, "replays", [asdict(replay) for replay in kept], "replayed_at")
+    now = now_utc()
+    rows = [{**asdict(replay), "replayed_at": now} for replay in kept]
+    if rows:
+        lake.write(lambda cursor: insert(cursor, "replays", rows))
 
 
 def save_diagnoses(lake: Lake, diagnoses: Iterable[Diagnosis]) -> None:
@@ -213,7 +217,12 @@ def _append(lake: Lake, table: str, rows: list[dict[str, Any]], time_column: str
     now = now_utc()
     if rows:
         stamped = [{**row, time_column: now} for row in rows]
-        lake.write(lambda cursor: insert(cursor, table, stamped))
+
+        def append(cursor: duckdb.DuckDBPyConnection) -> None:
+            with recounted(cursor, (row["request_id"] for row in rows)):
+                insert(cursor, table, stamped)
+
+        lake.write(append)
 
 
 def _read_version(row: Mapping[str, Any]) -> Version:

@@ -30,6 +30,8 @@ _TEXTS: Mapping[type, tuple[str, ...]] = {
 _LABELS: Mapping[type, tuple[str, ...]] = {Request: ("topic", "degraded_reason"), Span: ("name",)}
 """What people wrote, and what names or explains and is only redacted."""
 
+SCREENED_COLUMNS = (*_TEXTS[Request], *_LABELS[Request])
+
 
 def screen_records(screen: Screen, records: Sequence[Record]) -> list[Record]:
     """The records as they may be stored, in their order; one that may stay is itself returned."""

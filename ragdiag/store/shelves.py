@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from ragdiag.records import Feedback, Grade, Passage, Request, Span
-from ragdiag.store.relevance import judged_passages, ranked_grades
+from ragdiag.store.arrivals import insert_requests
+from ragdiag.store.rollups import recounted
 from ragdiag.store.rows import (
     feedback_from_row,
     feedback_row,
@@ -26,7 +28,7 @@ from ragdiag.store.rows import (
     span_from_row,
     span_row,
 )
-from ragdiag.store.tables import insert
+from ragdiag.store.tables import SCHEMAS, insert
 from ragdiag.store.times import now_utc
 
 Cursor = duckdb.DuckDBPyConnection
@@ -61,25 +63,19 @@ def _find_requests(cursor: Cursor, records: Sequence[Request]) -> list[Request]:
 
 
 def _add_requests(cursor: Cursor, accepted: Sequence[tuple[str, Request]]) -> None:
-    judged = judged_passages(
-        cursor, (request.question_id for _, request in accepted if request.question_id)
-    )
-    rows = []
-    for segment, request in accepted:
-        grades = judged.get(request.question_id or "")
-        ids = [hit.passage_id for hit in request.ranking]
-        rel = None if grades is None else ranked_grades(ids, grades)
-        rows.append(request_row(request, rel, segment))
-    insert(cursor, "requests", rows)
+    rows = [request_row(request, None, segment) for segment, request in accepted]
+    insert_requests(cursor, pa.Table.from_pylist(rows, schema=SCHEMAS["requests"]))
 
 
 def _add_feedback(cursor: Cursor, accepted: Sequence[tuple[str, Feedback]]) -> None:
-    insert(cursor, "feedback", [feedback_row(record) for _, record in accepted])
+    with recounted(cursor, (record.request_id for _, record in accepted)):
+        insert(cursor, "feedback", [feedback_row(record) for _, record in accepted])
 
 
 def _add_grades(cursor: Cursor, accepted: Sequence[tuple[str, Grade]]) -> None:
     now = now_utc()
-    insert(cursor, "grades", [grade_row(record, now) for _, record in accepted])
+    with recounted(cursor, (record.request_id for _, record in accepted)):
+        insert(cursor, "grades", [grade_row(record, now) for _, record in accepted])
 
 
 def _add_passages(cursor: Cursor, accepted: Sequence[tuple[str, Passage]]) -> None:

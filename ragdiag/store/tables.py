@@ -107,7 +107,14 @@ def registered(
     schema: pa.Schema,
 ) -> Iterator[None]:
     """Let SQL read ``rows`` by name, the columns of ``schema`` and no others."""
-    cursor.register(name, pa.Table.from_pylist(list(rows), schema=schema))
+    with shown(cursor, name, pa.Table.from_pylist(list(rows), schema=schema)):
+        yield
+
+
+@contextmanager
+def shown(cursor: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> Iterator[None]:
+    """Let SQL read ``table`` by name."""
+    cursor.register(name, table)
     try:
         yield
     finally:

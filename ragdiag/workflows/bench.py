@@ -68,7 +68,8 @@ class Bench:
         served = {} if self._spec is None else self._served(request.build_id)
         loss = self._locate(request, gold, answers, served)
         draws = []
-        if grade.y == 0 and gold and self._spec is not None:
+        told = not is_hidden(request.question)
+        if grade.y == 0 and gold and told and self._spec is not None:
             contexts = arm_contexts(context_of(request, served), gold)
             draws = replay(
                 request,
@@ -101,7 +102,8 @@ class Bench:
             )
 
         loss = locate(request)
-        if loss.cause != "beyond_logged_depth" or not request.build_id or spec is None:
+        again = request.build_id and not is_hidden(request.question)
+        if loss.cause != "beyond_logged_depth" or not again or spec is None:
             return loss
         return locate(with_whole_lists(request, self._retriever(request.build_id, spec)))
 

@@ -3,20 +3,20 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from ragdiag.records import Feedback, Request
 from ragdiag.settings import Workspace
-from ragdiag.store import ingest as ingest_module
+from ragdiag.store import loading
+from ragdiag.store.arrivals import Arrival, place_requests
 from ragdiag.store.ingest import IngestReport, ingest
 from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.results import load_requests
-from ragdiag.store.shelves import SHELVES
 from ragdiag.store.spool import SpoolWriter, record_to_json
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -56,7 +56,7 @@ def test_dying_before_the_commit_leaves_the_segment_for_the_next(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(ingest_module, "insert_rejects", die)
+        patched.setattr(loading, "insert_rejects", die)
         with pytest.raises(KeyboardInterrupt):
             ingest(lake, workspace)
     assert lake.rows("select * from segments") == []
@@ -117,15 +117,14 @@ def test_a_reader_never_sees_half_a_segment(
     lake: Lake, workspace: Workspace, make_request: MakeRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spool(workspace, *(make_request(number) for number in range(20)))
-    shelf = SHELVES["request"]
     seen = []
 
-    def look_before_commit(cursor: duckdb.DuckDBPyConnection, accepted: Any) -> None:
-        shelf.add(cursor, accepted)
+    def look_before_commit(cursor: duckdb.DuckDBPyConnection, arriving: pa.Table) -> Arrival:
+        arrival = place_requests(cursor, arriving)
         seen.append(lake.rows("select count(*) as n from requests")[0]["n"])
+        return arrival
 
-    watched = {**SHELVES, "request": replace(shelf, add=look_before_commit)}
-    monkeypatch.setattr(ingest_module, "SHELVES", watched)
+    monkeypatch.setattr(loading, "place_requests", look_before_commit)
     ingest(lake, workspace)
     assert seen == [0]
     assert len(load_requests(lake)) == 20

@@ -12,7 +12,7 @@ from ragdiag.store.kinds import Record, kind_of, record_to_json
 from ragdiag.store.lines import BadLine, parse_line
 
 MONDAY = datetime(2026, 1, 5, 12, tzinfo=UTC)
-HIT = {"passage_id": "p1", "score": 1.0}
+ONE = {"passage_id": ["p1"], "score": [1.0]}
 
 
 def encoded(record: Record, **changes: Any) -> bytes:
@@ -38,7 +38,7 @@ def test_fields_with_a_default_may_be_left_out() -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"schema": 2}, "schema 2 is not 1"),
+        ({"schema": 3}, "schema 3 is not 1 or 2"),
         ({"kind": "opinion"}, "kind 'opinion'"),
         ({"kind": ["request"]}, "kind"),
         ({"colour": "red"}, "unknown field 'colour'"),
@@ -59,9 +59,12 @@ def test_fields_with_a_default_may_be_left_out() -> None:
         ({"cost_usd": -0.5}, "cost_usd is -0.5"),
         ({"latency_ms": {"total": -1.0}}, "latency_ms.total is -1.0"),
         ({"latency_ms": {"lunch": 1.0}}, "latency_ms.lunch is no stage"),
-        ({"fused": [{**HIT, "passage_id": ""}]}, "fused: the passage at rank 1 has no id"),
-        ({"dense": [HIT, {"passage_id": "p"}]}, r"dense\.1\.score"),
-        ({"context": [{**HIT, "chars": -1}]}, "context.chars is -1"),
+        ({"logged_depth": -1}, "logged_depth is -1"),
+        ({"fused": {**ONE, "passage_id": [""]}}, "fused: the passage at rank 1 has no id"),
+        ({"dense": {**ONE, "passage_id": ["p", "q"]}}, "dense: not lists of one length"),
+        ({"dense": {"passage_id": ["p"]}}, "dense: not the lists passage_id, score"),
+        ({"dense": {**ONE, "score": [None]}}, r"dense\.0\.score"),
+        ({"context": {**ONE, "chars": [-1]}}, "context.chars is -1"),
     ],
 )
 def test_each_fault_of_a_request_has_its_reason(
@@ -145,7 +148,7 @@ def test_what_is_no_json_object(line: bytes, reason: str) -> None:
 
 
 def test_numbers_beyond_a_double_are_refused(make_request: Callable[..., Request]) -> None:
-    line = encoded(make_request()).replace(b'"score": 2.5', b'"score": 1e999')
+    line = encoded(make_request()).replace(b'"score": [2.5', b'"score": [1e999')
     with pytest.raises(BadLine, match="score at rank 1 is inf"):
         parse_line(line)
     line = encoded(make_request()).replace(b'"answer": "', b'"answer": "\\ud800')

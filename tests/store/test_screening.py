@@ -17,6 +17,8 @@ from ragdiag.privacy.screening import open_screen
 from ragdiag.records import Feedback, Grade, Passage, Reject, Request, Span, SpanEvent
 from ragdiag.settings import Workspace
 from ragdiag.store.archive import open_archived, write_archived
+from ragdiag.store.arrow_door import COLUMNS, ingest_table
+from ragdiag.store.forgotten import add_forgotten, user_tombstone
 from ragdiag.store.ingest import IngestReport, ingest
 from ragdiag.store.kinds import Record, record_to_json
 from ragdiag.store.lake import Lake
@@ -200,3 +202,17 @@ def test_lines_are_exchanged_by_number_and_the_rest_stays(workspace: Workspace) 
     with open_archived(packed, ring) as lines:
         assert lines.read() == b"one\n\n"
     assert sorted(p.name for p in workspace.root.iterdir()) == ["s.jsonl", "s.jsonl.zst"]
+
+
+def test_a_table_of_requests_is_screened_as_the_spool_is(
+    lake: Lake, workspace: Workspace, make_request: Callable[..., Request]
+) -> None:
+    requests = [make_request(1, question=f"Who is {MAIL}?"), make_request(2, user_key="f" * 32)]
+    rows = [{**request_row(one, None, ""), "line": n} for n, one in enumerate(requests)]
+    table = pa.Table.from_pylist(rows, schema=COLUMNS)
+    lake.write(lambda cursor: add_forgotten(cursor, [user_tombstone(workspace, "f" * 32)]))
+    assert ingest_table(lake, table, "table.parquet") == IngestReport(1, 1, 1, 0)
+    assert [one.question for one in load_requests(lake)] == ["Who is [email]?"]
+    assert lake.rows("select line, reason, body from rejects") == [
+        {"line": 2, "reason": "its user was forgotten", "body": ""}
+    ]

@@ -43,15 +43,12 @@ def test_a_line_says_the_whole_record(
     make_request: MakeRequest, make_feedback: Callable[..., Feedback]
 ) -> None:
     line = record_to_json(make_request(3, dense=None, reranked=()))
-    assert (line["kind"], line["schema"], line["request_id"]) == ("request", 1, "r3")
+    assert (line["kind"], line["schema"], line["request_id"]) == ("request", 2, "r3")
     assert line["asked_at"] == "2026-01-05T12:03:00+00:00"
     assert line["dense"] is None
-    assert line["reranked"] == []
-    assert line["lexical"] == [
-        {"passage_id": "p1", "score": 2.5},
-        {"passage_id": "p2", "score": 0.1 + 0.2},
-    ]
-    assert line["context"] == [{"passage_id": "p2", "score": 1.0, "chars": 40}]
+    assert line["reranked"] == {"passage_id": [], "score": []}
+    assert line["lexical"] == {"passage_id": ["p1", "p2"], "score": [2.5, 0.1 + 0.2]}
+    assert line["context"] == {"passage_id": ["p2"], "score": [1.0], "chars": [40]}
     assert line["latency_ms"] == {"lexical": 1.5, "total": 20.25}
     line = record_to_json(make_feedback())
     assert (line["kind"], line["feedback_kind"]) == ("feedback", "thumbs")

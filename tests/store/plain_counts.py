@@ -1,0 +1,132 @@
+"""What the pages count, said in plain Python over the records: the definition of the SQL."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from datetime import date, timedelta
+from typing import Any
+
+from ragdiag.records import DEFAULT_GRADER, LATENCY_STAGES, Request
+from ragdiag.store.lake import Lake
+from ragdiag.store.queries import NOT_DIAGNOSED
+from ragdiag.store.results import load_requests
+
+Fact = dict[str, Any]
+
+
+def facts(lake: Lake) -> list[Fact]:
+    """Every request with what is said about it, one dictionary each."""
+    graded = _last(lake, "grades", ("graded_at", "y", "score", "reason"), grader=DEFAULT_GRADER)
+    diagnosed = _last(lake, "verdicts", ("diagnosed_at", "verdict", "cause", "verified_fix"))
+    said: dict[str, list[Fact]] = defaultdict(list)
+    for row in lake.rows("select * from feedback order by given_at, feedback_id"):
+        said[row["request_id"]].append(row)
+    judged: dict[str, dict[str, int]] = defaultdict(dict)
+    for row in lake.rows("select question_id, passage_id, grade from judgments"):
+        judged[row["question_id"]][row["passage_id"]] = row["grade"]
+    return [
+        _fact(
+            request,
+            graded.get(request.request_id),
+            diagnosed.get(request.request_id),
+            said[request.request_id],
+            judged.get(request.question_id or "", {}),
+        )
+        for request in load_requests(lake)
+    ]
+
+
+def _last(lake: Lake, table: str, order: tuple[str, ...], **wanted: str) -> dict[str, Fact]:
+    found: dict[str, Fact] = {}
+
+    def rank(row: Fact) -> list[tuple[bool, Any]]:
+        return [(row[name] is None, row[name] or 0) for name in order]
+
+    for row in lake.rows(f"select * from {table}"):
+        if all(row[name] == value for name, value in wanted.items()):
+            first = found.setdefault(row["request_id"], row)
+            if rank(row) > rank(first):
+                found[row["request_id"]] = row
+    return found
+
+
+def _fact(
+    request: Request,
+    grade: Fact | None,
+    verdict: Fact | None,
+    said: list[Fact],
+    judged: dict[str, int],
+) -> Fact:
+    relevant = {passage for passage, level in judged.items() if level > 0}
+    first_ten = [hit.passage_id for hit in request.ranking[:10]]
+    by_kind = {row["kind"]: row["value"] for row in said}
+    rr = recall = None
+    if relevant:
+        rr = next((1 / rank for rank, p in enumerate(first_ten, 1) if p in relevant), 0.0)
+        recall = len(set(first_ten) & relevant) / len(relevant)
+    y = None if grade is None else grade["y"]
+    return {
+        "request": request,
+        "day": request.asked_at.date(),
+        "week": request.asked_at.date() - timedelta(days=request.asked_at.weekday()),
+        "y": y,
+        "score": None if grade is None else grade["score"],
+        "verdict": NOT_DIAGNOSED if verdict is None else verdict["verdict"],
+        "cause": NOT_DIAGNOSED if verdict is None else verdict["cause"],
+        "rr": rr,
+        "recall": recall,
+        "clicked": "click" in by_kind,
+        "task": by_kind.get("task_success"),
+        "thumbs": by_kind.get("thumbs"),
+    }
+
+
+def measures(found: Iterable[Fact]) -> dict[str, float]:
+    """facts.py's MEASURES of some requests, added up."""
+    total: Counter[str] = Counter()
+    for fact in found:
+        request = fact["request"]
+        rr, recall = fact["rr"] or 0.0, fact["recall"] or 0.0
+        total.update(
+            {
+                "n": 1,
+                "no_answer": request.status == "no_answer",
+                "errors": request.status == "error",
+                "prompt_tokens": request.prompt_tokens or 0,
+                "completion_tokens": request.completion_tokens or 0,
+                "priced": request.cost_usd is not None,
+                "cost_usd": request.cost_usd or 0.0,
+                "graded": fact["y"] is not None,
+                "correct": fact["y"] or 0,
+                "judged": fact["rr"] is not None,
+                "mrr": rr,
+                "mrr2": rr * rr,
+                "recall": recall,
+                "recall2": recall * recall,
+                "clicked": fact["clicked"],
+                "tasks": fact["task"] is not None,
+                "task_successes": (fact["task"] or 0) > 0,
+                "thumbs": fact["thumbs"] is not None,
+                "thumbs_up": (fact["thumbs"] or 0) > 0,
+            }
+        )
+    return dict(total)
+
+
+def by_cell(found: Iterable[Fact], key: Callable[[Fact], Any]) -> dict[Any, dict[str, float]]:
+    cells: dict[Any, list[Fact]] = defaultdict(list)
+    for fact in found:
+        cells[key(fact)].append(fact)
+    return {cell: measures(members) for cell, members in cells.items()}
+
+
+def latencies(found: Iterable[Fact]) -> dict[tuple[date, str, str, str], list[float]]:
+    values: dict[tuple[date, str, str, str], list[float]] = defaultdict(list)
+    for fact in found:
+        request = fact["request"]
+        for stage in LATENCY_STAGES:
+            if stage in request.latency_ms and not request.cache_hit:
+                key = (fact["day"], request.version_id, request.traffic, stage)
+                values[key].append(request.latency_ms[stage])
+    return values
