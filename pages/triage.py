@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from ragdiag.privacy.hiding import shown_text
 from ragdiag.store import queries
 from ragdiag.store.queries import ORDERS, Filters
 from ragdiag.ui import filters, frame, links, tables, words
@@ -81,7 +82,7 @@ text, numeric = st.column_config.TextColumn, st.column_config.NumberColumn
 opened = tables.chosen_row(
     {
         "Asked (UTC)": [row["asked_at"] for row in rows],
-        "Question": [row["question"] for row in rows],
+        "Question": [shown_text(row["question"]) for row in rows],
         "Verdict": [words.spoken(row["verdict"]) for row in rows],
         "Cause": [words.spoken(row["cause"]) for row in rows],
         "Who mends it": [words.owner(row["verdict"]) for row in rows],

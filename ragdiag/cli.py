@@ -18,6 +18,7 @@ from typer.exceptions import Abort, Exit, TyperException
 from ragdiag.cli_collect import collect_command
 from ragdiag.cli_log import app as log_app
 from ragdiag.cli_logs import import_logs_command
+from ragdiag.cli_privacy import privacy_app
 from ragdiag.cli_store import store_app
 from ragdiag.console import emit, fail, progress_to, show_estimate, table
 from ragdiag.errors import RagdiagError
@@ -45,6 +46,7 @@ app.add_typer(version_app, name="version")
 app.add_typer(index_app, name="index")
 app.add_typer(documents_app, name="documents")
 app.add_typer(log_app)
+app.add_typer(privacy_app, name="privacy")
 app.add_typer(store_app, name="store")
 app.command("collect")(collect_command)
 

@@ -198,12 +198,16 @@ def restore(
 ) -> None:
     """Make a backup the lake of the workspace again; every hash is verified first."""
     from ragdiag.store.restore import restore_store
+    from ragdiag.workflows.forget import forget_again
 
     with progress_to(progress_file) as progress:
         done = restore_store(
             _workspace(context), directory, backup=backup, force=force, progress=progress
         )
+        again = forget_again(_lake(context), _workspace(context))
     lines = [f"snapshot {done.snapshot} restored: {done.files} files, {done.bytes} bytes"]
+    if again and again.requests:
+        lines.append(f"{again.requests} requests of forgotten users were removed again")
     if done.moved_to:
         lines.append(f"the lake that was there is now {done.moved_to}")
     if done.to_ingest:

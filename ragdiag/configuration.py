@@ -7,12 +7,25 @@ environment variables that hold them.
 from __future__ import annotations
 
 import tomllib
+from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
 
 from ragdiag.backends import LakeTable
 from ragdiag.errors import InputError
 from ragdiag.settings import Workspace
+
+RedactionRule = Literal["email", "phone", "card", "iban", "ip", "secret"]
+Encrypted = Literal["archive", "backups", "embeddings"]
+PatternName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$")]
+Region = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 
 
 class _Table(BaseModel):
@@ -28,9 +41,35 @@ class RetentionTable(_Table):
     """Of snapshots without a name; the newest always stays."""
 
 
+class PrivacyTable(_Table):
+    """What is hidden before it is stored, and what is encrypted.
+
+    ``redact`` names rules of ragdiag, ``patterns`` adds own ones (name → RE2 pattern), and
+    ``phone_regions`` (ISO 3166) says whose national way of writing telephone numbers is known.
+    Without ``store_text`` the log keeps keyed hashes in place of texts. ``encrypt`` names what is
+    written encrypted, under the key in the environment variable ``encryption_key_env``.
+    """
+
+    redact: tuple[RedactionRule, ...] = get_args(RedactionRule)
+    patterns: dict[PatternName, str] = Field(default_factory=dict)
+    phone_regions: tuple[Region, ...] = ("US",)
+    store_text: bool = True
+    encrypt: tuple[Encrypted, ...] = ()
+    encryption_key_env: str = Field(default="RAGDIAG_KEY", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+
+    @field_validator("patterns")
+    @classmethod
+    def _names_are_free(cls, patterns: dict[str, str]) -> dict[str, str]:
+        for name in patterns:
+            if name in get_args(RedactionRule):
+                raise ValueError(f"{name} is a rule of ragdiag already")
+        return patterns
+
+
 class Configuration(_Table):
     lake: LakeTable = LakeTable()
     retention: RetentionTable = RetentionTable()
+    privacy: PrivacyTable = PrivacyTable()
 
 
 def read_configuration(workspace: Workspace) -> Configuration:

@@ -6,6 +6,7 @@
     │   └── UnknownName          a version, split, request or build that is not there
     ├── StoreError               the workspace on disk
     │   ├── NoWorkspace          not created yet
+    │   ├── KeyMissing           encrypted, and the environment has no key or another
     │   ├── NewerWorkspace       written by a later ragdiag
     │   ├── DamagedFile          a data file of the lake is missing or changed
     │   ├── StoreBusy            other writers held the catalog past every retry
@@ -58,6 +59,10 @@ class StoreError(RagdiagError):
 
 class NoWorkspace(StoreError):
     """Nothing has been created in this workspace yet."""
+
+
+class KeyMissing(StoreError):
+    """Something is or should be encrypted, and the environment does not hold the key."""
 
 
 class NewerWorkspace(StoreError):

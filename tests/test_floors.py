@@ -10,7 +10,17 @@ import pytest
 
 from ragdiag.settings import PROJECT
 
-COMMANDS = ("cli", "cli_collect", "cli_log", "cli_logs", "cli_store", "console", "demo", "__main__")
+COMMANDS = (
+    "cli",
+    "cli_collect",
+    "cli_log",
+    "cli_logs",
+    "cli_privacy",
+    "cli_store",
+    "console",
+    "demo",
+    "__main__",
+)
 FLOORS = (
     (
         "errors",
@@ -34,6 +44,7 @@ FLOORS = (
     (
         "cli",
         "cli_log",
+        "cli_privacy",
         "cli_store",
         "cli_collect",
         "cli_logs",

@@ -9,12 +9,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ragdiag.privacy.screening import open_screen
 from ragdiag.records import Judgment, Passage, Reject
 from ragdiag.store.corpus import CorpusChange, add_documents
 from ragdiag.store.gold import GoldChange
 from ragdiag.store.judgments import add_judgments
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import save_rejects
+from ragdiag.store.screening import screen_rejects
 
 BODY_CHARS = 500
 """How much of a refused line is kept with its reject."""
@@ -112,7 +114,8 @@ def accepted(change: GoldChange) -> int:
 
 def keep_rejects(lake: Lake, rejects: Iterable[Reject]) -> tuple[Reject, ...]:
     """Save those rejects that the workspace does not have yet; returns them all, in file order."""
-    found = sorted(rejects, key=lambda reject: (reject.source, reject.line))
+    in_order = sorted(rejects, key=lambda reject: (reject.source, reject.line))
+    found = screen_rejects(open_screen(lake.workspace), in_order)
     known = {
         (row["source"], row["line"], row["reason"])
         for row in lake.rows(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import os
+import re
 import secrets
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +24,8 @@ SHORTEST_KEY = 32
 DIGITS = 32
 """Hexadecimal digits kept of each hash: 128 bit, so no two of 10^9 users are likely to meet."""
 
+_MARKED = re.compile(rf"user:([0-9a-f]{{{DIGITS}}})")
+
 Purpose = Literal["user", "forgotten", "text"]
 
 
@@ -35,6 +38,17 @@ def user_key(workspace: Workspace, user_id: str) -> str:
     if not user_id:
         raise InputError("an empty user id has no pseudonym", remedy="leave the user out")
     return keyed_hash(workspace, "user", user_id)
+
+
+def mark_user(workspace: Workspace, user_id: str) -> str:
+    """What is kept where a raw user id stood: ``user:`` and the pseudonym. Twice is once."""
+    return user_id if _MARKED.fullmatch(user_id) else f"user:{user_key(workspace, user_id)}"
+
+
+def read_user(workspace: Workspace, user: str) -> str:
+    """The pseudonym of a raw user id or of a marked one."""
+    marked = _MARKED.fullmatch(user)
+    return marked[1] if marked else user_key(workspace, user)
 
 
 def keyed_hash(workspace: Workspace, purpose: Purpose, text: str) -> str:

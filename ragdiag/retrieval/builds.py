@@ -34,7 +34,7 @@ from ragdiag.retrieval.files import full_disk_named, sync
 from ragdiag.retrieval.lexical import Lexical, build_lexical, load_lexical
 from ragdiag.retrieval.manifest import MANIFEST, REBUILD, inventory, verified_manifest
 from ragdiag.retrieval.models import model_identity
-from ragdiag.retrieval.vectors import EmbeddingCache, embed_passages, passage_text
+from ragdiag.retrieval.vectors import embed_passages, open_cache, passage_text
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import corpus_hash
 from ragdiag.version import Spec
@@ -155,7 +155,7 @@ def _write_parts(
     dense = None
     if spec.embedder is not None:
         embedder = load_embedder(spec.embedder)
-        cache = EmbeddingCache(workspace.embeddings)
+        cache = open_cache(workspace)
         vectors = embed_passages(passages, embedder, cache, part(progress, 0.0, 0.9))
         report(progress, 0.9, f"indexing {len(passages)} vectors")
         ann = build_ann(vectors, spec.ann)

@@ -3,24 +3,30 @@
 A block is ``<model_hash>/<random>.npz`` with ``hashes`` (n × 64 bytes, hexadecimal content
 hashes) and ``vectors`` (n × d, float32). Writers never touch each other's blocks, so any number of
 processes may share a cache; a passage that two of them embedded is there twice, equal. The
-archive's checksums show a damaged block, which is thrown away and computed again.
+archive's checksums show a damaged block, which is thrown away and computed again. Where embeddings
+are to be encrypted a block is ``<random>.npz.enc``; both kinds are read wherever they lie.
 """
 
 from __future__ import annotations
 
+import io
 import uuid
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from ragdiag.errors import IndexFault
+from ragdiag.configuration import read_configuration
+from ragdiag.errors import IndexFault, KeyMissing, StoreError
+from ragdiag.privacy.encryption import decrypt_bytes, encrypt_bytes, key_id_of
+from ragdiag.privacy.keys import Keyring, default_keys, keyring_for, workspace_keys
 from ragdiag.progress import Progress, part, report
 from ragdiag.records import Passage
 from ragdiag.retrieval.embed import Encoder
 from ragdiag.retrieval.files import atomic_file, full_disk_named
+from ragdiag.settings import Workspace
 
 Vectors = npt.NDArray[np.float32]
 
@@ -30,28 +36,113 @@ BLOCK = 512
 NORM_TOLERANCE = 1e-3
 
 
-class EmbeddingCache:
-    """Vectors by model hash and content hash, in a directory."""
+ENCRYPTED = ".enc"
 
-    def __init__(self, directory: Path) -> None:
+
+class EmbeddingCache:
+    """Vectors by model hash and content hash, in a directory.
+
+    ``seal`` encrypts what is written (None: it is written as it is), ``keys`` decrypt.
+    """
+
+    def __init__(
+        self, directory: Path, *, seal: Keyring | None = None, keys: Keyring | None = None
+    ) -> None:
         self.directory = directory
+        self._seal = seal
+        self._keys = keys or default_keys()
 
     def read(self, model_hash: str, wanted: set[str]) -> dict[str, Vectors]:
-        """The vectors (each (d,)) of those ``wanted`` content hashes that are here."""
+        """The vectors (each (d,)) of those ``wanted`` content hashes that are here.
+
+        Raises KeyMissing where a block is encrypted and its key is not there.
+        """
         found: dict[str, Vectors] = {}
-        for path in sorted((self.directory / model_hash).glob("[!.]*.npz")):
-            found.update(_read_block(path, wanted - found.keys()))
+        for path in self._blocks(model_hash):
+            found.update(self._read_block(path, wanted - found.keys()))
         return found
 
     def write(self, model_hash: str, vectors: Mapping[str, Vectors]) -> None:
         """Add one block. Raises StoreFull; then nothing of it is kept."""
         folder = self.directory / model_hash
+        kind = ".npz" if self._seal is None else f".npz{ENCRYPTED}"
         with (
             full_disk_named(folder),
-            atomic_file(folder / f"{uuid.uuid4().hex}.npz") as temporary,
+            atomic_file(folder / f"{uuid.uuid4().hex}{kind}") as temporary,
         ):
             hashes = np.array([content_hash.encode() for content_hash in vectors], dtype="S64")
-            np.savez(temporary, hashes=hashes, vectors=np.stack(list(vectors.values())))
+            rows = np.stack(list(vectors.values()))
+            if self._seal is None:
+                np.savez(temporary, hashes=hashes, vectors=rows)
+            else:
+                block = io.BytesIO()
+                np.savez(block, hashes=hashes, vectors=rows)
+                temporary.write_bytes(encrypt_bytes(block.getvalue(), self._seal))
+
+    def forget(self, content_hashes: Collection[str]) -> int:
+        """Take vectors out, of every model; returns how many there were."""
+        gone = 0
+        for folder in sorted(self.directory.glob("*/")):
+            for path in self._blocks(folder.name):
+                block = self._read_block(path, None)
+                kept = {name: block[name] for name in block.keys() - set(content_hashes)}
+                if len(kept) < len(block):
+                    if kept:
+                        self.write(folder.name, kept)
+                    path.unlink(missing_ok=True)
+                    gone += len(block) - len(kept)
+        return gone
+
+    def reseal(self) -> int:
+        """Write anew the blocks that are not written as this cache writes; returns how many."""
+        done = 0
+        key_id = None if self._seal is None else self._seal.to_encrypt().key_id
+        for folder in sorted(self.directory.glob("*/")):
+            for path in self._blocks(folder.name):
+                if (key_id_of(path) if path.suffix == ENCRYPTED else None) == key_id:
+                    continue
+                block = self._read_block(path, None)
+                if block:
+                    self.write(folder.name, block)
+                path.unlink(missing_ok=True)
+                done += 1
+        return done
+
+    def _blocks(self, model_hash: str) -> list[Path]:
+        folder = self.directory / model_hash
+        return sorted([*folder.glob("[!.]*.npz"), *folder.glob(f"[!.]*.npz{ENCRYPTED}")])
+
+    def _read_block(self, path: Path, wanted: set[str] | None) -> dict[str, Vectors]:
+        """The vectors of ``wanted``, or all of them."""
+        try:
+            with np.load(self._stream(path), allow_pickle=False) as block:
+                hashes = [content_hash.decode() for content_hash in block["hashes"].tolist()]
+                rows = [row for row, name in enumerate(hashes) if wanted is None or name in wanted]
+                if not rows:
+                    return {}
+                vectors = block["vectors"]
+        except FileNotFoundError:
+            return {}
+        except KeyMissing:
+            raise
+        except (StoreError, zipfile.BadZipFile, ValueError, KeyError, EOFError):
+            path.unlink(missing_ok=True)
+            return {}
+        return {hashes[row]: vectors[row] for row in rows}
+
+    def _stream(self, path: Path) -> Path | io.BytesIO:
+        if path.suffix != ENCRYPTED:
+            return path
+        return io.BytesIO(decrypt_bytes(path.read_bytes(), self._keys, str(path)))
+
+
+def open_cache(workspace: Workspace) -> EmbeddingCache:
+    """The cache of ``workspace``, encrypted where its configuration says so.
+
+    Raises KeyMissing where it says so and there is no key.
+    """
+    seal = keyring_for(read_configuration(workspace).privacy, "embeddings")
+    return EmbeddingCache(workspace.embeddings, seal=seal, keys=workspace_keys(workspace))
 
 
 def embed_passages(
@@ -113,19 +204,3 @@ def refuse_bad_vectors(vectors: Vectors, passage_ids: Sequence[str]) -> None:
 def _saying(message: str, progress: Progress) -> Progress:
     """``progress`` with this message whatever the caller says."""
     return lambda fraction, _: progress(fraction, message)
-
-
-def _read_block(path: Path, wanted: set[str]) -> dict[str, Vectors]:
-    try:
-        with np.load(path, allow_pickle=False) as block:
-            hashes = [content_hash.decode() for content_hash in block["hashes"].tolist()]
-            rows = [row for row, content_hash in enumerate(hashes) if content_hash in wanted]
-            if not rows:
-                return {}
-            vectors = block["vectors"]
-    except FileNotFoundError:
-        return {}
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError):
-        path.unlink(missing_ok=True)
-        return {}
-    return {hashes[row]: vectors[row] for row in rows}

@@ -9,15 +9,20 @@ import numpy as np
 import pyarrow as pa
 
 from ragdiag.errors import InputError
+from ragdiag.privacy.screening import open_screen
 from ragdiag.records import Reject
+from ragdiag.settings import Workspace
 from ragdiag.store.arrivals import place_requests
 from ragdiag.store.clocks import note_fast_clocks
+from ragdiag.store.forgotten import REASON, read_forgotten
 from ragdiag.store.lake import Lake
 from ragdiag.store.ledger import record_counts
 from ragdiag.store.loading import IngestReport, enter_ledger
 from ragdiag.store.parsing import ARRIVING
 from ragdiag.store.request_checks import REQUIRED, faults
 from ragdiag.store.results import insert_rejects
+from ragdiag.store.screened_blocks import find_forgotten_requests
+from ragdiag.store.screening import screen_requests
 
 CERTAIN = "keep_probability"
 """1 where nobody says otherwise: everything was logged."""
@@ -37,7 +42,7 @@ def ingest_table(lake: Lake, table: pa.Table, source: str) -> IngestReport:
     null. Each ROWS rows are one transaction and one entry in the ledger of segments.
     Raises InputError for a column that is unknown, missing though required, or of another type.
     """
-    rows = _shaped(table)
+    rows = screen_requests(open_screen(lake.workspace), _shaped(table))
     report = IngestReport()
     for start in range(0, rows.num_rows, ROWS):
         segment = f"{source}#{start + 1}-{time.time_ns()}"
@@ -45,11 +50,15 @@ def ingest_table(lake: Lake, table: pa.Table, source: str) -> IngestReport:
         numbers = pa.array(np.arange(start + 1, start + part.num_rows + 1))
         arriving = part.append_column("segment", pa.repeat(segment, part.num_rows))
         arriving = arriving.append_column("line", numbers).select(ARRIVING.names)
-        report += lake.write(lambda cursor, given=arriving: _load(cursor, given, source))  # type: ignore[misc]
+        report += lake.write(
+            lambda cursor, given=arriving: _load(cursor, lake.workspace, given, source)  # type: ignore[misc]
+        )
     return report
 
 
-def _load(cursor: duckdb.DuckDBPyConnection, arriving: pa.Table, source: str) -> IngestReport:
+def _load(
+    cursor: duckdb.DuckDBPyConnection, workspace: Workspace, arriving: pa.Table, source: str
+) -> IngestReport:
     bad = np.zeros(arriving.num_rows, dtype=bool)
     rejects = []
     lines = arriving["line"].to_numpy()
@@ -58,6 +67,11 @@ def _load(cursor: duckdb.DuckDBPyConnection, arriving: pa.Table, source: str) ->
             body = ascii(arriving["request_id"][int(row)].as_py())[:500]
             rejects.append(Reject(source, int(lines[row]), reason, body))
         bad |= mask
+    if forgotten := read_forgotten(cursor):
+        gone = find_forgotten_requests(workspace, forgotten, arriving)
+        gone = gone.to_numpy(zero_copy_only=False) & ~bad
+        rejects += [Reject(source, int(line), REASON) for line in lines[gone]]
+        bad |= gone
     good = arriving.filter(pa.array(~bad))
     note_fast_clocks(cursor, good)
     arrival = place_requests(cursor, good)

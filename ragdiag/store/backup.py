@@ -22,7 +22,9 @@ from pathlib import Path
 import duckdb
 
 from ragdiag.configuration import read_configuration
-from ragdiag.errors import DamagedFile, InputError, StoreError
+from ragdiag.errors import DamagedFile, InputError, KeyMissing, StoreError
+from ragdiag.privacy.encryption import is_encrypted
+from ragdiag.privacy.keys import Keyring, keyring_for, workspace_keys
 from ragdiag.progress import Progress, report
 from ragdiag.settings import Workspace
 from ragdiag.store.archive import archived_segments
@@ -73,12 +75,13 @@ def backup_store(
         raise InputError(
             f"{directory} lies in the lake itself", remedy="name a folder outside of it"
         )
+    seal = keyring_for(read_configuration(workspace).privacy, "backups")
     with upkeep_turn(lake), _work_folder(directory) as work:
-        waiting = _copy_spool(workspace, directory) if spool else []
+        waiting = _copy_spool(workspace, directory, seal) if spool else []
         now = datetime.now(UTC)
         catalog = copy_catalog(workspace, work / "catalog.sqlite")
         pruned = _prune(catalog, workspace)
-        backed = _back_up_files(lake, pruned.files, directory, progress)
+        backed = _back_up_files(lake, pruned.files, directory, seal, progress)
         name = f"{now:%Y%m%dT%H%M%S%f}Z-{pruned.snapshot}"
         configured = workspace.configuration.is_file()
         manifest = Manifest(
@@ -87,15 +90,17 @@ def backup_store(
             made_at=now.isoformat(timespec="seconds"),
             snapshot=pruned.snapshot,
             named=pruned.named,
-            catalog=_put(directory, f"catalogs/{name}.sqlite", catalog),
+            catalog=_put(directory, f"catalogs/{name}.sqlite", catalog, seal),
             files=[entry for entry, _ in backed],
             left_out=sorted(
                 {file.name for file in pruned.files}
                 - {entry.name.removeprefix("files/") for entry, _ in backed}
             ),
             spool=waiting,
-            archive=_copy_archive(workspace, directory) if spool else [],
-            configuration=_put(directory, f"configurations/{name}.toml", workspace.configuration)
+            archive=_copy_archive(workspace, directory, seal) if spool else [],
+            configuration=_put(
+                directory, f"configurations/{name}.toml", workspace.configuration, seal
+            )
             if configured
             else None,
         )
@@ -176,7 +181,11 @@ def _prune(catalog: Path, workspace: Workspace) -> _Pruned:
 
 
 def _back_up_files(
-    lake: Lake, files: list[DataFile], directory: Path, progress: Progress | None
+    lake: Lake,
+    files: list[DataFile],
+    directory: Path,
+    seal: Keyring | None,
+    progress: Progress | None,
 ) -> list[tuple[Entry, bool]]:
     """Entry and whether it had to be copied, for every file that is not set aside."""
     aside = {one.name for one in list_aside(lake)}
@@ -185,22 +194,24 @@ def _back_up_files(
     for number, file in enumerate(files):
         report(progress, number / len(files), f"back up {file.name}")
         if file.name not in aside:
-            backed.append(_back_up(lake, file, directory, hashes.get(file.name)))
+            backed.append(_back_up(lake, file, directory, seal, hashes.get(file.name)))
     return backed
 
 
-def _back_up(lake: Lake, file: DataFile, directory: Path, known: str | None) -> tuple[Entry, bool]:
+def _back_up(
+    lake: Lake, file: DataFile, directory: Path, seal: Keyring | None, known: str | None
+) -> tuple[Entry, bool]:
     """The file's entry, and whether it had to be copied."""
     target = directory / "files" / file.name
-    there = measure_sealed(target)
+    there = _measure(target, lake.workspace, seal)
     if there is not None and there.bytes == file.bytes:
         whole = known or _hash(lake, file)
         if there.sha256 == whole:
             return Entry.of(f"files/{file.name}", there), False
     if "://" in file.path:
-        found = _fetch(lake, file, target)
+        found = _fetch(lake, file, target, seal)
     elif Path(file.path).is_file():
-        found = copy_in(Path(file.path), target)
+        found = copy_in(Path(file.path), target, seal)
     else:
         raise DamagedFile(f"the data file {file.path} is missing", remedy=REMEDY)
     if found.bytes != file.bytes or (known is not None and found.sha256 != known):
@@ -214,7 +225,7 @@ def _hash(lake: Lake, file: DataFile) -> str | None:
     return None if found is None else found.sha256
 
 
-def _fetch(lake: Lake, file: DataFile, target: Path) -> Measured:
+def _fetch(lake: Lake, file: DataFile, target: Path, seal: Keyring | None) -> Measured:
     """A file of an object store, through DuckDB, which knows how to reach it."""
 
     def content(cursor: duckdb.DuckDBPyConnection) -> bytes:
@@ -224,34 +235,55 @@ def _fetch(lake: Lake, file: DataFile, target: Path) -> Measured:
         return bytes(row[0])
 
     plain = lake.read(content)
-    with open_to_write(target) as stream:
+    with open_to_write(target, seal) as stream:
         stream.write(plain)
     return Measured(len(plain), hashlib.sha256(plain).hexdigest())
 
 
-def _put(directory: Path, name: str, source: Path) -> Entry:
-    return Entry.of(name, copy_in(source, directory / name))
+def _put(
+    directory: Path,
+    name: str,
+    source: Path,
+    seal: Keyring | None,
+    keys: Keyring | None = None,
+) -> Entry:
+    return Entry.of(name, copy_in(source, directory / name, seal, keys))
 
 
-def _copy_spool(workspace: Workspace, directory: Path) -> list[Entry]:
+def _measure(path: Path, workspace: Workspace, seal: Keyring | None) -> Measured | None:
+    """As :func:`measure_sealed`; a copy whose key is gone, or that is to be encrypted and is not,
+    is made again."""
+    try:
+        found = measure_sealed(path, workspace_keys(workspace))
+    except KeyMissing:
+        return None
+    return None if found and seal is not None and not is_encrypted(path) else found
+
+
+def _copy_spool(workspace: Workspace, directory: Path, seal: Keyring | None) -> list[Entry]:
     """Segments that wait; before the catalog, so that one which is loaded meanwhile is in both."""
     entries = []
     for path in sorted(workspace.spool.glob("*.jsonl")):
         try:
-            entries.append(_put(directory, f"spool/{path.name}", path))
+            entries.append(_put(directory, f"spool/{path.name}", path, seal))
         except StoreError:
             if path.exists():
                 raise
     return entries
 
 
-def _copy_archive(workspace: Workspace, directory: Path) -> list[Entry]:
+def _copy_archive(workspace: Workspace, directory: Path, seal: Keyring | None) -> list[Entry]:
+    """What is encrypted in the archive is encrypted in the backup too."""
     entries = []
+    keys = workspace_keys(workspace)
     for path in archived_segments(workspace).values():
         name = f"archive/{path.name}"
-        there = measure_sealed(directory / name)
-        same = there is not None and there.bytes == path.stat().st_size
-        entries.append(Entry.of(name, there) if same and there else _put(directory, name, path))
+        kept = seal or (keys if is_encrypted(path) else None)
+        there = _measure(directory / name, workspace, kept)
+        same = there is not None and there == measure_sealed(path, keys)
+        entries.append(
+            Entry.of(name, there) if same and there else _put(directory, name, path, kept, keys)
+        )
     return entries
 
 

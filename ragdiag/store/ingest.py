@@ -3,6 +3,9 @@
 Rows, rejects and the ledger entry of a segment commit together; a segment whose name is in the
 ledger is never loaded again. Then it moves to ``spool/archive``. Dying between the two only
 leaves a loaded segment behind, which the next run moves.
+
+What ``[privacy]`` keeps out is taken out before a record is compared, stored or rejected, and the
+archive keeps the lines as they were loaded, not as they came.
 """
 
 from __future__ import annotations
@@ -13,12 +16,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ragdiag.configuration import read_configuration
+from ragdiag.privacy.keys import keyring_for, workspace_keys
+from ragdiag.privacy.screening import Screen, open_screen
 from ragdiag.settings import Workspace
-from ragdiag.store.archive import put_away
+from ragdiag.store.archive import archive_turn, put_away
 from ragdiag.store.blocks import read_blocks
 from ragdiag.store.lake import Lake
 from ragdiag.store.loading import IngestReport, load_blocks
 from ragdiag.store.parsing import Parsed, parse_block
+from ragdiag.store.screened_blocks import forgotten_lines, screen_block
+from ragdiag.store.segment_lines import exchange_lines
 from ragdiag.store.spool import adopt_orphans
 
 __all__ = ["IngestReport", "ingest"]
@@ -32,10 +40,11 @@ class _Batch:
     """Segments loaded in one transaction, and what they hold where that is not too much."""
 
     paths: Sequence[Path]
+    screen: Screen
     chunks: Sequence[Sequence[Parsed]] | None
 
     def read(self) -> Iterable[Sequence[Parsed]]:
-        return _chunks(self.paths) if self.chunks is None else self.chunks
+        return _chunks(self.paths, self.screen) if self.chunks is None else self.chunks
 
 
 def ingest(lake: Lake, workspace: Workspace) -> IngestReport:
@@ -45,16 +54,37 @@ def ingest(lake: Lake, workspace: Workspace) -> IngestReport:
     first stays; an equal one is passed over, a different one is rejected.
     """
     adopt_orphans(workspace)
+    screen = open_screen(workspace)
+    # A key that is missing is told before anything is loaded.
+    keyring_for(read_configuration(workspace).privacy, "archive")
     report = IngestReport()
     paths = sorted(workspace.spool.glob("*.jsonl"), key=_age)
-    for batch in _read_ahead(_batches(paths)):
+    for batch in _read_ahead(_batches(paths), screen):
         names = [path.name for path in batch.paths]
         report += lake.write(
-            lambda cursor, names=names, batch=batch: load_blocks(cursor, names, batch.read())  # type: ignore[misc]
+            lambda cursor, names=names, batch=batch: load_blocks(  # type: ignore[misc]
+                cursor, workspace, names, batch.read()
+            )
         )
-        for path in batch.paths:
-            put_away(path)
+        _put_away(lake, workspace, batch)
     return report
+
+
+def _put_away(lake: Lake, workspace: Workspace, batch: _Batch) -> None:
+    """Archive loaded segments, without what may not be kept, encrypted where it is asked for."""
+    seal = keyring_for(read_configuration(workspace).privacy, "archive")
+    keys = workspace_keys(workspace)
+    with archive_turn(workspace):
+        forgotten = frozenset(row["tombstone"] for row in lake.rows("from forgotten"))
+        exchanged: dict[str, dict[int, bytes]] = {}
+        for chunk in batch.read():
+            for parsed in chunk:
+                gone = forgotten_lines(workspace, forgotten, parsed)
+                lines = exchanged.setdefault(parsed.block.segment, {})
+                lines |= {**parsed.exchanged, **dict.fromkeys(gone, b"")}
+        for path in batch.paths:
+            exchange_lines(path, exchanged.get(path.name, {}), keys)
+            put_away(path, seal, keys)
 
 
 def _age(path: Path) -> tuple[int, str]:
@@ -79,13 +109,13 @@ def _batches(paths: Iterable[Path]) -> Iterator[list[Path]]:
         yield batch
 
 
-def _read_ahead(batches: Iterator[list[Path]]) -> Iterator[_Batch]:
+def _read_ahead(batches: Iterator[list[Path]], screen: Screen) -> Iterator[_Batch]:
     """Read the next batch while the lake writes this one."""
     with ThreadPoolExecutor(1, "read-ahead") as reader:
-        coming = [reader.submit(_read, paths) for paths in _first(batches)]
+        coming = [reader.submit(_read, paths, screen) for paths in _first(batches)]
         while coming:
             batch = coming.pop().result()
-            coming = [reader.submit(_read, paths) for paths in _first(batches)]
+            coming = [reader.submit(_read, paths, screen) for paths in _first(batches)]
             yield batch
 
 
@@ -94,21 +124,21 @@ def _first(batches: Iterator[list[Path]]) -> Iterator[list[Path]]:
         yield next(batches)
 
 
-def _read(paths: list[Path]) -> _Batch:
+def _read(paths: list[Path], screen: Screen) -> _Batch:
     """A batch in memory, except for one huge segment, which is read while it is loaded."""
     with suppress(FileNotFoundError):
         if sum(path.stat().st_size for path in paths) > 2 * BATCH_BYTES:
-            return _Batch(paths, None)
-    return _Batch(paths, list(_chunks(paths)))
+            return _Batch(paths, screen, None)
+    return _Batch(paths, screen, list(_chunks(paths, screen)))
 
 
-def _chunks(paths: Sequence[Path]) -> Iterator[list[Parsed]]:
+def _chunks(paths: Sequence[Path], screen: Screen) -> Iterator[list[Parsed]]:
     """What the segments hold, in portions of BATCH_BYTES."""
     chunk: list[Parsed] = []
     size = 0
     for path in paths:
         for block in read_blocks(path):
-            chunk.append(parse_block(block))
+            chunk.append(screen_block(screen, parse_block(block)))
             size += block.size
             if size >= BATCH_BYTES:
                 yield chunk

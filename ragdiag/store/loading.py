@@ -10,12 +10,15 @@ import duckdb
 import pyarrow as pa
 
 from ragdiag.records import Reject
+from ragdiag.settings import Workspace
 from ragdiag.store.arrivals import place_requests
 from ragdiag.store.clocks import note_fast_clocks
+from ragdiag.store.forgotten import read_forgotten
 from ragdiag.store.kinds import Record, identity, kind_of
 from ragdiag.store.ledger import record_counts
 from ragdiag.store.parsing import ARRIVING, Parsed
 from ragdiag.store.results import insert_rejects
+from ragdiag.store.screened_blocks import forgotten_lines, without_lines
 from ragdiag.store.shelves import SHELVES
 from ragdiag.store.times import now_utc
 
@@ -42,19 +45,27 @@ class IngestReport:
 
 
 def load_blocks(
-    cursor: Cursor, segments: Sequence[str], chunks: Iterable[Sequence[Parsed]]
+    cursor: Cursor,
+    workspace: Workspace,
+    segments: Sequence[str],
+    chunks: Iterable[Sequence[Parsed]],
 ) -> IngestReport:
     """Load what ``chunks`` hold of those ``segments`` that the ledger does not have yet.
 
-    What changes or hides the texts of a request or record belongs before this: nothing here or
-    below looks at them other than to compare and store them.
+    The chunks are screened already: nothing here or below looks at texts other than to compare
+    and store them. Lines of forgotten users are turned away here, within the transaction.
     """
     done = _in_ledger(cursor, segments)
+    forgotten = read_forgotten(cursor)
     lines, rejected = Counter[str](), Counter[str]()
     accepted = Counter[tuple[str, str]]()
     present: set[str] = set()
     for chunk in chunks:
-        fresh = [parsed for parsed in chunk if parsed.block.segment not in done]
+        fresh = [
+            without_lines(parsed, forgotten_lines(workspace, forgotten, parsed))
+            for parsed in chunk
+            if parsed.block.segment not in done
+        ]
         if not fresh:
             continue
         present |= {parsed.block.segment for parsed in fresh}

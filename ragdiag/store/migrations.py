@@ -202,6 +202,11 @@ def smaller_files(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("call lake.set_option('parquet_compression', 'zstd')")
 
 
+def forgotten_users(con: duckdb.DuckDBPyConnection) -> None:
+    """Who must not come back: keyed hashes of pseudonyms and request ids."""
+    con.execute("create table forgotten(tombstone varchar, forgotten_at timestamp)")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     first_tables,
     foreign_logs,
@@ -213,6 +218,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     remarks,
     rollups,
     smaller_files,
+    forgotten_users,
 )
 """Migration n is the n-th entry, counted from 1."""
 
@@ -254,8 +260,9 @@ def _done(con: duckdb.DuckDBPyConnection) -> int:
     tables = con.execute(
         "select 1 from duckdb_tables() where database_name = 'lake' and table_name = 'migrations'"
     ).fetchall()
-    row = con.execute("select max(number) from migrations").fetchone() if tables else None
-    done = int(row[0] or 0) if row else 0
+    # Read to the end: an open result would keep a SQLite catalog's log from ever being emptied.
+    rows = con.execute("select max(number) from migrations").fetchall() if tables else []
+    done = int(rows[0][0] or 0) if rows else 0
     if done > len(MIGRATIONS):
         raise NewerWorkspace(
             f"this workspace has schema {done}, this ragdiag knows {len(MIGRATIONS)}",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
@@ -32,12 +32,16 @@ ARRIVING = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a block holds: ``requests`` has the columns of ARRIVING in the order of the lines."""
+    """What a block holds: ``requests`` has the columns of ARRIVING in the order of the lines.
+
+    ``exchanged`` are lines that must not be kept as they came, by their number.
+    """
 
     block: Block
     requests: pa.Table
     records: Sequence[tuple[int, Record]]
     rejects: Sequence[Reject]
+    exchanged: Mapping[int, bytes] = field(default_factory=dict)
 
     @property
     def numbers(self) -> range:

@@ -16,6 +16,7 @@ from pathlib import Path
 from ragdiag.backends import LakeTable
 from ragdiag.configuration import read_configuration
 from ragdiag.errors import InputError, StoreError
+from ragdiag.privacy.keys import Keyring, keyring_for, workspace_keys
 from ragdiag.progress import Progress, part, report
 from ragdiag.settings import Workspace
 from ragdiag.store.archive import return_unloaded
@@ -66,9 +67,10 @@ def restore_store(
             "is moved aside",
         )
     manifest = read_manifest(directory, backup)
-    _verify(directory, manifest.entries, part(progress, 0.0, 0.4))
+    keys = workspace_keys(workspace)
+    _verify(directory, manifest.entries, keys, part(progress, 0.0, 0.4))
     fresh = workspace.root / "lake.restoring"
-    _write_lake(directory, manifest, fresh, part(progress, 0.4, 0.9))
+    _write_lake(directory, manifest, fresh, keys, part(progress, 0.4, 0.9))
     moved = _swap(workspace, fresh)
     _write_rest(directory, manifest, workspace)
     lake = open_lake(workspace)
@@ -89,10 +91,10 @@ def restore_store(
     )
 
 
-def _verify(directory: Path, entries: list[Entry], progress: Progress) -> None:
+def _verify(directory: Path, entries: list[Entry], keys: Keyring, progress: Progress) -> None:
     for number, entry in enumerate(entries):
         report(progress, number / len(entries), f"verify {entry.name}")
-        found = measure_sealed(directory / entry.name)
+        found = measure_sealed(directory / entry.name, keys)
         if found != entry.measured:
             raise StoreError(
                 f"the backup's file {directory / entry.name} is "
@@ -101,7 +103,9 @@ def _verify(directory: Path, entries: list[Entry], progress: Progress) -> None:
             )
 
 
-def _write_lake(directory: Path, manifest: Manifest, fresh: Path, progress: Progress) -> None:
+def _write_lake(
+    directory: Path, manifest: Manifest, fresh: Path, keys: Keyring, progress: Progress
+) -> None:
     """The lake's folder beside the one in use. What an interrupted restore left is overwritten."""
     places = {manifest.catalog: fresh / "catalog.sqlite"}
     places |= {
@@ -111,7 +115,7 @@ def _write_lake(directory: Path, manifest: Manifest, fresh: Path, progress: Prog
         report(progress, number / len(places), f"restore {entry.name}")
         if measure_sealed(target) == entry.measured:
             continue
-        if copy_out(directory / entry.name, target) != entry.measured:
+        if copy_out(directory / entry.name, target, keys) != entry.measured:
             raise StoreError(
                 f"{target} did not become what the backup says",
                 remedy="nothing was restored: check the disk and run this again",
@@ -140,16 +144,19 @@ def _write_rest(directory: Path, manifest: Manifest, workspace: Workspace) -> No
     }
     if manifest.configuration is not None:
         targets[manifest.configuration] = _configuration_place(directory, manifest, workspace)
+    keys = workspace_keys(workspace)
+    seal = keyring_for(read_configuration(workspace).privacy, "archive")
     for entry, target in targets.items():
         if not target.exists():
-            copy_out(directory / entry.name, target)
+            kept = seal if entry in manifest.archive else None
+            copy_out(directory / entry.name, target, keys, kept)
 
 
 def _configuration_place(directory: Path, manifest: Manifest, workspace: Workspace) -> Path:
     """``ragdiag.toml``; a name beside it where the backup's says that its data are in a bucket,
     since those of the restored lake are here."""
     assert manifest.configuration is not None
-    with open_to_read(directory / manifest.configuration.name) as stream:
+    with open_to_read(directory / manifest.configuration.name, workspace_keys(workspace)) as stream:
         elsewhere = "data_path" in tomllib.loads(stream.read().decode()).get("lake", {})
     aside = workspace.configuration.with_name("ragdiag.toml.of-backup")
     return aside if elsewhere else workspace.configuration

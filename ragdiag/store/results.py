@@ -13,10 +13,12 @@ import duckdb
 from pydantic import ValidationError
 
 from ragdiag.errors import InputError, StoreError, UnknownName
+from ragdiag.privacy.screening import open_screen
 from ragdiag.records import Diagnosis, Grade, IndexBuild, Reject, Replay, Request, Traffic
 from ragdiag.store.lake import Lake
 from ragdiag.store.rollups import recounted
 from ragdiag.store.rows import requests_from_table
+from ragdiag.store.screening import redact_fields, screen_rejects
 from ragdiag.store.tables import insert
 from ragdiag.store.times import now_utc, to_aware_utc, to_naive_utc
 from ragdiag.version import LoggedVersion, Spec, Version
@@ -125,13 +127,16 @@ def latest_build(lake: Lake, index_key: str) -> IndexBuild | None:
 
 
 def save_grades(lake: Lake, grades: Iterable[Grade]) -> None:
-    """Append grades; the latest of a request and grader counts."""
-    _append(lake, "grades", [asdict(grade) for grade in grades], "graded_at")
+    """Append grades, their reasons redacted; the latest of a request and grader counts."""
+    kept = redact_fields(open_screen(lake.workspace), grades, "reason")
+    _append(lake, "grades", [asdict(grade) for grade in kept], "graded_at")
 
 
 def save_replays(lake: Lake, replays: Iterable[Replay]) -> None:
+    """Append replays, their answers redacted."""
+    kept = redact_fields(open_screen(lake.workspace), replays, "answer")
     now = now_utc()
-    rows = [{**asdict(replay), "replayed_at": now} for replay in replays]
+    rows = [{**asdict(replay), "replayed_at": now} for replay in kept]
     if rows:
         lake.write(lambda cursor: insert(cursor, "replays", rows))
 
@@ -149,14 +154,15 @@ def save_diagnoses(lake: Lake, diagnoses: Iterable[Diagnosis]) -> None:
 
 
 def save_rejects(lake: Lake, rejects: Iterable[Reject]) -> None:
-    kept = list(rejects)
+    """Append rejects, without what may not be stored."""
+    kept = screen_rejects(open_screen(lake.workspace), list(rejects))
     if kept:
         lake.write(lambda cursor: insert_rejects(cursor, kept))
 
 
 def insert_rejects(cursor: duckdb.DuckDBPyConnection, rejects: Sequence[Reject]) -> None:
-    """As :func:`save_rejects`, within the caller's transaction. A NUL, which no lake can keep, is
-    shown as the replacement character."""
+    """Within the caller's transaction, append rejects that are screened already. A NUL, which no
+    lake can keep, is shown as the replacement character."""
     rows = []
     for reject in rejects:
         body = reject.body.replace("\0", "\ufffd")

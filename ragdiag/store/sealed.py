@@ -1,6 +1,7 @@
 """How files that leave the lake (spool archive, backup) are written and read: the one place.
 
-Whatever is to be done to their bytes on the way out and back in is done here.
+They are encrypted on the way out where a keyring is given to seal them, and decrypted on the way
+back in wherever they are encrypted.
 """
 
 from __future__ import annotations
@@ -8,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from ragdiag.privacy.encryption import encrypting, open_decrypted
+from ragdiag.privacy.keys import Keyring, default_keys
 from ragdiag.store.datafiles import Measured
 from ragdiag.store.disk import disk_faults
 
@@ -19,16 +22,17 @@ CHUNK = 1 << 20
 
 
 @contextmanager
-def open_to_write(path: Path) -> Iterator[BinaryIO]:
-    """A stream whose content becomes ``path`` when all of it is written and durable; where
-    anything fails, ``path`` stays as it was. Mode 0600."""
+def open_to_write(path: Path, seal: Keyring | None = None) -> Iterator[BinaryIO]:
+    """A stream whose content becomes ``path`` when all of it is written and durable, encrypted
+    under ``seal`` if there is one; where anything fails, ``path`` stays as it was. Mode 0600."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}.part")
     with disk_faults(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             descriptor = os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
             with os.fdopen(descriptor, "wb") as stream:
-                yield stream
+                with nullcontext(stream) if seal is None else encrypting(stream, seal) as target:
+                    yield target
                 stream.flush()
                 os.fsync(stream.fileno())
             fresh.replace(path)
@@ -39,28 +43,36 @@ def open_to_write(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def open_to_read(path: Path) -> Iterator[BinaryIO]:
-    with disk_faults(path), open(path, "rb") as stream:
+def open_to_read(path: Path, keys: Keyring | None = None) -> Iterator[BinaryIO]:
+    """The content of a file, encrypted or not; ``keys`` default to those of the default variable.
+
+    Raises KeyMissing where it is encrypted and its key is not among them.
+    """
+    with disk_faults(path), open_decrypted(path, keys or default_keys()) as stream:
         yield stream
 
 
-def copy_in(source: Path, target: Path) -> Measured:
-    """Write a plain file as a sealed one; size and hash of the plain content."""
-    with disk_faults(source), open(source, "rb") as plain, open_to_write(target) as sealed:
+def copy_in(
+    source: Path, target: Path, seal: Keyring | None = None, keys: Keyring | None = None
+) -> Measured:
+    """Write a file as one that leaves the lake; size and hash of the plain content."""
+    with open_to_read(source, keys) as plain, open_to_write(target, seal) as sealed:
         return _pour(plain, sealed)
 
 
-def copy_out(source: Path, target: Path) -> Measured:
-    """Write a sealed file as a plain one; size and hash of the plain content."""
-    with open_to_read(source) as sealed, open_to_write(target) as plain:
+def copy_out(
+    source: Path, target: Path, keys: Keyring | None = None, seal: Keyring | None = None
+) -> Measured:
+    """Write such a file back as one of the workspace; size and hash of the plain content."""
+    with open_to_read(source, keys) as sealed, open_to_write(target, seal) as plain:
         return _pour(sealed, plain)
 
 
-def measure_sealed(path: Path) -> Measured | None:
+def measure_sealed(path: Path, keys: Keyring | None = None) -> Measured | None:
     """Size and hash of the plain content; None where there is no such file."""
     if not path.is_file():
         return None
-    with open_to_read(path) as sealed:
+    with open_to_read(path, keys) as sealed:
         return _pour(sealed, None)
 
 

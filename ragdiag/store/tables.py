@@ -84,6 +84,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     "segment_counts": _table((TEXT, "segment kind"), (pa.int64(), "accepted")),
     "file_hashes": _table((TEXT, "name sha256"), (pa.int64(), "bytes"), (TIME, "hashed_at")),
     "assembled_traces": _table((TEXT, "trace_id"), (TEXTS, "span_ids"), (TIME, "assembled_at")),
+    "forgotten": _table((TEXT, "tombstone"), (TIME, "forgotten_at")),
     "rejects": _table((TEXT, "source reason body"), (pa.int64(), "line"), (TIME, "rejected_at")),
 }
 """Only the tables that are filled row by row in bulk."""

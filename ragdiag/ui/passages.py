@@ -11,6 +11,7 @@ from html import escape
 
 import streamlit as st
 
+from ragdiag.privacy.hiding import shown_text
 from ragdiag.records import ContextHit, Hit
 from ragdiag.ui import words
 from ragdiag.ui.palette import GOLD, GREEN, RED
@@ -34,11 +35,11 @@ def question_and_answers(story: Story) -> None:
     mark = marks[story.y]
     status = {"no_answer": "declined to answer", "error": "failed to answer"}.get(request.status)
     f1 = "" if story.score is None else f", token F1 {story.score:.2f}"
-    given = request.answer or (request.error or "") or f"({status or 'empty'})"
+    given = shown_text(request.answer or request.error or "") or f"({status or 'empty'})"
     gold = " · or · ".join(story.gold_answers) or "no gold answer is known"
     draw(
         f"<div style='font-size:1.25rem;font-weight:600;margin-bottom:.7rem'>"
-        f"{escape(request.question)}</div>"
+        f"{escape(shown_text(request.question))}</div>"
         "<div style='display:grid;grid-template-columns:1fr 1fr;gap:1rem'>"
         + _answer_card(
             f"Answer given: <b style='color:{mark[1]}'>{mark[0]}</b>"

@@ -12,7 +12,17 @@ from ragdiag.generation.generator import Generator, load_generator
 from ragdiag.generation.steadfast import SteadfastGenerator
 from ragdiag.metrics.answers import grade_answer
 from ragdiag.pipeline import Retriever, context_of
-from ragdiag.records import Answer, Diagnosis, Grade, Hit, Passage, Replay, Request
+from ragdiag.privacy.hiding import NOT_STORED, is_hidden
+from ragdiag.records import (
+    DEFAULT_GRADER,
+    Answer,
+    Diagnosis,
+    Grade,
+    Hit,
+    Passage,
+    Replay,
+    Request,
+)
 from ragdiag.retrieval.builds import build_ids, load_index
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.settings import Workspace
@@ -46,6 +56,8 @@ class Bench:
         self._loaded: Generator | None = None
 
     def grade(self, request: Request, answer: Answer) -> Grade:
+        if is_hidden(answer.text):
+            return Grade(request.request_id, DEFAULT_GRADER, None, None, "error", NOT_STORED)
         golds = self._answers.get(request.question_id or "")
         return grade_answer(request.request_id, answer.text, answer.status, golds)
 
@@ -56,7 +68,8 @@ class Bench:
         served = {} if self._spec is None else self._served(request.build_id)
         loss = self._locate(request, gold, answers, served)
         draws = []
-        if grade.y == 0 and gold and self._spec is not None:
+        told = not is_hidden(request.question)
+        if grade.y == 0 and gold and told and self._spec is not None:
             contexts = arm_contexts(context_of(request, served), gold)
             draws = replay(
                 request,
@@ -89,7 +102,8 @@ class Bench:
             )
 
         loss = locate(request)
-        if loss.cause != "beyond_logged_depth" or not request.build_id or spec is None:
+        again = request.build_id and not is_hidden(request.question)
+        if loss.cause != "beyond_logged_depth" or not again or spec is None:
             return loss
         return locate(with_whole_lists(request, self._retriever(request.build_id, spec)))
 

@@ -18,6 +18,7 @@ from ragdiag.store.corpus import corpus_hash, load_passages
 from ragdiag.store.lake import Lake, open_lake
 from ragdiag.store.results import latest_build, list_versions
 from ragdiag.version import EmbedderSpec
+from ragdiag.workflows.privacy_state import privacy_findings
 
 LEAST_FREE_BYTES = 2 * 1024**3
 
@@ -89,6 +90,8 @@ def _workspace(workspace: Workspace) -> Iterator[Finding]:
         yield Finding(error.message, "bad", error.remedy)
         return
     yield Finding(f"workspace {workspace.root}, snapshot {snapshot}, catalog {lake.place}", "good")
+    for check, remedy in privacy_findings(workspace):
+        yield Finding(check, "bad" if remedy else "good", remedy)
     waiting = len(list(workspace.spool.glob("*.jsonl")))
     if waiting:
         yield Finding(f"{waiting} spool segments wait", "bad", "run: ragdiag ingest")

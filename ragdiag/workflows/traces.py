@@ -11,7 +11,7 @@ from functools import partial
 import duckdb
 
 from ragdiag.errors import RagdiagError
-from ragdiag.privacy.pseudonyms import user_key
+from ragdiag.privacy.pseudonyms import read_user
 from ragdiag.records import Passage, Reject, Span
 from ragdiag.spans.feedback import read_opinions
 from ragdiag.spans.traces import TraceRecords, read_results, read_trace, trace_source
@@ -74,7 +74,7 @@ def assemble_traces(
     """
     moment = now or now_utc()
     report = AssemblyReport()
-    name_user = partial(user_key, lake.workspace)
+    name_user = partial(read_user, lake.workspace)
     while trace_ids := ready_traces(
         lake,
         settled_before=moment - timedelta(seconds=settle_s),

@@ -10,11 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ragdiag.errors import IndexFault, StoreFull
+from ragdiag.errors import IndexFault, KeyMissing, StoreFull
+from ragdiag.privacy.keys import Key, Keyring, new_key
 from ragdiag.progress import Progress
 from ragdiag.records import Passage
 from ragdiag.retrieval import vectors as module
-from ragdiag.retrieval.vectors import EmbeddingCache, Vectors, embed_passages, passage_text
+from ragdiag.retrieval.vectors import (
+    EmbeddingCache,
+    Vectors,
+    embed_passages,
+    open_cache,
+    passage_text,
+)
+from ragdiag.settings import Workspace
 
 
 def write_many(directory: Path, writer: int) -> None:
@@ -145,3 +153,52 @@ def test_progress_runs_to_its_end(
         (1.0, "embedding passages 1–6 of 6"),
         (1.0, "6 passages were embedded before"),
     ]
+
+
+def test_an_encrypted_cache_reads_with_its_key_and_names_the_key_it_lacks(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.root.mkdir()
+    plain = open_cache(workspace)
+    plain.write("model", {f"{0:064d}": np.ones(3, np.float32)})
+    workspace.configuration.write_text("[privacy]\nencrypt = ['embeddings']\n")
+    monkeypatch.delenv("RAGDIAG_KEY", raising=False)
+    with pytest.raises(KeyMissing, match="RAGDIAG_KEY holds no key"):
+        open_cache(workspace)
+    monkeypatch.setenv("RAGDIAG_KEY", new_key())
+    sealed = open_cache(workspace)
+    sealed.write("model", {f"{1:064d}": np.full(3, 7, np.float32)})
+    (block,) = workspace.embeddings.rglob("*.enc")
+    assert np.full(3, 7, np.float32).tobytes() not in block.read_bytes()
+    both = {f"{0:064d}", f"{1:064d}"}
+    assert {name: row[0] for name, row in sealed.read("model", both).items()} == {
+        f"{0:064d}": 1.0,
+        f"{1:064d}": 7.0,
+    }
+    monkeypatch.setenv("RAGDIAG_KEY", new_key())
+    with pytest.raises(KeyMissing, match="RAGDIAG_KEY has another"):
+        open_cache(workspace).read("model", both)
+    assert block.is_file(), "a key that is missing damages nothing"
+
+
+def test_a_damaged_encrypted_block_is_computed_again(
+    tmp_path: Path, toy_encoder: Any, passages: list[Passage]
+) -> None:
+    ring = Keyring("RAGDIAG_KEY", (Key(b"k" * 32),))
+    cache = EmbeddingCache(tmp_path, seal=ring, keys=ring)
+    first = embed_passages(passages, toy_encoder, cache)
+    (block,) = tmp_path.rglob("*.enc")
+    block.write_bytes(block.read_bytes()[:-20] + bytes(20))
+    np.testing.assert_array_equal(embed_passages(passages, toy_encoder, cache), first)
+
+
+def test_vectors_are_forgotten_by_content_and_the_others_stay(tmp_path: Path) -> None:
+    ring = Keyring("RAGDIAG_KEY", (Key(b"k" * 32),))
+    for cache in (EmbeddingCache(tmp_path), EmbeddingCache(tmp_path, seal=ring, keys=ring)):
+        cache.write("model", {name * 64: np.ones(2, np.float32) for name in "abc"})
+        cache.write("other", {"a" * 64: np.ones(2, np.float32)})
+    cache = EmbeddingCache(tmp_path, seal=ring, keys=ring)
+    assert cache.forget(["a" * 64, "z" * 64]) == 4
+    assert cache.read("model", {"a" * 64, "b" * 64, "c" * 64}).keys() == {"b" * 64, "c" * 64}
+    assert cache.read("other", {"a" * 64}) == {}
+    assert cache.forget(["a" * 64]) == 0

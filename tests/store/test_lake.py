@@ -16,6 +16,7 @@ from ragdiag.settings import Workspace
 from ragdiag.store import lake as lake_module
 from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.migrations import MIGRATIONS
+from ragdiag.store.sqlite_wipe import wipe_freed
 from ragdiag.store.times import now_utc, to_aware_utc, to_naive_utc
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -200,3 +201,9 @@ def test_times_are_naive_utc_inside_and_aware_outside(lake: Lake) -> None:
     assert abs((now_utc().replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds()) < 5
     with pytest.raises(ValueError, match="no time zone"):
         to_naive_utc(inside)
+
+
+def test_an_open_lake_that_nobody_reads_from_holds_nothing_of_its_catalog(lake: Lake) -> None:
+    """Else the catalog's log could never be emptied, and would grow for as long as it is open."""
+    lake.write(lambda cursor: cursor.execute("insert into forgotten values ('x', null)"))
+    assert wipe_freed(lake.workspace.catalog) is None

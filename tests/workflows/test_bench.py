@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
-from ragdiag.records import Hit, Request, Retrieval
-from ragdiag.workflows.bench import with_whole_lists
+from ragdiag.importers.beir import import_beir
+from ragdiag.records import Answer, Hit, Request, Retrieval
+from ragdiag.settings import Workspace
+from ragdiag.store.lake import close_lakes, open_lake
+from ragdiag.version import Version, parse_spec
+from ragdiag.workflows.bench import Bench, with_whole_lists
 
 WHOLE = tuple(Hit(f"p{rank}", 1.0 / rank) for rank in range(1, 21))
 LOGGED = Request(
@@ -42,3 +48,21 @@ def test_another_head_changes_nothing() -> None:
 
 def test_a_path_that_was_blind_when_it_served_stays_blind() -> None:
     assert with_whole_lists(LOGGED, Shelf(WHOLE, dense=WHOLE)) is LOGGED
+
+
+def test_what_is_not_stored_is_neither_graded_nor_replayed(
+    workspace: Workspace, toy_beir: Path
+) -> None:
+    lake = open_lake(workspace, create=True)
+    import_beir(lake, toy_beir)
+    spec = parse_spec("[lexical]\n[generator]\nkind = 'extractive'", source="toy")
+    bench = Bench(lake, workspace, Version("v", spec))
+    stand_in = f"[text {'0' * 32}]"
+    hidden = replace(LOGGED, question=stand_in, answer=stand_in, question_id="q-tea")
+    grade = bench.grade(hidden, Answer(hidden.answer))
+    assert (grade.y, grade.reason) == (None, "(text not stored)")
+    failed = replace(grade, y=0, status="ok")
+    found, draws = bench.examine(replace(hidden, answer="boiling"), failed)
+    assert draws == []
+    assert found.verdict == "undetermined"
+    close_lakes()

@@ -1,0 +1,78 @@
+"""``ragdiag privacy``: keys, and users who want to be forgotten. See docs/privacy.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer.exceptions import Exit
+
+from ragdiag.console import emit, progress_to, table
+from ragdiag.settings import command_workspace
+
+if TYPE_CHECKING:
+    from ragdiag.workflows.forget import Forgetting
+
+privacy_app = typer.Typer(help="Keys for encryption, and users who want to be forgotten.")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+@privacy_app.command("new-key")
+def new_key_command(as_json: Json = False) -> None:
+    """Print a fresh encryption key; keep it where the backups are not."""
+    from ragdiag.privacy.keys import Keyring, new_key, parse_keys
+
+    text = new_key()
+    ring: Keyring = parse_keys(text, "the new key")
+    emit({"key": text, "key_id": ring.keys[0].key_id}, as_json, lambda: text)
+
+
+@privacy_app.command()
+def reencrypt(context: typer.Context, as_json: Json = False) -> None:
+    """Bring archive and embeddings to what the configuration and the first key say now."""
+    from ragdiag.workflows.reencrypt import reencrypt_workspace
+
+    done = reencrypt_workspace(command_workspace(context.obj))
+    emit(done, as_json, lambda: table([done]))
+
+
+@privacy_app.command("forget-user")
+def forget_user_command(
+    context: typer.Context,
+    user: Annotated[str, typer.Argument(help="A user id, or a pseudonym as user:HEX.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what there is.")] = False,
+    as_json: Json = False,
+    progress_file: Annotated[
+        Path | None, typer.Option("--progress-file", help="Keep progress in this file as well.")
+    ] = None,
+) -> None:
+    """Remove everything of one user, for good; exit 1 where something of theirs is left."""
+    from ragdiag.store.lake import open_lake
+    from ragdiag.workflows.forget import forget_user
+
+    workspace = command_workspace(context.obj)
+    with progress_to(progress_file) as progress:
+        done = forget_user(
+            open_lake(workspace), workspace, user, dry_run=dry_run, progress=progress
+        )
+    emit(done.to_json(), as_json, lambda: _forgetting_text(done))
+    if not dry_run and not done.clean:
+        raise Exit(1)
+
+
+def _forgetting_text(done: Forgetting) -> str:
+    rows = [
+        {"place": one.name, "found": one.found, "removed": one.removed, "left": one.left}
+        for one in done.places
+    ]
+    lines = [f"{done.requests} requests", table(rows)]
+    lines += [f"{one.name}: {one.note}" for one in done.places if one.note and one.found]
+    lines += [
+        f"the backup {one.backup} of {one.made_at} in {one.directory} still holds them; remove it, "
+        "or restore it and back up again"
+        for one in done.backups
+    ]
+    lines += [f"{path} still holds them; remove or mend it" for path in done.files]
+    return "\n".join(lines)

@@ -1,0 +1,176 @@
+"""What ``[privacy]`` of a workspace makes of texts on their way into the store.
+
+Texts are redacted; where texts are not stored, those that hold what people wrote become keyed
+hashes of their redacted form. Screening twice is screening once, so what comes again can be
+compared with what is stored.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ragdiag.configuration import PrivacyTable, read_configuration
+from ragdiag.privacy.hiding import hide_text, is_hidden
+from ragdiag.privacy.pseudonyms import mark_user
+from ragdiag.privacy.redaction import Redactor, compile_redactor
+from ragdiag.settings import Workspace
+
+_TEXT_KEY = re.compile(
+    r"(?:^|[._])(?:value|contents?|text|prompts?|completions?|query|question|answer|inputs?|outputs?"
+    r"|messages?|title|description|explanation|stacktrace|arguments|template|variables|parts)$"
+)
+"""Attributes that hold what people or models wrote, by the end of their name."""
+
+USER_IDS = ("user.id", "enduser.id", "gen_ai.user", "llm.user")
+"""Attributes that name the user."""
+
+_ESCAPED = re.compile(r"\\u00([2-7][0-9a-fA-F])")
+
+
+@dataclass(frozen=True)
+class Screen:
+    """``pseudonym`` marks a raw user id, ``hide`` turns a text into its stand-in (None where texts
+    are stored)."""
+
+    redactor: Redactor
+    pseudonym: Callable[[str], str]
+    hide: Callable[[str], str] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether every text passes as it is."""
+        return not self.redactor.rules and self.hide is None
+
+    def redact(self, texts: Sequence[str | None]) -> list[str | None]:
+        """Texts that are always stored, redacted; stand-ins pass as they are."""
+        redacted = self.redactor.redact_many(texts).texts
+        return [
+            before if before is not None and is_hidden(before) else after
+            for before, after in zip(texts, redacted, strict=True)
+        ]
+
+    def conceal(self, texts: Sequence[str | None]) -> list[str | None]:
+        """Texts that people wrote: redacted and, where texts are not stored, hidden."""
+        redacted = self.redact(texts)
+        if self.hide is None:
+            return redacted
+        return [text if text is None else self.hide(text) for text in redacted]
+
+    def column(self, column: Any, *, hidden: Any = None) -> Any:
+        """As :meth:`redact` for an Arrow column; :meth:`conceal` for the rows that ``hidden`` (a
+        boolean column) marks. Where nothing changes the column itself is returned."""
+        redacted, _ = self.redactor.redact_column(column)
+        if redacted is not column:
+            stand_ins = pc.match_substring_regex(column, r"^\[text [0-9a-f]{32}\]$")
+            redacted = pc.if_else(pc.fill_null(stand_ins, False), column, redacted)
+        if self.hide is None or hidden is None:
+            return redacted
+        hide = self.hide
+        texts = [
+            hide(text) if marked and text is not None else text
+            for text, marked in zip(redacted.to_pylist(), hidden.to_pylist(), strict=True)
+        ]
+        return pa.chunked_array([pa.array(texts, column.type)])
+
+    def attributes(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        """A JSON object with every text redacted, those under a name for texts concealed, and user
+        ids as pseudonyms.
+
+        A text that is JSON itself is read as such, so that it still is afterwards. What is nested
+        too deeply to be looked through is not kept.
+        """
+        try:
+            users = {name: self.pseudonym(str(value[name])) for name in USER_IDS if value.get(name)}
+            return {**self._attributes(value), **users}
+        except RecursionError:
+            return {"ragdiag.dropped": "nested too deeply"}
+
+    def _attributes(self, value: Mapping[str, Any]) -> Any:
+        if self.is_open:
+            return value
+        found = list(_strings(value, concealed=False))
+        kept = iter(self.redact([text for text, concealed in found if not concealed]))
+        hidden = iter(self.conceal([text for text, concealed in found if concealed]))
+        screened = iter([next(hidden if concealed else kept) for _, concealed in found])
+        return _rebuilt(value, screened)
+
+    def bodies(self, texts: Sequence[str]) -> list[str]:
+        """Lines that could not be read, as they may be kept: whatever they hold, as text."""
+        if self.hide is not None:
+            return [self.hide(text) for text in texts]
+        plain = [_ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) for text in texts]
+        return [text or "" for text in self.redact(plain)]
+
+
+def open_screen(workspace: Workspace) -> Screen:
+    """The screen of ``workspace`` as its configuration is now. Raises InputError."""
+    return _screen(workspace, _Shape(read_configuration(workspace).privacy))
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """A configuration as a key of the cache: rules take a millisecond to compile."""
+
+    privacy: PrivacyTable
+
+    def __hash__(self) -> int:
+        return hash(self.privacy.model_dump_json())
+
+
+@lru_cache(maxsize=8)
+def _screen(workspace: Workspace, shape: _Shape) -> Screen:
+    hide = None if shape.privacy.store_text else partial(hide_text, workspace)
+    return Screen(compile_redactor(shape.privacy), partial(mark_user, workspace), hide)
+
+
+def _strings(value: Any, *, concealed: bool) -> Iterator[tuple[str, bool]]:
+    """Every text in ``value`` in a fixed order, and whether a name above it is one for texts."""
+    match value:
+        case str():
+            inner = _inner_json(value)
+            if inner is None:
+                yield value, concealed
+            else:
+                yield from _strings(inner, concealed=concealed)
+        case Mapping():
+            for key, item in value.items():
+                named = _TEXT_KEY.search(str(key).lower()) is not None
+                yield from _strings(item, concealed=concealed or named)
+        case list() | tuple():
+            for item in value:
+                yield from _strings(item, concealed=concealed)
+
+
+def _rebuilt(value: Any, texts: Iterator[str | None]) -> Any:
+    match value:
+        case str():
+            inner = _inner_json(value)
+            if inner is None:
+                return next(texts)
+            rebuilt = _rebuilt(inner, texts)
+            return value if rebuilt == inner else json.dumps(rebuilt)
+        case Mapping():
+            return {key: _rebuilt(item, texts) for key, item in value.items()}
+        case list() | tuple():
+            return [_rebuilt(item, texts) for item in value]
+        case _:
+            return value
+
+
+def _inner_json(text: str) -> Any:
+    """What a text says that is a JSON object or list; None for any other."""
+    if text[:1] not in ("{", "["):
+        return None
+    try:
+        inner = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return inner if isinstance(inner, (dict, list)) else None

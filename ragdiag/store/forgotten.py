@@ -1,0 +1,111 @@
+"""Whom the workspace has forgotten: keyed hashes that tell who must not come back, and no more.
+
+A forgotten user leaves one hash of the pseudonym and one of each request id, so that neither the
+requests nor what hangs on them (feedback, grades, spans) is loaded again from another file, an
+archive or a backup. Without the workspace's key the hashes say nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import duckdb
+
+from ragdiag.privacy.pseudonyms import keyed_hash, read_user
+from ragdiag.privacy.screening import USER_IDS
+from ragdiag.records import Feedback, Grade, Request, Span
+from ragdiag.settings import Workspace
+from ragdiag.store.disk import disk_faults
+from ragdiag.store.kinds import Record
+from ragdiag.store.tables import insert
+from ragdiag.store.times import now_utc
+
+REASON = "its user was forgotten"
+
+
+def user_tombstone(workspace: Workspace, user: str) -> str:
+    """Of a pseudonym."""
+    return keyed_hash(workspace, "forgotten", f"user {user}")
+
+
+def request_tombstone(workspace: Workspace, request_id: str) -> str:
+    return keyed_hash(workspace, "forgotten", f"request {request_id}")
+
+
+def read_forgotten(cursor: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    """Every tombstone of the lake."""
+    return frozenset(h for (h,) in cursor.execute("select tombstone from forgotten").fetchall())
+
+
+def add_forgotten(cursor: duckdb.DuckDBPyConnection, tombstones: Iterable[str]) -> int:
+    """Keep tombstones, within the caller's transaction; returns how many are new."""
+    fresh = sorted(set(tombstones) - read_forgotten(cursor))
+    now = now_utc()
+    insert(cursor, "forgotten", [{"tombstone": one, "forgotten_at": now} for one in fresh])
+    return len(fresh)
+
+
+def kept_tombstones(workspace: Workspace) -> frozenset[str]:
+    """Tombstones beside the lake: a restored lake may not have them."""
+    path = _file(workspace)
+    with disk_faults(path):
+        try:
+            return frozenset(path.read_text(encoding="ascii", errors="replace").split())
+        except FileNotFoundError:
+            return frozenset()
+
+
+def keep_tombstones(workspace: Workspace, tombstones: Iterable[str]) -> None:
+    """Add tombstones to those beside the lake; durable on return."""
+    fresh = sorted(set(tombstones) - kept_tombstones(workspace))
+    path = _file(workspace)
+    with disk_faults(path):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+            stream.writelines(f"{one}\n" for one in fresh)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def _file(workspace: Workspace) -> Path:
+    return workspace.root / "secrets" / "forgotten"
+
+
+def find_forgotten(
+    workspace: Workspace, forgotten: frozenset[str], records: Sequence[Record]
+) -> set[int]:
+    """The places in ``records`` of those that must not come back."""
+    if not forgotten:
+        return set()
+    seen: dict[tuple[str, str], bool] = {}
+
+    def is_gone(kind: str, name: str) -> bool:
+        if (kind, name) not in seen:
+            make = user_tombstone if kind == "user" else request_tombstone
+            seen[kind, name] = make(workspace, name) in forgotten
+        return seen[kind, name]
+
+    return {
+        place
+        for place, record in enumerate(records)
+        if any(is_gone(kind, name) for kind, name in _names(workspace, record))
+    }
+
+
+def _names(workspace: Workspace, record: Record) -> list[tuple[str, str]]:
+    """The users and requests that a record belongs to."""
+    match record:
+        case Request():
+            users = [record.user_key] if record.user_key else []
+            return [("request", record.request_id), *(("user", user) for user in users)]
+        case Feedback() | Grade():
+            return [("request", record.request_id)]
+        case Span():
+            ids = (str(record.attributes[name]) for name in USER_IDS if record.attributes.get(name))
+            users = [read_user(workspace, one) for one in ids]
+            return [("request", record.trace_id), *(("user", user) for user in users)]
+        case _:
+            return []

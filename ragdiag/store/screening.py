@@ -1,0 +1,104 @@
+"""Records on their way into the lake, without what may not be stored.
+
+Everything that has a text passes here before it is compared, stored, rejected or archived.
+Requests that ragdiag itself asked (evaluation, replay) keep their texts where texts are not
+stored: their questions are in the lake anyway, and no user wrote them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ragdiag.privacy.screening import Screen
+from ragdiag.records import Grade, Passage, Reject, Request, Span
+from ragdiag.store.kinds import Record
+
+R = TypeVar("R")
+
+OWN_TRAFFIC = ("evaluation", "replay")
+_TEXTS: Mapping[type, tuple[str, ...]] = {
+    Request: ("question", "answer", "error"),
+    Grade: ("reason",),
+    Passage: ("title", "text"),
+    Span: ("error",),
+}
+_LABELS: Mapping[type, tuple[str, ...]] = {Request: ("topic", "degraded_reason"), Span: ("name",)}
+"""What people wrote, and what names or explains and is only redacted."""
+
+SCREENED_COLUMNS = (*_TEXTS[Request], *_LABELS[Request])
+
+
+def screen_records(screen: Screen, records: Sequence[Record]) -> list[Record]:
+    """The records as they may be stored, in their order; one that may stay is itself returned."""
+    screened = [screen_span(screen, one) if isinstance(one, Span) else one for one in records]
+    if screen.is_open:
+        return screened
+    for kind, fields in _TEXTS.items():
+        rows = [i for i, record in enumerate(screened) if type(record) is kind]
+        hidden = [i for i in rows if _is_foreign(screened[i])]
+        for name in fields:
+            _exchange(screened, sorted(set(rows) - set(hidden)), name, screen.redact)
+            _exchange(screened, hidden, name, screen.conceal)
+        for name in _LABELS.get(kind, ()):
+            _exchange(screened, rows, name, screen.redact)
+    return screened
+
+
+def screen_span(screen: Screen, span: Span) -> Span:
+    """The attributes of a span, its events and its resource as they may be stored."""
+    changed = replace(
+        span,
+        attributes=screen.attributes(span.attributes),
+        resource=screen.attributes(span.resource),
+        events=tuple(
+            replace(event, attributes=screen.attributes(event.attributes)) for event in span.events
+        ),
+    )
+    return span if changed == span else changed
+
+
+def screen_requests(screen: Screen, table: Any) -> Any:
+    """As :func:`screen_records` for a table with the columns of ``requests``."""
+    if screen.is_open:
+        return table
+    foreign = pc.invert(pc.is_in(table["traffic"], pa.array(OWN_TRAFFIC)))
+    for hidden, names in ((foreign, _TEXTS[Request]), (None, _LABELS[Request])):
+        for name in names:
+            place = table.column_names.index(name)
+            column = screen.column(table[name], hidden=hidden)
+            table = table.set_column(place, table.schema.field(name), column)
+    return table
+
+
+def screen_rejects(screen: Screen, rejects: Sequence[Reject]) -> list[Reject]:
+    """Rejects with nothing in their bodies and reasons that may not be stored."""
+    bodies = screen.bodies([reject.body for reject in rejects])
+    reasons = screen.redact([reject.reason for reject in rejects])
+    return [
+        replace(reject, body=body, reason=reason or "")
+        for reject, body, reason in zip(rejects, bodies, reasons, strict=True)
+    ]
+
+
+def redact_fields(screen: Screen, records: Iterable[R], name: str) -> list[R]:
+    """Grades or replays that ragdiag made, with one text field redacted."""
+    changed: list[Any] = list(records)
+    _exchange(changed, list(range(len(changed))), name, screen.redact)
+    return changed
+
+
+def _is_foreign(record: Record) -> bool:
+    return not (isinstance(record, Request) and record.traffic in OWN_TRAFFIC)
+
+
+def _exchange(records: list[Any], rows: Sequence[int], name: str, change: Any) -> None:
+    """Put what ``change`` makes of a field into the records of ``rows`` where it differs."""
+    before = [getattr(records[row], name) for row in rows]
+    for row, old, new in zip(rows, before, change(before) if rows else (), strict=True):
+        if new != old:
+            records[row] = replace(records[row], **{name: new})

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ragdiag.errors import InputError
+from ragdiag.privacy.hiding import is_hidden, shown_text
+from ragdiag.privacy.pseudonyms import read_user, user_key
+from ragdiag.privacy.screening import Screen, open_screen
+from ragdiag.settings import Workspace
+
+
+def configured(workspace: Workspace, text: str) -> Screen:
+    workspace.root.mkdir(parents=True, exist_ok=True)
+    workspace.configuration.write_text(text, encoding="utf-8")
+    return open_screen(workspace)
+
+
+def test_without_a_word_texts_are_redacted_and_stored(workspace: Workspace) -> None:
+    screen = open_screen(workspace)
+    assert screen.conceal(["Mail ann@x.org", None, ""]) == ["Mail [email]", None, ""]
+
+
+def test_texts_that_are_not_stored_still_group(workspace: Workspace) -> None:
+    screen = configured(workspace, "[privacy]\nstore_text = false\n")
+    first, again, other, nothing, none = screen.conceal(["Why?", "Why?", "How?", "", None])
+    assert first == again != other
+    assert first is not None
+    assert is_hidden(first)
+    assert (nothing, none) == ("", None)
+    assert screen.conceal([first]) == [first], "screening twice is screening once"
+    assert shown_text(first) == f"(text not stored) {first[6:14]}"
+    assert screen.redact(["Why?", first]) == ["Why?", first]
+
+
+def test_the_configuration_is_read_again_when_it_changes(workspace: Workspace) -> None:
+    assert configured(workspace, "[privacy]\nredact = []\n").is_open
+    own = configured(workspace, "[privacy]\nredact = []\n[privacy.patterns]\nticket = 'T-[0-9]+'\n")
+    assert own.redact(["T-12, ann@x.org"]) == ["[ticket], ann@x.org"]
+    with pytest.raises(InputError, match=r"privacy\.patterns\.ticket is no pattern"):
+        configured(workspace, "[privacy.patterns]\nticket = '('\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[privacy]\nredact = ['mail']\n",
+        "[privacy]\nencrypt = ['lake']\n",
+        "[privacy]\nencryption_key_env = 'a key'\n",
+        "[privacy]\nphone_regions = ['Germany']\n",
+        "[privacy.patterns]\nemail = 'x'\n",
+        "[privacy.patterns]\n'a b' = 'x'\n",
+    ],
+)
+def test_a_mistake_in_the_configuration_names_its_key(workspace: Workspace, text: str) -> None:
+    with pytest.raises(InputError, match=r"ragdiag\.toml: privacy"):
+        configured(workspace, text)
+
+
+ATTRIBUTES = {
+    "input.value": 'Ask "ann@x.org"\n203.0.113.9',
+    "gen_ai.input.messages": json.dumps([{"role": "user", "content": "line\nann@x.org\tend"}]),
+    "retrieval.documents.0.document.id": "doc-1",
+    "retrieval.documents": [{"document.id": "d", "document.content": "by bob@x.org", "n": 3}],
+    "user.id": "ann@x.org",
+    "count": 5,
+    "none": None,
+}
+
+
+def test_attributes_lose_texts_and_keep_their_shape(workspace: Workspace) -> None:
+    kept = open_screen(workspace).attributes(ATTRIBUTES)
+    assert kept == {
+        **ATTRIBUTES,
+        "input.value": 'Ask "[email]"\n[ip]',
+        "gen_ai.input.messages": json.dumps([{"role": "user", "content": "line\n[email]\tend"}]),
+        "retrieval.documents": [{"document.id": "d", "document.content": "by [email]", "n": 3}],
+        "user.id": f"user:{user_key(workspace, 'ann@x.org')}",
+    }
+    assert read_user(workspace, kept["user.id"]) == read_user(workspace, "ann@x.org")
+    assert open_screen(workspace).attributes(kept) == kept
+
+
+def test_attributes_that_hold_texts_are_concealed_and_names_are_not(workspace: Workspace) -> None:
+    kept = configured(workspace, "[privacy]\nstore_text = false\n").attributes(ATTRIBUTES)
+    (message,) = json.loads(kept["gen_ai.input.messages"])
+    documents = kept["retrieval.documents"]
+    assert is_hidden(kept["input.value"])
+    assert is_hidden(message["content"])
+    assert is_hidden(documents[0]["document.content"])
+    assert documents[0]["document.id"] == "d"
+    assert kept["retrieval.documents.0.document.id"] == "doc-1"
+    assert open_screen(workspace).attributes(kept) == kept
+
+
+def test_attributes_nested_out_of_reach_are_dropped(workspace: Workspace) -> None:
+    deep: dict[str, object] = {"text": "ann@x.org"}
+    for _ in range(5_000):
+        deep = {"a": deep}
+    kept = open_screen(workspace).attributes({"deep": deep})
+    assert kept == {"ragdiag.dropped": "nested too deeply"}
+
+
+def test_bodies_are_looked_through_as_text_escapes_included(workspace: Workspace) -> None:
+    bodies = ['{"question": "ann\\u0040x.org', "not json bob@x.org"]
+    screen = open_screen(workspace)
+    assert screen.bodies(bodies) == ['{"question": "[email]', "not json [email]"]
+    hidden = configured(workspace, "[privacy]\nstore_text = false\n").bodies(bodies)
+    assert all(is_hidden(body) for body in hidden)
