@@ -146,6 +146,7 @@ def make_requests(start: int, n: int, total: int) -> pa.Table:
         "context": hit_lists(chance, gold, names, True),
         "searched_depth": pa.repeat(pa.scalar(100, pa.int32()), n),
         "logged_depth": pa.repeat(pa.scalar(10, pa.int32()), n),
+        "keep_probability": pa.repeat(1.0, n),
     }
     return pa.table(columns).select([name for name in COLUMNS.names if name in columns])
 

@@ -114,7 +114,7 @@ def insert_requests(cursor: duckdb.DuckDBPyConnection, fresh: pa.Table) -> None:
     placed = fresh.select(kept).append_column("rel", _relevance(cursor, fresh))
     with shown(cursor, "placed", placed):
         cursor.execute("insert into requests by name select * from placed")
-        count_new(cursor, "placed")
+    count_new(cursor, placed)
 
 
 def _relevance(cursor: duckdb.DuckDBPyConnection, fresh: pa.Table) -> pa.ChunkedArray:

@@ -81,6 +81,8 @@ def compact_store(
             report(progress, 0.8 * number / len(tables), f"compact {table}")
             rewritten += _rewrite(lake, table)
             merged += _merge(lake, table)
+        if tables:
+            lake.write(_announce)
         report(progress, 0.8, "compare every kept snapshot with before")
         for snapshot, mark in marks.items():
             if row_marks(lake, snapshot, tables) != mark:
@@ -155,25 +157,29 @@ def untidy_tables(cursor: duckdb.DuckDBPyConnection) -> list[str]:
         f"exists (select 1 from {CATALOG}.ducklake_delete_file d where d.table_id = t.table_id "
         "and d.end_snapshot is null))"
     ).fetchall()
-    held = cursor.execute(
-        f"select t.table_name, t.table_id, i.table_name from {CATALOG}.ducklake_table t "
-        f"left join {CATALOG}.ducklake_inlined_data_tables i using (table_id) "
-        "where t.end_snapshot is null"
-    ).fetchall()
-    inlined = {
-        str(table)
-        for table, table_id, rows in held
-        if _has_rows(cursor, rows) or _has_rows(cursor, f"ducklake_inlined_delete_{table_id}")
-    }
+    every = list_tables(cursor)
+    inlined = {table for table in every if _in_catalog(cursor, table)[1]}
     return sorted({str(row[0]) for row in several} | inlined)
 
 
-def _has_rows(cursor: duckdb.DuckDBPyConnection, name: str | None) -> bool:
+def _in_catalog(cursor: duckdb.DuckDBPyConnection, table: str) -> tuple[int, bool]:
+    """How many places in the catalog a table has for rows of small inserts, and whether these or
+    deletions lie there now."""
+    found = cursor.execute(
+        f"select t.table_id, i.table_name from {CATALOG}.ducklake_table t "
+        f"left join {CATALOG}.ducklake_inlined_data_tables i using (table_id) "
+        "where t.end_snapshot is null and t.table_name = ?",
+        [table],
+    ).fetchall()
+    names = [name for _, name in found if name is not None]
+    deletions = [f"ducklake_inlined_delete_{table_id}" for table_id, _ in found[:1]]
+    return len(names), any(_has_rows(cursor, name) for name in [*names, *deletions])
+
+
+def _has_rows(cursor: duckdb.DuckDBPyConnection, name: str) -> bool:
     """Whether a table of the catalog is there and has a row."""
     try:
-        return name is not None and bool(
-            cursor.execute(f"select 1 from {CATALOG}.{name} limit 1").fetchone()
-        )
+        return bool(cursor.execute(f"select 1 from {CATALOG}.{name} limit 1").fetchone())
     except duckdb.CatalogException:
         return False
 
@@ -184,16 +190,31 @@ def find_orphans(lake: Lake, older_than_s: float) -> list[str]:
 
 
 def _rewrite(lake: Lake, table: str) -> int:
+    """Write out what lies in the catalog, then rewrite files with deletions.
+
+    A table whose columns were changed has an older place in the catalog as well, which writing out
+    would drop; other processes still look there (DuckLake 1.0), so such a table's small rows stay.
+    """
     with lake.turn():
-        lake.rows(
-            f"select count(*) from ducklake_flush_inlined_data('lake', table_name => '{table}')"
-        )
+        places, pending = lake.read(lambda cursor: _in_catalog(cursor, table))
+        if pending and places > 1:
+            return 0
+        if pending:
+            lake.rows(
+                f"select count(*) from ducklake_flush_inlined_data('lake', table_name => '{table}')"
+            )
         done = lake.rows(
             f"select files_processed from ducklake_rewrite_data_files('lake', '{table}', "
             f"delete_threshold => {DELETED_SHARE})"
         )
         lake.transact(widen_bounds)
     return sum(int(row["files_processed"]) for row in done)
+
+
+def _announce(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Change the schema, so that other processes look at it again: compaction drops emptied places
+    in the catalog where they would go on reading (DuckLake 1.0)."""
+    cursor.execute("create or replace view last_compaction as select 1 as compacted")
 
 
 def _merge(lake: Lake, table: str) -> int:

@@ -49,17 +49,24 @@ WHOLE_MEASURES = tuple(
 CELL = ("day", "version_id", "topic", "traffic")
 """What a rollup is kept by."""
 
-_OPINIONS = f"""
-    opinions as (
-        select request_id,
-               arg_max({{'y': y, 'score': score}},
-                       {{'at': graded_at, 'y': y, 'score': score, 'reason': reason}}) as found
-        from grades
-        where grader = '{DEFAULT_GRADER}' and request_id in (select request_id from subject)
-        group by request_id)"""
+EVERYWHERE = "true"
+BETWEEN = "request_id >= $low and request_id <= $high"
+"""Where to look for what is said about requests. Bounds let files be passed over unopened."""
 
 
-def cells(scope: str) -> str:
+def _opinions(where: str) -> str:
+    return f"""
+        opinions as (
+            select request_id,
+                   arg_max({{'y': y, 'score': score}},
+                           {{'at': graded_at, 'y': y, 'score': score, 'reason': reason}}) as found
+            from grades
+            where {where} and grader = '{DEFAULT_GRADER}'
+              and request_id in (select request_id from subject)
+            group by request_id)"""
+
+
+def cells(scope: str, where: str = EVERYWHERE) -> str:
     """A SELECT of CELL and the sums of MEASURES over ``scope``, a SELECT of rows of requests."""
     sums = ", ".join(f"sum({sql}) as {name}" for name, sql in MEASURES.items())
     return f"""
@@ -83,14 +90,15 @@ def cells(scope: str) -> str:
                         then len(list_filter(hits, lambda hit: hit))::double / n_relevant
                         end as recall
             from ranked),
-        {_OPINIONS},
+        {_opinions(where)},
         said as (
             select request_id, max(1) filter (kind = 'click') as clicked,
                    max({{'at': given_at, 'id': feedback_id, 'value': value}})
                        filter (kind = 'task_success') as task,
                    max({{'at': given_at, 'id': feedback_id, 'value': value}})
                        filter (kind = 'thumbs') as thumbs
-            from feedback where request_id in (select request_id from subject)
+            from feedback
+            where {where} and request_id in (select request_id from subject)
             group by request_id)
         select s.asked_at::date as day, s.version_id, s.topic, s.traffic, {sums}
         from scored s
@@ -99,20 +107,21 @@ def cells(scope: str) -> str:
         group by all"""
 
 
-def failing(scope: str) -> str:
+def failing(scope: str, where: str = EVERYWHERE) -> str:
     """A SELECT of the rows of ``failures``: those of ``scope`` whose latest grade is wrong."""
     return f"""
         with subject as ({scope}),
-        {_OPINIONS},
+        {_opinions(where)},
         diagnoses as (
             select request_id,
                    arg_max({{'verdict': verdict, 'cause': cause, 'fix': verified_fix}},
                            {{'at': diagnosed_at, 'v': verdict, 'c': cause, 'f': verified_fix}}
                    ) as found
-            from verdicts where request_id in (select request_id from subject)
+            from verdicts
+            where {where} and request_id in (select request_id from subject)
             group by request_id)
-        select s.request_id, s.asked_at, s.version_id, s.topic, s.traffic, s.status, s.total_ms,
-               o.found.score as score,
+        select s.request_id, s.asked_at, s.version_id, s.topic, s.traffic, s.question, s.status,
+               s.total_ms, o.found.score as score,
                coalesce(d.found.verdict, '{NOT_DIAGNOSED}') as verdict,
                coalesce(d.found.cause, '{NOT_DIAGNOSED}') as cause,
                coalesce(d.found.fix, '') as verified_fix

@@ -19,6 +19,7 @@ from ragdiag.errors import StoreBusy, StoreError, StoreFull
 from ragdiag.settings import Workspace
 
 _TRANSIENT = (
+    "failed to read inlined data",
     "database is locked",
     "database table is locked",
     "conflict",

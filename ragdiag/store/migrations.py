@@ -176,8 +176,8 @@ def rollups(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("""
         create table failures(
             request_id varchar, asked_at timestamp, version_id varchar, topic varchar,
-            traffic varchar, status varchar, total_ms double, score double, verdict varchar,
-            cause varchar, verified_fix varchar)""")
+            traffic varchar, question varchar, status varchar, total_ms double, score double,
+            verdict varchar, cause varchar, verified_fix varchar)""")
     con.execute("alter table failures set partitioned by (year(asked_at), month(asked_at))")
     con.execute("""
         create or replace view latest_grades as

@@ -7,7 +7,7 @@ answer by them. Times are naive UTC; a week is named by its Monday.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal, get_args
 
@@ -145,32 +145,13 @@ def evaluated(lake: Lake) -> dict[str, list[str]]:
 def failures(
     lake: Lake, filters: Filters, *, order: str = "newest first", limit: int = 50, offset: int = 0
 ) -> list[Row]:
-    """One page of failed requests (y = 0) with verdict and cause.
-
-    The page is found in the narrow rows first; then the texts of those few are read, from the
-    files that their times point to.
-    """
+    """One page of failed requests (y = 0) with verdict and cause."""
     condition, parameters = failed(filters)
-    rows = lake.rows(
+    return lake.rows(
         f"""select * from failures r where {condition}
             order by {ORDERS[order]}, request_id limit $limit offset $offset""",
         {**parameters, "limit": limit, "offset": offset},
     )
-    texts = {
-        text["request_id"]: text
-        for text in lake.rows(
-            """select request_id, question, answer from requests
-               where asked_at in (select unnest($times::timestamp[]))
-                 and asked_at >= list_min($times::timestamp[])
-                 and asked_at <= list_max($times::timestamp[])
-                 and request_id in (select unnest($ids::varchar[]))""",
-            {
-                "times": [row["asked_at"] for row in rows],
-                "ids": [row["request_id"] for row in rows],
-            },
-        )
-    }
-    return [{**row, **texts[row["request_id"]]} for row in rows]
 
 
 def failure_counts(lake: Lake, filters: Filters, column: FailureColumn) -> list[Row]:
@@ -261,13 +242,9 @@ def counted(filters: Filters) -> tuple[str, dict[str, Any]]:
 
 def failed(filters: Filters) -> tuple[str, dict[str, Any]]:
     """A condition on ``failures r`` and its parameters."""
-    condition, parameters = replace(filters, text=None).where()
+    condition, parameters = filters.where()
     for column in ("verdict", "cause"):
         if (wanted := getattr(filters, column)) is not None:
             condition += f" and r.{column} = ${column}"
             parameters[column] = wanted
-    if filters.text:
-        within, more = filters.where()
-        condition += f" and r.request_id in (select r.request_id from requests r where {within})"
-        parameters |= more
     return condition, parameters

@@ -60,7 +60,7 @@ def restore_store(
             f"{workspace.configuration} keeps the lake on a server or in a bucket",
             remedy="restore into a workspace without that: a restored lake is a local one",
         )
-    if workspace.exists and not force:
+    if workspace.catalog.is_file() and not force:
         raise InputError(
             f"there is a lake in {workspace.root}",
             remedy="name an empty workspace (--workspace), or give --force: the lake that is there "

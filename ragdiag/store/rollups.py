@@ -2,7 +2,8 @@
 
 ``daily`` holds facts.py's measures by day, version, topic and traffic; ``daily_latency``
 histograms by day, version, traffic and stage (with topics they would have more rows than the
-requests); ``failures`` one narrow row for each request that is graded wrong at the moment.
+requests); ``failures`` one narrow row, with its question, for each request that is graded wrong
+now: what a page lists is not looked for in the wide rows, whatever it is sorted by.
 The first two only grow: a change is a row of differences, and whoever reads adds up. Each writer
 of requests, grades, verdicts, judgments or feedback changes them in its own transaction.
 """
@@ -14,29 +15,31 @@ from contextlib import contextmanager
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from ragdiag.store.facts import CELL, MEASURES, cells, failing, latencies
+from ragdiag.store.facts import BETWEEN, CELL, MEASURES, cells, failing, latencies
 from ragdiag.store.tables import shown
 
 Cursor = duckdb.DuckDBPyConnection
 
 _BUCKET = ("day", "version_id", "traffic", "stage", "bucket")
-_TOUCHED = """
+_TOUCHED = f"""
     select * from requests
-    where request_id in (select request_id from touched)
-      and request_id >= (select min(request_id) from touched)
-      and request_id <= (select max(request_id) from touched)"""
+    where {BETWEEN} and request_id in (select request_id from touched)"""
 
 
-def count_new(cursor: Cursor, fresh: str) -> None:
-    """Add requests that have just come in; ``fresh`` names a relation of their rows with ``rel``.
+def count_new(cursor: Cursor, placed: pa.Table) -> None:
+    """Add requests that have just come in, as rows with their ``rel``.
 
     Grades and feedback may have come before their request.
     """
-    scope = f"select * from {fresh}"
-    cursor.execute(f"insert into daily by name {cells(scope)}")
-    cursor.execute(f"insert into daily_latency by name {latencies(scope)}")
-    cursor.execute(f"insert into failures by name {failing(scope)}")
+    ends = pc.min_max(placed["request_id"])
+    bounds = {"low": ends["min"].as_py(), "high": ends["max"].as_py()}
+    scope = "select * from placed"
+    with shown(cursor, "placed", placed):
+        cursor.execute(f"insert into daily by name {cells(scope, BETWEEN)}", bounds)
+        cursor.execute(f"insert into daily_latency by name {latencies(scope)}")
+        cursor.execute(f"insert into failures by name {failing(scope, BETWEEN)}", bounds)
 
 
 @contextmanager
@@ -50,20 +53,26 @@ def recounted(cursor: Cursor, request_ids: Iterable[str]) -> Iterator[None]:
         yield
         return
     touched = pa.table({"request_id": pa.array(ids, pa.string())})
-    with shown(cursor, "touched", touched):
-        before = cursor.execute(cells(_TOUCHED)).to_arrow_table()
-        buckets_before = cursor.execute(latencies(_TOUCHED)).to_arrow_table()
+    bounds = {"low": ids[0], "high": ids[-1]}
+
+    def read(sql: str) -> pa.Table:
+        with shown(cursor, "touched", touched):
+            return cursor.execute(sql, bounds).to_arrow_table()
+
+    before, buckets_before = read(cells(_TOUCHED, BETWEEN)), read(latencies(_TOUCHED))
     yield
-    with shown(cursor, "touched", touched):
-        after = cursor.execute(cells(_TOUCHED)).to_arrow_table()
-        wrong = cursor.execute(failing(_TOUCHED)).to_arrow_table()
-        cursor.execute("delete from failures where request_id in (select request_id from touched)")
-        with shown(cursor, "wrong", wrong):
-            cursor.execute("insert into failures by name select * from wrong")
-        if after.num_rows < before.num_rows or _total(after) != _total(before):
-            buckets = cursor.execute(latencies(_TOUCHED)).to_arrow_table()
-            _add_difference(cursor, "daily_latency", _BUCKET, ("n",), buckets_before, buckets)
+    after, wrong = read(cells(_TOUCHED, BETWEEN)), read(failing(_TOUCHED, BETWEEN))
+    with shown(cursor, "touched", touched), shown(cursor, "wrong", wrong):
+        cursor.execute(
+            f"delete from failures where {BETWEEN} "
+            "and request_id in (select request_id from touched)",
+            bounds,
+        )
+        cursor.execute("insert into failures by name select * from wrong")
     _add_difference(cursor, "daily", CELL, tuple(MEASURES), before, after)
+    if sum(after["n"].to_pylist()) != sum(before["n"].to_pylist()):
+        buckets = read(latencies(_TOUCHED))
+        _add_difference(cursor, "daily_latency", _BUCKET, ("n",), buckets_before, buckets)
 
 
 def fill_rollups(cursor: Cursor) -> None:
@@ -71,7 +80,10 @@ def fill_rollups(cursor: Cursor) -> None:
     difference, only fewer rows are left to add up."""
     for table in ("daily", "daily_latency", "failures"):
         cursor.execute(f"delete from {table}")
-    count_new(cursor, "requests")
+    scope = "select * from requests"
+    cursor.execute(f"insert into daily by name {cells(scope)}")
+    cursor.execute(f"insert into daily_latency by name {latencies(scope)}")
+    cursor.execute(f"insert into failures by name {failing(scope)}")
 
 
 def _add_difference(
@@ -93,7 +105,3 @@ def _add_difference(
             f"union all by name select *, -1 as sign from before) group by {names}) "
             f"where {changed}"
         )
-
-
-def _total(found: pa.Table) -> int:
-    return sum(found["n"].to_pylist())

@@ -27,14 +27,19 @@ from ragdiag.store.parsing import Parsed, parse_block, reject_line
 from ragdiag.store.request_lines import is_plain_request, read_request_lines
 from ragdiag.store.rows import requests_from_table
 
-TEXT = st.text(max_size=12) | st.sampled_from(["a\0b", "漢字", "\x1c", "\u2003", "'; --", '"}\\'])
+CHARACTERS = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
+TEXT = st.text(CHARACTERS, max_size=12) | st.sampled_from(
+    ["漢字", "\x1c", "\u2003", "'; --", '"}\\']
+)
 NAME = TEXT.filter(str.strip)
 SCORE = st.floats(allow_nan=False, allow_infinity=False)
 COST = st.floats(0, allow_infinity=False)
 WHOLE = st.integers(0, 2**31 - 1)
-HITS = st.lists(st.builds(Hit, st.text(min_size=1, max_size=4), SCORE), max_size=3).map(tuple)
+HITS = st.lists(st.builds(Hit, st.text(CHARACTERS, min_size=1, max_size=4), SCORE), max_size=3).map(
+    tuple
+)
 CONTEXT = st.lists(
-    st.builds(ContextHit, st.text(min_size=1, max_size=4), SCORE, WHOLE), max_size=3
+    st.builds(ContextHit, st.text(CHARACTERS, min_size=1, max_size=4), SCORE, WHOLE), max_size=3
 ).map(tuple)
 REQUESTS = st.builds(
     Request,
@@ -67,8 +72,10 @@ REQUESTS = st.builds(
     context=CONTEXT,
     searched_depth=WHOLE,
     logged_depth=st.none() | WHOLE,
+    keep_probability=st.floats(0, 1, exclude_min=True),
 )
 HOSTILE: list[Any] = [
+    *("a\0b", ["a\0b"], {"passage_id": ["\0"], "score": [1.0]}),
     *(None, True, False, 0, -1, 1.5, 2**31, 2**70, -0.0, 1e308, "", " ", "\x1c", "\u3000", "x"),
     *("2026-01-05", "2026-02-30T00:00:00Z", "2026-01-05T12:00:00", "2026-01-05T23:59:60Z"),
     *([], {}, [None], ["p", None], [[]], {"total": None}, {"total": -1.0}, {"lunch": 1.0}),

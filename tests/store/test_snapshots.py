@@ -5,13 +5,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ragdiag.errors import InputError, StoreError, UnknownName
+from ragdiag.records import DEFAULT_GRADER, Grade
 from ragdiag.store.compact import compact_store
 from ragdiag.store.expiry import expire_requests
 from ragdiag.store.lake import Lake
+from ragdiag.store.latency_trends import weekly_latency
 from ragdiag.store.past import PastLake
 from ragdiag.store.queries import Filters
+from ragdiag.store.results import save_grades
 from ragdiag.store.snapshots import drop_names, name_snapshot, named_snapshots
-from ragdiag.store.trends import weekly_latency, weekly_outcomes
+from ragdiag.store.trends import weekly_outcomes
 
 MONDAY = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -27,13 +30,8 @@ def numbers(lake: Lake) -> object:
 
 
 def grade_all(lake: Lake, y: int) -> None:
-    lake.write(
-        lambda c: c.execute(
-            "insert into grades(request_id, grader, y, graded_at) "
-            "select request_id, 'contains_or_f1', ?, now()::timestamp from requests",
-            [y],
-        )
-    )
+    rows = lake.rows("select request_id from requests")
+    save_grades(lake, [Grade(row["request_id"], DEFAULT_GRADER, y) for row in rows])
 
 
 def test_a_named_snapshot_keeps_its_numbers(filled: Lake) -> None:

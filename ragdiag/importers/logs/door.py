@@ -47,7 +47,8 @@ class Door:
         kept = replace(reading, records=tuple(filter(self._is_fresh, reading.records)))
         lines = reading.fault or self._question_fault(reading) or _encode_all(kept)
         if isinstance(lines, str):
-            self.refuse([reading.origin.reject(lines)])
+            # Without the row itself: it may name its user, and file and line find it again.
+            self.refuse([Reject(reading.origin.source, reading.origin.line, lines)])
             return False
         self._remember(kept.records)
         self._readings.append((kept, lines))

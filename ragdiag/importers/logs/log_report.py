@@ -28,7 +28,8 @@ class LogReport:
     """Counts by kind; every reject is in the workspace, the first ones are here.
 
     ``labels``: by grader, published labels that say right, wrong or neither, and on how many of
-    those compared the default grader agrees. A dry run counts all records it read as new.
+    those compared the default grader agrees. ``rows`` counts traces where rows are their spans.
+    A dry run counts all records it read as new.
     """
 
     format: str
@@ -78,7 +79,8 @@ class LogReport:
     def to_text(self) -> str:
         """The same in lines, the most important first."""
         verb = "read" if self.dry_run else "loaded"
-        lines = [f"{self.format}: {self.rows} rows of {self.files} files"]
+        unit = "traces" if self.format in ("otlp", "phoenix", "langfuse") else "rows"
+        lines = [f"{self.format}: {self.rows} {unit}, {self.files} files"]
         lines += [f"  {field} ← {column}" for field, column in self.columns.items()]
         for kind, counts in self.kinds.items():
             said = f"{verb} {counts.new}" if counts.new or not counts.repeated else ""

@@ -78,7 +78,9 @@ def test_common_names_are_understood_in_every_container(
 def test_a_raw_user_id_reaches_no_file(
     load: Import, workspace: Workspace, write_lines: Callable[..., Path]
 ) -> None:
-    load(write_lines("log.jsonl", FULL))
+    bad = {**FULL, "id": "r2", "time": "yesterday"}
+    report = load(write_lines("log.jsonl", FULL, bad, f"{json.dumps(FULL)} and more"))
+    assert sum(report.reasons.values()) == 2
     files = [path for path in workspace.root.rglob("*") if path.is_file()]
     assert len(files) > 3
     assert not [path for path in files if b"ann@example.com" in path.read_bytes()]
