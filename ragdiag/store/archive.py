@@ -58,10 +58,11 @@ def put_away(path: Path, seal: Keyring | None = None, keys: Keyring | None = Non
     """Move a loaded segment into the archive, encrypted under ``seal`` if there is one.
 
     A foreign writer may use a name again: what the archive has under that name with other content
-    was not loaded, so it gets a new name and stays in the spool.
+    was not loaded, so it gets a new name and stays in the spool. Called within archive_turn.
     """
     target = path.parent / "archive" / path.name
     with disk_faults(target), suppress(FileNotFoundError):  # another ingester was quicker
+        path.stat()
         target.parent.mkdir(exist_ok=True)
         known = next((p for p in (target, _compressed(target)) if p.exists()), None)
         if known is not None and not _same_content(path, known, keys):

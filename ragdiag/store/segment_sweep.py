@@ -11,7 +11,7 @@ from ragdiag.settings import Workspace
 from ragdiag.store.archive import COMPRESSED, archive_turn, open_archived
 from ragdiag.store.forgotten import find_forgotten
 from ragdiag.store.lines import BadLine, parse_line
-from ragdiag.store.segment_lines import exchange_lines
+from ragdiag.store.segment_lines import exchange_lines, read_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def _gone(
     with open_archived(path, workspace_keys(workspace)) as lines:
         return {
             number: b""
-            for number, line in enumerate(lines, start=1)
+            for number, line in read_lines(lines)
             if line.strip() and _is_gone(workspace, line, tombstones, needles)
         }
 

@@ -98,7 +98,7 @@ CRASH = """
 from ragdiag.store import ingest as module
 from ragdiag.store.lake import open_lake
 import os, signal
-module.put_away = lambda path: os.kill(os.getpid(), signal.SIGKILL)
+module.put_away = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 module.ingest(open_lake(workspace), workspace)
 """
 
