@@ -26,15 +26,15 @@ from ragdiag.records import (
 )
 from ragdiag.retrieval.vectors import open_cache
 from ragdiag.settings import Workspace
-from ragdiag.store.byte_search import files_with
 from ragdiag.store.gold import add_gold_answers, add_questions
 from ragdiag.store.ingest import ingest
+from ragdiag.store.intake.segment_lines import record_line
 from ragdiag.store.kinds import Record
 from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.results import load_requests, save_diagnoses, save_grades, save_replays
-from ragdiag.store.segment_lines import record_line
 from ragdiag.store.segments import create_segment
 from ragdiag.store.spool import SpoolWriter
+from ragdiag.store.upkeep.byte_search import files_with
 from ragdiag.workflows.forget import forget_again, forget_user
 
 pytestmark = pytest.mark.slow

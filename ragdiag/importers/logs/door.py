@@ -18,7 +18,7 @@ from ragdiag.settings import Workspace
 from ragdiag.store.gold import GoldChange, add_gold_answers, add_questions
 from ragdiag.store.kinds import Record, kind_of, record_to_json
 from ragdiag.store.lake import Lake
-from ragdiag.store.lines import find_problem
+from ragdiag.store.lines import BadLine, find_problem, parse_line
 from ragdiag.store.times import to_aware_utc
 
 BATCH_READINGS = 5_000
@@ -153,6 +153,10 @@ def _encode_all(reading: Reading) -> list[bytes] | str:
         if problem is None:
             try:
                 lines.append(_encode(record))
+                if b"\\u0000" in lines[-1]:
+                    parse_line(lines[-1])
+            except BadLine as bad:
+                problem = str(bad)
             except UnicodeEncodeError:
                 problem = "not valid Unicode (a lone surrogate)"
             except (ValueError, TypeError) as error:

@@ -40,6 +40,7 @@ ALIASES: Mapping[str, Sequence[str]] = {
     "reranked": ("reranked_hits", "rerank_hits"),
     "searched_depth": (),
     "logged_depth": (),
+    "keep_probability": ("sampling_probability",),
     "feedback": (),
     "thumbs": ("rating", "thumb", "user_feedback", "vote"),
     "gold_answer": (

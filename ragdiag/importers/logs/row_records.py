@@ -159,6 +159,7 @@ class RowReader:
             context=tuple(hit.context for hit in contexts),
             searched_depth=parse_cell(cells, "searched_depth", read_whole, 0),
             logged_depth=parse_cell(cells, "logged_depth", read_whole, None),
+            keep_probability=parse_cell(cells, "keep_probability", read_number, 1.0),
         )
 
     def _lists(self, cells: Mapping[str, Any]) -> dict[str, list[LoggedHit]]:

@@ -129,6 +129,7 @@ def test_bad_rows_are_rejects_and_the_rest_is_loaded(
         {**good, "id": "r8", "traffic": "staging"},
         {**good, "question": "another?"},
         "[" * 100_000,
+        {**good, "id": "r12", "answer": "a\0b"},
     )
     report = load(path)
     assert list(stored()) == ["r1"]
@@ -136,7 +137,7 @@ def test_bad_rows_are_rejects_and_the_rest_is_loaded(
         "select line, reason from rejects where source = $p order by line", {"p": str(path)}
     )
     reasons = {row["line"]: row["reason"] for row in kept}
-    assert sorted(reasons) == list(range(2, 12))
+    assert sorted(reasons) == list(range(2, 13))
     assert reasons[2] == "question is missing"
     assert "not UTF-8" in reasons[3]
     assert reasons[4] == "latency_ms.total is -5.0"
@@ -146,6 +147,7 @@ def test_bad_rows_are_rejects_and_the_rest_is_loaded(
     assert reasons[8] == "contexts: rank 1: a passage without id and text"
     assert "traffic: 'staging'" in reasons[9]
     assert reasons[10] == "another request has the id 'r1'; the first stays"
+    assert "NUL" in reasons[12]
     assert report.kinds["request"].rejected == 1
 
 
