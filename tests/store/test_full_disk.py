@@ -42,7 +42,7 @@ def test_a_document_that_does_not_fit_is_refused_whole(small_disk: Path) -> None
 
     add_documents(lake, document("fits", 600))
     with pytest.raises(StoreFull, match=f"no space left on the device of {small_disk}"):
-        add_documents(lake, document("first half") + document("second half"))
+        add_documents(lake, document("first half", 2_000) + document("second half", 2_000))
     assert {passage.document_id for passage in load_passages(lake)} == {"fits"}
 
 
