@@ -22,9 +22,9 @@ from pathlib import Path
 
 from ragdiag.console import table
 from ragdiag.settings import PROJECT, Workspace
-from ragdiag.store.check import check_store
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import close_lakes, open_lake
+from ragdiag.store.upkeep.check import check_store
 
 WRITERS, INGESTERS = 4, 2
 

@@ -31,9 +31,9 @@ import pyarrow as pa
 from ragdiag.records import Judgment, Passage, Question
 from ragdiag.settings import Workspace
 from ragdiag.store import queries
-from ragdiag.store.arrow_door import COLUMNS, ingest_table
 from ragdiag.store.corpus import add_documents, add_judgments, add_questions
 from ragdiag.store.ingest import ingest
+from ragdiag.store.intake.arrow_door import COLUMNS, ingest_table
 from ragdiag.store.kinds import record_to_json
 from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.latency_trends import stage_latency, weekly_latency

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.exceptions import Abort, Exit, TyperException
 
-from ragdiag.cli_collect import collect_command
-from ragdiag.cli_log import app as log_app
-from ragdiag.cli_logs import import_logs_command
-from ragdiag.cli_privacy import privacy_app
-from ragdiag.cli_store import store_app
+from ragdiag.commands.collect import collect_command
+from ragdiag.commands.log import app as log_app
+from ragdiag.commands.logs import import_logs_command
+from ragdiag.commands.privacy import privacy_app
+from ragdiag.commands.store import store_app
 from ragdiag.console import emit, fail, progress_to, show_estimate, table
 from ragdiag.errors import RagdiagError
 from ragdiag.records import Traffic

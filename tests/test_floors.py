@@ -10,17 +10,7 @@ import pytest
 
 from ragdiag.settings import PROJECT
 
-COMMANDS = (
-    "cli",
-    "cli_collect",
-    "cli_log",
-    "cli_logs",
-    "cli_privacy",
-    "cli_store",
-    "console",
-    "demo",
-    "__main__",
-)
+COMMANDS = ("cli", "commands", "console", "demo", "__main__")
 FLOORS = (
     (
         "errors",
@@ -41,19 +31,7 @@ FLOORS = (
     ("pipeline", "instrumentation"),
     ("importers", "collect", "training", "diagnosis", "drift", "deploy"),
     ("workflows",),
-    (
-        "cli",
-        "cli_log",
-        "cli_privacy",
-        "cli_store",
-        "cli_collect",
-        "cli_logs",
-        "console",
-        "reports",
-        "demo",
-        "ui",
-        "__main__",
-    ),
+    (*COMMANDS, "reports", "ui"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 ENGINES = {"torch", "transformers", "peft", "faiss", "sentence_transformers"}

@@ -13,10 +13,10 @@ from ragdiag.privacy.screening import open_screen
 from ragdiag.records import Judgment, Passage, Reject
 from ragdiag.store.corpus import CorpusChange, add_documents
 from ragdiag.store.gold import GoldChange
+from ragdiag.store.intake.screening import screen_rejects
 from ragdiag.store.judgments import add_judgments
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import save_rejects
-from ragdiag.store.screening import screen_rejects
 
 BODY_CHARS = 500
 """How much of a refused line is kept with its reject."""

@@ -20,14 +20,14 @@ from ragdiag.configuration import read_configuration
 from ragdiag.privacy.keys import keyring_for, workspace_keys
 from ragdiag.privacy.screening import Screen, open_screen
 from ragdiag.settings import Workspace
-from ragdiag.store.archive import archive_turn, put_away
-from ragdiag.store.blocks import read_blocks
+from ragdiag.store.intake.blocks import read_blocks
+from ragdiag.store.intake.loading import IngestReport, load_blocks
+from ragdiag.store.intake.parsing import Parsed, parse_block
+from ragdiag.store.intake.screened_blocks import forgotten_lines, screen_block
+from ragdiag.store.intake.segment_lines import exchange_lines
 from ragdiag.store.lake import Lake
-from ragdiag.store.loading import IngestReport, load_blocks
-from ragdiag.store.parsing import Parsed, parse_block
-from ragdiag.store.screened_blocks import forgotten_lines, screen_block
-from ragdiag.store.segment_lines import exchange_lines
 from ragdiag.store.spool import adopt_orphans
+from ragdiag.store.upkeep.archive import archive_turn, put_away
 
 __all__ = ["IngestReport", "ingest"]
 

@@ -25,16 +25,16 @@ from ragdiag.backends import LakeTable
 from ragdiag.configuration import read_configuration
 from ragdiag.errors import NoWorkspace, RagdiagError, StoreError
 from ragdiag.settings import Workspace
-from ragdiag.store.catalog import Catalog
-from ragdiag.store.damage import damaged_file_error
-from ragdiag.store.extensions import connect
+from ragdiag.store.catalogs.catalog import Catalog
+from ragdiag.store.catalogs.extensions import connect
+from ragdiag.store.catalogs.object_store import check_bucket, open_bucket
+from ragdiag.store.catalogs.postgres_catalog import PostgresCatalog
+from ragdiag.store.catalogs.secrets import quoted
+from ragdiag.store.catalogs.sqlite_catalog import SqliteCatalog
 from ragdiag.store.faults import is_transient, reason, store_busy, store_error, store_faults
-from ragdiag.store.known_backups import refuse_lost_catalog
 from ragdiag.store.migrations import is_behind, migrate
-from ragdiag.store.object_store import check_bucket, open_bucket
-from ragdiag.store.postgres_catalog import PostgresCatalog
-from ragdiag.store.secrets import quoted
-from ragdiag.store.sqlite_catalog import SqliteCatalog
+from ragdiag.store.upkeep.damage import damaged_file_error
+from ragdiag.store.upkeep.known_backups import refuse_lost_catalog
 
 T = TypeVar("T")
 Parameters = Sequence[Any] | Mapping[str, Any]

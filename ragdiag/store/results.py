@@ -15,10 +15,10 @@ from pydantic import ValidationError
 from ragdiag.errors import InputError, StoreError, UnknownName
 from ragdiag.privacy.screening import open_screen
 from ragdiag.records import Diagnosis, Grade, IndexBuild, Reject, Replay, Request, Traffic
+from ragdiag.store.intake.screening import redact_fields, screen_rejects
 from ragdiag.store.lake import Lake
 from ragdiag.store.rollups import recounted
 from ragdiag.store.rows import requests_from_table
-from ragdiag.store.screening import redact_fields, screen_rejects
 from ragdiag.store.tables import insert
 from ragdiag.store.times import now_utc, to_aware_utc, to_naive_utc
 from ragdiag.version import LoggedVersion, Spec, Version

@@ -17,19 +17,19 @@ from ragdiag.progress import Progress, report
 from ragdiag.records import Passage
 from ragdiag.retrieval.vectors import open_cache
 from ragdiag.settings import Workspace
-from ragdiag.store.byte_search import files_with
-from ragdiag.store.forgotten import (
+from ragdiag.store.lake import Lake
+from ragdiag.store.upkeep.byte_search import files_with
+from ragdiag.store.upkeep.forgotten import (
     keep_tombstones,
     kept_tombstones,
     read_forgotten,
     request_tombstone,
     user_tombstone,
 )
-from ragdiag.store.history import purge_history
-from ragdiag.store.known_backups import KnownBackup, list_backups
-from ragdiag.store.lake import Lake
-from ragdiag.store.segment_sweep import sweep_segments
-from ragdiag.store.user_traces import UserTraces, count_traces, find_traces, remove_traces
+from ragdiag.store.upkeep.history import purge_history
+from ragdiag.store.upkeep.known_backups import KnownBackup, list_backups
+from ragdiag.store.upkeep.segment_sweep import sweep_segments
+from ragdiag.store.upkeep.user_traces import UserTraces, count_traces, find_traces, remove_traces
 
 SHORTEST_NEEDLE = 12
 """Characters of a text that is searched for: shorter ones are in other people's words too."""

@@ -14,7 +14,7 @@ from ragdiag.privacy.keys import Keyring, read_keyring
 from ragdiag.privacy.pseudonyms import key_file
 from ragdiag.privacy.screening import open_screen
 from ragdiag.settings import Workspace
-from ragdiag.store.archive import archived_segments
+from ragdiag.store.upkeep.archive import archived_segments
 
 
 def privacy_findings(workspace: Workspace) -> Iterator[tuple[str, str]]:

@@ -9,8 +9,8 @@ from ragdiag.privacy.encryption import is_encrypted, key_id_of
 from ragdiag.privacy.keys import Keyring, keyring_for, workspace_keys
 from ragdiag.retrieval.vectors import open_cache
 from ragdiag.settings import Workspace
-from ragdiag.store.archive import archive_turn, archived_segments
-from ragdiag.store.sealed import copy_in
+from ragdiag.store.upkeep.archive import archive_turn, archived_segments
+from ragdiag.store.upkeep.sealed import copy_in
 
 
 def reencrypt_workspace(workspace: Workspace) -> dict[str, int]:

@@ -15,11 +15,8 @@ from ragdiag.privacy.pseudonyms import read_user
 from ragdiag.records import Passage, Reject, Span
 from ragdiag.spans.feedback import read_opinions
 from ragdiag.spans.traces import TraceRecords, read_results, read_trace, trace_source
-from ragdiag.store.admission import admit
-from ragdiag.store.kinds import Record
-from ragdiag.store.lake import Lake
-from ragdiag.store.results import insert_rejects
-from ragdiag.store.staging import (
+from ragdiag.store.intake.admission import admit
+from ragdiag.store.intake.staging import (
     REMEMBERED,
     assembled_spans,
     finish_traces,
@@ -27,6 +24,9 @@ from ragdiag.store.staging import (
     ready_traces,
     staged_spans,
 )
+from ragdiag.store.kinds import Record
+from ragdiag.store.lake import Lake
+from ragdiag.store.results import insert_rejects
 from ragdiag.store.times import now_utc
 
 SETTLE_S = 10.0

@@ -194,7 +194,7 @@ INGEST = """
 from contextlib import nullcontext
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import open_lake
-from ragdiag.store.postgres_catalog import PostgresCatalog
+from ragdiag.store.catalogs.postgres_catalog import PostgresCatalog
 here = Workspace(Path(arguments[0]))
 lake = open_lake(here)
 for line in iter(sys.stdin.readline, ""):

@@ -12,9 +12,9 @@ import pytest
 
 from ragdiag.records import Request
 from ragdiag.settings import Workspace
-from ragdiag.store import blocks
 from ragdiag.store import ingest as ingest_module
 from ragdiag.store.ingest import IngestReport, ingest
+from ragdiag.store.intake import blocks
 from ragdiag.store.kinds import record_to_json
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import load_requests

@@ -36,13 +36,13 @@ def test_a_document_that_does_not_fit_is_refused_whole(small_disk: Path) -> None
     lake = open_lake(Workspace(small_disk / "workspace"), create=True)
     noise = random.Random(0)
 
-    def document(name: str) -> list[Passage]:
-        """About 1 MB that does not compress."""
-        return [Passage(f"{name}-{n}", name, noise.randbytes(1_000).hex()) for n in range(600)]
+    def document(name: str, passages: int) -> list[Passage]:
+        """About 1 KB a passage, however it is compressed."""
+        return [Passage(f"{name}-{n}", name, noise.randbytes(1_000).hex()) for n in range(passages)]
 
-    add_documents(lake, document("fits"))
+    add_documents(lake, document("fits", 600))
     with pytest.raises(StoreFull, match=f"no space left on the device of {small_disk}"):
-        add_documents(lake, document("first half") + document("second half"))
+        add_documents(lake, document("first half", 2_000) + document("second half", 2_000))
     assert {passage.document_id for passage in load_passages(lake)} == {"fits"}
 
 

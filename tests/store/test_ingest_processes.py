@@ -12,9 +12,9 @@ import pytest
 
 from ragdiag.records import Feedback, Request
 from ragdiag.settings import Workspace
-from ragdiag.store import loading
-from ragdiag.store.arrivals import Arrival, place_requests
 from ragdiag.store.ingest import IngestReport, ingest
+from ragdiag.store.intake import loading
+from ragdiag.store.intake.arrivals import Arrival, place_requests
 from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.results import load_requests
 from ragdiag.store.spool import SpoolWriter, record_to_json
@@ -98,7 +98,7 @@ CRASH = """
 from ragdiag.store import ingest as module
 from ragdiag.store.lake import open_lake
 import os, signal
-module.put_away = lambda path: os.kill(os.getpid(), signal.SIGKILL)
+module.put_away = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 module.ingest(open_lake(workspace), workspace)
 """
 

@@ -15,14 +15,14 @@ from ragdiag.errors import StoreBusy, StoreError, StoreFull
 from ragdiag.records import Passage, Request
 from ragdiag.settings import Workspace
 from ragdiag.store import lake as lake_module
-from ragdiag.store.backup import backup_store
-from ragdiag.store.backup_manifest import backups_in
-from ragdiag.store.check import check_store
-from ragdiag.store.compact import compact_store
 from ragdiag.store.corpus import add_documents, load_passages
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.spool import SpoolWriter
+from ragdiag.store.upkeep.backup import backup_store
+from ragdiag.store.upkeep.backup_manifest import backups_in
+from ragdiag.store.upkeep.check import check_store
+from ragdiag.store.upkeep.compact import compact_store
 
 Start = Callable[..., subprocess.Popen[str]]
 MakeRequest = Callable[..., Request]

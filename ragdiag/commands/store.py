@@ -1,0 +1,261 @@
+"""``ragdiag store``: looking after the query log. See docs/store.md."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer.exceptions import Exit
+
+from ragdiag.console import emit, progress_to, table
+from ragdiag.errors import InputError
+from ragdiag.settings import Workspace, command_workspace
+
+if TYPE_CHECKING:
+    from ragdiag.store.lake import Lake
+
+store_app = typer.Typer(help="Check, compact, expire, back up and restore the query log.")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+ProgressOption = Annotated[
+    Path | None, typer.Option("--progress-file", help="Keep progress in this file as well.")
+]
+
+
+def _workspace(context: typer.Context) -> Workspace:
+    return command_workspace(context.obj)
+
+
+def _lake(context: typer.Context) -> Lake:
+    from ragdiag.store.lake import open_lake
+
+    return open_lake(_workspace(context))
+
+
+@store_app.command()
+def check(
+    context: typer.Context,
+    set_aside: Annotated[
+        bool, typer.Option("--set-aside", help="Take damaged files out of the present.")
+    ] = False,
+    put_back: Annotated[
+        bool, typer.Option("--put-back", help="Put files back that are whole again.")
+    ] = False,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Compare ledger, catalog, data files, spool and archive; exit 1 where something is wrong."""
+    from ragdiag.store.upkeep import aside
+    from ragdiag.store.upkeep.check import check_store
+
+    lake = _lake(context)
+    back = aside.put_back(lake) if put_back else []
+    with progress_to(progress_file) as progress:
+        found = check_store(lake, _workspace(context), progress)
+        damaged = [(one.file, one.fault) for one in found.damaged if one.file.is_current]
+        out = aside.set_aside_all(lake, damaged) if set_aside else []
+        if out:
+            found = check_store(lake, _workspace(context))
+    document = {
+        "findings": [asdict(finding) for finding in found.findings],
+        "files": found.files,
+        "bytes": found.bytes,
+        "snapshot": found.snapshot,
+        "set_aside": [asdict(one) for one in out],
+        "put_back": [asdict(one) for one in back],
+    }
+    lines = [f"{finding.what}; {finding.remedy}" for finding in found.findings]
+    emit(
+        document,
+        as_json,
+        lambda: "\n".join(lines) or f"{found.files} files, {found.bytes} bytes: nothing is wrong",
+    )
+    if found.findings:
+        raise Exit(1)
+
+
+@store_app.command()
+def compact(
+    context: typer.Context,
+    keep_days: Annotated[
+        float | None, typer.Option(min=0, help="Default: [retention] snapshots_days.")
+    ] = None,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Merge small files, expire old snapshots without a name, delete what nothing needs, and
+    compress the spool archive and keep it to its retention."""
+    from ragdiag.configuration import read_configuration
+    from ragdiag.store.upkeep.archive import compress_archive, expire_archive
+    from ragdiag.store.upkeep.compact import compact_store
+
+    lake, workspace = _lake(context), _workspace(context)
+    retention = read_configuration(workspace).retention
+    with progress_to(progress_file) as progress:
+        done = compact_store(
+            lake,
+            keep_days=retention.snapshots_days if keep_days is None else keep_days,
+            progress=progress,
+        )
+        packed = compress_archive(workspace)
+    days = retention.archive_days
+    expired = None if days is None else expire_archive(lake, workspace, days)
+    document = {
+        **asdict(done),
+        "archive_compressed": packed.compressed,
+        "archive_bytes_before": packed.bytes_before,
+        "archive_bytes_after": packed.bytes_after,
+        "archive_removed": expired.removed if expired else 0,
+        "archive_kept": list(expired.kept) if expired else [],
+    }
+    emit(document, as_json, lambda: "\n".join(f"{k}: {v}" for k, v in document.items()))
+
+
+@store_app.command()
+def expire(
+    context: typer.Context,
+    older_than: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="DAYS", help="Default: [retention] requests_days."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    drop_named: Annotated[
+        bool, typer.Option("--drop-named", help="Also from snapshots that have a name.")
+    ] = False,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Delete requests older than DAYS, with feedback, grades, replays and verdicts."""
+    from ragdiag.configuration import read_configuration
+    from ragdiag.store.upkeep.expiry import expire_requests
+
+    lake = _lake(context)
+    days = older_than
+    if days is None:
+        days = read_configuration(_workspace(context)).retention.requests_days
+    if days is None:
+        raise InputError(
+            "nothing says how old requests may become",
+            remedy="give --older-than DAYS, or set [retention] requests_days in ragdiag.toml",
+        )
+    with progress_to(progress_file) as progress:
+        done = expire_requests(
+            lake,
+            datetime.now(UTC) - timedelta(days=days),
+            dry_run=dry_run,
+            drop_named=drop_named,
+            progress=progress,
+        )
+    document = {**asdict(done), "days": days, "dry_run": dry_run}
+    lines = [f"{name}: {n}" for name, n in done.rows.items()]
+    lines += [f"the snapshot {name!r} still has them" for name in done.held_by]
+    lines += [f"the snapshot {name!r} lost its name and will go" for name in done.broken]
+    emit(document, as_json, lambda: "\n".join(lines))
+
+
+@store_app.command()
+def backup(
+    context: typer.Context,
+    directory: Path,
+    spool: Annotated[
+        bool, typer.Option("--spool", help="With waiting segments and the spool archive.")
+    ] = False,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Copy the lake into a folder while services write; only what the folder lacks."""
+    from ragdiag.store.upkeep.backup import backup_store
+
+    with progress_to(progress_file) as progress:
+        made = backup_store(
+            _lake(context), _workspace(context), directory, spool=spool, progress=progress
+        )
+    emit(
+        asdict(made),
+        as_json,
+        lambda: (
+            f"backup {made.backup}: snapshot {made.snapshot}, {made.files} files, "
+            f"{made.copied} of them copied ({made.bytes_copied} bytes)"
+        ),
+    )
+
+
+@store_app.command()
+def restore(
+    context: typer.Context,
+    directory: Path,
+    backup: Annotated[
+        str | None, typer.Option(help="Which one of the folder; default: the newest.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also over a lake, which is moved aside.")
+    ] = False,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Make a backup the lake of the workspace again; every hash is verified first."""
+    from ragdiag.store.upkeep.restore import restore_store
+    from ragdiag.workflows.forget import forget_again
+
+    with progress_to(progress_file) as progress:
+        done = restore_store(
+            _workspace(context), directory, backup=backup, force=force, progress=progress
+        )
+        again = forget_again(_lake(context), _workspace(context))
+    lines = [f"snapshot {done.snapshot} restored: {done.files} files, {done.bytes} bytes"]
+    if again and again.requests:
+        lines.append(f"{again.requests} requests of forgotten users were removed again")
+    if done.moved_to:
+        lines.append(f"the lake that was there is now {done.moved_to}")
+    if done.to_ingest:
+        lines.append(f"{done.to_ingest} segments came later; run: ragdiag ingest")
+    emit(asdict(done), as_json, lambda: "\n".join(lines))
+
+
+@store_app.command()
+def replay(context: typer.Context, as_json: Json = False) -> None:
+    """Put archived segments that this lake never loaded back into the spool."""
+    from ragdiag.store.upkeep.archive import return_unloaded
+
+    names = return_unloaded(_lake(context), _workspace(context))
+    emit({"segments": names}, as_json, lambda: f"{len(names)} segments; run: ragdiag ingest")
+
+
+@store_app.command()
+def snapshots(context: typer.Context, as_json: Json = False) -> None:
+    """The named snapshots, which no clean-up takes."""
+    from ragdiag.store.upkeep.snapshots import named_snapshots
+
+    rows = [
+        {**asdict(one), "named_at": one.named_at.isoformat(timespec="seconds")}
+        for one in named_snapshots(_lake(context))
+    ]
+    emit(rows, as_json, lambda: table(rows) or "no snapshot has a name")
+
+
+@store_app.command()
+def name(
+    context: typer.Context,
+    name: str,
+    snapshot: Annotated[int | None, typer.Option(help="Default: the newest.")] = None,
+    reason: Annotated[str, typer.Option(help="What it is kept for.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Keep a snapshot under a name, so that what was made from it can be made again."""
+    from ragdiag.store.upkeep.snapshots import name_snapshot
+
+    kept = name_snapshot(_lake(context), name, reason, snapshot)
+    document = {"name": kept.name, "snapshot": kept.snapshot}
+    emit(document, as_json, lambda: f"{kept.name} is snapshot {kept.snapshot}")
+
+
+@store_app.command()
+def unname(context: typer.Context, names: list[str], as_json: Json = False) -> None:
+    """Take names away; the next compaction may then expire those snapshots."""
+    from ragdiag.store.upkeep.snapshots import drop_names
+
+    drop_names(_lake(context), names)
+    emit({"dropped": names}, as_json, lambda: f"{len(names)} names dropped")

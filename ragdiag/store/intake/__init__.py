@@ -1,0 +1,1 @@
+"""How records enter the lake: read in blocks, checked, screened, and each one stored once."""

@@ -1,0 +1,50 @@
+"""Records that enter the lake by another door than the spool, under the spool's rules."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import duckdb
+
+from ragdiag.records import Reject
+from ragdiag.store.intake.shelves import SHELVES
+from ragdiag.store.kinds import Record, identity, kind_of, record_to_json
+
+
+def admit(
+    cursor: duckdb.DuckDBPyConnection, records: Sequence[tuple[str, Record]]
+) -> tuple[Counter[str], list[Reject]]:
+    """Within the caller's transaction: how many records of each kind are new, and what was
+    refused.
+
+    Each record comes with its source. Of two with one identity the first stays; an equal one is
+    passed over, a different one is a reject (not yet saved) of its source.
+    """
+    known = _known(cursor, (record for _, record in records))
+    fresh: dict[str, list[tuple[str, Record]]] = {}
+    rejects = []
+    for source, record in records:
+        kind, key = identity(record)
+        first = known.setdefault((kind, key), record)
+        if first is record:
+            fresh.setdefault(kind, []).append((source, record))
+        elif first != record:
+            reason = f"another {kind} has the id {key!r}; the first stays"
+            rejects.append(Reject(source, 0, reason, str(record_to_json(record))[:2_000]))
+    for kind, accepted in fresh.items():
+        SHELVES[kind].add(cursor, accepted)
+    return Counter({kind: len(accepted) for kind, accepted in fresh.items()}), rejects
+
+
+def _known(
+    cursor: duckdb.DuckDBPyConnection, records: Iterable[Record]
+) -> dict[tuple[str, str], Record]:
+    wanted: dict[str, list[Record]] = {}
+    for record in records:
+        wanted.setdefault(kind_of(record), []).append(record)
+    return {
+        identity(record): record
+        for kind, given in wanted.items()
+        for record in SHELVES[kind].find(cursor, given)
+    }

@@ -1,0 +1,111 @@
+"""Blocks of lines as what is stored: requests as one Arrow table, other kinds as records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from ragdiag.records import Reject, Request
+from ragdiag.store.intake.blocks import Block
+from ragdiag.store.intake.request_lines import is_plain_request, read_request_lines
+from ragdiag.store.kinds import Record
+from ragdiag.store.lines import BadLine, parse_line
+from ragdiag.store.rows import request_row
+from ragdiag.store.tables import SCHEMAS
+
+BODY_CHARS = 2_000
+"""How much of a bad line a reject keeps."""
+
+FEW = 32
+"""So many lines are not worth another attempt at reading them at once."""
+
+ARRIVING = pa.schema(
+    [
+        *(field for field in SCHEMAS["requests"] if field.name != "rel"),
+        pa.field("line", pa.int64()),
+    ]
+)
+"""Requests on their way into the lake: which segment and line each came in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a block holds: ``requests`` has the columns of ARRIVING in the order of the lines.
+
+    ``exchanged`` are lines that must not be kept as they came, by their number.
+    """
+
+    block: Block
+    requests: pa.Table
+    records: Sequence[tuple[int, Record]]
+    rejects: Sequence[Reject]
+    exchanged: Mapping[int, bytes] = field(default_factory=dict)
+
+    @property
+    def numbers(self) -> range:
+        """Of its lines."""
+        return range(self.block.first, self.block.first + len(self.block.lines))
+
+    def reject(self, line: int, reason: str) -> Reject:
+        body = self.block.lines[line - self.block.first]
+        return reject_line(self.block.segment, line, reason, body)
+
+
+def parse_block(block: Block) -> Parsed:
+    """Every line of ``block`` as a row, a record or a reject, as :func:`parse_line` has it."""
+    rejects = [reject_line(block.segment, *bad) for bad in block.unread]
+    fast, slow = [], []
+    for number, line in enumerate(block.lines, start=block.first):
+        if is_plain_request(line):
+            fast.append((number, line))
+        elif line and not line.isspace():
+            slow.append((number, line))
+    tables = _read(block.segment, fast, slow)
+    records: list[tuple[int, Record]] = []
+    rows = []
+    for number, line in sorted(slow):
+        try:
+            record = parse_line(line)
+        except BadLine as bad:
+            rejects.append(reject_line(block.segment, number, str(bad), line))
+            continue
+        if isinstance(record, Request):
+            rows.append({**request_row(record, None, block.segment), "line": number})
+        else:
+            records.append((number, record))
+    tables.append(pa.Table.from_pylist(rows, schema=ARRIVING))
+    table = pa.concat_tables(tables)
+    if rows and len(rows) < table.num_rows:
+        table = table.sort_by("line")
+    return Parsed(block, table, records, rejects)
+
+
+def reject_line(segment: str, line: int, reason: str, body: bytes) -> Reject:
+    return Reject(segment, line, reason, body[:BODY_CHARS].decode(errors="replace"))
+
+
+def _read(
+    segment: str, fast: list[tuple[int, bytes]], slow: list[tuple[int, bytes]]
+) -> list[pa.Table]:
+    """Tables of the ``fast`` lines; those around a bad one are added to ``slow`` instead.
+
+    A bad line is closed in on by halves, so that it slows down only its neighbours.
+    """
+    if not fast:
+        return []
+    table = read_request_lines([line for _, line in fast])
+    if table is not None:
+        origin = {
+            "segment": pa.repeat(segment, table.num_rows),
+            "line": pa.array([number for number, _ in fast], pa.int64()),
+        }
+        for name, column in origin.items():
+            table = table.append_column(name, column)
+        return [table.select(ARRIVING.names).cast(ARRIVING)]
+    if len(fast) <= FEW:
+        slow += fast
+        return []
+    middle = len(fast) // 2
+    return _read(segment, fast[:middle], slow) + _read(segment, fast[middle:], slow)

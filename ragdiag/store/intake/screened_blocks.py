@@ -1,0 +1,116 @@
+"""Blocks of lines without what may not be stored, and without whom the workspace has forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ragdiag.privacy.screening import Screen
+from ragdiag.records import Reject
+from ragdiag.settings import Workspace
+from ragdiag.store.intake.parsing import BODY_CHARS, Parsed
+from ragdiag.store.intake.screening import SCREENED_COLUMNS, screen_records, screen_requests
+from ragdiag.store.intake.segment_lines import record_line
+from ragdiag.store.kinds import Record
+from ragdiag.store.rows import requests_from_table
+from ragdiag.store.upkeep.forgotten import REASON, find_forgotten, request_tombstone, user_tombstone
+
+
+def screen_block(screen: Screen, parsed: Parsed) -> Parsed:
+    """What a block holds as it may be stored, and the lines that the archive gets instead."""
+    requests = screen_requests(screen, parsed.requests)
+    changed = requests.filter(_differ(parsed.requests, requests))
+    numbers = changed["line"].to_pylist()
+    exchanged = dict(zip(numbers, map(record_line, requests_from_table(changed)), strict=True))
+    screened = screen_records(screen, [record for _, record in parsed.records])
+    records: list[tuple[int, Record]] = []
+    for (number, came), record in zip(parsed.records, screened, strict=True):
+        records.append((number, record))
+        if record is not came:
+            exchanged[number] = record_line(record)
+    rejects, bodies = _screen_rejects(screen, parsed)
+    exchanged |= bodies
+    lines = list(parsed.block.lines)
+    for number, line in exchanged.items():
+        lines[number - parsed.block.first] = line
+    return Parsed(replace(parsed.block, lines=lines), requests, records, rejects, exchanged)
+
+
+def forgotten_lines(workspace: Workspace, forgotten: frozenset[str], parsed: Parsed) -> set[int]:
+    """Numbers of the lines that belong to a forgotten user or request."""
+    if not forgotten:
+        return set()
+    records = [record for _, record in parsed.records]
+    places = find_forgotten(workspace, forgotten, records)
+    gone = find_forgotten_requests(workspace, forgotten, parsed.requests)
+    numbers = parsed.requests["line"].filter(gone).to_pylist()
+    return {*numbers, *(parsed.records[place][0] for place in places)}
+
+
+def find_forgotten_requests(workspace: Workspace, forgotten: frozenset[str], table: Any) -> Any:
+    """A mask of the rows of ``table`` (request_id, user_key) that must not come back."""
+    users = _gone(table["user_key"], lambda user: user_tombstone(workspace, user) in forgotten)
+    ids = _gone(table["request_id"], lambda one: request_tombstone(workspace, one) in forgotten)
+    return pc.or_(users, ids)
+
+
+def without_lines(parsed: Parsed, gone: Collection[int]) -> Parsed:
+    """The block without these lines, each of them a reject that says no more than why."""
+    if not gone:
+        return parsed
+    kept = pc.invert(pc.is_in(parsed.requests["line"], pa.array(sorted(gone), pa.int64())))
+    return replace(
+        parsed,
+        requests=parsed.requests.filter(kept),
+        records=[(number, record) for number, record in parsed.records if number not in gone],
+        rejects=[
+            *parsed.rejects,
+            *(Reject(parsed.block.segment, number, REASON) for number in sorted(gone)),
+        ],
+    )
+
+
+def _differ(before: Any, after: Any) -> Any:
+    """A mask of the rows of which a screened column has changed."""
+    changed = pa.chunked_array([pa.repeat(False, before.num_rows)])
+    for name in SCREENED_COLUMNS:
+        if after[name] is not before[name]:
+            same = pc.equal(pc.fill_null(before[name], ""), pc.fill_null(after[name], ""))
+            changed = pc.or_(changed, pc.invert(same))
+    return changed
+
+
+def _screen_rejects(screen: Screen, parsed: Parsed) -> tuple[list[Reject], Mapping[int, bytes]]:
+    """Rejects with their bodies screened whole before they are cut, and the lines they leave.
+
+    Of a line that was too long to be read only its head was looked through, and only that stays.
+    """
+    if screen.is_open:
+        return list(parsed.rejects), {}
+    heads = {number: head for number, _, head in parsed.block.unread}
+    came = [
+        heads.get(reject.line, parsed.block.lines[reject.line - parsed.block.first]).decode(
+            errors="replace"
+        )
+        for reject in parsed.rejects
+    ]
+    kept = screen.bodies(came)
+    reasons = screen.redact([reject.reason for reject in parsed.rejects])
+    rejects = [
+        replace(reject, body=body[:BODY_CHARS], reason=reason or "")
+        for reject, body, reason in zip(parsed.rejects, kept, reasons, strict=True)
+    ]
+    return rejects, {
+        reject.line: body.encode()
+        for reject, before, body in zip(parsed.rejects, came, kept, strict=True)
+        if body != before or reject.line in heads
+    }
+
+
+def _gone(column: Any, is_gone: Any) -> Any:
+    found: Sequence[str] = [one for one in pc.unique(column).to_pylist() if one and is_gone(one)]
+    return pc.fill_null(pc.is_in(column, pa.array(found, pa.string())), False)

@@ -1,0 +1,1 @@
+"""Keeping the lake sound: checks, damage, compaction, snapshots, backups, age and forgetting."""

@@ -1,0 +1,148 @@
+"""What is older than its retention leaves the lake, in transactions of bounded size."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+
+from ragdiag.errors import DamagedFile
+from ragdiag.progress import Progress, report
+from ragdiag.store.disk import disk_faults
+from ragdiag.store.lake import Lake
+from ragdiag.store.times import to_naive_utc
+from ragdiag.store.upkeep.archive import archived_segments
+from ragdiag.store.upkeep.past import PastLake
+from ragdiag.store.upkeep.removal import dependents, remove_feedback, remove_requests
+from ragdiag.store.upkeep.snapshots import NamedSnapshot, drop_names, named_snapshots
+
+BATCH = 50_000
+"""Requests per transaction: a few seconds of the writers' turn."""
+
+REASON = "age"
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiryReport:
+    """Rows that left (or would leave), by table. ``held_by`` names the snapshots that can still
+    read them; ``broken`` those whose names were dropped, so that the next clean-up takes them.
+    ``archived`` counts archived segments that went because none of their rows is left."""
+
+    rows: dict[str, int]
+    held_by: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    archived: int = 0
+
+
+def expire_requests(
+    lake: Lake,
+    before: datetime,
+    *,
+    dry_run: bool = False,
+    drop_named: bool = False,
+    progress: Progress | None = None,
+) -> ExpiryReport:
+    """Delete requests asked before ``before`` with all that hangs on them, feedback without a
+    request, and rejected lines, each older than that.
+
+    The rows stay readable in snapshots until ``store compact`` expires those; a named snapshot
+    is protected, unless ``drop_named``, which drops the names of those that hold such rows.
+    """
+    cutoff = to_naive_utc(before)
+    holding = tuple(one.name for one in named_snapshots(lake) if _holds(lake, one, cutoff))
+    if dry_run:
+        return ExpiryReport(_count(lake, cutoff), held_by=holding)
+    if drop_named and holding:
+        drop_names(lake, list(holding))
+    total = sum(_count(lake, cutoff).values())
+    gone: Counter[str] = Counter()
+    for find, remove in (
+        (_OLD_REQUESTS, remove_requests),
+        (_OLD_FEEDBACK, remove_feedback),
+    ):
+        while deleted := _one_batch(lake, find, remove, cutoff):
+            gone.update(deleted)
+            report(progress, sum(gone.values()) / max(total, 1), f"{gone['requests']} requests")
+    gone.update(rejects=lake.write(lambda cursor: _delete_rejects(cursor, cutoff)))
+    archived = _drop_emptied_segments(lake)
+    return ExpiryReport(
+        dict(gone),
+        held_by=() if drop_named else holding,
+        broken=holding if drop_named else (),
+        archived=archived,
+    )
+
+
+_OLD_REQUESTS = "select request_id from requests where asked_at < $cutoff order by asked_at"
+_OLD_FEEDBACK = """select feedback_id from feedback where given_at < $cutoff
+    and request_id not in (select request_id from requests)"""
+
+
+def _holds(lake: Lake, named: NamedSnapshot, cutoff: datetime) -> bool:
+    with PastLake(lake, named.snapshot) as past:
+        try:
+            return bool(past.rows("select 1 from requests where asked_at < ? limit 1", [cutoff]))
+        except DamagedFile:  # kept for a file that is set aside, which may have some
+            return True
+
+
+def _one_batch(
+    lake: Lake,
+    find: str,
+    remove: Callable[[duckdb.DuckDBPyConnection, Sequence[str], str], dict[str, int]],
+    cutoff: datetime,
+) -> dict[str, int]:
+    """Rows that one transaction deleted, by table; empty where nothing is left to delete."""
+
+    def work(cursor: duckdb.DuckDBPyConnection) -> dict[str, int]:
+        found = cursor.execute(f"{find} limit {BATCH}", {"cutoff": cutoff}).fetchall()
+        return remove(cursor, [row[0] for row in found], REASON) if found else {}
+
+    return lake.write(work)
+
+
+def _count(lake: Lake, cutoff: datetime) -> dict[str, int]:
+    def work(cursor: duckdb.DuckDBPyConnection) -> dict[str, int]:
+        counted = {}
+        old = "select request_id from requests where asked_at < $cutoff"
+        for table in ["requests", *dependents(cursor)]:
+            more = " or feedback_id in (" + _OLD_FEEDBACK + ")" if table == "feedback" else ""
+            row = cursor.execute(
+                f"select count(*) from {table} where request_id in ({old}){more}",
+                {"cutoff": cutoff},
+            ).fetchone()
+            counted[table] = int(row[0]) if row else 0
+        row = cursor.execute(
+            "select count(*) from rejects where rejected_at < ?", [cutoff]
+        ).fetchone()
+        return {**counted, "rejects": int(row[0]) if row else 0}
+
+    return lake.read(work)
+
+
+def _delete_rejects(cursor: duckdb.DuckDBPyConnection, cutoff: datetime) -> int:
+    row = cursor.execute("delete from rejects where rejected_at < ?", [cutoff]).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _drop_emptied_segments(lake: Lake) -> int:
+    """Remove archived segments of which requests have left and none is in the lake any more: the
+    archive must not outlive the retention."""
+    emptied = {
+        row["segment"]
+        for row in lake.rows(
+            "select distinct segment from removals where segment <> '' and reason = ? "
+            "and segment not in (select segment from requests where segment is not null)",
+            [REASON],
+        )
+    }
+    archived = {
+        name: path for name, path in archived_segments(lake.workspace).items() if name in emptied
+    }
+    for path in archived.values():
+        with disk_faults(path):
+            path.unlink(missing_ok=True)
+    return len(archived)

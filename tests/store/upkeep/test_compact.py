@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from ragdiag.errors import StoreError
+from ragdiag.records import Request
+from ragdiag.settings import Workspace
+from ragdiag.store.ingest import ingest
+from ragdiag.store.lake import Lake
+from ragdiag.store.results import load_requests
+from ragdiag.store.spool import SpoolWriter
+from ragdiag.store.upkeep import compact as compact_module
+from ragdiag.store.upkeep.check import check_store
+from ragdiag.store.upkeep.compact import compact_store
+from ragdiag.store.upkeep.datafiles import list_files
+from ragdiag.store.upkeep.removal import remove_requests
+from ragdiag.store.upkeep.snapshots import name_snapshot
+
+Start = Callable[..., subprocess.Popen[str]]
+Finish = Callable[[subprocess.Popen[str]], str]
+MakeRequest = Callable[..., Request]
+
+
+def compact(lake: Lake, orphan_grace_s: float = 0) -> compact_module.CompactReport:
+    return compact_store(lake, keep_days=0, file_grace_s=0, orphan_grace_s=orphan_grace_s)
+
+
+def on_disk(workspace: Workspace) -> set[str]:
+    return {str(path) for path in workspace.lake_data.rglob("*.parquet")}
+
+
+def test_small_files_become_few_and_nothing_else_changes(
+    filled: Lake, workspace: Workspace
+) -> None:
+    filled.write(lambda c: remove_requests(c, [f"r{n}" for n in range(5, 120, 10)], "test"))
+    before = load_requests(filled)
+    told: list[float] = []
+    report = compact_store(
+        filled,
+        keep_days=0,
+        file_grace_s=0,
+        orphan_grace_s=0,
+        progress=lambda fraction, _: told.append(fraction),
+    )
+    assert load_requests(filled) == before
+    files = filled.read(list_files)
+    assert len([file for file in files if file.table == "requests"]) == 1
+    assert (report.files_after, report.rewritten) == (len(files), 3)
+    assert on_disk(workspace) == {file.path for file in files}
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    assert check_store(filled, workspace).findings == ()
+    again = compact(filled)
+    assert (again.merged, again.rewritten, again.files_deleted) == (0, 0, 0)
+
+
+def test_grace_keeps_files_that_a_query_may_still_read(filled: Lake, workspace: Workspace) -> None:
+    before = on_disk(workspace)
+    orphan = workspace.lake_data / "main" / "requests" / "uncommitted.parquet"
+    orphan.write_bytes(b"about to commit")
+    report = compact_store(filled, keep_days=0)
+    assert (report.files_deleted, report.orphans_deleted) == (0, 0)
+    assert on_disk(workspace) >= before | {str(orphan)}
+    os.utime(orphan, (0, 0))
+    assert compact(filled).orphans_deleted == 1
+    assert not orphan.exists()
+
+
+WRITE = """
+from datetime import UTC, datetime
+from ragdiag.records import Request
+from ragdiag.store.ingest import ingest
+from ragdiag.store.lake import open_lake
+from ragdiag.store.spool import SpoolWriter
+lake = open_lake(workspace)
+for part in range(15):
+    with SpoolWriter(workspace, writer="other") as spool:
+        for n in range(20):
+            spool.write(Request(f"o{part}-{n}", datetime.now(UTC), "v1", "production", "why?"))
+    ingest(lake, workspace)
+    lake.write(lambda c: c.execute("update requests set topic = 'new' where request_id = ?",
+                                   [f"o{part}-0"]))
+    print(part, flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_compaction_while_another_process_writes_loses_and_doubles_nothing(
+    filled: Lake, workspace: Workspace, start_python: Start, finish: Finish
+) -> None:
+    kept = name_snapshot(filled, "before")
+    process = start_python(WRITE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    runs = 0
+    while process.poll() is None:
+        compact(filled, orphan_grace_s=3_600)
+        runs += 1
+    finish(process)
+    assert runs >= 1
+    rows = filled.rows(
+        "select count(*) as n, count(distinct request_id) as ids, "
+        "count(*) filter (topic = 'new') as changed from requests"
+    )
+    assert rows == [{"n": 420, "ids": 420, "changed": 15}]
+    at = f"select count(*) as n from requests at (version => {kept.snapshot})"
+    assert filled.rows(at) == [{"n": 120}]
+    assert check_store(filled, workspace).findings == ()
+
+
+def test_a_snapshot_that_reads_otherwise_afterwards_stops_everything_that_deletes(
+    filled: Lake, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No pinned DuckLake does this, so the comparison is given a merge that deletes a row."""
+    merge = compact_module._merge
+
+    def lossy(lake: Lake, table: str) -> int:
+        if table == "requests":
+            sql = "update __ducklake_metadata_lake.ducklake_data_file set end_snapshot = 1 where "
+            lake.write(
+                lambda c: c.execute(
+                    f"{sql} record_count = (select max(record_count) from "
+                    "__ducklake_metadata_lake.ducklake_data_file)"
+                )
+            )
+        return merge(lake, table)
+
+    before = on_disk(workspace)
+    monkeypatch.setattr(compact_module, "_merge", lossy)
+    with pytest.raises(StoreError, match="does not read as before"):
+        compact(filled)
+    assert on_disk(workspace) >= before
+
+
+def test_two_compactions_take_turns(
+    filled: Lake, workspace: Workspace, start_python: Start, finish: Finish
+) -> None:
+    code = (
+        "from ragdiag.store.upkeep.compact import compact_store\n"
+        "from ragdiag.store.lake import open_lake\n"
+        "compact_store(open_lake(workspace), keep_days=0, file_grace_s=0, orphan_grace_s=0)\n"
+    )
+    process = start_python(code)
+    compact(filled)
+    finish(process)
+    assert len(load_requests(filled)) == 120
+    assert check_store(filled, workspace).findings == ()
+
+
+def test_ingest_goes_on_after_compaction_and_knows_what_it_had(
+    filled: Lake, workspace: Workspace, make_request: MakeRequest
+) -> None:
+    old = load_requests(filled)[0]
+    compact(filled)
+    with SpoolWriter(workspace) as spool:
+        spool.write(old)
+        spool.write(make_request(1000))
+    report = ingest(filled, workspace)
+    assert (report.accepted, report.repeated, report.rejected) == (1, 1, 0)
+    assert check_store(filled, workspace).findings == ()

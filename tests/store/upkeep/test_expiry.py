@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ragdiag.records import Feedback, Grade, Reject, Replay
+from ragdiag.settings import Workspace
+from ragdiag.store.ingest import ingest
+from ragdiag.store.lake import Lake
+from ragdiag.store.results import save_grades, save_rejects, save_replays
+from ragdiag.store.spool import SpoolWriter
+from ragdiag.store.upkeep import expiry
+from ragdiag.store.upkeep.check import check_store
+from ragdiag.store.upkeep.compact import compact_store
+from ragdiag.store.upkeep.expiry import expire_requests
+from ragdiag.store.upkeep.past import PastLake
+from ragdiag.store.upkeep.snapshots import name_snapshot, named_snapshots
+
+MONDAY = datetime(2026, 1, 5, 12, tzinfo=UTC)
+CUTOFF = MONDAY + timedelta(hours=50)
+"""Requests 0 … 49 are older, one an hour."""
+
+TABLES = ("requests", "feedback", "grades", "replays")
+
+
+def counts(lake: Lake) -> list[int]:
+    return [lake.rows(f"select count(*) as n from {table}")[0]["n"] for table in TABLES]
+
+
+def say_more(lake: Lake) -> None:
+    keys = [row["request_id"] for row in lake.rows("select request_id from requests")]
+    save_grades(lake, [Grade(key, "contains_or_f1", 1) for key in keys])
+    save_replays(lake, [Replay(key, "g", 0, "a", 1, 1.0, ()) for key in keys])
+
+
+def test_old_requests_go_with_all_that_hangs_on_them(filled: Lake, workspace: Workspace) -> None:
+    say_more(filled)
+    would = expire_requests(filled, CUTOFF, dry_run=True)
+    assert counts(filled) == [120, 30, 120, 120]
+    done = expire_requests(filled, CUTOFF)
+    assert counts(filled) == [70, 17, 70, 70]
+    assert done.rows == {**would.rows, "requests": 50, "feedback": 13, "grades": 50, "replays": 50}
+    oldest = filled.rows("select min(asked_at) as first from requests")[0]["first"]
+    assert oldest == CUTOFF.replace(tzinfo=None)
+    assert check_store(filled, workspace).findings == ()
+    assert set(expire_requests(filled, CUTOFF).rows.values()) <= {0}
+
+
+def test_transactions_are_bounded(filled: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expiry, "BATCH", 20)
+    before = filled.snapshot()
+    assert expire_requests(filled, CUTOFF).rows["requests"] == 50
+    assert filled.snapshot() - before >= 3
+    assert counts(filled)[0] == 70
+
+
+def test_feedback_without_a_request_and_rejected_lines_age_too(
+    filled: Lake, workspace: Workspace, make_feedback: Callable[..., Feedback]
+) -> None:
+    with SpoolWriter(workspace) as spool:
+        spool.write(make_feedback(900, request_id="never came", given_at=MONDAY))
+        spool.write(make_feedback(901, request_id="may come", given_at=CUTOFF))
+    ingest(filled, workspace)
+    save_rejects(filled, [Reject("file", 1, "bad", "a user's words")])
+    filled.write(lambda c: c.execute("update rejects set rejected_at = timestamp '2026-01-01'"))
+    done = expire_requests(filled, CUTOFF)
+    assert (done.rows["feedback"], done.rows["rejects"]) == (14, 1)
+    left = filled.rows("select feedback_id from feedback where feedback_id in ('f900', 'f901')")
+    assert left == [{"feedback_id": "f901"}]
+    assert check_store(filled, workspace).findings == ()
+
+
+def test_what_left_does_not_come_back_with_its_segment(filled: Lake, workspace: Workspace) -> None:
+    expire_requests(filled, CUTOFF)
+    for path in (workspace.spool / "archive").iterdir():
+        path.rename(workspace.spool / path.name)
+    assert ingest(filled, workspace).accepted == 0
+    assert counts(filled)[0] == 70
+
+
+def test_the_archive_does_not_outlive_its_requests(filled: Lake, workspace: Workspace) -> None:
+    assert expire_requests(filled, CUTOFF).archived == 1
+    assert len(list((workspace.spool / "archive").iterdir())) == 2
+
+
+def test_named_snapshots_that_hold_the_rows_are_told_and_protected(filled: Lake) -> None:
+    kept = name_snapshot(filled, "week 1")
+    assert expire_requests(filled, CUTOFF, dry_run=True).held_by == ("week 1",)
+    assert expire_requests(filled, CUTOFF).held_by == ("week 1",)
+    compact_store(filled, keep_days=0, file_grace_s=0, orphan_grace_s=0)
+    with PastLake(filled, kept.snapshot) as past:
+        assert counts(past)[0] == 120
+    name_snapshot(filled, "week 2")
+    done = expire_requests(filled, CUTOFF, drop_named=True)
+    assert (done.held_by, done.broken) == ((), ("week 1",))
+    assert [one.name for one in named_snapshots(filled)] == ["week 2"]

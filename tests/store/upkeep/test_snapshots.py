@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ragdiag.errors import InputError, StoreError, UnknownName
+from ragdiag.records import DEFAULT_GRADER, Grade
+from ragdiag.store.lake import Lake
+from ragdiag.store.latency_trends import weekly_latency
+from ragdiag.store.queries import Filters
+from ragdiag.store.results import save_grades
+from ragdiag.store.trends import weekly_outcomes
+from ragdiag.store.upkeep.compact import compact_store
+from ragdiag.store.upkeep.expiry import expire_requests
+from ragdiag.store.upkeep.past import PastLake
+from ragdiag.store.upkeep.snapshots import drop_names, name_snapshot, named_snapshots
+
+MONDAY = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+def numbers(lake: Lake) -> object:
+    """What a weekly report says; filters outside of what is there now must still find rows."""
+    weeks = [
+        Filters(),
+        Filters(week=MONDAY.date()),
+        Filters(week=MONDAY.date() + timedelta(days=7)),
+    ]
+    return [(weekly_outcomes(lake, week), weekly_latency(lake, week)) for week in weeks]
+
+
+def grade_all(lake: Lake, y: int) -> None:
+    rows = lake.rows("select request_id from requests")
+    save_grades(lake, [Grade(row["request_id"], DEFAULT_GRADER, y) for row in rows])
+
+
+def test_a_named_snapshot_keeps_its_numbers(filled: Lake) -> None:
+    grade_all(filled, 1)
+    kept = name_snapshot(filled, "week 2", reason="weekly report")
+    reported = numbers(filled)
+    grade_all(filled, 0)
+    expire_requests(filled, MONDAY + timedelta(hours=50))
+    compact_store(filled, keep_days=0, file_grace_s=0, orphan_grace_s=0)
+    grade_all(filled, 1)
+    compact_store(filled, keep_days=0, file_grace_s=0, orphan_grace_s=0)
+    assert numbers(filled) != reported
+    with PastLake(filled, kept.snapshot) as past:
+        assert numbers(past) == reported
+        assert past.snapshot() == kept.snapshot
+
+
+def test_a_past_lake_cannot_be_written_and_closing_it_leaves_the_present_open(filled: Lake) -> None:
+    with (
+        PastLake(filled, filled.snapshot()) as past,
+        pytest.raises(StoreError, match="is in the past"),
+    ):
+        past.write(lambda c: c.execute("delete from requests"))
+    assert filled.rows("select count(*) as n from requests") == [{"n": 120}]
+
+
+def test_a_snapshot_without_a_name_expires_and_says_so(filled: Lake) -> None:
+    old = filled.snapshot()
+    open_meanwhile = PastLake(filled, old)
+    grade_all(filled, 1)
+    compact_store(filled, keep_days=0, file_grace_s=0, orphan_grace_s=0)
+    for attempt in (
+        lambda: PastLake(filled, old),
+        lambda: open_meanwhile.rows("select count(*) from requests"),
+        lambda: name_snapshot(filled, "late", snapshot=old),
+    ):
+        with pytest.raises(StoreError, match=f"snapshot {old} has expired"):
+            attempt()
+    open_meanwhile.close()
+
+
+def test_a_dropped_name_lets_the_snapshot_go(filled: Lake) -> None:
+    kept = name_snapshot(filled, "once")
+    drop_names(filled, ["once"])
+    assert named_snapshots(filled) == []
+    grade_all(filled, 1)
+    compact_store(filled, keep_days=0, file_grace_s=0, orphan_grace_s=0)
+    with pytest.raises(StoreError, match="has expired"):
+        PastLake(filled, kept.snapshot)
+
+
+def test_names_are_unique_and_known(lake: Lake) -> None:
+    name_snapshot(lake, "a")
+    with pytest.raises(InputError, match="'a' is taken"):
+        name_snapshot(lake, "a")
+    with pytest.raises(InputError, match="is empty"):
+        name_snapshot(lake, " ")
+    with pytest.raises(UnknownName, match=r"'b'.*name one of: a"):
+        drop_names(lake, ["a", "b"])
+    assert [one.name for one in named_snapshots(lake)] == ["a"]
