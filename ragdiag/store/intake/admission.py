@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import duckdb
 
 from ragdiag.records import Reject
-from ragdiag.store.intake.shelves import SHELVES
-from ragdiag.store.kinds import Record, identity, kind_of, record_to_json
+from ragdiag.store.intake.shelves import SHELVES, find_known
+from ragdiag.store.kinds import Record, identity, record_to_json
 
 
 def admit(
@@ -21,7 +21,7 @@ def admit(
     Each record comes with its source. Of two with one identity the first stays; an equal one is
     passed over, a different one is a reject (not yet saved) of its source.
     """
-    known = _known(cursor, (record for _, record in records))
+    known = find_known(cursor, [record for _, record in records])
     fresh: dict[str, list[tuple[str, Record]]] = {}
     rejects = []
     for source, record in records:
@@ -35,16 +35,3 @@ def admit(
     for kind, accepted in fresh.items():
         SHELVES[kind].add(cursor, accepted)
     return Counter({kind: len(accepted) for kind, accepted in fresh.items()}), rejects
-
-
-def _known(
-    cursor: duckdb.DuckDBPyConnection, records: Iterable[Record]
-) -> dict[tuple[str, str], Record]:
-    wanted: dict[str, list[Record]] = {}
-    for record in records:
-        wanted.setdefault(kind_of(record), []).append(record)
-    return {
-        identity(record): record
-        for kind, given in wanted.items()
-        for record in SHELVES[kind].find(cursor, given)
-    }

@@ -15,8 +15,8 @@ from ragdiag.store.intake.arrivals import place_requests
 from ragdiag.store.intake.clocks import note_fast_clocks
 from ragdiag.store.intake.parsing import ARRIVING, Parsed
 from ragdiag.store.intake.screened_blocks import forgotten_lines, without_lines
-from ragdiag.store.intake.shelves import SHELVES
-from ragdiag.store.kinds import Record, identity, kind_of
+from ragdiag.store.intake.shelves import SHELVES, find_known
+from ragdiag.store.kinds import Record, identity
 from ragdiag.store.results import insert_rejects
 from ragdiag.store.times import now_utc
 from ragdiag.store.upkeep.forgotten import read_forgotten
@@ -111,7 +111,7 @@ def _store(
     arrival = place_requests(cursor, table)
     accepted = Counter({(name, "request"): n for name, n in arrival.accepted.items()})
     conflicts = [("request", *conflict) for conflict in arrival.conflicts]
-    known = _known(cursor, [record for parsed in fresh for _, record in parsed.records])
+    known = find_known(cursor, [record for parsed in fresh for _, record in parsed.records])
     new: dict[str, list[tuple[str, Record]]] = {}
     for parsed in fresh:
         segment = parsed.block.segment
@@ -126,18 +126,6 @@ def _store(
     for kind, records in new.items():
         SHELVES[kind].add(cursor, records)
     return accepted, _conflict_rejects(fresh, conflicts)
-
-
-def _known(cursor: Cursor, records: Sequence[Record]) -> dict[tuple[str, str], Record]:
-    """The lake's records that have an identity of ``records``."""
-    wanted: dict[str, list[Record]] = {}
-    for record in records:
-        wanted.setdefault(kind_of(record), []).append(record)
-    return {
-        identity(record): record
-        for kind, given in wanted.items()
-        for record in SHELVES[kind].find(cursor, given)
-    }
 
 
 def _conflict_rejects(

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from ragdiag.records import Feedback, Grade, Passage, Request, Span
 from ragdiag.store.intake.arrivals import insert_requests
+from ragdiag.store.kinds import Record, identity, kind_of
 from ragdiag.store.rollups import recounted
 from ragdiag.store.rows import (
     feedback_from_row,
@@ -95,3 +96,15 @@ SHELVES: Mapping[str, Shelf] = {
     "passage": Shelf(_find("logged_passages", "passage_id", passage_from_row), _add_passages),
     "span": Shelf(_find("spans", "trace_id", span_from_row), _add_spans),
 }
+
+
+def find_known(cursor: Cursor, records: Sequence[Record]) -> dict[tuple[str, str], Record]:
+    """The lake's records that have an identity of ``records``."""
+    wanted: dict[str, list[Record]] = {}
+    for record in records:
+        wanted.setdefault(kind_of(record), []).append(record)
+    return {
+        identity(record): record
+        for kind, given in wanted.items()
+        for record in SHELVES[kind].find(cursor, given)
+    }
