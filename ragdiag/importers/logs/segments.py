@@ -22,6 +22,7 @@ from ragdiag.settings import Workspace
 from ragdiag.store.disk import disk_faults
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake
+from ragdiag.store.upkeep.archive import archive_turn
 
 MAX_SEGMENT_BYTES = 8_000_000
 """Above it a batch is cut into several segments: ingest holds a segment whole."""
@@ -88,11 +89,14 @@ def _ledger(lake: Lake, segments: Sequence[ImportSegment]) -> dict[str, tuple[in
 
 
 def _spool(workspace: Workspace, segment: ImportSegment) -> None:
-    """The segment appears whole; a draft that a killed import left is written over."""
+    """The segment appears whole; a draft that a killed import left is written over.
+
+    By turns: two imports of the same lines would write one draft, and one of them would go on
+    writing into what the other had handed over.
+    """
     path = workspace.spool / segment.name
     draft = path.with_name(f".{segment.name}")
-    with disk_faults(path):
-        workspace.spool.mkdir(parents=True, exist_ok=True)
+    with archive_turn(workspace), disk_faults(path):
         with open(os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
             file.writelines(segment.lines)
             file.flush()
