@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
-import time
 from pathlib import Path
 
 import streamlit as st
@@ -18,14 +18,37 @@ EVERY_S = 3.0
 _log = logging.getLogger(__name__)
 
 
-@st.cache_resource(show_spinner=False)
-def keep_ingesting(root: str) -> threading.Thread:
-    """Start, once per process and workspace, a daemon thread that ingests its spool."""
-    thread = threading.Thread(
-        target=_run, args=(Workspace(Path(root)),), name=f"ingest {root}", daemon=True
-    )
-    thread.start()
-    return thread
+class BackgroundIngest:
+    """Ingests the spool of ``workspace`` until it is stopped or the workspace is gone."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._stopping = threading.Event()
+        # A daemon, since the interpreter would wait for any other before it runs stop().
+        self._thread = threading.Thread(
+            target=self._run, name=f"ingest {workspace.root}", daemon=True
+        )
+        self._thread.start()
+        # A thread that is inside DuckDB when the interpreter ends would abort the process.
+        atexit.register(self.stop)
+
+    def stop(self) -> None:
+        """On return nothing more is loaded; what is being loaded is loaded first."""
+        self._stopping.set()
+        self._thread.join()
+        atexit.unregister(self.stop)
+
+    def _run(self) -> None:
+        while self._workspace.exists:
+            ingest_once(self._workspace)
+            if self._stopping.wait(EVERY_S):
+                return
+
+
+@st.cache_resource(show_spinner=False, on_release=BackgroundIngest.stop)
+def keep_ingesting(root: str) -> BackgroundIngest:
+    """Start ingesting the spool of a workspace, once per process."""
+    return BackgroundIngest(Workspace(Path(root)))
 
 
 def ingest_once(workspace: Workspace) -> int:
@@ -43,10 +66,3 @@ def ingest_once(workspace: Workspace) -> int:
     except Exception:
         _log.exception("ingest of %s failed; trying again in %s s", workspace.root, EVERY_S)
     return 0
-
-
-def _run(workspace: Workspace) -> None:
-    """Until the workspace is gone."""
-    while workspace.exists:
-        ingest_once(workspace)
-        time.sleep(EVERY_S)
