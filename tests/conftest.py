@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from ragdiag.settings import PROJECT, Workspace
-from ragdiag.store.lake import close_lakes
+from ragdiag.store.lake import Lake, close_lakes, open_lake
+from tests.built_demo import small_demo as small_demo
 from tests.faulty_server import faulty_server as faulty_server
 from tests.servers import ENVIRONMENT, ObjectStore, Postgres
 
@@ -26,6 +27,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path / "workspace")
+
+
+@pytest.fixture(scope="session")
+def empty_workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """One that holds nothing; to be copied, never opened."""
+    workspace = Workspace(tmp_path_factory.mktemp("empty") / "workspace")
+    open_lake(workspace, create=True)
+    close_lakes()
+    return workspace
+
+
+@pytest.fixture
+def lake(workspace: Workspace, empty_workspace: Workspace) -> Iterator[Lake]:
+    """An empty lake: a copy of one, since creating its tables takes most of a second."""
+    shutil.copytree(empty_workspace.root, workspace.root)
+    yield open_lake(workspace)
+    close_lakes()
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """File locks between processes (and threads): held by an open file, freed when it closes.
 
-The kernel frees the lock of a killed process, so no lock is ever stale.
+The kernel frees the lock of a killed process, so no lock is ever stale. Whoever waits does so in
+front of a second lock, the gate, so that one who gives the first back and wants it again at once
+comes after those who wait already.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import os
 import random
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ragdiag.errors import StoreBusy
@@ -29,8 +31,16 @@ def try_lock(descriptor: int) -> bool:
 @contextmanager
 def locked(path: Path, deadline: float) -> Iterator[None]:
     """Hold the exclusive lock of ``path``; StoreBusy past ``deadline`` (of time.monotonic)."""
-    with disk_faults(path):
-        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    with ExitStack() as held:
+        with _exclusive(path.with_name(f"{path.name}.gate"), path, deadline):
+            held.enter_context(_exclusive(path, path, deadline))
+        yield
+
+
+@contextmanager
+def _exclusive(file: Path, path: Path, deadline: float) -> Iterator[None]:
+    with disk_faults(file):
+        descriptor = os.open(file, os.O_CREAT | os.O_RDWR, 0o600)
     try:
         while not try_lock(descriptor):
             if time.monotonic() > deadline:

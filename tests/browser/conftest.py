@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ragdiag.settings import PROJECT, WORKSPACE_VARIABLE
+from tests.built_demo import BuiltDemo
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -29,14 +30,12 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 @pytest.fixture(scope="session")
-def demo_workspace_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def demo_workspace_path(request: pytest.FixtureRequest) -> Path:
     named = os.environ.get("RAGDIAG_BROWSER_WORKSPACE")
     if named:
         return Path(named)
-    path = tmp_path_factory.mktemp("demo") / "workspace"
-    command = [sys.executable, "-m", "ragdiag", "--workspace", str(path), "demo", "--size", "small"]
-    subprocess.run(command, cwd=PROJECT, check=True, timeout=600)
-    return path
+    demo: BuiltDemo = request.getfixturevalue("small_demo")
+    return demo.workspace.root
 
 
 @pytest.fixture(scope="session")

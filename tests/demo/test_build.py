@@ -17,7 +17,7 @@ from ragdiag.errors import InputError, StoreBusy
 from ragdiag.metrics.answers import normalise_answer
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import close_lakes, open_lake
-from tests.demo.conftest import KILLED_IN_WEEK, BuiltDemo
+from tests.built_demo import KILLED_IN_WEEK, BuiltDemo
 
 SMALL = EXTENTS["small"]
 

@@ -1,23 +1,14 @@
-"""An empty lake, and files written line by line."""
+"""Files written line by line."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ragdiag.settings import Workspace
-from ragdiag.store.lake import Lake, close_lakes, open_lake
-
 WriteLines = Callable[..., Path]
-
-
-@pytest.fixture
-def lake(workspace: Workspace) -> Iterator[Lake]:
-    yield open_lake(workspace, create=True)
-    close_lakes()
 
 
 @pytest.fixture

@@ -20,63 +20,49 @@ from ragdiag.store.spool import SpoolWriter
 MONDAY = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
-@pytest.fixture(scope="session")
-def empty_workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    workspace = Workspace(tmp_path_factory.mktemp("empty") / "workspace")
-    open_lake(workspace, create=True)
-    close_lakes()
-    return workspace
+def toy_request(number: int = 1, **changes: Any) -> Request:
+    fields: dict[str, Any] = {
+        "request_id": f"r{number}",
+        "asked_at": MONDAY + timedelta(minutes=number),
+        "version_id": "v1",
+        "traffic": "production",
+        "question": "How long do cats sleep?",
+        "build_id": "b1",
+        "question_id": "q1",
+        "topic": "cats",
+        "answer": "Fifteen hours a day.",
+        "citations": ("p2",),
+        "cache_hit": False,
+        "prompt_tokens": 120,
+        "cost_usd": 0.001,
+        "latency_ms": {"lexical": 1.5, "total": 20.25},
+        "lexical": (Hit("p1", 2.5), Hit("p2", 0.1 + 0.2)),
+        "fused": (Hit("p2", 1.0), Hit("p1", 0.5), Hit("p2", 0.25)),
+        "context": (ContextHit("p2", 1.0, 40),),
+        "searched_depth": 100,
+    }
+    return Request(**{**fields, **changes})
 
 
-@pytest.fixture
-def lake(workspace: Workspace, empty_workspace: Workspace) -> Iterator[Lake]:
-    """An empty lake: a copy of one, since creating its tables takes most of a second."""
-    shutil.copytree(empty_workspace.root, workspace.root)
-    yield open_lake(workspace)
-    close_lakes()
+def toy_feedback(number: int = 1, **changes: Any) -> Feedback:
+    fields: dict[str, Any] = {
+        "feedback_id": f"f{number}",
+        "request_id": f"r{number}",
+        "given_at": MONDAY,
+        "kind": "thumbs",
+        "value": -1.0,
+    }
+    return Feedback(**{**fields, **changes})
 
 
 @pytest.fixture
 def make_request() -> Callable[..., Request]:
-    def make(number: int = 1, **changes: Any) -> Request:
-        fields: dict[str, Any] = {
-            "request_id": f"r{number}",
-            "asked_at": MONDAY + timedelta(minutes=number),
-            "version_id": "v1",
-            "traffic": "production",
-            "question": "How long do cats sleep?",
-            "build_id": "b1",
-            "question_id": "q1",
-            "topic": "cats",
-            "answer": "Fifteen hours a day.",
-            "citations": ("p2",),
-            "cache_hit": False,
-            "prompt_tokens": 120,
-            "cost_usd": 0.001,
-            "latency_ms": {"lexical": 1.5, "total": 20.25},
-            "lexical": (Hit("p1", 2.5), Hit("p2", 0.1 + 0.2)),
-            "fused": (Hit("p2", 1.0), Hit("p1", 0.5), Hit("p2", 0.25)),
-            "context": (ContextHit("p2", 1.0, 40),),
-            "searched_depth": 100,
-        }
-        return Request(**{**fields, **changes})
-
-    return make
+    return toy_request
 
 
 @pytest.fixture
 def make_feedback() -> Callable[..., Feedback]:
-    def make(number: int = 1, **changes: Any) -> Feedback:
-        fields: dict[str, Any] = {
-            "feedback_id": f"f{number}",
-            "request_id": f"r{number}",
-            "given_at": MONDAY,
-            "kind": "thumbs",
-            "value": -1.0,
-        }
-        return Feedback(**{**fields, **changes})
-
-    return make
+    return toy_feedback
 
 
 @pytest.fixture
@@ -126,21 +112,28 @@ def finish() -> Callable[[subprocess.Popen[str]], str]:
     return wait
 
 
-@pytest.fixture
-def filled(
-    lake: Lake,
-    workspace: Workspace,
-    make_request: Callable[..., Request],
-    make_feedback: Callable[..., Feedback],
-) -> Lake:
-    """Three segments of 40 requests, one an hour, with feedback on every fourth: three data files
-    of requests."""
+@pytest.fixture(scope="session")
+def filled_workspace(
+    tmp_path_factory: pytest.TempPathFactory, empty_workspace: Workspace
+) -> Workspace:
+    workspace = Workspace(tmp_path_factory.mktemp("filled") / "workspace")
+    shutil.copytree(empty_workspace.root, workspace.root)
     for part in range(3):
         with SpoolWriter(workspace) as spool:
             for number in range(part * 40, part * 40 + 40):
                 at = MONDAY + timedelta(hours=number)
-                spool.write(make_request(number, asked_at=at))
+                spool.write(toy_request(number, asked_at=at))
                 if number % 4 == 0:
-                    spool.write(make_feedback(number, given_at=at))
-        ingest(lake, workspace)
-    return lake
+                    spool.write(toy_feedback(number, given_at=at))
+        ingest(open_lake(workspace), workspace)
+    close_lakes()
+    return workspace
+
+
+@pytest.fixture
+def filled(workspace: Workspace, filled_workspace: Workspace) -> Iterator[Lake]:
+    """Three segments of 40 requests, one an hour, with feedback on every fourth: three data files
+    of requests."""
+    shutil.copytree(filled_workspace.root, workspace.root)
+    yield open_lake(workspace)
+    close_lakes()

@@ -6,22 +6,15 @@ import logging
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 
 from ragdiag.records import Request
 from ragdiag.settings import PROJECT, Workspace
-from ragdiag.store.lake import Lake, close_lakes, open_lake
+from ragdiag.store.lake import Lake
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.ui import ingesting
-
-
-@pytest.fixture
-def lake(workspace: Workspace) -> Iterator[Lake]:
-    yield open_lake(workspace, create=True)
-    close_lakes()
 
 
 def test_what_waits_in_the_spool_comes_in(lake: Lake, workspace: Workspace) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -28,21 +26,6 @@ from ragdiag.workflows.ingest import load_waiting
 from ragdiag.workflows.traces import LATE, AssemblyReport, assemble_traces
 
 MONDAY = datetime(2026, 1, 5, 12, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    workspace = Workspace(tmp_path_factory.mktemp("empty") / "workspace")
-    open_lake(workspace, create=True)
-    close_lakes()
-    return workspace
-
-
-@pytest.fixture
-def lake(workspace: Workspace, empty: Workspace) -> Iterator[Lake]:
-    shutil.copytree(empty.root, workspace.root)
-    yield open_lake(workspace)
-    close_lakes()
 
 
 def make_span(trace: int, number: int = 1, parent: int = 0, **attributes: Any) -> Span:

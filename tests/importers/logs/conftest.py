@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from ragdiag.importers.logs.log_report import LogReport
 from ragdiag.importers.logs.mapping import Mapping as LogMapping
 from ragdiag.records import Request
 from ragdiag.settings import Workspace
-from ragdiag.store.lake import Lake, close_lakes, open_lake
+from ragdiag.store.lake import Lake
 from ragdiag.store.results import load_requests
 
 Import = Callable[..., LogReport]
@@ -32,22 +31,6 @@ TABLES = (
     "rejects",
     "segments",
 )
-
-
-@pytest.fixture(scope="session")
-def empty_workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    workspace = Workspace(tmp_path_factory.mktemp("empty") / "workspace")
-    open_lake(workspace, create=True)
-    close_lakes()
-    return workspace
-
-
-@pytest.fixture
-def lake(workspace: Workspace, empty_workspace: Workspace) -> Iterator[Lake]:
-    """An empty lake: a copy of one, since creating its tables takes most of a second."""
-    shutil.copytree(empty_workspace.root, workspace.root)
-    yield open_lake(workspace)
-    close_lakes()
 
 
 @pytest.fixture

@@ -1,0 +1,59 @@
+"""File locks: one holder at a time, and nobody waits for ever."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from ragdiag.errors import StoreBusy
+from ragdiag.store.locks import locked
+
+
+def test_one_holder_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "one.lock"
+    inside = 0
+
+    def enter() -> None:
+        nonlocal inside
+        for _ in range(20):
+            with locked(path, time.monotonic() + 30):
+                inside += 1
+                assert inside == 1
+                inside -= 1
+
+    threads = [threading.Thread(target=enter) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with locked(path, time.monotonic()), pytest.raises(StoreBusy, match=r"one\.lock"):
+        locked(path, time.monotonic() + 0.05).__enter__()
+
+
+def test_who_waits_comes_before_who_has_just_had_it(tmp_path: Path) -> None:
+    """A writer that is never done must not starve another."""
+    path = tmp_path / "one.lock"
+    turns, waiting = 0, threading.Event()
+    had_it = threading.Event()
+
+    def greedy() -> None:
+        nonlocal turns
+        while not had_it.is_set():
+            with locked(path, time.monotonic() + 30):
+                waiting.set()
+                time.sleep(0.02)
+                turns += 1
+
+    thread = threading.Thread(target=greedy)
+    thread.start()
+    waiting.wait()
+    begun = turns
+    for _ in range(5):
+        with locked(path, time.monotonic() + 30):
+            pass
+    had_it.set()
+    thread.join()
+    assert turns - begun < 20
