@@ -8,6 +8,7 @@ from ragdiag.store.queries import ORDERS, Filters
 from ragdiag.ui import filters, frame, links, tables, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.faults import fault_bars, undiagnosed_notice
+from ragdiag.ui.segments import show_segments
 
 # The columns fill the page; what a sort order goes by is shown with that order.
 BY_SCORE = ("worst answer first", "nearest miss first")
@@ -61,6 +62,8 @@ with right:
     st.subheader("Cause: where the gold passage was lost", anchor=False)
     fault_bars(by_cause, counts["failed"], words.CAUSES, key="causes", owners=False)
 undiagnosed_notice(view, scope, kind)
+
+show_segments(view, chosen)
 
 total = sum(row["n"] for row in fetch(view, queries.failure_counts, chosen, "verdict"))
 st.subheader(f"{words.count(total, 'failed request')}", anchor=False)

@@ -13,15 +13,46 @@ from pathlib import Path
 import pytest
 
 from ragdiag.settings import PROJECT, Workspace
+from ragdiag.store.catalogs.extensions import SETTINGS
 from ragdiag.store.lake import Lake, close_lakes, open_lake
 from tests.built_demo import small_demo as small_demo
 from tests.faulty_server import faulty_server as faulty_server
 from tests.servers import ENVIRONMENT, ObjectStore, Postgres
 
+TAKES_LONG = {
+    "small_demo": "demo",
+    "demo_workspace_path": "demo",
+    "postgres": "servers",
+    "object_store": "servers",
+    "model_server": "model server",
+    "toy_workspace": "pages",
+    "toy_lake": "toy lake",
+    "story": "story",
+    "lived_in": "lived in",
+    "guarded": "guarded",
+    "tiny_model": "tiny model",
+}
+"""Fixture that many tests share → the group of tests that run in one process, to make it once."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Slow tests run last, so that a quick failure shows quickly."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+    for item in items:
+        shared = [TAKES_LONG[name] for name in item.fixturenames if name in TAKES_LONG]  # type: ignore[attr-defined]
+        if shared:
+            item.add_marker(pytest.mark.xdist_group(shared[0]))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _small_lakes_open_fast() -> Iterator[None]:
+    """Checking who signed the extensions takes a fifth of a second, and there are a thousand lakes
+    in a run. Two tests run at once, and rows by the dozen are read faster by one thread. Processes
+    that tests start do as they do anywhere."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(SETTINGS, "allow_unsigned_extensions", True)
+        patched.setitem(SETTINGS, "threads", 1)
+        yield
 
 
 @pytest.fixture

@@ -18,8 +18,12 @@ import duckdb
 from ragdiag.errors import StoreBusy, StoreError, StoreFull
 from ragdiag.settings import Workspace
 
-_TRANSIENT = (
+_OUTDATED = (
     "failed to read inlined data",
+    re.compile(r"ducklake_inlined_\w+\W+does not exist"),
+)
+_TRANSIENT = (
+    *_OUTDATED,
     "database is locked",
     "database table is locked",
     "conflict",
@@ -98,6 +102,11 @@ def reason(error: BaseException) -> str:
 def is_transient(error: duckdb.Error) -> bool:
     """Whether another writer was in the way, so that the same call may succeed later."""
     return _says(error, _TRANSIENT)
+
+
+def is_outdated(error: duckdb.Error) -> bool:
+    """Whether this process looks where compaction by another has removed what was there."""
+    return _says(error, _OUTDATED)
 
 
 def store_busy(error: duckdb.Error, workspace: Workspace) -> StoreBusy:

@@ -31,7 +31,14 @@ from ragdiag.store.catalogs.object_store import check_bucket, open_bucket
 from ragdiag.store.catalogs.postgres_catalog import PostgresCatalog
 from ragdiag.store.catalogs.secrets import quoted
 from ragdiag.store.catalogs.sqlite_catalog import SqliteCatalog
-from ragdiag.store.faults import is_transient, reason, store_busy, store_error, store_faults
+from ragdiag.store.faults import (
+    is_outdated,
+    is_transient,
+    reason,
+    store_busy,
+    store_error,
+    store_faults,
+)
 from ragdiag.store.migrations import is_behind, migrate
 from ragdiag.store.upkeep.damage import damaged_file_error
 from ragdiag.store.upkeep.known_backups import refuse_lost_catalog
@@ -166,8 +173,24 @@ class Lake:
                     raise fault from None
                 if time.monotonic() > deadline:
                     raise store_busy(error, self.workspace) from None
+                if is_outdated(error) and self._database == "lake":
+                    self._look_again()
             time.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(pause * 2, 0.5)
+
+    def _look_again(self) -> None:
+        with suppress(duckdb.Error), self._connection.cursor() as cursor:
+            cursor.execute("use lake")
+            look_again(cursor)
+
+
+def look_again(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Make every process ask the catalog anew where the rows of small inserts lie.
+
+    DuckLake 1.0 remembers that by the number of the schema. Compaction drops places that it has
+    emptied, which does not change the number, so others would look there for ever.
+    """
+    cursor.execute("create or replace view last_compaction as select 1 as compacted")
 
 
 def open_lake(workspace: Workspace, *, create: bool = False) -> Lake:

@@ -12,6 +12,9 @@ from ragdiag.store.lake import Lake
 from ragdiag.store.queries import NOT_DIAGNOSED, Filters, Row, counted, failed
 
 Split = Literal["all", "topic", "version_id"]
+Segments = Literal["topic", "version_id", "week"]
+
+_WEEK = "date_trunc('week', r.{})::date"
 
 
 def weekly_outcomes(lake: Lake, filters: Filters, split: Split = "all") -> list[Row]:
@@ -52,6 +55,28 @@ def weekly_failures(lake: Lake, filters: Filters) -> list[Row]:
                    nullif(r.cause, '{NOT_DIAGNOSED}') as cause, count(*) as n
             from failures r where {condition} group by all order by week, n desc""",
         parameters,
+    )
+
+
+def failing_segments(lake: Lake, filters: Filters, by: Segments) -> list[Row]:
+    """By topic, version or week (its Monday): ``graded`` answers and ``failed`` ones.
+
+    ``graded`` heeds neither verdict nor cause, so that a share of it says how often a request of
+    the segment fails in this way.
+    """
+    column = {"topic": "r.topic", "version_id": "r.version_id"}.get(by)
+    source, parameters = counted(filters)
+    condition, more = failed(filters)
+    return lake.rows(
+        f"""with totals as (
+                select {column or _WEEK.format("day")} as name, sum(graded) as graded
+                from ({source}) r group by 1),
+            wrong as (
+                select {column or _WEEK.format("asked_at")} as name, count(*) as failed
+                from failures r where {condition} group by 1)
+            select name, graded, coalesce(failed, 0) as failed
+            from totals left join wrong using (name) where graded > 0 order by name""",
+        {**parameters, **more},
     )
 
 

@@ -1,11 +1,12 @@
 """Grade, locate and replay a version's requests, and keep a verdict with its evidence for each.
 
-Resumable: work is saved every BATCH requests, and a request that has a verdict is not replayed
-again unless asked for.
+Resumable: work is saved every BATCH requests or SAVE_EVERY_S seconds, and a request that has a
+verdict is not replayed again unless asked for.
 """
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,17 @@ from ragdiag.diagnosis.headroom import headroom
 from ragdiag.diagnosis.replay import outcomes
 from ragdiag.errors import UnknownName
 from ragdiag.progress import Progress, report
-from ragdiag.records import Answer, Cause, Estimate, Request, Traffic, Verdict
+from ragdiag.records import (
+    Answer,
+    Cause,
+    Diagnosis,
+    Estimate,
+    Grade,
+    Replay,
+    Request,
+    Traffic,
+    Verdict,
+)
 from ragdiag.settings import Workspace
 from ragdiag.stats.intervals import wilson
 from ragdiag.store.corpus import load_judgments
@@ -27,6 +38,9 @@ from ragdiag.version import LoggedVersion, Version
 from ragdiag.workflows.bench import Bench
 
 BATCH = 100
+SAVE_EVERY_S = 10.0
+
+Examined = tuple[Grade, Diagnosis, list[Replay]]
 
 
 @dataclass(frozen=True)
@@ -93,10 +107,15 @@ def diagnose(
     todo = [request for request in requests if request.request_id not in done]
     bench = Bench(lake, workspace, version)
     report(progress, 0.0, f"{len(todo)} requests to diagnose, {len(done)} done before")
-    for start in range(0, len(todo), BATCH):
-        _diagnose_batch(lake, bench, todo[start : start + BATCH])
-        finished = min(start + BATCH, len(todo))
-        report(progress, finished / len(todo), f"diagnosed {finished} of {len(todo)}")
+    batch: list[Examined] = []
+    saved = time.monotonic()
+    for finished, request in enumerate(todo, start=1):
+        batch.append(_diagnose(bench, request))
+        is_due = len(batch) == BATCH or time.monotonic() - saved >= SAVE_EVERY_S
+        if is_due or finished == len(todo):
+            _save(lake, batch)
+            batch, saved = [], time.monotonic()
+            report(progress, finished / len(todo), f"diagnosed {finished} of {len(todo)}")
     return summarise(lake, version, requests)
 
 
@@ -153,15 +172,13 @@ def _remedy(version: Version | LoggedVersion, split: str | None) -> str:
     return f"run: ragdiag evaluate {version.name} --split {split or 'SPLIT'}"
 
 
-def _diagnose_batch(lake: Lake, bench: Bench, batch: Sequence[Request]) -> None:
-    grades, replays, diagnoses = [], [], []
-    for request in batch:
-        grade = bench.grade(request, Answer(request.answer, status=request.status))
-        found, draws = bench.examine(request, grade)
-        grades.append(grade)
-        replays.extend(draws)
-        diagnoses.append(found)
-    save_grades(lake, grades)
-    save_replays(lake, replays)
+def _diagnose(bench: Bench, request: Request) -> Examined:
+    grade = bench.grade(request, Answer(request.answer, status=request.status))
+    return grade, *bench.examine(request, grade)
+
+
+def _save(lake: Lake, batch: Sequence[Examined]) -> None:
+    save_grades(lake, [grade for grade, _, _ in batch])
+    save_replays(lake, [draw for _, _, draws in batch for draw in draws])
     # Last, since a verdict is what marks a request as done.
-    save_diagnoses(lake, diagnoses)
+    save_diagnoses(lake, [diagnosis for _, diagnosis, _ in batch])

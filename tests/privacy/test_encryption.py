@@ -55,26 +55,32 @@ SEALED = encrypt_bytes(bytes(3 * CHUNK + 100), RING)
 FIRST, SECOND = SEALED[HEADER : HEADER + BLOCK], SEALED[HEADER + BLOCK : HEADER + 2 * BLOCK]
 
 
-@pytest.mark.parametrize(
-    ("damaged", "where"),
-    [
-        (SEALED[:-1], "chunk 4"),
-        (SEALED[: HEADER + 2 * BLOCK], "chunk 2"),
-        (SEALED[: HEADER + 2 * BLOCK + 7], "chunk 3"),
-        (SEALED[:HEADER], "chunk 1"),
-        (SEALED[: HEADER - 1], "header"),
-        (SEALED + b"\0", "chunk 4"),
-        (SEALED + FIRST, "chunk 4"),
-        (SEALED[:HEADER] + SECOND + FIRST + SEALED[HEADER + 2 * BLOCK :], "chunk 1"),
-        (SEALED[:HEADER] + SEALED[HEADER + BLOCK :], "chunk 1"),
-        (SEALED[: HEADER + 5] + b"\xff" + SEALED[HEADER + 6 :], "chunk 1"),
-        (SEALED[:20] + bytes([SEALED[20] ^ 1]) + SEALED[21:], "chunk 1"),
-        (SEALED[:48] + (CHUNK + 1).to_bytes(4, "big") + SEALED[52:], "chunk 1"),
-        (SEALED[:48] + b"\xff\xff\xff\xff" + SEALED[52:], "header"),
-        (SEALED[:48] + b"\0\0\0\0" + SEALED[52:], "header"),
-        (b"nothing of ours" * 9, "header"),
-    ],
-)
+DAMAGES = {
+    "last byte lost": (SEALED[:-1], "chunk 4"),
+    "cut between chunks": (SEALED[: HEADER + 2 * BLOCK], "chunk 2"),
+    "cut within a chunk": (SEALED[: HEADER + 2 * BLOCK + 7], "chunk 3"),
+    "header alone": (SEALED[:HEADER], "chunk 1"),
+    "header cut": (SEALED[: HEADER - 1], "header"),
+    "a byte more": (SEALED + b"\0", "chunk 4"),
+    "a chunk more": (SEALED + FIRST, "chunk 4"),
+    "chunks exchanged": (
+        SEALED[:HEADER] + SECOND + FIRST + SEALED[HEADER + 2 * BLOCK :],
+        "chunk 1",
+    ),
+    "first chunk lost": (SEALED[:HEADER] + SEALED[HEADER + BLOCK :], "chunk 1"),
+    "a byte changed": (
+        SEALED[: HEADER + 5] + bytes([SEALED[HEADER + 5] ^ 1]) + SEALED[HEADER + 6 :],
+        "chunk 1",
+    ),
+    "salt changed": (SEALED[:20] + bytes([SEALED[20] ^ 1]) + SEALED[21:], "chunk 1"),
+    "other chunk size": (SEALED[:48] + (CHUNK + 1).to_bytes(4, "big") + SEALED[52:], "chunk 1"),
+    "huge chunk size": (SEALED[:48] + b"\xff\xff\xff\xff" + SEALED[52:], "header"),
+    "no chunk size": (SEALED[:48] + b"\0\0\0\0" + SEALED[52:], "header"),
+    "another file": (b"nothing of ours" * 9, "header"),
+}
+
+
+@pytest.mark.parametrize(("damaged", "where"), DAMAGES.values(), ids=DAMAGES)
 def test_whatever_was_changed_is_noticed(damaged: bytes, where: str) -> None:
     with pytest.raises(StoreError, match=f"archive.jsonl is not what was encrypted.*{where}"):
         decrypt_bytes(damaged, RING, "archive.jsonl")

@@ -17,7 +17,7 @@ from ragdiag.store import lake as lake_module
 from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.migrations import MIGRATIONS
 from ragdiag.store.times import now_utc, to_aware_utc, to_naive_utc
-from ragdiag.store.upkeep.sqlite_wipe import wipe_freed
+from ragdiag.store.upkeep.sqlite_process import wipe_freed
 
 Start = Callable[..., subprocess.Popen[str]]
 Finish = Callable[[subprocess.Popen[str]], str]

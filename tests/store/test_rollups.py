@@ -266,6 +266,10 @@ def test_every_named_query_equals_its_plain_definition(story: tuple[Lake, list[F
     assert set(queries.version_names(lake)) == {f["request"].version_id for f in known}
 
 
+def segment_of(fact: Fact, by: str) -> Any:
+    return fact["week"] if by == "week" else getattr(fact["request"], by)
+
+
 def check_failures(lake: Lake, filters: Filters, kept: list[Fact]) -> None:
     counts = queries.graded_counts(lake, filters)
     assert counts["n"] == len(kept)
@@ -284,6 +288,13 @@ def check_failures(lake: Lake, filters: Filters, kept: list[Fact]) -> None:
     assert [(r["request_id"], r["question"]) for r in rows] == [
         (r.request_id, r.question) for r in expected
     ]
+    for by in ("topic", "version_id", "week"):
+        wanted = Counter(segment_of(f, by) for f in kept if f["y"] is not None)
+        failing = Counter(segment_of(f, by) for f in wrong if f["verdict"] == "retrieval")
+        found = trends.failing_segments(lake, narrow, by)  # type: ignore[arg-type]
+        assert {r["name"]: (r["graded"], r["failed"]) for r in found} == {
+            name: (n, failing[name]) for name, n in wanted.items()
+        }
     by_week = trends.weekly_failures(lake, filters)
     assert sum(row["n"] for row in by_week) == len(wrong)
 

@@ -19,6 +19,12 @@ EXTENSIONS = ("ducklake", "sqlite_scanner", "httpfs")
 
 POSTGRES = "postgres_scanner"
 
+SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "python_enable_replacements": False,
+}
+
 _REMEDY = "install what requirements.txt lists (pip install -r requirements.txt)"
 
 
@@ -27,15 +33,8 @@ def connect(workspace: Workspace, *, with_postgres: bool = False) -> duckdb.Duck
 
     DuckLake must not try a commit again by itself: it would not repeat what a transaction checked.
     """
-    connection = duckdb.connect(
-        ":memory:",
-        config={
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "python_enable_replacements": False,
-            "temp_directory": str(workspace.catalog.parent / "spill"),
-        },
-    )
+    spill = str(workspace.catalog.parent / "spill")
+    connection = duckdb.connect(":memory:", config={**SETTINGS, "temp_directory": spill})
     try:
         for name in (*EXTENSIONS, POSTGRES) if with_postgres else EXTENSIONS:
             path = str(extension_file(name)).replace("'", "''")

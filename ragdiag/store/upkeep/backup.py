@@ -8,6 +8,7 @@ meanwhile. The manifest is written last: a backup that was interrupted does not 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -40,6 +41,7 @@ from ragdiag.store.upkeep.datafiles import CATALOG, DataFile, Measured, list_fil
 from ragdiag.store.upkeep.known_backups import KnownBackup, remember_backup
 from ragdiag.store.upkeep.sealed import copy_in, measure_sealed, open_to_write
 from ragdiag.store.upkeep.snapshots import snapshot_ids
+from ragdiag.store.upkeep.sqlite_process import copy_database
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,15 +135,10 @@ def copy_catalog(workspace: Workspace, target: Path) -> Path:
             remedy="back it up with its server's own tool (pg_dump), then copy the data path",
         )
     os.close(os.open(target, os.O_CREAT | os.O_RDWR, 0o600))
-    try:
-        with (
-            closing(sqlite3.connect(f"file:{workspace.catalog}?mode=ro", uri=True)) as source,
-            closing(sqlite3.connect(target)) as copy,
-        ):
-            source.backup(copy)
-    except sqlite3.Error as error:
+    fault = copy_database(workspace.catalog, target)
+    if fault is not None:
         with disk_faults(target):
-            raise OSError(28 if "full" in str(error) else 5, str(error)) from error
+            raise OSError(errno.ENOSPC if "full" in fault else errno.EIO, fault)
     return target
 
 

@@ -6,10 +6,9 @@ Nothing is changed but the table of hashes (of files seen whole for the first ti
 from __future__ import annotations
 
 import os
-import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from ragdiag.store.upkeep.ledger import (
 )
 from ragdiag.store.upkeep.snapshots import named_snapshots, snapshot_ids
 from ragdiag.store.upkeep.soundness import Damage, examine_files
+from ragdiag.store.upkeep.sqlite_process import find_damage
 
 WAITING_S = 600
 """A finished segment older than this should have been ingested."""
@@ -91,14 +91,10 @@ def _catalog(workspace: Workspace) -> Iterator[Finding]:
     """SQLite's own check; another catalog checks itself."""
     if not workspace.catalog.is_file():
         return
-    with closing(sqlite3.connect(f"file:{workspace.catalog}?mode=ro", uri=True)) as catalog:
-        try:
-            said = [row[0] for row in catalog.execute("pragma integrity_check(10)")]
-        except sqlite3.Error as error:
-            said = [str(error)]
-    if said != ["ok"]:
+    damage = find_damage(workspace.catalog)
+    if damage is not None:
         yield Finding(
-            f"the catalog {workspace.catalog} is damaged ({said[0]})",
+            f"the catalog {workspace.catalog} is damaged ({damage})",
             "restore a backup (ragdiag store restore)",
         )
 

@@ -10,8 +10,8 @@ expire.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ import duckdb
 
 from ragdiag.errors import DamagedFile, StoreError
 from ragdiag.progress import Progress, report
-from ragdiag.store.lake import PATIENCE_S, Lake
+from ragdiag.store.lake import PATIENCE_S, Lake, look_again
 from ragdiag.store.locks import locked
 from ragdiag.store.upkeep.catalog_edits import widen_bounds
 from ragdiag.store.upkeep.datafiles import CATALOG, list_files, list_tables
@@ -81,8 +81,6 @@ def compact_store(
             report(progress, 0.8 * number / len(tables), f"compact {table}")
             rewritten += _rewrite(lake, table)
             merged += _merge(lake, table)
-        if tables:
-            lake.write(_announce)
         report(progress, 0.8, "compare every kept snapshot with before")
         for snapshot, mark in marks.items():
             if row_marks(lake, snapshot, tables) != mark:
@@ -195,8 +193,7 @@ def _rewrite(lake: Lake, table: str) -> int:
     A table whose columns were changed has an older place in the catalog as well, which writing out
     would drop; other processes still look there (DuckLake 1.0), so such a table's small rows stay.
     """
-    with lake.turn():
-        places, pending = lake.read(lambda cursor: _in_catalog(cursor, table))
+    with _turn(lake, table) as (places, pending):
         if pending and places > 1:
             return 0
         if pending:
@@ -211,10 +208,15 @@ def _rewrite(lake: Lake, table: str) -> int:
     return sum(int(row["files_processed"]) for row in done)
 
 
-def _announce(cursor: duckdb.DuckDBPyConnection) -> None:
-    """Change the schema, so that other processes look at it again: compaction drops emptied places
-    in the catalog where they would go on reading (DuckLake 1.0)."""
-    cursor.execute("create or replace view last_compaction as select 1 as compacted")
+@contextmanager
+def _turn(lake: Lake, table: str) -> Iterator[tuple[int, bool]]:
+    """A turn that knows what :func:`_in_catalog` says. Where places in the catalog are gone in the
+    end, every process is told before another writer has its turn: it could not finish it."""
+    with lake.turn():
+        before = lake.read(lambda cursor: _in_catalog(cursor, table))
+        yield before
+        if lake.read(lambda cursor: _in_catalog(cursor, table))[0] != before[0]:
+            lake.transact(look_again)
 
 
 def _merge(lake: Lake, table: str) -> int:
@@ -222,7 +224,7 @@ def _merge(lake: Lake, table: str) -> int:
     in two folders is left as it is: DuckLake 1.0 dies on it (duckdb/ducklake#1195)."""
     merged = 0
     while True:
-        with lake.turn():
+        with _turn(lake, table):
             if lake.read(lambda cursor: _is_scattered(cursor, table)):
                 return merged
             done = lake.rows(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ragdiag.errors import StoreBusy
 from ragdiag.store.lake import Lake
-from ragdiag.store.upkeep.sqlite_wipe import wipe_freed
+from ragdiag.store.upkeep.sqlite_process import wipe_freed
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,3 +162,24 @@ def test_ingest_goes_on_after_compaction_and_knows_what_it_had(
     report = ingest(filled, workspace)
     assert (report.accepted, report.repeated, report.rejected) == (1, 1, 0)
     assert check_store(filled, workspace).findings == ()
+
+
+FLUSH = """
+from ragdiag.store.lake import open_lake
+lake = open_lake(workspace)
+with lake.turn():
+    lake.rows("from ducklake_flush_inlined_data('lake', table_name => 'requests')")
+"""
+
+
+@pytest.mark.slow
+def test_a_compaction_that_died_half_way_leaves_no_reader_behind(
+    filled: Lake, start_python: Start, finish: Finish
+) -> None:
+    """It wrote small rows out of the catalog, and told nobody that their place is gone."""
+    count = "select count(*) as n from requests"
+    assert filled.rows(count) == [{"n": 120}]
+    finish(start_python(FLUSH))
+    assert filled.rows(count) == [{"n": 120}]
+    filled.write(lambda cursor: cursor.execute("delete from requests where request_id = 'r0'"))
+    assert filled.rows(count) == [{"n": 119}]

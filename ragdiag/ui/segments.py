@@ -1,0 +1,57 @@
+"""Where requests fail: the share of graded answers that do, by topic, version or week."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ragdiag.stats.intervals import wilson
+from ragdiag.store.queries import Filters, Row, version_names
+from ragdiag.store.trends import failing_segments
+from ragdiag.ui import charts, palette, words
+from ragdiag.ui.cached import fetch
+from ragdiag.ui.charts import Bar
+from ragdiag.ui.view import View
+
+SEGMENTS = {"topic": "topic", "version": "version_id", "week": "week"}
+MOST = 12
+"""Bars in the chart."""
+
+
+def show_segments(view: View, filters: Filters) -> None:
+    """A choice of segments, and a bar with its interval for each, the worst first; weeks in their
+    order. Verdict and cause of ``filters`` say which failures are counted."""
+    st.subheader("Where: how often it fails", anchor=False)
+    by = st.segmented_control(
+        "By", list(SEGMENTS), default="topic", key="by", bind="query-params", required=True
+    )
+    rows = fetch(view, failing_segments, filters, SEGMENTS[by or "topic"])
+    if by == "week":
+        drawn = rows[-MOST:]
+        names = [words.week(row["name"]) for row in drawn]
+    else:
+        drawn = sorted(rows, key=lambda row: -row["failed"] / row["graded"])[:MOST]
+        known = fetch(view, version_names)
+        names = [known.get(row["name"], row["name"]) or "no topic" for row in drawn]
+    _draw(drawn, names, filters)
+    if left_out := len(rows) - len(drawn):
+        which = "earlier ones" if by == "week" else "which fail less often"
+        st.caption(f"{left_out} more, {which}, are not drawn.")
+
+
+def _draw(rows: list[Row], names: list[str], filters: Filters) -> None:
+    bars = [
+        Bar(
+            name=name,
+            share=wilson(row["failed"], row["graded"]),
+            colour=palette.BLUE,
+            text=f"{row['failed']:,} of {words.count(row['graded'], 'graded answer')}",
+        )
+        for row, name in zip(rows, names, strict=True)
+    ]
+    kinds = [words.spoken(name) for name in (filters.verdict, filters.cause) if name]
+    failures = f"failures ({', '.join(kinds)})" if kinds else "failures"
+    charts.show(
+        charts.share_bars(bars, f"{failures} as a share of graded answers, 95 % interval"),
+        key="segments",
+        alt="; ".join(f"{bar.name}: {bar.text}" for bar in bars),
+    )
