@@ -6,13 +6,13 @@ import streamlit as st
 
 from ragdiag.stats.intervals import wilson
 from ragdiag.store.queries import Filters, Row, version_names
-from ragdiag.store.trends import failing_segments
+from ragdiag.store.trends import Segments, failing_segments
 from ragdiag.ui import charts, palette, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.charts import Bar
 from ragdiag.ui.view import View
 
-SEGMENTS = {"topic": "topic", "version": "version_id", "week": "week"}
+SEGMENTS: dict[str, Segments] = {"topic": "topic", "version": "version_id", "week": "week"}
 MOST = 12
 """Bars in the chart."""
 
