@@ -28,7 +28,7 @@ from ragdiag.settings import Workspace
 from ragdiag.store.corpus import add_documents, add_gold_answers, add_judgments, add_questions
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake, open_lake
-from ragdiag.store.results import save_diagnoses, save_grades, save_replays, save_version
+from ragdiag.store.results import save_findings, save_version
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.version import EmbedderSpec, ExtractiveSpec, LexicalSpec, Spec, Version
 
@@ -237,9 +237,7 @@ def save_opinions(lake: Lake, logged: list[tuple[Request, tuple[str, str, str] |
                 replays.append(
                     Replay(request.request_id, arm, draw, answer, y, float(y), ("doc0#0",))  # type: ignore[arg-type]
                 )
-    save_grades(lake, grades)
-    save_diagnoses(lake, diagnoses)
-    save_replays(lake, replays)
+    save_findings(lake, grades=grades, replays=replays, diagnoses=diagnoses)
 
 
 def arms_of(fault: tuple[str, str, str] | None) -> dict[str, int]:

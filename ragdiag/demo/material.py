@@ -36,7 +36,7 @@ class Extent:
 
 
 EXTENTS: dict[Size, Extent] = {
-    "small": Extent(share=0.2, entries=280, test_questions=80, requests_per_week=30),
+    "small": Extent(share=0.2, entries=200, test_questions=50, requests_per_week=30),
     "full": Extent(share=0.75, entries=None, test_questions=200, requests_per_week=240),
 }
 

@@ -126,31 +126,43 @@ def latest_build(lake: Lake, index_key: str) -> IndexBuild | None:
     return _read_build(rows[0]) if rows else None
 
 
-def save_grades(lake: Lake, grades: Iterable[Grade]) -> None:
-    """Append grades, their reasons redacted; the latest of a request and grader counts."""
-    kept = redact_fields(open_screen(lake.workspace), grades, "reason")
-    _append(lake, "grades", [asdict(grade) for grade in kept], "graded_at")
+def save_findings(
+    lake: Lake,
+    *,
+    grades: Iterable[Grade] = (),
+    replays: Iterable[Replay] = (),
+    diagnoses: Iterable[Diagnosis] = (),
+) -> None:
+    """Append what was found out about requests, all of it or nothing; the latest of a request
+    counts. Reasons of grades and answers of replays are redacted."""
+    screen, now = open_screen(lake.workspace), now_utc()
+    rows = {
+        "grades": [
+            {**asdict(grade), "graded_at": now} for grade in redact_fields(screen, grades, "reason")
+        ],
+        "replays": [
+            {**asdict(replay), "replayed_at": now}
+            for replay in redact_fields(screen, replays, "answer")
+        ],
+        "verdicts": [
+            {
+                **{name: getattr(diagnosis, name) for name in Diagnosis.__dataclass_fields__},
+                "evidence": json.dumps(plain_json(diagnosis.evidence)),
+                "diagnosed_at": now,
+            }
+            for diagnosis in diagnoses
+        ],
+    }
+    counted = {row["request_id"] for name in ("grades", "verdicts") for row in rows[name]}
 
+    def append(cursor: duckdb.DuckDBPyConnection) -> None:
+        with recounted(cursor, counted):
+            for table, found in rows.items():
+                if found:
+                    insert(cursor, table, found)
 
-def save_replays(lake: Lake, replays: Iterable[Replay]) -> None:
-    """Append replays, their answers redacted."""
-    kept = redact_fields(open_screen(lake.workspace), replays, "answer")
-    now = now_utc()
-    rows = [{**asdict(replay), "replayed_at": now} for replay in kept]
-    if rows:
-        lake.write(lambda cursor: insert(cursor, "replays", rows))
-
-
-def save_diagnoses(lake: Lake, diagnoses: Iterable[Diagnosis]) -> None:
-    """Append diagnoses; the latest of a request counts."""
-    rows = [
-        {
-            **{name: getattr(diagnosis, name) for name in Diagnosis.__dataclass_fields__},
-            "evidence": json.dumps(plain_json(diagnosis.evidence)),
-        }
-        for diagnosis in diagnoses
-    ]
-    _append(lake, "verdicts", rows, "diagnosed_at")
+    if any(rows.values()):
+        lake.write(append)
 
 
 def save_rejects(lake: Lake, rejects: Iterable[Reject]) -> None:
@@ -211,18 +223,6 @@ def plain_json(value: Any) -> Any:
 
 def _list(ids: Sequence[str] | None) -> list[str] | None:
     return None if ids is None else list(ids)
-
-
-def _append(lake: Lake, table: str, rows: list[dict[str, Any]], time_column: str) -> None:
-    now = now_utc()
-    if rows:
-        stamped = [{**row, time_column: now} for row in rows]
-
-        def append(cursor: duckdb.DuckDBPyConnection) -> None:
-            with recounted(cursor, (row["request_id"] for row in rows)):
-                insert(cursor, table, stamped)
-
-        lake.write(append)
 
 
 def _read_version(row: Mapping[str, Any]) -> Version:

@@ -48,7 +48,7 @@ def recounted(cursor: Cursor, request_ids: Iterable[str]) -> Iterator[None]:
 
     For grades, verdicts, judgments and feedback, and for requests that are deleted within.
     """
-    ids = sorted(set(request_ids))
+    ids = _stored(cursor, sorted(set(request_ids)))
     if not ids:
         yield
         return
@@ -73,6 +73,20 @@ def recounted(cursor: Cursor, request_ids: Iterable[str]) -> Iterator[None]:
     if sum(after["n"].to_pylist()) != sum(before["n"].to_pylist()):
         buckets = read(latencies(_TOUCHED))
         _add_difference(cursor, "daily_latency", _BUCKET, ("n",), buckets_before, buckets)
+
+
+def _stored(cursor: Cursor, ids: list[str]) -> list[str]:
+    """Those of sorted ``ids`` whose request is in the lake: what is said of others counts when
+    they come."""
+    if not ids:
+        return []
+    with shown(cursor, "touched", pa.table({"request_id": pa.array(ids, pa.string())})):
+        found = cursor.execute(
+            "select distinct request_id from requests "
+            f"where {BETWEEN} and request_id in (select request_id from touched) order by 1",
+            {"low": ids[0], "high": ids[-1]},
+        ).fetchall()
+    return [request_id for (request_id,) in found]
 
 
 def fill_rollups(cursor: Cursor) -> None:

@@ -33,7 +33,7 @@ from ragdiag.stats.intervals import wilson
 from ragdiag.store.corpus import load_judgments
 from ragdiag.store.findings import load_diagnoses, load_replays
 from ragdiag.store.lake import Lake
-from ragdiag.store.results import load_requests, save_diagnoses, save_grades, save_replays
+from ragdiag.store.results import load_requests, save_findings
 from ragdiag.version import LoggedVersion, Version
 from ragdiag.workflows.bench import Bench
 
@@ -178,7 +178,11 @@ def _diagnose(bench: Bench, request: Request) -> Examined:
 
 
 def _save(lake: Lake, batch: Sequence[Examined]) -> None:
-    save_grades(lake, [grade for grade, _, _ in batch])
-    save_replays(lake, [draw for _, _, draws in batch for draw in draws])
-    # Last, since a verdict is what marks a request as done.
-    save_diagnoses(lake, [diagnosis for _, diagnosis, _ in batch])
+    grades = [grade for grade, _, _ in batch]
+    draws = [draw for _, _, drawn in batch for draw in drawn]
+    save_findings(
+        lake,
+        grades=grades,
+        replays=draws,
+        diagnoses=[diagnosis for _, diagnosis, _ in batch],
+    )

@@ -19,7 +19,7 @@ from ragdiag.stats.intervals import bca_mean, wilson
 from ragdiag.store.corpus import load_gold_answers, load_judgments, load_questions, splits
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake
-from ragdiag.store.results import save_grades
+from ragdiag.store.results import save_findings
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.version import Version
 
@@ -78,7 +78,7 @@ def evaluate(
     ingest(lake, workspace)
     golds = load_gold_answers(lake)
     grades = [grade_request(request, golds) for request in requests]
-    save_grades(lake, grades)
+    save_findings(lake, grades=grades)
     return Evaluation(
         version=version,
         split=split,

@@ -13,7 +13,7 @@ from ragdiag.store import queries
 from ragdiag.store.corpus import add_documents
 from ragdiag.store.lake import Lake, close_lakes
 from ragdiag.store.queries import Filters
-from ragdiag.store.results import save_grades
+from ragdiag.store.results import save_findings
 from tests.toy_lake import build_toy_lake
 
 PRODUCTION = Filters(traffic="production")
@@ -96,9 +96,9 @@ def test_gold_and_what_was_said(toy_lake: Lake) -> None:
 def test_only_the_latest_grade_counts(workspace: Workspace) -> None:
     lake = build_toy_lake(workspace)
     before = queries.graded_counts(lake, PRODUCTION)["failed"]
-    save_grades(lake, [Grade("p-10-05", DEFAULT_GRADER, 1, 1.0)])
+    save_findings(lake, grades=[Grade("p-10-05", DEFAULT_GRADER, 1, 1.0)])
     assert queries.graded_counts(lake, PRODUCTION)["failed"] == before - 1
-    save_grades(lake, [Grade("p-10-04", "judge:other", 1, 1.0)])
+    save_findings(lake, grades=[Grade("p-10-04", "judge:other", 1, 1.0)])
     assert queries.graded_counts(lake, PRODUCTION)["failed"] == before - 1
 
 

@@ -22,10 +22,8 @@ from ragdiag.store.results import (
     load_requests,
     plain_json,
     save_build,
-    save_diagnoses,
-    save_grades,
+    save_findings,
     save_rejects,
-    save_replays,
     save_version,
 )
 from ragdiag.store.rows import requests_from_table
@@ -90,9 +88,11 @@ def test_builds_come_back_and_the_latest_wins(lake: Lake) -> None:
 
 
 def test_the_latest_grade_of_a_grader_counts(lake: Lake) -> None:
-    save_grades(lake, [Grade("r1", "f1", 0, 0.2), Grade("r1", "judge", None, status="error")])
-    save_grades(lake, [Grade("r1", "f1", 1, 0.9)])
-    save_grades(lake, [])
+    save_findings(
+        lake, grades=[Grade("r1", "f1", 0, 0.2), Grade("r1", "judge", None, status="error")]
+    )
+    save_findings(lake, grades=[Grade("r1", "f1", 1, 0.9)])
+    save_findings(lake, grades=[])
     rows = lake.rows("select grader, y, score, status from latest_grades order by grader")
     assert rows == [
         {"grader": "f1", "y": 1, "score": 0.9, "status": "ok"},
@@ -101,9 +101,9 @@ def test_the_latest_grade_of_a_grader_counts(lake: Lake) -> None:
 
 
 def test_replays_verdicts_and_rejects_are_kept(lake: Lake) -> None:
-    save_replays(lake, [Replay("r1", "g+", 0, "yes", 1, 0.5, ("p1", "p2"))])
+    save_findings(lake, replays=[Replay("r1", "g+", 0, "yes", 1, 0.5, ("p1", "p2"))])
     evidence = {"p": {"g": 1.0, "r": math.nan}, "ranks": (1, None)}
-    save_diagnoses(lake, [Diagnosis("r1", "packing", "packing", "g+", "A", evidence)])
+    save_findings(lake, diagnoses=[Diagnosis("r1", "packing", "packing", "g+", "A", evidence)])
     save_rejects(lake, [Reject("corpus.jsonl", 7, "not JSON", "{")])
     save_rejects(lake, [])
     assert lake.rows("select arm, passage_ids from replays") == [
@@ -121,16 +121,14 @@ def test_json_has_no_nan() -> None:
     assert plain_json({1: [math.inf, 0.5], "b": (math.nan,)}) == {"1": [None, 0.5], "b": [None]}
 
 
-def test_thousands_of_results_are_saved_in_one_snapshot_each(lake: Lake) -> None:
+def test_thousands_of_results_are_saved_in_one_snapshot(lake: Lake) -> None:
     grades = [Grade(f"r{n}", "f1", n % 2, n / 5000) for n in range(5000)]
     replays = [Replay(f"r{n}", "g", 0, "answer", 1, 0.5, ("p1",)) for n in range(5000)]
     diagnoses = [Diagnosis(f"r{n}", "packing", "packing", "g", "A", {"n": n}) for n in range(5000)]
     before, start = lake.snapshot(), time.perf_counter()
-    save_grades(lake, grades)
-    save_replays(lake, replays)
-    save_diagnoses(lake, diagnoses)
+    save_findings(lake, grades=grades, replays=replays, diagnoses=diagnoses)
     print(f"saved 3 × 5,000 results in {time.perf_counter() - start:.2f} s")
-    assert lake.snapshot() == before + 3
+    assert lake.snapshot() == before + 1
     for table in ("grades", "replays", "verdicts"):
         assert lake.rows(f"select count(*) as n from {table}") == [{"n": 5000}]
 

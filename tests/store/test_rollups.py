@@ -31,7 +31,7 @@ from ragdiag.store.facts import MEASURES
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.queries import Filters
-from ragdiag.store.results import save_diagnoses, save_grades
+from ragdiag.store.results import save_findings
 from ragdiag.store.rollups import fill_rollups, recounted
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.timing import BUCKET_BASE, RELATIVE_ERROR
@@ -101,9 +101,9 @@ class Story:
 
     def grade(self) -> None:
         chance = self.chance
-        save_grades(
+        save_findings(
             self.lake,
-            [
+            grades=[
                 Grade(
                     self.some_id(),
                     chance.choice([DEFAULT_GRADER, "judge"]),
@@ -120,7 +120,7 @@ class Story:
         for _ in range(8):
             verdict, cause = self.chance.choice(verdicts)
             diagnoses.append(Diagnosis(self.some_id(), cause, verdict, "g", "A", {}))
-        save_diagnoses(self.lake, diagnoses)
+        save_findings(self.lake, diagnoses=diagnoses)
 
     def judge(self) -> None:
         given = {

@@ -31,7 +31,7 @@ from ragdiag.store.ingest import ingest
 from ragdiag.store.intake.segment_lines import record_line
 from ragdiag.store.kinds import Record
 from ragdiag.store.lake import Lake, close_lakes, open_lake
-from ragdiag.store.results import load_requests, save_diagnoses, save_grades, save_replays
+from ragdiag.store.results import load_requests, save_findings
 from ragdiag.store.segments import create_segment
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.store.upkeep.byte_search import files_with
@@ -111,10 +111,14 @@ def live_together(lake: Lake, workspace: Workspace) -> None:
         asked(workspace, ANN, 1, f"{SECRET}, once more?"),
     )
     for user in ("ann", "bob"):
-        save_grades(lake, [Grade(f"{user}-1", "judge", 0, reason=f"{user} was not answered")])
-        save_replays(lake, [Replay(f"{user}-1", "g", 0, f"replay for {user}", 1, 1.0, ("p1",))])
+        save_findings(
+            lake, grades=[Grade(f"{user}-1", "judge", 0, reason=f"{user} was not answered")]
+        )
+        save_findings(
+            lake, replays=[Replay(f"{user}-1", "g", 0, f"replay for {user}", 1, 1.0, ("p1",))]
+        )
         found = Diagnosis(f"{user}-1", "recall_miss", "retrieval", "g+", "A", {"y": 0})
-        save_diagnoses(lake, [found])
+        save_findings(lake, diagnoses=[found])
     add_questions(lake, [Question("q-made", f"{SECRET} (3)?"), Question("q-own", SHARED)])
     add_gold_answers(lake, [GoldAnswer("q-made", ("never",)), GoldAnswer("q-own", ("here",))])
     texts = [f"{SECRET} (3)?", "What is owed on day 3?"]

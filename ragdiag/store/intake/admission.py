@@ -32,6 +32,7 @@ def admit(
         elif first != record:
             reason = f"another {kind} has the id {key!r}; the first stays"
             rejects.append(Reject(source, 0, reason, str(record_to_json(record))[:2_000]))
-    for kind, accepted in fresh.items():
-        SHELVES[kind].add(cursor, accepted)
+    # Requests last, so that what is said of them is counted with them and not by itself.
+    for kind in sorted(fresh, key=lambda kind: kind == "request"):
+        SHELVES[kind].add(cursor, fresh[kind])
     return Counter({kind: len(accepted) for kind, accepted in fresh.items()}), rejects

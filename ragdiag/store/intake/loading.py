@@ -106,11 +106,8 @@ def _store(
     cursor: Cursor, fresh: Sequence[Parsed]
 ) -> tuple[Counter[tuple[str, str]], list[Reject]]:
     """New rows by segment and kind, and the rejects of what differs from the first with its id."""
-    table = pa.concat_tables([ARRIVING.empty_table(), *(parsed.requests for parsed in fresh)])
-    note_fast_clocks(cursor, table)
-    arrival = place_requests(cursor, table)
-    accepted = Counter({(name, "request"): n for name, n in arrival.accepted.items()})
-    conflicts = [("request", *conflict) for conflict in arrival.conflicts]
+    accepted = Counter[tuple[str, str]]()
+    conflicts = []
     known = find_known(cursor, [record for parsed in fresh for _, record in parsed.records])
     new: dict[str, list[tuple[str, Record]]] = {}
     for parsed in fresh:
@@ -125,6 +122,12 @@ def _store(
                 conflicts.append((kind, segment, number, key))
     for kind, records in new.items():
         SHELVES[kind].add(cursor, records)
+    # Last, so that what is said of new requests is counted with them and not by itself.
+    table = pa.concat_tables([ARRIVING.empty_table(), *(parsed.requests for parsed in fresh)])
+    note_fast_clocks(cursor, table)
+    arrival = place_requests(cursor, table)
+    accepted += Counter({(name, "request"): n for name, n in arrival.accepted.items()})
+    conflicts += [("request", *conflict) for conflict in arrival.conflicts]
     return accepted, _conflict_rejects(fresh, conflicts)
 
 

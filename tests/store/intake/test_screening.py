@@ -22,7 +22,7 @@ from ragdiag.store.intake.screening import screen_records, screen_requests
 from ragdiag.store.intake.segment_lines import exchange_lines
 from ragdiag.store.kinds import Record, record_to_json
 from ragdiag.store.lake import Lake
-from ragdiag.store.results import load_requests, save_grades, save_rejects
+from ragdiag.store.results import load_requests, save_findings, save_rejects
 from ragdiag.store.rows import request_row, requests_from_table
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.store.tables import SCHEMAS
@@ -157,7 +157,7 @@ def test_texts_need_not_be_stored_at_all(
 
 
 def test_what_jobs_write_is_redacted(lake: Lake) -> None:
-    save_grades(lake, [Grade("r1", "judge", 1, reason=f"as {MAIL} says")])
+    save_findings(lake, grades=[Grade("r1", "judge", 1, reason=f"as {MAIL} says")])
     save_rejects(lake, [Reject("file.csv", 3, f"bad {MAIL}", f"row of {MAIL}")])
     assert lake.rows("select reason from grades") == [{"reason": "as [email] says"}]
     assert lake.rows("select reason, body from rejects") == [

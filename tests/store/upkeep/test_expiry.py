@@ -9,7 +9,7 @@ from ragdiag.records import Feedback, Grade, Reject, Replay
 from ragdiag.settings import Workspace
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake
-from ragdiag.store.results import save_grades, save_rejects, save_replays
+from ragdiag.store.results import save_findings, save_rejects
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.store.upkeep import expiry
 from ragdiag.store.upkeep.check import check_store
@@ -31,8 +31,8 @@ def counts(lake: Lake) -> list[int]:
 
 def say_more(lake: Lake) -> None:
     keys = [row["request_id"] for row in lake.rows("select request_id from requests")]
-    save_grades(lake, [Grade(key, "contains_or_f1", 1) for key in keys])
-    save_replays(lake, [Replay(key, "g", 0, "a", 1, 1.0, ()) for key in keys])
+    save_findings(lake, grades=[Grade(key, "contains_or_f1", 1) for key in keys])
+    save_findings(lake, replays=[Replay(key, "g", 0, "a", 1, 1.0, ()) for key in keys])
 
 
 def test_old_requests_go_with_all_that_hangs_on_them(filled: Lake, workspace: Workspace) -> None:

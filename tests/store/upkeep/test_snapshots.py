@@ -9,7 +9,7 @@ from ragdiag.records import DEFAULT_GRADER, Grade
 from ragdiag.store.lake import Lake
 from ragdiag.store.latency_trends import weekly_latency
 from ragdiag.store.queries import Filters
-from ragdiag.store.results import save_grades
+from ragdiag.store.results import save_findings
 from ragdiag.store.trends import weekly_outcomes
 from ragdiag.store.upkeep.compact import compact_store
 from ragdiag.store.upkeep.expiry import expire_requests
@@ -31,7 +31,7 @@ def numbers(lake: Lake) -> object:
 
 def grade_all(lake: Lake, y: int) -> None:
     rows = lake.rows("select request_id from requests")
-    save_grades(lake, [Grade(row["request_id"], DEFAULT_GRADER, y) for row in rows])
+    save_findings(lake, grades=[Grade(row["request_id"], DEFAULT_GRADER, y) for row in rows])
 
 
 def test_a_named_snapshot_keeps_its_numbers(filled: Lake) -> None:
