@@ -77,13 +77,21 @@ class Filters:
 
 
 def inventory(lake: Lake) -> Row:
-    """How much of everything there is, and when the last request came."""
+    """How much of everything there is, and when a user last asked (else an evaluation).
+
+    ``sampled`` requests were logged by chance; with the others they stand for ``meant`` requests
+    (Σ 1/p).
+    """
     return lake.rows("""
         select (select count(*) from current_passages) as passages,
                (select count(*) from questions) as questions,
                (select count(distinct version_id) from versions) as versions,
                (select count(*) from index_builds) as builds,
-               count(*) as requests, max(asked_at) as last_asked_at
+               count(*) as requests,
+               coalesce(max(asked_at) filter (traffic not in ('evaluation', 'replay')),
+                        max(asked_at)) as last_asked_at,
+               count(*) filter (keep_probability < 1) as sampled,
+               sum(1 / keep_probability) as meant
         from requests""")[0]
 
 

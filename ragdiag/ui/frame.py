@@ -99,6 +99,12 @@ def _draw_sidebar(view: View, needs_requests: bool) -> None:
         )
         if view.demo is not None:
             st.info("Demo: dates are simulated; traffic and faults are real runs.")
+        if held["sampled"]:
+            st.warning(
+                f"Sampled: {words.count(held['sampled'], 'request')} logged by chance; all that is "
+                f"here stands for about {held['meant']:,.0f} requests. What is always logged "
+                "(errors, thumbs down, slow requests) weighs too much in the rates and quantiles."
+            )
     if needs_requests and not held["requests"]:
         show_next_steps(held)
         st.stop()

@@ -24,6 +24,7 @@ ROWS = (
         "answer": "An hour.",
         "contexts": [{"id": "p1", "text": "Cats sleep <b>fifteen</b> hours."}],
         "gold_answer": "fifteen hours",
+        "keep_probability": 0.1,
     },
     {
         "id": "e",
@@ -54,6 +55,12 @@ def test_triage_shows_the_failure_and_how_to_diagnose_it(open_page, imported, sa
     text = said(open_page("triage", imported))
     assert "1 failed request" in text
     assert 'python -m ragdiag diagnose "bot-7"' in text
+
+
+def test_a_sampled_log_is_told_to_be_one(open_page, imported) -> None:
+    (warned,) = open_page("overview", imported).sidebar.warning
+    assert "Sampled: 1 request logged by chance" in warned.value
+    assert "about 11 requests" in warned.value
 
 
 def test_an_evaluation_without_a_split_is_named_by_its_traffic(open_page, imported, said) -> None:

@@ -30,6 +30,7 @@ def test_inventory_counts_what_is_there(toy_lake: Lake) -> None:
     assert (held["passages"], held["questions"], held["versions"]) == (60, 60, 3)
     assert held["requests"] == 288 + 180
     assert held["last_asked_at"] == datetime(2025, 11, 23, 3)
+    assert (held["sampled"], held["meant"]) == (0, 288 + 180)
 
 
 def test_pages_of_failures_are_disjoint_and_complete(toy_lake: Lake) -> None:
