@@ -225,6 +225,23 @@ def replay(context: typer.Context, as_json: Json = False) -> None:
 
 
 @store_app.command()
+def recount(context: typer.Context, as_json: Json = False) -> None:
+    """Count every request again for the pages' sums by day and lists of failures: after the lake
+    was changed by hand, or to make the sums few."""
+    from ragdiag.store.rollups import fill_rollups
+
+    lake = _lake(context)
+    lake.write(fill_rollups)
+    counted = lake.rows("select sum(n)::bigint as requests, count(*) as rows from daily")[0]
+    counted["requests"] = counted["requests"] or 0
+    emit(
+        counted,
+        as_json,
+        lambda: f"{counted['requests']:,} requests counted in {counted['rows']:,} sums by day",
+    )
+
+
+@store_app.command()
 def snapshots(context: typer.Context, as_json: Json = False) -> None:
     """The named snapshots, which no clean-up takes."""
     from ragdiag.store.upkeep.snapshots import named_snapshots

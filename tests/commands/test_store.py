@@ -43,6 +43,11 @@ def run(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> Iterator[Ru
     close_lakes()
 
 
+def test_sums_that_were_lost_are_counted_again(run: Run, workspace: Workspace) -> None:
+    open_lake(workspace).write(lambda cursor: cursor.execute("delete from daily"))
+    assert run("recount")[:2] == (0, {"requests": 60, "rows": 1})
+
+
 def test_upkeep_from_the_command_line(run: Run, workspace: Workspace, tmp_path: Path) -> None:
     assert run("check")[1]["findings"] == []
     assert run("name", "week 1")[0] == 0

@@ -19,7 +19,7 @@ from ragdiag.store.lake import Lake
 from ragdiag.store.locks import try_lock
 from ragdiag.store.upkeep.archive import archived_segments
 from ragdiag.store.upkeep.aside import SetAside, list_aside
-from ragdiag.store.upkeep.compact import ORPHAN_GRACE_S, find_orphans
+from ragdiag.store.upkeep.cleanup import ORPHAN_GRACE_S, find_orphans
 from ragdiag.store.upkeep.damage import REMEDY
 from ragdiag.store.upkeep.ledger import (
     find_duplicates,

@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import duckdb
 
@@ -22,6 +21,7 @@ from ragdiag.progress import Progress, report
 from ragdiag.store.lake import PATIENCE_S, Lake, look_again
 from ragdiag.store.locks import locked
 from ragdiag.store.upkeep.catalog_edits import widen_bounds
+from ragdiag.store.upkeep.cleanup import ORPHAN_GRACE_S, delete_old_files, delete_orphans
 from ragdiag.store.upkeep.datafiles import CATALOG, list_files, list_tables
 from ragdiag.store.upkeep.past import PastLake
 from ragdiag.store.upkeep.snapshots import named_snapshots, snapshot_ids
@@ -36,9 +36,6 @@ MERGED_BYTES = 64_000_000
 
 FILE_GRACE_S = 3_600.0
 """How long a file that no snapshot needs stays, for queries that still read it."""
-
-ORPHAN_GRACE_S = 86_400.0
-"""How old a file that the catalog does not know must be: younger ones may be about to commit."""
 
 SMALL_TABLES = ("migrations", "named_snapshots", "set_aside")
 """Kept inside the catalog: without them damage to a data file could not be mended."""
@@ -90,8 +87,8 @@ def compact_store(
                 )
         report(progress, 0.9, "expire snapshots and delete files")
         expired = expire_snapshots(lake, keep_days)
-        deleted = _delete_old_files(lake, file_grace_s)
-        orphans = _delete_orphans(lake, orphan_grace_s)
+        deleted = delete_old_files(lake, file_grace_s)
+        orphans = delete_orphans(lake, orphan_grace_s)
         forget_hashes(lake)
         after = len(lake.read(list_files))
     report(progress, 1.0, "compacted")
@@ -182,11 +179,6 @@ def _has_rows(cursor: duckdb.DuckDBPyConnection, name: str) -> bool:
         return False
 
 
-def find_orphans(lake: Lake, older_than_s: float) -> list[str]:
-    """Files below the data path that no snapshot and no scheduled deletion knows."""
-    return [row["path"] for row in lake.rows(_orphan_sql(older_than_s, dry_run=True))]
-
-
 def _rewrite(lake: Lake, table: str) -> int:
     """Write out what lies in the catalog, then rewrite files with deletions.
 
@@ -253,54 +245,3 @@ def _is_scattered(cursor: duckdb.DuckDBPyConnection, table: str) -> bool:
         [table],
     ).fetchone()
     return row is not None
-
-
-def _delete_old_files(lake: Lake, grace_s: float) -> int:
-    """Delete files that no snapshot has needed for ``grace_s`` seconds. DuckLake's own
-    ``older_than`` compares years only where the catalog is SQLite, so younger files leave its list
-    for the moment; dying in that moment makes orphans of them, which a later run deletes."""
-    scheduled = f"{CATALOG}.ducklake_files_scheduled_for_deletion"
-
-    def hold_back(cursor: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
-        young = f"schedule_start::timestamptz > now() - to_seconds({grace_s})"
-        columns = "data_file_id, path, path_is_relative, schedule_start::varchar"
-        kept = cursor.execute(f"select {columns} from {scheduled} where {young}").fetchall()
-        for row in kept:
-            cursor.execute(f"delete from {scheduled} where data_file_id = ?", [row[0]])
-        return kept
-
-    def list_again(cursor: duckdb.DuckDBPyConnection) -> None:
-        for row in kept:
-            cursor.execute(f"insert into {scheduled} values (?, ?, ?, ?)", list(row))
-
-    with lake.turn():
-        kept = lake.transact(hold_back)
-        try:
-            return len(
-                lake.rows(
-                    "select path from ducklake_cleanup_old_files('lake', cleanup_all => true)"
-                )
-            )
-        finally:
-            lake.transact(list_again)
-
-
-def _delete_orphans(lake: Lake, grace_s: float) -> int:
-    """DuckLake's list is compared with the catalog before it may delete: it has taken live files
-    for orphans before (duckdb/ducklake#815)."""
-    with lake.turn():
-        listed = find_orphans(lake, grace_s)
-        live = {file.path for file in lake.read(list_files)} & set(listed)
-        if live:
-            raise StoreError(
-                f"{min(live)} would be deleted as an orphan although the catalog {CATALOG} has it",
-                remedy="nothing was deleted: report it",
-            )
-        return len(lake.rows(_orphan_sql(grace_s, dry_run=False))) if listed else 0
-
-
-def _orphan_sql(older_than_s: float, *, dry_run: bool) -> str:
-    return (
-        f"select path from ducklake_delete_orphaned_files('lake', dry_run => {dry_run}, "
-        f"older_than => now() - to_seconds({older_than_s}))"
-    )

@@ -11,7 +11,7 @@ import pytest
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
 from ragdiag.store.upkeep.check import check_store
-from ragdiag.store.upkeep.compact import ORPHAN_GRACE_S
+from ragdiag.store.upkeep.cleanup import ORPHAN_GRACE_S
 from ragdiag.store.upkeep.datafiles import list_files
 
 Start = Callable[..., subprocess.Popen[str]]
