@@ -40,5 +40,6 @@ def test_a_tampered_binary_is_refused(
     tampered = tmp_path / "sqlite_scanner.duckdb_extension"
     tampered.write_bytes(binary)
     monkeypatch.setattr(extensions, "extension_file", lambda _: tampered)
+    monkeypatch.delitem(extensions.SETTINGS, "allow_unsigned_extensions")  # tests alone set it
     with pytest.raises(StoreError, match="refuses its extension ducklake"):
         connect(workspace)
