@@ -91,13 +91,25 @@ def _stored(cursor: Cursor, ids: list[str]) -> list[str]:
 
 def fill_rollups(cursor: Cursor) -> None:
     """Derive every rollup from the rows again, within the caller's transaction; pages see no
-    difference, only fewer rows are left to add up."""
+    difference, only fewer rows are left to add up.
+
+    Month by month, so that memory does not grow with the lake.
+    """
     for table in ("daily", "daily_latency", "failures"):
         cursor.execute(f"delete from {table}")
-    scope = "select * from requests"
-    cursor.execute(f"insert into daily by name {cells(scope)}")
-    cursor.execute(f"insert into daily_latency by name {latencies(scope)}")
-    cursor.execute(f"insert into failures by name {failing(scope)}")
+    months = cursor.execute(
+        "select date_trunc('month', asked_at), min(request_id), max(request_id) "
+        "from requests group by 1 order by 1"
+    ).fetchall()
+    for month, low, high in months:
+        scope = (
+            f"select * from requests where asked_at >= '{month}'::timestamp "
+            f"and asked_at < '{month}'::timestamp + interval 1 month"
+        )
+        bounds = {"low": low, "high": high}
+        cursor.execute(f"insert into daily by name {cells(scope, BETWEEN)}", bounds)
+        cursor.execute(f"insert into daily_latency by name {latencies(scope)}")
+        cursor.execute(f"insert into failures by name {failing(scope, BETWEEN)}", bounds)
 
 
 def _add_difference(
