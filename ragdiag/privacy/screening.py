@@ -32,6 +32,8 @@ _TEXT_KEY = re.compile(
 USER_IDS = ("user.id", "enduser.id", "gen_ai.user", "llm.user")
 """Attributes that name the user."""
 
+DROPPED = {"ragdiag.dropped": "nested too deeply"}
+
 _ESCAPED = re.compile(r"\\u00([2-7][0-9a-fA-F])")
 
 
@@ -81,26 +83,35 @@ class Screen:
         return pa.chunked_array([pa.array(texts, column.type)])
 
     def attributes(self, value: Mapping[str, Any]) -> dict[str, Any]:
-        """A JSON object with every text redacted, those under a name for texts concealed, and user
+        """As :meth:`attributes_of_all` of one."""
+        return self.attributes_of_all([value])[0]
+
+    def attributes_of_all(self, values: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """JSON objects with every text redacted, those under a name for texts concealed, and user
         ids as pseudonyms.
 
         A text that is JSON itself is read as such, so that it still is afterwards. What is nested
-        too deeply to be looked through is not kept.
+        too deeply to be looked through is not kept. All are looked through at once: for each call
+        the rules are compiled anew, which takes longer than a hundred texts.
         """
-        try:
-            users = {name: self.pseudonym(str(value[name])) for name in USER_IDS if value.get(name)}
-            return {**self._attributes(value), **users}
-        except RecursionError:
-            return {"ragdiag.dropped": "nested too deeply"}
-
-    def _attributes(self, value: Mapping[str, Any]) -> Any:
         if self.is_open:
-            return value
-        found = list(_strings(value, concealed=False))
-        kept = iter(self.redact([text for text, concealed in found if not concealed]))
-        hidden = iter(self.conceal([text for text, concealed in found if concealed]))
-        screened = iter([next(hidden if concealed else kept) for _, concealed in found])
-        return _rebuilt(value, screened)
+            return [{**value, **self._users(value)} for value in values]
+        found = [_strings_in(value) for value in values]
+        texts = [text for strings in found for text in strings or ()]
+        kept = iter(self.redact([text for text, concealed in texts if not concealed]))
+        hidden = iter(self.conceal([text for text, concealed in texts if concealed]))
+        screened = []
+        for value, strings in zip(values, found, strict=True):
+            own = [next(hidden if concealed else kept) for _, concealed in strings or ()]
+            try:
+                rebuilt = DROPPED if strings is None else _rebuilt(value, iter(own))
+            except RecursionError:
+                rebuilt = DROPPED
+            screened.append(rebuilt if rebuilt is DROPPED else {**rebuilt, **self._users(value)})
+        return screened
+
+    def _users(self, value: Mapping[str, Any]) -> dict[str, str]:
+        return {name: self.pseudonym(str(value[name])) for name in USER_IDS if value.get(name)}
 
     def bodies(self, texts: Sequence[str]) -> list[str]:
         """Lines that could not be read, as they may be kept: whatever they hold, as text."""
@@ -129,6 +140,14 @@ class _Shape:
 def _screen(workspace: Workspace, shape: _Shape) -> Screen:
     hide = None if shape.privacy.store_text else partial(hide_text, workspace)
     return Screen(compile_redactor(shape.privacy), partial(mark_user, workspace), hide)
+
+
+def _strings_in(value: Any) -> list[tuple[str, bool]] | None:
+    """All of :func:`_strings`; None where they lie too deep."""
+    try:
+        return list(_strings(value, concealed=False))
+    except RecursionError:
+        return None
 
 
 def _strings(value: Any, *, concealed: bool) -> Iterator[tuple[str, bool]]:

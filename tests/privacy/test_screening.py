@@ -7,7 +7,7 @@ import pytest
 from ragdiag.errors import InputError
 from ragdiag.privacy.hiding import is_hidden, shown_text
 from ragdiag.privacy.pseudonyms import read_user, user_key
-from ragdiag.privacy.screening import Screen, open_screen
+from ragdiag.privacy.screening import DROPPED, Screen, open_screen
 from ragdiag.settings import Workspace
 
 
@@ -98,8 +98,11 @@ def test_attributes_nested_out_of_reach_are_dropped(workspace: Workspace) -> Non
     deep: dict[str, object] = {"text": "ann@x.org"}
     for _ in range(5_000):
         deep = {"a": deep}
-    kept = open_screen(workspace).attributes({"deep": deep})
-    assert kept == {"ragdiag.dropped": "nested too deeply"}
+    screen = open_screen(workspace)
+    assert screen.attributes({"deep": deep}) == DROPPED
+    mail = {"input.value": "ann@x.org"}
+    shallow = {"input.value": "[email]"}
+    assert screen.attributes_of_all([mail, {"deep": deep}, mail]) == [shallow, DROPPED, shallow]
 
 
 def test_bodies_are_looked_through_as_text_escapes_included(workspace: Workspace) -> None:

@@ -35,7 +35,8 @@ SCREENED_COLUMNS = (*_TEXTS[Request], *_LABELS[Request])
 
 def screen_records(screen: Screen, records: Sequence[Record]) -> list[Record]:
     """The records as they may be stored, in their order; one that may stay is itself returned."""
-    screened = [screen_span(screen, one) if isinstance(one, Span) else one for one in records]
+    spans = iter(screen_spans(screen, [one for one in records if isinstance(one, Span)]))
+    screened = [next(spans) if isinstance(one, Span) else one for one in records]
     if screen.is_open:
         return screened
     for kind, fields in _TEXTS.items():
@@ -49,17 +50,29 @@ def screen_records(screen: Screen, records: Sequence[Record]) -> list[Record]:
     return screened
 
 
-def screen_span(screen: Screen, span: Span) -> Span:
-    """The attributes of a span, its events and its resource as they may be stored."""
-    changed = replace(
-        span,
-        attributes=screen.attributes(span.attributes),
-        resource=screen.attributes(span.resource),
-        events=tuple(
-            replace(event, attributes=screen.attributes(event.attributes)) for event in span.events
-        ),
-    )
-    return span if changed == span else changed
+def screen_spans(screen: Screen, spans: Sequence[Span]) -> list[Span]:
+    """The attributes of spans, of their events and resources as they may be stored; a span that
+    may stay is itself returned."""
+    given = [
+        attributes
+        for span in spans
+        for attributes in (
+            span.attributes,
+            span.resource,
+            *(event.attributes for event in span.events),
+        )
+    ]
+    screened = iter(screen.attributes_of_all(given))
+    kept = []
+    for span in spans:
+        changed = replace(
+            span,
+            attributes=next(screened),
+            resource=next(screened),
+            events=tuple(replace(event, attributes=next(screened)) for event in span.events),
+        )
+        kept.append(span if changed == span else changed)
+    return kept
 
 
 def screen_requests(screen: Screen, table: Any) -> Any:
