@@ -102,10 +102,13 @@ def fill_rollups(cursor: Cursor) -> None:
         "from requests group by 1 order by 1"
     ).fetchall()
     for month, low, high in months:
-        scope = (
-            f"select * from requests where asked_at >= '{month}'::timestamp "
+        within = (
+            "asked_at is null"  # put there by hand
+            if month is None
+            else f"asked_at >= '{month}'::timestamp "
             f"and asked_at < '{month}'::timestamp + interval 1 month"
         )
+        scope = f"select * from requests where {within}"
         bounds = {"low": low, "high": high}
         cursor.execute(f"insert into daily by name {cells(scope, BETWEEN)}", bounds)
         cursor.execute(f"insert into daily_latency by name {latencies(scope)}")
