@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -70,11 +70,21 @@ def empty_workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 @pytest.fixture
-def lake(workspace: Workspace, empty_workspace: Workspace) -> Iterator[Lake]:
-    """An empty lake: a copy of one, since creating its tables takes most of a second."""
-    shutil.copytree(empty_workspace.root, workspace.root)
-    yield open_lake(workspace)
+def copied(workspace: Workspace) -> Iterator[Callable[[Workspace], Lake]]:
+    """``copied(made)`` opens a copy of a workspace that was made once for many tests."""
+
+    def copy(made: Workspace) -> Lake:
+        shutil.copytree(made.root, workspace.root)
+        return open_lake(workspace)
+
+    yield copy
     close_lakes()
+
+
+@pytest.fixture
+def lake(copied: Callable[[Workspace], Lake], empty_workspace: Workspace) -> Lake:
+    """An empty lake: a copy of one, since creating its tables takes most of a second."""
+    return copied(empty_workspace)
 
 
 @pytest.fixture

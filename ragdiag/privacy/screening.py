@@ -82,11 +82,7 @@ class Screen:
         ]
         return pa.chunked_array([pa.array(texts, column.type)])
 
-    def attributes(self, value: Mapping[str, Any]) -> dict[str, Any]:
-        """As :meth:`attributes_of_all` of one."""
-        return self.attributes_of_all([value])[0]
-
-    def attributes_of_all(self, values: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def attributes(self, values: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """JSON objects with every text redacted, those under a name for texts concealed, and user
         ids as pseudonyms.
 
@@ -95,7 +91,7 @@ class Screen:
         the rules are compiled anew, which takes longer than a hundred texts.
         """
         if self.is_open:
-            return [{**value, **self._users(value)} for value in values]
+            return [self._screened(value) for value in values]
         found = [_strings_in(value) for value in values]
         texts = [text for strings in found for text in strings or ()]
         kept = iter(self.redact([text for text, concealed in texts if not concealed]))
@@ -103,15 +99,19 @@ class Screen:
         screened = []
         for value, strings in zip(values, found, strict=True):
             own = [next(hidden if concealed else kept) for _, concealed in strings or ()]
-            try:
-                rebuilt = DROPPED if strings is None else _rebuilt(value, iter(own))
-            except RecursionError:
-                rebuilt = DROPPED
-            screened.append(rebuilt if rebuilt is DROPPED else {**rebuilt, **self._users(value)})
+            screened.append(dict(DROPPED) if strings is None else self._screened(value, own))
         return screened
 
-    def _users(self, value: Mapping[str, Any]) -> dict[str, str]:
-        return {name: self.pseudonym(str(value[name])) for name in USER_IDS if value.get(name)}
+    def _screened(
+        self, value: Mapping[str, Any], texts: Sequence[str | None] | None = None
+    ) -> dict[str, Any]:
+        """``value`` with pseudonyms for users and, where given, ``texts`` in place of its own."""
+        try:
+            users = {name: self.pseudonym(str(value[name])) for name in USER_IDS if value.get(name)}
+            kept = value if texts is None else _rebuilt(value, iter(texts))
+            return {**kept, **users}
+        except RecursionError:
+            return dict(DROPPED)
 
     def bodies(self, texts: Sequence[str]) -> list[str]:
         """Lines that could not be read, as they may be kept: whatever they hold, as text."""

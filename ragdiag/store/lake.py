@@ -40,6 +40,7 @@ from ragdiag.store.faults import (
     store_faults,
 )
 from ragdiag.store.migrations import is_behind, migrate
+from ragdiag.store.upkeep.catalog_edits import look_again
 from ragdiag.store.upkeep.damage import damaged_file_error
 from ragdiag.store.upkeep.known_backups import refuse_lost_catalog
 
@@ -182,15 +183,6 @@ class Lake:
         with suppress(duckdb.Error), self._connection.cursor() as cursor:
             cursor.execute("use lake")
             look_again(cursor)
-
-
-def look_again(cursor: duckdb.DuckDBPyConnection) -> None:
-    """Make every process ask the catalog anew where the rows of small inserts lie.
-
-    DuckLake 1.0 remembers that by the number of the schema. Compaction drops places that it has
-    emptied, which does not change the number, so others would look there for ever.
-    """
-    cursor.execute("create or replace view last_compaction as select 1 as compacted")
 
 
 def open_lake(workspace: Workspace, *, create: bool = False) -> Lake:

@@ -70,7 +70,7 @@ ATTRIBUTES = {
 
 
 def test_attributes_lose_texts_and_keep_their_shape(workspace: Workspace) -> None:
-    kept = open_screen(workspace).attributes(ATTRIBUTES)
+    kept = open_screen(workspace).attributes([ATTRIBUTES])[0]
     assert kept == {
         **ATTRIBUTES,
         "input.value": 'Ask "[email]"\n[ip]',
@@ -79,11 +79,11 @@ def test_attributes_lose_texts_and_keep_their_shape(workspace: Workspace) -> Non
         "user.id": f"user:{user_key(workspace, 'ann@x.org')}",
     }
     assert read_user(workspace, kept["user.id"]) == read_user(workspace, "ann@x.org")
-    assert open_screen(workspace).attributes(kept) == kept
+    assert open_screen(workspace).attributes([kept]) == [kept]
 
 
 def test_attributes_that_hold_texts_are_concealed_and_names_are_not(workspace: Workspace) -> None:
-    kept = configured(workspace, "[privacy]\nstore_text = false\n").attributes(ATTRIBUTES)
+    kept = configured(workspace, "[privacy]\nstore_text = false\n").attributes([ATTRIBUTES])[0]
     (message,) = json.loads(kept["gen_ai.input.messages"])
     documents = kept["retrieval.documents"]
     assert is_hidden(kept["input.value"])
@@ -91,7 +91,7 @@ def test_attributes_that_hold_texts_are_concealed_and_names_are_not(workspace: W
     assert is_hidden(documents[0]["document.content"])
     assert documents[0]["document.id"] == "d"
     assert kept["retrieval.documents.0.document.id"] == "doc-1"
-    assert open_screen(workspace).attributes(kept) == kept
+    assert open_screen(workspace).attributes([kept]) == [kept]
 
 
 def test_attributes_nested_out_of_reach_are_dropped(workspace: Workspace) -> None:
@@ -99,10 +99,10 @@ def test_attributes_nested_out_of_reach_are_dropped(workspace: Workspace) -> Non
     for _ in range(5_000):
         deep = {"a": deep}
     screen = open_screen(workspace)
-    assert screen.attributes({"deep": deep}) == DROPPED
+    assert screen.attributes([{"deep": deep}]) == [DROPPED]
     mail = {"input.value": "ann@x.org"}
     shallow = {"input.value": "[email]"}
-    assert screen.attributes_of_all([mail, {"deep": deep}, mail]) == [shallow, DROPPED, shallow]
+    assert screen.attributes([mail, {"deep": deep}, mail]) == [shallow, DROPPED, shallow]
 
 
 def test_bodies_are_looked_through_as_text_escapes_included(workspace: Workspace) -> None:

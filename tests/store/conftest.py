@@ -131,9 +131,7 @@ def filled_workspace(
 
 
 @pytest.fixture
-def filled(workspace: Workspace, filled_workspace: Workspace) -> Iterator[Lake]:
+def filled(copied: Callable[[Workspace], Lake], filled_workspace: Workspace) -> Lake:
     """Three segments of 40 requests, one an hour, with feedback on every fourth: three data files
     of requests."""
-    shutil.copytree(filled_workspace.root, workspace.root)
-    yield open_lake(workspace)
-    close_lakes()
+    return copied(filled_workspace)

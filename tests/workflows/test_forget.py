@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -60,11 +60,9 @@ def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 @pytest.fixture
-def lake(workspace: Workspace, lived_in: Workspace) -> Iterator[Lake]:
+def lake(copied: Callable[[Workspace], Lake], lived_in: Workspace) -> Lake:
     """Where Ann and Bob have been for a while."""
-    shutil.copytree(lived_in.root, workspace.root)
-    yield open_lake(workspace)
-    close_lakes()
+    return copied(lived_in)
 
 
 def asked(workspace: Workspace, user: str, number: int, question: str) -> Request:

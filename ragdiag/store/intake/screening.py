@@ -62,7 +62,7 @@ def screen_spans(screen: Screen, spans: Sequence[Span]) -> list[Span]:
             *(event.attributes for event in span.events),
         )
     ]
-    screened = iter(screen.attributes_of_all(given))
+    screened = iter(screen.attributes(given))
     kept = []
     for span in spans:
         changed = replace(

@@ -18,9 +18,9 @@ import duckdb
 
 from ragdiag.errors import DamagedFile, StoreError
 from ragdiag.progress import Progress, report
-from ragdiag.store.lake import PATIENCE_S, Lake, look_again
+from ragdiag.store.lake import PATIENCE_S, Lake
 from ragdiag.store.locks import locked
-from ragdiag.store.upkeep.catalog_edits import widen_bounds
+from ragdiag.store.upkeep.catalog_edits import look_again, widen_bounds
 from ragdiag.store.upkeep.cleanup import ORPHAN_GRACE_S, delete_old_files, delete_orphans
 from ragdiag.store.upkeep.datafiles import CATALOG, list_files, list_tables
 from ragdiag.store.upkeep.past import PastLake
