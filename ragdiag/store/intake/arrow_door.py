@@ -72,7 +72,7 @@ def _load(
         gone = gone.to_numpy(zero_copy_only=False) & ~bad
         rejects += [Reject(source, int(line), REASON) for line in lines[gone]]
         bad |= gone
-    good = arriving.filter(pa.array(~bad))
+    good = arriving.filter(pa.array(~bad)) if bad.any() else arriving
     note_fast_clocks(cursor, good)
     arrival = place_requests(cursor, good)
     for _, line, key in arrival.conflicts:
