@@ -7,7 +7,7 @@ A spec is TOML; every table but the generator may be left out. At least one of `
     model = "all-MiniLM-L6-v2"      # packaged weights, or a sentence-transformers folder
     # adapter = "path/to/lora"      # a PEFT adapter, merged on load
     [ann]
-    kind = "hnsw"                   # or "flat"
+    kind = "hnsw"                   # or "flat", "hnsw_sq8", "ivf_pq", "opq", "rabitq", "auto"
     [lexical]
     engine = "bm25s"                # or "rank_bm25", the slow reference
     [candidates]
@@ -38,6 +38,9 @@ from ragdiag.errors import SpecError
 
 PACKAGED_MODEL = "all-MiniLM-L6-v2"
 
+_SEARCH_TIME = {"ef_search", "nprobe", "refine_factor"}
+"""Settings of ``[ann]`` that change no index."""
+
 
 class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,13 +56,37 @@ class EmbedderSpec(_Table):
     title: bool = True
 
 
-class AnnSpec(_Table):
-    """FAISS settings; ``m`` … ``ef_search`` belong to HNSW."""
+AnnKind = Literal["auto", "flat", "hnsw", "hnsw_sq8", "ivf_pq", "opq", "rabitq"]
+Refiner = Literal["flat", "fp16", "sq8", "sq6", "sq4"]
 
-    kind: Literal["flat", "hnsw"] = "flat"
+
+class AnnSpec(_Table):
+    """FAISS settings. ``auto`` chooses the kind by the number of passages and ``memory_mb``.
+
+    ``m``, ``ef_construction`` and ``ef_search`` belong to HNSW; ``nlist`` (default 4·√n),
+    ``nprobe``, ``refine`` and ``refine_factor`` (candidates rescored for one result) to ivf_pq, opq
+    and rabitq; ``code_bytes`` to the first two. ``reduce`` keeps ``dimensions`` of each vector: the
+    principal ones, or the first ones of a model trained for it (Matryoshka).
+    """
+
+    kind: AnnKind = "flat"
     m: int = Field(default=32, ge=4, le=128)
     ef_construction: int = Field(default=200, ge=8, le=2000)
     ef_search: int = Field(default=64, ge=1, le=4000)
+    nlist: int | None = Field(default=None, ge=1, le=1_000_000)
+    nprobe: int = Field(default=16, ge=1, le=100_000)
+    code_bytes: int = Field(default=48, ge=1, le=1024)
+    refine: Refiner = "sq8"
+    refine_factor: int = Field(default=4, ge=1, le=100)
+    memory_mb: int = Field(default=4096, ge=1)
+    reduce: Literal["none", "pca", "truncate"] = "none"
+    dimensions: int | None = Field(default=None, ge=2, le=100_000)
+
+    @model_validator(mode="after")
+    def _dimensions_where_reduced(self) -> Self:
+        if (self.reduce == "none") != (self.dimensions is None):
+            raise ValueError("reduce and dimensions belong together")
+        return self
 
 
 class LexicalSpec(_Table):
@@ -138,7 +165,7 @@ class Spec(_Table):
         """Hash of what shapes an index: versions that differ elsewhere share a build."""
         shape = self.model_dump(include={"embedder", "lexical"}, exclude_defaults=True)
         if self.embedder is not None:
-            shape["ann"] = self.ann.model_dump(exclude={"ef_search"}, exclude_defaults=True)
+            shape["ann"] = self.ann.model_dump(exclude=_SEARCH_TIME, exclude_defaults=True)
         return _digest(shape)
 
 

@@ -4,6 +4,7 @@
         manifest.json      what it is made of, SHA-256 and size of every other file
         ids.parquet        passage_id, content_hash; row number = position in the indexes
         vectors.faiss      with an embedder
+        reduction.vt       where [ann] keeps fewer dimensions
         lexical/           with BM25
 
 ``build_id`` hashes settings, content and the model's bytes, so one thing is built once. Passages
@@ -28,7 +29,9 @@ from typing import Any
 from ragdiag.errors import IndexFault
 from ragdiag.progress import Progress, part, report
 from ragdiag.records import IndexBuild, Passage
-from ragdiag.retrieval.ann import Ann, build_ann, load_ann
+from ragdiag.retrieval.ann.index import VectorIndex, build_ann, load_ann
+from ragdiag.retrieval.ann.ladder import resolve
+from ragdiag.retrieval.ann.reduction import Reduction, fit_reduction, load_reduction
 from ragdiag.retrieval.embed import load_embedder
 from ragdiag.retrieval.files import full_disk_named, sync
 from ragdiag.retrieval.lexical import Lexical, build_lexical, load_lexical
@@ -39,7 +42,8 @@ from ragdiag.settings import Workspace
 from ragdiag.store.corpus import corpus_hash
 from ragdiag.version import Spec
 
-_IDS, _VECTORS, _LEXICAL = "ids.parquet", "vectors.faiss", "lexical"
+_IDS, _LEXICAL = "ids.parquet", "lexical"
+_VECTORS, _REDUCTION = "vectors.faiss", "reduction.vt"
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,8 @@ class Index:
     build_id: str
     passage_ids: tuple[str, ...]
     lexical: Lexical | None = field(default=None, repr=False)
-    ann: Ann | None = field(default=None, repr=False)
+    ann: VectorIndex | None = field(default=None, repr=False)
+    reduction: Reduction | None = field(default=None, repr=False)
 
 
 def build_index(
@@ -102,7 +107,7 @@ def load_index(workspace: Workspace, build_id: str, spec: Spec) -> Index:
         raise IndexFault(f"index build {build_id} was made for another spec", remedy=REBUILD)
     ids = tuple(passage_id for passage_id, _ in build_ids(workspace, build_id))
     lexical = None if spec.lexical is None else load_lexical(folder / _LEXICAL, spec.lexical)
-    ann = None
+    ann = reduction = None
     if spec.embedder is not None:
         dense = manifest["dense"]
         if dense["model_hash"] != model_identity(spec.embedder):
@@ -110,8 +115,11 @@ def load_index(workspace: Workspace, build_id: str, spec: Spec) -> Index:
                 f"the model {spec.embedder.model} has changed since index build {build_id}",
                 remedy=REBUILD,
             )
-        ann = load_ann(folder / _VECTORS, spec.ann, len(ids), dense["dimension"])
-    return Index(build_id, ids, lexical, ann)
+        made = spec.ann.model_copy(update={"kind": dense["kind"]})  # what "auto" came to
+        ann = load_ann(folder / _VECTORS, made, len(ids), dense["dimension"])
+        if spec.ann.reduce != "none":
+            reduction = load_reduction(folder / _REDUCTION)
+    return Index(build_id, ids, lexical, ann, reduction)
 
 
 def build_ids(workspace: Workspace, build_id: str) -> list[tuple[str, str]]:
@@ -152,22 +160,7 @@ def _write_parts(
     progress: Progress | None,
 ) -> dict[str, Any]:
     started = perf_counter()
-    dense = None
-    if spec.embedder is not None:
-        embedder = load_embedder(spec.embedder)
-        cache = open_cache(workspace)
-        vectors = embed_passages(passages, embedder, cache, part(progress, 0.0, 0.9))
-        report(progress, 0.9, f"indexing {len(passages)} vectors")
-        ann = build_ann(vectors, spec.ann)
-        ann.save(folder / _VECTORS)
-        dense = {
-            "model": spec.embedder.model,
-            "model_hash": embedder.model_hash,
-            "kind": spec.ann.kind,
-            "metric": "inner_product",
-            "dimension": ann.dimension,
-            "ntotal": ann.size,
-        }
+    dense = _write_dense(folder, passages, spec, workspace, progress)
     if spec.lexical is not None:
         report(progress, 0.95, f"indexing the words of {len(passages)} passages")
         texts = [passage_text(passage, title=spec.lexical.title) for passage in passages]
@@ -186,6 +179,38 @@ def _write_parts(
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     return manifest
+
+
+def _write_dense(
+    folder: Path,
+    passages: Sequence[Passage],
+    spec: Spec,
+    workspace: Workspace,
+    progress: Progress | None,
+) -> dict[str, Any] | None:
+    """The vector index and what the manifest says of it; None without an embedder."""
+    if spec.embedder is None:
+        return None
+    embedder = load_embedder(spec.embedder)
+    cache = open_cache(workspace)
+    vectors = embed_passages(passages, embedder, cache, part(progress, 0.0, 0.9))
+    report(progress, 0.9, f"indexing {len(passages)} vectors")
+    reduction = fit_reduction(vectors, spec.ann)
+    if reduction is not None:
+        vectors = reduction.apply(vectors)
+        reduction.save(folder / _REDUCTION)
+    made = resolve(spec.ann, *vectors.shape)
+    ann = build_ann(vectors, made)
+    ann.save(folder / _VECTORS)
+    return {
+        "model": spec.embedder.model,
+        "model_hash": embedder.model_hash,
+        "kind": made.kind,
+        "metric": "inner_product",
+        "dimension": ann.dimension,
+        "embedded": embedder.dimension,
+        "ntotal": ann.size,
+    }
 
 
 def _write_ids(path: Path, passages: Sequence[Passage]) -> None:

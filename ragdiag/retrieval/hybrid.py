@@ -8,7 +8,7 @@ import numpy as np
 
 from ragdiag.errors import InputError, ModelError
 from ragdiag.records import Hit, Retrieval
-from ragdiag.retrieval.ann import Ann, Positions, Scores, Vectors
+from ragdiag.retrieval.ann.index import Effort, Positions, Scores, VectorIndex, Vectors
 from ragdiag.retrieval.builds import Index
 from ragdiag.retrieval.embed import Encoder, load_embedder
 from ragdiag.retrieval.fusion import COSINE_BOUNDS, Fused, Span, convex, reciprocal_rank_fusion
@@ -66,7 +66,11 @@ class HybridRetriever:
             return _LexicalPath(lexical, question, self._spec.candidates.depth)
 
     def _dense(
-        self, ann: Ann | None, encoder: Encoder | None, question: str, latency: dict[str, float]
+        self,
+        ann: VectorIndex | None,
+        encoder: Encoder | None,
+        question: str,
+        latency: dict[str, float],
     ) -> _DensePath | None:
         if ann is None or encoder is None:
             return None
@@ -78,7 +82,9 @@ class HybridRetriever:
                     remedy="check the model and its adapter for NaN weights",
                 )
         with timed(latency, "dense"):
-            return _DensePath(ann, vector, self._spec.candidates.depth, self._spec.ann.ef_search)
+            if self._index.reduction is not None:
+                vector = self._index.reduction.apply(vector[np.newaxis])[0]
+            return _DensePath(ann, vector, self._spec.candidates.depth, Effort.of(self._spec.ann))
 
     def _fuse(self, lexical: _LexicalPath, dense: _DensePath) -> Fused:
         fusion = self._spec.fusion
@@ -124,9 +130,9 @@ class _LexicalPath:
 class _DensePath:
     """What the dense path knows about one question: its candidates, others on demand."""
 
-    def __init__(self, ann: Ann, vector: Vectors, depth: int, ef_search: int) -> None:
+    def __init__(self, ann: VectorIndex, vector: Vectors, depth: int, effort: Effort) -> None:
         self._ann, self._vector = ann, vector
-        self.positions, self.scores = ann.search(vector, depth, ef_search)
+        self.positions, self.scores = ann.search(vector, depth, effort=effort)
 
     def scores_at(self, positions: Positions) -> Sequence[float]:
         found: list[float] = self._ann.scores(self._vector, positions).tolist()

@@ -229,3 +229,29 @@ def test_reading_ids_imports_no_model_code(build: IndexBuild, workspace: Workspa
         [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False
     )
     assert (done.stdout.split(), done.stderr) == (["6"], "")
+
+
+def test_auto_and_fewer_dimensions_are_remembered_by_the_build(
+    passages: list[Passage], make_spec: MakeSpec, workspace: Workspace, toy_encoder: Any
+) -> None:
+    ann = {"kind": "auto", "reduce": "pca", "dimensions": 4}
+    spec = make_spec(embedder={"title": False}, ann=ann)
+    build = build_index(passages, spec, workspace)
+    assert (build.dimension, build.ann_kind) == (4, "flat")
+    assert build.manifest["dense"]["embedded"] == 64
+    assert "reduction.vt" in build.manifest["files"]
+    index = load_index(workspace, build.build_id, spec)
+    assert index.reduction is not None
+    assert index.ann is not None
+    question = index.reduction.apply(toy_encoder.encode([passages[4].text]))[0]
+    positions, scores = index.ann.search(question, 1)
+    assert index.passage_ids[positions[0]] == "p4"
+    assert scores[0] == pytest.approx(1.0, abs=1e-6)
+
+
+def test_settings_of_the_search_alone_share_a_build(make_spec: MakeSpec) -> None:
+    keys = {
+        make_spec(embedder={}, ann={"kind": "rabitq", **search}).index_key
+        for search in ({}, {"nprobe": 99}, {"refine_factor": 9}, {"ef_search": 9})
+    }
+    assert len(keys) == 1

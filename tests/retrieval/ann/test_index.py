@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ragdiag.errors import IndexFault
-from ragdiag.retrieval.ann import Ann, Vectors, build_ann, load_ann
+from ragdiag.retrieval.ann.index import Ann, Effort, Vectors, build_ann, load_ann
 from ragdiag.version import AnnSpec
 
 SPECS = [AnnSpec(kind="flat"), AnnSpec(kind="hnsw", m=8)]
@@ -24,7 +24,7 @@ def test_search_gives_the_exact_neighbours_with_their_cosines(spec: AnnSpec) -> 
     vectors, queries = unit_vectors(500, 16), unit_vectors(10, 16, seed=1)
     ann = build_ann(vectors, spec)
     for query in queries:
-        positions, scores = ann.search(query, 10, ef_search=500)
+        positions, scores = ann.search(query, 10, effort=Effort(500, 1, 1))
         cosines = vectors.astype(np.float64) @ query
         assert positions.tolist() == np.argsort(-cosines)[:10].tolist()
         assert scores == pytest.approx(cosines[positions], abs=1e-6)

@@ -1,0 +1,1 @@
+"""Nearest neighbours by inner product over unit vectors: index kinds, the ladder, reduction."""
