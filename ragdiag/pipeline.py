@@ -92,6 +92,7 @@ class Pipeline:
             citations=answer.citations,
             status=answer.status,
             error=answer.error,
+            degraded_reason=retrieval.degraded_reason,
             prompt_tokens=answer.prompt_tokens,
             completion_tokens=answer.completion_tokens,
             cost_usd=answer.cost_usd,

@@ -133,7 +133,8 @@ class ContextPassage:
 class Retrieval:
     """Every list one retrieval produced, with its time. An absent path has ``None``.
 
-    ``fused`` always exists: with one path it is that path's list.
+    ``fused`` always exists: with one path it is that path's list. ``degraded_reason`` says which
+    path was left out, and why.
     """
 
     fused: tuple[Hit, ...]
@@ -141,6 +142,7 @@ class Retrieval:
     dense: tuple[Hit, ...] | None = None
     latency_ms: Mapping[str, float] = field(default_factory=dict)
     searched_depth: int = 0
+    degraded_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

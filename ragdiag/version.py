@@ -12,10 +12,13 @@ A spec is TOML; every table but the generator may be left out. At least one of `
     engine = "bm25s"                # or "rank_bm25", the slow reference
     [candidates]
     depth = 100                     # per path
+    mode = "union"                  # or "prefilter": only BM25's candidates, scored exactly
     [fusion]
     kind = "convex"                 # or "rrf"
     alpha = 0.5                     # weight of the dense score
     normalisation = "bounds"        # or "minmax", per query
+    # [degradation]                 # the lexical path answers alone where the dense one is late
+    # dense_ms = 150
     [context]
     k = 5
     max_tokens = 1500
@@ -100,7 +103,11 @@ class LexicalSpec(_Table):
 
 
 class CandidateSpec(_Table):
+    """``depth`` per path. ``union`` fuses what either path finds; ``prefilter`` scores BM25's
+    candidates exactly and searches no vectors."""
+
     depth: int = Field(default=100, ge=1, le=10_000)
+    mode: Literal["union", "prefilter"] = "union"
 
 
 class FusionSpec(_Table):
@@ -111,6 +118,18 @@ class FusionSpec(_Table):
     k: int = Field(default=60, ge=1, le=10_000)
     alpha: float = Field(default=0.5, ge=0, le=1)
     normalisation: Literal["bounds", "minmax"] = "bounds"
+
+
+class DegradationSpec(_Table):
+    """How an answer goes on without a stage that is late or fails; left out, a failure is one.
+
+    ``dense_ms`` is for embedding and vector search together; without one there is no deadline.
+    After ``failures`` in a row the stage is left alone for ``retry_s`` seconds.
+    """
+
+    dense_ms: float | None = Field(default=None, gt=0, le=60_000)
+    failures: int = Field(default=5, ge=1, le=1000)
+    retry_s: float = Field(default=30.0, gt=0, le=3600)
 
 
 class ContextSpec(_Table):
@@ -151,6 +170,7 @@ class Spec(_Table):
     lexical: LexicalSpec | None = None
     candidates: CandidateSpec = CandidateSpec()
     fusion: FusionSpec = FusionSpec()
+    degradation: DegradationSpec | None = None
     context: ContextSpec = ContextSpec()
     generator: Annotated[ExtractiveSpec | OpenAISpec, Field(discriminator="kind")]
 
@@ -158,6 +178,8 @@ class Spec(_Table):
     def _has_a_path(self) -> Self:
         if self.embedder is None and self.lexical is None:
             raise ValueError("has neither [embedder] nor [lexical], so nothing can be retrieved")
+        if self.candidates.mode == "prefilter" and (self.embedder is None or self.lexical is None):
+            raise ValueError('mode = "prefilter" needs both [embedder] and [lexical]')
         return self
 
     @property

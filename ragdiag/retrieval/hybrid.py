@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from ragdiag.errors import InputError, ModelError
 from ragdiag.records import Hit, Retrieval
-from ragdiag.retrieval.ann.index import Effort, Positions, Scores, VectorIndex, Vectors
+from ragdiag.retrieval.ann.index import Mask, Positions, Vectors
+from ragdiag.retrieval.breaker import CircuitBreaker, Guard, Unavailable
 from ragdiag.retrieval.builds import Index
 from ragdiag.retrieval.embed import Encoder, load_embedder
-from ragdiag.retrieval.fusion import COSINE_BOUNDS, Fused, Span, convex, reciprocal_rank_fusion
-from ragdiag.retrieval.lexical import Lexical
+from ragdiag.retrieval.fusion import Fused, convex, reciprocal_rank_fusion
+from ragdiag.retrieval.paths import (
+    NOTHING,
+    Candidates,
+    DensePath,
+    LexicalPath,
+    search_dense,
+)
 from ragdiag.timing import timed
-from ragdiag.version import Spec
+from ragdiag.version import DegradationSpec, Spec
 
 
 class HybridRetriever:
     """Candidates of both paths, fused; with one path, that path's list.
 
     An index orders its passages by descending id, so "ties by position" is trec_eval's rule,
-    "ties by passage id, descending", in every list.
+    "ties by passage id, descending", in every list. With ``[degradation]`` a dense path that fails
+    or is late is left out, and the lexical path answers alone.
     """
 
     def __init__(self, index: Index, spec: Spec, encoder: Encoder | None = None) -> None:
@@ -30,9 +36,11 @@ class HybridRetriever:
         self._encoder = encoder
         if encoder is None and spec.embedder is not None:
             self._encoder = load_embedder(spec.embedder)
+        self.guard = _dense_guard(spec.degradation) if index.lexical is not None else None
 
-    def retrieve(self, question: str) -> Retrieval:
-        """Ranked lists of at most ``candidates.depth`` hits, each with milliseconds spent.
+    def retrieve(self, question: str, *, allowed: Mask | None = None) -> Retrieval:
+        """Ranked lists of at most ``candidates.depth`` hits, each with milliseconds spent, of
+        passages whose position is ``allowed`` (n,).
 
         A passage that shares no word with the question is no lexical candidate. Raises
         InputError on an empty question.
@@ -40,112 +48,98 @@ class HybridRetriever:
         if not question.strip():
             raise InputError("the question is empty", remedy="ask something")
         latency: dict[str, float] = {}
-        lexical = self._lexical(self._index.lexical, question, latency)
-        dense = self._dense(self._index.ann, self._encoder, question, latency)
+        degraded = None
+        lexical = self._lexical(question, allowed, latency)
+        try:
+            dense = self._guarded_dense(question, lexical, allowed, latency)
+        except Unavailable as error:
+            dense, degraded = None, str(error)
         if lexical is None or dense is None:
             only = lexical or dense
-            fused = () if only is None else self._hits(only.positions, only.scores)
+            fused = () if only is None else self._hits(only.candidates)
         else:
             with timed(latency, "fusion"):
                 ranked = self._fuse(lexical, dense)[: self._spec.candidates.depth]
                 fused = tuple(Hit(self._index.passage_ids[at], score) for at, score in ranked)
         return Retrieval(
             fused=fused,
-            lexical=None if lexical is None else self._hits(lexical.positions, lexical.scores),
-            dense=None if dense is None else self._hits(dense.positions, dense.scores),
+            lexical=None if lexical is None else self._hits(lexical.candidates),
+            dense=None if dense is None else self._hits(dense.candidates),
             latency_ms=latency,
             searched_depth=self._spec.candidates.depth,
+            degraded_reason=degraded,
         )
 
     def _lexical(
-        self, lexical: Lexical | None, question: str, latency: dict[str, float]
-    ) -> _LexicalPath | None:
-        if lexical is None:
+        self, question: str, allowed: Mask | None, latency: dict[str, float]
+    ) -> LexicalPath | None:
+        if self._index.lexical is None:
             return None
         with timed(latency, "lexical"):
-            return _LexicalPath(lexical, question, self._spec.candidates.depth)
+            depth = self._spec.candidates.depth
+            return LexicalPath(self._index.lexical, question, depth, allowed)
+
+    def _guarded_dense(
+        self,
+        question: str,
+        lexical: LexicalPath | None,
+        allowed: Mask | None,
+        latency: dict[str, float],
+    ) -> DensePath | None:
+        """The dense path within its deadline. Raises Unavailable."""
+        if self._index.ann is None or self._encoder is None:
+            return None
+        beside = NOTHING if lexical is None else lexical.candidates.positions
+        if self.guard is None:
+            return self._dense(question, beside, allowed, latency)
+        # times of its own: late work must not write into a request that is logged already
+        own: dict[str, float] = {}
+        found = self.guard.call(lambda: self._dense(question, beside, allowed, own))
+        latency |= own
+        return found
 
     def _dense(
-        self,
-        ann: VectorIndex | None,
-        encoder: Encoder | None,
-        question: str,
-        latency: dict[str, float],
-    ) -> _DensePath | None:
-        if ann is None or encoder is None:
-            return None
+        self, question: str, beside: Positions, allowed: Mask | None, latency: dict[str, float]
+    ) -> DensePath:
+        assert self._encoder is not None
+        assert self._index.ann is not None
         with timed(latency, "embed"):
-            vector = encoder.encode([question])[0]
-            if not np.isfinite(vector).all():
-                raise ModelError(
-                    f"the embedder gave a vector that is not finite for {question[:80]!r}",
-                    remedy="check the model and its adapter for NaN weights",
-                )
+            vector = self._encoder.encode([question])[0]
+            _refuse_unfinite(vector, question)
         with timed(latency, "dense"):
             if self._index.reduction is not None:
                 vector = self._index.reduction.apply(vector[np.newaxis])[0]
-            return _DensePath(ann, vector, self._spec.candidates.depth, Effort.of(self._spec.ann))
+            return search_dense(self._index.ann, vector, self._spec, beside, allowed)
 
-    def _fuse(self, lexical: _LexicalPath, dense: _DensePath) -> Fused:
+    def _fuse(self, lexical: LexicalPath, dense: DensePath) -> Fused:
         fusion = self._spec.fusion
+        found = (lexical.candidates.positions, dense.candidates.positions)
         if fusion.kind == "rrf":
-            lists = [lexical.positions.tolist(), dense.positions.tolist()]
-            return reciprocal_rank_fusion(lists, fusion.k)
-        union = np.union1d(lexical.positions, dense.positions)
-        bounds = fusion.normalisation == "bounds"
+            return reciprocal_rank_fusion([one.tolist() for one in found], fusion.k)
+        union = np.union1d(*found)
         return convex(
-            dict(zip(union.tolist(), dense.scores_at(union), strict=True)),
-            dict(zip(union.tolist(), lexical.scores_at(union), strict=True)),
+            {position: dense.known[position] for position in union.tolist()},
+            lexical.scores_at(union),
             alpha=fusion.alpha,
-            dense_span=COSINE_BOUNDS if bounds else dense.span(),
-            lexical_span=lexical.bounds() if bounds else lexical.span(),
+            dense_span=dense.span,
+            lexical_span=lexical.span(self._spec),
         )
 
-    def _hits(self, positions: Positions, scores: Scores) -> tuple[Hit, ...]:
+    def _hits(self, found: Candidates) -> tuple[Hit, ...]:
         ids = self._index.passage_ids
-        pairs = zip(positions.tolist(), scores.tolist(), strict=True)
+        pairs = zip(found.positions.tolist(), found.scores.tolist(), strict=True)
         return tuple(Hit(ids[position], score) for position, score in pairs)
 
 
-class _LexicalPath:
-    """What the lexical path knows about one question: its candidates and every score."""
-
-    def __init__(self, lexical: Lexical, question: str, depth: int) -> None:
-        self._lexical, self._question = lexical, question
-        self._all = lexical.scores(question)
-        self.positions = best_positions(self._all, depth)
-        self.scores = self._all[self.positions]
-
-    def scores_at(self, positions: Positions) -> Sequence[float]:
-        found: list[float] = self._all[positions].tolist()
-        return found
-
-    def bounds(self) -> Span:
-        return Span(0.0, self._lexical.upper_bound(self._question))
-
-    def span(self) -> Span:
-        return Span(float(self._all.min()), float(self._all.max()))
+def _dense_guard(spec: DegradationSpec | None) -> Guard | None:
+    if spec is None:
+        return None
+    return Guard("dense", spec.dense_ms, CircuitBreaker(spec.failures, spec.retry_s))
 
 
-class _DensePath:
-    """What the dense path knows about one question: its candidates, others on demand."""
-
-    def __init__(self, ann: VectorIndex, vector: Vectors, depth: int, effort: Effort) -> None:
-        self._ann, self._vector = ann, vector
-        self.positions, self.scores = ann.search(vector, depth, effort=effort)
-
-    def scores_at(self, positions: Positions) -> Sequence[float]:
-        found: list[float] = self._ann.scores(self._vector, positions).tolist()
-        return found
-
-    def span(self) -> Span:
-        return Span(*self._ann.score_range(self._vector))
-
-
-def best_positions(scores: Scores, depth: int) -> Positions:
-    """Positions of the ``depth`` highest positive scores, best first, ties by position."""
-    positive = np.flatnonzero(scores > 0)
-    if positive.size > depth:
-        threshold = np.partition(scores[positive], -depth)[-depth]
-        positive = positive[scores[positive] >= threshold]
-    return positive[np.lexsort((positive, -scores[positive]))][:depth]
+def _refuse_unfinite(vector: Vectors, question: str) -> None:
+    if not np.isfinite(vector).all():
+        raise ModelError(
+            f"the embedder gave a vector that is not finite for {question[:80]!r}",
+            remedy="check the model and its adapter for NaN weights",
+        )

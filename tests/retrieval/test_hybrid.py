@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,7 +15,8 @@ from ragdiag.progress import Progress
 from ragdiag.records import Hit, Passage
 from ragdiag.retrieval.builds import build_index, load_index
 from ragdiag.retrieval.embed import Vectors
-from ragdiag.retrieval.hybrid import HybridRetriever, best_positions
+from ragdiag.retrieval.hybrid import HybridRetriever
+from ragdiag.retrieval.paths import best_positions
 from ragdiag.settings import Workspace
 from ragdiag.version import Spec
 
@@ -160,3 +162,105 @@ def test_a_question_that_becomes_nan_is_refused(
 def test_best_positions_equal_a_plain_sort(scores: list[float], depth: int) -> None:
     plain = sorted((i for i, s in enumerate(scores) if s > 0), key=lambda i: (-scores[i], i))
     assert best_positions(np.array(scores, dtype=np.float32), depth).tolist() == plain[:depth]
+
+
+def test_only_allowed_passages_are_candidates_of_either_path(
+    retriever: Retriever, make_spec: MakeSpec
+) -> None:
+    every = retriever(make_spec(**BOTH))
+    allowed = np.array([True, True, True, False, False, True])  # p5 … p0: p2 and p1 are not
+    found = every.retrieve(QUESTION, allowed=allowed)
+    for hits in (found.lexical, found.dense, found.fused):
+        assert hits
+        assert not {"p1", "p2"} & {*ids(hits)}
+    nothing = every.retrieve(QUESTION, allowed=np.zeros(6, dtype=bool))
+    assert (nothing.lexical, nothing.dense, nothing.fused) == ((), (), ())
+
+
+def test_prefilter_scores_the_lexical_candidates_exactly_and_no_others(
+    retriever: Retriever, make_spec: MakeSpec
+) -> None:
+    union = retriever(make_spec(**BOTH)).retrieve(QUESTION)
+    found = retriever(make_spec(**BOTH, candidates={"mode": "prefilter"})).retrieve(QUESTION)
+    assert found.lexical == union.lexical
+    assert {*ids(found.dense)} == {*ids(found.lexical)} == {*ids(found.fused)}
+    exact = {hit.passage_id: hit.score for hit in union.dense or ()}
+    assert [hit.score for hit in found.dense or ()] == sorted(
+        (exact[name] for name in ids(found.lexical)), reverse=True
+    )
+
+
+def test_prefilter_searches_vectors_where_no_word_is_known(
+    retriever: Retriever, make_spec: MakeSpec
+) -> None:
+    prefilter = retriever(make_spec(**BOTH, candidates={"mode": "prefilter"}))
+    found = prefilter.retrieve("of the")
+    assert found.lexical == ()
+    assert ids(found.dense) == ids(found.fused) != []
+
+
+class Faulty:
+    """An encoder that fails, or waits, until it is told not to."""
+
+    model_hash, dimension, title = "toy", 64, False
+
+    def __init__(self, encoder: Any, *, wait_s: float | None = None) -> None:
+        self.encoder, self.wait_s, self.broken, self.asked = encoder, wait_s, True, 0
+
+    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
+        self.asked += 1
+        if self.broken and self.wait_s is None:
+            raise RuntimeError("out of memory")
+        if self.broken:
+            time.sleep(self.wait_s or 0)
+        found: Vectors = self.encoder.encode(texts, progress)
+        return found
+
+
+@pytest.mark.parametrize(
+    ("wait_s", "reason"),
+    [(None, "dense: RuntimeError"), (0.3, "dense: no answer within its deadline")],
+    ids=["error", "late"],
+)
+def test_words_answer_alone_while_the_dense_path_is_down_and_it_comes_back(
+    wait_s: float | None,
+    reason: str,
+    workspace: Workspace,
+    passages: list[Passage],
+    toy_encoder: Any,
+    make_spec: MakeSpec,
+) -> None:
+    spec = make_spec(**BOTH, degradation={"dense_ms": 50, "failures": 2, "retry_s": 0.3})
+    index = load_index(workspace, build_index(passages, spec, workspace).build_id, spec)
+    faulty = Faulty(toy_encoder, wait_s=wait_s)
+    retriever = HybridRetriever(index, spec, faulty)
+    whole = HybridRetriever(index, spec, toy_encoder).retrieve(QUESTION)
+    for expected in (reason, reason, "dense: left alone after failures in a row"):
+        found = retriever.retrieve(QUESTION)
+        assert found.degraded_reason == expected
+        assert found.dense is None
+        assert found.fused == found.lexical == whole.lexical
+        assert found.latency_ms.keys() == {"lexical"}
+    assert faulty.asked == 2
+    faulty.broken = False
+    time.sleep(0.35)
+    again = retriever.retrieve(QUESTION)
+    assert (again.degraded_reason, again.fused) == (None, whole.fused)
+
+
+def test_without_degradation_a_failure_is_a_failure(
+    workspace: Workspace, passages: list[Passage], toy_encoder: Any, make_spec: MakeSpec
+) -> None:
+    spec = make_spec(**BOTH)
+    index = load_index(workspace, build_index(passages, spec, workspace).build_id, spec)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        HybridRetriever(index, spec, Faulty(toy_encoder)).retrieve(QUESTION)
+
+
+def test_where_there_are_no_words_to_fall_back_to_a_failure_is_a_failure(
+    workspace: Workspace, passages: list[Passage], toy_encoder: Any, make_spec: MakeSpec
+) -> None:
+    spec = make_spec(embedder={}, degradation={"dense_ms": 50})
+    index = load_index(workspace, build_index(passages, spec, workspace).build_id, spec)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        HybridRetriever(index, spec, Faulty(toy_encoder)).retrieve(QUESTION)

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragdiag.errors import IndexFault
-from ragdiag.retrieval.hybrid import best_positions
 from ragdiag.retrieval.lexical import Lexical, build_lexical, load_lexical, tokenise
+from ragdiag.retrieval.paths import best_positions
 from ragdiag.version import LexicalSpec
 
 ENGINES: tuple[Literal["bm25s", "rank_bm25"], ...] = ("bm25s", "rank_bm25")
