@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -20,16 +20,18 @@ from ragdiag.records import (
     Retrieval,
     Traffic,
 )
+from ragdiag.retrieval.breaker import CircuitBreaker, Guard, Unavailable
 from ragdiag.retrieval.builds import build_ids, load_index
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.retrieval.packing import Packer
+from ragdiag.retrieval.rerank import Reranker
 from ragdiag.retrieval.text import load_tokenizer
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import load_build_passages
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import find_build, latest_build
 from ragdiag.timing import timed
-from ragdiag.version import Version
+from ragdiag.version import DegradationSpec, Version
 
 PRODUCTION_LOG_DEPTH = 10
 """How much of each ranked list a production request keeps (METHODS.md §1)."""
@@ -37,6 +39,10 @@ PRODUCTION_LOG_DEPTH = 10
 
 class Retriever(Protocol):
     def retrieve(self, question: str) -> Retrieval: ...
+
+
+class Reorderer(Protocol):
+    def rerank(self, question: str, hits: Sequence[Hit]) -> tuple[Hit, ...]: ...
 
 
 class ContextPacker(Protocol):
@@ -52,6 +58,9 @@ class Pipeline:
     retriever: Retriever
     packer: ContextPacker
     generator: Generator
+    reranker: Reorderer | None = None
+    guards: Mapping[str, Guard] = field(default_factory=dict)
+    """By stage ("rerank", "generation"): stages that may fail without the answer failing."""
 
     def ask(
         self,
@@ -75,10 +84,12 @@ class Pipeline:
         latency: dict[str, float] = {}
         with timed(latency, "total"):
             retrieval = self.retriever.retrieve(question)
+            reranked, late = self._rerank(question, retrieval.fused, latency)
             with timed(latency, "packing"):
-                context = self.packer.pack(retrieval.fused)
+                context = self.packer.pack(retrieval.fused if reranked is None else reranked)
             with timed(latency, "generation"):
-                answer = _answer(self.generator, question, context)
+                answer, dead = self._answer(question, context)
+        reasons = [reason for reason in (retrieval.degraded_reason, late, dead) if reason]
         return Request(
             request_id=request_id or time_ordered_id(),
             asked_at=asked_at or datetime.now(UTC),
@@ -92,7 +103,7 @@ class Pipeline:
             citations=answer.citations,
             status=answer.status,
             error=answer.error,
-            degraded_reason=retrieval.degraded_reason,
+            degraded_reason="; ".join(reasons) or None,
             prompt_tokens=answer.prompt_tokens,
             completion_tokens=answer.completion_tokens,
             cost_usd=answer.cost_usd,
@@ -100,10 +111,50 @@ class Pipeline:
             lexical=_cut(retrieval.lexical, log_depth),
             dense=_cut(retrieval.dense, log_depth),
             fused=retrieval.fused[:log_depth],
+            reranked=_cut(reranked, log_depth),
             context=tuple(ContextHit(p.passage_id, p.score, len(p.text)) for p in context),
             searched_depth=retrieval.searched_depth,
             logged_depth=log_depth,
         )
+
+    def _rerank(
+        self, question: str, hits: Sequence[Hit], latency: dict[str, float]
+    ) -> tuple[tuple[Hit, ...] | None, str | None]:
+        """The reranked list, or None and why there is none although there is a reranker."""
+        reranker, guard = self.reranker, self.guards.get("rerank")
+        if reranker is None:
+            return None, None
+        try:
+            with timed(latency, "rerank"):
+                if guard is None:
+                    return reranker.rerank(question, hits), None
+                return guard.call(lambda: reranker.rerank(question, hits)), None
+        except Unavailable as error:
+            return None, str(error)
+
+    def _answer(
+        self, question: str, context: Sequence[ContextPassage]
+    ) -> tuple[Answer, str | None]:
+        """An answer, or what stands for one and why.
+
+        The passages that stand for an answer keep the status ``error``: whoever reads them must
+        not take them for what the generator said, nor grade them as that.
+        """
+        guard = self.guards.get("generation")
+        try:
+            if guard is None:
+                return self.generator.answer(question, context), None
+            return guard.call(lambda: self.generator.answer(question, context)), None
+        except GenerationError as error:
+            return self._failed(str(error)), None
+        except Unavailable as error:
+            text = "\n\n".join(passage.text for passage in context)
+            cited = tuple(passage.passage_id for passage in context)
+            cause = str(error.__cause__ or error)
+            return replace(self._failed(cause), text=text, citations=cited), str(error)
+
+    def _failed(self, error: str) -> Answer:
+        return Answer(text="", status="error", error=error, model=self.generator.name)
 
     def with_parts(
         self,
@@ -112,9 +163,14 @@ class Pipeline:
         packer: ContextPacker | None = None,
         generator: Generator | None = None,
     ) -> Pipeline:
-        """The same version served by other parts: how a fault in operation looks from outside."""
+        """The same version served by other parts: how a fault in operation looks from outside.
+
+        Another generator is not guarded: whoever exchanges it wants to see it fail.
+        """
+        kept = {stage: guard for stage, guard in self.guards.items() if stage != "generation"}
         return replace(
             self,
+            guards=self.guards if generator is None else kept,
             retriever=retriever or self.retriever,
             packer=packer or self.packer,
             generator=generator or self.generator,
@@ -131,17 +187,19 @@ def open_pipeline(
     """
     build = _serving_build(lake, version, build_id)
     index = load_index(workspace, build.build_id, version.spec)
-    passages = load_build_passages(lake, build_ids(workspace, build.build_id))
+    spec = version.spec
+    passages = {
+        passage.passage_id: passage
+        for passage in load_build_passages(lake, build_ids(workspace, build.build_id))
+    }
     return Pipeline(
         version=version,
         build_id=build.build_id,
-        retriever=HybridRetriever(index, version.spec),
-        packer=Packer(
-            {passage.passage_id: passage for passage in passages},
-            version.spec.context,
-            load_tokenizer(),
-        ),
-        generator=load_generator(version.spec.generator),
+        retriever=HybridRetriever(index, spec),
+        reranker=None if spec.reranker is None else Reranker(passages, spec.reranker),
+        packer=Packer(passages, spec.context, load_tokenizer()),
+        generator=load_generator(spec.generator),
+        guards=_guards(spec.degradation),
     )
 
 
@@ -167,11 +225,13 @@ def _serving_build(lake: Lake, version: Version, build_id: str | None) -> IndexB
     return build
 
 
-def _answer(generator: Generator, question: str, context: Sequence[ContextPassage]) -> Answer:
-    try:
-        return generator.answer(question, context)
-    except GenerationError as error:
-        return Answer(text="", status="error", error=str(error), model=generator.name)
+def _guards(spec: DegradationSpec | None) -> dict[str, Guard]:
+    if spec is None:
+        return {}
+    return {
+        stage: Guard(stage, None, CircuitBreaker(spec.failures, spec.retry_s))
+        for stage in ("rerank", "generation")
+    }
 
 
 def _cut(hits: tuple[Hit, ...] | None, depth: int | None) -> tuple[Hit, ...] | None:

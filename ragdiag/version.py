@@ -17,6 +17,8 @@ A spec is TOML; every table but the generator may be left out. At least one of `
     kind = "convex"                 # or "rrf"
     alpha = 0.5                     # weight of the dense score
     normalisation = "bounds"        # or "minmax", per query
+    # [reranker]                    # a cross-encoder over the head of the fused list
+    # model = "path/to/folder"      # saved by sentence-transformers
     # [degradation]                 # the lexical path answers alone where the dense one is late
     # dense_ms = 150
     [context]
@@ -120,11 +122,32 @@ class FusionSpec(_Table):
     normalisation: Literal["bounds", "minmax"] = "bounds"
 
 
+class RerankerSpec(_Table):
+    """A cross-encoder over the first ``depth`` fused hits, ``batch`` at a time.
+
+    ``patience`` batches in a row that bring nothing into the first ``top`` end it early. Over
+    ``budget_ms`` the fused list is used: the reranker is skipped, or finishes ``later``, for the
+    next who asks the same. ``slope`` and ``offset`` turn a logit into a probability.
+    """
+
+    model: str
+    max_tokens: int | None = Field(default=None, ge=8, le=8192)
+    depth: int = Field(default=50, ge=1, le=1000)
+    batch: int = Field(default=16, ge=1, le=256)
+    top: int = Field(default=10, ge=1, le=1000)
+    patience: int | None = Field(default=None, ge=1, le=100)
+    budget_ms: float | None = Field(default=None, gt=0, le=600_000)
+    late: Literal["skip", "later"] = "skip"
+    slope: float = Field(default=1.0, gt=0, le=1000)
+    offset: float = Field(default=0.0, ge=-1000, le=1000)
+
+
 class DegradationSpec(_Table):
     """How an answer goes on without a stage that is late or fails; left out, a failure is one.
 
     ``dense_ms`` is for embedding and vector search together; without one there is no deadline.
-    After ``failures`` in a row the stage is left alone for ``retry_s`` seconds.
+    After ``failures`` in a row the stage is left alone for ``retry_s`` seconds. A generator that
+    fails leaves the passages as they were packed.
     """
 
     dense_ms: float | None = Field(default=None, gt=0, le=60_000)
@@ -170,6 +193,7 @@ class Spec(_Table):
     lexical: LexicalSpec | None = None
     candidates: CandidateSpec = CandidateSpec()
     fusion: FusionSpec = FusionSpec()
+    reranker: RerankerSpec | None = None
     degradation: DegradationSpec | None = None
     context: ContextSpec = ContextSpec()
     generator: Annotated[ExtractiveSpec | OpenAISpec, Field(discriminator="kind")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from ragdiag.errors import InputError, ProviderUnreachable
 from ragdiag.pipeline import Pipeline, context_of
 from ragdiag.records import Answer, ContextPassage, Hit, Retrieval
+from ragdiag.retrieval.breaker import CircuitBreaker, Guard, Unavailable
 from ragdiag.version import Version, parse_spec
 
 VERSION = Version("toy", parse_spec("[lexical]\n[generator]\nkind='extractive'", source="toy"))
@@ -87,3 +89,56 @@ def test_the_prompt_can_be_read_back_from_the_log() -> None:
     request = pipeline(Echo()).ask("Why?")
     read = context_of(request, {"p1": "text and what was cut"})
     assert [(passage.passage_id, passage.text) for passage in read] == [("p1", "text")]
+
+
+class Reversed:
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+
+    def rerank(self, question: str, hits: Sequence[Hit]) -> tuple[Hit, ...]:
+        if self.error is not None:
+            raise self.error
+        return tuple(reversed(hits))
+
+
+def guards(failures: int = 5) -> dict[str, Guard]:
+    return {
+        stage: Guard(stage, None, CircuitBreaker(failures, retry_s=60))
+        for stage in ("rerank", "generation")
+    }
+
+
+def test_the_context_is_packed_from_the_reranked_list() -> None:
+    request = replace(pipeline(Echo()), reranker=Reversed()).ask("Why?", log_depth=3)
+    assert request.reranked == HITS[:-4:-1]
+    assert request.ranking == request.reranked
+    assert request.citations == ("p20", "p19")
+    assert "rerank" in request.latency_ms
+
+
+def test_a_reranker_that_is_late_is_left_out_and_the_request_says_so() -> None:
+    late = Reversed(Unavailable("rerank: over its budget of 5 ms"))
+    request = replace(pipeline(Echo()), reranker=late).ask("Why?")
+    assert (request.reranked, request.citations) == (None, ("p1", "p2"))
+    assert request.degraded_reason == "rerank: over its budget of 5 ms"
+    assert "rerank" not in request.latency_ms
+
+
+def test_a_reranker_that_fails_is_a_failure_unless_it_is_guarded() -> None:
+    broken = replace(pipeline(Echo()), reranker=Reversed(RuntimeError("out of memory")))
+    with pytest.raises(RuntimeError):
+        broken.ask("Why?")
+    request = replace(broken, guards=guards()).ask("Why?")
+    assert (request.status, request.degraded_reason) == ("ok", "rerank: RuntimeError")
+
+
+def test_a_dead_generator_that_is_guarded_yields_the_passages() -> None:
+    guarded = replace(pipeline(Hanging()), guards=guards(failures=2))
+    for reason in ("ProviderUnreachable", "ProviderUnreachable", "left alone after failures"):
+        request = guarded.ask("Why?")
+        assert (request.status, request.answer) == ("error", "text\n\ntext")
+        assert request.citations == ("p1", "p2")
+        assert request.degraded_reason is not None
+        assert request.degraded_reason.startswith(f"generation: {reason}")
+    shown = guarded.with_parts(generator=Hanging()).ask("Why?")
+    assert (shown.answer, shown.degraded_reason) == ("", None)

@@ -89,6 +89,9 @@ class Guard:
         except FutureTimeout:
             self.breaker.failed()
             raise Unavailable(f"{self.name}: no answer within its deadline") from None
+        except Unavailable:
+            self.breaker.failed()
+            raise
         except Exception as error:  # whatever the part raises, the answer goes on without it
             self.breaker.failed()
             raise Unavailable(f"{self.name}: {type(error).__name__}") from error

@@ -1,0 +1,78 @@
+"""A cross-encoder reads question and passage together and says how well they fit: one logit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ragdiag.errors import ModelError
+
+Logits = npt.NDArray[np.float64]
+
+_load_lock = Lock()
+
+
+class CrossEncoder:
+    """A loaded sentence-transformers CrossEncoder with one output."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def logits(self, question: str, texts: Sequence[str], batch: int) -> Logits:
+        """How relevant each of ``texts`` is, float64 (n,), unbounded, higher is better.
+
+        Raises ModelError for a logit that is not finite.
+        """
+        import torch
+
+        pairs = [(question, text) for text in texts]
+        found = self._model.predict(
+            pairs, batch_size=batch, show_progress_bar=False, activation_fn=torch.nn.Identity()
+        )
+        logits = np.asarray(found, dtype=np.float64).reshape(len(texts))
+        if not np.isfinite(logits).all():
+            raise ModelError(
+                f"the reranker gave a score that is not finite for {question[:80]!r}",
+                remedy="check the model for NaN weights",
+            )
+        return logits
+
+
+def load_cross_encoder(model: str, max_tokens: int | None = None) -> CrossEncoder:
+    """The cross-encoder in the folder ``model``, loaded once per process. Raises ModelError."""
+    with _load_lock:
+        return _loaded(model, max_tokens)
+
+
+@lru_cache(maxsize=4)
+def _loaded(name: str, max_tokens: int | None) -> CrossEncoder:
+    folder = Path(name).expanduser()
+    remedy = "name a folder that sentence-transformers saved a CrossEncoder to"
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"no cross-encoder at {name}", remedy=remedy)
+    import torch
+    from sentence_transformers import CrossEncoder as Model
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        # Stored half precision would run about 100 times slower on a processor.
+        model = Model(
+            str(folder),
+            local_files_only=True,
+            max_length=max_tokens,
+            model_kwargs={"dtype": torch.float32},
+        )
+    except Exception as error:  # transformers and safetensors share no type for a broken folder
+        line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise ModelError(f"cannot load the cross-encoder {name} ({line})", remedy=remedy) from None
+    outputs = int(model.num_labels)
+    if outputs != 1:
+        raise ModelError(f"the cross-encoder {name} has {outputs} outputs, not one", remedy=remedy)
+    return CrossEncoder(model)

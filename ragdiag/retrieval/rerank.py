@@ -1,0 +1,127 @@
+"""The head of a ranked list in a better order: a cross-encoder scores it, batch by batch.
+
+A scored hit has the calibrated probability that it is relevant, σ(slope·logit + offset) (Platt
+1999); those that were not reached follow in their old order with −1, −2, …, so that no probability
+is made up for them and the order is still one of scores.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+from time import perf_counter
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ragdiag.records import Hit, Passage
+from ragdiag.retrieval.breaker import Unavailable
+from ragdiag.retrieval.cross_encoder import load_cross_encoder
+from ragdiag.retrieval.vectors import passage_text
+from ragdiag.version import RerankerSpec
+
+REMEMBERED = 10_000
+"""Lists that late reranking finished after their answer, kept for the next who asks the same."""
+
+Hits = tuple[Hit, ...]
+_Key = tuple[str, tuple[str, ...]]
+
+
+class Scorer(Protocol):
+    def logits(
+        self, question: str, texts: Sequence[str], batch: int
+    ) -> npt.NDArray[np.float64]: ...
+
+
+class Reranker:
+    """Reorders fused lists; safe in threads."""
+
+    def __init__(
+        self,
+        passages: Mapping[str, Passage],
+        spec: RerankerSpec,
+        scorer: Scorer | None = None,
+    ) -> None:
+        """Loads the spec's model unless a ``scorer`` is given. Raises ModelError."""
+        self._passages, self._spec = passages, spec
+        self._scorer = scorer or load_cross_encoder(spec.model, spec.max_tokens)
+        self._finished: OrderedDict[_Key, Hits] = OrderedDict()
+        self._lock = Lock()
+        self._later = ThreadPoolExecutor(1, "rerank-later") if spec.late == "later" else None
+
+    def rerank(self, question: str, hits: Sequence[Hit]) -> Hits:
+        """All ``hits``, the first ``depth`` of them by the cross-encoder.
+
+        Raises Unavailable once ``budget_ms`` is spent before the last batch: the list is then used
+        as it came. With ``late = "later"`` the work is finished behind the answer, and who asks
+        the same of the same candidates next has it at once.
+        """
+        key = (question, tuple(hit.passage_id for hit in hits[: self._spec.depth]))
+        with self._lock:
+            if key in self._finished:
+                return _followed(self._finished[key], hits)
+        logits, spent = self._scored(question, hits, self._spec.budget_ms)
+        if spent:
+            if self._later is not None:
+                self._later.submit(self._finish, key, tuple(hits))
+            raise Unavailable(f"rerank: over its budget of {self._spec.budget_ms:g} ms")
+        return self._ordered(hits, logits)
+
+    def _scored(
+        self, question: str, hits: Sequence[Hit], budget_ms: float | None
+    ) -> tuple[list[float], bool]:
+        """Logits of the first hits, in their order, and whether the budget ended it.
+
+        With ``patience`` it also ends after so many batches in a row that brought nothing into the
+        first ``top``.
+        """
+        started, idle = perf_counter(), 0
+        logits: list[float] = []
+        head = hits[: self._spec.depth]
+        for start in range(0, len(head), self._spec.batch):
+            if budget_ms is not None and (perf_counter() - started) * 1e3 >= budget_ms:
+                return logits, True
+            batch = head[start : start + self._spec.batch]
+            texts = [passage_text(self._passages[hit.passage_id], title=True) for hit in batch]
+            bar = sorted(logits, reverse=True)[self._spec.top - 1 : self._spec.top]
+            fresh = self._scorer.logits(question, texts, self._spec.batch).tolist()
+            logits += fresh
+            idle = idle + 1 if bar and max(fresh) <= bar[0] else 0
+            if self._spec.patience is not None and idle >= self._spec.patience:
+                break
+        return logits, False
+
+    def _ordered(self, hits: Sequence[Hit], logits: Sequence[float]) -> Hits:
+        scored = [
+            Hit(hit.passage_id, probability(logit, self._spec))
+            for hit, logit in zip(hits, logits, strict=False)
+        ]
+        order = sorted(range(len(scored)), key=lambda at: (-logits[at], at))
+        return _followed(tuple(scored[at] for at in order), hits)
+
+    def _finish(self, key: _Key, hits: Hits) -> None:
+        logits, _ = self._scored(key[0], hits, None)
+        with self._lock:
+            self._finished[key] = self._ordered(hits, logits)[: len(logits)]
+            while len(self._finished) > REMEMBERED:
+                self._finished.popitem(last=False)
+
+
+def probability(logit: float, spec: RerankerSpec) -> float:
+    """σ(slope·logit + offset), without overflow, as float32 reads it.
+
+    >>> probability(0.0, RerankerSpec(model="m"))
+    0.5
+    """
+    value = spec.slope * logit + spec.offset
+    return float(np.float32(0.5 * (1.0 + np.tanh(0.5 * value))))
+
+
+def _followed(scored: Hits, hits: Sequence[Hit]) -> Hits:
+    """``scored`` and behind them the hits that are not among them."""
+    known = {hit.passage_id for hit in scored}
+    rest = [hit.passage_id for hit in hits if hit.passage_id not in known]
+    return (*scored, *(Hit(name, -float(place)) for place, name in enumerate(rest, start=1)))

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ragdiag.errors import ModelError
+from ragdiag.records import Hit, Passage
+from ragdiag.retrieval.breaker import Unavailable
+from ragdiag.retrieval.cross_encoder import load_cross_encoder
+from ragdiag.retrieval.rerank import Reranker, probability
+from ragdiag.version import RerankerSpec
+
+N = 12
+PASSAGES = {f"p{i}": Passage(f"p{i}", "d", f"text {i}") for i in range(N)}
+HITS = tuple(Hit(f"p{i}", 1.0 - i / 100) for i in range(N))
+
+
+class Table:
+    """Logits by passage, with the batches that were asked for."""
+
+    def __init__(self, logits: Sequence[float], wait_s: float = 0.0) -> None:
+        self.logits_of = {f"text {i}": logit for i, logit in enumerate(logits)}
+        self.batches: list[list[str]] = []
+        self.wait_s = wait_s
+
+    def logits(self, question: str, texts: Sequence[str], batch: int) -> Any:
+        time.sleep(self.wait_s)
+        self.batches.append(list(texts))
+        return np.array([self.logits_of[text] for text in texts])
+
+
+def reranker(scorer: Table, **settings: Any) -> Reranker:
+    return Reranker(PASSAGES, RerankerSpec(model="m", **settings), scorer)
+
+
+def ids(hits: Sequence[Hit]) -> list[str]:
+    return [hit.passage_id for hit in hits]
+
+
+@given(st.lists(st.floats(-9, 9), min_size=N, max_size=N), st.integers(1, 15), st.integers(1, 15))
+def test_it_is_a_stable_sort_of_the_head_and_leaves_the_tail(
+    logits: list[float], depth: int, batch: int
+) -> None:
+    found = reranker(Table(logits), depth=depth, batch=batch).rerank("Why?", HITS)
+    head = sorted(range(min(depth, N)), key=lambda i: -logits[i])
+    assert ids(found) == [f"p{i}" for i in [*head, *range(min(depth, N), N)]]
+    scores = [hit.score for hit in found]
+    assert scores == sorted(scores, reverse=True)
+    assert all(0 <= score <= 1 for score in scores[:depth])
+    assert scores[depth:] == [-float(place) for place in range(1, N - min(depth, N) + 1)]
+
+
+def test_a_logit_becomes_a_calibrated_probability() -> None:
+    spec = RerankerSpec(model="m", slope=2.0, offset=-1.0)
+    assert probability(0.75, spec) == pytest.approx(1 / (1 + np.exp(-0.5)))
+    assert [probability(logit, spec) for logit in (-1e6, 1e6)] == [0.0, 1.0]
+
+
+def test_it_ends_early_once_batches_bring_nothing_into_the_top() -> None:
+    scorer = Table([5, 4, 3, 2, 1, 0, -1, -2, -3, -4, -5, 9])
+    settings = {"batch": 2, "top": 2, "patience": 2}
+    found = reranker(scorer, **settings).rerank("Why?", HITS)
+    assert len(scorer.batches) == 3, "two batches in a row without a newcomer"
+    assert ids(found) == [f"p{i}" for i in range(N)]
+    assert [hit.score for hit in found[6:]] == [-1, -2, -3, -4, -5, -6]
+    patient = Table([5, 4, 3, 2, 1, 0, -1, -2, -3, -4, -5, 9])
+    assert ids(reranker(patient, batch=2, top=2).rerank("Why?", HITS))[0] == "p11"
+
+
+def test_over_its_budget_it_is_skipped() -> None:
+    slow = reranker(Table(range(N), wait_s=0.03), batch=4, budget_ms=20)
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="rerank: over its budget of 20 ms"):
+            slow.rerank("Why?", HITS)
+
+
+def test_or_it_finishes_behind_the_answer_for_the_next_who_asks_the_same() -> None:
+    scorer = Table(range(N), wait_s=0.01)
+    late = reranker(scorer, batch=4, depth=8, budget_ms=5, late="later")
+    with pytest.raises(Unavailable):
+        late.rerank("Why?", HITS)
+    assert late._later is not None
+    late._later.shutdown(wait=True)
+    asked = len(scorer.batches)
+    more = (*HITS, Hit("p0x", 0.0))
+    assert ids(late.rerank("Why?", more)) == [
+        *[f"p{i}" for i in range(7, -1, -1)],
+        *["p8", "p9", "p10", "p11", "p0x"],
+    ]
+    assert len(scorer.batches) == asked
+    with pytest.raises(Unavailable):
+        Reranker(PASSAGES, late._spec, scorer).rerank("Why not?", HITS)
+
+
+def test_nothing_to_rerank_is_nothing() -> None:
+    assert reranker(Table([])).rerank("Why?", ()) == ()
+
+
+@pytest.fixture(scope="module")
+def tiny_cross_encoder(tiny_model: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A BERT with random weights and one output, as sentence-transformers saves it."""
+    import torch
+    from sentence_transformers import CrossEncoder
+    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+
+    folder = tmp_path_factory.mktemp("cross")
+    torch.manual_seed(3)
+    tokenizer = AutoTokenizer.from_pretrained(str(tiny_model))
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=32,
+        num_labels=1,
+        initializer_range=0.5,
+    )
+    BertForSequenceClassification(config).save_pretrained(folder / "bert")
+    tokenizer.save_pretrained(folder / "bert")
+    CrossEncoder(str(folder / "bert"), device="cpu").save(str(folder / "model"))
+    return str(folder / "model")
+
+
+def test_a_real_cross_encoder_gives_one_logit_a_pair_whatever_the_batch(
+    tiny_cross_encoder: str,
+) -> None:
+    texts = ["a virus", "the capital of france and its rivers", "bread", "salt " * 100]
+    encoder = load_cross_encoder(tiny_cross_encoder, 32)
+    alone = [encoder.logits("what spreads", [text], 1)[0] for text in texts]
+    assert encoder.logits("what spreads", texts, 4) == pytest.approx(alone, abs=1e-4)
+    assert len({round(logit, 4) for logit in alone}) == 4
+    assert encoder is load_cross_encoder(tiny_cross_encoder, 32)
+
+
+def test_what_is_no_cross_encoder_is_named(tmp_path: Any, tiny_model: Any) -> None:
+    with pytest.raises(ModelError, match="no cross-encoder at /nowhere"):
+        load_cross_encoder("/nowhere")
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ModelError, match="cannot load the cross-encoder"):
+        load_cross_encoder(str(tmp_path))
