@@ -21,7 +21,7 @@ from ragdiag.records import (
     Traffic,
 )
 from ragdiag.retrieval.breaker import CircuitBreaker, Guard, Unavailable
-from ragdiag.retrieval.builds import build_ids, load_index
+from ragdiag.retrieval.builds import Index, build_ids, load_index
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.retrieval.packing import Packer
 from ragdiag.retrieval.rerank import Reranker
@@ -201,6 +201,11 @@ def open_pipeline(
         generator=load_generator(spec.generator),
         guards=_guards(spec.degradation),
     )
+
+
+def serving_index(lake: Lake, workspace: Workspace, version: Version) -> Index:
+    """The index that serves ``version``, loaded. Raises as :func:`open_pipeline`."""
+    return load_index(workspace, _serving_build(lake, version, None).build_id, version.spec)
 
 
 def context_of(request: Request, texts: Mapping[str, str]) -> tuple[ContextPassage, ...]:

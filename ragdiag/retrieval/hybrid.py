@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from ragdiag.errors import InputError, ModelError
@@ -11,6 +13,7 @@ from ragdiag.retrieval.breaker import CircuitBreaker, Guard, Unavailable
 from ragdiag.retrieval.builds import Index
 from ragdiag.retrieval.embed import Encoder, load_embedder
 from ragdiag.retrieval.fusion import Fused, convex, reciprocal_rank_fusion
+from ragdiag.retrieval.fusion_tuning import Evidence
 from ragdiag.retrieval.paths import (
     NOTHING,
     Candidates,
@@ -68,6 +71,23 @@ class HybridRetriever:
             latency_ms=latency,
             searched_depth=self._spec.candidates.depth,
             degraded_reason=degraded,
+        )
+
+    def evidence(self, question: str, relevant: Collection[str]) -> Evidence:
+        """What fusion weighs for ``question``, of which these passage ids are relevant.
+
+        Raises ValueError where the version has only one path.
+        """
+        lexical = self._lexical(question, None, {})
+        if lexical is None or self._index.ann is None:
+            raise ValueError("there is one path only")
+        dense = self._dense(question, lexical.candidates.positions, None, {})
+        union = np.union1d(lexical.candidates.positions, dense.candidates.positions).tolist()
+        known, span = lexical.scores_at(np.array(union, dtype=np.int64)), lexical.span(self._spec)
+        return Evidence(
+            dense=np.array([dense.span.scale(dense.known[at]) for at in union]),
+            lexical=np.array([span.scale(known[at]) for at in union]),
+            relevant=np.array([self._index.passage_ids[at] in relevant for at in union], bool),
         )
 
     def _lexical(

@@ -1,0 +1,52 @@
+"""Settings that are learned from judged questions: the fusion weight. See docs/retrieval.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ragdiag.console import emit, progress_to
+from ragdiag.settings import command_workspace
+
+fusion_app = typer.Typer(help="How the lexical and the dense path are weighed.")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Split = Annotated[
+    str, typer.Option("--split", help="Which judged questions; not those to test on.")
+]
+SaveAs = Annotated[
+    str | None, typer.Option("--save-as", help="Keep the result as a version of this name.")
+]
+ProgressOption = Annotated[
+    Path | None, typer.Option("--progress-file", help="Keep progress in this file as well.")
+]
+
+
+@fusion_app.command("tune")
+def tune_fusion_command(
+    context: typer.Context,
+    version: str,
+    split: Split,
+    save_as: SaveAs = None,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Choose the weight of the dense path by cross-validation; a path alone is a candidate too."""
+    from ragdiag.store.lake import open_lake
+    from ragdiag.store.results import find_version
+    from ragdiag.workflows.tune_fusion import tune_fusion
+
+    workspace = command_workspace(context.obj)
+    lake = open_lake(workspace)
+    with progress_to(progress_file) as progress:
+        tuned = tune_fusion(
+            lake,
+            workspace,
+            find_version(lake, version),
+            split,
+            save_as=save_as,
+            progress=progress,
+        )
+    emit(tuned.to_json(), as_json, tuned.to_text)

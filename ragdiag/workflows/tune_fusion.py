@@ -1,0 +1,133 @@
+"""Choose a version's fusion weight from judged questions, and say what the choice is worth."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from ragdiag.errors import InputError, SpecError
+from ragdiag.pipeline import serving_index
+from ragdiag.progress import Progress, report
+from ragdiag.retrieval.fusion_tuning import ALPHAS, LABELS_NEEDED, FusionChoice, choose_alpha
+from ragdiag.retrieval.hybrid import HybridRetriever
+from ragdiag.settings import Workspace
+from ragdiag.stats.paired import PairedComparison
+from ragdiag.store.corpus import load_judgments, load_questions
+from ragdiag.store.lake import Lake
+from ragdiag.store.results import save_version
+from ragdiag.version import FusionSpec, Spec, Version
+
+PATHS = {0.0: "lexical path alone", 1.0: "dense path alone"}
+
+
+@dataclass(frozen=True)
+class TunedFusion:
+    """``spec`` is the version's with the chosen weight, ``saved`` the version made of it."""
+
+    version: Version
+    split: str
+    spec: Spec
+    choice: FusionChoice
+    saved: Version | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        choice = self.choice
+        return {
+            "version": self.version.name,
+            "split": self.split,
+            "n": choice.n,
+            "alpha": choice.alpha,
+            "fold_alphas": list(choice.fold_alphas),
+            "MRR@10_by_alpha": {
+                f"{alpha:.2f}": value
+                for alpha, value in zip(ALPHAS.tolist(), choice.by_alpha, strict=True)
+            },
+            "best_single": PATHS[choice.best_single],
+            "against_best_single": _json(choice.against_single),
+            "against_half": _json(choice.against_half),
+            "saved": None if self.saved is None else self.saved.name,
+        }
+
+    def to_text(self) -> str:
+        choice = self.choice
+        chosen = PATHS.get(choice.alpha, f"alpha = {choice.alpha:.2f}")
+        folds = ", ".join(f"{alpha:.2f}" for alpha in choice.fold_alphas)
+        lines = [
+            f"{self.version.name}, {choice.n} judged questions of {self.split}: {chosen}"
+            f" (in folds: {folds})",
+            _line(f"against the {PATHS[choice.best_single]}", choice.against_single),
+            _line("against alpha = 0.50", choice.against_half),
+        ]
+        if self.saved is not None:
+            lines.append(f"saved as version {self.saved.name}")
+        return "\n".join(lines)
+
+
+def tune_fusion(
+    lake: Lake,
+    workspace: Workspace,
+    version: Version,
+    split: str,
+    *,
+    save_as: str | None = None,
+    progress: Progress | None = None,
+) -> TunedFusion:
+    """Weigh the paths of ``version`` by the judged questions of ``split``; keep the result as a
+    version named ``save_as``, which shares the index.
+
+    Raises SpecError for a version with one path, InputError for too few judged questions,
+    UnknownName where there is no index.
+    """
+    spec = version.spec
+    if spec.embedder is None or spec.lexical is None:
+        raise SpecError(
+            f"version {version.name} has one path, so there is nothing to weigh",
+            remedy="add both [embedder] and [lexical]",
+        )
+    fusion = FusionSpec(kind="convex", normalisation=spec.fusion.normalisation)
+    convex = spec.model_copy(update={"fusion": fusion})
+    judgments = load_judgments(lake, split)
+    gold = {
+        question_id: {passage for passage, grade in judged.items() if grade > 0}
+        for question_id, judged in judgments.items()
+    }
+    questions = [q for q in load_questions(lake, split) if gold.get(q.question_id)]
+    if len(questions) < LABELS_NEEDED:
+        raise InputError(
+            f"split {split!r} has {len(questions)} questions with a relevant passage, and "
+            f"{LABELS_NEEDED} are needed to learn a weight",
+            remedy='use [fusion] kind = "rrf", which needs none',
+        )
+    retriever = HybridRetriever(serving_index(lake, workspace, version), convex)
+    evidence = []
+    for number, question in enumerate(questions, start=1):
+        evidence.append(retriever.evidence(question.text, gold[question.question_id]))
+        report(progress, number / len(questions), f"weighed {number} of {len(questions)}")
+    choice = choose_alpha(evidence)
+    tuned = convex.model_copy(
+        update={"fusion": fusion.model_copy(update={"alpha": round(choice.alpha, 2)})}
+    )
+    saved = None
+    if save_as is not None:
+        saved = Version(save_as, tuned)
+        save_version(lake, saved)
+    return TunedFusion(version, split, tuned, choice, saved)
+
+
+def _line(name: str, paired: PairedComparison) -> str:
+    change = paired.difference
+    return (
+        f"  {name}: MRR@10 {paired.a:.3f} → {paired.b:.3f}, {change.value:+.3f} "
+        f"({change.low:+.3f} to {change.high:+.3f}), p = {paired.p:.4f}, "
+        "by cross-validation"
+    )
+
+
+def _json(paired: PairedComparison) -> dict[str, Any]:
+    return {
+        "a": paired.a,
+        "b": paired.b,
+        "difference": paired.difference.to_json(),
+        "p": None if math.isnan(paired.p) else paired.p,
+    }
