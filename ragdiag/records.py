@@ -337,6 +337,17 @@ class Estimate:
     def undefined(cls, reason: str, *, n: int = 0) -> Estimate:
         return cls(math.nan, math.nan, math.nan, n, reason)
 
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Estimate:
+        """What :meth:`to_json` wrote."""
+
+        def number(name: str) -> float:
+            return math.nan if document[name] is None else float(document[name])
+
+        return cls(
+            number("value"), number("low"), number("high"), document["n"], document.get("reason")
+        )
+
     def to_json(self) -> dict[str, Any]:
         """``{"value", "low", "high", "n"}``, null where undefined, and the ``reason`` if any."""
         number = {

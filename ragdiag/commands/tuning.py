@@ -1,9 +1,9 @@
-"""Settings that are learned from judged questions: the fusion weight. See docs/retrieval.md."""
+"""Settings that are learned from questions: the fusion weight, the index. See docs/retrieval.md."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -46,6 +46,47 @@ def tune_fusion_command(
             workspace,
             find_version(lake, version),
             split,
+            save_as=save_as,
+            progress=progress,
+        )
+    emit(tuned.to_json(), as_json, tuned.to_text)
+
+
+def tune_index_command(
+    context: typer.Context,
+    version: str,
+    k: Annotated[int, typer.Option("-k", min=1, max=1000, help="Recall at this rank.")] = 10,
+    target: Annotated[
+        float, typer.Option(min=0, max=1, help="What the lower 95 % bound of recall must reach.")
+    ] = 0.95,
+    objective: Annotated[
+        Literal["latency", "memory"], typer.Option(help="What is to be least.")
+    ] = "latency",
+    questions: Annotated[int, typer.Option(min=20, help="Questions to search with.")] = 500,
+    kinds: Annotated[
+        str | None, typer.Option(help="Separated by commas; default: every kind.")
+    ] = None,
+    save_as: SaveAs = None,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Sweep index settings against exact neighbours and take the cheapest that is good enough."""
+    from ragdiag.errors import InputError
+    from ragdiag.store.lake import open_lake
+    from ragdiag.store.results import find_version
+    from ragdiag.workflows.tune_index import KINDS, Aim, tune_index
+
+    named = tuple(kinds.split(",")) if kinds else KINDS
+    if unknown := [kind for kind in named if kind not in KINDS]:
+        raise InputError(f"there is no kind {unknown[0]!r}", remedy=f"one of: {', '.join(KINDS)}")
+    workspace = command_workspace(context.obj)
+    lake = open_lake(workspace)
+    with progress_to(progress_file) as progress:
+        tuned = tune_index(
+            lake,
+            workspace,
+            find_version(lake, version),
+            Aim(k, target, objective, questions, named),
             save_as=save_as,
             progress=progress,
         )

@@ -207,6 +207,14 @@ def forgotten_users(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("create table forgotten(tombstone varchar, forgotten_at timestamp)")
 
 
+def index_tunings(con: duckdb.DuckDBPyConnection) -> None:
+    """What was measured of index settings, and which were chosen."""
+    con.execute("""
+        create table index_trials(tuning_id varchar, tried_at timestamp, trial varchar);
+        create table index_tunings(
+            tuning_id varchar, version_id varchar, tuned_at timestamp, tuning varchar)""")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     first_tables,
     foreign_logs,
@@ -219,6 +227,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     rollups,
     smaller_files,
     forgotten_users,
+    index_tunings,
 )
 """Migration n is the n-th entry, counted from 1."""
 

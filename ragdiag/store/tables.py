@@ -85,6 +85,8 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     "file_hashes": _table((TEXT, "name sha256"), (pa.int64(), "bytes"), (TIME, "hashed_at")),
     "assembled_traces": _table((TEXT, "trace_id"), (TEXTS, "span_ids"), (TIME, "assembled_at")),
     "forgotten": _table((TEXT, "tombstone"), (TIME, "forgotten_at")),
+    "index_trials": _table((TEXT, "tuning_id trial"), (TIME, "tried_at")),
+    "index_tunings": _table((TEXT, "tuning_id version_id tuning"), (TIME, "tuned_at")),
     "rejects": _table((TEXT, "source reason body"), (pa.int64(), "line"), (TIME, "rejected_at")),
 }
 """Only the tables that are filled row by row in bulk."""

@@ -144,6 +144,11 @@ class Ann:
     def save(self, path: Path) -> None:
         load_faiss().write_index(self._index, str(path))
 
+    @property
+    def bytes(self) -> int:
+        """What the index takes: codes, links, lists and refiner."""
+        return len(load_faiss().serialize_index(self._index))
+
     def _blocks(self) -> Iterator[Vectors]:
         if self._flat:
             yield self._kept
