@@ -20,7 +20,7 @@ from ragdiag.commands.log import app as log_app
 from ragdiag.commands.logs import import_logs_command
 from ragdiag.commands.privacy import privacy_app
 from ragdiag.commands.store import store_app
-from ragdiag.commands.tuning import fusion_app, tune_index_command
+from ragdiag.commands.tuning import fusion_app, reranker_app, tune_index_command
 from ragdiag.console import emit, fail, progress_to, show_estimate, table
 from ragdiag.errors import RagdiagError
 from ragdiag.records import Traffic
@@ -50,6 +50,7 @@ app.add_typer(log_app)
 app.add_typer(privacy_app, name="privacy")
 app.add_typer(store_app, name="store")
 app.add_typer(fusion_app, name="fusion")
+app.add_typer(reranker_app, name="reranker")
 app.command("collect")(collect_command)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]

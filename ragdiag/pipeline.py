@@ -16,6 +16,7 @@ from ragdiag.records import (
     ContextPassage,
     Hit,
     IndexBuild,
+    Passage,
     Request,
     Retrieval,
     Traffic,
@@ -188,10 +189,7 @@ def open_pipeline(
     build = _serving_build(lake, version, build_id)
     index = load_index(workspace, build.build_id, version.spec)
     spec = version.spec
-    passages = {
-        passage.passage_id: passage
-        for passage in load_build_passages(lake, build_ids(workspace, build.build_id))
-    }
+    passages = _passages(lake, workspace, build.build_id)
     return Pipeline(
         version=version,
         build_id=build.build_id,
@@ -208,6 +206,11 @@ def serving_index(lake: Lake, workspace: Workspace, version: Version) -> Index:
     return load_index(workspace, _serving_build(lake, version, None).build_id, version.spec)
 
 
+def serving_passages(lake: Lake, workspace: Workspace, version: Version) -> dict[str, Passage]:
+    """The passages of the index that serves ``version``, as they were indexed."""
+    return _passages(lake, workspace, _serving_build(lake, version, None).build_id)
+
+
 def context_of(request: Request, texts: Mapping[str, str]) -> tuple[ContextPassage, ...]:
     """What the prompt held, from the logged hits and the passages' texts; unknown ones are left
     out."""
@@ -216,6 +219,11 @@ def context_of(request: Request, texts: Mapping[str, str]) -> tuple[ContextPassa
         for hit in request.context
         if hit.passage_id in texts
     )
+
+
+def _passages(lake: Lake, workspace: Workspace, build_id: str) -> dict[str, Passage]:
+    found = load_build_passages(lake, build_ids(workspace, build_id))
+    return {passage.passage_id: passage for passage in found}
 
 
 def _serving_build(lake: Lake, version: Version, build_id: str | None) -> IndexBuild:

@@ -1,4 +1,4 @@
-"""Settings that are learned from questions: the fusion weight, the index. See docs/retrieval.md."""
+"""Settings that are learned: fusion weight, reranker's probabilities, index. docs/retrieval.md."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ragdiag.console import emit, progress_to
 from ragdiag.settings import command_workspace
 
 fusion_app = typer.Typer(help="How the lexical and the dense path are weighed.")
+reranker_app = typer.Typer(help="How a reranker's scores are read.")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Split = Annotated[
@@ -50,6 +51,34 @@ def tune_fusion_command(
             progress=progress,
         )
     emit(tuned.to_json(), as_json, tuned.to_text)
+
+
+@reranker_app.command("calibrate")
+def calibrate_reranker_command(
+    context: typer.Context,
+    version: str,
+    split: Split,
+    save_as: SaveAs = None,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Turn a reranker's logits into probabilities that judged questions bear out."""
+    from ragdiag.store.lake import open_lake
+    from ragdiag.store.results import find_version
+    from ragdiag.workflows.calibrate_reranker import calibrate_reranker
+
+    workspace = command_workspace(context.obj)
+    lake = open_lake(workspace)
+    with progress_to(progress_file) as progress:
+        found = calibrate_reranker(
+            lake,
+            workspace,
+            find_version(lake, version),
+            split,
+            save_as=save_as,
+            progress=progress,
+        )
+    emit(found.to_json(), as_json, found.to_text)
 
 
 def tune_index_command(

@@ -70,6 +70,10 @@ class Reranker:
             raise Unavailable(f"rerank: over its budget of {self._spec.budget_ms:g} ms")
         return self._ordered(hits, logits)
 
+    def logits(self, question: str, hits: Sequence[Hit]) -> list[float]:
+        """Of the first ``depth`` hits, in their order, however long it takes: for calibration."""
+        return self._scored(question, hits[: self._spec.depth], None)[0]
+
     def _scored(
         self, question: str, hits: Sequence[Hit], budget_ms: float | None
     ) -> tuple[list[float], bool]:

@@ -1,0 +1,93 @@
+"""The fusion weight and a reranker's probabilities, learned from the judgments of a workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ragdiag.errors import InputError, SpecError
+from ragdiag.records import Judgment, Passage, Question
+from ragdiag.retrieval import rerank
+from ragdiag.settings import Workspace
+from ragdiag.store.corpus import add_documents, add_judgments, add_questions
+from ragdiag.store.lake import Lake
+from ragdiag.store.results import find_version, save_version
+from ragdiag.version import Version, parse_spec
+from ragdiag.workflows.calibrate_reranker import calibrate_reranker
+from ragdiag.workflows.index import build_version_index
+from ragdiag.workflows.tune_fusion import tune_fusion
+
+N = 60
+GENERATOR = "[generator]\nkind='extractive'\n"
+
+
+def version(name: str, spec: str) -> Version:
+    return Version(name, parse_spec(spec + GENERATOR, source=name))
+
+
+BOTH = version("both", "[embedder]\n[lexical]\n")
+WORDS = version("words", "[lexical]\n[reranker]\nmodel='toy'\n")
+
+
+@pytest.fixture
+def judged(lake: Lake) -> Lake:
+    """Each question asks for one number, which one passage has; the text is otherwise the same."""
+    passages = [Passage(f"p{n}", f"d{n}", f"The code of the gate is {1000 + n}.") for n in range(N)]
+    add_documents(lake, passages)
+    asked = [Question(f"q{n}", f"Which gate has the code {1000 + n}?") for n in range(N)]
+    add_questions(lake, asked)
+    add_judgments(lake, [Judgment(f"q{n}", f"p{n}", 1, "train") for n in range(N)])
+    add_judgments(lake, [Judgment("q0", "p0", 1, "few")])
+    return lake
+
+
+def test_where_words_decide_the_lexical_path_stands_alone(
+    judged: Lake, workspace: Workspace
+) -> None:
+    build_version_index(judged, workspace, BOTH)
+    save_version(judged, BOTH)
+    found = tune_fusion(judged, workspace, BOTH, "train", save_as="tuned")
+    assert (found.choice.alpha, found.choice.best_single, found.choice.n) == (0.0, 0.0, N)
+    saved = find_version(judged, "tuned").spec
+    assert (saved.fusion.kind, saved.fusion.alpha) == ("convex", 0.0)
+    assert saved.index_key == BOTH.spec.index_key
+    assert found.to_json()["against_best_single"]["difference"]["value"] == 0
+    assert "lexical path alone (in folds: 0.00" in found.to_text()
+
+
+def test_a_weight_is_not_learned_from_one_path_or_from_few_labels(
+    judged: Lake, workspace: Workspace
+) -> None:
+    with pytest.raises(SpecError, match="has one path"):
+        tune_fusion(judged, workspace, WORDS, "train")
+    with pytest.raises(InputError, match="1 questions with a relevant passage, and 50 are needed"):
+        tune_fusion(judged, workspace, BOTH, "few")
+
+
+class Overlap:
+    """Logits far too sure of themselves: 8 where a number is shared and for one in ten besides."""
+
+    def logits(self, question: str, texts: Sequence[str], batch: int) -> Any:
+        number = question.removesuffix("?").split()[-1]
+        return np.array([8.0 if number in t or t[-2] == "7" else -8.0 for t in texts])
+
+
+def test_probabilities_follow_what_was_judged(
+    judged: Lake, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rerank, "load_cross_encoder", lambda model, max_tokens: Overlap())
+    build_version_index(judged, workspace, WORDS)
+    found = calibrate_reranker(judged, workspace, WORDS, "train", save_as="calibrated")
+    assert found.calibration.relevant == N
+    assert found.calibration.slope < 0.5
+    assert found.calibration.brier_after < found.calibration.brier_before
+    spec = find_version(judged, "calibrated").spec.reranker
+    assert spec is not None
+    assert spec.slope == pytest.approx(found.calibration.slope, abs=1e-5)
+    with pytest.raises(SpecError, match=r"has no \[reranker\]"):
+        calibrate_reranker(judged, workspace, BOTH, "train")
+    with pytest.raises(InputError, match="1 questions, and 5 are needed"):
+        calibrate_reranker(judged, workspace, WORDS, "few")
