@@ -28,7 +28,7 @@ from ragdiag.retrieval.packing import Packer
 from ragdiag.retrieval.rerank import Reranker
 from ragdiag.retrieval.text import load_tokenizer
 from ragdiag.settings import Workspace
-from ragdiag.store.corpus import load_build_passages
+from ragdiag.store.corpus import load_build_passages, removed_passages
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import find_build, latest_build
 from ragdiag.timing import timed
@@ -189,6 +189,7 @@ def open_pipeline(
     build = _serving_build(lake, version, build_id)
     index = load_index(workspace, build.build_id, version.spec)
     spec = version.spec
+    index = index.without(removed_passages(lake, index.passage_ids))
     passages = _passages(lake, workspace, build.build_id)
     return Pipeline(
         version=version,

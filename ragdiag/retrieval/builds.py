@@ -17,8 +17,8 @@ import hashlib
 import json
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version as installed_version
 from itertools import pairwise
@@ -26,10 +26,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import numpy as np
+
 from ragdiag.errors import IndexFault
 from ragdiag.progress import Progress, part, report
 from ragdiag.records import IndexBuild, Passage
-from ragdiag.retrieval.ann.index import VectorIndex, build_ann, load_ann
+from ragdiag.retrieval.ann.index import Mask, VectorIndex, build_ann, load_ann
 from ragdiag.retrieval.ann.ladder import resolve
 from ragdiag.retrieval.ann.reduction import Reduction, fit_reduction, load_reduction
 from ragdiag.retrieval.embed import load_embedder
@@ -48,13 +50,22 @@ _VECTORS, _REDUCTION = "vectors.faiss", "reduction.vt"
 
 @dataclass(frozen=True)
 class Index:
-    """A loaded build; ``passage_ids[i]`` is the passage at position i of each path."""
+    """A loaded build; ``passage_ids[i]`` is the passage at position i of each path. ``alive`` (n,)
+    is false where a passage has left the corpus since: no path finds it any more."""
 
     build_id: str
     passage_ids: tuple[str, ...]
     lexical: Lexical | None = field(default=None, repr=False)
     ann: VectorIndex | None = field(default=None, repr=False)
     reduction: Reduction | None = field(default=None, repr=False)
+    alive: Mask | None = field(default=None, repr=False)
+
+    def without(self, passage_ids: Collection[str]) -> Index:
+        """The same build with these passages buried, and no others."""
+        gone = set(passage_ids)
+        if not gone:
+            return replace(self, alive=None)
+        return replace(self, alive=np.array([one not in gone for one in self.passage_ids]))
 
 
 def build_index(

@@ -43,13 +43,16 @@ class HybridRetriever:
 
     def retrieve(self, question: str, *, allowed: Mask | None = None) -> Retrieval:
         """Ranked lists of at most ``candidates.depth`` hits, each with milliseconds spent, of
-        passages whose position is ``allowed`` (n,).
+        passages that are in the corpus still and whose position is ``allowed`` (n,).
 
         A passage that shares no word with the question is no lexical candidate. Raises
         InputError on an empty question.
         """
         if not question.strip():
             raise InputError("the question is empty", remedy="ask something")
+        alive = self._index.alive
+        if alive is not None:
+            allowed = alive if allowed is None else alive & allowed
         latency: dict[str, float] = {}
         degraded = None
         lexical = self._lexical(question, allowed, latency)

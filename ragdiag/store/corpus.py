@@ -147,6 +147,17 @@ def load_build_passages(lake: Lake, pairs: Sequence[tuple[str, str]]) -> list[Pa
     return [found[pair] for pair in pairs]
 
 
+def removed_passages(lake: Lake, passage_ids: Sequence[str]) -> set[str]:
+    """Those of ``passage_ids`` that are in the corpus no more; other content under an id is not
+    gone."""
+    rows = lake.rows(
+        "select distinct id from (select unnest($ids::varchar[]) as id) "
+        "where id not in (select passage_id from current_passages)",
+        {"ids": list(passage_ids)},
+    )
+    return {row["id"] for row in rows}
+
+
 def corpus_hash(passages: Iterable[Passage]) -> str:
     """SHA-256 of ids and content, in whatever order the passages come."""
     digest = hashlib.sha256()

@@ -264,3 +264,20 @@ def test_where_there_are_no_words_to_fall_back_to_a_failure_is_a_failure(
     index = load_index(workspace, build_index(passages, spec, workspace).build_id, spec)
     with pytest.raises(RuntimeError, match="out of memory"):
         HybridRetriever(index, spec, Faulty(toy_encoder)).retrieve(QUESTION)
+
+
+def test_passages_that_left_the_corpus_are_found_by_no_path(
+    workspace: Workspace, passages: list[Passage], toy_encoder: Any, make_spec: MakeSpec
+) -> None:
+    spec = make_spec(**BOTH)
+    index = load_index(workspace, build_index(passages, spec, workspace).build_id, spec)
+    buried = HybridRetriever(index.without({"p1", "p2", "unknown"}), spec, toy_encoder)
+    found = buried.retrieve(QUESTION)
+    for hits in (found.lexical, found.dense, found.fused):
+        assert hits
+        assert not {"p1", "p2"} & {*ids(hits)}
+    only_p1 = np.array([name == "p1" for name in index.passage_ids])
+    assert buried.retrieve(QUESTION, allowed=only_p1).fused == ()
+    risen = HybridRetriever(index.without({"p1"}).without(()), spec, toy_encoder)
+    whole = HybridRetriever(index, spec, toy_encoder)
+    assert risen.retrieve(QUESTION).fused == whole.retrieve(QUESTION).fused

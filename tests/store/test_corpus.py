@@ -14,6 +14,7 @@ from ragdiag.store.corpus import (
     load_passages,
     load_passages_by_id,
     remove_documents,
+    removed_passages,
 )
 from ragdiag.store.lake import Lake
 
@@ -171,3 +172,15 @@ def test_a_large_corpus_is_one_quick_transaction(lake: Lake) -> None:
     assert add_documents(lake, passages).added == 20_000
     assert lake.snapshot() == before + 1
     assert add_documents(lake, passages[:5_000]).unchanged == 5_000
+
+
+def test_what_has_left_the_corpus_is_told_from_what_has_changed(
+    lake: Lake, cats: list[Passage]
+) -> None:
+    add_documents(lake, [*cats, Passage("tea#0", "tea", "Green tea.")])
+    ids = [passage.passage_id for passage in cats]
+    assert removed_passages(lake, [*ids, "tea#0"]) == set()
+    add_documents(lake, [replace(cats[0], text="They sleep all day."), *cats[1:]])
+    remove_documents(lake, ["tea"])
+    assert removed_passages(lake, [*ids, "tea#0", "never"]) == {"tea#0", "never"}
+    assert removed_passages(lake, []) == set()

@@ -1,0 +1,29 @@
+"""A version as a workspace has it: its parts, and what has left the corpus since it was built."""
+
+from __future__ import annotations
+
+from ragdiag.pipeline import open_pipeline
+from ragdiag.records import Passage
+from ragdiag.settings import Workspace
+from ragdiag.store.corpus import add_documents, remove_documents
+from ragdiag.store.lake import Lake
+from ragdiag.version import Version, parse_spec
+from ragdiag.workflows.index import build_version_index
+
+VERSION = Version("words", parse_spec("[lexical]\n[generator]\nkind='extractive'", source="toy"))
+
+
+def test_a_removed_document_is_not_found_although_the_index_has_it(
+    lake: Lake, workspace: Workspace
+) -> None:
+    tea = Passage("tea#0", "tea", "Green tea is brewed at eighty degrees.")
+    add_documents(lake, [tea, Passage("cats#0", "cats", "Cats sleep for most of the day.")])
+    build_version_index(lake, workspace, VERSION)
+    found = open_pipeline(lake, workspace, VERSION).retriever.retrieve("How is green tea brewed?")
+    assert [hit.passage_id for hit in found.fused] == ["tea#0"]
+    remove_documents(lake, ["tea"])
+    found = open_pipeline(lake, workspace, VERSION).retriever.retrieve("How is green tea brewed?")
+    assert found.fused == ()
+    add_documents(lake, [tea])
+    found = open_pipeline(lake, workspace, VERSION).retriever.retrieve("How is green tea brewed?")
+    assert [hit.passage_id for hit in found.fused] == ["tea#0"]
