@@ -18,6 +18,7 @@ from typer.exceptions import Abort, Exit, TyperException
 from ragdiag.commands.collect import collect_command
 from ragdiag.commands.log import app as log_app
 from ragdiag.commands.logs import import_logs_command
+from ragdiag.commands.model import model_app
 from ragdiag.commands.privacy import privacy_app
 from ragdiag.commands.store import store_app
 from ragdiag.commands.tuning import fusion_app, reranker_app, tune_index_command
@@ -49,6 +50,7 @@ app.add_typer(documents_app, name="documents")
 app.add_typer(log_app)
 app.add_typer(privacy_app, name="privacy")
 app.add_typer(store_app, name="store")
+app.add_typer(model_app, name="model")
 app.add_typer(fusion_app, name="fusion")
 app.add_typer(reranker_app, name="reranker")
 app.command("collect")(collect_command)

@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from ragdiag.errors import ModelError
 from ragdiag.progress import Progress, report
-from ragdiag.retrieval.models import adapter_path, model_identity, model_path
+from ragdiag.retrieval.models import adapter_path, is_export, model_identity, model_path
+from ragdiag.retrieval.onnx_embedder import OnnxEmbedder, load_export
 from ragdiag.version import EmbedderSpec
 
 Vectors = npt.NDArray[np.float32]
@@ -52,9 +53,9 @@ class Embedder:
     def __init__(self, spec: EmbedderSpec) -> None:
         self.model_hash = model_identity(spec)
         self.title = spec.title
-        self._model = _load_model(spec)
-        self.max_tokens = int(self._model.max_seq_length)
-        self.dimension = int(self._model.get_embedding_dimension())
+        self.model = _load_model(spec)
+        self.max_tokens = int(self.model.max_seq_length)
+        self.dimension = int(self.model.get_embedding_dimension())
         self._threads = _thread_count()
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
@@ -68,7 +69,7 @@ class Embedder:
         for start in range(0, len(order), _STRETCH):
             chosen = order[start : start + _STRETCH]
             with _threads(1 if len(texts) <= _FEW else self._threads, self._threads):
-                vectors[chosen] = self._model.encode(
+                vectors[chosen] = self.model.encode(
                     [texts[i] for i in chosen],
                     batch_size=_BATCH,
                     normalize_embeddings=True,
@@ -96,15 +97,42 @@ def _threads(wanted: int, otherwise: int) -> Iterator[None]:
         torch.set_num_threads(otherwise)
 
 
-def load_embedder(spec: EmbedderSpec | str) -> Embedder:
+def load_embedder(spec: EmbedderSpec | str) -> Embedder | OnnxEmbedder:
     """The embedder of ``spec`` (or of a model's name), loaded once per process.
 
     Raises ModelError: no such model or adapter, packaged weights that are not the published
     ones, an adapter that does not fit, a ``max_tokens`` beyond the model's own limit.
     """
     wanted = EmbedderSpec(model=spec) if isinstance(spec, str) else spec
+    folder = model_path(wanted.model)
+    if is_export(folder):
+        if wanted.adapter is not None:
+            raise ModelError(
+                f"an adapter cannot be merged into the export {folder}",
+                remedy="export the model with its adapter: ragdiag model export --adapter DIR",
+            )
+        return load_export(folder, wanted)
     with _load_lock:
         return _loaded(wanted, model_identity(wanted))
+
+
+def load_question_encoder(spec: EmbedderSpec) -> Embedder | OnnxEmbedder:
+    """What encodes questions: the embedder itself, or the export of it that ``questions`` names.
+
+    Raises ModelError as :func:`load_embedder`, and where the export is one of another model.
+    """
+    if spec.questions is None:
+        return load_embedder(spec)
+    export = load_embedder(
+        EmbedderSpec(model=spec.questions, max_tokens=spec.max_tokens, title=spec.title)
+    )
+    source = model_identity(EmbedderSpec(model=spec.model, adapter=spec.adapter))
+    if not isinstance(export, OnnxEmbedder) or export.source != source:
+        raise ModelError(
+            f"questions = {spec.questions!r} is not an export of {spec.model}",
+            remedy="export the model again: ragdiag model export FOLDER",
+        )
+    return export
 
 
 @lru_cache(maxsize=4)

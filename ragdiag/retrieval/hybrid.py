@@ -11,7 +11,7 @@ from ragdiag.records import Hit, Retrieval
 from ragdiag.retrieval.ann.index import Mask, Positions, Vectors
 from ragdiag.retrieval.breaker import CircuitBreaker, Guard, Unavailable
 from ragdiag.retrieval.builds import Index
-from ragdiag.retrieval.embed import Encoder, load_embedder
+from ragdiag.retrieval.embed import Encoder, load_question_encoder
 from ragdiag.retrieval.fusion import Fused, convex, reciprocal_rank_fusion
 from ragdiag.retrieval.fusion_tuning import Evidence
 from ragdiag.retrieval.paths import (
@@ -38,7 +38,7 @@ class HybridRetriever:
         self._index, self._spec = index, spec
         self._encoder = encoder
         if encoder is None and spec.embedder is not None:
-            self._encoder = load_embedder(spec.embedder)
+            self._encoder = load_question_encoder(spec.embedder)
         self.guard = _dense_guard(spec.degradation) if index.lexical is not None else None
 
     def retrieve(self, question: str, *, allowed: Mask | None = None) -> Retrieval:

