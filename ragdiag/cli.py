@@ -21,7 +21,12 @@ from ragdiag.commands.logs import import_logs_command
 from ragdiag.commands.model import model_app
 from ragdiag.commands.privacy import privacy_app
 from ragdiag.commands.store import store_app
-from ragdiag.commands.tuning import fusion_app, reranker_app, tune_index_command
+from ragdiag.commands.tuning import (
+    fusion_app,
+    measure_index_command,
+    reranker_app,
+    tune_index_command,
+)
 from ragdiag.console import emit, fail, progress_to, show_estimate, table
 from ragdiag.errors import RagdiagError
 from ragdiag.records import Traffic
@@ -206,6 +211,7 @@ def version_list(context: typer.Context, as_json: Json = False) -> None:
 
 
 index_app.command("tune")(tune_index_command)
+index_app.command("measure")(measure_index_command)
 
 
 @index_app.command("build")

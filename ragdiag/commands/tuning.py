@@ -120,3 +120,22 @@ def tune_index_command(
             progress=progress,
         )
     emit(tuned.to_json(), as_json, tuned.to_text)
+
+
+def measure_index_command(
+    context: typer.Context,
+    version: str,
+    questions: Annotated[int, typer.Option(min=1, help="How many to ask.")] = 200,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Say what the index that serves takes and gives: bytes, memory, search time, throughput."""
+    from ragdiag.store.lake import open_lake
+    from ragdiag.store.results import find_version
+    from ragdiag.workflows.measure_index import measure_index
+
+    workspace = command_workspace(context.obj)
+    lake = open_lake(workspace)
+    with progress_to(progress_file) as progress:
+        found = measure_index(lake, workspace, find_version(lake, version), questions, progress)
+    emit(found.to_json(), as_json, found.to_text)

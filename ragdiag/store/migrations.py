@@ -208,11 +208,13 @@ def forgotten_users(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def index_tunings(con: duckdb.DuckDBPyConnection) -> None:
-    """What was measured of index settings, and which were chosen."""
+    """What was measured of index settings, which were chosen, and what builds take and give."""
     con.execute("""
         create table index_trials(tuning_id varchar, tried_at timestamp, trial varchar);
         create table index_tunings(
-            tuning_id varchar, version_id varchar, tuned_at timestamp, tuning varchar)""")
+            tuning_id varchar, version_id varchar, tuned_at timestamp, tuning varchar);
+        create table index_measurements(
+            version_id varchar, build_id varchar, measured_at timestamp, measured varchar)""")
 
 
 MIGRATIONS: tuple[Migration, ...] = (

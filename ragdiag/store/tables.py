@@ -87,6 +87,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     "forgotten": _table((TEXT, "tombstone"), (TIME, "forgotten_at")),
     "index_trials": _table((TEXT, "tuning_id trial"), (TIME, "tried_at")),
     "index_tunings": _table((TEXT, "tuning_id version_id tuning"), (TIME, "tuned_at")),
+    "index_measurements": _table((TEXT, "version_id build_id measured"), (TIME, "measured_at")),
     "rejects": _table((TEXT, "source reason body"), (pa.int64(), "line"), (TIME, "rejected_at")),
 }
 """Only the tables that are filled row by row in bulk."""

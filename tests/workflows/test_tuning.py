@@ -1,4 +1,4 @@
-"""The fusion weight and a reranker's probabilities, learned from the judgments of a workspace."""
+"""What is learned from the judgments of a workspace, and what its indexes take and give."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from ragdiag.retrieval import rerank
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import add_documents, add_judgments, add_questions
 from ragdiag.store.lake import Lake
+from ragdiag.store.measurements import latest_measurements
 from ragdiag.store.results import find_version, save_version
 from ragdiag.version import Version, parse_spec
 from ragdiag.workflows.calibrate_reranker import calibrate_reranker
 from ragdiag.workflows.index import build_version_index
+from ragdiag.workflows.measure_index import measure_index
 from ragdiag.workflows.tune_fusion import tune_fusion
 
 N = 60
@@ -91,3 +93,17 @@ def test_probabilities_follow_what_was_judged(
         calibrate_reranker(judged, workspace, BOTH, "train")
     with pytest.raises(InputError, match="1 questions, and 5 are needed"):
         calibrate_reranker(judged, workspace, WORDS, "few")
+
+
+def test_what_an_index_takes_and_gives_is_kept(judged: Lake, workspace: Workspace) -> None:
+    words = version("plain words", "[lexical]\n")
+    build = build_version_index(judged, workspace, words)
+    measure_index(judged, workspace, words, questions=5)
+    found = measure_index(judged, workspace, words, questions=20)
+    assert (found.passages, found.questions, found.vector_bytes) == (N, 20, 0)
+    assert 0 < found.lexical_bytes < build.bytes
+    assert found.p50_ms.value <= found.p95_ms.value
+    assert found.questions_per_second > 0
+    (kept,) = latest_measurements(judged)
+    assert (kept["build_id"], kept["measured"]) == (build.build_id, found.to_json())
+    assert "questions a second (20 questions)" in found.to_text()
