@@ -29,6 +29,7 @@ from ragdiag.errors import IndexFault
 from ragdiag.progress import Progress, part, report
 from ragdiag.records import IndexBuild, Passage
 from ragdiag.retrieval.ann import Ann, build_ann, load_ann
+from ragdiag.retrieval.contract import embedder_contract
 from ragdiag.retrieval.embed import load_embedder
 from ragdiag.retrieval.files import full_disk_named, sync
 from ragdiag.retrieval.lexical import Lexical, build_lexical, load_lexical
@@ -163,6 +164,7 @@ def _write_parts(
         dense = {
             "model": spec.embedder.model,
             "model_hash": embedder.model_hash,
+            "contract": embedder_contract(spec.embedder),
             "kind": spec.ann.kind,
             "metric": "inner_product",
             "dimension": ann.dimension,

@@ -21,7 +21,7 @@ from typing import Any, Literal, Self
 from ragdiag.errors import IndexFault, UnknownName
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
-from ragdiag.store.results import latest_build
+from ragdiag.store.results import latest_build, list_versions
 from ragdiag.version import Version
 
 Action = Literal["found", "publish", "rollback"]
@@ -122,6 +122,14 @@ def require_serving(lake: Lake, workspace: Workspace, version: Version) -> str:
         f"no index build of version {version.name} has been published",
         remedy=f"run: ragdiag index publish {version.name}",
     )
+
+
+def versions_by_index(lake: Lake) -> dict[str, list[Version]]:
+    """Index key → the versions that one build serves, oldest first."""
+    found: dict[str, list[Version]] = {}
+    for version in list_versions(lake):
+        found.setdefault(version.spec.index_key, []).append(version)
+    return found
 
 
 @contextmanager
