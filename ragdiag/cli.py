@@ -16,6 +16,7 @@ import typer
 from typer.exceptions import Abort, Exit, TyperException
 
 from ragdiag.commands.collect import collect_command
+from ragdiag.commands.index import index_app
 from ragdiag.commands.log import app as log_app
 from ragdiag.commands.logs import import_logs_command
 from ragdiag.commands.privacy import privacy_app
@@ -38,7 +39,6 @@ app = typer.Typer(
 )
 import_app = typer.Typer(help="Load a corpus, questions and judgments.")
 version_app = typer.Typer(help="Name configurations.")
-index_app = typer.Typer(help="Build indexes.")
 documents_app = typer.Typer(help="Change the corpus.")
 app.add_typer(import_app, name="import")
 import_app.command("logs")(import_logs_command)
@@ -182,50 +182,22 @@ def version_add(
 @version_app.command("list")
 def version_list(context: typer.Context, as_json: Json = False) -> None:
     """The versions of this workspace and what each is made of."""
-    from ragdiag.store.results import latest_build, list_versions
+    from ragdiag.retrieval.serving import serving_build_id
+    from ragdiag.store.results import list_versions
 
     lake = _lake(context)
     rows = []
     for version in list_versions(lake):
-        build = latest_build(lake, version.spec.index_key)
         rows.append(
             {
                 "name": version.name,
                 "version_id": version.version_id,
-                "build_id": build.build_id if build else None,
+                "build_id": serving_build_id(lake, _workspace(context), version.spec.index_key),
                 "spec": version.spec.model_dump(mode="json"),
             }
         )
     plain = [{name: row[name] for name in ("name", "version_id", "build_id")} for row in rows]
     emit(rows, as_json, lambda: table(plain) or "no versions; run: ragdiag version add")
-
-
-@index_app.command("build")
-def index_build(
-    context: typer.Context,
-    version: str,
-    as_json: Json = False,
-    progress_file: ProgressOption = None,
-) -> None:
-    """Index the corpus as it is now for a version; the new build serves from then on."""
-    from ragdiag.store.results import find_version
-    from ragdiag.workflows.index import build_version_index
-
-    lake = _lake(context)
-    with progress_to(progress_file) as progress:
-        build = build_version_index(
-            lake, _workspace(context), find_version(lake, version), progress
-        )
-    document = {
-        "version": version,
-        "build_id": build.build_id,
-        "passages": build.passages,
-        "dimension": build.dimension,
-        "ann_kind": build.ann_kind,
-        "bytes": build.bytes,
-        "seconds": build.seconds,
-    }
-    emit(document, as_json, lambda: f"build {build.build_id}: {build.passages} passages")
 
 
 @app.command()
@@ -371,9 +343,9 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
     from ragdiag.workflows.doctor import examine
 
     findings = examine(_workspace(context))
-    rows = [{"check": f.check, "state": f.state, "remedy": f.remedy} for f in findings]
+    rows = [{"check": f.what, "state": f.status, "remedy": f.remedy} for f in findings]
     emit(rows, as_json, lambda: table(rows))
-    if any(finding.state == "bad" for finding in findings):
+    if any(finding.status == "bad" for finding in findings):
         raise typer.Exit(1)
 
 
