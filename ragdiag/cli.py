@@ -16,9 +16,9 @@ import typer
 from typer.exceptions import Abort, Exit, TyperException
 
 from ragdiag.commands.collect import collect_command
+from ragdiag.commands.corpus import documents_app, import_app
 from ragdiag.commands.index import index_app
 from ragdiag.commands.log import app as log_app
-from ragdiag.commands.logs import import_logs_command
 from ragdiag.commands.privacy import privacy_app
 from ragdiag.commands.store import store_app
 from ragdiag.console import emit, fail, progress_to, show_estimate, table
@@ -37,11 +37,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Why was a RAG answer wrong, who mends it, and is version B better than A?",
 )
-import_app = typer.Typer(help="Load a corpus, questions and judgments.")
 version_app = typer.Typer(help="Name configurations.")
-documents_app = typer.Typer(help="Change the corpus.")
 app.add_typer(import_app, name="import")
-import_app.command("logs")(import_logs_command)
 app.add_typer(version_app, name="version")
 app.add_typer(index_app, name="index")
 app.add_typer(documents_app, name="documents")
@@ -97,69 +94,6 @@ def demo(
         as_json,
         lambda: f"demo built in {workspace.root}; run: streamlit run app.py",
     )
-
-
-@import_app.command("beir")
-def import_beir_command(
-    context: typer.Context,
-    directory: Path,
-    as_json: Json = False,
-    progress_file: ProgressOption = None,
-) -> None:
-    """Load a BEIR folder: corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv, optional answers.jsonl."""
-    from ragdiag.importers.beir import import_beir
-
-    with progress_to(progress_file) as progress:
-        loaded = import_beir(_lake(context, create=True), directory, progress)
-    emit(loaded.to_json(), as_json, lambda: _import_text(loaded.to_json()))
-
-
-@import_app.command("corpus")
-def import_corpus_command(
-    context: typer.Context,
-    path: Path,
-    max_tokens: Annotated[int, typer.Option(min=16, max=8192, help="Size of a passage.")] = 200,
-    model: Annotated[str, typer.Option(help="Whose tokens are counted.")] = "all-MiniLM-L6-v2",
-    as_json: Json = False,
-    progress_file: ProgressOption = None,
-) -> None:
-    """Load documents from a JSONL file or a folder of .txt, .md and .html; they are chunked."""
-    from ragdiag.importers.corpus import import_corpus
-
-    with progress_to(progress_file) as progress:
-        loaded = import_corpus(
-            _lake(context, create=True), path, max_tokens=max_tokens, model=model, progress=progress
-        )
-    emit(loaded.to_json(), as_json, lambda: _import_text(loaded.to_json()))
-
-
-@import_app.command("gold")
-def import_gold_command(context: typer.Context, path: Path, as_json: Json = False) -> None:
-    """Load questions with their gold answers and passages from a JSONL file."""
-    from ragdiag.importers.gold import import_gold
-
-    loaded = import_gold(_lake(context), path)
-    emit(loaded.to_json(), as_json, lambda: _import_text(loaded.to_json()))
-
-
-def _import_text(loaded: dict[str, Any]) -> str:
-    rejects = loaded["rejects"]
-    counts = ", ".join(f"{name} {value}" for name, value in loaded.items() if name != "rejects")
-    lines = [counts, *(f"rejected {r['source']}:{r['line']}: {r['reason']}" for r in rejects[:20])]
-    if len(rejects) > 20:
-        lines.append(f"… and {len(rejects) - 20} more rejects, all kept in the workspace")
-    return "\n".join(lines)
-
-
-@documents_app.command("remove")
-def remove_documents_command(
-    context: typer.Context, document_ids: list[str], as_json: Json = False
-) -> None:
-    """Take documents out of the corpus; indexes built before keep them until the next build."""
-    from ragdiag.store.corpus import remove_documents
-
-    removed = remove_documents(_lake(context), document_ids)
-    emit({"passages_removed": removed}, as_json, lambda: f"{removed} passages removed")
 
 
 @version_app.command("add")
