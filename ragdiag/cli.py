@@ -16,8 +16,9 @@ import typer
 from typer.exceptions import Abort, Exit, TyperException
 
 from ragdiag.commands.collect import collect_command
+from ragdiag.commands.corpus import documents_app, import_app
+from ragdiag.commands.index import index_app
 from ragdiag.commands.log import app as log_app
-from ragdiag.commands.logs import import_logs_command
 from ragdiag.commands.model import model_app
 from ragdiag.commands.privacy import privacy_app
 from ragdiag.commands.store import store_app
@@ -43,12 +44,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Why was a RAG answer wrong, who mends it, and is version B better than A?",
 )
-import_app = typer.Typer(help="Load a corpus, questions and judgments.")
 version_app = typer.Typer(help="Name configurations.")
-index_app = typer.Typer(help="Build indexes.")
-documents_app = typer.Typer(help="Change the corpus.")
 app.add_typer(import_app, name="import")
-import_app.command("logs")(import_logs_command)
 app.add_typer(version_app, name="version")
 app.add_typer(index_app, name="index")
 app.add_typer(documents_app, name="documents")
@@ -109,69 +106,6 @@ def demo(
     )
 
 
-@import_app.command("beir")
-def import_beir_command(
-    context: typer.Context,
-    directory: Path,
-    as_json: Json = False,
-    progress_file: ProgressOption = None,
-) -> None:
-    """Load a BEIR folder: corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv, optional answers.jsonl."""
-    from ragdiag.importers.beir import import_beir
-
-    with progress_to(progress_file) as progress:
-        loaded = import_beir(_lake(context, create=True), directory, progress)
-    emit(loaded.to_json(), as_json, lambda: _import_text(loaded.to_json()))
-
-
-@import_app.command("corpus")
-def import_corpus_command(
-    context: typer.Context,
-    path: Path,
-    max_tokens: Annotated[int, typer.Option(min=16, max=8192, help="Size of a passage.")] = 200,
-    model: Annotated[str, typer.Option(help="Whose tokens are counted.")] = "all-MiniLM-L6-v2",
-    as_json: Json = False,
-    progress_file: ProgressOption = None,
-) -> None:
-    """Load documents from a JSONL file or a folder of .txt, .md and .html; they are chunked."""
-    from ragdiag.importers.corpus import import_corpus
-
-    with progress_to(progress_file) as progress:
-        loaded = import_corpus(
-            _lake(context, create=True), path, max_tokens=max_tokens, model=model, progress=progress
-        )
-    emit(loaded.to_json(), as_json, lambda: _import_text(loaded.to_json()))
-
-
-@import_app.command("gold")
-def import_gold_command(context: typer.Context, path: Path, as_json: Json = False) -> None:
-    """Load questions with their gold answers and passages from a JSONL file."""
-    from ragdiag.importers.gold import import_gold
-
-    loaded = import_gold(_lake(context), path)
-    emit(loaded.to_json(), as_json, lambda: _import_text(loaded.to_json()))
-
-
-def _import_text(loaded: dict[str, Any]) -> str:
-    rejects = loaded["rejects"]
-    counts = ", ".join(f"{name} {value}" for name, value in loaded.items() if name != "rejects")
-    lines = [counts, *(f"rejected {r['source']}:{r['line']}: {r['reason']}" for r in rejects[:20])]
-    if len(rejects) > 20:
-        lines.append(f"… and {len(rejects) - 20} more rejects, all kept in the workspace")
-    return "\n".join(lines)
-
-
-@documents_app.command("remove")
-def remove_documents_command(
-    context: typer.Context, document_ids: list[str], as_json: Json = False
-) -> None:
-    """Take documents out of the corpus; no version that is opened from now on finds them."""
-    from ragdiag.store.corpus import remove_documents
-
-    removed = remove_documents(_lake(context), document_ids)
-    emit({"passages_removed": removed}, as_json, lambda: f"{removed} passages removed")
-
-
 @version_app.command("add")
 def version_add(
     context: typer.Context,
@@ -192,17 +126,17 @@ def version_add(
 @version_app.command("list")
 def version_list(context: typer.Context, as_json: Json = False) -> None:
     """The versions of this workspace and what each is made of."""
-    from ragdiag.store.results import latest_build, list_versions
+    from ragdiag.retrieval.serving import serving_build_id
+    from ragdiag.store.results import list_versions
 
     lake = _lake(context)
     rows = []
     for version in list_versions(lake):
-        build = latest_build(lake, version.spec.index_key)
         rows.append(
             {
                 "name": version.name,
                 "version_id": version.version_id,
-                "build_id": build.build_id if build else None,
+                "build_id": serving_build_id(lake, _workspace(context), version.spec.index_key),
                 "spec": version.spec.model_dump(mode="json"),
             }
         )
@@ -212,34 +146,6 @@ def version_list(context: typer.Context, as_json: Json = False) -> None:
 
 index_app.command("tune")(tune_index_command)
 index_app.command("measure")(measure_index_command)
-
-
-@index_app.command("build")
-def index_build(
-    context: typer.Context,
-    version: str,
-    as_json: Json = False,
-    progress_file: ProgressOption = None,
-) -> None:
-    """Index the corpus as it is now for a version; the new build serves from then on."""
-    from ragdiag.store.results import find_version
-    from ragdiag.workflows.index import build_version_index
-
-    lake = _lake(context)
-    with progress_to(progress_file) as progress:
-        build = build_version_index(
-            lake, _workspace(context), find_version(lake, version), progress
-        )
-    document = {
-        "version": version,
-        "build_id": build.build_id,
-        "passages": build.passages,
-        "dimension": build.dimension,
-        "ann_kind": build.ann_kind,
-        "bytes": build.bytes,
-        "seconds": build.seconds,
-    }
-    emit(document, as_json, lambda: f"build {build.build_id}: {build.passages} passages")
 
 
 @app.command()
@@ -385,9 +291,9 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
     from ragdiag.workflows.doctor import examine
 
     findings = examine(_workspace(context))
-    rows = [{"check": f.check, "state": f.state, "remedy": f.remedy} for f in findings]
+    rows = [{"check": f.what, "state": f.status, "remedy": f.remedy} for f in findings]
     emit(rows, as_json, lambda: table(rows))
-    if any(finding.state == "bad" for finding in findings):
+    if any(finding.status == "bad" for finding in findings):
         raise typer.Exit(1)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from ragdiag.errors import GenerationError, InputError, UnknownName
+from ragdiag.errors import GenerationError, InputError
 from ragdiag.generation.generator import Generator, load_generator
 from ragdiag.identifiers import time_ordered_id
 from ragdiag.records import (
@@ -15,7 +15,6 @@ from ragdiag.records import (
     ContextHit,
     ContextPassage,
     Hit,
-    IndexBuild,
     Passage,
     Request,
     Retrieval,
@@ -26,11 +25,12 @@ from ragdiag.retrieval.builds import Index, build_ids, load_index
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.retrieval.packing import Packer
 from ragdiag.retrieval.rerank import Reranker
+from ragdiag.retrieval.serving import require_serving, serving_faults
 from ragdiag.retrieval.text import load_tokenizer
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import load_build_passages, removed_passages
 from ragdiag.store.lake import Lake
-from ragdiag.store.results import find_build, latest_build
+from ragdiag.store.results import find_build
 from ragdiag.timing import timed
 from ragdiag.version import DegradationSpec, Version
 
@@ -181,19 +181,25 @@ class Pipeline:
 def open_pipeline(
     lake: Lake, workspace: Workspace, version: Version, build_id: str | None = None
 ) -> Pipeline:
-    """Load every part of ``version`` over its newest index build, or over the build named.
+    """Load every part of ``version`` over the index build that serves it, or over the build named.
 
     Raises UnknownName where there is no build yet, IndexFault where it is damaged, ModelError
     where weights are missing.
     """
-    build = _serving_build(lake, version, build_id)
-    index = load_index(workspace, build.build_id, version.spec)
+    if build_id is None:
+        with serving_faults(version):
+            return _open_over(lake, workspace, version, require_serving(lake, workspace, version))
+    return _open_over(lake, workspace, version, find_build(lake, build_id).build_id)
+
+
+def _open_over(lake: Lake, workspace: Workspace, version: Version, build_id: str) -> Pipeline:
     spec = version.spec
+    index = load_index(workspace, build_id, spec)
     index = index.without(removed_passages(lake, index.passage_ids))
-    passages = _passages(lake, workspace, build.build_id)
+    passages = _passages(lake, workspace, build_id)
     return Pipeline(
         version=version,
-        build_id=build.build_id,
+        build_id=build_id,
         retriever=HybridRetriever(index, spec),
         reranker=None if spec.reranker is None else Reranker(passages, spec.reranker),
         packer=Packer(passages, spec.context, load_tokenizer()),
@@ -204,12 +210,13 @@ def open_pipeline(
 
 def serving_index(lake: Lake, workspace: Workspace, version: Version) -> Index:
     """The index that serves ``version``, loaded. Raises as :func:`open_pipeline`."""
-    return load_index(workspace, _serving_build(lake, version, None).build_id, version.spec)
+    with serving_faults(version):
+        return load_index(workspace, require_serving(lake, workspace, version), version.spec)
 
 
 def serving_passages(lake: Lake, workspace: Workspace, version: Version) -> dict[str, Passage]:
     """The passages of the index that serves ``version``, as they were indexed."""
-    return _passages(lake, workspace, _serving_build(lake, version, None).build_id)
+    return _passages(lake, workspace, require_serving(lake, workspace, version))
 
 
 def context_of(request: Request, texts: Mapping[str, str]) -> tuple[ContextPassage, ...]:
@@ -225,18 +232,6 @@ def context_of(request: Request, texts: Mapping[str, str]) -> tuple[ContextPassa
 def _passages(lake: Lake, workspace: Workspace, build_id: str) -> dict[str, Passage]:
     found = load_build_passages(lake, build_ids(workspace, build_id))
     return {passage.passage_id: passage for passage in found}
-
-
-def _serving_build(lake: Lake, version: Version, build_id: str | None) -> IndexBuild:
-    if build_id is not None:
-        return find_build(lake, build_id)
-    build = latest_build(lake, version.spec.index_key)
-    if build is None:
-        raise UnknownName(
-            f"version {version.name} has no index build",
-            remedy=f"run: ragdiag index build {version.name}",
-        )
-    return build
 
 
 def _guards(spec: DegradationSpec | None) -> dict[str, Guard]:

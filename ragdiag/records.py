@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -19,6 +19,8 @@ Status = Literal["ok", "no_answer", "error"]
 FeedbackKind = Literal["click", "task_success", "thumbs"]
 GradeStatus = Literal["ok", "error", "no_gold"]
 SpanStatus = Literal["unset", "ok", "error"]
+FindingStatus = Literal["good", "warn", "bad"]
+Severity = Literal["warning", "critical"]
 
 Cause = Literal[
     "corpus_gap",
@@ -307,6 +309,76 @@ class IndexBuild:
     seconds: float
     built_at: datetime
     manifest: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: what was found (naming the culprit) and what mends it.
+
+    ``name`` says which look it was, for those who compare one time with another.
+    """
+
+    what: str
+    status: FindingStatus
+    remedy: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexCheck:
+    """One look at an index build as a version uses it.
+
+    ``by`` is the command or page that looked; ``details`` is plain JSON: what was measured, by the
+    name of the finding.
+    """
+
+    build_id: str
+    index_key: str
+    version_id: str
+    checked_at: datetime
+    by: str
+    findings: tuple[Finding, ...]
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def status(self) -> FindingStatus:
+        """The worst of its findings.
+
+        >>> at = datetime(2026, 1, 5)
+        >>> IndexCheck("b", "k", "v", at, "test", (Finding("", "warn"), Finding("", "good"))).status
+        'warn'
+        """
+        found = {finding.status for finding in self.findings}
+        return "bad" if "bad" in found else "warn" if "warn" in found else "good"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "build_id": self.build_id,
+            "version_id": self.version_id,
+            "checked_at": self.checked_at.isoformat(),
+            "status": self.status,
+            "findings": [asdict(finding) for finding in self.findings],
+            "details": dict(self.details),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something that a person should look at until ``resolved_at``.
+
+    ``kind`` and ``subject`` tell one alert from another: there is one open alert of a kind about a
+    subject at a time. ``runbook`` names a file of data/runbooks; ``details`` is plain JSON.
+    """
+
+    alert_id: str
+    raised_at: datetime
+    kind: str
+    severity: Severity
+    subject: str
+    message: str
+    runbook: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+    resolved_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,8 +205,9 @@ def test_score_prints_what_trec_eval_prints(
 
 def test_removed_documents_leave_the_corpus(command: Command, toy_beir: Path) -> None:
     command.json("import", "beir", str(toy_beir))
-    assert command.json("documents", "remove", "cats", "dogs") == {"passages_removed": 2}
-    assert command.json("documents", "remove", "cats") == {"passages_removed": 0}
+    for removed in (2, 0):
+        told = command.json("documents", "remove", "cats", "dogs")
+        assert told == {"passages_removed": removed, "indexes": []}
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ FLOORS = (
         "jobs",
         "timing",
         "identifiers",
+        "runbooks",
     ),
     ("privacy", "spans"),
     ("metrics", "stats", "store"),

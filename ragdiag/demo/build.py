@@ -15,9 +15,12 @@ from ragdiag.demo.material import EXTENTS, Material, Size, ingest_early, ingest_
 from ragdiag.demo.schedule import FAULT_WORDS, LATE_WEEK, REBUILD_WEEK, WEEKS, Week, demo_versions
 from ragdiag.demo.serving import open_serving
 from ragdiag.demo.traffic import give_feedback, make_visit, plan_week
+from ragdiag.deploy.publish import publish_build
 from ragdiag.generation.extractive import load_extractive
 from ragdiag.progress import Progress, part, report
+from ragdiag.records import IndexBuild
 from ragdiag.retrieval.builds import build_index
+from ragdiag.retrieval.serving import read_publications
 from ragdiag.settings import Workspace
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake, open_lake
@@ -105,8 +108,15 @@ class _Builder:
             stretch = part(progress, *BUILD_STRETCH.get(version.name, (0.96, 1.0)))
             build = build_index(passages, version.spec, self.workspace, stretch)
             save_build(self.lake, build)
+            self._publish(build)
             builds[version.name] = build.build_id
         return builds
+
+    def _publish(self, build: IndexBuild) -> None:
+        """Let it serve, unless it did so before this build of the demo was stopped."""
+        history = read_publications(self.workspace, build.index_key) or ()
+        if all(one.build_id != build.build_id for one in history):
+            publish_build(self.workspace, build.index_key, build.build_id, by="demo")
 
     def _warm(self, progress: Progress) -> None:
         """Read every sentence and question once, so that latencies tell of serving, not of a cold

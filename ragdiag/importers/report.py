@@ -43,6 +43,11 @@ class ImportReport:
     skipped: int = 0
     rejects: tuple[Reject, ...] = ()
 
+    @property
+    def changed(self) -> int:
+        """Passages that are not what they were before."""
+        return self.added + self.replaced + self.removed
+
     def to_json(self) -> dict[str, Any]:
         """Every count, and each reject's source, line and reason.
 

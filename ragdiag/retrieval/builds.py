@@ -34,6 +34,7 @@ from ragdiag.records import IndexBuild, Passage
 from ragdiag.retrieval.ann.index import Mask, VectorIndex, build_ann, load_ann
 from ragdiag.retrieval.ann.ladder import resolve
 from ragdiag.retrieval.ann.reduction import Reduction, fit_reduction, load_reduction
+from ragdiag.retrieval.contract import embedder_contract
 from ragdiag.retrieval.embed import load_embedder
 from ragdiag.retrieval.files import full_disk_named, sync
 from ragdiag.retrieval.lexical import Lexical, build_lexical, load_lexical
@@ -216,6 +217,7 @@ def _write_dense(
     return {
         "model": spec.embedder.model,
         "model_hash": embedder.model_hash,
+        "contract": embedder_contract(spec.embedder),
         "kind": made.kind,
         "metric": "inner_product",
         "dimension": ann.dimension,

@@ -37,6 +37,7 @@ __all__ = [
     "add_questions",
     "corpus_hash",
     "load_build_passages",
+    "load_contents",
     "load_gold_answers",
     "load_judgments",
     "load_passages",
@@ -113,6 +114,13 @@ def load_passages(lake: Lake) -> list[Passage]:
             f"select {FIELDS} from current_passages order by document_id, position, passage_id"
         )
     )
+
+
+def load_contents(lake: Lake) -> dict[str, str]:
+    """Passage → content hash of the current corpus."""
+    table = lake.table("select passage_id, content_hash from current_passages")
+    columns = [table[name].to_pylist() for name in ("passage_id", "content_hash")]
+    return dict(zip(*columns, strict=True))
 
 
 def load_passages_by_id(lake: Lake, passage_ids: Iterable[str]) -> dict[str, Passage]:

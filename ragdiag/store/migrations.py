@@ -217,6 +217,25 @@ def index_tunings(con: duckdb.DuckDBPyConnection) -> None:
             version_id varchar, build_id varchar, measured_at timestamp, measured varchar)""")
 
 
+def index_health(con: duckdb.DuckDBPyConnection) -> None:
+    """What looks at index builds found, and alerts. An alert that changes is written again under
+    its id; the latest row of an id counts. JSON columns are text."""
+    con.execute("""
+        create table index_checks(
+            build_id varchar, index_key varchar, version_id varchar, checked_at timestamp,
+            checked_by varchar, status varchar, findings varchar, details varchar)""")
+    con.execute("""
+        create table alerts(
+            alert_id varchar, raised_at timestamp, kind varchar, severity varchar, subject varchar,
+            message varchar, runbook varchar, details varchar, resolved_at timestamp,
+            noted_at timestamp)""")
+    con.execute("""
+        create view latest_alerts as
+            select * from alerts
+            qualify row_number() over (
+                partition by alert_id order by noted_at desc, resolved_at desc nulls last) = 1""")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     first_tables,
     foreign_logs,
@@ -230,6 +249,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     smaller_files,
     forgotten_users,
     index_tunings,
+    index_health,
 )
 """Migration n is the n-th entry, counted from 1."""
 

@@ -117,13 +117,14 @@ def find_build(lake: Lake, build_id: str) -> IndexBuild:
     return _read_build(rows[0])
 
 
+def list_builds(lake: Lake, index_key: str) -> list[IndexBuild]:
+    """Every build with these index settings, whatever the corpus was; the newest first."""
+    known = "select * from index_builds where index_key = ? order by built_at desc"
+    return [_read_build(row) for row in lake.rows(known, [index_key])]
+
+
 def latest_build(lake: Lake, index_key: str) -> IndexBuild | None:
-    """The newest build with these index settings, whatever the corpus was."""
-    rows = lake.rows(
-        "select * from index_builds where index_key = ? order by built_at desc limit 1",
-        [index_key],
-    )
-    return _read_build(rows[0]) if rows else None
+    return next(iter(list_builds(lake, index_key)), None)
 
 
 def save_findings(

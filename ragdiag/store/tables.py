@@ -84,13 +84,21 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     "segment_counts": _table((TEXT, "segment kind"), (pa.int64(), "accepted")),
     "file_hashes": _table((TEXT, "name sha256"), (pa.int64(), "bytes"), (TIME, "hashed_at")),
     "assembled_traces": _table((TEXT, "trace_id"), (TEXTS, "span_ids"), (TIME, "assembled_at")),
+    "index_checks": _table(
+        (TEXT, "build_id index_key version_id checked_by status findings details"),
+        (TIME, "checked_at"),
+    ),
+    "alerts": _table(
+        (TEXT, "alert_id kind severity subject message runbook details"),
+        (TIME, "raised_at resolved_at noted_at"),
+    ),
     "forgotten": _table((TEXT, "tombstone"), (TIME, "forgotten_at")),
     "index_trials": _table((TEXT, "tuning_id trial"), (TIME, "tried_at")),
     "index_tunings": _table((TEXT, "tuning_id version_id tuning"), (TIME, "tuned_at")),
     "index_measurements": _table((TEXT, "version_id build_id measured"), (TIME, "measured_at")),
     "rejects": _table((TEXT, "source reason body"), (pa.int64(), "line"), (TIME, "rejected_at")),
 }
-"""Only the tables that are filled row by row in bulk."""
+"""Only the tables whose rows are inserted by :func:`insert`."""
 
 
 def insert(

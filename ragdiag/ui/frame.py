@@ -17,6 +17,7 @@ from ragdiag.settings import PROJECT, dashboard_workspace
 from ragdiag.store.lake import open_lake
 from ragdiag.store.queries import inventory
 from ragdiag.ui import jobs, links, words
+from ragdiag.ui.alerts import draw_alerts
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.ingesting import keep_ingesting
 from ragdiag.ui.safe import literal
@@ -97,6 +98,7 @@ def _draw_sidebar(view: View, needs_requests: bool) -> None:
             + "<br>".join(line for line in lines if line)
             + "</div>"
         )
+        draw_alerts(view)
         if view.demo is not None:
             st.info("Demo: dates are simulated; traffic and faults are real runs.")
         if held["sampled"]:

@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from typing import Literal
 
+from ragdiag.deploy.health import check_build
 from ragdiag.errors import RagdiagError
 from ragdiag.instrumentation.losses import read_losses
-from ragdiag.retrieval.manifest import verified_manifest
+from ragdiag.records import Finding
 from ragdiag.retrieval.models import model_identity
+from ragdiag.retrieval.serving import require_serving, versions_by_index
+from ragdiag.runbooks import runbook_path
 from ragdiag.settings import PROJECT, Workspace
-from ragdiag.store.corpus import corpus_hash, load_passages
+from ragdiag.store.alerts import open_alerts
 from ragdiag.store.lake import Lake, open_lake
-from ragdiag.store.results import latest_build, list_versions
-from ragdiag.version import EmbedderSpec
+from ragdiag.version import EmbedderSpec, Version
 from ragdiag.workflows.privacy_state import privacy_findings
 
 LEAST_FREE_BYTES = 2 * 1024**3
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    check: str
-    state: Literal["good", "bad"]
-    remedy: str = ""
 
 
 def examine(workspace: Workspace) -> list[Finding]:
@@ -95,28 +87,24 @@ def _workspace(workspace: Workspace) -> Iterator[Finding]:
     waiting = len(list(workspace.spool.glob("*.jsonl")))
     if waiting:
         yield Finding(f"{waiting} spool segments wait", "bad", "run: ragdiag ingest")
-    yield from _indexes(lake, workspace)
+    for versions in versions_by_index(lake).values():
+        yield from _index(lake, workspace, versions[0])
+    for alert in open_alerts(lake):
+        what = f"alert since {alert.raised_at:%Y-%m-%d %H:%M} UTC: {alert.message}"
+        yield Finding(what, "bad", f"see {runbook_path(alert.runbook)}")
 
 
-def _indexes(lake: Lake, workspace: Workspace) -> Iterator[Finding]:
-    current = corpus_hash(load_passages(lake))
-    for found in list_versions(lake):
-        build = latest_build(lake, found.spec.index_key)
-        if build is None:
-            yield Finding(
-                f"version {found.name} has no index",
-                "bad",
-                f"run: ragdiag index build {found.name}",
-            )
-            continue
-        check = f"index {build.build_id} of version {found.name}"
-        yield _tried(check, partial(verified_manifest, workspace.indexes / build.build_id))
-        if build.corpus_hash != current:
-            yield Finding(
-                f"{check} is older than the corpus",
-                "bad",
-                f"run: ragdiag index build {found.name}",
-            )
+def _index(lake: Lake, workspace: Workspace, version: Version) -> Iterator[Finding]:
+    """What serves a version, as far as it can be told without loading it."""
+    try:
+        build_id = require_serving(lake, workspace, version)
+    except RagdiagError as error:
+        yield Finding(error.message, "bad", error.remedy)
+        return
+    check = check_build(lake, workspace, version, build_id, by="doctor", with_model=False)
+    if check.status == "good":
+        yield Finding(f"build {build_id}, which serves {version.name}, is whole and fresh", "good")
+    yield from (finding for finding in check.findings if finding.status != "good")
 
 
 def _tried(check: str, attempt: Callable[[], object]) -> Finding:

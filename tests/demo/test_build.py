@@ -15,6 +15,7 @@ from ragdiag.demo.material import EXTENTS, read_material
 from ragdiag.demo.schedule import SLOW_MS, WEEKS
 from ragdiag.errors import InputError, StoreBusy
 from ragdiag.metrics.answers import normalise_answer
+from ragdiag.retrieval.serving import read_publications
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import close_lakes, open_lake
 from tests.built_demo import KILLED_IN_WEEK, BuiltDemo
@@ -159,6 +160,17 @@ def test_new_documents_are_missing_from_the_stale_index(small_demo: BuiltDemo) -
     assert min(gaps[6], gaps[7]) >= 2
     assert all(count == 0 for week, count in gaps.items() if week not in (6, 7))
     assert builds[6] == builds[7] == 1
+
+
+@pytest.mark.slow
+def test_the_fresh_index_was_published_over_the_stale_one(small_demo: BuiltDemo) -> None:
+    histories = [
+        read_publications(small_demo.workspace, path.stem) or ()
+        for path in small_demo.workspace.indexes.glob("serving/[!.]*.json")
+    ]
+    assert len(histories) == 3
+    for history in histories:
+        assert len({one.build_id for one in history}) == len(history) == 2
 
 
 @pytest.mark.slow

@@ -8,19 +8,20 @@ import pytest
 
 from ragdiag.importers.beir import import_beir
 from ragdiag.instrumentation.losses import Losses
+from ragdiag.records import Finding
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import remove_documents
 from ragdiag.store.lake import Lake, open_lake
 from ragdiag.store.results import save_version
 from ragdiag.version import Version, parse_spec
-from ragdiag.workflows.doctor import Finding, examine
+from ragdiag.workflows.doctor import examine
 from ragdiag.workflows.index import build_version_index
 
 SPEC = "[lexical]\n[generator]\nkind = 'extractive'"
 
 
 def bad(workspace: Workspace) -> list[Finding]:
-    return [finding for finding in examine(workspace) if finding.state == "bad"]
+    return [finding for finding in examine(workspace) if finding.status == "bad"]
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def test_a_healthy_workspace_has_nothing_to_mend(lake: Lake, workspace: Workspac
 
 def test_no_workspace_is_the_only_complaint(workspace: Workspace) -> None:
     (found,) = bad(workspace)
-    assert "no workspace" in found.check
+    assert "no workspace" in found.what
     assert "ragdiag demo" in found.remedy
 
 
@@ -53,14 +54,14 @@ def test_a_version_without_an_index_is_named(lake: Lake, workspace: Workspace) -
 def test_an_index_older_than_the_corpus_is_named(lake: Lake, workspace: Workspace) -> None:
     remove_documents(lake, ["cats"])
     (found,) = bad(workspace)
-    assert "older than the corpus" in found.check
+    assert "older than the corpus" in found.what
 
 
 def test_a_damaged_index_file_is_named(lake: Lake, workspace: Workspace) -> None:
     victim = next(workspace.indexes.glob("*/ids.parquet"))
     victim.write_bytes(victim.read_bytes()[:-1] + b"?")
     (found,) = bad(workspace)
-    assert "ids.parquet" in found.check
+    assert "ids.parquet" in found.what
     assert "index build" in found.remedy
 
 
@@ -79,7 +80,7 @@ def test_what_a_service_could_not_log_is_told(workspace: Workspace) -> None:
     losses.count("refused", "question is empty")
     losses.report(at_once=True)
     (found, _) = bad(workspace)
-    assert found.check.startswith("42 records of the service web are not in the log")
-    assert "the queue was full" in found.check
+    assert found.what.startswith("42 records of the service web are not in the log")
+    assert "the queue was full" in found.what
     (path,) = workspace.losses.iterdir()
     assert str(path) in found.remedy

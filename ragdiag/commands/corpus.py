@@ -1,0 +1,138 @@
+"""``ragdiag import`` and ``ragdiag documents``; what serves is looked after when they are done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.exceptions import Exit
+
+from ragdiag.commands.logs import import_logs_command
+from ragdiag.console import emit, progress_to
+from ragdiag.progress import Progress, part
+from ragdiag.settings import Workspace, command_workspace
+
+if TYPE_CHECKING:
+    from ragdiag.store.lake import Lake
+    from ragdiag.workflows.corpus_change import IndexState
+
+import_app = typer.Typer(help="Load a corpus, questions and judgments.")
+documents_app = typer.Typer(help="Change the corpus.")
+import_app.command("logs")(import_logs_command)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+ProgressOption = Annotated[
+    Path | None, typer.Option("--progress-file", help="Keep progress in this file as well.")
+]
+Rebuild = Annotated[
+    bool, typer.Option("--rebuild", help="Then build, check and publish what was serving.")
+]
+
+
+def _workspace(context: typer.Context) -> Workspace:
+    return command_workspace(context.obj)
+
+
+def _lake(context: typer.Context, *, create: bool = False) -> Lake:
+    from ragdiag.store.lake import open_lake
+
+    return open_lake(_workspace(context), create=create)
+
+
+@import_app.command("beir")
+def import_beir_command(
+    context: typer.Context,
+    directory: Path,
+    rebuild: Rebuild = False,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Load a BEIR folder: corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv, optional answers.jsonl."""
+    from ragdiag.importers.beir import import_beir
+
+    lake = _lake(context, create=True)
+    with progress_to(progress_file) as progress:
+        loaded = import_beir(lake, directory, part(progress, 0.0, 0.5 if rebuild else 0.95))
+        states = _indexes_after(context, loaded.changed, "import beir", rebuild, progress)
+    _emit_import(loaded.to_json(), states, as_json, rebuild)
+
+
+@import_app.command("corpus")
+def import_corpus_command(
+    context: typer.Context,
+    path: Path,
+    max_tokens: Annotated[int, typer.Option(min=16, max=8192, help="Size of a passage.")] = 200,
+    model: Annotated[str, typer.Option(help="Whose tokens are counted.")] = "all-MiniLM-L6-v2",
+    rebuild: Rebuild = False,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Load documents from a JSONL file or a folder of .txt, .md and .html; they are chunked."""
+    from ragdiag.importers.corpus import import_corpus
+
+    lake = _lake(context, create=True)
+    with progress_to(progress_file) as progress:
+        stretch = part(progress, 0.0, 0.5 if rebuild else 0.95)
+        loaded = import_corpus(lake, path, max_tokens=max_tokens, model=model, progress=stretch)
+        states = _indexes_after(context, loaded.changed, "import corpus", rebuild, progress)
+    _emit_import(loaded.to_json(), states, as_json, rebuild)
+
+
+@import_app.command("gold")
+def import_gold_command(context: typer.Context, path: Path, as_json: Json = False) -> None:
+    """Load questions with their gold answers and passages from a JSONL file."""
+    from ragdiag.importers.gold import import_gold
+
+    loaded = import_gold(_lake(context), path)
+    emit(loaded.to_json(), as_json, lambda: _import_text(loaded.to_json()))
+
+
+def _indexes_after(
+    context: typer.Context, changed: int, by: str, rebuild: bool, progress: Progress
+) -> list[IndexState]:
+    """What serves, looked after where the corpus has changed; ``progress`` ends with it."""
+    from ragdiag.workflows.corpus_change import look_after_indexes
+
+    states = []
+    if changed or rebuild:
+        stretch = part(progress, 0.5, 1.0) if rebuild else None
+        states = look_after_indexes(
+            _lake(context), _workspace(context), by=by, rebuild=rebuild, progress=stretch
+        )
+    progress(1.0, "imported")
+    return states
+
+
+def _emit_import(
+    loaded: dict[str, Any], states: list[IndexState], as_json: bool, rebuild: bool
+) -> None:
+    text = "\n".join([_import_text(loaded), *(note for state in states for note in state.notes)])
+    emit({**loaded, "indexes": [one.to_json() for one in states]}, as_json, lambda: text)
+    if rebuild and any(state.status == "bad" for state in states):
+        raise Exit(1)
+
+
+def _import_text(loaded: dict[str, Any]) -> str:
+    rejects = loaded["rejects"]
+    counts = ", ".join(f"{name} {value}" for name, value in loaded.items() if name != "rejects")
+    lines = [counts, *(f"rejected {r['source']}:{r['line']}: {r['reason']}" for r in rejects[:20])]
+    if len(rejects) > 20:
+        lines.append(f"… and {len(rejects) - 20} more rejects, all kept in the workspace")
+    return "\n".join(lines)
+
+
+@documents_app.command("remove")
+def remove_documents_command(
+    context: typer.Context, document_ids: list[str], as_json: Json = False
+) -> None:
+    """Take documents out of the corpus; indexes built before keep them until the next build."""
+    from ragdiag.store.corpus import remove_documents
+    from ragdiag.workflows.corpus_change import look_after_indexes
+
+    lake = _lake(context)
+    removed = remove_documents(lake, document_ids)
+    states = look_after_indexes(lake, _workspace(context), by="documents remove") if removed else []
+    lines = [f"{removed} passages removed", *(note for state in states for note in state.notes)]
+    document = {"passages_removed": removed, "indexes": [one.to_json() for one in states]}
+    emit(document, as_json, lambda: "\n".join(lines))

@@ -1,0 +1,198 @@
+"""``ragdiag index``: build, check, publish and take back what serves. See docs/indexes.md.
+
+Exit status 0 where all is well, 1 where something is bad, 2 for a mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.exceptions import Exit
+
+from ragdiag.console import emit, progress_to, show_estimate, table
+from ragdiag.records import Finding, IndexCheck
+from ragdiag.settings import Workspace, command_workspace
+
+if TYPE_CHECKING:
+    from ragdiag.deploy.diagnostic import IndexDiagnosis
+    from ragdiag.store.lake import Lake
+    from ragdiag.version import Version
+    from ragdiag.workflows.index import IndexRelease
+
+index_app = typer.Typer(help="Build, check, publish and roll back indexes.")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+ProgressOption = Annotated[
+    Path | None, typer.Option("--progress-file", help="Keep progress in this file as well.")
+]
+Build = Annotated[str | None, typer.Option("--build", metavar="ID")]
+Reason = Annotated[str, typer.Option(help="Kept in the history.")]
+
+
+def _opened(context: typer.Context, name: str) -> tuple[Lake, Workspace, Version]:
+    from ragdiag.store.lake import open_lake
+    from ragdiag.store.results import find_version
+
+    workspace = command_workspace(context.obj)
+    lake = open_lake(workspace)
+    return lake, workspace, find_version(lake, name)
+
+
+@index_app.command()
+def build(
+    context: typer.Context,
+    version: str,
+    no_publish: Annotated[
+        bool, typer.Option("--no-publish", help="Build and check; what serves goes on.")
+    ] = False,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Index the corpus as it is now, check the build, and let it serve if nothing is bad."""
+    from ragdiag.workflows.index import release_index
+
+    with progress_to(progress_file) as progress:
+        done = release_index(
+            *_opened(context, version), by="index build", publish=not no_publish, progress=progress
+        )
+    _emit_release(version, done, as_json)
+
+
+@index_app.command()
+def check(context: typer.Context, version: str, build: Build = None, as_json: Json = False) -> None:
+    """Look at the build that serves, or at the one named: files, freshness, model, canary."""
+    from ragdiag.workflows.index import check_index
+
+    found = check_index(*_opened(context, version), build, by="index check")
+    emit({"version": version, **found.to_json()}, as_json, lambda: _check_text(found))
+    _end(found.status == "bad")
+
+
+@index_app.command()
+def publish(
+    context: typer.Context,
+    version: str,
+    build: Build = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also with bad findings, if it can answer at all.")
+    ] = False,
+    reason: Reason = "",
+    as_json: Json = False,
+) -> None:
+    """Check a build (the newest, unless one is named) and let it serve if nothing is bad."""
+    from ragdiag.workflows.index import publish_index
+
+    done = publish_index(
+        *_opened(context, version), build, by="index publish", reason=reason, force=force
+    )
+    _emit_release(version, done, as_json, forced=force and done.serves)
+
+
+@index_app.command()
+def rollback(
+    context: typer.Context, version: str, reason: Reason = "", as_json: Json = False
+) -> None:
+    """Let the build serve again that was published before the one which serves now."""
+    from ragdiag.workflows.index import roll_back_index
+
+    back, left, found = roll_back_index(
+        *_opened(context, version), by="index rollback", reason=reason
+    )
+    document = {
+        "version": version,
+        "build_id": back.build_id,
+        "rolled_back_from": left,
+        "check": found.to_json(),
+    }
+    text = f"build {back.build_id} serves again, in place of {left}"
+    emit(document, as_json, lambda: "\n".join([text, *_lines(found.findings, "warn", "bad")]))
+
+
+@index_app.command("list")
+def list_command(context: typer.Context, version: str, as_json: Json = False) -> None:
+    """The builds of a version, the newest first: which serves, and what the last check found."""
+    from ragdiag.workflows.index import describe_builds
+
+    rows = describe_builds(*_opened(context, version))
+    emit(rows, as_json, lambda: table(rows) or f"no builds; run: ragdiag index build {version}")
+
+
+@index_app.command()
+def diagnose(
+    context: typer.Context,
+    version: str,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Measure what serves on judged questions, path by path, against the build before, and embed
+    passages again to see whether the model has moved."""
+    from ragdiag.deploy.diagnostic import diagnose_index
+
+    with progress_to(progress_file) as progress:
+        found = diagnose_index(*_opened(context, version), progress)
+    emit(found.to_json(), as_json, lambda: _diagnosis_text(found))
+    _end(found.is_bad)
+
+
+def _emit_release(version: str, done: IndexRelease, as_json: bool, *, forced: bool = False) -> None:
+    made = done.build
+    document = {
+        "version": version,
+        "build_id": made.build_id,
+        "passages": made.passages,
+        "dimension": made.dimension,
+        "ann_kind": made.ann_kind,
+        "bytes": made.bytes,
+        "seconds": made.seconds,
+        "published": done.published,
+        "serving": done.serving,
+        "check": done.check.to_json(),
+    }
+    emit(document, as_json, lambda: _release_text(done))
+    _end(done.check.status == "bad" and not forced)
+
+
+def _release_text(done: IndexRelease) -> str:
+    if done.published:
+        state = "serves from now on"
+    elif done.serves:
+        state = "serves already"
+    elif done.serving is None:
+        state = "is not published, and nothing serves"
+    else:
+        state = f"is not published; build {done.serving} goes on serving"
+    first = f"build {done.build.build_id}: {done.build.passages} passages; it {state}"
+    return "\n".join([first, *_lines(done.check.findings, "warn", "bad")])
+
+
+def _check_text(found: IndexCheck) -> str:
+    return "\n".join(_lines(found.findings, "good", "warn", "bad"))
+
+
+def _diagnosis_text(found: IndexDiagnosis) -> str:
+    rows: list[dict[str, Any]] = []
+    for path, metrics in found.paths.items():
+        for metric, value in metrics.items():
+            row = {"path": path, "metric": metric, f"build {found.build_id}": show_estimate(value)}
+            compared = found.compared.get((path, metric))
+            if compared is not None:
+                row[f"build {found.previous_id}"] = show_estimate(found.before[path][metric])
+                row["difference"] = show_estimate(compared.difference)
+            rows.append(row)
+    return "\n".join([table(rows), *_lines(found.findings, "good", "warn", "bad")]).lstrip()
+
+
+def _lines(findings: Iterable[Finding], *statuses: str) -> list[str]:
+    return [
+        f"{one.status:4} {one.what}{f'; {one.remedy}' if one.remedy else ''}"
+        for one in findings
+        if one.status in statuses
+    ]
+
+
+def _end(is_bad: bool) -> None:
+    if is_bad:
+        raise Exit(1)

@@ -1,0 +1,1 @@
+"""What serves, whether it is sound, and how it is replaced."""

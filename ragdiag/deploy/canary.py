@@ -1,0 +1,149 @@
+"""Questions whose answers are known, put to the two indexes of a loaded build.
+
+Its own passages find themselves, approximate search finds what exact search finds, and the model
+still gives the vectors that are in the build.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ragdiag.deploy.sampling import sample_positions
+from ragdiag.deploy.soundness import Measured, Target
+from ragdiag.records import Finding, Passage
+from ragdiag.retrieval.ann.index import Positions, Scores, VectorIndex, Vectors
+from ragdiag.retrieval.embed import Encoder
+from ragdiag.retrieval.lexical import Lexical
+from ragdiag.retrieval.paths import best_positions
+from ragdiag.retrieval.vectors import passage_text
+from ragdiag.stats.intervals import bca_mean
+from ragdiag.version import LexicalSpec
+
+TOP = 10
+SELF_SAMPLE = 200
+NEIGHBOUR_SAMPLE = 50
+SELF_FLOOR = 0.98
+"""Share of sampled passages that must find themselves first; a graph may miss a few."""
+
+LEXICAL_SELF_FLOOR = 0.90
+"""As above, among the first ten: near-duplicates may score higher for a passage's own words."""
+
+RECALL_FLOOR = 0.95
+"""Recall@10 of approximate against exact search."""
+
+COSINE_FLOOR = 0.99
+"""Between a passage's vector in the build and a new one: what compression moves (one byte a
+dimension: 0.9998) stays above it, another model or pooling far below."""
+
+NORM_TOLERANCE = 0.05
+_TIE = 1e-6
+_BLOCK = 8_192
+
+
+def stored_vectors(ann: VectorIndex, positions: Positions) -> Vectors:
+    """What the index keeps of the vectors at ``positions``, float32 (len, d), whatever its kind:
+    a coordinate is the inner product with a unit vector."""
+    axes = np.eye(ann.dimension, dtype=np.float32)
+    return np.stack([ann.scores(axis, positions) for axis in axes], axis=1)
+
+
+def look_for_vectors(ann: VectorIndex, target: Target) -> Measured:
+    """Sampled passages' own vectors: of norm 1, and first in the list that they ask for."""
+    depth = target.version.spec.candidates.depth
+    positions = sample_positions(ann.size, SELF_SAMPLE)
+    vectors = stored_vectors(ann, positions)
+    norms = np.linalg.norm(vectors, axis=1)
+    found = 0
+    for position, vector in zip(positions, vectors, strict=True):
+        first, scores = ann.search(vector, depth)
+        own = ann.scores(vector, position.reshape(1))[0]
+        # another passage with the same vector may stand in front of it
+        found += bool(first.size) and bool(first[0] == position or abs(scores[0] - own) <= _TIE)
+    stray = int((np.abs(norms - 1) > NORM_TOLERANCE).sum())
+    n = len(positions)
+    what = f"{found} of {n} vectors sampled from {target} find themselves first"
+    if stray:
+        what += f", and {stray} have no norm of 1"
+    sound = found >= SELF_FLOOR * n and not stray
+    finding = Finding(what, "good" if sound else "bad", "" if sound else target.rebuild, "vectors")
+    return finding, {"n": n, "found": found, "stray_norms": stray}
+
+
+def look_for_words(
+    lexical: Lexical, spec: LexicalSpec, positions: Positions, texts: Sequence[Passage], t: Target
+) -> Measured:
+    """Sampled passages' own words find them among the first ten, ties counted in their favour."""
+    found = 0
+    for position, passage in zip(positions, texts, strict=True):
+        scores = lexical.scores(passage_text(passage, title=spec.title))
+        best = best_positions(scores, TOP)
+        found += bool(best.size) and bool(scores[position] >= scores[best[-1]])
+    n = len(positions)
+    what = f"{found} of {n} passages sampled from {t} are among the first {TOP} for their own words"
+    sound = found >= LEXICAL_SELF_FLOOR * n
+    finding = Finding(what, "good" if sound else "bad", "" if sound else t.rebuild, "words")
+    return finding, {"n": n, "found": found}
+
+
+def look_at_neighbours(ann: VectorIndex, queries: Vectors, target: Target) -> Measured:
+    """Recall@10 of the build's search, as it serves, against exact search, for ``queries`` (m, d).
+
+    A passage that ties with the tenth counts as found.
+    """
+    depth, k = target.version.spec.candidates.depth, min(TOP, ann.size)
+    recalls = []
+    for query in queries:
+        bar = np.partition(_all_scores(ann, query), -k)[-k] - _TIE
+        _, scores = ann.search(query, depth)
+        recalls.append(min(int((scores[:k] >= bar).sum()), k) / k)
+    recall = bca_mean(recalls)
+    what = f"recall@{TOP} of approximate against exact search in {target} is {recall.value:.3f}"
+    if recall.high < RECALL_FLOOR:
+        what += f", below {RECALL_FLOOR}"
+        remedy = f"raise ef_search in [ann], or use kind = 'flat'; else {target.rebuild}"
+        return Finding(what, "bad", remedy, "neighbours"), recall.to_json()
+    return Finding(what, "good", name="neighbours"), recall.to_json()
+
+
+def look_at_embeddings(
+    ann: VectorIndex,
+    encoder: Encoder,
+    positions: Positions,
+    passages: Sequence[Passage],
+    target: Target,
+) -> Measured:
+    """Whether the model, as it is installed now, gives the vectors that are in the build."""
+    texts = [passage_text(passage, title=encoder.title) for passage in passages]
+    fresh = encoder.encode(texts)
+    if fresh.shape[1] != ann.dimension:
+        what = f"{target} keeps {ann.dimension} of {fresh.shape[1]} dimensions: not compared"
+        return Finding(what, "good", name="embeddings"), {"n": 0}
+    stored = stored_vectors(ann, positions)
+    lengths = np.linalg.norm(stored, axis=1) * np.linalg.norm(fresh, axis=1)
+    cosines = np.einsum("ij,ij->i", stored, fresh) / lengths
+    worst = int(np.argmin(cosines))
+    measured = {
+        "n": len(cosines),
+        "cosine_min": float(cosines[worst]),
+        "cosine_mean": float(cosines.mean()),
+        "norm_min": float(np.linalg.norm(fresh, axis=1).min()),
+        "norm_max": float(np.linalg.norm(fresh, axis=1).max()),
+        "dimension": int(fresh.shape[1]),
+    }
+    what = (
+        f"{len(cosines)} passages embedded again have cosines of {cosines[worst]:.4f} or more with "
+        f"their vectors in {target}"
+    )
+    if not cosines[worst] >= COSINE_FLOOR:  # NaN compares false
+        what += f"; the worst is {passages[worst].passage_id}"
+        return Finding(what, "bad", target.rebuild, "embeddings"), measured
+    return Finding(what, "good", name="embeddings"), measured
+
+
+def _all_scores(ann: VectorIndex, query: Vectors) -> Scores:
+    """Inner products with every vector, decoded by the block."""
+    starts = range(0, ann.size, _BLOCK)
+    blocks = [np.arange(start, min(start + _BLOCK, ann.size)) for start in starts]
+    return np.concatenate([ann.scores(query, block) for block in blocks])

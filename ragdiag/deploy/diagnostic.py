@@ -1,0 +1,235 @@
+"""Is it the index? What the runbooks' ``ragdiag index diagnose`` measures.
+
+Judged questions are put to the build that serves and to the one before it, path by path, and
+passages are embedded again. Both samples are the same every time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ragdiag.deploy.canary import look_at_embeddings
+from ragdiag.deploy.health import cannot_answer
+from ragdiag.deploy.questions import NOISE
+from ragdiag.deploy.sampling import Asked, sample_judged, sample_positions
+from ragdiag.deploy.soundness import Target, look_at_contract, look_at_manifest
+from ragdiag.errors import RagdiagError
+from ragdiag.metrics.ranking import score_ranking
+from ragdiag.progress import Progress, part, report
+from ragdiag.records import Estimate, Finding
+from ragdiag.retrieval.builds import Index, build_ids, load_index
+from ragdiag.retrieval.embed import load_embedder
+from ragdiag.retrieval.hybrid import HybridRetriever
+from ragdiag.retrieval.serving import read_publications, require_serving, standing
+from ragdiag.settings import Workspace
+from ragdiag.stats.intervals import bca_mean
+from ragdiag.stats.paired import PairedComparison, compare_paired, holm
+from ragdiag.store.corpus import load_build_passages
+from ragdiag.store.lake import Lake
+from ragdiag.store.results import list_builds
+from ragdiag.version import Version
+
+QUESTIONS = 100
+PASSAGES = 50
+METRICS = ("recall@10", "MRR@10")
+PATHS = ("lexical", "dense", "fused")
+
+Scores = Mapping[str, Mapping[str, Sequence[float]]]
+"""Path → metric → one value a question."""
+
+Means = Mapping[str, Mapping[str, Estimate]]
+"""Path → metric → mean over the questions."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A loaded build and what asks it."""
+
+    index: Index
+    retriever: HybridRetriever
+
+
+@dataclass(frozen=True)
+class IndexDiagnosis:
+    """Over ``n`` judged questions: ``paths`` of this build, ``before`` of the one before, and
+    ``compared``, (path, metric) → this − before. ``embeddings``: cosines and norms of passages
+    embedded again."""
+
+    version: str
+    build_id: str
+    previous_id: str | None
+    n: int
+    paths: Means
+    before: Means
+    compared: Mapping[tuple[str, str], PairedComparison]
+    embeddings: Mapping[str, Any]
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_bad(self) -> bool:
+        return any(finding.status == "bad" for finding in self.findings)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "version": self.version,
+            "build_id": self.build_id,
+            "previous_build_id": self.previous_id,
+            "n": self.n,
+            "paths": _plain(self.paths),
+            "previous": _plain(self.before),
+            "differences": {
+                path: {
+                    metric: self.compared[path, metric].difference.to_json() for metric in METRICS
+                }
+                for path in sorted({path for path, _ in self.compared})
+            },
+            "embeddings": dict(self.embeddings),
+            "findings": [asdict(finding) for finding in self.findings],
+        }
+
+
+def diagnose_index(
+    lake: Lake, workspace: Workspace, version: Version, progress: Progress | None = None
+) -> IndexDiagnosis:
+    """Measure the build that serves ``version`` against the one before, and against its model.
+
+    A build that cannot be loaded is a finding. Raises UnknownName where nothing serves.
+    """
+    target = Target(version, require_serving(lake, workspace, version))
+    previous = _previous(lake, workspace, target)
+    asked = sample_judged(lake, QUESTIONS)
+    report(progress, 0.0, f"asking {len(asked)} judged questions")
+    opened, findings = _open(workspace, target)
+    now = _measure(opened, asked, part(progress, 0.0, 0.4))
+    before: Scores = {}
+    if previous is not None:
+        older, faults = _open(workspace, Target(version, previous))
+        before = _measure(older, asked, part(progress, 0.4, 0.8))
+        bad = [one for one in faults if one.status == "bad"]
+        findings += [Finding(one.what, "warn", one.remedy, "previous") for one in bad]
+    compared = _compare(before, now)
+    embeddings, again = _embed_again(lake, workspace, target, opened)
+    report(progress, 1.0, "diagnosed")
+    return IndexDiagnosis(
+        version=version.name,
+        build_id=target.build_id,
+        previous_id=previous,
+        n=len(asked),
+        paths=_means(now),
+        before=_means(before),
+        compared=compared,
+        embeddings=embeddings,
+        findings=(*findings, *again, *_unasked(asked), *_losses(compared, target, previous)),
+    )
+
+
+def _previous(lake: Lake, workspace: Workspace, target: Target) -> str | None:
+    """The build that served before; where nothing was published, the newest but one."""
+    index_key = target.version.spec.index_key
+    publications = read_publications(workspace, index_key)
+    if publications is None:
+        ids = [one.build_id for one in list_builds(lake, index_key)]
+    else:
+        ids = [one.build_id for one in reversed(standing(publications))]
+    return ids[1] if len(ids) > 1 else None
+
+
+def _open(workspace: Workspace, target: Target) -> tuple[Opened | None, list[Finding]]:
+    """The loaded build, or None with a bad finding."""
+    found, manifest = look_at_manifest(workspace, target)
+    findings = [found]
+    contract = None if manifest is None else look_at_contract(manifest, target)
+    findings += [] if contract is None else [contract]
+    if cannot_answer(findings):
+        return None, findings
+    try:
+        index = load_index(workspace, target.build_id, target.version.spec)
+        return Opened(index, HybridRetriever(index, target.version.spec)), findings
+    except RagdiagError as error:
+        return None, [*findings, Finding(error.message, "bad", error.remedy, "loads")]
+
+
+def _measure(opened: Opened | None, asked: Sequence[Asked], progress: Progress) -> Scores:
+    """Every path's first ten against gold; nothing of a build that could not be opened."""
+    if opened is None:
+        return {}
+    scores: dict[str, dict[str, list[float]]] = {}
+    for number, (question, grades) in enumerate(asked, start=1):
+        retrieved = opened.retriever.retrieve(question.text)
+        for path in PATHS:
+            hits = getattr(retrieved, path)
+            if hits is not None:
+                scored = score_ranking(hits[:10], grades)
+                for metric in METRICS:
+                    scores.setdefault(path, {}).setdefault(metric, []).append(scored[metric])
+        progress(number / len(asked), f"asked {number} of {len(asked)}")
+    return scores
+
+
+def _compare(before: Scores, now: Scores) -> dict[tuple[str, str], PairedComparison]:
+    """(path, metric) → this build against the one before, question by question."""
+    return {
+        (path, metric): compare_paired(before[path][metric], values)
+        for path, of_path in now.items()
+        if path in before
+        for metric, values in of_path.items()
+    }
+
+
+def _unasked(asked: Sequence[Asked]) -> list[Finding]:
+    if asked:
+        return []
+    remedy = "import judged questions: ragdiag import gold PATH"
+    return [Finding("there is no judged question to ask", "warn", remedy, "questions")]
+
+
+def _losses(
+    compared: Mapping[tuple[str, str], PairedComparison], target: Target, previous: str | None
+) -> list[Finding]:
+    """Worse than before beyond chance: paired t, Holm over every path and metric, 5 %."""
+    corrected = holm([one.p for one in compared.values()])
+    found = [
+        Finding(
+            f"{metric} of the {path} path is {one.difference.value:+.3f} against build {previous} "
+            f"(p = {p:.4f} after Holm over {len(compared)})",
+            "bad",
+            f"go back: ragdiag index rollback {target.version.name}",
+            "questions",
+        )
+        for ((path, metric), one), p in zip(compared.items(), corrected, strict=True)
+        if p < NOISE and one.difference.value < 0
+    ]
+    if found or not compared:
+        return found
+    what = f"no path finds less gold than in build {previous}, beyond chance"
+    return [Finding(what, "good", name="questions")]
+
+
+def _embed_again(
+    lake: Lake, workspace: Workspace, target: Target, opened: Opened | None
+) -> tuple[dict[str, Any], list[Finding]]:
+    spec = target.version.spec.embedder
+    if opened is None or opened.index.ann is None or spec is None:
+        return {}, []
+    pairs = build_ids(workspace, target.build_id)
+    places = sample_positions(len(pairs), PASSAGES)
+    passages = load_build_passages(lake, [pairs[at] for at in places])
+    encoder = load_embedder(spec)
+    found, measured = look_at_embeddings(opened.index.ann, encoder, places, passages, target)
+    return {**measured, "model_hash": encoder.model_hash}, [found]
+
+
+def _means(scores: Scores) -> Means:
+    return {
+        path: {metric: bca_mean(values) for metric, values in of_path.items()}
+        for path, of_path in scores.items()
+    }
+
+
+def _plain(means: Means) -> dict[str, dict[str, Any]]:
+    return {
+        path: {metric: value.to_json() for metric, value in of_path.items()}
+        for path, of_path in means.items()
+    }

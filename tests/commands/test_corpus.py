@@ -1,0 +1,67 @@
+"""Importing and removing documents tells what it means for the indexes that serve."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ragdiag.cli import main
+from ragdiag.settings import Workspace
+from ragdiag.store.alerts import open_alerts
+from ragdiag.store.corpus import load_passages
+from ragdiag.store.lake import Lake
+
+Run = Callable[..., tuple[int, Any]]
+
+
+@pytest.fixture
+def run(corpus: Lake, workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> Run:
+    def command(*arguments: str) -> tuple[int, Any]:
+        status = main(["--workspace", str(workspace.root), *arguments, "--json"])
+        return status, json.loads(capsys.readouterr().out)
+
+    return command
+
+
+@pytest.fixture
+def documents(tmp_path: Path) -> str:
+    path = tmp_path / "more.jsonl"
+    path.write_text('{"id": "rust", "text": "Rust is iron that has met water and air."}\n')
+    return str(path)
+
+
+def test_an_import_tells_what_is_stale_and_rebuilds_where_asked(
+    run: Run, documents: str, corpus: Lake, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("import", "corpus", documents)[1]["indexes"] == []  # nothing serves yet
+    run("documents", "remove", "rust")
+    built = run("index", "build", "lexical")[1]["build_id"]
+    status, told = run("import", "corpus", documents)
+    assert (status, told["added"]) == (0, 1)
+    (state,) = told["indexes"]
+    assert (state["build_id"], state["status"], state["renewed"]) == (built, "bad", False)
+    assert len(open_alerts(corpus)) == 1
+    assert run("import", "corpus", documents)[1]["indexes"] == []  # nothing has changed
+    status, told = run("import", "corpus", documents, "--rebuild")
+    assert (status, told["indexes"][0]["renewed"]) == (0, True)
+    assert open_alerts(corpus) == []
+    assert main(["--workspace", str(workspace.root), "documents", "remove", "rust"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("1 passages removed\n")
+    assert "1 removed since; run: ragdiag index build lexical" in said
+
+
+def test_a_rebuild_that_fails_is_exit_one_and_the_import_is_done(
+    run: Run, toy_beir: Path, corpus: Lake
+) -> None:
+    run("index", "build", "lexical")
+    lines = [{"_id": one.passage_id, "text": "nothing"} for one in load_passages(corpus)]
+    (toy_beir / "corpus.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    status, told = run("import", "beir", str(toy_beir), "--rebuild")
+    assert (status, told["replaced"]) == (1, 8)
+    assert "was not renewed" in told["indexes"][0]["notes"][0]
+    assert {one.kind for one in open_alerts(corpus)} == {"index_rebuild", "index_freshness"}

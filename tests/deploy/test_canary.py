@@ -1,0 +1,145 @@
+"""Every canary sings for a sound index and falls silent for a broken one."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pytest
+
+from ragdiag.deploy import canary
+from ragdiag.deploy.canary import (
+    look_at_embeddings,
+    look_at_neighbours,
+    look_for_vectors,
+    look_for_words,
+    stored_vectors,
+)
+from ragdiag.deploy.soundness import Target
+from ragdiag.records import Passage
+from ragdiag.retrieval.ann.index import Ann, Positions, Scores, Vectors, build_ann
+from ragdiag.retrieval.lexical import build_lexical
+from ragdiag.version import AnnSpec, LexicalSpec, Version, parse_spec
+from tests.retrieval.conftest import DIMENSION, ToyEncoder
+
+AnnKind = Literal["flat", "hnsw"]
+
+SPEC = "[embedder]\n[candidates]\ndepth = 20\n[generator]\nkind = 'extractive'"
+
+
+@pytest.fixture
+def target() -> Target:
+    return Target(Version("dense", parse_spec(SPEC, source="toy")), "b1")
+
+
+@pytest.fixture
+def passages() -> list[Passage]:
+    words = np.random.default_rng(0).integers(0, 3000, size=(400, 12))
+    texts = (" ".join(f"w{word}" for word in row) for row in words)
+    return [Passage(f"p{n}", f"p{n}", text) for n, text in enumerate(texts)]
+
+
+@pytest.fixture
+def vectors(passages: list[Passage]) -> Vectors:
+    return ToyEncoder().encode([passage.text for passage in passages])
+
+
+@pytest.fixture(params=["flat", "hnsw"])
+def ann(request: pytest.FixtureRequest, vectors: Vectors) -> Ann:
+    return build_ann(vectors, AnnSpec(kind=request.param))
+
+
+class Lost:
+    """A search that never returns what it was asked for: a graph with broken links."""
+
+    def __init__(self, ann: Ann, first: int) -> None:
+        self._ann, self._first = ann, first
+        self.size, self.dimension = ann.size, ann.dimension
+
+    def search(self, vector: Vectors, depth: int) -> tuple[Positions, Scores]:
+        positions, scores = self._ann.search(vector, depth)
+        return positions[self._first :], scores[self._first :]
+
+    def scores(self, vector: Vectors, positions: Positions) -> Scores:
+        return self._ann.scores(vector, positions)
+
+
+def test_stored_vectors_are_those_that_were_indexed(ann: Ann, vectors: Vectors) -> None:
+    positions = np.array([3, 0, 399])
+    assert np.array_equal(stored_vectors(ann, positions), vectors[positions])
+
+
+def test_vectors_find_themselves_unless_links_are_broken(ann: Ann, target: Target) -> None:
+    finding, measured = look_for_vectors(ann, target)
+    assert (finding.status, measured) == ("good", {"n": 200, "found": 200, "stray_norms": 0})
+    finding, measured = look_for_vectors(Lost(ann, 1), target)  # type: ignore[arg-type]
+    assert finding.status == "bad"
+    assert measured["found"] < 10
+
+
+def test_equal_passages_count_for_each_other(target: Target, vectors: Vectors) -> None:
+    twice = build_ann(np.concatenate([vectors, vectors]), AnnSpec())
+    assert look_for_vectors(twice, target)[1]["found"] == 200
+
+
+def test_vectors_that_are_not_of_norm_1_are_told(target: Target, vectors: Vectors) -> None:
+    long = build_ann(vectors * 1.2, AnnSpec())
+    finding, measured = look_for_vectors(long, target)
+    assert (finding.status, measured["stray_norms"]) == ("bad", 200)
+
+
+def test_words_find_their_passage_unless_the_rows_are_shifted(
+    target: Target, passages: list[Passage]
+) -> None:
+    spec = LexicalSpec()
+    lexical = build_lexical([passage.text for passage in passages], spec)
+    positions = np.arange(0, 400, 8)
+    own = [passages[at] for at in positions]
+    finding, measured = look_for_words(lexical, spec, positions, own, target)
+    assert (finding.status, measured) == ("good", {"n": 50, "found": 50})
+    finding, measured = look_for_words(lexical, spec, positions + 1, own, target)
+    assert finding.status == "bad"
+    assert measured["found"] < 10
+
+
+@pytest.mark.parametrize("kind", ["flat", "hnsw"])
+def test_recall_of_approximate_search_has_a_floor(kind: AnnKind, target: Target) -> None:
+    scattered = np.random.default_rng(1).normal(size=(400, 16)).astype(np.float32)
+    scattered /= np.linalg.norm(scattered, axis=1, keepdims=True)
+    ann = build_ann(scattered, AnnSpec(kind=kind))
+    finding, measured = look_at_neighbours(ann, scattered[:40], target)
+    assert (finding.status, measured["n"]) == ("good", 40)
+    assert measured["value"] >= 0.99
+    finding, measured = look_at_neighbours(Lost(ann, 2), scattered[:40], target)  # type: ignore[arg-type]
+    assert finding.status == "bad"
+    assert measured["value"] == pytest.approx(0.8)
+    assert str(canary.RECALL_FLOOR) in finding.what
+
+
+def test_another_model_behind_the_same_name_is_found(
+    ann: Ann, target: Target, passages: list[Passage]
+) -> None:
+    positions = np.array([5, 17, 300])
+    own = [passages[at] for at in positions]
+    finding, measured = look_at_embeddings(ann, ToyEncoder(), positions, own, target)
+    assert (finding.status, measured["n"], measured["dimension"]) == ("good", 3, DIMENSION)
+    assert measured["cosine_min"] == pytest.approx(1.0)
+
+    class Moved(ToyEncoder):
+        def encode(self, texts, progress=None):  # type: ignore[no-untyped-def]
+            return super().encode([f"{text} and more words" for text in texts])
+
+    finding, measured = look_at_embeddings(ann, Moved(), positions, own, target)
+    assert finding.status == "bad"
+    assert measured["cosine_min"] < 0.99
+    assert "the worst is p" in finding.what
+    assert finding.remedy == "run: ragdiag index build dense"
+
+
+def test_a_model_that_gives_nan_is_bad(ann: Ann, target: Target, passages: list[Passage]) -> None:
+    class Broken(ToyEncoder):
+        def encode(self, texts, progress=None):  # type: ignore[no-untyped-def]
+            return np.full((len(texts), DIMENSION), np.nan, dtype=np.float32)
+
+    found, _ = look_at_embeddings(ann, Broken(), np.array([0]), passages[:1], target)
+    assert found.status == "bad"

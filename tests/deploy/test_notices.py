@@ -1,0 +1,67 @@
+"""Bad findings raise alerts, and only a look at the same thing resolves them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from ragdiag.deploy.notices import (
+    REBUILD_FAILED,
+    RUNBOOKS,
+    note_failed_rebuild,
+    note_findings,
+    resolve_rebuild,
+)
+from ragdiag.records import Finding, IndexCheck
+from ragdiag.store.alerts import open_alerts
+from ragdiag.store.lake import Lake
+from ragdiag.version import Version
+
+LOOK = IndexCheck("b1", "", "", datetime(2026, 1, 5, tzinfo=UTC), "test", ())
+
+
+def look(version: Version, **statuses: str) -> IndexCheck:
+    found = [Finding(f"{name} of b1", status, "mend it", name) for name, status in statuses.items()]  # type: ignore[arg-type]
+    return replace(LOOK, index_key=version.spec.index_key, findings=tuple(found))
+
+
+def kinds(lake: Lake) -> list[str]:
+    return sorted(one.kind for one in open_alerts(lake))
+
+
+def test_an_alert_names_what_to_do_and_whom_it_concerns(corpus: Lake, version: Version) -> None:
+    details = {"freshness": {"missing": 3}}
+    note_findings(corpus, replace(look(version, freshness="bad"), details=details))
+    (alert,) = open_alerts(corpus)
+    assert (alert.kind, alert.severity, alert.runbook) == (
+        "index_freshness",
+        "warning",
+        "index_rebuild",
+    )
+    assert alert.message == "freshness of b1; mend it"
+    assert alert.subject == f"index {version.spec.index_key}"
+    assert alert.details == {"build_id": "b1", "versions": ["lexical"], "measured": {"missing": 3}}
+
+
+def test_a_look_resolves_what_it_looked_at_and_no_more(corpus: Lake, version: Version) -> None:
+    note_findings(corpus, look(version, freshness="bad", questions="bad"))
+    assert kinds(corpus) == ["index_freshness", "index_questions"]
+    note_findings(corpus, look(version, manifest="good", freshness="warn"))
+    assert kinds(corpus) == ["index_questions"]
+    note_findings(corpus, look(version, questions="good"))
+    assert kinds(corpus) == []
+
+
+def test_every_finding_that_can_be_bad_has_a_runbook(corpus: Lake, version: Version) -> None:
+    note_findings(corpus, look(version, **dict.fromkeys(RUNBOOKS, "bad")))
+    assert len(kinds(corpus)) == len(RUNBOOKS)
+    assert {one.severity for one in open_alerts(corpus)[:7]} == {"critical"}
+
+
+def test_a_failed_rebuild_is_open_until_one_succeeds(corpus: Lake, version: Version) -> None:
+    note_failed_rebuild(corpus, version, "b0", "the disk is full")
+    (alert,) = open_alerts(corpus)
+    assert (alert.kind, alert.runbook) == (REBUILD_FAILED, "index_rebuild")
+    assert "build b0 goes on serving: the disk is full" in alert.message
+    resolve_rebuild(corpus, version.spec.index_key)
+    assert open_alerts(corpus) == []
