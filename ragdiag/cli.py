@@ -16,6 +16,7 @@ import typer
 from typer.exceptions import Abort, Exit, TyperException
 
 from ragdiag.commands.collect import collect_command
+from ragdiag.commands.gate import gate_command
 from ragdiag.commands.log import app as log_app
 from ragdiag.commands.logs import import_logs_command
 from ragdiag.commands.model import model_app
@@ -59,6 +60,7 @@ app.add_typer(model_app, name="model")
 app.add_typer(fusion_app, name="fusion")
 app.add_typer(reranker_app, name="reranker")
 app.command("collect")(collect_command)
+app.command("gate")(gate_command)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 ProgressOption = Annotated[
