@@ -19,6 +19,7 @@ Status = Literal["ok", "no_answer", "error"]
 FeedbackKind = Literal["click", "task_success", "thumbs"]
 GradeStatus = Literal["ok", "error", "no_gold"]
 SpanStatus = Literal["unset", "ok", "error"]
+DeploymentKind = Literal["set", "canary", "shadow", "promote", "hold", "rollback"]
 
 Cause = Literal[
     "corpus_gap",
@@ -307,6 +308,37 @@ class IndexBuild:
     seconds: float
     built_at: datetime
     manifest: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Which version answers whom, by version ids.
+
+    ``canary`` answers a ``share`` (0 … 1) of the keys in place of ``production``; ``shadow`` is
+    asked the same questions and nobody sees its answers. ``previous`` is what production was
+    before, and what it can go back to.
+    """
+
+    production: str
+    previous: str | None = None
+    canary: str | None = None
+    share: float = 0.0
+    shadow: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentEvent:
+    """A change of the deployment, or the decision to leave it (``hold``), with its grounds.
+
+    ``number`` counts from 1, ``deployment`` is the state since then, ``evidence`` plain JSON.
+    """
+
+    number: int
+    happened_at: datetime
+    kind: DeploymentKind
+    deployment: Deployment
+    actor: str
+    evidence: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -217,6 +217,16 @@ def index_tunings(con: duckdb.DuckDBPyConnection) -> None:
             version_id varchar, build_id varchar, measured_at timestamp, measured varchar)""")
 
 
+def deployments(con: duckdb.DuckDBPyConnection) -> None:
+    """Which version served whom, and why that changed: rows are only added, the last one holds.
+    ``evidence`` is JSON."""
+    con.execute("""
+        create table deployments(
+            number bigint, happened_at timestamp, kind varchar, production varchar,
+            previous varchar, canary varchar, share double, shadow varchar, actor varchar,
+            evidence varchar)""")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     first_tables,
     foreign_logs,
@@ -230,6 +240,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     smaller_files,
     forgotten_users,
     index_tunings,
+    deployments,
 )
 """Migration n is the n-th entry, counted from 1."""
 

@@ -1,0 +1,1 @@
+"""Which version serves, and how one replaces another."""
