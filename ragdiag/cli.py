@@ -16,6 +16,7 @@ import typer
 from typer.exceptions import Abort, Exit, TyperException
 
 from ragdiag.commands.collect import collect_command
+from ragdiag.commands.deploy import deploy_app
 from ragdiag.commands.gate import gate_command
 from ragdiag.commands.log import app as log_app
 from ragdiag.commands.logs import import_logs_command
@@ -59,6 +60,7 @@ app.add_typer(store_app, name="store")
 app.add_typer(model_app, name="model")
 app.add_typer(fusion_app, name="fusion")
 app.add_typer(reranker_app, name="reranker")
+app.add_typer(deploy_app, name="deploy")
 app.command("collect")(collect_command)
 app.command("gate")(gate_command)
 

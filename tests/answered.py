@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ragdiag.records import GoldAnswer, Hit, Judgment, Passage, Question, Request
+from ragdiag.records import GoldAnswer, Hit, IndexBuild, Judgment, Passage, Question, Request
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import add_documents, add_gold_answers, add_judgments, add_questions
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake, open_lake
-from ragdiag.store.results import save_version
+from ragdiag.store.results import save_build, save_version
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.version import ExtractiveSpec, LexicalSpec, Spec, Version
 
@@ -25,7 +25,7 @@ OLD, NEW, THIRD = (
 
 
 def fill_corpus(workspace: Workspace) -> Lake:
-    """Questions, gold and three versions; nothing is asked yet."""
+    """Questions, gold and three versions that have an index; nothing is asked yet."""
     lake = open_lake(workspace, create=True)
     questions = [Question(f"q{n}", f"How is item {n} set?", "items") for n in range(QUESTIONS)]
     add_documents(
@@ -36,6 +36,10 @@ def fill_corpus(workspace: Workspace) -> Lake:
     add_gold_answers(lake, [GoldAnswer(f"q{n}", (f"set to {n}",)) for n in range(QUESTIONS)])
     for version in (OLD, NEW, THIRD):
         save_version(lake, version)
+        key = version.spec.index_key
+        save_build(
+            lake, IndexBuild(f"b-{key}", key, "c", QUESTIONS, None, None, 1, 0.1, MONDAY, {})
+        )
     return lake
 
 

@@ -7,11 +7,12 @@ the lake. Versions are named by their ids.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
 from ragdiag.errors import InputError
-from ragdiag.records import Deployment
+from ragdiag.records import Deployment, DeploymentEvent
 
 Side = Literal["canary", "shadow", "production"]
 
@@ -66,14 +67,11 @@ def start_shadow(deployment: Deployment | None, version_id: str) -> Deployment:
 
 
 def promote(deployment: Deployment | None) -> Deployment:
-    """The canary, else the shadow, becomes production. Raises InputError without either."""
+    """The canary, else the shadow, becomes production, and whatever else was compared with the old
+    one ends. Raises InputError without either."""
     state = existing(deployment)
-    side = candidate(state)
-    return Deployment(
-        production=_version_of(state, side),
-        previous=state.production,
-        shadow=state.shadow if state.shadow != _version_of(state, side) else None,
-    )
+    chosen = state.canary if candidate(state) == "canary" else state.shadow
+    return Deployment(production=str(chosen), previous=state.production)
 
 
 def roll_back(deployment: Deployment | None, side: Side) -> Deployment:
@@ -107,6 +105,22 @@ def candidate(deployment: Deployment) -> Side:
     )
 
 
+def started_by(events: Sequence[DeploymentEvent], side: Side) -> DeploymentEvent | None:
+    """The event that began what runs on ``side`` now: a canary, a shadow, or a promoted version
+    that is watched. None where nothing does."""
+    now = events[-1].deployment if events else None
+    if now is None or getattr(now, side) is None:
+        return None
+    if side != "production":
+        return next(event for event in reversed(events) if event.kind == side)
+    began = events[-1]
+    for event in reversed(events):
+        if event.deployment.production != now.production:
+            break
+        began = event
+    return began if "release_plan" in began.evidence else None
+
+
 def existing(deployment: Deployment | None) -> Deployment:
     """Raises InputError where nothing has been deployed yet."""
     if deployment is None:
@@ -114,10 +128,6 @@ def existing(deployment: Deployment | None) -> Deployment:
             "no version serves production yet", remedy="name one: ragdiag deploy set VERSION"
         )
     return deployment
-
-
-def _version_of(deployment: Deployment, side: Side) -> str:
-    return str(getattr(deployment, side))
 
 
 def _beside(deployment: Deployment, version_id: str) -> Deployment:

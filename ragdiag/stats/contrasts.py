@@ -179,6 +179,17 @@ def independent_means(
     )
 
 
+def mean_error(values: Sequence[float], clusters: Sequence[Hashable]) -> float:
+    """The standard error of one mean, by clusters; NaN below two.
+
+    >>> round(mean_error([0.0, 1.0, 1.0, 1.0], "uvww"), 4)
+    0.2864
+    """
+    sample = np.asarray(values, dtype=np.float64)
+    size = float(np.abs(sample).max(initial=0.0))
+    return _error(_deviations(sample, clusters), ROUNDING * size)
+
+
 def defined(
     values: Sequence[float], clusters: Sequence[Hashable] | None
 ) -> tuple[Floats, list[Hashable]]:

@@ -17,8 +17,11 @@ whether one looks after every outcome or seldom. p₀ is an upper bound of the r
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+
+from ragdiag.stats.contrasts import mean_error
+from ragdiag.stats.intervals import Z95, wilson
 
 MULTIPLES = (1.25, 1.5, 2.0, 3.0)
 HIGHEST_REFERENCE = 1 / MULTIPLES[0]
@@ -69,6 +72,30 @@ def watch_rate(outcomes: Iterable[bool | int], p0: float, level: float) -> Watch
     alarm = peak >= level
     likeliest = max(streams, key=lambda stream: stream.largest)
     return Watched(n, failures, p0, level, peak, alarm, likeliest.start if alarm else None)
+
+
+def reference_bound(
+    outcomes: Sequence[bool | int], owners: Sequence[Hashable], share: float = 1.0
+) -> float:
+    """p₀ for a ``share`` of the users, from reference outcomes and whose they are.
+
+    Wilson's upper 97.5 % bound, widened by how much users differ beyond chance: the cluster-robust
+    variance of the mean less that of independent outcomes. A few users may fail more often than
+    all of them with the same version, and a smaller share means fewer users: their mean spreads by
+    1/share of that. NaN without outcomes.
+
+    >>> round(reference_bound([1, 0, 0, 0] * 100, range(400)), 3)
+    0.295
+    """
+    n, failures = len(outcomes), sum(map(bool, outcomes))
+    if n == 0:
+        return math.nan
+    estimate = wilson(failures, n)
+    rate = estimate.value
+    error = mean_error([float(outcome) for outcome in outcomes], owners)
+    beyond_chance = max(0.0, error**2 - rate * (1 - rate) / (n - 1)) if error == error else 0.0
+    spread = Z95 * math.sqrt(beyond_chance * (1 + 1 / share))
+    return rate + math.hypot(estimate.high - rate, spread)
 
 
 def level_for(n: int, chance: float) -> float:

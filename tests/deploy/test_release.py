@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from ragdiag.deploy import release
 from ragdiag.deploy.release import Side, route
 from ragdiag.errors import InputError
-from ragdiag.records import Deployment
+from ragdiag.records import Deployment, DeploymentEvent, DeploymentKind
 from ragdiag.settings import PROJECT
 
 SERVING = Deployment("v1")
@@ -60,8 +61,8 @@ def test_a_version_becomes_production_and_can_go_back() -> None:
     assert state == TRYING
     assert release.start_canary(state, "v2", 0.2).share == 0.2
     state = release.promote(release.start_shadow(state, "v3"))
-    assert state == Deployment("v2", previous="v1", shadow="v3")
-    state = release.promote(state)
+    assert state == Deployment("v2", previous="v1")
+    state = release.promote(release.start_shadow(state, "v3"))
     assert state == Deployment("v3", previous="v2")
     assert release.roll_back(state, "production") == Deployment("v2")
 
@@ -71,7 +72,6 @@ def test_a_side_is_ended_alone() -> None:
     assert release.roll_back(both, "canary") == Deployment("v1", shadow="v3")
     assert release.roll_back(both, "shadow") == TRYING
     assert release.candidate(both) == "canary"
-    assert release.promote(release.start_shadow(TRYING, "v2")) == Deployment("v2", previous="v1")
 
 
 @pytest.mark.parametrize("side", ["canary", "shadow", "production"])
@@ -97,3 +97,38 @@ def test_impossible_changes_name_the_way_out() -> None:
     ):
         with pytest.raises(InputError, match=told):
             attempt()
+
+
+def test_what_runs_was_begun_by_one_event() -> None:
+    states: list[tuple[DeploymentKind, Deployment, dict[str, object]]] = [
+        ("set", SERVING, {}),
+        ("canary", Deployment("v1", canary="v2", share=0.01), {}),
+        ("canary", TRYING, {}),
+        ("hold", TRYING, {}),
+        ("promote", Deployment("v2", previous="v1"), {"release_plan": {}}),
+        ("shadow", Deployment("v2", previous="v1", shadow="v3"), {}),
+        ("rollback", Deployment("v2", previous="v1"), {}),
+        ("rollback", Deployment("v1"), {}),
+    ]
+    at = datetime(2026, 1, 5, tzinfo=UTC)
+    events = [
+        DeploymentEvent(number, at, kind, state, "ada", evidence)
+        for number, (kind, state, evidence) in enumerate(states, start=1)
+    ]
+
+    def began(so_far: int) -> dict[Side, int]:
+        sides: tuple[Side, ...] = ("canary", "shadow", "production")
+        found = {side: release.started_by(events[:so_far], side) for side in sides}
+        return {side: event.number for side, event in found.items() if event is not None}
+
+    assert [began(n) for n in range(9)] == [
+        {},
+        {},
+        {"canary": 2},
+        {"canary": 3},
+        {"canary": 3},
+        {"production": 5},
+        {"shadow": 6, "production": 5},
+        {"production": 5},
+        {},
+    ]

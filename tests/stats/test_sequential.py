@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragdiag.stats.intervals import wilson
-from ragdiag.stats.sequential import MULTIPLES, level_for, watch_rate
+from ragdiag.stats.sequential import MULTIPLES, level_for, reference_bound, watch_rate
 
 Outcomes = list[int]
 
@@ -99,6 +99,37 @@ def test_a_reference_is_an_upper_bound() -> None:
         failures = int((generator.random(300) < 0.08).sum())
         below += wilson(failures, 300).high < 0.08
     assert below / 400 < 0.05
+
+
+def false_rollbacks(*, knows_users: bool, runs: int = 100) -> float:
+    """How often a canary of the same version alarms, for 120 users of whom some are harder to
+    please than others and one in twenty meets it."""
+    generator = np.random.default_rng(10)
+    alarms = 0
+    for _ in range(runs):
+        rates = generator.beta(3.0, 7.0, 120)
+        users = generator.integers(0, 120, 2_000)
+        reference = (generator.random(2_000) < rates[users]).tolist()
+        owners = users.tolist() if knows_users else range(2_000)
+        p0 = reference_bound(reference, owners, share=0.05)
+        canary = generator.choice(generator.choice(120, 6, replace=False), 1_000)
+        failed = (generator.random(1_000) < rates[canary]).tolist()
+        alarms += watch_rate(failed, p0, level_for(1_000, 0.05)).alarm
+    return alarms / runs
+
+
+def test_a_few_demanding_users_do_not_make_a_version_bad() -> None:
+    assert false_rollbacks(knows_users=True) <= 0.05
+    assert false_rollbacks(knows_users=False) > 0.12
+
+
+def test_users_who_do_not_differ_cost_nothing() -> None:
+    outcomes = (np.random.default_rng(11).random(4_000) < 0.1).tolist()
+    alone = reference_bound(outcomes, range(4_000))
+    assert alone == pytest.approx(wilson(sum(outcomes), 4_000).high, abs=1e-4)
+    shuffled = reference_bound(outcomes, [n % 400 for n in range(4_000)], share=0.05)
+    assert alone <= shuffled < alone + 0.03
+    assert math.isnan(reference_bound([], []))
 
 
 @pytest.mark.parametrize(("p0", "level"), [(0.0, 10.0), (0.8, 10.0), (0.1, 0.5), (math.nan, 10.0)])
