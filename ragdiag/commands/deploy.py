@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.exceptions import Exit
 
+from ragdiag.commands.deploy_watch import watch_command
 from ragdiag.console import emit, progress_to
 from ragdiag.errors import InputError
 from ragdiag.settings import Workspace, command_workspace
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ragdiag.workflows.deployment import Terms
 
 deploy_app = typer.Typer(help="Which version serves; canaries and shadows of another one.")
+deploy_app.command("watch")(watch_command)
 
 EXIT_STATUS = {"promote": 0, "rollback": 1, "hold": 3}
 """As those of ``ragdiag gate``."""

@@ -79,9 +79,8 @@ def _watch_lines(look: Look) -> Iterator[str]:
             f"requests on average at the most, by now with chance {look.false_alarm_chance:.1%} "
             f"at the most (planned: {FALSE_ROLLBACK:.0%})"
         )
-    if look.side != "shadow":
-        for name, why in look.plan.unwatched.items():
-            yield f"{name:9} not watched: {why}"
+    for name, why in look.plan.unwatched.items():
+        yield f"{name:9} not watched: {why}"
     if look.sampled:
         yield f"{look.sampled:,} requests were logged by chance: shares are of what was logged"
 

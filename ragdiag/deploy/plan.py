@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -94,8 +94,10 @@ def plan_shadow(
     slo_ms: float | None = None,
 ) -> Plan:
     """For a candidate that answers the same questions. How alike two versions answer is not known
-    before, so differences are taken to spread as much as values do: a correlation of ½."""
-    return _plan(reference, judgments, metric, n, slo_ms, share=1.0, inflation=1.0)
+    before, so differences are taken to spread as much as values do: a correlation of ½. Nobody sees
+    its answers, so no rate is watched."""
+    plan = _plan(reference, judgments, metric, n, slo_ms, share=1.0, inflation=1.0)
+    return replace(plan, monitors={}, unwatched={})
 
 
 def plan_release_watch(old: Plan, reference: Sequence[Outcome], judgments: Judgments) -> Plan:

@@ -315,6 +315,7 @@ def test_a_shadow_runs_on_the_terms_it_began_with(lake: Lake, workspace: Workspa
     event = start_shadow(lake, workspace, "new", Terms(planned_n=200), actor="ada")
     again = start_shadow(lake, workspace, "new", Terms(planned_n=200), actor="bob")
     assert again == event
+    assert event.evidence["plan"]["monitors"] == {}
     with pytest.raises(InputError, match=r"other terms \(correct, 200 requests\)"):
         start_shadow(lake, workspace, "new", Terms(planned_n=300), actor="bob")
     other = start_shadow(lake, workspace, "third", Terms(planned_n=300), actor="bob")
