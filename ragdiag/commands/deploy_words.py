@@ -47,7 +47,10 @@ def events_text(events: Sequence[DeploymentEvent], names: Names) -> str:
 def plan_text(plan: Plan) -> str:
     """What was fixed at the start, in a few lines."""
     shows = "" if plan.detectable is None else f", enough to show {plan.detectable:.4f} with 80 %"
-    lines = [f"planned: {plan.planned_n:,} requests judged by {plan.metric}{shows}"]
+    lines = [
+        f"planned: {plan.planned_n:,} requests judged by {plan.metric}{shows}, "
+        f"of about {plan.planned_requests:,}"
+    ]
     lines += [
         f"watched: {name}, {one.p0:.2%} at the most by {one.bad:,} of {one.n:,} requests"
         for name, one in plan.monitors.items()
@@ -95,7 +98,6 @@ def _rate_line(name: str, rate: WatchedRate) -> str:
 
 
 def _arm_lines(look: Look) -> Iterator[str]:
-    measures = {name for measures in look.arms.values() for name in measures}
     rows = [
         {
             "measure": name,
@@ -105,6 +107,5 @@ def _arm_lines(look: Look) -> Iterator[str]:
             },
         }
         for name in next(iter(look.arms.values()), {})
-        if name in measures
     ]
     yield table(rows)

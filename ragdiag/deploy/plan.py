@@ -44,7 +44,8 @@ class Reference:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """``planned_n`` judged requests decide; with them a true ``detectable`` difference shows with
-    80 % power (None: production's spread was not known). ``level`` is the mean number of requests
+    80 % power (None: production's spread was not known). ``planned_requests`` hold as many judged
+    ones, if they are judged as often as production's were. ``level`` is the mean number of requests
     between false alarms. A request over ``slow_ms`` counts as slow.
 
     ``monitors`` has only the rates that can be watched, ``unwatched`` says why the others cannot.
@@ -52,6 +53,7 @@ class Plan:
 
     metric: str
     planned_n: int
+    planned_requests: int
     detectable: float | None
     level: float
     slo_ms: float | None
@@ -101,10 +103,11 @@ def plan_shadow(
 
 
 def plan_release_watch(old: Plan, reference: Sequence[Outcome], judgments: Judgments) -> Plan:
-    """For a version that has just become production, against what served before it."""
-    return _plan(
-        reference, judgments, old.metric, RELEASE_WATCH, old.slo_ms, share=1.0, inflation=1.0
-    )
+    """For a version that has just become production, against what served before it: no gate comes,
+    and RELEASE_WATCH counts all requests, judged or not."""
+    n = RELEASE_WATCH
+    plan = _plan(reference, judgments, old.metric, n, old.slo_ms, share=1.0, inflation=1.0)
+    return replace(plan, planned_requests=n, level=level_for(n, FALSE_ROLLBACK))
 
 
 def _plan(
@@ -122,6 +125,7 @@ def _plan(
     spread = float(known.std(ddof=1)) * math.sqrt(inflation) if len(known) > 1 else math.nan
     if n is None:
         n = _size(known, spread, metric)
+    requests = n if not len(known) else math.ceil(n * len(reference) / len(known))
     slow_ms = slo_ms or _slow_ms(reference)
     monitors, unwatched = {}, {}
     for name in MONITORS:
@@ -133,8 +137,9 @@ def _plan(
     return Plan(
         metric=metric,
         planned_n=n,
+        planned_requests=requests,
         detectable=None if math.isnan(spread) else DETECTABLE * spread / math.sqrt(n),
-        level=level_for(n, FALSE_ROLLBACK),
+        level=level_for(requests, FALSE_ROLLBACK),
         slo_ms=slo_ms,
         slow_ms=slow_ms,
         monitors=monitors,

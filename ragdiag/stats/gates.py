@@ -50,9 +50,9 @@ def gate_quality(means: Means, measure: str) -> Criterion:
     """
     grave, tolerated, whole = (means.contrast(weight) for weight in (GRAVE, TOLERATED, 1.0))
     bounds = {
-        "upper of B − 0.90 A": grave.upper(ROLLBACK_CONFIDENCE),
-        "lower of B − 0.98 A": tolerated.lower(PASS_CONFIDENCE),
-        "upper of B − A": whole.upper(ROLLBACK_CONFIDENCE),
+        "b_minus_0.90a_upper": grave.upper(ROLLBACK_CONFIDENCE),
+        "b_minus_0.98a_lower": tolerated.lower(PASS_CONFIDENCE),
+        "b_minus_a_upper": whole.upper(ROLLBACK_CONFIDENCE),
     }
     decision, reason = _quality_rule(*bounds.values(), clusters=means.clusters)
     ways = (
@@ -111,7 +111,7 @@ def gate_errors(errors_a: int, n_a: int, errors_b: int, n_b: int) -> Criterion:
         change,
         a=errors_a / n_a if n_a else math.nan,
         b=errors_b / n_b if n_b else math.nan,
-        bounds={"lower of B − A": change.low, "upper of B − A": change.high},
+        bounds={"b_minus_a_lower": change.low, "b_minus_a_upper": change.high},
         needed_n=_needed_for_errors(change, n_b),
     )
 

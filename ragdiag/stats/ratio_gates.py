@@ -68,10 +68,10 @@ def gate_latency(found: QuantileRatio, slo_ms: float | None = None) -> Criterion
         a=found.a,
         b=found.b,
         bounds={
-            "lower of B/A": low,
-            "upper of B/A": high,
-            "lower of p95": b_low,
-            "upper of p95": b_high,
+            "ratio_lower": low,
+            "ratio_upper": high,
+            "p95_lower": b_low,
+            "p95_upper": b_high,
         },
         needed_n=needed,
     )
@@ -108,7 +108,7 @@ def gate_cost(means: Means) -> Criterion:
         Estimate(means.b / means.a, low, _fieller_high(means, ROLLBACK_CONFIDENCE), means.n),
         a=means.a,
         b=means.b,
-        bounds={"lower of B/A": low, "upper of B/A": high},
+        bounds={"ratio_lower": low, "ratio_upper": high},
         needed_n=with_least_clusters(needed_n(means.n, abs(distance), z), means),
     )
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from ragdiag.deploy import release
 from ragdiag.deploy.arms import DEFAULT_METRIC, check_production_metric
@@ -51,16 +51,17 @@ def start_canary(
     """
     version = deployable_version(lake, name)
     change = partial(release.start_canary, version_id=version.version_id, share=share)
-    after = _checked(lake, change)
+    production_id, number = _checked(lake, change)
     plan = plan_canary(
-        _reference(lake, workspace, after.production, terms),
+        _reference(lake, workspace, production_id, terms),
         load_judgments(lake),
         metric=terms.metric,
         share=share,
         n=terms.planned_n,
         slo_ms=terms.slo_ms,
     )
-    return append_deployment(lake, "canary", change, actor=actor, evidence={"plan": plan.to_json()})
+    evidence = {"plan": plan.to_json()}
+    return append_deployment(lake, "canary", change, actor=actor, evidence=evidence, after=number)
 
 
 def start_shadow(
@@ -76,15 +77,16 @@ def start_shadow(
         _check_terms(Plan.from_json(running.evidence["plan"]), terms)
         return running
     change = partial(release.start_shadow, version_id=version.version_id)
-    after = _checked(lake, change)
+    production_id, number = _checked(lake, change)
     plan = plan_shadow(
-        _reference(lake, workspace, after.production, terms),
+        _reference(lake, workspace, production_id, terms),
         load_judgments(lake),
         metric=terms.metric,
         n=terms.planned_n,
         slo_ms=terms.slo_ms,
     )
-    return append_deployment(lake, "shadow", change, actor=actor, evidence={"plan": plan.to_json()})
+    evidence = {"plan": plan.to_json()}
+    return append_deployment(lake, "shadow", change, actor=actor, evidence=evidence, after=number)
 
 
 def replay_into_shadow(
@@ -142,10 +144,12 @@ def _check_terms(plan: Plan, terms: Terms) -> None:
         )
 
 
-def _checked(lake: Lake, change: Any) -> Deployment:
-    """What ``change`` will make of the state; it fails here before anything is computed."""
-    changed: Deployment = change(current_deployment(lake))
-    return changed
+def _checked(lake: Lake, change: Callable[[Deployment | None], Deployment]) -> tuple[str, int]:
+    """Production, and the number of the last event, where ``change`` is possible: it fails here,
+    before anything is computed."""
+    events = load_deployments(lake)
+    changed = change(events[-1].deployment if events else None)
+    return changed.production, len(events)
 
 
 def _reference(lake: Lake, workspace: Workspace, production_id: str, terms: Terms) -> list[Outcome]:

@@ -96,7 +96,7 @@ def test_the_bound_decides_just_as_the_contrast_does() -> None:
         generator = np.random.default_rng(seed)
         a, b = generator.lognormal(-7, 0.5, 40).tolist(), generator.lognormal(-7, 0.5, 60).tolist()
         means = independent_means(a, b)
-        upper = gate_cost(means).bounds["upper of B/A"]
+        upper = gate_cost(means).bounds["ratio_upper"]
         assert (upper <= 1.1) == (means.contrast(1.1).upper(0.95) <= 0)
 
 

@@ -102,11 +102,23 @@ def test_a_canary_is_planned_from_what_production_showed(lake: Lake, workspace: 
     expected = (2.8 * spread / (0.02 * mean)) ** 2 / 0.95
     assert plan.planned_n == pytest.approx(expected, abs=1)
     assert plan.detectable == pytest.approx(0.02 * mean, rel=1e-3)
+    assert plan.planned_requests == plan.planned_n
     assert plan.level == 20 * plan.planned_n
     assert plan.slow_ms == pytest.approx(1.1 * 57, abs=1.2)
     assert set(plan.monitors) == {"failures", "errors", "slow"}
     assert 0.1 < plan.monitors["failures"].p0 < 0.14
     assert plan.monitors["errors"].p0 < 0.005
+
+
+def test_where_few_requests_are_judged_the_watch_is_planned_for_all_of_them(
+    lake: Lake, workspace: Workspace
+) -> None:
+    unknown = traffic(OLD, 1_000, MONDAY - DAY, wrong=0.1, question_id=None)
+    log(lake, workspace, unknown)
+    event = start_canary(lake, workspace, "new", 0.5, Terms(planned_n=300), actor="ada")
+    plan = Plan.from_json(event.evidence["plan"])
+    assert (plan.planned_n, plan.planned_requests, plan.level) == (300, 600, 12_000)
+    assert (plan.monitors["failures"].n, plan.monitors["errors"].n) == (1_000, 2_000)
 
 
 def test_a_good_canary_is_held_until_the_planned_number_and_then_promoted(
