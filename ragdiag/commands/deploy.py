@@ -115,14 +115,14 @@ def shadow(
     if replay:
         with progress_to(None) as progress:
             replayed = replay_into_shadow(lake, workspace, replay, progress)
-    more = {} if replayed is None else {"replayed": asdict(replayed)}
+    if replayed is None:
+        _emit_event(lake, event, as_json)
+        return
     said = (
-        ""
-        if replayed is None
-        else f"\n{replayed.asked} questions asked, {replayed.known} were asked before, "
+        f"\n{replayed.asked} questions asked, {replayed.known} were asked before, "
         f"{replayed.hidden} are not stored"
     )
-    _emit_event(lake, event, as_json, more, said)
+    _emit_event(lake, event, as_json, {"replayed": asdict(replayed)}, said)
 
 
 @deploy_app.command()
@@ -246,8 +246,5 @@ def _event_json(event: DeploymentEvent) -> dict[str, Any]:
 
 
 def _with_names(state: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
-    ids = {side: state[side] for side in ("production", "canary", "shadow", "previous")}
-    return {
-        **state,
-        "names": {side: names.get(one, one) if one else None for side, one in ids.items()},
-    }
+    sides = ("production", "canary", "shadow", "previous")
+    return {**state, "names": {side: names.get(state[side], state[side]) for side in sides}}
