@@ -17,6 +17,8 @@ from typer.exceptions import Abort, Exit, TyperException
 
 from ragdiag.commands.collect import collect_command
 from ragdiag.commands.corpus import documents_app, import_app
+from ragdiag.commands.deploy import deploy_app
+from ragdiag.commands.gate import gate_command
 from ragdiag.commands.index import index_app
 from ragdiag.commands.log import app as log_app
 from ragdiag.commands.model import model_app
@@ -55,7 +57,9 @@ app.add_typer(store_app, name="store")
 app.add_typer(model_app, name="model")
 app.add_typer(fusion_app, name="fusion")
 app.add_typer(reranker_app, name="reranker")
+app.add_typer(deploy_app, name="deploy")
 app.command("collect")(collect_command)
+app.command("gate")(gate_command)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 ProgressOption = Annotated[

@@ -1,4 +1,5 @@
-"""Ids that sort by time, so that a file's smallest and largest id say which requests it holds."""
+"""Ids that sort by time, so that a file's smallest and largest id say which requests it holds, and
+ids of shadow requests, which tell whose shadow they are."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import os
 import random
 import time
 
+_SHADOW = ".shadow."
 _VERSION_7 = 0x7000
 _VARIANT = 0x8000_0000_0000_0000
 
@@ -27,3 +29,23 @@ def time_ordered_id(at_ns: int | None = None) -> str:
     fraction = (rest << 12) // 1_000_000
     chance = _VARIANT | _random.getrandbits(62)
     return f"{milliseconds:012x}{_VERSION_7 | fraction:04x}{chance:016x}"
+
+
+def shadow_id(request_id: str, version_id: str) -> str:
+    """The id of the request that asks ``version_id`` in the shadow of ``request_id``. There is one,
+    so whoever mirrors a request twice has mirrored it once.
+
+    >>> shadow_id("018bcfe5", "4f1c2a")
+    '018bcfe5.shadow.4f1c2a'
+    """
+    return f"{request_id}{_SHADOW}{version_id}"
+
+
+def shadowed_id(request_id: str, version_id: str) -> str | None:
+    """Whose shadow a request of ``version_id`` is; None where it is nobody's.
+
+    >>> shadowed_id("018bcfe5.shadow.4f1c2a", "4f1c2a"), shadowed_id("018bcfe5", "4f1c2a")
+    ('018bcfe5', None)
+    """
+    suffix = f"{_SHADOW}{version_id}"
+    return request_id.removesuffix(suffix) if request_id.endswith(suffix) else None

@@ -21,6 +21,7 @@ GradeStatus = Literal["ok", "error", "no_gold"]
 SpanStatus = Literal["unset", "ok", "error"]
 FindingStatus = Literal["good", "warn", "bad"]
 Severity = Literal["warning", "critical"]
+DeploymentKind = Literal["set", "canary", "shadow", "promote", "hold", "rollback"]
 
 Cause = Literal[
     "corpus_gap",
@@ -379,6 +380,37 @@ class Alert:
     runbook: str
     details: Mapping[str, Any] = field(default_factory=dict)
     resolved_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Which version answers whom, by version ids.
+
+    ``canary`` answers a ``share`` (0 … 1) of the keys in place of ``production``; ``shadow`` is
+    asked the same questions and nobody sees its answers. ``previous`` is what production was
+    before, and what it can go back to.
+    """
+
+    production: str
+    previous: str | None = None
+    canary: str | None = None
+    share: float = 0.0
+    shadow: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentEvent:
+    """A change of the deployment, or the decision to leave it (``hold``), with its grounds.
+
+    ``number`` counts from 1, ``deployment`` is the state since then, ``evidence`` plain JSON.
+    """
+
+    number: int
+    happened_at: datetime
+    kind: DeploymentKind
+    deployment: Deployment
+    actor: str
+    evidence: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

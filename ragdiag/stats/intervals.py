@@ -170,12 +170,12 @@ def bca_mean(values: Sequence[float], seed: int = 0) -> Estimate:
     return Estimate(mean, low, high, n, "; ".join(notes) or None)
 
 
-def student_quantile(freedom: float) -> float:
-    """The 97.5 % quantile of Student's t.
+def student_quantile(freedom: float, level: float = 0.975) -> float:
+    """A quantile of Student's t, by default the 97.5 %.
 
-    >>> round(student_quantile(9), 4)
-    2.2622
+    >>> round(student_quantile(9), 4), round(student_quantile(9, 0.95), 4)
+    (2.2622, 1.8331)
     """
     from scipy.special import stdtrit
 
-    return float(stdtrit(freedom, 0.975))
+    return float(stdtrit(freedom, level))

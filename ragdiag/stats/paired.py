@@ -78,6 +78,16 @@ def compare_paired(a: Sequence[float], b: Sequence[float], seed: int = 0) -> Pai
     )
 
 
+def planned_n(deviation: float, difference: float) -> int:
+    """How many questions show a true difference with 80 % power at two-sided 5 %: (2.80 s / Δ)²,
+    where s is the standard deviation of the differences.
+
+    >>> planned_n(0.25, 0.01)
+    4900
+    """
+    return math.ceil((DETECTABLE * deviation / difference) ** 2 - 1e-9)
+
+
 def paired_t(differences: Sequence[float]) -> float:
     """Two-sided p of Student's paired t; NaN below two differences.
 

@@ -236,6 +236,16 @@ def index_health(con: duckdb.DuckDBPyConnection) -> None:
                 partition by alert_id order by noted_at desc, resolved_at desc nulls last) = 1""")
 
 
+def deployments(con: duckdb.DuckDBPyConnection) -> None:
+    """Which version served whom, and why that changed: rows are only added, the last one holds.
+    ``evidence`` is JSON."""
+    con.execute("""
+        create table deployments(
+            number bigint, happened_at timestamp, kind varchar, production varchar,
+            previous varchar, canary varchar, share double, shadow varchar, actor varchar,
+            evidence varchar)""")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     first_tables,
     foreign_logs,
@@ -250,6 +260,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     forgotten_users,
     index_tunings,
     index_health,
+    deployments,
 )
 """Migration n is the n-th entry, counted from 1."""
 

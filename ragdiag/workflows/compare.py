@@ -81,24 +81,26 @@ def compare_versions(lake: Lake, a: Version, b: Version, split: str) -> Comparis
     """
     judgments = load_judgments(lake, split)
     golds = load_gold_answers(lake)
-    first, second = (_latest(lake, version, split, judgments) for version in (a, b))
+    first, second = (latest_requests(lake, version, split, judgments) for version in (a, b))
     pairs = tuple(
         QuestionPair(
             question_id=question_id,
             question=first[question_id].question,
             request_a=first[question_id].request_id,
             request_b=second[question_id].request_id,
-            a=_scores(first[question_id], judgments, golds),
-            b=_scores(second[question_id], judgments, golds),
+            a=score_request(first[question_id], judgments, golds),
+            b=score_request(second[question_id], judgments, golds),
         )
         for question_id in sorted(first.keys() & second.keys())
     )
     return Comparison(a, b, split, pairs, _compare_metrics(pairs))
 
 
-def _latest(
+def latest_requests(
     lake: Lake, version: Version, split: str, judgments: Mapping[str, Mapping[str, int]]
 ) -> dict[str, Request]:
+    """Question → the version's latest evaluation request of it, for the questions of ``judgments``,
+    which are those of ``split``. Raises UnknownName where there is none."""
     requests = load_requests(
         lake, version_id=version.version_id, traffic="evaluation", question_ids=list(judgments)
     )
@@ -111,11 +113,12 @@ def _latest(
     return {request.question_id or "": request for request in ordered}
 
 
-def _scores(
+def score_request(
     request: Request,
     judgments: Mapping[str, Mapping[str, int]],
     golds: Mapping[str, Sequence[str]],
 ) -> dict[str, float]:
+    """Every ranking metric, ``correct`` and ``token_f1`` of one request; NaN where undefined."""
     question_id = request.question_id or ""
     grade = grade_answer(request.request_id, request.answer, request.status, golds.get(question_id))
     return {

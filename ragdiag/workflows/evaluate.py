@@ -7,21 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from ragdiag.errors import UnknownName
-from ragdiag.generation.steadfast import SteadfastGenerator
 from ragdiag.metrics.answers import exact_match, grade_answer
 from ragdiag.metrics.latency import quantile_estimate
 from ragdiag.metrics.ranking import RANKING_METRICS, score_ranking
-from ragdiag.pipeline import Pipeline, open_pipeline
-from ragdiag.progress import Progress, report
-from ragdiag.records import LATENCY_STAGES, Estimate, Grade, Question, Request
+from ragdiag.pipeline import open_pipeline
+from ragdiag.progress import Progress
+from ragdiag.records import LATENCY_STAGES, Estimate, Grade, Request
 from ragdiag.settings import Workspace
 from ragdiag.stats.intervals import bca_mean, wilson
 from ragdiag.store.corpus import load_gold_answers, load_judgments, load_questions, splits
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import save_findings
-from ragdiag.store.spool import SpoolWriter
 from ragdiag.version import Version
+from ragdiag.workflows.asking import Asking, ask_and_log
 
 QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 
@@ -73,8 +72,13 @@ def evaluate(
     if not questions:
         known = ", ".join(splits(lake)) or "none"
         raise UnknownName(f"there is no split {split!r}", remedy=f"splits here: {known}")
-    pipeline = open_pipeline(lake, workspace, version)
-    requests = _ask_all(pipeline, workspace, questions, progress)
+    requests = ask_and_log(
+        open_pipeline(lake, workspace, version),
+        workspace,
+        [Asking(one.text, question_id=one.question_id, topic=one.topic) for one in questions],
+        "evaluation",
+        progress,
+    )
     ingest(lake, workspace)
     golds = load_gold_answers(lake)
     grades = [grade_request(request, golds) for request in requests]
@@ -140,33 +144,3 @@ def latency_estimates(requests: Sequence[Request]) -> dict[str, dict[str, Estima
         for stage, values in measured.items()
         if values
     }
-
-
-def _ask_all(
-    pipeline: Pipeline,
-    workspace: Workspace,
-    questions: Sequence[Question],
-    progress: Progress | None,
-) -> tuple[Request, ...]:
-    """Ask and log; failures in a row are held back until an answer follows them, so that a server
-    which is down leaves no half evaluation of nothing but errors."""
-    pipeline = pipeline.with_parts(generator=SteadfastGenerator(pipeline.generator))
-    # The first question through a pipeline pays for lazy loading; p95 is not about that.
-    pipeline.ask(questions[0].text)
-    requests: list[Request] = []
-    logged = 0
-    with SpoolWriter(workspace, writer="evaluate") as spool:
-        for number, question in enumerate(questions, start=1):
-            request = pipeline.ask(
-                question.text,
-                question_id=question.question_id,
-                topic=question.topic,
-                traffic="evaluation",
-            )
-            requests.append(request)
-            if request.status != "error" or number == len(questions):
-                for waiting in requests[logged:]:
-                    spool.write(waiting)
-                logged = number
-            report(progress, number / len(questions), f"asked {number} of {len(questions)}")
-    return tuple(requests)

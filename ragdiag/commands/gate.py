@@ -1,0 +1,59 @@
+"""``ragdiag gate``: may version B replace version A?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.exceptions import Exit
+
+from ragdiag.console import emit
+from ragdiag.errors import InputError
+from ragdiag.settings import command_workspace
+
+EXIT_STATUS = {"pass": 0, "rollback": 1, "inconclusive": 3}
+"""2 is a user's mistake, as everywhere."""
+
+
+def gate_command(
+    context: typer.Context,
+    a: Annotated[str, typer.Argument(help="The incumbent.")],
+    b: Annotated[str, typer.Argument(help="The candidate.")],
+    split: Annotated[str, typer.Option("--split", help="Which judged questions.")],
+    metric: Annotated[str, typer.Option(help="Of quality: MRR@10, nDCG@10, correct …")] = "MRR@10",
+    slo_ms: Annotated[
+        float | None, typer.Option(min=0.001, help="p95 of B must be within it, too.")
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Also write a summary, for a pull request.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Judge B by quality, p95 latency and cost on the latest evaluations of both.
+
+    Exit status 0 pass, 1 rollback, 3 inconclusive; see docs/deploy.md.
+    """
+    from ragdiag.store.lake import open_lake
+    from ragdiag.store.results import find_version
+    from ragdiag.workflows.gate import gate_versions
+
+    lake = open_lake(command_workspace(context.obj))
+    found = gate_versions(
+        lake, find_version(lake, a), find_version(lake, b), split, metric=metric, slo_ms=slo_ms
+    )
+    if markdown is not None:
+        write_markdown(markdown, found.to_markdown())
+    emit(found.to_json(), as_json, found.to_text)
+    if status := EXIT_STATUS[found.decision]:
+        raise Exit(status)
+
+
+def write_markdown(path: Path, text: str) -> None:
+    """Raises InputError where ``path`` cannot be written."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"cannot write {path} ({error.strerror})", remedy="name another file"
+        ) from None

@@ -1,0 +1,67 @@
+"""The requests of one version as values: quality by a metric, and what is watched as failed or not.
+
+``old`` is whom production serves, ``new`` the candidate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from ragdiag.errors import InputError
+from ragdiag.metrics.ranking import RANKING_METRICS
+from ragdiag.store.outcomes import Outcome
+
+Judgments = Mapping[str, Mapping[str, int]]
+
+DEFAULT_METRIC = "correct"
+PRODUCTION_METRICS = (
+    DEFAULT_METRIC,
+    "token_f1",
+    *("MRR@10", "recall@10", "nDCG@10", "hit@10", "precision@5"),
+)
+"""Production logs ten hits of each stage, so no metric may look deeper."""
+
+MONITORS = ("failures", "errors", "slow")
+
+
+def check_production_metric(metric: str) -> None:
+    """Raises InputError that lists the metrics."""
+    if metric not in PRODUCTION_METRICS:
+        raise InputError(
+            f"running traffic has no metric {metric!r}",
+            remedy=f"name one of: {', '.join(PRODUCTION_METRICS)}",
+        )
+
+
+def metric_values(outcomes: Sequence[Outcome], metric: str, judgments: Judgments) -> list[float]:
+    """One value a request; NaN where it is not graded, or its question has nothing relevant."""
+    return [_metric_value(one, metric, judgments) for one in outcomes]
+
+
+def monitored(
+    outcomes: Sequence[Outcome], values: Sequence[float], monitor: str, slow_ms: float | None
+) -> Iterator[tuple[Outcome, bool]]:
+    """The requests of which it is known, and whether they count as bad.
+
+    ``failures``: the metric is 0. ``errors``: the request failed. ``slow``: it took longer than
+    ``slow_ms``.
+    """
+    for outcome, value in zip(outcomes, values, strict=True):
+        if monitor == "failures" and not math.isnan(value):
+            yield outcome, value == 0
+        elif monitor == "errors":
+            yield outcome, outcome.status == "error"
+        elif monitor == "slow" and slow_ms is not None and not math.isnan(outcome.total_ms):
+            yield outcome, outcome.total_ms > slow_ms
+
+
+def _metric_value(outcome: Outcome, metric: str, judgments: Judgments) -> float:
+    if metric == "correct":
+        return math.nan if outcome.y is None else float(outcome.y)
+    if metric == "token_f1":
+        return outcome.score
+    gold = list(judgments.get(outcome.question_id or "", {}).values())
+    if outcome.rel is None or not any(grade > 0 for grade in gold):
+        return math.nan
+    return RANKING_METRICS[metric](outcome.rel, gold)

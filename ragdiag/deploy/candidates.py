@@ -1,0 +1,183 @@
+"""Looking at what runs: a canary, a shadow, and a version that has just become production."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ragdiag.deploy.arms import Judgments, metric_values
+from ragdiag.deploy.looks import Look, planned_end, sum_up, watch_rates
+from ragdiag.deploy.plan import RELEASE_WATCH, Plan
+from ragdiag.identifiers import shadowed_id
+from ragdiag.records import DeploymentEvent, Traffic
+from ragdiag.stats.contrasts import independent_means, paired_means
+from ragdiag.stats.criteria import Criterion
+from ragdiag.stats.gates import gate_errors, gate_quality
+from ragdiag.stats.quantile_ratios import independent_quantiles, paired_quantiles
+from ragdiag.stats.ratio_gates import gate_cost, gate_latency
+from ragdiag.store.lake import Lake
+from ragdiag.store.outcomes import Outcome, load_outcomes
+
+CANARY_TRAFFIC: tuple[Traffic, ...] = ("canary", "production")
+"""A service that routes by itself may log its canary as production."""
+
+
+def look_at_canary(
+    lake: Lake, started: DeploymentEvent, judgments: Judgments, *, rates_only: bool = False
+) -> Look:
+    """The canary that ``started`` began, against production's requests of the same time; with
+    ``rates_only`` production's are not read, and the gate is not applied."""
+    plan = Plan.from_json(started.evidence["plan"])
+    state, since = started.deployment, started.happened_at
+    old_id, new_id = state.production, str(state.canary)
+    new = load_outcomes(lake, new_id, CANARY_TRAFFIC, since=since)
+    arm = _Arm.of(new, plan.metric, judgments)
+    known = [not math.isnan(value) for value in arm.values]
+    found = Look(
+        side="canary",
+        old=old_id,
+        new=new_id,
+        since=since,
+        plan=plan,
+        n=len(new),
+        judged=sum(known),
+        rates=watch_rates(new, arm.values, plan),
+        sampled=sum(one.is_sampled for one in new),
+    )
+    if rates_only:
+        return found
+    old = load_outcomes(lake, old_id, ["production"], since=since)
+    criteria = {}
+    if (end := planned_end(known, plan.planned_n)) is not None:
+        until = new[end - 1].asked_at
+        meanwhile = [one for one in old if one.asked_at <= until]
+        first = _Arm.of(meanwhile, plan.metric, judgments)
+        criteria = _judge_apart(first, arm.cut(end), plan)
+    return replace(
+        found,
+        criteria=criteria,
+        arms={
+            "old": sum_up(old, plan.metric, judgments),
+            "new": sum_up(new, plan.metric, judgments),
+        },
+        sampled=sum(one.is_sampled for one in [*old, *new]),
+    )
+
+
+def look_at_shadow(lake: Lake, started: DeploymentEvent, judgments: Judgments) -> Look:
+    """The shadow that ``started`` began, paired with the requests of production that it follows.
+
+    Nobody sees its answers, so nothing is watched: the gate at the planned number decides.
+    """
+    plan = Plan.from_json(started.evidence["plan"])
+    state, since = started.deployment, started.happened_at
+    old_id, new_id = state.production, str(state.shadow)
+    shadows = {
+        shadowed: one
+        for one in load_outcomes(lake, new_id, ["shadow"], since=since)
+        if (shadowed := shadowed_id(one.request_id, new_id)) is not None
+    }
+    followed = {
+        one.request_id: one
+        for one in load_outcomes(lake, old_id, ["production"], request_ids=list(shadows))
+    }
+    new = [one for shadowed, one in shadows.items() if shadowed in followed]
+    old = [followed[shadowed] for shadowed in shadows if shadowed in followed]
+    first, second = (_Arm.of(side, plan.metric, judgments) for side in (old, new))
+    pairs = zip(first.values, second.values, strict=True)
+    known = [not (math.isnan(x) or math.isnan(y)) for x, y in pairs]
+    end = planned_end(known, plan.planned_n)
+    return Look(
+        side="shadow",
+        old=old_id,
+        new=new_id,
+        since=since,
+        plan=plan,
+        n=len(new),
+        judged=sum(known),
+        criteria={} if end is None else _judge_pairs(first.cut(end), second.cut(end), plan),
+        arms={
+            "old": sum_up(old, plan.metric, judgments),
+            "new": sum_up(new, plan.metric, judgments),
+        },
+        sampled=sum(one.is_sampled for one in [*old, *new]),
+    )
+
+
+def look_at_release(lake: Lake, promoted: DeploymentEvent, judgments: Judgments) -> Look:
+    """The first RELEASE_WATCH requests of a version since it became production, watched against
+    what served before it."""
+    plan = Plan.from_json(promoted.evidence["release_plan"])
+    state, since = promoted.deployment, promoted.happened_at
+    new = load_outcomes(lake, state.production, ["production"], since=since, first=RELEASE_WATCH)
+    values = metric_values(new, plan.metric, judgments)
+    return Look(
+        side="production",
+        old=str(state.previous),
+        new=state.production,
+        since=since,
+        plan=plan,
+        n=len(new),
+        judged=sum(not math.isnan(value) for value in values),
+        rates=watch_rates(new, values, plan),
+        arms={"new": sum_up(new, plan.metric, judgments)},
+        sampled=sum(one.is_sampled for one in new),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Arm:
+    """One version's requests as columns, all in one order."""
+
+    outcomes: Sequence[Outcome]
+    values: Sequence[float]
+
+    @classmethod
+    def of(cls, outcomes: Sequence[Outcome], metric: str, judgments: Judgments) -> _Arm:
+        return cls(outcomes, metric_values(outcomes, metric, judgments))
+
+    def cut(self, end: int) -> _Arm:
+        return _Arm(self.outcomes[:end], self.values[:end])
+
+    @property
+    def owners(self) -> list[str]:
+        return [one.owner for one in self.outcomes]
+
+    @property
+    def times(self) -> list[float]:
+        return [one.total_ms for one in self.outcomes]
+
+    @property
+    def costs(self) -> list[float]:
+        return [one.cost_usd for one in self.outcomes]
+
+    @property
+    def errors(self) -> int:
+        return sum(one.status == "error" for one in self.outcomes)
+
+
+def _judge_apart(old: _Arm, new: _Arm, plan: Plan) -> dict[str, Criterion]:
+    """Different users' requests; those of one user belong together."""
+    users = old.owners, new.owners
+    quantiles = independent_quantiles(
+        old.times, new.times, 0.95, clusters_a=users[0], clusters_b=users[1]
+    )
+    return {
+        "quality": gate_quality(independent_means(old.values, new.values, *users), plan.metric),
+        "latency": gate_latency(quantiles, plan.slo_ms),
+        "cost": gate_cost(independent_means(old.costs, new.costs, *users)),
+        "errors": gate_errors(old.errors, len(old.outcomes), new.errors, len(new.outcomes)),
+    }
+
+
+def _judge_pairs(old: _Arm, new: _Arm, plan: Plan) -> dict[str, Criterion]:
+    """The same requests; those that ask one question belong together."""
+    questions = [one.question for one in old.outcomes]
+    quantiles = paired_quantiles(old.times, new.times, 0.95, clusters=questions)
+    return {
+        "quality": gate_quality(paired_means(old.values, new.values, questions), plan.metric),
+        "latency": gate_latency(quantiles, plan.slo_ms),
+        "cost": gate_cost(paired_means(old.costs, new.costs, questions)),
+        "errors": gate_errors(old.errors, len(old.outcomes), new.errors, len(new.outcomes)),
+    }

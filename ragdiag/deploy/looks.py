@@ -1,0 +1,183 @@
+"""One look at a candidate: what was seen, and whether to promote it, hold it or roll it back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from ragdiag.deploy.arms import Judgments, metric_values, monitored
+from ragdiag.deploy.plan import Plan
+from ragdiag.deploy.release import Side
+from ragdiag.metrics.latency import quantile_estimate
+from ragdiag.records import Estimate
+from ragdiag.stats.contrasts import Contrast, mean_error
+from ragdiag.stats.criteria import Criterion, combine
+from ragdiag.stats.intervals import wilson
+from ragdiag.stats.sequential import Watched, watch_rate
+from ragdiag.store.outcomes import Outcome
+
+Action = Literal["promote", "hold", "rollback"]
+
+OPTIONAL = ("cost",)
+"""What need not be judged for a candidate to be promoted."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedRate:
+    """A rate since the candidate started; ``changed_at`` is when it most probably rose, None
+    without an alarm."""
+
+    watched: Watched
+    changed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """``n`` requests (of a shadow: pairs) of the candidate ``new`` since ``since``, ``judged`` of
+    them with a value of the plan's metric.
+
+    ``rates`` are watched at every look; ``criteria`` are judged once, on the first requests that
+    make up the planned number, and empty until then. ``arms`` sums up both versions by measure.
+    """
+
+    side: Side
+    old: str
+    new: str
+    since: datetime
+    plan: Plan
+    n: int
+    judged: int
+    rates: Mapping[str, WatchedRate] = field(default_factory=dict)
+    criteria: Mapping[str, Criterion] = field(default_factory=dict)
+    arms: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
+    sampled: int = 0
+
+    @property
+    def alarms(self) -> list[str]:
+        return [name for name, rate in self.rates.items() if rate.watched.alarm]
+
+    @property
+    def action(self) -> Action:
+        if self.alarms:
+            return "rollback"
+        if not self.criteria:
+            return "hold"
+        actions: Mapping[str, Action] = {"pass": "promote", "rollback": "rollback"}
+        return actions.get(combine(self.criteria, optional=OPTIONAL), "hold")
+
+    @property
+    def reason(self) -> str:
+        if self.alarms:
+            return f"alarm: {', '.join(self.alarms)}"
+        if self.criteria:
+            decided = {"promote": "passes", "rollback": "is rolled back"}
+            return f"the gate at {self.plan.planned_n:,} judged requests " + decided.get(
+                self.action, "decides neither way"
+            )
+        if self.side == "production":
+            return "no alarm"
+        if self.judged >= self.plan.planned_n:
+            return "no alarm, and the gate is due (ragdiag deploy decide)"
+        return f"{self.judged:,} of the {self.plan.planned_n:,} judged requests that were planned"
+
+    @property
+    def false_alarm_chance(self) -> float:
+        """That a version as good as the old one would have been rolled back by now, at most."""
+        return min(1.0, sum(one.watched.n / one.watched.level for one in self.rates.values()))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "action": self.action,
+            "reason": self.reason,
+            "side": self.side,
+            "old": self.old,
+            "new": self.new,
+            "since": self.since.isoformat(),
+            "n": self.n,
+            "judged": self.judged,
+            "sampled": self.sampled,
+            "plan": self.plan.to_json(),
+            "watch": {
+                "mean_requests_between_false_alarms": self.plan.level,
+                "false_alarm_chance_so_far": self.false_alarm_chance,
+                "rates": {name: _rate_json(rate) for name, rate in self.rates.items()},
+            },
+            "gate": {name: one.to_json() for name, one in self.criteria.items()} or None,
+            "arms": {
+                arm: {name: estimate.to_json() for name, estimate in measures.items()}
+                for arm, measures in self.arms.items()
+            },
+        }
+
+
+def watch_rates(
+    outcomes: Sequence[Outcome], values: Sequence[float], plan: Plan
+) -> dict[str, WatchedRate]:
+    """Every rate of the plan, in the order in which requests were asked.
+
+    Each of m rates alarms at m times the plan's level: the average of their detectors reaches the
+    level no later than one of them does m times that, so all of them together alarm falsely no
+    more often than once in ``plan.level`` requests.
+    """
+    watched = {}
+    for name, reference in plan.monitors.items():
+        known = list(monitored(outcomes, values, name, plan.slow_ms))
+        level = plan.level * len(plan.monitors)
+        found = watch_rate((is_bad for _, is_bad in known), reference.p0, level)
+        moment = None if found.change is None else known[found.change][0].asked_at
+        watched[name] = WatchedRate(found, moment)
+    return watched
+
+
+def planned_end(known: Sequence[bool], n: int) -> int | None:
+    """How many requests from the start hold ``n`` known ones; None where there are not as many.
+
+    >>> planned_end([True, False, True, True], 2), planned_end([True], 2)
+    (3, None)
+    """
+    seen = 0
+    for place, is_known in enumerate(known, start=1):
+        seen += is_known
+        if seen == n:
+            return place
+    return None
+
+
+def sum_up(outcomes: Sequence[Outcome], metric: str, judgments: Judgments) -> dict[str, Estimate]:
+    """A version by measure: quality by the metric (by users), shares of errors and of thumbs up,
+    p95 in milliseconds, mean cost in US dollars."""
+    owners = [one.owner for one in outcomes]
+    thumbs = [one.thumbs > 0 for one in outcomes if one.thumbs is not None]
+    return {
+        metric: _mean(metric_values(outcomes, metric, judgments), owners),
+        "errors": wilson(sum(one.status == "error" for one in outcomes), len(outcomes)),
+        "p95_ms": quantile_estimate([one.total_ms for one in outcomes], 0.95),
+        "cost_usd": _mean([one.cost_usd for one in outcomes], owners),
+        "thumbs_up": wilson(sum(thumbs), len(thumbs)),
+    }
+
+
+def _mean(values: Sequence[float], owners: Sequence[str]) -> Estimate:
+    known = [(x, owner) for x, owner in zip(values, owners, strict=True) if not math.isnan(x)]
+    if not known:
+        return Estimate.undefined("no values")
+    sample, names = [x for x, _ in known], [owner for _, owner in known]
+    mean = math.fsum(sample) / len(sample)
+    freedom = max(1, len(set(names)) - 1)
+    return Contrast(mean, mean_error(sample, names), freedom).estimate(len(sample))
+
+
+def _rate_json(rate: WatchedRate) -> dict[str, Any]:
+    watched = rate.watched
+    return {
+        "n": watched.n,
+        "bad": watched.failures,
+        "p0": watched.p0,
+        "statistic": watched.peak,
+        "level": watched.level,
+        "alarm": watched.alarm,
+        "changed_at": None if rate.changed_at is None else rate.changed_at.isoformat(),
+    }

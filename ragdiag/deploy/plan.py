@@ -1,0 +1,178 @@
+"""What is fixed when a candidate starts, so that looking at it later cannot bend the rules.
+
+The metric, how many requests the one fixed test takes (METHODS.md §10), and the reference rates
+that the candidate is watched against until then (§13), all from production's latest requests.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+
+from ragdiag.deploy.arms import MONITORS, Judgments, metric_values, monitored
+from ragdiag.errors import InputError
+from ragdiag.metrics.latency import needed_for_interval, quantile_estimate
+from ragdiag.stats.gates import TOLERATED
+from ragdiag.stats.paired import DETECTABLE, planned_n
+from ragdiag.stats.ratio_gates import HIGHEST_RATIO
+from ragdiag.stats.sequential import HIGHEST_REFERENCE, level_for, reference_bound
+from ragdiag.store.outcomes import Outcome
+
+REFERENCE_REQUESTS = 2_000
+LEAST_REFERENCE = 100
+"""Known outcomes below which a rate is not watched, or a size not planned."""
+FALSE_ROLLBACK = 0.05
+"""Chance that a version as good as production is rolled back while it is watched."""
+RELEASE_WATCH = 10_000
+"""Requests for which a version that became production is watched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A rate to watch for: ``p0`` is the upper bound of what production has shown, in ``bad`` of
+    ``n`` requests."""
+
+    p0: float
+    bad: int
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``planned_n`` judged requests decide; with them a true ``detectable`` difference shows with
+    80 % power (None: production's spread was not known). ``planned_requests`` hold as many judged
+    ones, if they are judged as often as production's were. ``level`` is the mean number of requests
+    between false alarms. A request over ``slow_ms`` counts as slow.
+
+    ``monitors`` has only the rates that can be watched, ``unwatched`` says why the others cannot.
+    """
+
+    metric: str
+    planned_n: int
+    planned_requests: int
+    detectable: float | None
+    level: float
+    slo_ms: float | None
+    slow_ms: float | None
+    monitors: Mapping[str, Reference]
+    unwatched: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        monitors = {name: Reference(**one) for name, one in document["monitors"].items()}
+        return cls(**{**document, "monitors": monitors})
+
+
+def plan_canary(
+    reference: Sequence[Outcome],
+    judgments: Judgments,
+    *,
+    metric: str,
+    share: float,
+    n: int | None = None,
+    slo_ms: float | None = None,
+) -> Plan:
+    """For a candidate that answers a ``share`` of production's users, and is compared without
+    pairs: the variance of one value is 1/(1 − share) times that of the candidate's mean.
+
+    Raises InputError where ``n`` is not given and production has too few judged requests to plan.
+    """
+    return _plan(reference, judgments, metric, n, slo_ms, share=share, inflation=1 / (1 - share))
+
+
+def plan_shadow(
+    reference: Sequence[Outcome],
+    judgments: Judgments,
+    *,
+    metric: str,
+    n: int | None = None,
+    slo_ms: float | None = None,
+) -> Plan:
+    """For a candidate that answers the same questions. How alike two versions answer is not known
+    before, so differences are taken to spread as much as values do: a correlation of ½. Nobody sees
+    its answers, so no rate is watched."""
+    plan = _plan(reference, judgments, metric, n, slo_ms, share=1.0, inflation=1.0)
+    return replace(plan, monitors={}, unwatched={})
+
+
+def plan_release_watch(old: Plan, reference: Sequence[Outcome], judgments: Judgments) -> Plan:
+    """For a version that has just become production, against what served before it: no gate comes,
+    and RELEASE_WATCH counts all requests, judged or not."""
+    n = RELEASE_WATCH
+    plan = _plan(reference, judgments, old.metric, n, old.slo_ms, share=1.0, inflation=1.0)
+    return replace(plan, planned_requests=n, level=level_for(n, FALSE_ROLLBACK))
+
+
+def _plan(
+    reference: Sequence[Outcome],
+    judgments: Judgments,
+    metric: str,
+    n: int | None,
+    slo_ms: float | None,
+    *,
+    share: float,
+    inflation: float,
+) -> Plan:
+    values = metric_values(reference, metric, judgments)
+    known = np.array([value for value in values if not math.isnan(value)])
+    spread = float(known.std(ddof=1)) * math.sqrt(inflation) if len(known) > 1 else math.nan
+    if n is None:
+        n = _size(known, spread, metric)
+    requests = n if not len(known) else math.ceil(n * len(reference) / len(known))
+    slow_ms = slo_ms or _slow_ms(reference)
+    monitors, unwatched = {}, {}
+    for name in MONITORS:
+        found = _reference(list(monitored(reference, values, name, slow_ms)), share)
+        if isinstance(found, Reference):
+            monitors[name] = found
+        else:
+            unwatched[name] = found
+    return Plan(
+        metric=metric,
+        planned_n=n,
+        planned_requests=requests,
+        detectable=None if math.isnan(spread) else DETECTABLE * spread / math.sqrt(n),
+        level=level_for(requests, FALSE_ROLLBACK),
+        slo_ms=slo_ms,
+        slow_ms=slow_ms,
+        monitors=monitors,
+        unwatched=unwatched,
+    )
+
+
+def _size(known: np.ndarray[Any, np.dtype[np.float64]], spread: float, metric: str) -> int:
+    """As many as show the loss that the gate tolerates."""
+    loss = (1 - TOLERATED) * float(known.mean()) if len(known) else 0.0
+    if len(known) < LEAST_REFERENCE or loss == 0:
+        raise InputError(
+            f"nothing can be planned: {len(known)} of production's latest requests have a value of"
+            f" {metric}, and {LEAST_REFERENCE} with a mean above 0 are needed",
+            remedy="give --planned-n, name another --metric, or grade them (ragdiag diagnose)",
+        )
+    return max(planned_n(spread, loss), LEAST_REFERENCE)
+
+
+def _slow_ms(reference: Sequence[Outcome]) -> float | None:
+    """A tenth over production's p95; None where too few requests were timed."""
+    times = [one.total_ms for one in reference if not math.isnan(one.total_ms)]
+    if len(times) < max(LEAST_REFERENCE, needed_for_interval(0.95)):
+        return None
+    return HIGHEST_RATIO * quantile_estimate(times, 0.95).value
+
+
+def _reference(known: Sequence[tuple[Outcome, bool]], share: float) -> Reference | str:
+    """The rate to watch against, or why there is none."""
+    bad = [is_bad for _, is_bad in known]
+    if len(bad) < LEAST_REFERENCE:
+        return f"known of {len(bad)} of production's requests, and {LEAST_REFERENCE} are needed"
+    p0 = reference_bound(bad, [outcome.owner for outcome, _ in known], share)
+    if p0 >= HIGHEST_REFERENCE:
+        return f"production's own rate may be {p0:.0%} already"
+    return Reference(p0, sum(bad), len(bad))

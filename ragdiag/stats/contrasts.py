@@ -1,0 +1,233 @@
+"""mean(B) − w · mean(A) of two versions, with an error that knows which values belong together.
+
+A question asked five times is not five questions, and one user's requests are not as many users:
+values that share a cluster may depend on each other in any way, clusters are independent. The
+variance is the cluster-robust CR1 (Liang & Zeger 1986, with the factor G/(G − 1)) on G − 1 degrees
+of freedom; with one value a cluster it is the textbook s²/n on n − 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ragdiag.records import Estimate
+from ragdiag.stats.intervals import student_quantile
+
+Floats = npt.NDArray[np.float64]
+
+ROUNDING = 1e-12
+"""Of the values' own size: a spread below it is what adding up has left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """An estimated ``value`` with its standard error and degrees of freedom; its bounds are
+    Student's t. Without an error (below two clusters) the bounds are NaN.
+
+    >>> contrast = Contrast(0.02, 0.01, freedom=99)
+    >>> round(contrast.lower(0.95), 4), round(contrast.upper(0.975), 4)
+    (0.0034, 0.0398)
+    """
+
+    value: float
+    error: float
+    freedom: float
+
+    @property
+    def distance(self) -> float:
+        """From 0, in standard errors; infinite where a value has no error."""
+        if self.error == 0:
+            return math.copysign(math.inf, self.value) if self.value else 0.0
+        return self.value / self.error
+
+    def lower(self, confidence: float) -> float:
+        """One-sided: the truth is above it in this share of samples."""
+        return self.value - self._reach(confidence)
+
+    def upper(self, confidence: float) -> float:
+        return self.value + self._reach(confidence)
+
+    def estimate(self, n: int) -> Estimate:
+        """With its two-sided 95 % interval."""
+        if math.isnan(self.value):
+            return Estimate.undefined("no values", n=n)
+        reason = "below two clusters there is no interval" if math.isnan(self.error) else None
+        return Estimate(self.value, self.lower(0.975), self.upper(0.975), n, reason)
+
+    def _reach(self, confidence: float) -> float:
+        if math.isnan(self.error) or self.error == 0:
+            return self.error
+        return self.error * student_quantile(self.freedom, confidence)
+
+
+@dataclass(frozen=True, slots=True)
+class PairedMeans:
+    """Means ``a`` and ``b`` over the same ``n`` questions, and by cluster the sum of each side's
+    deviations from its mean, divided by n: shape (clusters,)."""
+
+    n: int
+    a: float
+    b: float
+    deviations_a: Floats
+    deviations_b: Floats
+    left_out: int
+
+    @property
+    def clusters(self) -> int:
+        return len(self.deviations_a)
+
+    def contrast(self, weight: float) -> Contrast:
+        """mean(B − weight · A)."""
+        deviations = self.deviations_b - weight * self.deviations_a
+        size = float(np.abs([*self.deviations_a, *self.deviations_b]).max(initial=0.0))
+        return Contrast(
+            self.b - weight * self.a, _error(deviations, ROUNDING * size), self.clusters - 1
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class IndependentMeans:
+    """Means of two samples that share no cluster; ``n`` counts B's values, the candidate's."""
+
+    n_a: int
+    n: int
+    a: float
+    b: float
+    error_a: float
+    error_b: float
+    clusters_a: int
+    clusters_b: int
+    left_out: int
+
+    @property
+    def clusters(self) -> int:
+        """Of the side that has fewer."""
+        return min(self.clusters_a, self.clusters_b)
+
+    def contrast(self, weight: float) -> Contrast:
+        """mean(B) − weight · mean(A), on the degrees of freedom of Welch (1947)."""
+        part_a, part_b = (weight * self.error_a) ** 2, self.error_b**2
+        error = math.sqrt(part_a + part_b)
+        if math.isnan(error) or error == 0:
+            return Contrast(self.b - weight * self.a, error, max(1, self.clusters - 1))
+        spread = part_a**2 / (self.clusters_a - 1) + part_b**2 / (self.clusters_b - 1)
+        return Contrast(self.b - weight * self.a, error, (part_a + part_b) ** 2 / spread)
+
+
+Means = PairedMeans | IndependentMeans
+
+
+def paired_means(
+    a: Sequence[float], b: Sequence[float], clusters: Sequence[Hashable] | None = None
+) -> PairedMeans:
+    """Two versions' values for the same questions, given in the same order.
+
+    ``clusters`` name what belongs together, one for each question; without them every question
+    stands alone. Pairs undefined (NaN) on either side are left out and counted. Raises ValueError
+    if the lengths differ.
+
+    >>> means = paired_means([0.0, 1.0, 0.5], [0.5, 1.0, 1.0])
+    >>> contrast = means.contrast(1.0)
+    >>> round(contrast.value, 4), round(contrast.error, 4), contrast.freedom
+    (0.3333, 0.1667, 2)
+    """
+    owners = range(len(a)) if clusters is None else clusters
+    triples = zip(a, b, owners, strict=True)
+    kept = [(x, y, owner) for x, y, owner in triples if not (math.isnan(x) or math.isnan(y))]
+    first, second = (np.array([row[side] for row in kept], dtype=np.float64) for side in (0, 1))
+    names = [owner for _, _, owner in kept]
+    return PairedMeans(
+        n=len(kept),
+        a=_mean(first),
+        b=_mean(second),
+        deviations_a=_deviations(first, names),
+        deviations_b=_deviations(second, names),
+        left_out=len(a) - len(kept),
+    )
+
+
+def independent_means(
+    a: Sequence[float],
+    b: Sequence[float],
+    clusters_a: Sequence[Hashable] | None = None,
+    clusters_b: Sequence[Hashable] | None = None,
+) -> IndependentMeans:
+    """As :func:`paired_means` for two versions that answered different requests.
+
+    >>> means = independent_means([0.0, 1.0], [1.0, 1.0, 0.0, 1.0], clusters_b="uuvw")
+    >>> means.contrast(1.0).value, means.clusters_b
+    (0.25, 3)
+    """
+    first, names_a = defined(a, clusters_a)
+    second, names_b = defined(b, clusters_b)
+    by_a, by_b = _deviations(first, names_a), _deviations(second, names_b)
+    return IndependentMeans(
+        n_a=len(first),
+        n=len(second),
+        a=_mean(first),
+        b=_mean(second),
+        error_a=_error(by_a, ROUNDING * float(np.abs(first).max(initial=0.0))),
+        error_b=_error(by_b, ROUNDING * float(np.abs(second).max(initial=0.0))),
+        clusters_a=len(by_a),
+        clusters_b=len(by_b),
+        left_out=len(a) + len(b) - len(first) - len(second),
+    )
+
+
+def mean_error(values: Sequence[float], clusters: Sequence[Hashable]) -> float:
+    """The standard error of one mean, by clusters; NaN below two.
+
+    >>> round(mean_error([0.0, 1.0, 1.0, 1.0], "uvww"), 4)
+    0.2864
+    """
+    sample = np.asarray(values, dtype=np.float64)
+    size = float(np.abs(sample).max(initial=0.0))
+    return _error(_deviations(sample, clusters), ROUNDING * size)
+
+
+def defined(
+    values: Sequence[float], clusters: Sequence[Hashable] | None
+) -> tuple[Floats, list[Hashable]]:
+    """The values that are not NaN, and their clusters; each its own where none are named."""
+    owners = range(len(values)) if clusters is None else clusters
+    kept = [(x, owner) for x, owner in zip(values, owners, strict=True) if not math.isnan(x)]
+    return np.array([x for x, _ in kept], dtype=np.float64), [owner for _, owner in kept]
+
+
+def cluster_numbers(names: Sequence[Hashable]) -> tuple[npt.NDArray[np.intp], int]:
+    """Each value's cluster as a number from 0, in order of appearance, and how many there are.
+
+    >>> cluster_numbers(["u", "v", "u"])
+    (array([0, 1, 0]), 2)
+    """
+    known: dict[Hashable, int] = {}
+    numbers = [known.setdefault(name, len(known)) for name in names]
+    return np.array(numbers, dtype=np.intp), len(known)
+
+
+def _mean(values: Floats) -> float:
+    return math.fsum(values) / len(values) if len(values) else math.nan
+
+
+def _deviations(values: Floats, names: Sequence[Hashable]) -> Floats:
+    """By cluster, Σ (x − mean) / n."""
+    numbers, count = cluster_numbers(names)
+    if not count:
+        return np.zeros(0)
+    deviations = (values - _mean(values)) / len(values)
+    return np.bincount(numbers, weights=deviations, minlength=count).astype(np.float64)
+
+
+def _error(deviations: Floats, rounding: float) -> float:
+    """√(G/(G − 1) · Σ d²) over G clusters; NaN below two, 0 where only rounding is left."""
+    count = len(deviations)
+    if count < 2:
+        return math.nan
+    if float(np.abs(deviations).max()) <= rounding:
+        return 0.0
+    return math.sqrt(count / (count - 1) * float(np.sum(deviations**2)))

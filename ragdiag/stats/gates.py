@@ -1,0 +1,126 @@
+"""May version B replace version A, by its quality (METHODS.md §11) and by its errors?
+
+The rules for quality, in this order:
+
+1. ``rollback`` if the one-sided 97.5 % upper bound of mean(B − 0.90 A) is below 0: more than a
+   tenth is lost;
+2. ``pass`` if the one-sided 95 % lower bound of mean(B − 0.98 A) is above 0: less than 2 % is lost;
+3. ``rollback`` if the one-sided 97.5 % upper bound of mean(B − A) is below 0: something is lost;
+4. else ``inconclusive``: keep A.
+
+A B that is as good as A is rolled back with chance 2.5 %, and one that is 2 % worse passes with
+chance 5 %, as far as Student's t holds; "the mean fell by more than 2 %" would roll back a B that
+is as good in up to two cases of five. Besides, to pass takes LEAST_CLUSTERS questions: a few of
+them easily come out all alike, and then show no spread at all.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ragdiag.records import Estimate
+from ragdiag.stats.contrasts import Means
+from ragdiag.stats.criteria import (
+    LEAST_CLUSTERS,
+    PASS_CONFIDENCE,
+    ROLLBACK_CONFIDENCE,
+    Z_PASS,
+    Z_ROLLBACK,
+    Criterion,
+    Decision,
+    needed_n,
+    with_least_clusters,
+)
+from ragdiag.stats.intervals import difference_of_rates
+
+GRAVE, TOLERATED = 0.90, 0.98
+ERROR_MARGIN = 0.02
+"""How much larger B's share of errors may be."""
+
+
+def gate_quality(means: Means, measure: str) -> Criterion:
+    """The rules above, on a measure of which more is better and 0 is the least.
+
+    >>> from ragdiag.stats.contrasts import paired_means
+    >>> a = [1.0, 0.5, 0.0, 1.0] * 50
+    >>> gate_quality(paired_means(a, a), "MRR@10").decision
+    'pass'
+    >>> gate_quality(paired_means(a, [0.8 * x for x in a]), "MRR@10").decision
+    'rollback'
+    """
+    grave, tolerated, whole = (means.contrast(weight) for weight in (GRAVE, TOLERATED, 1.0))
+    bounds = {
+        "b_minus_0.90a_upper": grave.upper(ROLLBACK_CONFIDENCE),
+        "b_minus_0.98a_lower": tolerated.lower(PASS_CONFIDENCE),
+        "b_minus_a_upper": whole.upper(ROLLBACK_CONFIDENCE),
+    }
+    decision, reason = _quality_rule(*bounds.values(), clusters=means.clusters)
+    ways = (
+        with_least_clusters(needed_n(means.n, tolerated.distance, Z_PASS), means),
+        needed_n(means.n, -whole.distance, Z_ROLLBACK),
+    )
+    return Criterion(
+        measure,
+        decision,
+        reason,
+        "difference",
+        whole.estimate(means.n),
+        a=means.a,
+        b=means.b,
+        bounds=bounds,
+        needed_n=min((n for n in ways if n is not None), default=None),
+    )
+
+
+def _quality_rule(
+    grave: float, tolerated: float, whole: float, *, clusters: int
+) -> tuple[Decision, str]:
+    """By the bounds of the three rules."""
+    if clusters < 2:
+        return "inconclusive", "fewer than two questions have a value under both versions"
+    if grave < 0:
+        return "rollback", "more than a tenth of the quality is lost"
+    if tolerated > 0 and clusters >= LEAST_CLUSTERS:
+        return "pass", "less than 2 % of the quality is lost"
+    if whole < 0:
+        return "rollback", "some of the quality is lost"
+    if tolerated > 0:
+        return "inconclusive", f"to pass takes {LEAST_CLUSTERS} questions; here are {clusters}"
+    return "inconclusive", "a loss of 2 % is neither shown nor excluded"
+
+
+def gate_errors(errors_a: int, n_a: int, errors_b: int, n_b: int) -> Criterion:
+    """The share of requests that failed: ``pass`` if the upper end of the 95 % interval of B − A
+    (Newcombe) is at most ERROR_MARGIN, ``rollback`` if the lower end is above it.
+
+    >>> gate_errors(5, 1_000, 6, 1_000).decision, gate_errors(0, 500, 40, 500).decision
+    ('pass', 'rollback')
+    """
+    change = difference_of_rates(errors_a, n_a, errors_b, n_b)
+    decision: Decision = "inconclusive"
+    reason = change.reason or "the interval of the difference spans the margin"
+    if change.high <= ERROR_MARGIN:
+        decision, reason = "pass", f"at most {100 * ERROR_MARGIN:g} points more errors"
+    elif change.low > ERROR_MARGIN:
+        decision, reason = "rollback", f"over {100 * ERROR_MARGIN:g} points more errors"
+    return Criterion(
+        "share of errors",
+        decision,
+        reason,
+        "difference",
+        change,
+        a=errors_a / n_a if n_a else math.nan,
+        b=errors_b / n_b if n_b else math.nan,
+        bounds={"b_minus_a_lower": change.low, "b_minus_a_upper": change.high},
+        needed_n=_needed_for_errors(change, n_b),
+    )
+
+
+def _needed_for_errors(change: Estimate, n: int) -> int | None:
+    """From the interval's half that lies towards the margin; none of it has no width."""
+    above, below = change.high - change.value, change.value - change.low
+    if not (above > 0 and below > 0):
+        return None
+    margin = ERROR_MARGIN - change.value
+    distance = margin / above if margin > 0 else -margin / below
+    return needed_n(n, Z_ROLLBACK * distance, Z_ROLLBACK)

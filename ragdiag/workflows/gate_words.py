@@ -1,0 +1,69 @@
+"""What a gate found, in words and as a Markdown table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+from ragdiag.stats.criteria import Criterion, Decision
+
+ADVICE: Mapping[Decision, str] = {
+    "pass": "B may replace A.",
+    "rollback": "Keep A: B is worse.",
+    "inconclusive": "Keep A: the data decide neither way.",
+}
+
+
+def criteria_text(criteria: Mapping[str, Criterion]) -> Iterator[str]:
+    """A line for each criterion: its decision, both values, the change and the reason."""
+    for name, found in criteria.items():
+        decision = found.decision or "not judged"
+        numbers = [found.measure, values(found), change(found)]
+        told = "  ".join(part for part in numbers if part)
+        yield f"{name:8} {decision:13} {told}  ({found.reason})"
+
+
+def criteria_table(criteria: Mapping[str, Criterion]) -> Iterator[str]:
+    """The same as the lines of a Markdown table."""
+    yield "| criterion | decision | measure | A → B | change (95 % interval) | why |"
+    yield "|---|---|---|---|---|---|"
+    for name, found in criteria.items():
+        decision = found.decision or "not judged"
+        cells = [name, f"**{decision}**", found.measure, values(found), change(found), found.reason]
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def values(found: Criterion) -> str:
+    """Both versions' values; nothing where they are unknown.
+
+    >>> from ragdiag.records import Estimate
+    >>> values(Criterion("m", None, "", "ratio", Estimate.undefined(""), a=0.5, b=51.25))
+    '0.500 → 51.2'
+    """
+    if math.isnan(found.a) or math.isnan(found.b):
+        return ""
+    return f"{_short(found.a)} → {_short(found.b)}"
+
+
+def change(found: Criterion) -> str:
+    """B − A with its sign, or how many times A, with the interval and its n.
+
+    >>> from ragdiag.records import Estimate
+    >>> change(Criterion("m", None, "", "ratio", Estimate(1.25, 1.1, 1.5, 90)))
+    '× 1.250 (1.100 to 1.500), n = 90'
+    """
+    estimate = found.change
+    if math.isnan(estimate.value):
+        return ""
+    sign = "+" if found.scale == "difference" else ""
+    front = "" if found.scale == "difference" else "× "
+    interval = "" if math.isnan(estimate.low) else f" ({estimate.low:{sign}.3f} to "
+    interval += f"{estimate.high:{sign}.3f})" if interval else ""
+    return f"{front}{estimate.value:{sign}.3f}{interval}, n = {estimate.n}"
+
+
+def _short(value: float) -> str:
+    """Three digits behind the point below 10, all that tell below 0.01."""
+    if value and abs(value) < 0.01:
+        return f"{value:.3g}"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"

@@ -1,0 +1,33 @@
+"""Grading what running versions answer, where a gold answer is known and nobody has graded yet."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ragdiag.metrics.answers import grade_answer
+from ragdiag.privacy.hiding import is_hidden
+from ragdiag.records import DEFAULT_GRADER
+from ragdiag.store.corpus import load_gold_answers
+from ragdiag.store.lake import Lake
+from ragdiag.store.results import save_findings
+from ragdiag.store.times import to_naive_utc
+
+
+def grade_new_answers(lake: Lake, version_id: str, since: datetime) -> int:
+    """Give every request of ``version_id`` since then its default grade (METHODS.md §2), unless it
+    has one, its question has no gold answer, or its answer is not stored. Returns how many."""
+    rows = lake.rows(
+        "select request_id, question_id, answer, status from requests "
+        "where version_id = $version_id and asked_at >= $since "
+        "and question_id in (select question_id from gold_answers) "
+        "and request_id not in (select request_id from grades where grader = $grader)",
+        {"version_id": version_id, "since": to_naive_utc(since), "grader": DEFAULT_GRADER},
+    )
+    golds = load_gold_answers(lake) if rows else {}
+    grades = [
+        grade_answer(row["request_id"], row["answer"], row["status"], golds[row["question_id"]])
+        for row in rows
+        if not is_hidden(row["answer"])
+    ]
+    save_findings(lake, grades=grades)
+    return len(grades)
