@@ -72,18 +72,24 @@ def look_for_vectors(ann: VectorIndex, target: Target) -> Measured:
 
 
 def look_for_words(
-    lexical: Lexical, spec: LexicalSpec, positions: Positions, texts: Sequence[Passage], t: Target
+    lexical: Lexical,
+    spec: LexicalSpec,
+    positions: Positions,
+    passages: Sequence[Passage],
+    target: Target,
 ) -> Measured:
     """Sampled passages' own words find them among the first ten, ties counted in their favour."""
     found = 0
-    for position, passage in zip(positions, texts, strict=True):
+    for position, passage in zip(positions, passages, strict=True):
         scores = lexical.scores(passage_text(passage, title=spec.title))
         best = best_positions(scores, TOP)
         found += bool(best.size) and bool(scores[position] >= scores[best[-1]])
     n = len(positions)
-    what = f"{found} of {n} passages sampled from {t} are among the first {TOP} for their own words"
+    what = (
+        f"{found} of {n} passages sampled from {target} are among the first {TOP} for their words"
+    )
     sound = found >= LEXICAL_SELF_FLOOR * n
-    finding = Finding(what, "good" if sound else "bad", "" if sound else t.rebuild, "words")
+    finding = Finding(what, "good" if sound else "bad", "" if sound else target.rebuild, "words")
     return finding, {"n": n, "found": found}
 
 

@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -95,7 +95,7 @@ def check_build(
     )
 
 
-def cannot_answer(findings: Iterator[Finding] | Sequence[Finding]) -> bool:
+def cannot_answer(findings: Iterable[Finding]) -> bool:
     """Whether a build with these findings cannot answer any question."""
     return any(one.status == "bad" and one.name in CANNOT_ANSWER for one in findings)
 
@@ -136,7 +136,7 @@ def _canary(
 ) -> Iterator[Measured]:
     spec = target.version.spec
     held = {passage_id for passage_id, _ in pairs} & load_contents(lake).keys()
-    asked = sample_judged(lake, QUESTIONS, sorted(held))
+    asked = sample_judged(lake, QUESTIONS, held)
     if index.lexical is not None and spec.lexical is not None:
         places = sample_positions(len(pairs), WORD_SAMPLE)
         passages = load_build_passages(lake, [pairs[at] for at in places])

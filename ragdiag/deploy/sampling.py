@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -38,14 +38,13 @@ def sample_positions(n: int, size: int, seed: int = 0) -> npt.NDArray[np.int64]:
     return np.sort(chosen).astype(np.int64)
 
 
-def sample_judged(lake: Lake, size: int, held: Sequence[str] | None = None) -> list[Asked]:
+def sample_judged(lake: Lake, size: int, held: Collection[str] | None = None) -> list[Asked]:
     """Questions that have a relevant passage, of those ``held`` where it is given; by question."""
     judged = load_judgments(lake)
-    wanted = None if held is None else set(held)
 
     def is_askable(grades: dict[str, int]) -> bool:
         return any(
-            grade > 0 and (wanted is None or passage in wanted) for passage, grade in grades.items()
+            grade > 0 and (held is None or passage in held) for passage, grade in grades.items()
         )
 
     questions = {one.question_id: one for one in load_questions(lake)}

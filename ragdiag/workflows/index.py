@@ -74,7 +74,8 @@ def release_index(
 
     A build of the same settings over the same content is reused; embeddings come from the cache
     where another version has made them. Where the build or its check fails, what served goes on
-    serving and an alert is raised. Raises IndexFault on an empty corpus, ModelError, StoreFull.
+    serving and an alert is raised; only what changed meanwhile (freshness) is no reason. Raises
+    IndexFault on an empty corpus, ModelError, StoreFull.
     """
     begin_history(lake, workspace, version.spec.index_key)
     with _failure_noted(lake, workspace, version):
@@ -84,7 +85,9 @@ def release_index(
         report(progress, 0.9, f"checking index {build.build_id}")
         check = check_build(lake, workspace, version, build.build_id, by=by)
         save_check(lake, check)
-    allowed = publish and check.status != "bad"
+    # What came into the corpus while this was built must not keep back a build that has the rest.
+    others = [one for one in check.findings if one.name != "freshness"]
+    allowed = publish and all(one.status != "bad" for one in others)
     release = _settle(lake, workspace, version, build, check, allowed=allowed, by=by)
     if publish and not release.serves and release.serving is not None:
         note_failed_rebuild(lake, version, release.serving, bad_findings(check))

@@ -30,6 +30,6 @@ def test_only_questions_with_gold_within_reach_are_asked(corpus: Lake) -> None:
     asked = {question.question_id: grades for question, grades in sample_judged(corpus, 100)}
     assert asked.keys() == {"q-cats", "q-coffee", "q-moon", "q-bread", "q-glass"}
     assert asked["q-cats"] == {"cats": 1}
-    within = sample_judged(corpus, 100, ["cats", "tea", "dogs"])
+    within = sample_judged(corpus, 100, {"cats", "tea", "dogs"})
     assert [question.question_id for question, _ in within] == ["q-cats"]
     assert len(sample_judged(corpus, 2)) == 2

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from ragdiag.deploy.health import check_build
 from ragdiag.deploy.notices import REBUILD_FAILED
 from ragdiag.errors import IndexFault, InputError, StoreFull, UnknownName
 from ragdiag.pipeline import open_pipeline
@@ -77,6 +78,24 @@ def test_a_build_that_fails_its_check_leaves_the_old_one_serving(
     publish_index(corpus, workspace, version, by="test", force=True)
     assert open_pipeline(corpus, workspace, version).build_id == done.build.build_id
     assert [one.kind for one in open_alerts(corpus)] == ["index_questions"]
+
+
+def test_what_comes_in_while_it_is_built_does_not_keep_a_build_back(
+    corpus: Lake,
+    workspace: Workspace,
+    version: Version,
+    first: str,
+    add: Add,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    add("rust")
+    monkeypatch.setattr(
+        workflow, "check_build", lambda *a, **k: (add("salt"), check_build(*a, **k))[1]
+    )
+    done = release_index(corpus, workspace, version, by="test")
+    assert (done.published, done.serves, done.check.status) == (True, True, "bad")
+    assert done.build.build_id != first
+    assert [one.kind for one in open_alerts(corpus)] == ["index_freshness"]
 
 
 def test_without_publishing_nothing_changes_for_who_asks(
