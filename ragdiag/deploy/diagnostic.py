@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ragdiag.deploy.canary import look_at_embeddings
-from ragdiag.deploy.health import cannot_answer
+from ragdiag.deploy.health import cannot_answer, open_build
 from ragdiag.deploy.questions import NOISE
 from ragdiag.deploy.sampling import Asked, sample_judged, sample_positions
 from ragdiag.deploy.soundness import Target, look_at_contract, look_at_manifest
@@ -19,7 +19,7 @@ from ragdiag.errors import RagdiagError
 from ragdiag.metrics.ranking import score_ranking
 from ragdiag.progress import Progress, part, report
 from ragdiag.records import Estimate, Finding
-from ragdiag.retrieval.builds import Index, build_ids, load_index
+from ragdiag.retrieval.builds import Index, build_ids
 from ragdiag.retrieval.embed import load_embedder
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.retrieval.serving import read_publications, require_serving, standing
@@ -101,11 +101,11 @@ def diagnose_index(
     previous = _previous(lake, workspace, target)
     asked = sample_judged(lake, QUESTIONS)
     report(progress, 0.0, f"asking {len(asked)} judged questions")
-    opened, findings = _open(workspace, target)
+    opened, findings = _open(lake, workspace, target)
     now = _measure(opened, asked, part(progress, 0.0, 0.4))
     before: Scores = {}
     if previous is not None:
-        older, faults = _open(workspace, Target(version, previous))
+        older, faults = _open(lake, workspace, Target(version, previous))
         before = _measure(older, asked, part(progress, 0.4, 0.8))
         bad = [one for one in faults if one.status == "bad"]
         findings += [Finding(one.what, "warn", one.remedy, "previous") for one in bad]
@@ -136,7 +136,7 @@ def _previous(lake: Lake, workspace: Workspace, target: Target) -> str | None:
     return ids[1] if len(ids) > 1 else None
 
 
-def _open(workspace: Workspace, target: Target) -> tuple[Opened | None, list[Finding]]:
+def _open(lake: Lake, workspace: Workspace, target: Target) -> tuple[Opened | None, list[Finding]]:
     """The loaded build, or None with a bad finding."""
     found, manifest = look_at_manifest(workspace, target)
     findings = [found]
@@ -145,8 +145,7 @@ def _open(workspace: Workspace, target: Target) -> tuple[Opened | None, list[Fin
     if cannot_answer(findings):
         return None, findings
     try:
-        index = load_index(workspace, target.build_id, target.version.spec)
-        return Opened(index, HybridRetriever(index, target.version.spec)), findings
+        return Opened(*open_build(lake, workspace, target)), findings
     except RagdiagError as error:
         return None, [*findings, Finding(error.message, "bad", error.remedy, "loads")]
 
@@ -217,7 +216,7 @@ def _embed_again(
     places = sample_positions(len(pairs), PASSAGES)
     passages = load_build_passages(lake, [pairs[at] for at in places])
     encoder = load_embedder(spec)
-    found, measured = look_at_embeddings(opened.index.ann, encoder, places, passages, target)
+    found, measured = look_at_embeddings(opened.index, encoder, places, passages, target)
     return {**measured, "model_hash": encoder.model_hash}, [found]
 
 

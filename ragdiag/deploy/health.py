@@ -21,6 +21,7 @@ from typing import Any
 
 from ragdiag.deploy.canary import (
     NEIGHBOUR_SAMPLE,
+    as_kept,
     look_at_embeddings,
     look_at_neighbours,
     look_for_vectors,
@@ -29,7 +30,7 @@ from ragdiag.deploy.canary import (
 )
 from ragdiag.deploy.freshness import look_at_freshness
 from ragdiag.deploy.questions import ask_judged, look_at_questions
-from ragdiag.deploy.sampling import sample_judged, sample_positions
+from ragdiag.deploy.sampling import Asked, sample_judged, sample_positions
 from ragdiag.deploy.soundness import (
     Manifest,
     Measured,
@@ -40,13 +41,12 @@ from ragdiag.deploy.soundness import (
 )
 from ragdiag.errors import RagdiagError
 from ragdiag.records import Finding, IndexCheck
-from ragdiag.retrieval.ann.index import VectorIndex, Vectors
 from ragdiag.retrieval.builds import Index, build_ids, load_index
-from ragdiag.retrieval.embed import Encoder, load_embedder
+from ragdiag.retrieval.embed import load_embedder, load_question_encoder
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.retrieval.serving import serving_build_id
 from ragdiag.settings import Workspace
-from ragdiag.store.corpus import load_build_passages, load_contents
+from ragdiag.store.corpus import load_build_passages, removed_passages
 from ragdiag.store.index_checks import load_checks
 from ragdiag.store.lake import Lake
 from ragdiag.version import Version
@@ -111,54 +111,64 @@ def _without_loading(
 
 
 def _loaded(lake: Lake, workspace: Workspace, target: Target, pairs: Pairs) -> Iterator[Measured]:
-    spec = target.version.spec
     try:
-        index = load_index(workspace, target.build_id, spec)
-        encoder = None if spec.embedder is None else load_embedder(spec.embedder)
+        index, retriever = open_build(lake, workspace, target)
     except RagdiagError as error:
         yield Finding(error.message, "bad", error.remedy, "loads"), {}
         return
     yield Finding(f"{target} loads", "good", name="loads"), {}
     try:
-        yield from _canary(lake, workspace, target, index, encoder, pairs)
+        asked = sample_judged(lake, QUESTIONS, _findable(index))
+        yield from _words(lake, target, index, pairs)
+        yield from _vectors(lake, target, index, pairs, asked)
+        found = ask_judged(retriever, asked)
+        yield look_at_questions(found, _found_before(lake, workspace, target), target)
     except RagdiagError as error:  # the questions come last: none was asked
         what = f"{target} could not be asked: {error.message}"
         yield Finding(what, "bad", error.remedy, "questions"), {}
 
 
-def _canary(
-    lake: Lake,
-    workspace: Workspace,
-    target: Target,
-    index: Index,
-    encoder: Encoder | None,
-    pairs: Pairs,
-) -> Iterator[Measured]:
-    spec = target.version.spec
-    held = {passage_id for passage_id, _ in pairs} & load_contents(lake).keys()
-    asked = sample_judged(lake, QUESTIONS, held)
-    if index.lexical is not None and spec.lexical is not None:
+def open_build(lake: Lake, workspace: Workspace, target: Target) -> tuple[Index, HybridRetriever]:
+    """A build as it would serve, but that no path is left out for being late: a busy machine is
+    not the index's fault. Raises IndexFault, ModelError."""
+    spec = target.version.spec.model_copy(update={"degradation": None})
+    index = load_index(workspace, target.build_id, spec)
+    index = index.without(removed_passages(lake, index.passage_ids))
+    return index, HybridRetriever(index, spec)
+
+
+def _findable(index: Index) -> set[str]:
+    """The passages of a build that are in the corpus still."""
+    if index.alive is None:
+        return set(index.passage_ids)
+    return {one for one, alive in zip(index.passage_ids, index.alive, strict=True) if alive}
+
+
+def _words(lake: Lake, target: Target, index: Index, pairs: Pairs) -> Iterator[Measured]:
+    spec = target.version.spec.lexical
+    if index.lexical is not None and spec is not None:
         places = sample_positions(len(pairs), WORD_SAMPLE)
         passages = load_build_passages(lake, [pairs[at] for at in places])
-        yield look_for_words(index.lexical, spec.lexical, places, passages, target)
-    if index.ann is not None and encoder is not None:
-        yield look_for_vectors(index.ann, target)
+        yield look_for_words(index.lexical, spec, places, passages, target)
+
+
+def _vectors(
+    lake: Lake, target: Target, index: Index, pairs: Pairs, asked: Sequence[Asked]
+) -> Iterator[Measured]:
+    spec = target.version.spec.embedder
+    if index.ann is None or spec is None:
+        return
+    yield look_for_vectors(index.ann, target)
+    if asked:
         texts = [question.text for question, _ in asked[:NEIGHBOUR_SAMPLE]]
-        yield look_at_neighbours(index.ann, _queries(index.ann, encoder, texts), target)
-        places = sample_positions(len(pairs), AGAIN)
-        passages = load_build_passages(lake, [pairs[at] for at in places])
-        yield look_at_embeddings(index.ann, encoder, places, passages, target)
-    found = ask_judged(HybridRetriever(index, spec, encoder), asked)
-    yield look_at_questions(found, _found_before(lake, workspace, target), target)
-
-
-def _queries(ann: VectorIndex, encoder: Encoder, texts: Sequence[str]) -> Vectors:
-    """Vectors of real questions; without any, or where the build keeps fewer dimensions than the
-    model gives, those of sampled passages."""
-    vectors = encoder.encode(texts) if texts else None
-    if vectors is not None and vectors.shape[1] == ann.dimension:
-        return vectors
-    return stored_vectors(ann, sample_positions(ann.size, NEIGHBOUR_SAMPLE, seed=1))
+        queries = as_kept(load_question_encoder(spec).encode(texts), index.reduction)
+    else:
+        places = sample_positions(index.ann.size, NEIGHBOUR_SAMPLE, seed=1)
+        queries = stored_vectors(index.ann, places)
+    yield look_at_neighbours(index.ann, queries, target)
+    places = sample_positions(len(pairs), AGAIN)
+    passages = load_build_passages(lake, [pairs[at] for at in places])
+    yield look_at_embeddings(index, load_embedder(spec), places, passages, target)
 
 
 def _found_before(lake: Lake, workspace: Workspace, target: Target) -> Mapping[str, int] | None:

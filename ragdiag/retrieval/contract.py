@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ragdiag.retrieval.models import model_path
+from ragdiag.retrieval.models import EXPORT, model_path
 from ragdiag.version import EmbedderSpec
 
 
@@ -25,8 +25,10 @@ def embedder_contract(spec: EmbedderSpec) -> dict[str, Any]:
 
 
 def _max_tokens(folder: Path) -> int | None:
-    """sentence-transformers' own limit, else the tokenizer's, as it is saved since version 6."""
-    own = _read(folder / "sentence_bert_config.json").get("max_seq_length")
+    """An export's limit, sentence-transformers' own, else the tokenizer's, as it is saved since
+    version 6."""
+    own = _read(folder / EXPORT).get("max_tokens")
+    own = own or _read(folder / "sentence_bert_config.json").get("max_seq_length")
     limit: int | None = own or _read(folder / "tokenizer_config.json").get("model_max_length")
     return limit
 

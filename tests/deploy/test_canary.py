@@ -18,6 +18,8 @@ from ragdiag.deploy.canary import (
 from ragdiag.deploy.soundness import Target
 from ragdiag.records import Passage
 from ragdiag.retrieval.ann.index import Ann, Positions, Scores, Vectors, build_ann
+from ragdiag.retrieval.ann.reduction import fit_reduction
+from ragdiag.retrieval.builds import Index
 from ragdiag.retrieval.lexical import build_lexical
 from ragdiag.version import AnnSpec, LexicalSpec, Version, parse_spec
 from tests.retrieval.conftest import DIMENSION, ToyEncoder
@@ -47,6 +49,10 @@ def vectors(passages: list[Passage]) -> Vectors:
 @pytest.fixture(params=["flat", "hnsw"])
 def ann(request: pytest.FixtureRequest, vectors: Vectors) -> Ann:
     return build_ann(vectors, AnnSpec(kind=request.param))
+
+
+def held(ann: Ann) -> Index:
+    return Index("b1", (), ann=ann)
 
 
 class Lost:
@@ -121,7 +127,7 @@ def test_another_model_behind_the_same_name_is_found(
 ) -> None:
     positions = np.array([5, 17, 300])
     own = [passages[at] for at in positions]
-    finding, measured = look_at_embeddings(ann, ToyEncoder(), positions, own, target)
+    finding, measured = look_at_embeddings(held(ann), ToyEncoder(), positions, own, target)
     assert (finding.status, measured["n"], measured["dimension"]) == ("good", 3, DIMENSION)
     assert measured["cosine_min"] == pytest.approx(1.0)
 
@@ -129,11 +135,30 @@ def test_another_model_behind_the_same_name_is_found(
         def encode(self, texts, progress=None):  # type: ignore[no-untyped-def]
             return super().encode([f"{text} and more words" for text in texts])
 
-    finding, measured = look_at_embeddings(ann, Moved(), positions, own, target)
+    finding, measured = look_at_embeddings(held(ann), Moved(), positions, own, target)
     assert finding.status == "bad"
     assert measured["cosine_min"] < 0.99
     assert "the worst is p" in finding.what
     assert finding.remedy == "run: ragdiag index build dense"
+
+
+@pytest.mark.parametrize("kind", ["pca", "truncate"])
+def test_fewer_dimensions_are_compared_in_those_that_are_kept(
+    kind: str, target: Target, passages: list[Passage], vectors: Vectors
+) -> None:
+    spec = AnnSpec.model_validate({"reduce": kind, "dimensions": 24})
+    reduction = fit_reduction(vectors, spec)
+    assert reduction is not None
+    kept = [at for at in range(100) if vectors[at, :24].any()]
+    index = Index(
+        "b1", (), ann=build_ann(reduction.apply(vectors[kept]), spec), reduction=reduction
+    )
+    positions = np.arange(5)
+    own = [passages[kept[at]] for at in positions]
+    finding, measured = look_at_embeddings(index, ToyEncoder(), positions, own, target)
+    assert (finding.status, measured["dimension"]) == ("good", 24)
+    other = [passages[kept[at + 5]] for at in positions]
+    assert look_at_embeddings(index, ToyEncoder(), positions, other, target)[0].status == "bad"
 
 
 def test_a_model_that_gives_nan_is_bad(ann: Ann, target: Target, passages: list[Passage]) -> None:
@@ -141,5 +166,5 @@ def test_a_model_that_gives_nan_is_bad(ann: Ann, target: Target, passages: list[
         def encode(self, texts, progress=None):  # type: ignore[no-untyped-def]
             return np.full((len(texts), DIMENSION), np.nan, dtype=np.float32)
 
-    found, _ = look_at_embeddings(ann, Broken(), np.array([0]), passages[:1], target)
+    found, _ = look_at_embeddings(held(ann), Broken(), np.array([0]), passages[:1], target)
     assert found.status == "bad"
