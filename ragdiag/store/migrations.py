@@ -13,6 +13,7 @@ import duckdb
 from ragdiag.errors import NewerWorkspace
 from ragdiag.store.facts import MEASURES, WHOLE_MEASURES
 from ragdiag.store.rollups import fill_rollups
+from ragdiag.store.upkeep.ledger import TRACES, find_gaps, record_counts
 
 Migration = Callable[[duckdb.DuckDBPyConnection], None]
 
@@ -236,6 +237,20 @@ def index_health(con: duckdb.DuckDBPyConnection) -> None:
                 partition by alert_id order by noted_at desc, resolved_at desc nulls last) = 1""")
 
 
+def whole_ledger(con: duckdb.DuckDBPyConnection) -> None:
+    """Grades, passages and spans are held to the ledger like requests and feedback, and so is what
+    was read from traces. What came before counts as it is now; of requests from segments, and of
+    feedback that is missing, the ledger knew already."""
+    unknown = [
+        gap
+        for gap in find_gaps(con)
+        if gap.kind not in ("request", "feedback")
+        or gap.segment == TRACES
+        or (gap.kind == "feedback" and gap.found > gap.expected)
+    ]
+    record_counts(con, {(gap.segment, gap.kind): gap.found - gap.expected for gap in unknown})
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     first_tables,
     foreign_logs,
@@ -250,6 +265,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     forgotten_users,
     index_tunings,
     index_health,
+    whole_ledger,
 )
 """Migration n is the n-th entry, counted from 1."""
 
