@@ -149,12 +149,17 @@ class Lake:
 
     @property
     def is_current(self) -> bool:
-        """Whether the workspace still means the catalog that was opened; also true while the
-        catalog's server is away: who reads or writes then hears why."""
+        """Whether the workspace still means the catalog that was opened, and DuckDB has not failed
+        for good; also true while the catalog's server is away: who reads or writes then hears why.
+        """
         if read_configuration(self.workspace).lake != self._table:
             return False
         try:
+            with self._connection.cursor() as cursor:
+                cursor.execute("select 1")
             return self._identity == self._catalog.identity()
+        except duckdb.FatalException:
+            return False
         except duckdb.Error:
             return True
 
@@ -174,12 +179,13 @@ class Lake:
                     raise fault from None
                 if time.monotonic() > deadline:
                     raise store_busy(error, self.workspace) from None
-                if is_outdated(error) and self._database == "lake":
+                if is_outdated(error):
                     self._look_again()
             time.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(pause * 2, 0.5)
 
     def _look_again(self) -> None:
+        """Make this process ask the catalog anew where the rows of small inserts lie."""
         with suppress(duckdb.Error), self._connection.cursor() as cursor:
             cursor.execute("use lake")
             look_again(cursor)
