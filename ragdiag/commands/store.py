@@ -191,7 +191,12 @@ def restore(
         str | None, typer.Option(help="Which one of the folder; default: the newest.")
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Also over a lake, which is moved aside.")
+        bool,
+        typer.Option(
+            "--force",
+            help="Also over a lake, which is moved aside; elsewhere among files of a lake that is "
+            "gone.",
+        ),
     ] = False,
     as_json: Json = False,
     progress_file: ProgressOption = None,

@@ -9,17 +9,15 @@ expire.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import duckdb
 
 from ragdiag.errors import DamagedFile, StoreError
 from ragdiag.progress import Progress, report
-from ragdiag.store.lake import PATIENCE_S, Lake
-from ragdiag.store.locks import locked
+from ragdiag.store.lake import Lake
 from ragdiag.store.upkeep.catalog_edits import look_again, widen_bounds
 from ragdiag.store.upkeep.cleanup import ORPHAN_GRACE_S, delete_old_files, delete_orphans
 from ragdiag.store.upkeep.datafiles import CATALOG, list_files, list_tables
@@ -68,7 +66,7 @@ def compact_store(
     Services may write meanwhile; they wait for turns of seconds. Raises StoreError where a kept
     snapshot no longer reads as before; nothing is expired or deleted then.
     """
-    with upkeep_turn(lake):
+    with lake.turn("upkeep"):
         before = len(lake.read(list_files))
         tables = [name for name in lake.read(untidy_tables) if name not in SMALL_TABLES]
         kept = {one.snapshot for one in named_snapshots(lake)} | {lake.snapshot()}
@@ -93,12 +91,6 @@ def compact_store(
         after = len(lake.read(list_files))
     report(progress, 1.0, "compacted")
     return CompactReport(before, after, merged, rewritten, expired, deleted, orphans)
-
-
-def upkeep_turn(lake: Lake) -> AbstractContextManager[None]:
-    """Keep other upkeep of this machine out: no backup while files are deleted."""
-    path = lake.workspace.catalog.with_name("upkeep.lock")
-    return locked(path, time.monotonic() + PATIENCE_S)
 
 
 def row_marks(lake: Lake, snapshot: int, tables: Sequence[str]) -> dict[str, tuple[int, int]]:
@@ -180,7 +172,7 @@ def _has_rows(cursor: duckdb.DuckDBPyConnection, name: str) -> bool:
 
 def _rewrite(lake: Lake, table: str) -> int:
     """Write out what lies in the catalog, then rewrite files with deletions."""
-    with _turn(lake):
+    with announced_turn(lake):
         if lake.read(lambda cursor: _lies_in_catalog(cursor, table)):
             lake.rows(
                 f"select count(*) from ducklake_flush_inlined_data('lake', table_name => '{table}')"
@@ -194,10 +186,10 @@ def _rewrite(lake: Lake, table: str) -> int:
 
 
 @contextmanager
-def _turn(lake: Lake) -> Iterator[None]:
-    """Where places for small rows are gone from the catalog in the end, every process is told
-    before another writer has its turn: it could not finish it. Writing out the rows of one table
-    takes away the emptied places of all."""
+def announced_turn(lake: Lake) -> Iterator[None]:
+    """A writer's turn. Where places for small rows are gone from the catalog in the end, every
+    process is told before another writer has its turn: it could not finish it. Writing out the
+    rows of one table takes away the emptied places of all."""
     with lake.turn():
         before = lake.read(_places)
         yield
@@ -215,7 +207,7 @@ def _merge(lake: Lake, table: str) -> int:
     in two folders is left as it is: DuckLake 1.0 dies on it (duckdb/ducklake#1195)."""
     merged = 0
     while True:
-        with _turn(lake):
+        with announced_turn(lake):
             if lake.read(lambda cursor: _is_scattered(cursor, table)):
                 return merged
             done = lake.rows(

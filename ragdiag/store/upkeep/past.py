@@ -13,7 +13,8 @@ from typing import Self, TypeVar
 import duckdb
 
 from ragdiag.errors import StoreError
-from ragdiag.store.lake import Lake, attach_statement
+from ragdiag.store.catalogs.attachment import attach_statement
+from ragdiag.store.lake import Lake
 from ragdiag.store.upkeep.datafiles import CATALOG
 
 T = TypeVar("T")

@@ -6,25 +6,24 @@ backup go back into the spool, so the next ingest brings the restored lake up to
 
 from __future__ import annotations
 
-import time
+import shutil
+import sqlite3
 import tomllib
-from contextlib import ExitStack
+from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-from ragdiag.backends import LakeTable
 from ragdiag.configuration import read_configuration
 from ragdiag.errors import InputError, StoreError
 from ragdiag.privacy.keys import Keyring, keyring_for, workspace_keys
 from ragdiag.progress import Progress, part, report
 from ragdiag.settings import Workspace
-from ragdiag.store.disk import disk_faults
-from ragdiag.store.lake import PATIENCE_S, close_lakes, open_lake
-from ragdiag.store.locks import locked
+from ragdiag.store.lake import open_lake
 from ragdiag.store.upkeep.archive import return_unloaded
-from ragdiag.store.upkeep.backup_manifest import Entry, Manifest, read_manifest
+from ragdiag.store.upkeep.backup_manifest import Manifest, read_manifest
 from ragdiag.store.upkeep.known_backups import KnownBackup, list_backups, remember_backup
+from ragdiag.store.upkeep.restored_elsewhere import configured_place
+from ragdiag.store.upkeep.restored_here import CATALOG, refuse_occupied, swap_lake, write_beside
 from ragdiag.store.upkeep.sealed import copy_out, measure_sealed, open_to_read
 
 
@@ -49,29 +48,15 @@ def restore_store(
     force: bool = False,
     progress: Progress | None = None,
 ) -> RestoreReport:
-    """Make the backup (the newest of ``directory``) the lake of ``workspace``.
+    """Make the backup (the newest of ``directory``) the lake of ``workspace``, in the place that
+    its configuration names.
 
     Every hash is verified before anything is written, and again as it is written. Raises
     InputError where there is a lake and ``force`` is not given, StoreError where a file of the
     backup is missing or changed; the workspace is as before then. Stop services that ingest.
     """
-    if _is_elsewhere(read_configuration(workspace).lake):
-        raise InputError(
-            f"{workspace.configuration} keeps the lake on a server or in a bucket",
-            remedy="restore into a workspace without that: a restored lake is a local one",
-        )
-    if workspace.catalog.is_file() and not force:
-        raise InputError(
-            f"there is a lake in {workspace.root}",
-            remedy="name an empty workspace (--workspace), or give --force: the lake that is there "
-            "is moved aside",
-        )
-    manifest = read_manifest(directory, backup)
-    keys = workspace_keys(workspace)
-    _verify(directory, manifest.entries, keys, part(progress, 0.0, 0.4))
-    fresh = workspace.root / "lake.restoring"
-    _write_lake(directory, manifest, fresh, keys, part(progress, 0.4, 0.9))
-    moved = _swap(workspace, fresh)
+    place = _restore_here if read_configuration(workspace).lake.data_path is None else _elsewhere
+    manifest, moved = place(workspace, directory, backup, force, progress)
     _write_rest(directory, manifest, workspace)
     lake = open_lake(workspace)
     return_unloaded(lake, workspace)
@@ -91,9 +76,51 @@ def restore_store(
     )
 
 
-def _verify(directory: Path, entries: list[Entry], keys: Keyring, progress: Progress) -> None:
-    for number, entry in enumerate(entries):
-        report(progress, number / len(entries), f"verify {entry.name}")
+def _restore_here(
+    workspace: Workspace,
+    directory: Path,
+    backup: str | None,
+    force: bool,
+    progress: Progress | None,
+) -> tuple[Manifest, Path | None]:
+    """What was restored, and where the lake that was there is now."""
+    refuse_occupied(workspace, force=force)
+    keys, fresh = workspace_keys(workspace), _beside(workspace)
+    manifest = _verified(directory, backup, keys, part(progress, 0.0, 0.4))
+    entries = [manifest.catalog, *manifest.files]
+    write_beside(directory, entries, fresh, keys, part(progress, 0.4, 0.9))
+    _refuse_unencrypted(directory, manifest, workspace)
+    return manifest, swap_lake(workspace, fresh)
+
+
+def _elsewhere(
+    workspace: Workspace,
+    directory: Path,
+    backup: str | None,
+    force: bool,
+    progress: Progress | None,
+) -> tuple[Manifest, None]:
+    keys, fresh = workspace_keys(workspace), _beside(workspace)
+    with configured_place(workspace) as place:
+        place.refuse_occupied(force=force)
+        manifest = _verified(directory, backup, keys, part(progress, 0.0, 0.4))
+        write_beside(directory, [manifest.catalog], fresh, keys)
+        _refuse_unencrypted(directory, manifest, workspace)
+        place.put_files(directory, manifest, keys, part(progress, 0.4, 0.9))
+        place.put_catalog(fresh / CATALOG)
+    shutil.rmtree(fresh)
+    return manifest, None
+
+
+def _beside(workspace: Workspace) -> Path:
+    return workspace.root / "lake.restoring"
+
+
+def _verified(directory: Path, backup: str | None, keys: Keyring, progress: Progress) -> Manifest:
+    """The manifest, once all that it lists is there and whole."""
+    manifest = read_manifest(directory, backup)
+    for number, entry in enumerate(manifest.entries):
+        report(progress, number / len(manifest.entries), f"verify {entry.name}")
         found = measure_sealed(directory / entry.name, keys)
         if found != entry.measured:
             raise StoreError(
@@ -101,39 +128,25 @@ def _verify(directory: Path, entries: list[Entry], keys: Keyring, progress: Prog
                 f"{'missing' if found is None else 'changed'}",
                 remedy="choose another backup with --backup; nothing was restored",
             )
+    return manifest
 
 
-def _write_lake(
-    directory: Path, manifest: Manifest, fresh: Path, keys: Keyring, progress: Progress
-) -> None:
-    """The lake's folder beside the one in use. What an interrupted restore left is overwritten."""
-    places = {manifest.catalog: fresh / "catalog.sqlite"}
-    places |= {
-        entry: fresh / "data" / entry.name.removeprefix("files/") for entry in manifest.files
-    }
-    for number, (entry, target) in enumerate(places.items()):
-        report(progress, number / len(places), f"restore {entry.name}")
-        if measure_sealed(target) == entry.measured:
-            continue
-        if copy_out(directory / entry.name, target, keys) != entry.measured:
-            raise StoreError(
-                f"{target} did not become what the backup says",
-                remedy="nothing was restored: check the disk and run this again",
-            )
-
-
-def _swap(workspace: Workspace, fresh: Path) -> Path | None:
-    """Put ``fresh`` in the place of the lake; where the old one went, if there was one."""
-    live = workspace.catalog.parent
-    moved = None
-    close_lakes(workspace)
-    with disk_faults(live), ExitStack() as stack:
-        if live.exists():
-            stack.enter_context(locked(live / "write.lock", time.monotonic() + PATIENCE_S))
-            moved = workspace.root / f"lake.before-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z"
-            live.rename(moved)
-        fresh.rename(live)
-    return moved
+def _refuse_unencrypted(directory: Path, manifest: Manifest, workspace: Workspace) -> None:
+    """Raises InputError where the lake is not encrypted and its configuration would be that it
+    is: the workspace's, unless the backup's own comes along."""
+    with closing(sqlite3.connect(_beside(workspace) / CATALOG)) as database:
+        (said,) = database.execute(
+            "select max(value) from ducklake_metadata where key = 'encrypted'"
+        ).fetchone()
+    if said == "true" or not read_configuration(workspace).lake.encrypted:
+        return
+    told = workspace.configuration.is_file() or manifest.configuration is None
+    if told or _configuration_place(directory, manifest, workspace) != workspace.configuration:
+        raise InputError(
+            "the lake in the backup is not encrypted, which never changes",
+            remedy=f"write encrypted = false under [lake] in {workspace.configuration}; nothing "
+            "was restored",
+        )
 
 
 def _write_rest(directory: Path, manifest: Manifest, workspace: Workspace) -> None:
@@ -160,7 +173,3 @@ def _configuration_place(directory: Path, manifest: Manifest, workspace: Workspa
         elsewhere = "data_path" in tomllib.loads(stream.read().decode()).get("lake", {})
     aside = workspace.configuration.with_name("ragdiag.toml.of-backup")
     return aside if elsewhere else workspace.configuration
-
-
-def _is_elsewhere(table: LakeTable) -> bool:
-    return table.data_path is not None or table.postgres is not None
