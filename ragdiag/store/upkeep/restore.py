@@ -55,9 +55,10 @@ def restore_store(
     InputError where there is a lake and ``force`` is not given, StoreError where a file of the
     backup is missing or changed; the workspace is as before then. Stop services that ingest.
     """
-    place = _restore_here if read_configuration(workspace).lake.data_path is None else _elsewhere
-    manifest, moved = place(workspace, directory, backup, force, progress)
-    _write_rest(directory, manifest, workspace)
+    keys = workspace_keys(workspace)
+    restore = _restore_here if read_configuration(workspace).lake.data_path is None else _elsewhere
+    manifest, moved = restore(workspace, directory, backup, force, keys, progress)
+    _write_segments(directory, manifest, workspace, keys)
     lake = open_lake(workspace)
     return_unloaded(lake, workspace)
     known = KnownBackup(
@@ -81,15 +82,16 @@ def _restore_here(
     directory: Path,
     backup: str | None,
     force: bool,
+    keys: Keyring,
     progress: Progress | None,
 ) -> tuple[Manifest, Path | None]:
     """What was restored, and where the lake that was there is now."""
     refuse_occupied(workspace, force=force)
-    keys, fresh = workspace_keys(workspace), _beside(workspace)
-    manifest = _verified(directory, backup, keys, part(progress, 0.0, 0.4))
+    fresh = _beside(workspace)
+    manifest = _verified(workspace, directory, backup, keys, part(progress, 0.0, 0.4))
     entries = [manifest.catalog, *manifest.files]
     write_beside(directory, entries, fresh, keys, part(progress, 0.4, 0.9))
-    _refuse_unencrypted(directory, manifest, workspace)
+    _refuse_unencrypted(workspace)
     return manifest, swap_lake(workspace, fresh)
 
 
@@ -98,14 +100,15 @@ def _elsewhere(
     directory: Path,
     backup: str | None,
     force: bool,
+    keys: Keyring,
     progress: Progress | None,
 ) -> tuple[Manifest, None]:
-    keys, fresh = workspace_keys(workspace), _beside(workspace)
+    fresh = _beside(workspace)
     with configured_place(workspace) as place:
         place.refuse_occupied(force=force)
-        manifest = _verified(directory, backup, keys, part(progress, 0.0, 0.4))
+        manifest = _verified(workspace, directory, backup, keys, part(progress, 0.0, 0.4))
         write_beside(directory, [manifest.catalog], fresh, keys)
-        _refuse_unencrypted(directory, manifest, workspace)
+        _refuse_unencrypted(workspace)
         place.put_files(directory, manifest, keys, part(progress, 0.4, 0.9))
         place.put_catalog(fresh / CATALOG)
     shutil.rmtree(fresh)
@@ -116,8 +119,11 @@ def _beside(workspace: Workspace) -> Path:
     return workspace.root / "lake.restoring"
 
 
-def _verified(directory: Path, backup: str | None, keys: Keyring, progress: Progress) -> Manifest:
-    """The manifest, once all that it lists is there and whole."""
+def _verified(
+    workspace: Workspace, directory: Path, backup: str | None, keys: Keyring, progress: Progress
+) -> Manifest:
+    """The manifest, once all that it lists is there and whole; the workspace has the configuration
+    then that says how the rest is to be written."""
     manifest = read_manifest(directory, backup)
     for number, entry in enumerate(manifest.entries):
         report(progress, number / len(manifest.entries), f"verify {entry.name}")
@@ -128,20 +134,35 @@ def _verified(directory: Path, backup: str | None, keys: Keyring, progress: Prog
                 f"{'missing' if found is None else 'changed'}",
                 remedy="choose another backup with --backup; nothing was restored",
             )
+    _write_configuration(directory, manifest, workspace, keys)
+    # A key that is missing is told before anything else is written.
+    keyring_for(read_configuration(workspace).privacy, "archive")
     return manifest
 
 
-def _refuse_unencrypted(directory: Path, manifest: Manifest, workspace: Workspace) -> None:
-    """Raises InputError where the lake is not encrypted and its configuration would be that it
-    is: the workspace's, unless the backup's own comes along."""
+def _write_configuration(
+    directory: Path, manifest: Manifest, workspace: Workspace, keys: Keyring
+) -> None:
+    """``ragdiag.toml`` where there is none; beside it where the backup's says that its data are
+    elsewhere, since those of the restored lake go where this workspace's says."""
+    entry = manifest.configuration
+    if entry is None:
+        return
+    with open_to_read(directory / entry.name, keys) as stream:
+        elsewhere = "data_path" in tomllib.loads(stream.read().decode()).get("lake", {})
+    aside = workspace.configuration.with_name("ragdiag.toml.of-backup")
+    target = aside if elsewhere else workspace.configuration
+    if not target.exists():
+        copy_out(directory / entry.name, target, keys)
+
+
+def _refuse_unencrypted(workspace: Workspace) -> None:
+    """Raises InputError where the lake is not encrypted and the configuration says it is."""
     with closing(sqlite3.connect(_beside(workspace) / CATALOG)) as database:
         (said,) = database.execute(
             "select max(value) from ducklake_metadata where key = 'encrypted'"
         ).fetchone()
-    if said == "true" or not read_configuration(workspace).lake.encrypted:
-        return
-    told = workspace.configuration.is_file() or manifest.configuration is None
-    if told or _configuration_place(directory, manifest, workspace) != workspace.configuration:
+    if said != "true" and read_configuration(workspace).lake.encrypted:
         raise InputError(
             "the lake in the backup is not encrypted, which never changes",
             remedy=f"write encrypted = false under [lake] in {workspace.configuration}; nothing "
@@ -149,27 +170,17 @@ def _refuse_unencrypted(directory: Path, manifest: Manifest, workspace: Workspac
         )
 
 
-def _write_rest(directory: Path, manifest: Manifest, workspace: Workspace) -> None:
-    """Segments and configuration; what the workspace has is left as it is."""
-    targets = {entry: workspace.spool / Path(entry.name).name for entry in manifest.spool}
-    targets |= {
-        entry: workspace.spool / "archive" / Path(entry.name).name for entry in manifest.archive
-    }
-    if manifest.configuration is not None:
-        targets[manifest.configuration] = _configuration_place(directory, manifest, workspace)
-    keys = workspace_keys(workspace)
+def _write_segments(
+    directory: Path, manifest: Manifest, workspace: Workspace, keys: Keyring
+) -> None:
+    """What the workspace has is left as it is."""
     seal = keyring_for(read_configuration(workspace).privacy, "archive")
-    for entry, target in targets.items():
-        if not target.exists():
-            kept = seal if entry in manifest.archive else None
-            copy_out(directory / entry.name, target, keys, kept)
+    for entry in manifest.spool:
+        _write_segment(directory / entry.name, workspace.spool, keys, None)
+    for entry in manifest.archive:
+        _write_segment(directory / entry.name, workspace.spool / "archive", keys, seal)
 
 
-def _configuration_place(directory: Path, manifest: Manifest, workspace: Workspace) -> Path:
-    """``ragdiag.toml``; a name beside it where the backup's says that its data are in a bucket,
-    since those of the restored lake are here."""
-    assert manifest.configuration is not None
-    with open_to_read(directory / manifest.configuration.name, workspace_keys(workspace)) as stream:
-        elsewhere = "data_path" in tomllib.loads(stream.read().decode()).get("lake", {})
-    aside = workspace.configuration.with_name("ragdiag.toml.of-backup")
-    return aside if elsewhere else workspace.configuration
+def _write_segment(source: Path, folder: Path, keys: Keyring, seal: Keyring | None) -> None:
+    if not (folder / source.name).exists():
+        copy_out(source, folder / source.name, keys, seal)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -151,6 +153,7 @@ def test_old_requests_expire(lake: Lake, remote: Workspace, command: Command) ->
 def test_a_forgotten_user_is_in_no_object_and_in_no_row_of_the_server(
     place: Place,
     workspace: Workspace,
+    tmp_path: Path,
     postgres: Postgres,
     object_store: ObjectStore,
     command: Command,
@@ -163,27 +166,35 @@ def test_a_forgotten_user_is_in_no_object_and_in_no_row_of_the_server(
     fill(lake)
     key = user_key(workspace, ANN)
 
-    def places() -> set[str]:
+    def places(lake: Workspace) -> set[str]:
         """Where the user's text or pseudonym is found."""
-        schema = read_configuration(workspace).lake.postgres
-        assert schema is not None
-        dump = postgres.dump(schema.catalog_schema)
+        table = read_configuration(lake).lake
+        assert table.postgres is not None
+        dump = postgres.dump(table.postgres.catalog_schema)
         found = {
             path
-            for path in objects(workspace, object_store)
+            for path in objects(lake, object_store)
             for content in [object_store.read("lake", path.removeprefix("s3://lake/"))]
             if SECRET.encode() in content or key.encode() in content
         }
         texts = (SECRET, key, SECRET.encode().hex(), key.encode().hex())
         return found | {text for text in texts if text in dump}
 
-    assert any(place.startswith("s3://") for place in places()), "it finds what there is"
+    assert any(one.startswith("s3://") for one in places(workspace)), "it finds what there is"
     before = [row for row in lake.rows(REQUESTS) if row["user_key"] != key]
+    assert command(workspace, "store", "backup", str(tmp_path / "backup"))[0] == 0
     status, done, said = command(workspace, "privacy", "forget-user", ANN)
     assert (status, done["requests"], done["clean"]) == (0, 20, True), said
-    assert places() == set()
+    assert places(workspace) == set()
     assert lake.rows(REQUESTS) == before
     assert command(workspace, "store", "check")[1]["findings"] == []
+
+    other = place(tmp_path / "other", encrypted=False)
+    shutil.copytree(workspace.root / "secrets", other.root / "secrets")
+    status, done, said = command(other, "store", "restore", str(tmp_path / "backup"))
+    assert (status, done["forgotten_again"]) == (0, 20), said
+    assert places(other) == set(), "nor does a backup bring the user back"
+    assert open_lake(other).rows(REQUESTS) == before
 
 
 TALK = """
