@@ -14,8 +14,10 @@ from typing import Literal
 import duckdb
 
 from ragdiag.errors import StoreError
+from ragdiag.store.catalogs.secrets import named
 
 Kind = Literal["sqlite", "postgres"]
+
 _SMALL_ROWS = "ducklake_inlined_"
 
 _TYPES: Mapping[Kind, Mapping[str, str]] = {
@@ -48,8 +50,8 @@ def carry_tables(cursor: duckdb.DuckDBPyConnection, source: str, target: str, ki
                 name: _TYPES[kind].get(described.get((table, name), "int64"), "varchar")
                 for name in columns
             }
-            listed = ", ".join(f"{_name(name)} {made[name]}" for name in made)
-            cursor.execute(f"create table {target}.{_name(table)} ({listed})")
+            listed = ", ".join(f"{named(name)} {made[name]}" for name in made)
+            cursor.execute(f"create table {target}.{named(table)} ({listed})")
             there[table] = made
         if missing := columns.keys() - there.get(table, {}).keys():
             raise StoreError(
@@ -57,14 +59,14 @@ def carry_tables(cursor: duckdb.DuckDBPyConnection, source: str, target: str, ki
                 remedy="use the ragdiag that wrote it",
             )
     for table, columns in given.items():
-        cursor.execute(f"delete from {target}.{_name(table)}")
+        cursor.execute(f"delete from {target}.{named(table)}")
         values = ", ".join(
-            _converted(_name(name), was.lower(), there[table][name].lower())
+            _converted(named(name), was.lower(), there[table][name].lower())
             for name, was in columns.items()
         )
         cursor.execute(
-            f"insert into {target}.{_name(table)} ({', '.join(map(_name, columns))}) "
-            f"select {values} from {source}.{_name(table)}"
+            f"insert into {target}.{named(table)} ({', '.join(map(named, columns))}) "
+            f"select {values} from {source}.{named(table)}"
         )
 
 
@@ -99,8 +101,3 @@ def _converted(name: str, was: str, becomes: str) -> str:
     if (was, becomes) == ("varchar", "blob"):
         return f"encode({name})"
     return f"cast({name} as {becomes})"
-
-
-def _name(text: str) -> str:
-    """An identifier of SQL."""
-    return '"' + text.replace('"', '""') + '"'

@@ -2,15 +2,17 @@
 
 ``segments`` says which segments were loaded, ``segment_counts`` how many rows of each kind came in
 each, ``removals`` how many have left since and why; both are entered in the transaction that adds
-or deletes the rows. Requests carry their segment, so they are held to it one by one. The other
-kinds do not, so each is held to its sum:
+or deletes the rows. Requests carry their segment, so they are held to it one by one; each other
+kind is held to its sum:
 
 - feedback, passages and grades from segments and traces; grades that jobs gave as well, under no
   segment. They leave with their requests (age, privacy); passages never do.
 - spans leave when their trace has been read as a request, or with their user. What is read from a
   trace is entered under the segment TRACES: a row for every trace would be as many as requests.
 
-Rejected lines are not held to it: each is shown, and expires, by itself.
+A sum does not see one row lost and another doubled: requests and feedback have ids that are looked
+at for that, grades and passages have none. Rejected lines are not held to the ledger: each is
+shown, and expires, by itself.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from ragdiag.store.catalogs.catalog import Catalog
 from ragdiag.store.catalogs.extensions import connect
 from ragdiag.store.catalogs.object_store import check_bucket, open_bucket
 from ragdiag.store.catalogs.postgres_catalog import PostgresCatalog
-from ragdiag.store.catalogs.secrets import quoted
+from ragdiag.store.catalogs.secrets import named, quoted
 from ragdiag.store.faults import reason, store_error
 from ragdiag.store.lake import PATIENCE_S
 from ragdiag.store.upkeep.backup_manifest import Entry, Manifest
@@ -121,7 +121,7 @@ class Place:
         )
         with self.connection.cursor() as cursor:
             made.attach_tables(self.connection, "door")
-            _tell(cursor, "door", f"drop schema if exists {_name(draft)} cascade")
+            _tell(cursor, "door", f"drop schema if exists {named(draft)} cascade")
             cursor.execute(attach_statement(self.workspace, self.table, made, "made"))
             cursor.execute("detach made")
             cursor.execute(f"attach {quoted(str(source))} as given (type sqlite, read_only)")
@@ -132,8 +132,8 @@ class Place:
                 "update taken.ducklake_metadata set value = ? where key = 'data_path'",
                 [self.data_path],
             )
-            _tell(cursor, "taken", f"drop schema if exists {_name(final)}")
-            _tell(cursor, "taken", f"alter schema {_name(draft)} rename to {_name(final)}")
+            _tell(cursor, "taken", f"drop schema if exists {named(final)}")
+            _tell(cursor, "taken", f"alter schema {named(draft)} rename to {named(final)}")
             cursor.execute("commit")
 
 
@@ -174,8 +174,3 @@ def _put_file(
 
 def _tell(cursor: duckdb.DuckDBPyConnection, database: str, sql: str) -> None:
     cursor.execute(f"call postgres_execute({quoted(database)}, {quoted(sql)})")
-
-
-def _name(text: str) -> str:
-    """An identifier of SQL."""
-    return '"' + text.replace('"', '""') + '"'
