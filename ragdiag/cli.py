@@ -24,12 +24,7 @@ from ragdiag.commands.log import app as log_app
 from ragdiag.commands.model import model_app
 from ragdiag.commands.privacy import privacy_app
 from ragdiag.commands.store import store_app
-from ragdiag.commands.tuning import (
-    fusion_app,
-    measure_index_command,
-    reranker_app,
-    tune_index_command,
-)
+from ragdiag.commands.tuning import fusion_app, reranker_app
 from ragdiag.console import emit, fail, progress_to, show_estimate, table
 from ragdiag.errors import RagdiagError
 from ragdiag.records import Traffic
@@ -146,10 +141,6 @@ def version_list(context: typer.Context, as_json: Json = False) -> None:
         )
     plain = [{name: row[name] for name in ("name", "version_id", "build_id")} for row in rows]
     emit(rows, as_json, lambda: table(plain) or "no versions; run: ragdiag version add")
-
-
-index_app.command("tune")(tune_index_command)
-index_app.command("measure")(measure_index_command)
 
 
 @app.command()

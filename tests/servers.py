@@ -111,6 +111,14 @@ class Postgres:
             "-Atc", sql,
         )  # fmt: skip
 
+    def dump(self, schema: str) -> str:
+        """Every row of a schema, as ``pg_dump`` writes it: bytes are hexadecimal digits."""
+        pattern = '"' + schema.replace('"', '""') + '"'
+        return self._run(
+            "pg_dump", "-h", "127.0.0.1", "-p", str(self.port), "-U", "ragdiag", "-d", "postgres",
+            "--schema", pattern, "--data-only",
+        )  # fmt: skip
+
     def _is_ready(self) -> bool:
         program = str(self.binaries() / "pg_isready")
         command = [program, "-q", "-h", "127.0.0.1", "-p", str(self.port)]
@@ -162,6 +170,12 @@ class ObjectStore:
     def create_bucket(self, name: str) -> None:
         self._client().create_bucket(Bucket=name)
 
+    def delete_bucket(self, name: str) -> None:
+        """And up to a thousand objects in it."""
+        for key in self.keys(name, ""):
+            self.delete(name, key)
+        self._client().delete_bucket(Bucket=name)
+
     def keys(self, bucket: str, prefix: str) -> list[str]:
         """The objects below a prefix, up to the thousand that one answer lists."""
         listed = self._client().list_objects_v2(Bucket=bucket, Prefix=prefix)
@@ -170,6 +184,9 @@ class ObjectStore:
     def read(self, bucket: str, key: str) -> bytes:
         content: bytes = self._client().get_object(Bucket=bucket, Key=key)["Body"].read()
         return content
+
+    def write(self, bucket: str, key: str, content: bytes) -> None:
+        self._client().put_object(Bucket=bucket, Key=key, Body=content)
 
     def delete(self, bucket: str, key: str) -> None:
         self._client().delete_object(Bucket=bucket, Key=key)

@@ -126,7 +126,7 @@ def _import_text(loaded: dict[str, Any]) -> str:
 def remove_documents_command(
     context: typer.Context, document_ids: list[str], as_json: Json = False
 ) -> None:
-    """Take documents out of the corpus; indexes built before keep them until the next build."""
+    """Take documents out of the corpus; no version that is opened from now on finds them."""
     from ragdiag.store.corpus import remove_documents
     from ragdiag.workflows.corpus_change import look_after_indexes
 

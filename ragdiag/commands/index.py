@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.exceptions import Exit
 
+from ragdiag.commands.tuning import measure_index_command, tune_index_command
 from ragdiag.console import emit, progress_to, show_estimate, table
 from ragdiag.records import Finding, IndexCheck
 from ragdiag.settings import Workspace, command_workspace
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from ragdiag.workflows.index import IndexRelease
 
 index_app = typer.Typer(help="Build, check, publish and roll back indexes.")
+index_app.command("tune")(tune_index_command)
+index_app.command("measure")(measure_index_command)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 ProgressOption = Annotated[

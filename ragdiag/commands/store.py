@@ -191,7 +191,12 @@ def restore(
         str | None, typer.Option(help="Which one of the folder; default: the newest.")
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Also over a lake, which is moved aside.")
+        bool,
+        typer.Option(
+            "--force",
+            help="Also over a lake, which is moved aside; elsewhere among files of a lake that is "
+            "gone.",
+        ),
     ] = False,
     as_json: Json = False,
     progress_file: ProgressOption = None,
@@ -205,14 +210,15 @@ def restore(
             _workspace(context), directory, backup=backup, force=force, progress=progress
         )
         again = forget_again(_lake(context), _workspace(context))
+    forgotten = again.requests if again else 0
     lines = [f"snapshot {done.snapshot} restored: {done.files} files, {done.bytes} bytes"]
-    if again and again.requests:
-        lines.append(f"{again.requests} requests of forgotten users were removed again")
+    if forgotten:
+        lines.append(f"{forgotten} requests of forgotten users were removed again")
     if done.moved_to:
         lines.append(f"the lake that was there is now {done.moved_to}")
     if done.to_ingest:
         lines.append(f"{done.to_ingest} segments came later; run: ragdiag ingest")
-    emit(asdict(done), as_json, lambda: "\n".join(lines))
+    emit({**asdict(done), "forgotten_again": forgotten}, as_json, lambda: "\n".join(lines))
 
 
 @store_app.command()

@@ -45,6 +45,7 @@ from ragdiag.spans.particulars import (
     read_latency,
     read_properties,
 )
+from ragdiag.spans.sources import trace_source
 from ragdiag.spans.stages import Stages, read_stages
 from ragdiag.spans.tree import Tree, grow_tree
 
@@ -101,11 +102,6 @@ def read_results(spans: Sequence[Span]) -> TraceRecords:
         grades=tuple(one for one in opinions if isinstance(one, Grade)),
         rejects=tuple(rejects),
     )
-
-
-def trace_source(trace_id: str) -> str:
-    """How a reject names a trace."""
-    return f"trace {trace_id}"
 
 
 def _read_request(

@@ -25,12 +25,10 @@ from ragdiag.backends import LakeTable
 from ragdiag.configuration import read_configuration
 from ragdiag.errors import NoWorkspace, RagdiagError, StoreError
 from ragdiag.settings import Workspace
-from ragdiag.store.catalogs.catalog import Catalog
+from ragdiag.store.catalogs.attachment import attach_statement, catalog_of
+from ragdiag.store.catalogs.catalog import Catalog, Turn
 from ragdiag.store.catalogs.extensions import connect
 from ragdiag.store.catalogs.object_store import check_bucket, open_bucket
-from ragdiag.store.catalogs.postgres_catalog import PostgresCatalog
-from ragdiag.store.catalogs.secrets import quoted
-from ragdiag.store.catalogs.sqlite_catalog import SqliteCatalog
 from ragdiag.store.faults import (
     is_outdated,
     is_transient,
@@ -118,11 +116,12 @@ class Lake:
         return self._retried(transaction)
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def turn(self, kind: Turn = "write") -> Iterator[None]:
         """Keep other writers out; within it, ``rows`` may change the lake where a change cannot
-        share a transaction, and ``write`` must not be called."""
+        share a transaction, and ``write`` must not be called. The turn of ``upkeep`` keeps only
+        other upkeep out: no backup while files are deleted, on whichever machine."""
         deadline = time.monotonic() + PATIENCE_S
-        with store_faults(self.workspace), self._catalog.turn("write", deadline):
+        with store_faults(self.workspace), self._catalog.turn(kind, deadline):
             yield
 
     def fault(self, error: duckdb.Error) -> StoreError | None:
@@ -149,12 +148,17 @@ class Lake:
 
     @property
     def is_current(self) -> bool:
-        """Whether the workspace still means the catalog that was opened; also true while the
-        catalog's server is away: who reads or writes then hears why."""
+        """Whether the workspace still means the catalog that was opened, and DuckDB has not failed
+        for good; also true while the catalog's server is away: who reads or writes then hears why.
+        """
         if read_configuration(self.workspace).lake != self._table:
             return False
         try:
+            with self._connection.cursor() as cursor:
+                cursor.execute("select 1")
             return self._identity == self._catalog.identity()
+        except duckdb.FatalException:
+            return False
         except duckdb.Error:
             return True
 
@@ -174,12 +178,13 @@ class Lake:
                     raise fault from None
                 if time.monotonic() > deadline:
                     raise store_busy(error, self.workspace) from None
-                if is_outdated(error) and self._database == "lake":
+                if is_outdated(error):
                     self._look_again()
             time.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(pause * 2, 0.5)
 
     def _look_again(self) -> None:
+        """Make this process ask the catalog anew where the rows of small inserts lie."""
         with suppress(duckdb.Error), self._connection.cursor() as cursor:
             cursor.execute("use lake")
             look_again(cursor)
@@ -218,7 +223,7 @@ def _open(workspace: Workspace, create: bool) -> Lake:
     """Attach and migrate, one process at a time, so that two creators make one catalog."""
     table = read_configuration(workspace).lake
     connection = connect(workspace, with_postgres=table.catalog == "postgres")
-    catalog = _catalog(workspace, table)
+    catalog = catalog_of(workspace, table)
     deadline = time.monotonic() + PATIENCE_S
     try:
         catalog.connect(connection)
@@ -246,29 +251,6 @@ def _open(workspace: Workspace, create: bool) -> Lake:
             f"cannot open the catalog {catalog.place} ({reason(error)})",
             remedy="restore it from a backup, or name another workspace with --workspace",
         ) from None
-
-
-def _catalog(workspace: Workspace, table: LakeTable) -> Catalog:
-    if table.postgres is None:
-        return SqliteCatalog(workspace)
-    return PostgresCatalog(table.postgres, str(workspace.configuration))
-
-
-def attach_statement(
-    workspace: Workspace, table: LakeTable, catalog: Catalog, name: str, *more: str
-) -> str:
-    """The SQL that attaches a lake as the database ``name``.
-
-    Data inside the workspace moves with it; data elsewhere stays where the catalog says, since a
-    mistaken path would split a lake in two.
-    """
-    options = [f"data_path {quoted(table.data_path or str(workspace.lake_data))}"]
-    if table.encrypted:
-        options.append("encrypted")
-    if table.data_path is None:
-        options.append("override_data_path true")
-    every = ", ".join([*options, *catalog.options, *more])
-    return f"attach {quoted(catalog.attachment)} as {name} ({every})"
 
 
 def _no_workspace(workspace: Workspace) -> NoWorkspace:

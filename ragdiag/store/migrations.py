@@ -13,6 +13,7 @@ import duckdb
 from ragdiag.errors import NewerWorkspace
 from ragdiag.store.facts import MEASURES, WHOLE_MEASURES
 from ragdiag.store.rollups import fill_rollups
+from ragdiag.store.upkeep.ledger import TRACES, find_gaps, record_counts
 
 Migration = Callable[[duckdb.DuckDBPyConnection], None]
 
@@ -246,6 +247,20 @@ def deployments(con: duckdb.DuckDBPyConnection) -> None:
             evidence varchar)""")
 
 
+def whole_ledger(con: duckdb.DuckDBPyConnection) -> None:
+    """Grades, passages and spans are held to the ledger like requests and feedback, and so is what
+    was read from traces. What came before counts as it is now; of requests from segments, and of
+    feedback that is missing, the ledger knew already."""
+    unknown = [
+        gap
+        for gap in find_gaps(con)
+        if gap.kind not in ("request", "feedback")
+        or gap.segment == TRACES
+        or (gap.kind == "feedback" and gap.found > gap.expected)
+    ]
+    record_counts(con, {(gap.segment, gap.kind): gap.found - gap.expected for gap in unknown})
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     first_tables,
     foreign_logs,
@@ -261,6 +276,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     index_tunings,
     index_health,
     deployments,
+    whole_ledger,
 )
 """Migration n is the n-th entry, counted from 1."""
 

@@ -21,6 +21,7 @@ from ragdiag.store.rollups import recounted
 from ragdiag.store.rows import requests_from_table
 from ragdiag.store.tables import insert
 from ragdiag.store.times import now_utc, to_aware_utc, to_naive_utc
+from ragdiag.store.upkeep.ledger import record_counts
 from ragdiag.version import LoggedVersion, Spec, Version
 
 
@@ -161,6 +162,7 @@ def save_findings(
             for table, found in rows.items():
                 if found:
                     insert(cursor, table, found)
+        record_counts(cursor, {("", "grade"): len(rows["grades"])})
 
     if any(rows.values()):
         lake.write(append)

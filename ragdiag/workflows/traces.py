@@ -14,7 +14,8 @@ from ragdiag.errors import RagdiagError
 from ragdiag.privacy.pseudonyms import read_user
 from ragdiag.records import Passage, Reject, Span
 from ragdiag.spans.feedback import read_opinions
-from ragdiag.spans.traces import TraceRecords, read_results, read_trace, trace_source
+from ragdiag.spans.sources import trace_source
+from ragdiag.spans.traces import TraceRecords, read_results, read_trace
 from ragdiag.store.intake.admission import admit
 from ragdiag.store.intake.staging import (
     REMEMBERED,

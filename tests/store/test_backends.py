@@ -18,7 +18,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from ragdiag.cli import main
-from ragdiag.errors import InputError, NoWorkspace, RagdiagError, StoreBusy, StoreError
+from ragdiag.errors import (
+    DamagedFile,
+    InputError,
+    NoWorkspace,
+    RagdiagError,
+    StoreBusy,
+    StoreError,
+)
 from ragdiag.records import Request
 from ragdiag.settings import PROJECT, WORKSPACE_VARIABLE, Workspace, dashboard_workspace
 from ragdiag.store import lake as lake_module
@@ -396,7 +403,7 @@ def test_a_lost_object_is_named(remote: Workspace, object_store: ObjectStore) ->
     (key,) = object_store.keys("lake", f"{prefix(remote)}/main/versions/")
     object_store.delete("lake", key)
     close_lakes()
-    with pytest.raises(StoreError, match="a file of the lake is missing") as missing:
+    with pytest.raises(DamagedFile, match=r"is missing; .*--set-aside") as missing:
         open_lake(remote).rows("select max(name) from versions")
     assert key in one_line(missing.value)
 

@@ -35,6 +35,7 @@ from ragdiag.store.results import load_requests, save_findings
 from ragdiag.store.segments import create_segment
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.store.upkeep.byte_search import files_with
+from ragdiag.store.upkeep.check import check_store
 from ragdiag.workflows.forget import forget_again, forget_user
 
 pytestmark = pytest.mark.slow
@@ -159,6 +160,7 @@ def test_a_forgotten_user_is_in_no_byte_of_the_workspace_and_the_others_are(
     every = kept | {Passage("", "", f"{SECRET} (3)?").content_hash}
     assert open_cache(workspace).read("model", every).keys() == kept
     assert lake.rows("select count(*) as n from ducklake_snapshots('lake')") == [{"n": 1}]
+    assert check_store(lake, workspace).findings == ()
 
 
 def test_neither_an_import_nor_an_archive_nor_a_backup_brings_a_forgotten_user_back(

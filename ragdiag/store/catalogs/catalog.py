@@ -8,8 +8,9 @@ from typing import Literal, Protocol
 
 import duckdb
 
-Turn = Literal["open", "write"]
-"""Creating and migrating take turns, and so do writers; the two do not wait for each other."""
+Turn = Literal["open", "write", "upkeep"]
+"""Creating and migrating take turns, and so do writers, and so do those that delete or copy whole
+files; the three do not wait for each other."""
 
 
 class Catalog(Protocol):

@@ -59,13 +59,17 @@ class PostgresCatalog:
         return (*schema, f"meta_secret {SECRET}") if self._table.password_env else schema
 
     def connect(self, connection: duckdb.DuckDBPyConnection) -> None:
-        login = "type postgres, read_only"
         if variable := self._table.password_env:
             password = from_environment(variable, self._configuration, "lake.postgres.password_env")
             create_secret(connection, SECRET, "postgres", {"password": password})
-            login += f", secret {SECRET}"
-        connection.execute(f"attach {quoted(self._parameters())} as {TURNS} ({login})")
+        self.attach_tables(connection, TURNS, "read_only")
         self._connection = connection
+
+    def attach_tables(self, connection: duckdb.DuckDBPyConnection, name: str, *more: str) -> None:
+        """Attach the database as ``name``, its tables plain ones, once the catalog is connected."""
+        login = [f"secret {SECRET}"] if self._table.password_env else []
+        options = ", ".join(["type postgres", *login, *more])
+        connection.execute(f"attach {quoted(self._parameters())} as {name} ({options})")
 
     def holds_lake(self) -> bool:
         return self.identity() is not None

@@ -47,3 +47,8 @@ def create_secret(
 def quoted(text: str) -> str:
     """A string literal of SQL."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def named(text: str) -> str:
+    """An identifier of SQL."""
+    return '"' + text.replace('"', '""') + '"'

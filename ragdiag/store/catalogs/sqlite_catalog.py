@@ -7,10 +7,10 @@ import os
 import sqlite3
 from collections.abc import Hashable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import duckdb
 
-from ragdiag.settings import Workspace
 from ragdiag.store.catalogs.catalog import Turn
 from ragdiag.store.locks import locked
 
@@ -20,8 +20,8 @@ class SqliteCatalog:
 
     options = ()
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._path = workspace.catalog
+    def __init__(self, path: Path) -> None:
+        self._path = path
 
     @property
     def place(self) -> str:

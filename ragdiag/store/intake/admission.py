@@ -1,4 +1,4 @@
-"""Records that enter the lake by another door than the spool, under the spool's rules."""
+"""Records that were read from traces: another door than the spool's, under its rules."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import duckdb
 from ragdiag.records import Reject
 from ragdiag.store.intake.shelves import SHELVES, find_known
 from ragdiag.store.kinds import Record, identity, record_to_json
+from ragdiag.store.upkeep.ledger import TRACES, record_counts
 
 
 def admit(
@@ -35,4 +36,6 @@ def admit(
     # Requests last, so that what is said of them is counted with them and not by itself.
     for kind in sorted(fresh, key=lambda kind: kind == "request"):
         SHELVES[kind].add(cursor, fresh[kind])
-    return Counter({kind: len(accepted) for kind, accepted in fresh.items()}), rejects
+    new = Counter({kind: len(accepted) for kind, accepted in fresh.items()})
+    record_counts(cursor, {(TRACES, kind): n for kind, n in new.items()})
+    return new, rejects

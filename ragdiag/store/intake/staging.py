@@ -16,6 +16,7 @@ from ragdiag.store.lake import Lake
 from ragdiag.store.rows import span_from_row
 from ragdiag.store.tables import insert
 from ragdiag.store.times import now_utc
+from ragdiag.store.upkeep.ledger import record_removals
 
 REMEMBERED = timedelta(days=7)
 """How long a trace that was read is remembered."""
@@ -94,9 +95,10 @@ def finish_traces(
         for trace_id, spans in read.items()
     ]
     insert(cursor, "assembled_traces", rows)
-    cursor.execute(
+    gone = cursor.execute(
         "delete from spans where trace_id in (select unnest(?::varchar[]))", [list(taken)]
-    )
+    ).fetchone()
+    record_removals(cursor, {"spans": int(gone[0]) if gone else 0}, "read")
 
 
 def forget_traces(lake: Lake, before: datetime) -> None:

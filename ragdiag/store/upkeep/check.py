@@ -22,6 +22,7 @@ from ragdiag.store.upkeep.aside import SetAside, list_aside
 from ragdiag.store.upkeep.cleanup import ORPHAN_GRACE_S, find_orphans
 from ragdiag.store.upkeep.damage import REMEDY
 from ragdiag.store.upkeep.ledger import (
+    TABLES,
     find_duplicates,
     find_gaps,
     find_unknown_segments,
@@ -130,7 +131,7 @@ def _orphans(lake: Lake) -> Iterator[Finding]:
 
 def _ledger(lake: Lake, aside: list[SetAside]) -> Iterator[Finding]:
     gaps = lake.read(find_gaps)
-    for kind, table in (("request", "requests"), ("feedback", "feedback")):
+    for kind, table in TABLES.items():
         of_kind = [gap for gap in gaps if gap.kind == kind]
         out = sum(one.rows for one in aside if one.table == table)
         short = sum(max(gap.expected - gap.found, 0) for gap in of_kind)

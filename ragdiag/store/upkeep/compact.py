@@ -9,17 +9,15 @@ expire.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import duckdb
 
 from ragdiag.errors import DamagedFile, StoreError
 from ragdiag.progress import Progress, report
-from ragdiag.store.lake import PATIENCE_S, Lake
-from ragdiag.store.locks import locked
+from ragdiag.store.lake import Lake
 from ragdiag.store.upkeep.catalog_edits import look_again, widen_bounds
 from ragdiag.store.upkeep.cleanup import ORPHAN_GRACE_S, delete_old_files, delete_orphans
 from ragdiag.store.upkeep.datafiles import CATALOG, list_files, list_tables
@@ -68,7 +66,7 @@ def compact_store(
     Services may write meanwhile; they wait for turns of seconds. Raises StoreError where a kept
     snapshot no longer reads as before; nothing is expired or deleted then.
     """
-    with upkeep_turn(lake):
+    with lake.turn("upkeep"):
         before = len(lake.read(list_files))
         tables = [name for name in lake.read(untidy_tables) if name not in SMALL_TABLES]
         kept = {one.snapshot for one in named_snapshots(lake)} | {lake.snapshot()}
@@ -93,12 +91,6 @@ def compact_store(
         after = len(lake.read(list_files))
     report(progress, 1.0, "compacted")
     return CompactReport(before, after, merged, rewritten, expired, deleted, orphans)
-
-
-def upkeep_turn(lake: Lake) -> AbstractContextManager[None]:
-    """Keep other upkeep of this machine out: no backup while files are deleted."""
-    path = lake.workspace.catalog.with_name("upkeep.lock")
-    return locked(path, time.monotonic() + PATIENCE_S)
 
 
 def row_marks(lake: Lake, snapshot: int, tables: Sequence[str]) -> dict[str, tuple[int, int]]:
@@ -152,14 +144,13 @@ def untidy_tables(cursor: duckdb.DuckDBPyConnection) -> list[str]:
         f"exists (select 1 from {CATALOG}.ducklake_delete_file d where d.table_id = t.table_id "
         "and d.end_snapshot is null))"
     ).fetchall()
-    every = list_tables(cursor)
-    inlined = {table for table in every if _in_catalog(cursor, table)[1]}
+    inlined = {table for table in list_tables(cursor) if _lies_in_catalog(cursor, table)}
     return sorted({str(row[0]) for row in several} | inlined)
 
 
-def _in_catalog(cursor: duckdb.DuckDBPyConnection, table: str) -> tuple[int, bool]:
-    """How many places in the catalog a table has for rows of small inserts, and whether these or
-    deletions lie there now."""
+def _lies_in_catalog(cursor: duckdb.DuckDBPyConnection, table: str) -> bool:
+    """Whether rows of small inserts, or deletions, of a table lie in the catalog now. Its columns
+    may have changed: it has a place for such rows for each set of columns it has had."""
     found = cursor.execute(
         f"select t.table_id, i.table_name from {CATALOG}.ducklake_table t "
         f"left join {CATALOG}.ducklake_inlined_data_tables i using (table_id) "
@@ -168,7 +159,7 @@ def _in_catalog(cursor: duckdb.DuckDBPyConnection, table: str) -> tuple[int, boo
     ).fetchall()
     names = [name for _, name in found if name is not None]
     deletions = [f"ducklake_inlined_delete_{table_id}" for table_id, _ in found[:1]]
-    return len(names), any(_has_rows(cursor, name) for name in [*names, *deletions])
+    return any(_has_rows(cursor, name) for name in [*names, *deletions])
 
 
 def _has_rows(cursor: duckdb.DuckDBPyConnection, name: str) -> bool:
@@ -180,15 +171,9 @@ def _has_rows(cursor: duckdb.DuckDBPyConnection, name: str) -> bool:
 
 
 def _rewrite(lake: Lake, table: str) -> int:
-    """Write out what lies in the catalog, then rewrite files with deletions.
-
-    A table whose columns were changed has an older place in the catalog as well, which writing out
-    would drop; other processes still look there (DuckLake 1.0), so such a table's small rows stay.
-    """
-    with _turn(lake, table) as (places, pending):
-        if pending and places > 1:
-            return 0
-        if pending:
+    """Write out what lies in the catalog, then rewrite files with deletions."""
+    with announced_turn(lake):
+        if lake.read(lambda cursor: _lies_in_catalog(cursor, table)):
             lake.rows(
                 f"select count(*) from ducklake_flush_inlined_data('lake', table_name => '{table}')"
             )
@@ -201,14 +186,20 @@ def _rewrite(lake: Lake, table: str) -> int:
 
 
 @contextmanager
-def _turn(lake: Lake, table: str) -> Iterator[tuple[int, bool]]:
-    """A turn that knows what :func:`_in_catalog` says. Where places in the catalog are gone in the
-    end, every process is told before another writer has its turn: it could not finish it."""
+def announced_turn(lake: Lake) -> Iterator[None]:
+    """A writer's turn. Where places for small rows are gone from the catalog in the end, every
+    process is told before another writer has its turn: it could not finish it. Writing out the
+    rows of one table takes away the emptied places of all."""
     with lake.turn():
-        before = lake.read(lambda cursor: _in_catalog(cursor, table))
-        yield before
-        if lake.read(lambda cursor: _in_catalog(cursor, table))[0] != before[0]:
+        before = lake.read(_places)
+        yield
+        if lake.read(_places) != before:
             lake.transact(look_again)
+
+
+def _places(cursor: duckdb.DuckDBPyConnection) -> int:
+    row = cursor.execute(f"select count(*) from {CATALOG}.ducklake_inlined_data_tables").fetchone()
+    return int(row[0]) if row else 0
 
 
 def _merge(lake: Lake, table: str) -> int:
@@ -216,7 +207,7 @@ def _merge(lake: Lake, table: str) -> int:
     in two folders is left as it is: DuckLake 1.0 dies on it (duckdb/ducklake#1195)."""
     merged = 0
     while True:
-        with _turn(lake, table):
+        with announced_turn(lake):
             if lake.read(lambda cursor: _is_scattered(cursor, table)):
                 return merged
             done = lake.rows(

@@ -9,7 +9,15 @@ import duckdb
 from ragdiag.errors import DamagedFile
 from ragdiag.store.upkeep.datafiles import DataFile, list_files, measure, read_whole, size_of
 
-_OF_A_FILE = ("parquet", "aes tag", "decrypt", "magic bytes", "cannot open file", "read from file")
+_OF_A_FILE = (
+    "parquet",
+    "aes tag",
+    "decrypt",
+    "magic bytes",
+    "cannot open file",
+    "read from file",
+    "mismatches requested range",
+)
 REMEDY = "the rest is served again after: ragdiag store check --set-aside"
 
 

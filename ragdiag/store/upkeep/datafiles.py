@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -117,7 +118,7 @@ def list_tables(cursor: Cursor, snapshot: int | None = None) -> list[str]:
 def measure(cursor: Cursor, path: str) -> Measured | None:
     """Size and hash of a file; None where there is none."""
     if "://" in path:
-        row = cursor.execute("select size, sha256(content) from read_blob(?)", [path]).fetchone()
+        row = _ask_store(cursor, "size, sha256(content)", path)
         return None if row is None else Measured(int(row[0]), str(row[1]))
     with disk_faults(Path(path)):
         try:
@@ -131,12 +132,24 @@ def measure(cursor: Cursor, path: str) -> Measured | None:
 def size_of(cursor: Cursor, path: str) -> int | None:
     """Size in bytes without reading the file; None where there is none."""
     if "://" in path:
-        row = cursor.execute("select size from read_blob(?)", [path]).fetchone()
+        row = _ask_store(cursor, "size", path)
         return None if row is None else int(row[0])
     try:
         return Path(path).stat().st_size
     except OSError:
         return None
+
+
+def _ask_store(cursor: Cursor, what: str, path: str) -> tuple[Any, ...] | None:
+    """What ``read_blob`` says of an object; None where there is none, but DuckDB's error where its
+    bucket is missing: to the question for one object a store gives the same answer then."""
+    try:
+        return cursor.execute(f"select {what} from read_blob(?)", [path]).fetchone()
+    except duckdb.HTTPException as error:
+        if error.status_code != 404:
+            raise
+    cursor.execute("select count(*) from glob(?)", [f"{path}*"]).fetchall()
+    return None
 
 
 def read_whole(cursor: Cursor, file: DataFile) -> None:

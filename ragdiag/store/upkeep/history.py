@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ragdiag.errors import StoreBusy
 from ragdiag.store.lake import Lake
+from ragdiag.store.upkeep.compact import announced_turn
 from ragdiag.store.upkeep.sqlite_process import wipe_freed
 
 
@@ -29,11 +30,13 @@ def purge_history(lake: Lake) -> Purge:
     Who reads from an older snapshot meanwhile gets an error and has to read again. A catalog in
     PostgreSQL is left to its own vacuum.
     """
-    broken = _drop_names(lake)
-    lake.table("call ducklake_flush_inlined_data('lake')")
-    lake.table("call ducklake_rewrite_data_files('lake', delete_threshold => 0)")
-    expired = lake.table("call ducklake_expire_snapshots('lake', older_than => now())")
-    cleaned = lake.table("call ducklake_cleanup_old_files('lake', cleanup_all => true)")
+    with lake.turn("upkeep"):
+        broken = _drop_names(lake)
+        with announced_turn(lake):
+            lake.table("call ducklake_flush_inlined_data('lake')")
+        lake.table("call ducklake_rewrite_data_files('lake', delete_threshold => 0)")
+        expired = lake.table("call ducklake_expire_snapshots('lake', older_than => now())")
+        cleaned = lake.table("call ducklake_cleanup_old_files('lake', cleanup_all => true)")
     _wipe_catalog(lake)
     return Purge(expired.num_rows, cleaned.num_rows, broken)
 

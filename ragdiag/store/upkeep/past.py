@@ -13,7 +13,9 @@ from typing import Self, TypeVar
 import duckdb
 
 from ragdiag.errors import StoreError
-from ragdiag.store.lake import Lake, attach_statement
+from ragdiag.store.catalogs.attachment import attach_statement
+from ragdiag.store.lake import Lake
+from ragdiag.store.upkeep.datafiles import CATALOG
 
 T = TypeVar("T")
 
@@ -27,16 +29,32 @@ class PastLake(Lake):
     """
 
     def __init__(self, lake: Lake, snapshot: int) -> None:
-        name = f"lake_at_{snapshot}_{next(_numbers)}"
-        super().__init__(lake.workspace, lake._connection, lake._table, lake._catalog, name)
+        super().__init__(lake.workspace, lake._connection, lake._table, lake._catalog, "")
+        self._present = lake
         self._snapshot = snapshot
-        option = f"snapshot_version {snapshot}"
+        self._look_again()
+
+    def _retried(self, call: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        """DuckLake 1.0 looks for small rows where they lay when the snapshot was attached; with a
+        catalog in PostgreSQL the whole process's DuckDB dies where they have gone since."""
+        if self._present.read(_newest_schema) != self._schema:
+            self._look_again()
+        return super()._retried(call)
+
+    def _look_again(self) -> None:
+        """Attach the snapshot under a new name: nothing less asks the catalog of it anew."""
+        self.close()
+        self._schema = self._present.read(_newest_schema)
+        self._database = f"lake_at_{self._snapshot}_{next(_numbers)}"
+        option = f"snapshot_version {self._snapshot}"
         try:
             with self._connection.cursor() as cursor:
                 cursor.execute(
-                    attach_statement(self.workspace, self._table, self._catalog, name, option)
+                    attach_statement(
+                        self.workspace, self._table, self._catalog, self._database, option
+                    )
                 )
-                cursor.execute(f"select 1 from {name}.migrations limit 1")
+                cursor.execute(f"select 1 from {self._database}.migrations limit 1")
         except duckdb.Error as error:
             self.close()
             raise self.fault(error) or error from None
@@ -51,6 +69,8 @@ class PastLake(Lake):
 
     def close(self) -> None:
         """Let the snapshot go; the connection is that of the lake itself, and stays open."""
+        if not self._database:
+            return
         with suppress(duckdb.Error), self._connection.cursor() as cursor:
             cursor.execute(f"detach database if exists {self._database}")
 
@@ -68,3 +88,9 @@ class PastLake(Lake):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _newest_schema(cursor: duckdb.DuckDBPyConnection) -> int:
+    """Of the present; compaction changes it whenever it takes places of small rows away."""
+    row = cursor.execute(f"select max(schema_version) from {CATALOG}.ducklake_snapshot").fetchone()
+    return int(row[0]) if row else 0

@@ -14,6 +14,7 @@ import pyarrow as pa
 from ragdiag.store.rollups import recounted
 from ragdiag.store.times import now_utc
 from ragdiag.store.upkeep.datafiles import CATALOG
+from ragdiag.store.upkeep.ledger import SEGMENT_OF, record_removals
 
 _IDS = pa.schema({"id": pa.string()})
 
@@ -54,19 +55,15 @@ def _remove(
         chosen = f"where {key} in (select id from leaving)"
         if "requests" in tables:
             cursor.execute(
-                f"insert into removals select segment, 'request', count(*), $reason, $now "
-                f"from requests {chosen} and segment <> '' group by segment",
+                f"insert into removals select {SEGMENT_OF}, 'request', count(*), $reason, $now "
+                f"from requests {chosen} and segment <> '' group by all",
                 {"reason": reason, "now": now_utc()},
             )
         deleted = {}
         for table in tables:
             row = cursor.execute(f"delete from {table} {chosen}").fetchone()
             deleted[table] = int(row[0]) if row else 0
-        if deleted.get("feedback"):
-            cursor.execute(
-                "insert into removals values ('', 'feedback', ?, ?, ?)",
-                [deleted["feedback"], reason, now_utc()],
-            )
+        record_removals(cursor, deleted, reason)
         return deleted
     finally:
         cursor.unregister("leaving")

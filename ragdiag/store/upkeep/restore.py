@@ -6,25 +6,24 @@ backup go back into the spool, so the next ingest brings the restored lake up to
 
 from __future__ import annotations
 
-import time
+import shutil
+import sqlite3
 import tomllib
-from contextlib import ExitStack
+from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-from ragdiag.backends import LakeTable
 from ragdiag.configuration import read_configuration
 from ragdiag.errors import InputError, StoreError
 from ragdiag.privacy.keys import Keyring, keyring_for, workspace_keys
 from ragdiag.progress import Progress, part, report
 from ragdiag.settings import Workspace
-from ragdiag.store.disk import disk_faults
-from ragdiag.store.lake import PATIENCE_S, close_lakes, open_lake
-from ragdiag.store.locks import locked
+from ragdiag.store.lake import open_lake
 from ragdiag.store.upkeep.archive import return_unloaded
-from ragdiag.store.upkeep.backup_manifest import Entry, Manifest, read_manifest
+from ragdiag.store.upkeep.backup_manifest import Manifest, read_manifest
 from ragdiag.store.upkeep.known_backups import KnownBackup, list_backups, remember_backup
+from ragdiag.store.upkeep.restored_elsewhere import configured_place
+from ragdiag.store.upkeep.restored_here import CATALOG, refuse_occupied, swap_lake, write_beside
 from ragdiag.store.upkeep.sealed import copy_out, measure_sealed, open_to_read
 
 
@@ -49,30 +48,17 @@ def restore_store(
     force: bool = False,
     progress: Progress | None = None,
 ) -> RestoreReport:
-    """Make the backup (the newest of ``directory``) the lake of ``workspace``.
+    """Make the backup (the newest of ``directory``) the lake of ``workspace``, in the place that
+    its configuration names.
 
     Every hash is verified before anything is written, and again as it is written. Raises
     InputError where there is a lake and ``force`` is not given, StoreError where a file of the
     backup is missing or changed; the workspace is as before then. Stop services that ingest.
     """
-    if _is_elsewhere(read_configuration(workspace).lake):
-        raise InputError(
-            f"{workspace.configuration} keeps the lake on a server or in a bucket",
-            remedy="restore into a workspace without that: a restored lake is a local one",
-        )
-    if workspace.catalog.is_file() and not force:
-        raise InputError(
-            f"there is a lake in {workspace.root}",
-            remedy="name an empty workspace (--workspace), or give --force: the lake that is there "
-            "is moved aside",
-        )
-    manifest = read_manifest(directory, backup)
     keys = workspace_keys(workspace)
-    _verify(directory, manifest.entries, keys, part(progress, 0.0, 0.4))
-    fresh = workspace.root / "lake.restoring"
-    _write_lake(directory, manifest, fresh, keys, part(progress, 0.4, 0.9))
-    moved = _swap(workspace, fresh)
-    _write_rest(directory, manifest, workspace)
+    restore = _restore_here if read_configuration(workspace).lake.data_path is None else _elsewhere
+    manifest, moved = restore(workspace, directory, backup, force, keys, progress)
+    _write_segments(directory, manifest, workspace, keys)
     lake = open_lake(workspace)
     return_unloaded(lake, workspace)
     known = KnownBackup(
@@ -91,9 +77,56 @@ def restore_store(
     )
 
 
-def _verify(directory: Path, entries: list[Entry], keys: Keyring, progress: Progress) -> None:
-    for number, entry in enumerate(entries):
-        report(progress, number / len(entries), f"verify {entry.name}")
+def _restore_here(
+    workspace: Workspace,
+    directory: Path,
+    backup: str | None,
+    force: bool,
+    keys: Keyring,
+    progress: Progress | None,
+) -> tuple[Manifest, Path | None]:
+    """What was restored, and where the lake that was there is now."""
+    refuse_occupied(workspace, force=force)
+    fresh = _beside(workspace)
+    manifest = _verified(workspace, directory, backup, keys, part(progress, 0.0, 0.4))
+    entries = [manifest.catalog, *manifest.files]
+    write_beside(directory, entries, fresh, keys, part(progress, 0.4, 0.9))
+    _refuse_unencrypted(workspace)
+    return manifest, swap_lake(workspace, fresh)
+
+
+def _elsewhere(
+    workspace: Workspace,
+    directory: Path,
+    backup: str | None,
+    force: bool,
+    keys: Keyring,
+    progress: Progress | None,
+) -> tuple[Manifest, None]:
+    fresh = _beside(workspace)
+    with configured_place(workspace) as place:
+        place.refuse_occupied(force=force)
+        manifest = _verified(workspace, directory, backup, keys, part(progress, 0.0, 0.4))
+        write_beside(directory, [manifest.catalog], fresh, keys)
+        _refuse_unencrypted(workspace)
+        place.put_files(directory, manifest, keys, part(progress, 0.4, 0.9))
+        place.put_catalog(fresh / CATALOG)
+    shutil.rmtree(fresh)
+    return manifest, None
+
+
+def _beside(workspace: Workspace) -> Path:
+    return workspace.root / "lake.restoring"
+
+
+def _verified(
+    workspace: Workspace, directory: Path, backup: str | None, keys: Keyring, progress: Progress
+) -> Manifest:
+    """The manifest, once all that it lists is there and whole; the workspace has the configuration
+    then that says how the rest is to be written."""
+    manifest = read_manifest(directory, backup)
+    for number, entry in enumerate(manifest.entries):
+        report(progress, number / len(manifest.entries), f"verify {entry.name}")
         found = measure_sealed(directory / entry.name, keys)
         if found != entry.measured:
             raise StoreError(
@@ -101,66 +134,53 @@ def _verify(directory: Path, entries: list[Entry], keys: Keyring, progress: Prog
                 f"{'missing' if found is None else 'changed'}",
                 remedy="choose another backup with --backup; nothing was restored",
             )
+    _write_configuration(directory, manifest, workspace, keys)
+    # A key that is missing is told before anything else is written.
+    keyring_for(read_configuration(workspace).privacy, "archive")
+    return manifest
 
 
-def _write_lake(
-    directory: Path, manifest: Manifest, fresh: Path, keys: Keyring, progress: Progress
+def _write_configuration(
+    directory: Path, manifest: Manifest, workspace: Workspace, keys: Keyring
 ) -> None:
-    """The lake's folder beside the one in use. What an interrupted restore left is overwritten."""
-    places = {manifest.catalog: fresh / "catalog.sqlite"}
-    places |= {
-        entry: fresh / "data" / entry.name.removeprefix("files/") for entry in manifest.files
-    }
-    for number, (entry, target) in enumerate(places.items()):
-        report(progress, number / len(places), f"restore {entry.name}")
-        if measure_sealed(target) == entry.measured:
-            continue
-        if copy_out(directory / entry.name, target, keys) != entry.measured:
-            raise StoreError(
-                f"{target} did not become what the backup says",
-                remedy="nothing was restored: check the disk and run this again",
-            )
-
-
-def _swap(workspace: Workspace, fresh: Path) -> Path | None:
-    """Put ``fresh`` in the place of the lake; where the old one went, if there was one."""
-    live = workspace.catalog.parent
-    moved = None
-    close_lakes(workspace)
-    with disk_faults(live), ExitStack() as stack:
-        if live.exists():
-            stack.enter_context(locked(live / "write.lock", time.monotonic() + PATIENCE_S))
-            moved = workspace.root / f"lake.before-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z"
-            live.rename(moved)
-        fresh.rename(live)
-    return moved
-
-
-def _write_rest(directory: Path, manifest: Manifest, workspace: Workspace) -> None:
-    """Segments and configuration; what the workspace has is left as it is."""
-    targets = {entry: workspace.spool / Path(entry.name).name for entry in manifest.spool}
-    targets |= {
-        entry: workspace.spool / "archive" / Path(entry.name).name for entry in manifest.archive
-    }
-    if manifest.configuration is not None:
-        targets[manifest.configuration] = _configuration_place(directory, manifest, workspace)
-    keys = workspace_keys(workspace)
-    seal = keyring_for(read_configuration(workspace).privacy, "archive")
-    for entry, target in targets.items():
-        if not target.exists():
-            kept = seal if entry in manifest.archive else None
-            copy_out(directory / entry.name, target, keys, kept)
-
-
-def _configuration_place(directory: Path, manifest: Manifest, workspace: Workspace) -> Path:
-    """``ragdiag.toml``; a name beside it where the backup's says that its data are in a bucket,
-    since those of the restored lake are here."""
-    assert manifest.configuration is not None
-    with open_to_read(directory / manifest.configuration.name, workspace_keys(workspace)) as stream:
+    """``ragdiag.toml`` where there is none; beside it where the backup's says that its data are
+    elsewhere, since those of the restored lake go where this workspace's says."""
+    entry = manifest.configuration
+    if entry is None:
+        return
+    with open_to_read(directory / entry.name, keys) as stream:
         elsewhere = "data_path" in tomllib.loads(stream.read().decode()).get("lake", {})
     aside = workspace.configuration.with_name("ragdiag.toml.of-backup")
-    return aside if elsewhere else workspace.configuration
+    target = aside if elsewhere else workspace.configuration
+    if not target.exists():
+        copy_out(directory / entry.name, target, keys)
 
 
-def _is_elsewhere(table: LakeTable) -> bool:
-    return table.data_path is not None or table.postgres is not None
+def _refuse_unencrypted(workspace: Workspace) -> None:
+    """Raises InputError where the lake is not encrypted and the configuration says it is."""
+    with closing(sqlite3.connect(_beside(workspace) / CATALOG)) as database:
+        (said,) = database.execute(
+            "select max(value) from ducklake_metadata where key = 'encrypted'"
+        ).fetchone()
+    if said != "true" and read_configuration(workspace).lake.encrypted:
+        raise InputError(
+            "the lake in the backup is not encrypted, which never changes",
+            remedy=f"write encrypted = false under [lake] in {workspace.configuration}; nothing "
+            "was restored",
+        )
+
+
+def _write_segments(
+    directory: Path, manifest: Manifest, workspace: Workspace, keys: Keyring
+) -> None:
+    """What the workspace has is left as it is."""
+    seal = keyring_for(read_configuration(workspace).privacy, "archive")
+    for entry in manifest.spool:
+        _write_segment(directory / entry.name, workspace.spool, keys, None)
+    for entry in manifest.archive:
+        _write_segment(directory / entry.name, workspace.spool / "archive", keys, seal)
+
+
+def _write_segment(source: Path, folder: Path, keys: Keyring, seal: Keyring | None) -> None:
+    if not (folder / source.name).exists():
+        copy_out(source, folder / source.name, keys, seal)

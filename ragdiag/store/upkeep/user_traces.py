@@ -16,6 +16,7 @@ import duckdb
 from ragdiag.store.lake import Lake
 from ragdiag.store.times import to_aware_utc
 from ragdiag.store.upkeep.forgotten import add_forgotten
+from ragdiag.store.upkeep.ledger import record_removals
 from ragdiag.store.upkeep.removal import dependents, remove_requests
 
 REASON = "privacy"
@@ -100,6 +101,7 @@ def remove_traces(
     removed = remove_requests(cursor, list(traces.request_ids), REASON)
     for table, condition in _BESIDE.items():
         removed[table] = _rows(cursor, f"delete from {table} where {condition}", traces)
+    record_removals(cursor, {"spans": removed["spans"]}, REASON)
     return removed
 
 

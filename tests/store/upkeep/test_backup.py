@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable
@@ -283,11 +284,27 @@ def test_a_lake_that_is_not_encrypted_is_kept_up_and_restored(
     close_lakes()
 
 
-def test_a_lake_on_a_server_or_in_a_bucket_is_not_restored_over(
-    filled: Lake, workspace: Workspace, folder: Path, other: Workspace
+def test_a_lake_is_restored_where_the_configuration_places_its_files(
+    filled: Lake, workspace: Workspace, folder: Path, other: Workspace, tmp_path: Path
 ) -> None:
+    data = tmp_path / "elsewhere [1]"
     backup_store(filled, workspace, folder)
     other.root.mkdir(parents=True)
-    other.configuration.write_text('[lake]\ndata_path = "/mnt/shared/lake"\n')
-    with pytest.raises(InputError, match="keeps the lake on a server"):
+    other.configuration.write_text(f'[lake]\ndata_path = "{data}"\n')
+    restore_store(other, folder)
+    lake = open_lake(other)
+    assert lake.rows(ROWS) == filled.rows(ROWS)
+    assert list(data.rglob("*.parquet"))
+    assert not other.lake_data.exists()
+    assert other.catalog.stat().st_mode & 0o777 == 0o600
+    assert check_store(lake, other).findings == ()
+    for force in (False, True):
+        with pytest.raises(InputError, match=r"there is a lake in .*is not moved aside"):
+            restore_store(other, folder, force=force)
+    close_lakes()
+    shutil.rmtree(other.catalog.parent)
+    with pytest.raises(InputError, match=r"there are files in .*--force"):
         restore_store(other, folder)
+    next(data.rglob("*.parquet")).unlink()
+    restore_store(other, folder, force=True)
+    assert check_store(open_lake(other), other).findings == ()

@@ -183,3 +183,69 @@ def test_a_compaction_that_died_half_way_leaves_no_reader_behind(
     assert filled.rows(count) == [{"n": 120}]
     filled.write(lambda cursor: cursor.execute("delete from requests where request_id = 'r0'"))
     assert filled.rows(count) == [{"n": 119}]
+
+
+TALK = """
+from ragdiag.store.lake import open_lake
+from ragdiag.store.upkeep.past import PastLake
+lake = open_lake(workspace)
+past = PastLake(lake, int(arguments[0]))
+for line in iter(sys.stdin.readline, ""):
+    word = line.strip()
+    if word:
+        lake.write(lambda c: c.execute("insert into versions(version_id) values (?)", [word]))
+    ids = [[row["version_id"] for row in one.rows("select version_id from versions order by 1")]
+           for one in (lake, past)]
+    print(*(",".join(some) for some in ids), flush=True)
+"""
+
+
+def test_small_rows_of_a_table_whose_columns_changed_are_written_out(
+    lake: Lake, workspace: Workspace, start_python: Start
+) -> None:
+    """They lie in two places of the catalog, of which the older one goes: another process, in the
+    midst of reading the present and the past, goes on reading and writing."""
+
+    def add(version_id: str) -> None:
+        lake.write(
+            lambda c: c.execute(
+                "insert into versions(version_id, name) values (?, 'n')", [version_id]
+            )
+        )
+
+    add("a")
+    lake.write(lambda c: c.execute("alter table versions add column owner varchar default 'me'"))
+    add("b")
+    kept = name_snapshot(lake, "kept")
+    process = start_python(TALK, str(kept.snapshot))
+
+    def talk(word: str) -> str:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(f"{word}\n")
+        process.stdin.flush()
+        return process.stdout.readline().strip()
+
+    assert talk("c") == "a,b,c a,b"
+    lake.write(lambda c: c.execute("delete from versions where version_id = 'a'"))
+    whole = "select * from versions order by version_id"
+    before = lake.rows(whole)
+    compact(lake)
+    files = lake.read(list_files)
+    assert sum(file.rows for file in files if file.table == "versions") > 0
+    assert lake.rows(whole) == before
+    assert talk("") == "b,c a,b"
+    assert talk("d") == "b,c,d a,b"
+
+
+def test_every_process_is_told_of_places_of_other_tables_that_went(lake: Lake) -> None:
+    """To write out the rows of one table drops the emptied places of all: those that tables had
+    before their columns were changed."""
+    places = "select count(*) as n from __ducklake_metadata_lake.ducklake_inlined_data_tables"
+    told = "select count(*) as n from duckdb_views() where view_name = 'last_compaction'"
+    before = lake.rows(places)
+    lake.write(lambda c: c.execute("insert into versions(version_id) values ('a')"))
+    assert lake.rows(told) == [{"n": 0}]
+    compact(lake)
+    assert lake.rows(places) != before
+    assert lake.rows(told) == [{"n": 1}]
