@@ -171,7 +171,8 @@ class Request:
     the two.
     ``latency_ms`` has keys from LATENCY_STAGES; an absent stage has no key.
     ``keep_probability`` is the chance that a request like this one was logged at all, 1 where
-    everything is: a total over all traffic weighs each request 1 / ``keep_probability``.
+    everything is: a total over all traffic weighs each request 1 / ``keep_probability``, and 1
+    where feedback has made it certain.
     """
 
     request_id: str
@@ -213,7 +214,8 @@ class Feedback:
     """What a user did with an answer.
 
     ``click``: value 1, ``passage_id`` names the citation. ``task_success``: 1 or 0.
-    ``thumbs``: 1 up, −1 down.
+    ``thumbs``: 1 up, −1 down. ``certain``: its request is in the log for certain, whatever chance
+    the request states, since the logger would have kept it for this.
     """
 
     feedback_id: str
@@ -222,6 +224,7 @@ class Feedback:
     kind: FeedbackKind
     value: float
     passage_id: str | None = None
+    certain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,6 +424,36 @@ class Reject:
     line: int
     reason: str
     body: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A sum over logged requests, of each as it is, times its weight, and times its weight squared.
+
+    A request that was logged with chance p stands for w = 1/p of them. Where everything was
+    logged the three sums are equal.
+
+    >>> Weighed.of(3) + Weighed(2, 20.0, 200.0)
+    Weighed(plain=5, weighted=23.0, squared=203.0)
+    """
+
+    plain: float
+    weighted: float
+    squared: float
+
+    @classmethod
+    def of(cls, value: float) -> Weighed:
+        """A sum over requests that were certain to be logged."""
+        return cls(value, value, value)
+
+    def __add__(self, other: Weighed) -> Weighed:
+        return Weighed(
+            self.plain + other.plain, self.weighted + other.weighted, self.squared + other.squared
+        )
+
+    @property
+    def is_plain(self) -> bool:
+        return self.plain == self.weighted == self.squared
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
-from ragdiag.records import Estimate
-from ragdiag.stats.intervals import difference_of_rates, wilson
+from ragdiag.records import Estimate, Weighed
+from ragdiag.stats.weighted import difference_of_weighted_rates, weighted_rate
 from ragdiag.store.queries import NOT_DIAGNOSED, Row
 
 
@@ -42,25 +42,35 @@ class Growth:
 
 
 def fault_shares(
-    rows: Iterable[Row], *, before: date | None, after: date, graded_before: int, graded_after: int
+    rows: Iterable[Row],
+    *,
+    before: date | None,
+    after: date,
+    graded_before: Weighed,
+    graded_after: Weighed,
 ) -> list[FaultShare]:
     """Faults of two weeks, the most frequent of the later week first; ``before`` may be missing.
 
     ``rows`` are ``week, verdict, cause, n`` of failed requests.
     """
-    counts: dict[str, dict[date, int]] = {}
+    none = Weighed.of(0)
+    counts: dict[str, dict[date, Weighed]] = {}
     for row in rows:
         weeks = counts.setdefault(fault_name(row["verdict"], row["cause"]), {})
-        weeks[row["week"]] = weeks.get(row["week"], 0) + row["n"]
+        weeks[row["week"]] = weeks.get(row["week"], none) + row["n"]
     shares = []
     for name, weeks in counts.items():
-        earlier = 0 if before is None else weeks.get(before, 0)
-        later = weeks.get(after, 0)
-        if not earlier and not later:
+        earlier = none if before is None else weeks.get(before, none)
+        later = weeks.get(after, none)
+        if not earlier.plain and not later.plain:
             continue
-        moved = difference_of_rates(earlier, graded_before, later, graded_after)
         shares.append(
-            FaultShare(name, wilson(earlier, graded_before), wilson(later, graded_after), moved)
+            FaultShare(
+                name,
+                weighted_rate(earlier, graded_before),
+                weighted_rate(later, graded_after),
+                difference_of_weighted_rates(earlier, graded_before, later, graded_after),
+            )
         )
     return sorted(shares, key=lambda share: (-share.after.value, share.name))
 

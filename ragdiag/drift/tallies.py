@@ -7,14 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
-from ragdiag.metrics.latency import histogram_quantile_estimate, quantile_estimate
-from ragdiag.records import Estimate
-from ragdiag.stats.intervals import (
-    Sums,
-    difference_of_means,
-    difference_of_rates,
-    mean_estimate_from_sums,
-    wilson,
+from ragdiag.metrics.latency import quantile_estimate
+from ragdiag.metrics.weighted_latency import (
+    weighted_histogram_estimate,
+    weighted_quantile_estimate,
+)
+from ragdiag.records import Estimate, Weighed
+from ragdiag.stats.intervals import difference_of_means, mean_estimate
+from ragdiag.stats.weighted import (
+    WeightedSums,
+    difference_of_weighted_rates,
+    weighted_rate,
 )
 
 
@@ -31,37 +34,30 @@ class Tally(Protocol):
 class Share:
     """``successes`` of ``n``."""
 
-    successes: int
-    n: int
+    successes: Weighed
+    n: Weighed
 
     def __add__(self, other: Share) -> Share:
         return Share(self.successes + other.successes, self.n + other.n)
 
     def estimate(self) -> Estimate:
-        return wilson(self.successes, self.n)
+        return weighted_rate(self.successes, self.n)
 
     def since(self, before: Share) -> Estimate:
-        return difference_of_rates(before.successes, before.n, self.successes, self.n)
+        return difference_of_weighted_rates(before.successes, before.n, self.successes, self.n)
 
 
 @dataclass(frozen=True, slots=True)
 class Mean:
     """The mean of scores between 0 and 1, by its sums; the interval is kept in that range."""
 
-    sums: Sums
+    sums: WeightedSums
 
     def __add__(self, other: Mean) -> Mean:
-        first, second = self.sums, other.sums
-        return Mean(
-            Sums(
-                first.n + second.n,
-                first.total + second.total,
-                first.total_squares + second.total_squares,
-            )
-        )
+        return Mean(self.sums + other.sums)
 
     def estimate(self) -> Estimate:
-        found = mean_estimate_from_sums(self.sums.n, self.sums.total, self.sums.total_squares)
+        found = mean_estimate(self.sums)
         return replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))
 
     def since(self, before: Mean) -> Estimate:
@@ -70,16 +66,24 @@ class Mean:
 
 @dataclass(frozen=True, slots=True)
 class Quantile:
-    """The ``q`` quantile of ``values``, in any order."""
+    """The ``q`` quantile of ``values``, in any order, with their ``weights`` (None: 1 each)."""
 
     values: tuple[float, ...]
+    weights: tuple[float, ...] | None
     q: float
 
     def __add__(self, other: Quantile) -> Quantile:
-        return Quantile(self.values + other.values, self.q)
+        plain = self.weights is None and other.weights is None
+        weights = None if plain else self._weights() + other._weights()
+        return Quantile(self.values + other.values, weights, self.q)
+
+    def _weights(self) -> tuple[float, ...]:
+        return (1.0,) * len(self.values) if self.weights is None else self.weights
 
     def estimate(self) -> Estimate:
-        return quantile_estimate(self.values, self.q)
+        if self.weights is None:
+            return quantile_estimate(self.values, self.q)
+        return weighted_quantile_estimate(self.values, self.weights, self.q)
 
     def since(self, before: Quantile) -> Estimate:
         return square_and_add(before.estimate(), self.estimate())
@@ -89,17 +93,17 @@ class Quantile:
 class HistogramQuantile:
     """The ``q`` quantile of values that are known by bucket only: number → how many."""
 
-    buckets: Mapping[int | None, int]
+    buckets: Mapping[int | None, Weighed]
     q: float
 
     def __add__(self, other: HistogramQuantile) -> HistogramQuantile:
         both = {**self.buckets}
         for bucket, n in other.buckets.items():
-            both[bucket] = both.get(bucket, 0) + n
+            both[bucket] = both.get(bucket, Weighed.of(0)) + n
         return HistogramQuantile(both, self.q)
 
     def estimate(self) -> Estimate:
-        return histogram_quantile_estimate(self.buckets, self.q)
+        return weighted_histogram_estimate(self.buckets, self.q)
 
     def since(self, before: HistogramQuantile) -> Estimate:
         return square_and_add(before.estimate(), self.estimate())
@@ -108,7 +112,8 @@ class HistogramQuantile:
 def latency_quantile(row: Mapping[str, Any], q: float) -> Quantile | HistogramQuantile:
     """Of one row of latency_trends.py, by what it has."""
     if row["buckets"] is None:
-        return Quantile(tuple(row["values"]), q)
+        weights = row["weights"]
+        return Quantile(tuple(row["values"]), None if weights is None else tuple(weights), q)
     return HistogramQuantile(row["buckets"], q)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from ragdiag.drift.faults import FaultShare, Growth, fastest_growth, fault_shares
+from ragdiag.drift.tallies import Share, Tally
 from ragdiag.drift.weekly import ALL, WEEKLY_METRICS, Change, changes, estimates, weekly_cells
-from ragdiag.records import Estimate
+from ragdiag.records import Estimate, Weighed
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters
 from ragdiag.store.trends import weekly_failures
@@ -35,13 +37,13 @@ def week_report(lake: Lake, filters: Filters, week: date) -> WeekReport:
     earlier = [monday for monday in cells["no_answer"].get(ALL, {}) if monday < week]
     previous = max(earlier, default=None)
     moved = changes(cells, [] if previous is None else [previous], [week])
-    correct = next(change for change in moved if change.metric == "correct")
+    graded = cells["correct"].get(ALL, {})
     faults = fault_shares(
         weekly_failures(lake, filters),
         before=previous,
         after=week,
-        graded_before=correct.before.n,
-        graded_after=correct.after.n,
+        graded_before=_graded(graded, previous),
+        graded_after=_graded(graded, week),
     )
     return WeekReport(
         week=week,
@@ -54,3 +56,9 @@ def week_report(lake: Lake, filters: Filters, week: date) -> WeekReport:
             for name in WEEKLY_METRICS
         },
     )
+
+
+def _graded(correct: Mapping[date, Tally], week: date | None) -> Weighed:
+    """The graded requests of a week; none where there is no such week."""
+    tally = None if week is None else correct.get(week)
+    return tally.n if isinstance(tally, Share) else Weighed.of(0)

@@ -12,7 +12,7 @@ from typing import Literal
 
 from ragdiag.drift.tallies import Mean, Share, Tally, latency_quantile
 from ragdiag.records import Estimate
-from ragdiag.stats.intervals import Sums
+from ragdiag.stats.weighted import WeightedSums
 from ragdiag.store.lake import Lake
 from ragdiag.store.latency_trends import weekly_latency
 from ragdiag.store.queries import Filters, Row
@@ -69,12 +69,13 @@ def weekly_cells(lake: Lake, filters: Filters, split: Split = "all") -> Cells:
         cells[name].setdefault(row["segment"], {})[row["week"]] = tally
 
     for row in weekly_outcomes(lake, filters, split):
-        put("correct", row, Share(int(row["correct"]), row["graded"]))
+        put("correct", row, Share(row["correct"], row["graded"]))
         put("no_answer", row, Share(row["no_answer"], row["n"]))
-        put("MRR@10", row, Mean(Sums(row["judged"], row["mrr"], row["mrr2"])))
-        put("recall@10", row, Mean(Sums(row["judged"], row["recall"], row["recall2"])))
+        put("MRR@10", row, Mean(WeightedSums(row["judged"], row["mrr"], row["mrr2"])))
+        recall = WeightedSums(row["judged"], row["recall"], row["recall2"])
+        put("recall@10", row, Mean(recall))
     for row in weekly_feedback(lake, filters, split):
-        put("click_rate", row, Share(int(row["clicked"]), row["n"]))
+        put("click_rate", row, Share(row["clicked"], row["n"]))
         put("task_success", row, Share(row["task_successes"], row["tasks"]))
         put("thumbs_up", row, Share(row["thumbs_up"], row["thumbs"]))
     for row in weekly_latency(lake, filters, "total", split):

@@ -4,13 +4,14 @@
 
 ``passages`` are the relevant ones: a list of ids, each of grade 1, or ids with their grades
 (``{"doc#3": 2}``, 0 judges a passage irrelevant). A line has answers, passages or both. Without a
-``question_id`` the question's own text names it.
+``question_id`` the question's own text names it, as the log would keep it.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -25,6 +26,7 @@ from ragdiag.importers.report import (
     load_judgments,
     located_rejects,
 )
+from ragdiag.privacy.screening import Screen, open_screen
 from ragdiag.records import GoldAnswer, Judgment, Question
 from ragdiag.store.gold import add_gold_answers, add_questions
 from ragdiag.store.judgments import HIGHEST_GRADE
@@ -72,13 +74,21 @@ def question_id_of(question: str) -> str:
     return f"q-{digest[:12]}"
 
 
+def stored_ids(screen: Screen, questions: Sequence[str]) -> list[str]:
+    """As :func:`question_id_of`, of what the log would keep of each text: the id then gives nothing
+    away that is not stored."""
+    kept = screen.conceal([question.strip() for question in questions])
+    return [question_id_of(text or "") for text in kept]
+
+
 def import_gold(lake: Lake, path: Path) -> ImportReport:
     """Load questions, judgments and gold answers; importing the same again changes nothing.
 
     A bad line becomes a reject and the rest is loaded; a judgment of an unknown passage is a
     reject of its own, and its question stays. Raises InputError where ``path`` cannot be read.
     """
-    rows, rejects = read_rows(path, _GoldRow, key=lambda row: row.id)
+    read, rejects = read_rows(path, _GoldRow, key=lambda row: row.id)
+    rows = _with_stored_ids(open_screen(lake.workspace), read)
     origins = [one.origin for one in rows]
     questions = add_questions(
         lake, [Question(one.row.id, one.row.question, one.row.topic or "") for one in rows]
@@ -101,6 +111,16 @@ def import_gold(lake: Lake, path: Path) -> ImportReport:
         answers=accepted(answers),
         rejects=keep_rejects(lake, found),
     )
+
+
+def _with_stored_ids(screen: Screen, rows: Sequence[Located[_GoldRow]]) -> list[Located[_GoldRow]]:
+    ids = stored_ids(screen, [one.row.question for one in rows])
+    return [
+        one
+        if one.row.question_id
+        else replace(one, row=one.row.model_copy(update={"question_id": made}))
+        for one, made in zip(rows, ids, strict=True)
+    ]
 
 
 def _judgments(rows: Sequence[Located[_GoldRow]]) -> Iterator[tuple[Judgment, Origin]]:

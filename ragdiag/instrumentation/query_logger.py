@@ -15,7 +15,7 @@ import sys
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ParamSpec, Self, TypeVar
 
@@ -219,6 +219,8 @@ class QueryLogger:
         if recalled is not None:
             self._sampled_out -= 1
             return [recalled, feedback]
+        if self._sampler.is_certain(feedback.request_id):
+            return [replace(feedback, certain=True)]
         if self._sampler.may_be_missing(feedback.request_id):
             self._losses.count("thumbs_down_too_late", "its request is not remembered here")
         return [feedback]

@@ -4,7 +4,11 @@ A request is drawn by a hash of its id, so every process and every retry decides
 rules name is kept whatever the draw says. The chance depends on what a request is, never on the
 draw: 1 where a rule holds, else ``rate``. So the mean of x over all traffic is
 Σ x/p ÷ Σ 1/p over what was logged (Hájek 1971), and a plain mean over sampled logs is biased
-towards errors, slow requests and bad answers. docs/logging.md says how to weigh late thumbs-down.
+towards errors, slow requests and bad answers.
+
+A thumbs-down may come when its request has been decided on. Of those passed over the last
+``remember`` can still be kept; of those drawn the ones that could have been are certain too, and
+their feedback says so. What is beyond that memory is a plain sample, and needs no more than p.
 """
 
 from __future__ import annotations
@@ -42,12 +46,19 @@ class Sampling:
             )
 
 
+MOST_DRAWN = 10
+"""Drawn requests are remembered up to so many times ``remember``: where that is too few nearly all
+are drawn, and weigh next to nothing more than 1."""
+
+
 class Sampler:
     """Decides request by request; for one thread."""
 
     def __init__(self, sampling: Sampling) -> None:
         self._sampling = sampling
-        self._passed_over: OrderedDict[str, Request] = OrderedDict()
+        self._passed_over: OrderedDict[str, tuple[int, Request]] = OrderedDict()
+        self._drawn: OrderedDict[str, int] = OrderedDict()
+        self._passes = 0
 
     def choose(self, request: Request, *, thumbs_down: bool) -> Request | None:
         """``request`` with the chance that it had, or None: then it is remembered for a while."""
@@ -59,17 +70,36 @@ class Sampler:
         )
         if always or rules.rate == 1.0:
             return request
-        if is_drawn(request.request_id, rules.rate):
-            return replace(request, keep_probability=rules.rate)
+        drawn = is_drawn(request.request_id, rules.rate)
         if rules.keep_thumbs_down and rules.remember:
-            self._passed_over[request.request_id] = request
-            if len(self._passed_over) > rules.remember:
-                self._passed_over.popitem(last=False)
-        return None
+            self._note(request, drawn)
+        return replace(request, keep_probability=rules.rate) if drawn else None
 
     def recall(self, request_id: str) -> Request | None:
         """The remembered request that a thumbs-down has just been given to; it is kept now."""
-        return self._passed_over.pop(request_id, None)
+        _, request = self._passed_over.pop(request_id, (0, None))
+        return request
+
+    def is_certain(self, request_id: str) -> bool:
+        """Whether a request that was drawn would be recalled now if it had been passed over."""
+        noted = self._drawn.get(request_id)
+        return noted is not None and self._passes - noted < self._sampling.remember
+
+    def _note(self, request: Request, drawn: bool) -> None:
+        """Remember what was decided until ``remember`` later requests have been passed over."""
+        remember = self._sampling.remember
+        if drawn:
+            self._drawn.pop(request.request_id, None)  # an id given twice counts as the later one
+            self._drawn[request.request_id] = self._passes
+            if len(self._drawn) > MOST_DRAWN * remember:
+                self._drawn.popitem(last=False)
+            return
+        self._passes += 1
+        self._passed_over.pop(request.request_id, None)
+        self._passed_over[request.request_id] = (self._passes, request)
+        oldest, (number, _) = next(iter(self._passed_over.items()))
+        if self._passes - number >= remember:
+            del self._passed_over[oldest]
 
     def may_be_missing(self, request_id: str) -> bool:
         """Whether a request that is not remembered may have been passed over."""

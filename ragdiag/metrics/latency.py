@@ -15,6 +15,7 @@ from ragdiag.timing import BUCKET_BASE, RELATIVE_ERROR
 
 TAIL = 0.025
 """Probability left outside on each side of a two-sided 95 % interval."""
+FROM_HISTOGRAM = f"from a histogram, ± {RELATIVE_ERROR:.0%}".replace("%", " %")
 
 
 def quantile_estimate(values: Sequence[float], q: float) -> Estimate:
@@ -78,13 +79,12 @@ def histogram_quantile_estimate(buckets: Mapping[int | None, int], q: float) -> 
         return filled[-1][0]
 
     middle = 2 / (BUCKET_BASE + 1) * BUCKET_BASE ** bucket_at(_rank(n, q))
-    note = f"from a histogram, ± {RELATIVE_ERROR:.0%}".replace("%", " %")
     if n < needed_for_interval(q):
         needed = f"a 95 % interval for p{100 * q:g} needs n ≥ {needed_for_interval(q)}"
-        return Estimate(middle, math.nan, math.nan, n, f"{needed}; {note}")
+        return Estimate(middle, math.nan, math.nan, n, f"{needed}; {FROM_HISTOGRAM}")
     low, high = interval_ranks(n, q)
     lower, upper = BUCKET_BASE ** (bucket_at(low) - 1), BUCKET_BASE ** bucket_at(high)
-    return Estimate(middle, lower, upper, n, note)
+    return Estimate(middle, lower, upper, n, FROM_HISTOGRAM)
 
 
 def needed_for_interval(q: float) -> int:

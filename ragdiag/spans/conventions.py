@@ -123,8 +123,13 @@ OWN = "ragdiag."
 VERSIONS = ("ragdiag.version", "ragdiag.version_id")
 SERVICE_VERSION = "service.version"
 SERVICE_NAME = "service.name"
+UNNAMED_SERVICE = "unknown_service"
+"""How the OpenTelemetry SDKs begin the name of a service that nobody has named."""
+MODELS = ("gen_ai.request.model", "llm.request.model", "llm.model_name", "gen_ai.response.model")
+INVOCATION = "llm.invocation_parameters"
+"""JSON; the model that was asked for is under ``model``, of a call that failed only there."""
 UNVERSIONED = "unversioned"
-"""The version of a service that states neither version nor name."""
+"""The version of a service that states neither version, name nor model."""
 
 EVALUATION_EVENT = "gen_ai.evaluation.result"
 EVALUATION = "gen_ai.evaluation."

@@ -10,13 +10,15 @@ from typing import Any
 from ragdiag.records import Span
 from ragdiag.spans.conventions import (
     ASSOCIATIONS,
+    INVOCATION,
     METADATA,
+    MODELS,
     OWN,
     PART_COSTS,
     SERVICE_NAME,
     SERVICE_VERSION,
     TOTAL_COST,
-    UNVERSIONED,
+    UNNAMED_SERVICE,
     USER_IDS,
     VERSIONS,
 )
@@ -88,11 +90,28 @@ def _note(stated: dict[str, str], key: str, value: Any) -> None:
 
 
 def _version(own: Mapping[str, str], resources: Iterable[Mapping[str, Any]]) -> str:
-    """``ragdiag.version``, else the service's version, its name, or ``unversioned``."""
+    """``ragdiag.version``, else the service's version or its name; empty where it has none."""
     kept = list(resources)
     named = [own.get(name.removeprefix(OWN), "") for name in VERSIONS]
-    named += [_text(one.get(key)) for key in (SERVICE_VERSION, SERVICE_NAME) for one in kept]
-    return next((text[:MAX_NAMED] for text in named if text), UNVERSIONED)
+    named += [_text(one.get(SERVICE_VERSION)) for one in kept]
+    services = [_text(one.get(SERVICE_NAME)) for one in kept]
+    named += [name for name in services if not name.startswith(UNNAMED_SERVICE)]
+    return next((text[:MAX_NAMED] for text in named if text), "")
+
+
+def read_model(tree: Tree) -> str:
+    """The model of the call that ended last, as it was asked for where the span says so; empty
+    where no call names one."""
+    calls = sorted(tree.of_kind("llm"), key=lambda node: node.span.ended_at, reverse=True)
+    named = (text for node in calls for text in _models(node.span))
+    return next((text[:MAX_NAMED] for text in named if text), "")
+
+
+def _models(span: Span) -> Iterator[str]:
+    asked = parse_json(span.attributes.get(INVOCATION))
+    yield _text(asked.get("model")) if isinstance(asked, Mapping) else ""
+    for name in MODELS:
+        yield _text(span.attributes.get(name))
 
 
 def _texts(value: Any) -> tuple[str, ...]:

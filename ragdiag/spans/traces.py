@@ -13,8 +13,8 @@ One trace is one request, and the trace's id is the request's. The decisions:
 - **Tokens and cost**: a span's own figures, else the sum of its children's.
 - **Status**: an error where the root (or, without one, any topmost span) failed; a failure that
   was recovered from below is none.
-- **Version**: ``ragdiag.version``, else ``service.version``, else ``service.name``, else
-  ``unversioned``; the attribute may be on a span or on the resource.
+- **Version**: ``ragdiag.version``, else ``service.version``, else ``service.name``, else the model
+  of the last call, else ``unversioned``; the attribute may be on a span or on the resource.
 - **User**: only what ``user_key`` makes of the id; without it none.
 - An evaluator's spans are not the request's (see ``tree``); results are read from every span.
 """
@@ -34,6 +34,7 @@ from ragdiag.spans.conventions import (
     PROMPT_TOKENS,
     QUERY_TEXTS,
     QUESTION_KEYS,
+    UNVERSIONED,
 )
 from ragdiag.spans.documents import to_passages
 from ragdiag.spans.feedback import has_session_results, read_opinions, to_record
@@ -43,6 +44,7 @@ from ragdiag.spans.particulars import (
     read_cost,
     read_count,
     read_latency,
+    read_model,
     read_properties,
 )
 from ragdiag.spans.sources import trace_source
@@ -121,7 +123,7 @@ def _read_request(
     return Request(
         request_id=top.trace_id,
         asked_at=min(span.started_at for span in spans) if tree.root is None else top.started_at,
-        version_id=stated.version,
+        version_id=stated.version or read_model(tree) or UNVERSIONED,
         traffic=traffic if traffic in get_args(Traffic) else "production",  # type: ignore[arg-type]
         question=question,
         build_id=stated.named("build_id"),

@@ -9,13 +9,29 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self
 
 from ragdiag.records import Estimate
 from ragdiag.stats.bootstrap import bca_interval
 
 Z95 = 1.959963984540054
 """The 97.5 % quantile of the standard normal."""
+
+
+class Averaged(Protocol):
+    """A mean over n values: its squared standard ``error``, with its degrees of ``freedom``."""
+
+    @property
+    def n(self) -> int: ...
+
+    @property
+    def mean(self) -> float: ...
+
+    @property
+    def error(self) -> float: ...
+
+    @property
+    def freedom(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +64,15 @@ class Sums:
         rounding = 1e-13 * abs(self.total_squares)
         return spread / (self.n - 1) if spread > rounding else 0.0
 
+    @property
+    def error(self) -> float:
+        """The squared standard error of the mean. NaN below two values."""
+        return self.variance / self.n if self.n else math.nan
+
+    @property
+    def freedom(self) -> float:
+        return self.n - 1
+
 
 def wilson(successes: int, n: int) -> Estimate:
     """A rate with its Wilson score interval (Wilson 1927), which stays inside 0 … 1.
@@ -63,13 +88,16 @@ def wilson(successes: int, n: int) -> Estimate:
     if n == 0:
         return Estimate.undefined("no rows")
     rate = successes / n
+    return Estimate(rate, *score_interval(rate, n), n)
+
+
+def score_interval(rate: float, n: float) -> tuple[float, float]:
+    """Wilson's bounds of a rate that was seen in n > 0 trials, which need not be whole."""
     scale = 1 + Z95**2 / n
     centre = (rate + Z95**2 / (2 * n)) / scale
     half = Z95 * math.sqrt(rate * (1 - rate) / n + (Z95 / (2 * n)) ** 2) / scale
     # At the ends the bound is exactly the rate; rounding would leave 1e-17 outside it.
-    low = 0.0 if successes == 0 else centre - half
-    high = 1.0 if successes == n else centre + half
-    return Estimate(rate, low, high, n)
+    return (0.0 if rate == 0 else centre - half), (1.0 if rate == 1 else centre + half)
 
 
 def rate_bounds_with_unknown(successes: int, known: int, unknown: int) -> tuple[float, float]:
@@ -93,9 +121,13 @@ def difference_of_rates(successes_a: int, n_a: int, successes_b: int, n_b: int) 
     >>> round(estimate.value, 2), round(estimate.low, 4), round(estimate.high, 4)
     (0.2, 0.0524, 0.3339)
     """
-    a, b = wilson(successes_a, n_a), wilson(successes_b, n_b)
-    n = n_a + n_b
-    if not n_a or not n_b:
+    return newcombe(wilson(successes_a, n_a), wilson(successes_b, n_b))
+
+
+def newcombe(a: Estimate, b: Estimate) -> Estimate:
+    """The same from the two rates with their score intervals."""
+    n = a.n + b.n
+    if not a.n or not b.n:
         return Estimate.undefined("one of the two samples is empty", n=n)
     value = b.value - a.value
     low = value - math.hypot(b.value - b.low, a.high - a.value)
@@ -113,16 +145,20 @@ def mean_estimate_from_sums(n: int, total: float, total_squares: float) -> Estim
     >>> estimate.value, round(estimate.low, 3), round(estimate.high, 3)
     (2.5, 0.446, 4.554)
     """
-    sums = Sums(n, total, total_squares)
-    if n == 0:
+    return mean_estimate(Sums(n, total, total_squares))
+
+
+def mean_estimate(found: Averaged) -> Estimate:
+    """The same of any mean that knows its error."""
+    if found.n == 0:
         return Estimate.undefined("no rows")
-    if n == 1:
-        return Estimate(sums.mean, math.nan, math.nan, 1, "one value has no interval")
-    half = student_quantile(n - 1) * math.sqrt(sums.variance / n)
-    return Estimate(sums.mean, sums.mean - half, sums.mean + half, n)
+    if found.n == 1:
+        return Estimate(found.mean, math.nan, math.nan, 1, "one value has no interval")
+    half = student_quantile(found.freedom) * math.sqrt(found.error)
+    return Estimate(found.mean, found.mean - half, found.mean + half, found.n)
 
 
-def difference_of_means(a: Sums, b: Sums) -> Estimate:
+def difference_of_means(a: Averaged, b: Averaged) -> Estimate:
     """Mean b − mean a of independent samples with unequal variances: Welch's t interval (1947).
 
     The n of the estimate is both samples together.
@@ -137,11 +173,10 @@ def difference_of_means(a: Sums, b: Sums) -> Estimate:
     value = b.mean - a.mean
     if a.n < 2 or b.n < 2:
         return Estimate(value, math.nan, math.nan, n, "one value has no interval")
-    share_a, share_b = a.variance / a.n, b.variance / b.n
-    error = share_a + share_b
+    error = a.error + b.error
     if error == 0:
         return Estimate(value, value, value, n)
-    freedom = error**2 / (share_a**2 / (a.n - 1) + share_b**2 / (b.n - 1))
+    freedom = error**2 / (a.error**2 / a.freedom + b.error**2 / b.freedom)
     half = student_quantile(freedom) * math.sqrt(error)
     return Estimate(value, value - half, value + half, n)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ragdiag.records import DEFAULT_GRADER, LATENCY_STAGES
+from ragdiag.store.weighing import weight_of
 from ragdiag.timing import BUCKET_BASE
 
 NOT_DIAGNOSED = "not_diagnosed"
@@ -46,8 +47,9 @@ RANKING_DEPTH hits. A request's last thumbs and last task outcome count, and any
 WHOLE_MEASURES = tuple(
     name for name in MEASURES if name not in ("cost_usd", "mrr", "mrr2", "recall", "recall2")
 )
-CELL = ("day", "version_id", "topic", "traffic")
-"""What a rollup is kept by."""
+CELL = ("day", "version_id", "topic", "traffic", "weight")
+"""What a rollup is kept by. A service draws its requests with one chance or a few, so the weights
+add few rows; a chance of its own for each request would give each a row of its own."""
 
 EVERYWHERE = "true"
 BETWEEN = "request_id >= $low and request_id <= $high"
@@ -100,7 +102,8 @@ def cells(scope: str, where: str = EVERYWHERE) -> str:
             from feedback
             where {where} and request_id in (select request_id from subject)
             group by request_id)
-        select s.asked_at::date as day, s.version_id, s.topic, s.traffic, {sums}
+        select s.asked_at::date as day, s.version_id, s.topic, s.traffic,
+               {weight_of("s")} as weight, {sums}
         from scored s
         left join opinions o using (request_id)
         left join said f using (request_id)
@@ -121,7 +124,7 @@ def failing(scope: str, where: str = EVERYWHERE) -> str:
             where {where} and request_id in (select request_id from subject)
             group by request_id)
         select s.request_id, s.asked_at, s.version_id, s.topic, s.traffic, s.question, s.status,
-               s.total_ms, o.found.score as score,
+               s.total_ms, {weight_of("s")} as weight, o.found.score as score,
                coalesce(d.found.verdict, '{NOT_DIAGNOSED}') as verdict,
                coalesce(d.found.cause, '{NOT_DIAGNOSED}') as cause,
                coalesce(d.found.fix, '') as verified_fix
@@ -132,13 +135,15 @@ def failing(scope: str, where: str = EVERYWHERE) -> str:
 
 def latencies(scope: str) -> str:
     """A SELECT of how many requests of ``scope`` fell into each bucket of each stage's latency, by
-    day, version and traffic. Answers from the cache are left out: they took no stage's time."""
+    day, version, traffic and weight. Answers from the cache are left out: they took no stage's
+    time."""
     columns = ", ".join(f"{stage}_ms" for stage in LATENCY_STAGES)
     return f"""
         with measured as (
-            select asked_at::date as day, version_id, traffic, {columns}
-            from ({scope}) where cache_hit is not true)
-        select day, version_id, traffic, replace(name, '_ms', '') as stage,
+            select asked_at::date as day, version_id, traffic, {weight_of("s")} as weight,
+                   {columns}
+            from ({scope}) s where cache_hit is not true)
+        select day, version_id, traffic, weight, replace(name, '_ms', '') as stage,
                {bucket_of("ms")} as bucket, count(*) as n
         from (unpivot measured on {columns} into name name value ms)
         group by all"""

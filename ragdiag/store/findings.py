@@ -1,12 +1,22 @@
-"""What diagnosis has found, read back: the latest verdict of a request, and its replays."""
+"""What is known of requests, read back: the default grade, the latest verdict, the replays."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 
-from ragdiag.records import Diagnosis, Replay
+from ragdiag.records import DEFAULT_GRADER, Diagnosis, Grade, Replay
 from ragdiag.store.lake import Lake
+from ragdiag.store.rows import grade_from_row
+
+
+def find_grade(lake: Lake, request_id: str) -> Grade | None:
+    """The latest grade of the default grader; None where it has given none."""
+    rows = lake.rows(
+        "select * from latest_grades where request_id = ? and grader = ?",
+        [request_id, DEFAULT_GRADER],
+    )
+    return grade_from_row(rows[0]) if rows else None
 
 
 def load_diagnoses(lake: Lake, request_ids: Sequence[str]) -> dict[str, Diagnosis]:

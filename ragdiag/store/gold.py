@@ -1,13 +1,15 @@
-"""Questions and their gold answers."""
+"""Questions and their gold answers, as [privacy] lets their texts be stored."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
 
+from ragdiag.privacy.hiding import is_hidden
+from ragdiag.privacy.screening import Screen, open_screen
 from ragdiag.records import GoldAnswer, Judgment, Question, Reject
 from ragdiag.store.lake import Lake
 from ragdiag.store.tables import SCHEMAS, insert, is_unicode
@@ -27,12 +29,15 @@ class GoldChange:
 def add_questions(lake: Lake, questions: Iterable[Question]) -> GoldChange:
     """Add questions; one that exists with another text or topic is replaced.
 
+    Texts are redacted; where texts are not stored, one that a user has asked word for word is kept
+    as the stand-in that the log has of it.
     Rejected: an empty id or text, an id given twice with different content (the first stays).
     """
-    given = list(questions)
+    given, screen = list(questions), open_screen(lake.workspace)
 
     def add(cursor: duckdb.DuckDBPyConnection) -> GoldChange:
-        offered, rejects = _first_of_each(given, lambda one: one.question_id, _question_fault)
+        first, rejects = _first_of_each(given, lambda one: one.question_id, _question_fault)
+        offered = _screen_questions(cursor, screen, first)
         known = {
             row[0]: Question(*row)
             for row in cursor.execute(
@@ -49,10 +54,11 @@ def add_questions(lake: Lake, questions: Iterable[Question]) -> GoldChange:
 def add_gold_answers(lake: Lake, answers: Iterable[GoldAnswer]) -> GoldChange:
     """Add the accepted answers of questions; those of a question that has some are replaced.
 
+    Texts are redacted, and kept as stand-ins where their question's is.
     Rejected: an unknown question, no answer that says anything, a question given twice with
     different answers (the first stays).
     """
-    given = list(answers)
+    given, screen = list(answers), open_screen(lake.workspace)
 
     def add(cursor: duckdb.DuckDBPyConnection) -> GoldChange:
         questions = known_ids(cursor, "questions", "question_id", (g.question_id for g in given))
@@ -64,7 +70,8 @@ def add_gold_answers(lake: Lake, answers: Iterable[GoldAnswer]) -> GoldChange:
                 return "not valid Unicode (a lone surrogate or a NUL)"
             return None if any(text.strip() for text in gold.answers) else "no answer"
 
-        offered, rejects = _first_of_each(given, lambda one: one.question_id, fault)
+        first, rejects = _first_of_each(given, lambda one: one.question_id, fault)
+        offered = _screen_answers(cursor, screen, first)
         known = {
             question_id: GoldAnswer(question_id, tuple(texts))
             for question_id, texts in cursor.execute(
@@ -79,9 +86,53 @@ def add_gold_answers(lake: Lake, answers: Iterable[GoldAnswer]) -> GoldChange:
 
 
 def load_gold_answers(lake: Lake) -> dict[str, tuple[str, ...]]:
-    """Question → its accepted answers."""
+    """Question → its accepted answers; those whose texts are not stored are left out."""
     rows = lake.rows("select question_id, answers from gold_answers order by question_id")
-    return {row["question_id"]: tuple(row["answers"]) for row in rows}
+    told = {
+        row["question_id"]: tuple(text for text in row["answers"] if not is_hidden(text))
+        for row in rows
+    }
+    return {question_id: answers for question_id, answers in told.items() if answers}
+
+
+def _screen_questions(
+    cursor: duckdb.DuckDBPyConnection, screen: Screen, offered: Mapping[str, Question]
+) -> dict[str, Question]:
+    texts = screen.redact([question.text for question in offered.values()])
+    topics = screen.redact([question.topic for question in offered.values()])
+    if screen.hide is not None:
+        stand_ins = [screen.hide(text or "") for text in texts]
+        found = cursor.execute(
+            "select distinct question from requests "
+            "where question in (select unnest(?::varchar[]))",
+            [stand_ins],
+        ).fetchall()
+        asked = {text for (text,) in found}
+        pairs = zip(texts, stand_ins, strict=True)
+        texts = [stand_in if stand_in in asked else text for text, stand_in in pairs]
+    return {
+        one.question_id: replace(one, text=text or "", topic=topic or "")
+        for one, text, topic in zip(offered.values(), texts, topics, strict=True)
+    }
+
+
+def _screen_answers(
+    cursor: duckdb.DuckDBPyConnection, screen: Screen, offered: Mapping[str, GoldAnswer]
+) -> dict[str, GoldAnswer]:
+    rows = cursor.execute(
+        "select question_id, text from questions "
+        "where question_id in (select unnest(?::varchar[]))",
+        [list(offered)],
+    ).fetchall()
+    hidden = {question_id for question_id, text in rows if is_hidden(text)}
+    texts = iter(screen.redact([text for gold in offered.values() for text in gold.answers]))
+    screened = {}
+    for question_id, gold in offered.items():
+        kept = [next(texts) or "" for _ in gold.answers]
+        if screen.hide is not None and question_id in hidden:
+            kept = [screen.hide(text) for text in kept]
+        screened[question_id] = replace(gold, answers=tuple(kept))
+    return screened
 
 
 def _question_fault(question: Question) -> str | None:

@@ -24,7 +24,8 @@ def add_judgments(lake: Lake, judgments: Iterable[Judgment]) -> GoldChange:
 
     How relevant a passage is to a question is one fact, whatever the split: judging a pair again
     replaces its grade in every split, and the last of a call counts. Rejected: an unknown
-    question, a passage that never was in the corpus, a grade outside 0 … 255, an empty split.
+    question, a passage that neither the corpus nor any log ever had, a grade outside 0 … 255, an
+    empty split.
     """
     given = list(judgments)
 
@@ -99,7 +100,9 @@ def _usable_judgments(
     cursor: duckdb.DuckDBPyConnection, given: Sequence[Judgment]
 ) -> tuple[list[Judgment], list[Reject]]:
     questions = known_ids(cursor, "questions", "question_id", (one.question_id for one in given))
-    passages = known_ids(cursor, "passages", "passage_id", (one.passage_id for one in given))
+    judged = {one.passage_id for one in given}
+    passages = known_ids(cursor, "passages", "passage_id", judged)
+    passages |= known_ids(cursor, "logged_passages", "passage_id", judged - passages)
     offered, rejects = [], []
     for line, one in enumerate(given, start=1):
         if one.question_id not in questions:

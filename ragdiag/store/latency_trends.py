@@ -3,18 +3,19 @@
 Up to EXACT_ROWS requests every value is read, and a quantile is a value that was measured. Beyond
 that the values are counted in buckets, from the rollup where it is kept deep enough and from the
 rows where topics or words are asked for; a quantile is then off by timing.RELATIVE_ERROR at most.
-Answers from the cache are left out.
+Answers from the cache are left out. Each value comes with how many requests it stands for.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from ragdiag.records import LATENCY_STAGES
+from ragdiag.records import LATENCY_STAGES, Weighed
 from ragdiag.store.facts import bucket_of
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters, Row, counted
 from ragdiag.store.trends import Split, segment_of
+from ragdiag.store.weighing import read_weighed, weighed, weight_of
 
 EXACT_ROWS = 200_000
 
@@ -22,8 +23,9 @@ EXACT_ROWS = 200_000
 def weekly_latency(
     lake: Lake, filters: Filters, stage: str = "total", split: Split = "version_id"
 ) -> list[Row]:
-    """By week and segment, the latencies of one stage in ms: sorted ``values``, or ``buckets``
-    (number of the bucket, None for zero → requests) where the other is None."""
+    """By week and segment, the latencies of one stage in ms: sorted ``values`` with their
+    ``weights`` (None where all stand for themselves), or ``buckets`` (number of the bucket, None
+    for zero → a Weighed count) where the others are None."""
     if stage not in LATENCY_STAGES:
         raise ValueError(f"no such stage: {stage}")
     return _read(lake, filters, (stage,), split, "date_trunc('week', day)::date")
@@ -40,53 +42,75 @@ def _read(
     lake: Lake, filters: Filters, stages: tuple[str, ...], split: Split, week: str
 ) -> list[Row]:
     source, parameters = counted(filters)
-    (total,) = lake.rows(f"select coalesce(sum(n), 0) as n from ({source})", parameters)
+    (total,) = lake.rows(
+        "select coalesce(sum(n), 0) as n, coalesce(sum(n) filter (weight <> 1), 0) as sampled "
+        f"from ({source})",
+        parameters,
+    )
     if total["n"] <= EXACT_ROWS:
-        return _values(lake, filters, stages, split, week)
-    return _buckets(lake, filters, stages, split, week)
+        weights = "list(weight order by ms)" if total["sampled"] else "null"
+        return _values(lake, filters, stages, split, week, weights)
+    return _buckets(lake, filters, stages, split, week, sampled=total["sampled"] > 0)
 
 
 def _values(
-    lake: Lake, filters: Filters, stages: tuple[str, ...], split: Split, week: str
+    lake: Lake, filters: Filters, stages: tuple[str, ...], split: Split, week: str, weights: str
 ) -> list[Row]:
     rows, parameters = _single(filters, stages, split)
     return lake.rows(
-        f"""select {week} as week, segment, stage, list(ms order by ms) as values, null as buckets
+        f"""select {week} as week, segment, stage, list(ms order by ms) as values,
+                   {weights} as weights, null as buckets
             from ({rows}) group by all order by week, segment, stage""",
         parameters,
     )
 
 
 def _buckets(
-    lake: Lake, filters: Filters, stages: tuple[str, ...], split: Split, week: str
+    lake: Lake,
+    filters: Filters,
+    stages: tuple[str, ...],
+    split: Split,
+    week: str,
+    *,
+    sampled: bool,
 ) -> list[Row]:
     if filters.text or filters.topic is not None or split == "topic":
-        rows, parameters = _single(filters, stages, split)
-        source = f"select day, segment, stage, {bucket_of('ms')} as bucket, 1 as n from ({rows})"
+        single, parameters = _single(filters, stages, split)
+        source = f"""
+            select day, segment, stage, weight, {bucket_of("ms")} as bucket, 1 as n
+            from ({single})"""
     else:
         condition, parameters = filters.where("day")
         source = f"""
-            select r.day, {segment_of(split)} as segment, r.stage, r.bucket, r.n
+            select r.day, {segment_of(split)} as segment, r.stage, r.weight, r.bucket, r.n
             from daily_latency r where {condition} and r.stage in ({_quoted(stages)})"""
     found: dict[tuple[Any, ...], Row] = {}
-    for row in lake.rows(
-        f"""select {week} as week, segment, stage, bucket, sum(n) as n
-            from ({source}) group by all having sum(n) > 0 order by week, segment, stage""",
+    # Of a whole log one sum instead of three: there are tens of thousands of buckets.
+    told = weighed("n", "n") if sampled else "sum(n) as n"
+    rows = lake.rows(
+        f"""with alike as (
+                select {week} as week, segment, stage, weight, bucket, sum(n) as n
+                from ({source}) group by all having sum(n) > 0)
+            select week, segment, stage, bucket, {told}
+            from alike group by all order by week, segment, stage""",
         parameters,
-    ):
+    )
+    for row in read_weighed(rows) if sampled else rows:
         bucket, n = row.pop("bucket"), row.pop("n")
-        cell = found.setdefault(tuple(row.values()), {**row, "values": None, "buckets": {}})
-        cell["buckets"][bucket] = n
+        empty = {**row, "values": None, "weights": None, "buckets": {}}
+        cell = found.setdefault(tuple(row.values()), empty)
+        cell["buckets"][bucket] = n if sampled else Weighed.of(n)
     return list(found.values())
 
 
 def _single(filters: Filters, stages: tuple[str, ...], split: Split) -> tuple[str, dict[str, Any]]:
-    """A SELECT of day, segment, stage and ms of every measured stage of every request."""
+    """A SELECT of day, segment, weight, stage and ms of every measured stage of every request."""
     condition, parameters = filters.where()
     columns = ", ".join(f"{stage}_ms" for stage in stages)
     return (
-        f"""select day, segment, replace(name, '_ms', '') as stage, ms from (
-            unpivot (select r.asked_at::date as day, {segment_of(split)} as segment, {columns}
+        f"""select day, segment, weight, replace(name, '_ms', '') as stage, ms from (
+            unpivot (select r.asked_at::date as day, {segment_of(split)} as segment,
+                            {weight_of("r")} as weight, {columns}
                      from requests r where {condition} and r.cache_hit is not true)
             on {columns} into name name value ms)""",
         parameters,

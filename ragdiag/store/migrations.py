@@ -161,7 +161,8 @@ def remarks(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def rollups(con: duckdb.DuckDBPyConnection) -> None:
-    """Sums by day, and the requests that are wrong at the moment, filled from what is there.
+    """Sums by day, and the requests that are wrong at the moment; ``weights`` fills them, since
+    what does that asks for its columns.
 
     Of several opinions or verdicts of one moment the views take the same one as the rollups.
     """
@@ -194,7 +195,6 @@ def rollups(con: duckdb.DuckDBPyConnection) -> None:
                 partition by request_id
                 order by diagnosed_at desc, verdict desc nulls first, cause desc nulls first,
                          verified_fix desc nulls first) = 1""")
-    fill_rollups(con)
 
 
 def smaller_files(con: duckdb.DuckDBPyConnection) -> None:
@@ -261,6 +261,31 @@ def whole_ledger(con: duckdb.DuckDBPyConnection) -> None:
     record_counts(con, {(gap.segment, gap.kind): gap.found - gap.expected for gap in unknown})
 
 
+def weights(con: duckdb.DuckDBPyConnection) -> None:
+    """How many requests each logged one stands for, in the rollups; what feedback says of that, and
+    what it makes of its request. Rollups are filled anew only where that changes them."""
+    con.execute("alter table requests add column certain boolean")
+    _widen(con, "feedback", "certain", "null::boolean")
+    for table in ("daily", "daily_latency", "failures"):
+        _widen(con, table, "weight", "1.0::double")
+    ((sampled, counted),) = con.execute("""
+        select (select count(*) from requests where keep_probability > 0 and keep_probability < 1),
+               (select count(*) from daily)""").fetchall()
+    if sampled or not counted:
+        fill_rollups(con)
+
+
+def _widen(con: duckdb.DuckDBPyConnection, table: str, column: str, value: str) -> None:
+    """Make ``table`` anew with another column. One that is altered keeps a place in the catalog for
+    small rows of its older form, and until that is gone they cannot be written out."""
+    con.execute(f"create table wider as select *, {value} as {column} from {table} limit 0")
+    if table == "failures":
+        con.execute("alter table wider set partitioned by (year(asked_at), month(asked_at))")
+    con.execute(f"insert into wider select *, {value} from {table}")
+    con.execute(f"drop table {table}")
+    con.execute(f"alter table wider rename to {table}")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     first_tables,
     foreign_logs,
@@ -277,6 +302,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     index_health,
     deployments,
     whole_ledger,
+    weights,
 )
 """Migration n is the n-th entry, counted from 1."""
 

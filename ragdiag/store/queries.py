@@ -16,6 +16,7 @@ from ragdiag.store.facts import NOT_DIAGNOSED as NOT_DIAGNOSED
 from ragdiag.store.facts import cells
 from ragdiag.store.lake import Lake
 from ragdiag.store.logged_passages import logged_passages_at
+from ragdiag.store.weighing import read_weighed, weighed
 
 Row = dict[str, Any]
 FailureColumn = Literal["verdict", "cause", "topic", "version_id"]
@@ -80,7 +81,7 @@ def inventory(lake: Lake) -> Row:
     """How much of everything there is, and when a user last asked (else an evaluation).
 
     ``sampled`` requests were logged by chance; with the others they stand for ``meant`` requests
-    (Σ 1/p).
+    (the sum of weights).
     """
     return lake.rows("""
         select (select count(*) from current_passages) as passages,
@@ -90,8 +91,8 @@ def inventory(lake: Lake) -> Row:
                count(*) as requests,
                coalesce(max(asked_at) filter (traffic not in ('evaluation', 'replay')),
                         max(asked_at)) as last_asked_at,
-               count(*) filter (keep_probability < 1) as sampled,
-               sum(1 / keep_probability) as meant
+               (select coalesce(sum(n), 0) from daily where weight > 1) as sampled,
+               (select sum(weight * n) from daily) as meant
         from requests""")[0]
 
 
@@ -163,17 +164,21 @@ def failures(
 
 
 def failure_counts(lake: Lake, filters: Filters, column: FailureColumn) -> list[Row]:
-    """Failed requests by one column: ``name`` and ``n``, the most frequent first."""
+    """Failed requests by one column: ``name``, ``n`` that were logged and ``weighed`` (a Weighed),
+    the most frequent first."""
     condition, parameters = failed(filters)
-    return lake.rows(
-        f"""select {column} as name, count(*) as n from failures r where {condition}
-            group by 1 order by n desc, 1""",
-        parameters,
+    return read_weighed(
+        lake.rows(
+            f"""select {column} as name, count(*) as n, {weighed("1", "weighed")}
+                from failures r where {condition} group by 1 order by n desc, 1""",
+            parameters,
+        )
     )
 
 
 def graded_counts(lake: Lake, filters: Filters) -> Row:
-    """``n`` requests, ``graded`` ones (y known) and ``failed`` ones; verdict and cause ignored."""
+    """``n`` logged requests, ``graded`` ones (y known) and ``failed`` ones; verdict and cause
+    ignored."""
     source, parameters = counted(filters)
     return lake.rows(
         f"""select coalesce(sum(n), 0) as n, coalesce(sum(graded), 0) as graded,
@@ -237,7 +242,7 @@ def said_about(lake: Lake, request_id: str) -> dict[str, list[Row]]:
 
 
 def counted(filters: Filters) -> tuple[str, dict[str, Any]]:
-    """A SELECT of facts.py's measures by day, version, topic and traffic, and its parameters.
+    """A SELECT of facts.py's measures by facts.CELL, and its parameters.
 
     Days are read from their rollup; words in a question can only be looked for in the rows.
     """

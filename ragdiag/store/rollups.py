@@ -1,15 +1,17 @@
 """Sums by day that are always what the rows add up to, so that a year opens at once.
 
-``daily`` holds facts.py's measures by day, version, topic and traffic; ``daily_latency``
-histograms by day, version, traffic and stage (with topics they would have more rows than the
-requests); ``failures`` one narrow row, with its question, for each request that is graded wrong
-now: what a page lists is not looked for in the wide rows, whatever it is sorted by.
+``daily`` holds facts.py's measures by day, version, topic, traffic and weight; ``daily_latency``
+histograms by day, version, traffic, weight and stage (with topics they would have more rows than
+the requests); ``failures`` one narrow row, with its question, for each request that is graded wrong
+now: what a page lists is not looked for in the wide rows, whatever it is sorted by. Counts are of
+logged requests; whoever speaks of all of them multiplies by the weight.
 The first two only grow: a change is a row of differences, and whoever reads adds up. Each writer
 of requests, grades, verdicts, judgments or feedback changes them in its own transaction.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -22,7 +24,7 @@ from ragdiag.store.tables import shown
 
 Cursor = duckdb.DuckDBPyConnection
 
-_BUCKET = ("day", "version_id", "traffic", "stage", "bucket")
+_BUCKET = ("day", "version_id", "traffic", "weight", "stage", "bucket")
 _TOUCHED = f"""
     select * from requests
     where {BETWEEN} and request_id in (select request_id from touched)"""
@@ -70,9 +72,17 @@ def recounted(cursor: Cursor, request_ids: Iterable[str]) -> Iterator[None]:
         )
         cursor.execute("insert into failures by name select * from wrong")
     _add_difference(cursor, "daily", CELL, tuple(MEASURES), before, after)
-    if sum(after["n"].to_pylist()) != sum(before["n"].to_pylist()):
+    if _weights(after) != _weights(before):
         buckets = read(latencies(_TOUCHED))
         _add_difference(cursor, "daily_latency", _BUCKET, ("n",), buckets_before, buckets)
+
+
+def _weights(counted: pa.Table) -> Counter[float]:
+    """How many requests have which weight."""
+    found: Counter[float] = Counter()
+    for weight, n in zip(counted["weight"].to_pylist(), counted["n"].to_pylist(), strict=True):
+        found[weight] += n
+    return found
 
 
 def _stored(cursor: Cursor, ids: list[str]) -> list[str]:

@@ -53,7 +53,8 @@ def feedback_row(feedback: Feedback) -> dict[str, Any]:
 
 
 def feedback_from_row(row: Mapping[str, Any]) -> Feedback:
-    return Feedback(**{**row, "given_at": to_aware_utc(row["given_at"])})
+    at, certain = to_aware_utc(row["given_at"]), bool(row["certain"])  # null in older rows
+    return Feedback(**{**row, "given_at": at, "certain": certain})
 
 
 def grade_row(grade: Grade, graded_at: datetime) -> dict[str, Any]:

@@ -41,7 +41,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         (TEXT, "answer status error degraded_reason segment"),
         (TIME, "asked_at"),
         (TEXTS, "citations"),
-        (pa.bool_(), "cache_hit"),
+        (pa.bool_(), "cache_hit certain"),
         (WHOLE, "prompt_tokens completion_tokens searched_depth logged_depth"),
         (
             NUMBER,
@@ -54,7 +54,10 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         (pa.list_(pa.uint8()), "rel"),
     ),
     "feedback": _table(
-        (TEXT, "feedback_id request_id kind passage_id"), (TIME, "given_at"), (NUMBER, "value")
+        (TEXT, "feedback_id request_id kind passage_id"),
+        (TIME, "given_at"),
+        (NUMBER, "value"),
+        (pa.bool_(), "certain"),
     ),
     "grades": _table(
         (TEXT, "request_id grader status reason"),

@@ -1,15 +1,17 @@
 """Counts and sums by week and segment, for the pages and reports that watch them over time.
 
 Sums come with their squares, so that whoever draws them can give a mean its interval without
-reading the requests again.
+reading the requests again; each is a Weighed, since of a sampled log a request stands for several.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
+from ragdiag.records import Weighed
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import NOT_DIAGNOSED, Filters, Row, counted, failed
+from ragdiag.store.weighing import read_weighed, weighed
 
 Split = Literal["all", "topic", "version_id"]
 Segments = Literal["topic", "version_id", "week"]
@@ -49,12 +51,14 @@ def weekly_feedback(lake: Lake, filters: Filters, split: Split = "all") -> list[
 def weekly_failures(lake: Lake, filters: Filters) -> list[Row]:
     """By week: failed requests with each verdict and cause (null where not diagnosed)."""
     condition, parameters = failed(filters)
-    return lake.rows(
-        f"""select date_trunc('week', r.asked_at)::date as week,
-                   nullif(r.verdict, '{NOT_DIAGNOSED}') as verdict,
-                   nullif(r.cause, '{NOT_DIAGNOSED}') as cause, count(*) as n
-            from failures r where {condition} group by all order by week, n desc""",
-        parameters,
+    return read_weighed(
+        lake.rows(
+            f"""select date_trunc('week', r.asked_at)::date as week,
+                       nullif(r.verdict, '{NOT_DIAGNOSED}') as verdict,
+                       nullif(r.cause, '{NOT_DIAGNOSED}') as cause, {weighed("1", "n")}
+                from failures r where {condition} group by all order by week, count(*) desc""",
+            parameters,
+        )
     )
 
 
@@ -67,17 +71,20 @@ def failing_segments(lake: Lake, filters: Filters, by: Segments) -> list[Row]:
     column = {"topic": "r.topic", "version_id": "r.version_id"}.get(by)
     source, parameters = counted(filters)
     condition, more = failed(filters)
-    return lake.rows(
-        f"""with totals as (
-                select {column or _WEEK.format("day")} as name, sum(graded) as graded
-                from ({source}) r group by 1),
-            wrong as (
-                select {column or _WEEK.format("asked_at")} as name, count(*) as failed
-                from failures r where {condition} group by 1)
-            select name, graded, coalesce(failed, 0) as failed
-            from totals left join wrong using (name) where graded > 0 order by name""",
-        {**parameters, **more},
+    rows = read_weighed(
+        lake.rows(
+            f"""with totals as (
+                    select {column or _WEEK.format("day")} as name, {weighed("graded", "graded")}
+                    from ({source}) r group by 1),
+                wrong as (
+                    select {column or _WEEK.format("asked_at")} as name, {weighed("1", "failed")}
+                    from failures r where {condition} group by 1)
+                select name, graded, failed
+                from totals left join wrong using (name) where graded.plain > 0 order by name""",
+            {**parameters, **more},
+        )
     )
+    return [{**row, "failed": row["failed"] or Weighed.of(0)} for row in rows]
 
 
 def segment_of(split: Split) -> str:
@@ -88,8 +95,14 @@ def segment_of(split: Split) -> str:
 def _weekly(lake: Lake, filters: Filters, split: Split, *measures: str) -> list[Row]:
     source, parameters = counted(filters)
     sums = ", ".join(f"sum({name}) as {name}" for name in measures)
-    return lake.rows(
-        f"""select date_trunc('week', day)::date as week, {segment_of(split)} as segment, {sums}
-            from ({source}) r group by all having sum(n) > 0 order by week, segment""",
-        parameters,
+    told = ", ".join(weighed(name, name) for name in measures)
+    return read_weighed(
+        lake.rows(
+            f"""with alike as (
+                    select {_WEEK.format("day")} as week, {segment_of(split)} as segment, weight,
+                           {sums}
+                    from ({source}) r group by all having sum(n) > 0)
+                select week, segment, {told} from alike group by all order by week, segment""",
+            parameters,
+        )
     )

@@ -7,7 +7,8 @@ from html import escape
 
 import streamlit as st
 
-from ragdiag.stats.intervals import wilson
+from ragdiag.records import Weighed
+from ragdiag.stats.weighted import weighted_rate
 from ragdiag.store.queries import NOT_DIAGNOSED, Filters, Row, failure_counts, version_names
 from ragdiag.ui import charts, palette, words
 from ragdiag.ui.cached import fetch
@@ -21,10 +22,11 @@ def fault_bars(
     rows: Sequence[Row], failed: int, meanings: Mapping[str, str], *, key: str, owners: bool
 ) -> None:
     """Share of failures by name, each with its count, its meaning and (verdicts) who mends it."""
+    whole = sum((row["weighed"] for row in rows), Weighed.of(0))
     bars = [
         Bar(
             name=words.spoken(row["name"]),
-            share=wilson(row["n"], failed),
+            share=weighted_rate(row["weighed"], whole),
             colour=palette.FAULT_COLOURS.get(row["name"], palette.GREY),
             text=f"{row['n']:,} of {failed:,}: {meanings.get(row['name'], '')}",
         )

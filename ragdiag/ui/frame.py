@@ -102,10 +102,10 @@ def _draw_sidebar(view: View, needs_requests: bool) -> None:
         if view.demo is not None:
             st.info("Demo: dates are simulated; traffic and faults are real runs.")
         if held["sampled"]:
-            st.warning(
+            st.info(
                 f"Sampled: {words.count(held['sampled'], 'request')} logged by chance; all that is "
-                f"here stands for about {held['meant']:,.0f} requests. What is always logged "
-                "(errors, thumbs down, slow requests) weighs too much in the rates and quantiles."
+                f"here stands for about {held['meant']:,.0f} requests. Rates, means and quantiles "
+                "weigh each for what it stands for; counts and n are of what was logged."
             )
     if needs_requests and not held["requests"]:
         show_next_steps(held)

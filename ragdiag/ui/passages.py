@@ -36,7 +36,7 @@ def question_and_answers(story: Story) -> None:
     status = {"no_answer": "declined to answer", "error": "failed to answer"}.get(request.status)
     f1 = "" if story.score is None else f", token F1 {story.score:.2f}"
     given = shown_text(request.answer or request.error or "") or f"({status or 'empty'})"
-    gold = " · or · ".join(story.gold_answers) or "no gold answer is known"
+    gold = " · or · ".join(map(shown_text, story.gold_answers)) or "no gold answer is known"
     draw(
         f"<div style='font-size:1.25rem;font-weight:600;margin-bottom:.7rem'>"
         f"{escape(shown_text(request.question))}</div>"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ragdiag.stats.intervals import wilson
+from ragdiag.records import Estimate
+from ragdiag.stats.weighted import weighted_rate
 from ragdiag.store.queries import Filters, Row, version_names
 from ragdiag.store.trends import Segments, failing_segments
 from ragdiag.ui import charts, palette, words
@@ -29,7 +30,7 @@ def show_segments(view: View, filters: Filters) -> None:
         drawn = rows[-MOST:]
         names = [words.week(row["name"]) for row in drawn]
     else:
-        drawn = sorted(rows, key=lambda row: -row["failed"] / row["graded"])[:MOST]
+        drawn = sorted(rows, key=lambda row: -_share(row).value)[:MOST]
         known = fetch(view, version_names)
         names = [known.get(row["name"], row["name"]) or "no topic" for row in drawn]
     _draw(drawn, names, filters)
@@ -38,13 +39,17 @@ def show_segments(view: View, filters: Filters) -> None:
         st.caption(f"{left_out} more, {which}, are not drawn.")
 
 
+def _share(row: Row) -> Estimate:
+    return weighted_rate(row["failed"], row["graded"])
+
+
 def _draw(rows: list[Row], names: list[str], filters: Filters) -> None:
     bars = [
         Bar(
             name=name,
-            share=wilson(row["failed"], row["graded"]),
+            share=_share(row),
             colour=palette.BLUE,
-            text=f"{row['failed']:,} of {words.count(row['graded'], 'graded answer')}",
+            text=f"{row['failed'].plain:,} of {words.count(row['graded'].plain, 'graded answer')}",
         )
         for row, name in zip(rows, names, strict=True)
     ]

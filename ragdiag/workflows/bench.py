@@ -33,7 +33,9 @@ from ragdiag.store.corpus import (
     load_passages,
     load_passages_by_id,
 )
+from ragdiag.store.findings import find_grade
 from ragdiag.store.lake import Lake
+from ragdiag.store.logged_passages import load_logged_passages
 from ragdiag.version import LoggedVersion, Spec, Version
 
 
@@ -50,14 +52,17 @@ class Bench:
         self._judgments = load_judgments(lake)
         self._answers = load_gold_answers(lake)
         gold = {p for judged in self._judgments.values() for p in best_judged(judged)}
-        self._passages = load_passages_by_id(lake, sorted(gold))
+        found = {**load_logged_passages(lake, gold), **load_passages_by_id(lake, gold)}
+        self._passages = {name: _readable(passage) for name, passage in found.items()}
         self._texts: dict[str, dict[str, str]] = {}
         self._retrievers: dict[str, Retriever] = {}
         self._loaded: Generator | None = None
 
     def grade(self, request: Request, answer: Answer) -> Grade:
+        """The default grade; of an answer that is not stored the one it got while it was told."""
         if is_hidden(answer.text):
-            return Grade(request.request_id, DEFAULT_GRADER, None, None, "error", NOT_STORED)
+            unknown = Grade(request.request_id, DEFAULT_GRADER, None, None, "error", NOT_STORED)
+            return find_grade(self._lake, request.request_id) or unknown
         golds = self._answers.get(request.question_id or "")
         return grade_answer(request.request_id, answer.text, answer.status, golds)
 
@@ -68,7 +73,8 @@ class Bench:
         served = {} if self._spec is None else self._served(request.build_id)
         loss = self._locate(request, gold, answers, served)
         draws = []
-        told = not is_hidden(request.question)
+        texts = [passage.text for passage in gold if passage.text]
+        told = not is_hidden(request.question) and len(texts) == len(gold)
         if grade.y == 0 and gold and told and self._spec is not None:
             contexts = arm_contexts(context_of(request, served), gold)
             draws = replay(
@@ -77,7 +83,7 @@ class Bench:
                 self._generator(self._spec),
                 lambda answer: self.grade(request, answer),
             )
-        supported = not gold or not answers or supports([p.text for p in gold], answers)
+        supported = not texts or not answers or supports(texts, answers)
         return judge(request, grade, loss, outcomes(draws), gold_supported=supported), draws
 
     def _locate(
@@ -132,6 +138,11 @@ class Bench:
             index = load_index(self._workspace, build_id, spec)
             self._retrievers[build_id] = HybridRetriever(index, spec)
         return self._retrievers[build_id]
+
+
+def _readable(passage: Passage) -> Passage:
+    """Without its text where that is not stored: the passage is known by its id alone."""
+    return replace(passage, text="") if is_hidden(passage.text) else passage
 
 
 def with_whole_lists(request: Request, retriever: Retriever) -> Request:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ragdiag.errors import UnknownName
@@ -11,11 +11,13 @@ from ragdiag.metrics.answers import exact_match, grade_answer
 from ragdiag.metrics.latency import quantile_estimate
 from ragdiag.metrics.ranking import RANKING_METRICS, score_ranking
 from ragdiag.pipeline import open_pipeline
+from ragdiag.privacy.hiding import is_hidden
+from ragdiag.privacy.screening import open_screen
 from ragdiag.progress import Progress
 from ragdiag.records import LATENCY_STAGES, Estimate, Grade, Request
 from ragdiag.settings import Workspace
 from ragdiag.stats.intervals import bca_mean, wilson
-from ragdiag.store.corpus import load_gold_answers, load_judgments, load_questions, splits
+from ragdiag.store.corpus import load_gold_answers, load_judgments, load_questions
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import save_findings
@@ -63,21 +65,29 @@ def evaluate(
     split: str,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Ask every question of ``split``; a judged question without results counts as 0.
+    """Ask every question of ``split`` whose text is stored; a judged question without results
+    counts as 0. Answers are graded as they are stored, like the gold answers.
 
-    Returns when what was logged can be read. Raises UnknownName for a split that is not there,
+    Returns when what was logged can be read. Raises UnknownName for a split without questions,
     GeneratorDown where the generator fails again and again.
     """
-    questions = load_questions(lake, split)
+    questions = [one for one in load_questions(lake, split) if not is_hidden(one.text)]
     if not questions:
-        known = ", ".join(splits(lake)) or "none"
-        raise UnknownName(f"there is no split {split!r}", remedy=f"splits here: {known}")
-    requests = ask_and_log(
+        raise UnknownName(
+            f"no question of the split {split!r} has its text stored",
+            remedy="name another split: [privacy] store_text was false when these came in",
+        )
+    asked = ask_and_log(
         open_pipeline(lake, workspace, version),
         workspace,
         [Asking(one.text, question_id=one.question_id, topic=one.topic) for one in questions],
         "evaluation",
         progress,
+    )
+    answers = open_screen(workspace).redact([request.answer for request in asked])
+    requests = tuple(
+        replace(request, answer=answer or "")
+        for request, answer in zip(asked, answers, strict=True)
     )
     ingest(lake, workspace)
     golds = load_gold_answers(lake)

@@ -7,9 +7,13 @@ from datetime import date
 from ragdiag.drift.segments import comparable, largest
 from ragdiag.drift.tallies import Share
 from ragdiag.drift.weekly import Change
-from ragdiag.records import Estimate
+from ragdiag.records import Estimate, Weighed
 
 FIRST, SECOND = date(2026, 1, 5), date(2026, 1, 12)
+
+
+def share(successes: int, n: int) -> Share:
+    return Share(Weighed.of(successes), Weighed.of(n))
 
 
 def change(before: int, after: int, movement: str = "worse") -> Change:
@@ -20,9 +24,9 @@ def change(before: int, after: int, movement: str = "worse") -> Change:
 def test_the_largest_come_first_and_ties_go_by_name() -> None:
     cells = {
         "no_answer": {
-            "b": {FIRST: Share(0, 5), SECOND: Share(1, 5)},
-            "a": {FIRST: Share(0, 10)},
-            "c": {SECOND: Share(0, 30)},
+            "b": {FIRST: share(0, 5), SECOND: share(1, 5)},
+            "a": {FIRST: share(0, 10)},
+            "c": {SECOND: share(0, 30)},
         }
     }
     assert largest(cells, 2) == ["c", "a"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from functools import reduce
+from operator import add
 
 import pytest
 
@@ -10,7 +12,9 @@ from ragdiag.drift.tallies import Mean, Quantile, Share
 from ragdiag.drift.week import week_report
 from ragdiag.drift.weekly import ALL, WEEKLY_METRICS, changes, estimates, weekly_cells
 from ragdiag.metrics.ranking import score_ranking
-from ragdiag.stats.intervals import Sums, wilson
+from ragdiag.records import Weighed
+from ragdiag.stats.intervals import wilson
+from ragdiag.stats.weighted import WeightedSums
 from ragdiag.store.corpus import load_judgments
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters
@@ -42,9 +46,7 @@ def test_segments_add_up_to_the_whole(toy_lake: Lake) -> None:
     whole = weekly_cells(toy_lake, PRODUCTION)["correct"][ALL]
     topics = weekly_cells(toy_lake, PRODUCTION, "topic")["correct"]
     for monday, cell in whole.items():
-        parts = [by_week[monday] for by_week in topics.values()]
-        assert sum(part.successes for part in parts) == cell.successes  # type: ignore[attr-defined]
-        assert sum(part.n for part in parts) == cell.n  # type: ignore[attr-defined]
+        assert reduce(add, [by_week[monday] for by_week in topics.values()]) == cell
 
 
 def test_a_fall_is_worse_and_a_quiet_week_is_no_evidence(toy_lake: Lake) -> None:
@@ -84,8 +86,11 @@ def test_the_first_week_has_no_growth(toy_lake: Lake) -> None:
 
 
 def test_tallies_pool() -> None:
-    assert Share(1, 2) + Share(2, 3) == Share(3, 5)
-    pooled = Mean(Sums.of([0.0, 1.0])) + Mean(Sums.of([1.0]))
+    one, two, three = map(Weighed.of, (1, 2, 3))
+    assert Share(one, two) + Share(two, three) == Share(three, Weighed.of(5))
+    pooled = Mean(WeightedSums(two, one, one)) + Mean(WeightedSums(one, one, one))
     assert pooled.estimate().value == pytest.approx(2 / 3)
     assert pooled.estimate().high <= 1.0
-    assert (Quantile((1.0, 3.0), 0.5) + Quantile((2.0,), 0.5)).estimate().value == 2.0
+    values = Quantile((1.0, 3.0), None, 0.5) + Quantile((2.0,), None, 0.5)
+    assert values.estimate().value == 2.0
+    assert (values + Quantile((9.0,), (4.0,), 0.5)).estimate().value == 9.0

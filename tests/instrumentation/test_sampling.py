@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
@@ -82,6 +83,58 @@ def test_a_later_thumbs_down_still_keeps_its_request(
     stats = logger.stats()
     assert sum(stats.thumbs_down_too_late.values()) == 2
     assert stats.sampled_out == 149
+
+
+def test_a_later_thumbs_down_makes_a_drawn_request_certain_while_it_could_be_recalled(
+    make_logger: MakeLogger, spooled: Spooled
+) -> None:
+    logger = make_logger(sampling=Sampling(rate=RATE, remember=3))
+    drawn = [f"r{n}" for n in range(N) if is_drawn(f"r{n}", RATE)]
+    others = [f"r{n}" for n in range(N) if not is_drawn(f"r{n}", RATE)]
+    for name in (drawn[0], others[0], drawn[1], *others[1:3]):
+        logger.request("q", request_id=name).finish()
+    for name in (drawn[0], drawn[1], others[0], drawn[2]):
+        logger.feedback(name, "thumbs", -1)
+    logger.feedback(drawn[1], "thumbs", 1)
+    assert logger.flush()
+    records = spooled()
+    said = [
+        (one.request_id, one.value, one.certain) for one in records if isinstance(one, Feedback)
+    ]
+    assert said == [
+        (drawn[0], -1, False),  # three were passed over after it
+        (drawn[1], -1, True),
+        (others[0], -1, False),  # kept, with chance 1
+        (drawn[2], -1, False),  # served elsewhere
+        (drawn[1], 1, False),
+    ]
+    assert {one.request_id: one.keep_probability for one in requests(records).values()} == {
+        drawn[0]: RATE,
+        drawn[1]: RATE,
+        others[0]: 1.0,
+    }
+
+
+@pytest.mark.parametrize("rules", [{}, {"keep_thumbs_down": False}, {"remember": 20}])
+def test_late_thumbs_down_weigh_right(
+    make_logger: MakeLogger, spooled: Spooled, rules: dict[str, Any]
+) -> None:
+    """Half of all requests are disliked, some of them when no logger remembers them."""
+    logger = make_logger(sampling=Sampling(rate=0.5, **rules), capacity=N * 3)
+    for n in range(N):
+        logger.request("q", request_id=f"r{n}").finish()
+        for late in (2, 300):
+            if n >= late and (n - late) % 4 == late % 4:
+                logger.feedback(f"r{n - late}", "thumbs", -1)
+    assert logger.flush()
+    records = spooled()
+    kept = requests(records)
+    disliked = [one for one in records if isinstance(one, Feedback) and one.request_id in kept]
+    weights = [1 if one.certain else 1 / kept[one.request_id].keep_probability for one in disliked]
+    told = len([one for one in records if isinstance(one, Feedback)])
+    # At most all of them were left to the draw: four standard deviations.
+    assert abs(sum(weights) - told) < 4 * told**0.5
+    assert any(one.certain for one in disliked) == rules.get("keep_thumbs_down", True)
 
 
 def test_every_process_draws_alike_and_evenly() -> None:

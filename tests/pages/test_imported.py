@@ -58,9 +58,9 @@ def test_triage_shows_the_failure_and_how_to_diagnose_it(open_page, imported, sa
 
 
 def test_a_sampled_log_is_told_to_be_one(open_page, imported) -> None:
-    (warned,) = open_page("overview", imported).sidebar.warning
-    assert "Sampled: 1 request logged by chance" in warned.value
-    assert "about 11 requests" in warned.value
+    (told,) = open_page("overview", imported).sidebar.info
+    assert "Sampled: 1 request logged by chance" in told.value
+    assert "about 11 requests" in told.value
 
 
 def test_an_evaluation_without_a_split_is_named_by_its_traffic(open_page, imported, said) -> None:

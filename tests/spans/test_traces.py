@@ -529,3 +529,38 @@ def test_whatever_a_trace_holds_its_records_can_be_stored(
     for record in (*told.requests, *told.feedback, *told.grades, *told.passages):
         line = json.dumps(record_to_json(record), allow_nan=False).encode()
         assert parse_line(line) == record
+
+
+@pytest.mark.parametrize(
+    ("resource", "attributes", "version"),
+    [
+        ({"service.name": "helpdesk"}, {"llm.model_name": "m"}, "helpdesk"),
+        ({"service.name": "unknown_service:python"}, {"llm.model_name": "m"}, "m"),
+        ({}, {"gen_ai.request.model": "asked", "gen_ai.response.model": "asked-2026"}, "asked"),
+        (
+            {},
+            {"llm.model_name": "asked-2026", "llm.invocation_parameters": '{"model": "asked"}'},
+            "asked",
+        ),
+        ({"service.name": "unknown_service"}, {}, "unversioned"),
+    ],
+)
+def test_who_states_no_version_has_that_of_its_last_model(
+    make_span: MakeSpan,
+    as_spans: AsSpans,
+    resource: dict[str, str],
+    attributes: dict[str, str],
+    version: str,
+) -> None:
+    call = {"openinference.span.kind": "LLM", "llm.input_messages.0.message.role": "user"}
+    spans = as_spans(
+        make_span(1, attributes={"input.value": "q?"}),
+        make_span(2, 1, attributes={**call, "llm.model_name": "rewriter"} if attributes else call),
+        make_span(3, 1, at=20, attributes={**call, **attributes}),
+        make_span(
+            4, 1, at=40,
+            attributes={"openinference.span.kind": "EMBEDDING", "gen_ai.request.model": "embedder"},
+        ),
+        resource=resource,
+    )  # fmt: skip
+    assert request_of(read_trace(spans)).version_id == version

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from typing import Any
 
-from ragdiag.records import DEFAULT_GRADER, LATENCY_STAGES, Request
+from ragdiag.records import DEFAULT_GRADER, LATENCY_STAGES, Request, Weighed
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import NOT_DIAGNOSED
 from ragdiag.store.results import load_requests
@@ -68,6 +68,7 @@ def _fact(
     y = None if grade is None else grade["y"]
     return {
         "request": request,
+        "weight": 1.0 if any(row["certain"] for row in said) else 1 / request.keep_probability,
         "day": request.asked_at.date(),
         "week": request.asked_at.date() - timedelta(days=request.asked_at.weekday()),
         "y": y,
@@ -114,19 +115,35 @@ def measures(found: Iterable[Fact]) -> dict[str, float]:
     return dict(total)
 
 
-def by_cell(found: Iterable[Fact], key: Callable[[Fact], Any]) -> dict[Any, dict[str, float]]:
+def weighed(found: Iterable[Fact]) -> dict[str, Weighed]:
+    """The same, of what each request stands for too."""
+    total: dict[str, Weighed] = {}
+    for fact in found:
+        w = fact["weight"]
+        for name, value in measures([fact]).items():
+            one = Weighed(value, w * value, w * w * value)
+            total[name] = total.get(name, Weighed.of(0)) + one
+    return total
+
+
+Count = Callable[[Iterable[Fact]], dict[str, Any]]
+
+
+def by_cell(
+    found: Iterable[Fact], key: Callable[[Fact], Any], count: Count = measures
+) -> dict[Any, dict[str, Any]]:
     cells: dict[Any, list[Fact]] = defaultdict(list)
     for fact in found:
         cells[key(fact)].append(fact)
-    return {cell: measures(members) for cell, members in cells.items()}
+    return {cell: count(members) for cell, members in cells.items()}
 
 
-def latencies(found: Iterable[Fact]) -> dict[tuple[date, str, str, str], list[float]]:
-    values: dict[tuple[date, str, str, str], list[float]] = defaultdict(list)
+def latencies(found: Iterable[Fact]) -> dict[tuple[date, str, str, float, str], list[float]]:
+    values: dict[tuple[date, str, str, float, str], list[float]] = defaultdict(list)
     for fact in found:
         request = fact["request"]
         for stage in LATENCY_STAGES:
             if stage in request.latency_ms and not request.cache_hit:
-                key = (fact["day"], request.version_id, request.traffic, stage)
+                key = (fact["day"], request.version_id, request.traffic, fact["weight"], stage)
                 values[key].append(request.latency_ms[stage])
     return values

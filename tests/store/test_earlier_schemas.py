@@ -59,7 +59,9 @@ def test_todays_code_opens_every_earlier_schema(
     ledger = {"segment_counts": 0}  # what was not entered yet is entered by a migration
     counts = {t: lake.rows(f"select count(*) as n from {t}")[0]["n"] for t in filled}
     assert {**counts, **ledger} == {**filled, **ledger}
-    assert not [gap for gap in lake.read(find_gaps) if gap.kind in ("grade", "passage", "span")]
+    if schema < [one.__name__ for one in MIGRATIONS].index("whole_ledger") + 1:
+        gaps = [gap.kind for gap in lake.read(find_gaps)]
+        assert not {"grade", "passage", "span"} & {*gaps}
     for view in lake.rows(
         "select view_name from duckdb_views() where database_name = 'lake' and not internal"
     ):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import astuple, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from operator import itemgetter
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ragdiag.drift.latency import stage_quantiles
@@ -23,11 +26,12 @@ from ragdiag.records import (
     Passage,
     Question,
     Request,
+    Weighed,
 )
 from ragdiag.settings import Workspace
 from ragdiag.store import latency_trends, queries, trends
 from ragdiag.store.corpus import add_documents, add_judgments, add_questions
-from ragdiag.store.facts import MEASURES
+from ragdiag.store.facts import CELL, MEASURES
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.queries import Filters
@@ -82,6 +86,7 @@ class Story:
             latency_ms=chance.choice(
                 [{}, {"total": 0.0}, {"dense": 1.0, "total": chance.uniform(1, 900)}]
             ),
+            keep_probability=chance.choice([1.0, 0.3, 0.0625]),
             fused=ranking,
             reranked=ranking[::-1] if chance.random() < 0.3 else None,
         )
@@ -94,7 +99,14 @@ class Story:
                 kind, value = self.chance.choice([("click", 1), ("task_success", 0), ("thumbs", 1)])
                 at = START + timedelta(minutes=self.chance.randrange(5))
                 spool.write(
-                    Feedback(f"f{self.said}", self.some_id(), at, kind, value)  # type: ignore[arg-type]
+                    Feedback(
+                        f"f{self.said}",
+                        self.some_id(),
+                        at,
+                        kind,  # type: ignore[arg-type]
+                        value,
+                        certain=self.chance.random() < 0.3,
+                    )
                 )
                 spool.write(Grade(self.some_id(), DEFAULT_GRADER, self.chance.randrange(2), 0.5))
         ingest(self.lake, self.workspace)
@@ -158,8 +170,14 @@ def story(
     close_lakes()
 
 
-def same(found: dict[str, Any], expected: dict[str, float]) -> bool:
-    return all(math.isclose(found[name], expected[name], abs_tol=1e-9) for name in expected)
+def same(found: dict[str, Any], expected: dict[str, Any]) -> bool:
+    return all(is_close(found[name], expected[name]) for name in expected)
+
+
+def is_close(found: Any, expected: Any) -> bool:
+    if isinstance(expected, Weighed):
+        return all(map(is_close, astuple(found), astuple(expected)))
+    return math.isclose(found, expected, abs_tol=1e-9)
 
 
 def test_rollups_are_what_the_rows_add_up_to(story: tuple[Lake, list[Fact]]) -> None:
@@ -173,24 +191,22 @@ def test_rollups_are_what_the_rows_add_up_to(story: tuple[Lake, list[Fact]]) -> 
 
 def check_rollups(lake: Lake, known: list[Fact]) -> None:
     sums = ", ".join(f"sum({name}) as {name}" for name in MEASURES)
-    rows = lake.rows(
-        f"select day, version_id, topic, traffic, {sums} from daily group by all having sum(n) <> 0"
-    )
-    expected = by_cell(known, lambda f: (f["day"], *cell_of(f["request"])))
+    rows = lake.rows(f"select {', '.join(CELL)}, {sums} from daily group by all having sum(n) <> 0")
+    expected = by_cell(known, lambda f: (f["day"], *cell_of(f["request"]), f["weight"]))
     assert len(rows) == len(expected) > 0
     for row in rows:
-        key = (row["day"], row["version_id"], row["topic"], row["traffic"])
+        key = tuple(row[name] for name in CELL)
         assert same(row, expected[key]), key
     buckets = lake.rows("""
-        select day, version_id, traffic, stage, bucket, sum(n) as n from daily_latency
+        select day, version_id, traffic, weight, stage, bucket, sum(n) as n from daily_latency
         group by all having sum(n) <> 0""")
-    assert {tuple(row.values())[:5]: row["n"] for row in buckets} == plain_buckets(known)
+    assert {tuple(row.values())[:6]: row["n"] for row in buckets} == plain_buckets(known)
     wrong = {f["request"].request_id: f for f in known if f["y"] == 0}
     rows = lake.rows("select * from failures")
     assert sorted(row["request_id"] for row in rows) == sorted(wrong)
     for row in rows:
         fact = wrong[row["request_id"]]
-        for name in ("score", "verdict", "cause"):
+        for name in ("score", "verdict", "cause", "weight"):
             assert row[name] == fact[name]
 
 
@@ -247,7 +263,11 @@ def test_every_named_query_equals_its_plain_definition(story: tuple[Lake, list[F
     for filters in CHOICES:
         kept = chosen(known, filters)
         for split, segment in SPLITS.items():
-            expected = by_cell(kept, lambda f, s=segment: (f["week"], s(f)))  # type: ignore[misc]
+            expected = by_cell(
+                kept,
+                lambda f, s=segment: (f["week"], s(f)),  # type: ignore[misc]
+                plain_counts.weighed,
+            )
             for query in (trends.weekly_outcomes, trends.weekly_feedback):
                 rows = query(lake, filters, split)
                 assert [(r["week"], r["segment"]) for r in rows] == sorted(expected)
@@ -279,6 +299,7 @@ def check_failures(lake: Lake, filters: Filters, kept: list[Fact]) -> None:
     for column in ("verdict", "cause"):
         rows = queries.failure_counts(lake, filters, column)  # type: ignore[arg-type]
         assert {r["name"]: r["n"] for r in rows} == Counter(f[column] for f in wrong)
+        assert same({r["name"]: r["weighed"] for r in rows}, stand_for(wrong, itemgetter(column)))
     narrow = replace(filters, verdict="retrieval")
     rows = queries.failures(lake, narrow, limit=5)
     expected = sorted(
@@ -289,14 +310,52 @@ def check_failures(lake: Lake, filters: Filters, kept: list[Fact]) -> None:
         (r.request_id, r.question) for r in expected
     ]
     for by in ("topic", "version_id", "week"):
-        wanted = Counter(segment_of(f, by) for f in kept if f["y"] is not None)
-        failing = Counter(segment_of(f, by) for f in wrong if f["verdict"] == "retrieval")
+        name = partial(segment_of, by=by)
+        graded = stand_for((f for f in kept if f["y"] is not None), name)
+        failing = stand_for((f for f in wrong if f["verdict"] == "retrieval"), name)
         found = trends.failing_segments(lake, narrow, by)  # type: ignore[arg-type]
-        assert {r["name"]: (r["graded"], r["failed"]) for r in found} == {
-            name: (n, failing[name]) for name, n in wanted.items()
-        }
-    by_week = trends.weekly_failures(lake, filters)
-    assert sum(row["n"] for row in by_week) == len(wrong)
+        assert [row["name"] for row in found] == sorted(graded)
+        assert same({row["name"]: row["graded"] for row in found}, graded)
+        none = dict.fromkeys(graded, Weighed.of(0))
+        assert same({row["name"]: row["failed"] for row in found}, none | failing)
+    told = {
+        (r["week"], r["verdict"], r["cause"]): r["n"] for r in trends.weekly_failures(lake, filters)
+    }
+    expected_weeks = stand_for(
+        wrong,
+        lambda f: (
+            f["week"],
+            *(None if f[c] == queries.NOT_DIAGNOSED else f[c] for c in ("verdict", "cause")),
+        ),
+    )
+    assert told.keys() == expected_weeks.keys()
+    assert same(told, expected_weeks)
+
+
+def stand_for(found: Iterable[Fact], name: Callable[[Fact], Any]) -> dict[Any, Weighed]:
+    """How many there are of each name."""
+    return {
+        cell: counts["n"] for cell, counts in by_cell(found, name, plain_counts.weighed).items()
+    }
+
+
+def test_latencies_come_with_what_they_stand_for(story: tuple[Lake, list[Fact]]) -> None:
+    lake, known = story
+    for filters in CHOICES:
+        expected: dict[Any, list[tuple[float, float]]] = {}
+        for fact in chosen(known, filters):
+            request = fact["request"]
+            if "total" in request.latency_ms and not request.cache_hit:
+                cell = expected.setdefault((fact["week"], request.version_id), [])
+                cell.append((request.latency_ms["total"], fact["weight"]))
+        rows = latency_trends.weekly_latency(lake, filters)
+        assert [(row["week"], row["segment"]) for row in rows] == sorted(expected)
+        for row in rows:
+            weights = row["weights"] or [1.0] * len(row["values"])
+            pairs = sorted(zip(row["values"], weights, strict=True))
+            assert row["values"] == sorted(row["values"])
+            plain = sorted(expected[row["week"], row["segment"]])
+            assert np.array(pairs) == pytest.approx(np.array(plain))
 
 
 def test_quantiles_from_buckets_stay_within_the_stated_error(

@@ -16,7 +16,7 @@ OBSERVATION_TYPES = {
 
 
 def detect(values: Mapping[str, Any], mapping: LogMapping) -> Family:
-    """The family of a row. A table with gold answers and without times is an evaluation's."""
+    """The family of a row. A table with gold and without times is an evaluation's."""
     keys = values.keys()
     checks: tuple[tuple[Family, Callable[[Mapping[str, Any]], bool]], ...] = (
         ("otlp", _is_otlp),
@@ -34,7 +34,8 @@ def detect(values: Mapping[str, Any], mapping: LogMapping) -> Family:
         (values[e] for e in mapping.rows.each if isinstance(values.get(e), dict)), {}
     )
     fields = make_plan((*values, *inner), mapping).fields.keys() | mapping.constants.keys()
-    return "evaluation" if "gold_answer" in fields and "time" not in fields else "rows"
+    golden = "gold_answer" in fields or "gold_contexts" in fields
+    return "evaluation" if golden and "time" not in fields else "rows"
 
 
 def is_inspector(values: Mapping[str, Any]) -> bool:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from ragdiag.importers.logs.gold_loading import GoldLoader
 from ragdiag.importers.logs.log_report import SHOWN_REJECTS, KindCounts
 from ragdiag.importers.logs.reading import Reading
+from ragdiag.importers.logs.screening import screen_readings
 from ragdiag.importers.logs.segments import load_segments, make_segments
 from ragdiag.importers.report import Origin, keep_rejects
+from ragdiag.privacy.screening import open_screen
 from ragdiag.records import Feedback, Passage, Reject, Request
 from ragdiag.settings import Workspace
-from ragdiag.store.gold import GoldChange, add_gold_answers, add_questions
+from ragdiag.store.gold import GoldChange
 from ragdiag.store.kinds import Record, kind_of, record_to_json
 from ragdiag.store.lake import Lake
 from ragdiag.store.lines import BadLine, find_problem, parse_line
@@ -36,7 +39,7 @@ class Door:
         self._readings: list[tuple[Reading, list[bytes]]] = []
         self._bytes = 0
         self._passages: set[tuple[str, int]] = set()
-        self._questions: dict[str, int] = {}
+        self._gold = GoldLoader()
         self.counts: dict[str, KindCounts] = {}
         self.reasons: Counter[str] = Counter()
         self.shown: list[Reject] = []
@@ -45,7 +48,7 @@ class Door:
     def add(self, reading: Reading) -> bool:
         """Take one reading in; False where it is a reject."""
         kept = replace(reading, records=tuple(filter(self._is_fresh, reading.records)))
-        lines = reading.fault or self._question_fault(reading) or _encode_all(kept)
+        lines = reading.fault or self._gold.fault(reading) or _encode_all(kept)
         if isinstance(lines, str):
             # Without the row itself: it may name its user, and file and line find it again.
             self.refuse([Reject(reading.origin.source, reading.origin.line, lines)])
@@ -72,7 +75,9 @@ class Door:
         if self._lake is None:
             self._count_only(batch)
             return
-        self._load_gold(self._lake, [reading for reading, _ in batch])
+        batch = _screened(self._workspace, batch)
+        for kind, change in self._gold.load(self._lake, [reading for reading, _ in batch]):
+            self._count_change(kind, change)
         lines: dict[str, list[bytes]] = {}
         origins: dict[str, list[Origin]] = {}
         for reading, encoded in _with_stored_times(self._lake, batch):
@@ -89,18 +94,19 @@ class Door:
             self.refuse(rejects)
         self._keep_rejects()
 
+    def finish(self) -> None:
+        """Load the rest, and which passages are gold."""
+        self.flush()
+        judged = None if self._lake is None else self._gold.finish(self._lake)
+        if judged is not None:
+            self._count_change("judgment", judged[0])
+            self.refuse(judged[1])
+            self._keep_rejects()
+
     def _keep_rejects(self) -> None:
         if self._lake is not None and self._rejects:
             keep_rejects(self._lake, self._rejects)
         self._rejects = []
-
-    def _load_gold(self, lake: Lake, readings: Iterable[Reading]) -> None:
-        questions = {r.question.question_id: r.question for r in readings if r.question}
-        golds = {r.gold.question_id: r.gold for r in readings if r.gold}
-        if questions:
-            self._count_change("question", add_questions(lake, questions.values()))
-        if golds:
-            self._count_change("gold_answer", add_gold_answers(lake, golds.values()))
 
     def _is_fresh(self, record: Record) -> bool:
         return not isinstance(record, Passage) or _text_key(record) not in self._passages
@@ -111,16 +117,6 @@ class Door:
                 if len(self._passages) >= REMEMBERED_PASSAGES:
                     self._passages.clear()
                 self._passages.add(_text_key(record))
-
-    def _question_fault(self, reading: Reading) -> str | None:
-        """Gold that contradicts what an earlier row said of the same question."""
-        if reading.question is None or reading.gold is None:
-            return None
-        said = hash((reading.question, reading.gold))
-        first = self._questions.setdefault(reading.question.question_id, said)
-        if first == said:
-            return None
-        return f"question {reading.question.question_id!a} was given before with other gold"
 
     def _count_change(self, kind: str, change: GoldChange) -> None:
         self._count(kind, change.added + change.replaced, change.unchanged, len(change.rejects))
@@ -138,6 +134,8 @@ class Door:
             for kind, gold in (("question", reading.question), ("gold_answer", reading.gold)):
                 if gold is not None:
                     self._count(kind, 1)
+            if reading.gold_passages:
+                self._count("judgment", len(reading.gold_passages))
         self._rejects = []
 
 
@@ -169,6 +167,16 @@ def _encode_all(reading: Reading) -> list[bytes] | str:
 def _encode(record: Record) -> bytes:
     body = json.dumps(record_to_json(record), ensure_ascii=False, allow_nan=False)
     return body.encode() + b"\n"
+
+
+def _screened(
+    workspace: Workspace, batch: Sequence[tuple[Reading, list[bytes]]]
+) -> list[tuple[Reading, list[bytes]]]:
+    screened = screen_readings(open_screen(workspace), [reading for reading, _ in batch])
+    return [
+        (kept, lines if kept is came else list(map(_encode, kept.records)))
+        for (came, lines), kept in zip(batch, screened, strict=True)
+    ]
 
 
 def _with_stored_times(

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 STAGE_FIELDS = ("lexical", "dense", "fused", "reranked")
 PASSAGE_FIELDS = (*STAGE_FIELDS, "contexts")
-LIST_FIELDS = (*PASSAGE_FIELDS, "citations", "gold_answer", "feedback")
+LIST_FIELDS = (*PASSAGE_FIELDS, "citations", "gold_answer", "gold_contexts", "feedback")
 """Fields whose value is a list; in a text cell JSON, or parts between separators."""
 
 ALIASES: Mapping[str, Sequence[str]] = {
@@ -47,6 +47,7 @@ ALIASES: Mapping[str, Sequence[str]] = {
         "gold_answers", "ground_truth", "ground_truths", "reference", "reference_answer",
         "expected_answer", "expected_output", "gt_answer", "answers", "target",
     ),
+    "gold_contexts": ("reference_contexts", "gold_passages", "ground_truth_contexts"),
     "label": ("correct", "is_correct", "human_label", "correctness", "verdict", "grade"),
     "label_reason": ("label_comment", "explanation", "critique"),
 }  # fmt: skip

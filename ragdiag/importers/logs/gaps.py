@@ -24,6 +24,7 @@ class Sightings:
         self.last_at: datetime | None = None
         self.timeless = 0
         self._golden = 0
+        self._judged = 0
         self._questions: Counter[str] = Counter()
         self._unnamed = 0
         self._no_context = 0
@@ -59,6 +60,7 @@ class Sightings:
         self.last_at = max(self.last_at or request.asked_at, request.asked_at)
         if reading.gold is not None:
             self._golden += 1
+        self._judged += bool(reading.gold_passages)
         if request.question_id is not None:
             self._questions[request.question_id] += 1
 
@@ -80,7 +82,7 @@ class Sightings:
                 "run: ragdiag import gold QUESTIONS.jsonl",
             ),
             (
-                self.requests - judged,
+                self.requests - max(self._judged, judged),
                 "no gold passages, so where the gold was lost stays unknown (cause gold_unknown)",
             ),
             (

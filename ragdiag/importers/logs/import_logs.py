@@ -90,7 +90,7 @@ def _load(
         if rows % 1_000 == 0 and fraction > 0:
             left = (time.monotonic() - started) * (1 - fraction) / fraction
             report(progress, fraction, f"{rows:,} rows, about {left:.0f} s left")
-    door.flush()
+    door.finish()
     report(progress, 1.0, f"{rows:,} rows")
     return rows
 

@@ -24,6 +24,8 @@ class Row:
 class Reading:
     """The records of one row or trace, or the ``fault`` that makes it a reject.
 
+    ``gold_passages`` are the ids of those that answer ``question``; with ``gold_by_text`` ids made
+    from a text are to be exchanged for the one that the text has elsewhere.
     ``timeless``: the source gave no time, so the request has the file's, and keeps the one it was
     first stored with.
     """
@@ -32,5 +34,7 @@ class Reading:
     records: tuple[Record, ...] = ()
     question: Question | None = None
     gold: GoldAnswer | None = None
+    gold_passages: tuple[str, ...] = ()
+    gold_by_text: bool = False
     fault: str | None = None
     timeless: bool = False

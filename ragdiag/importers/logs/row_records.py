@@ -24,6 +24,7 @@ from ragdiag.importers.logs.labels import read_label
 from ragdiag.importers.logs.mapping import Mapping as LogMapping
 from ragdiag.importers.logs.opinions import read_feedback
 from ragdiag.importers.logs.reading import Reading
+from ragdiag.importers.logs.row_gold import read_gold
 from ragdiag.importers.logs.values import (
     read_json,
     read_list,
@@ -91,26 +92,24 @@ class RowReader:
         if not question.strip():
             return Reading(origin, fault="question is missing")
         lists = self._lists(cells)
-        golds = tuple(
-            text
-            for one in parse_cell(cells, "gold_answer", self._items("gold_answer"), ())
-            if (text := read_cell("gold_answer", read_text, one)).strip()
-        )
+        gold = read_gold(cells, self._items, lists)
         question_id = text_cell(cells, "question_id") or (
-            question_id_of(question) if golds else None
+            question_id_of(question) if gold else None
         )
         at, timeless = self._time(cells)
         request = self._request(cells, latency, question, question_id, lists, at)
         request = _named(request, text_cell(cells, "id"), timeless)
         topic = request.topic
-        records: list[Record] = [request, *_passages(lists)]
+        records: list[Record] = [request, *_passages(lists), *gold.passages]
         records += read_cell("feedback", lambda c: read_feedback(c, request, self._mapping), cells)
-        records += self._grades(cells, request, golds)
+        records += self._grades(cells, request, gold.answers)
         return Reading(
             origin,
             tuple(records),
-            Question(question_id, question, topic) if golds and question_id else None,
-            GoldAnswer(question_id, golds) if golds and question_id else None,
+            Question(question_id, question, topic) if gold and question_id else None,
+            GoldAnswer(question_id, gold.answers) if gold.answers and question_id else None,
+            gold.passage_ids,
+            gold.by_text,
             timeless=timeless,
         )
 

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ragdiag.records import Request
-from ragdiag.store.intake.parsing import ARRIVING
+from ragdiag.store.certainty import find_certain
+from ragdiag.store.intake.parsing import ARRIVING, DERIVED
 from ragdiag.store.rollups import count_new
 from ragdiag.store.rows import requests_from_table
 from ragdiag.store.tables import shown
@@ -107,11 +108,12 @@ def _firsts(
 def insert_requests(cursor: duckdb.DuckDBPyConnection, fresh: pa.Table) -> None:
     """Add rows of ``requests`` that are known to be new, within the caller's transaction.
 
-    ``rel`` is derived here: :func:`ranked_grades` of each row, in one statement. The rollups count
-    the rows.
+    ``rel`` is derived here: :func:`ranked_grades` of each row, in one statement; ``certain`` too.
+    The rollups count the rows.
     """
-    kept = [name for name in fresh.column_names if name not in ("line", "rel")]
+    kept = [name for name in fresh.column_names if name not in ("line", *DERIVED)]
     placed = fresh.select(kept).append_column("rel", _relevance(cursor, fresh))
+    placed = placed.append_column("certain", find_certain(cursor, fresh))
     with shown(cursor, "placed", placed):
         cursor.execute("insert into requests by name select * from placed")
     count_new(cursor, placed)

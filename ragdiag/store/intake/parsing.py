@@ -21,9 +21,12 @@ BODY_CHARS = 2_000
 FEW = 32
 """So many lines are not worth another attempt at reading them at once."""
 
+DERIVED = ("rel", "certain")
+"""Columns of ``requests`` that are made here, of what else is known."""
+
 ARRIVING = pa.schema(
     [
-        *(field for field in SCHEMAS["requests"] if field.name != "rel"),
+        *(field for field in SCHEMAS["requests"] if field.name not in DERIVED),
         pa.field("line", pa.int64()),
     ]
 )

@@ -33,15 +33,18 @@ _LABELS: Mapping[type, tuple[str, ...]] = {Request: ("topic", "degraded_reason")
 SCREENED_COLUMNS = (*_TEXTS[Request], *_LABELS[Request])
 
 
-def screen_records(screen: Screen, records: Sequence[Record]) -> list[Record]:
-    """The records as they may be stored, in their order; one that may stay is itself returned."""
+def screen_records(
+    screen: Screen, records: Sequence[Record], *, foreign: bool = False
+) -> list[Record]:
+    """The records as they may be stored, in their order; one that may stay is itself returned.
+    ``foreign``: none of them was asked by ragdiag itself, whatever its traffic."""
     spans = iter(screen_spans(screen, [one for one in records if isinstance(one, Span)]))
     screened = [next(spans) if isinstance(one, Span) else one for one in records]
     if screen.is_open:
         return screened
     for kind, fields in _TEXTS.items():
         rows = [i for i, record in enumerate(screened) if type(record) is kind]
-        hidden = [i for i in rows if _is_foreign(screened[i])]
+        hidden = [i for i in rows if foreign or _is_foreign(screened[i])]
         for name in fields:
             _exchange(screened, sorted(set(rows) - set(hidden)), name, screen.redact)
             _exchange(screened, hidden, name, screen.conceal)

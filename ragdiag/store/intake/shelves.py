@@ -14,6 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from ragdiag.records import Feedback, Grade, Passage, Request, Span
+from ragdiag.store.certainty import make_certain
 from ragdiag.store.intake.arrivals import insert_requests
 from ragdiag.store.kinds import Record, identity, kind_of
 from ragdiag.store.rollups import recounted
@@ -71,6 +72,7 @@ def _add_requests(cursor: Cursor, accepted: Sequence[tuple[str, Request]]) -> No
 def _add_feedback(cursor: Cursor, accepted: Sequence[tuple[str, Feedback]]) -> None:
     with recounted(cursor, (record.request_id for _, record in accepted)):
         insert(cursor, "feedback", [feedback_row(record) for _, record in accepted])
+        make_certain(cursor, [record.request_id for _, record in accepted if record.certain])
 
 
 def _add_grades(cursor: Cursor, accepted: Sequence[tuple[str, Grade]]) -> None:

@@ -1,0 +1,94 @@
+"""Rates and means over all requests, from logged ones that were drawn with a known chance.
+
+A request weighs w = 1 / its chance. The mean of x over all of them is R = Σwx / Σw (Hájek 1971).
+Each is drawn by itself, so the variance of R is Σw²(x − R)² / (Σw)² (linearised; Särndal, Swensson
+& Wretman 1992, Model Assisted Survey Sampling, §5.7). Where everything was logged, all of this is
+intervals.py's, to the last digit.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ragdiag.records import Estimate, Weighed
+from ragdiag.stats.intervals import Sums, newcombe, score_interval, wilson
+
+
+def weighted_rate(successes: Weighed, n: Weighed) -> Estimate:
+    """A rate with its Wilson interval for the effective n; the estimate's n is what was logged.
+
+    >>> weighted_rate(Weighed.of(8), Weighed.of(10)) == wilson(8, 10)
+    True
+    >>> errors, others = Weighed.of(5), Weighed(10, 100.0, 1000.0)  # kept for certain; 1 of 10
+    >>> found = weighted_rate(errors, errors + others)
+    >>> round(found.value, 4), found.n
+    (0.0476, 15)
+    """
+    if n.is_plain:
+        return wilson(int(successes.plain), int(n.plain))
+    rate = successes.weighted / n.weighted
+    low, high = score_interval(rate, effective_n(successes, n))
+    return Estimate(rate, low, high, int(n.plain))
+
+
+def effective_n(successes: Weighed, n: Weighed) -> float:
+    """How many requests drawn alike would tell the rate as well: R(1 − R) / variance (Korn &
+    Graubard 1998). Where only successes or only failures are known, (Σw)² / Σw² (Kish 1965)."""
+    rate = successes.weighted / n.weighted
+    spread = successes.squared * (1 - 2 * rate) + rate * rate * n.squared
+    if not 0 < rate < 1 or spread <= 0:
+        return n.weighted**2 / n.squared
+    return rate * (1 - rate) * n.weighted**2 / spread
+
+
+def difference_of_weighted_rates(
+    successes_a: Weighed, n_a: Weighed, successes_b: Weighed, n_b: Weighed
+) -> Estimate:
+    """Rate b − rate a of independent samples, by Newcombe's method on their own intervals."""
+    return newcombe(weighted_rate(successes_a, n_a), weighted_rate(successes_b, n_b))
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedSums:
+    """What a weighted mean and its interval need: the requests, Σx and Σx²."""
+
+    requests: Weighed
+    total: Weighed
+    total_squares: Weighed
+
+    def __add__(self, other: WeightedSums) -> WeightedSums:
+        return WeightedSums(
+            self.requests + other.requests,
+            self.total + other.total,
+            self.total_squares + other.total_squares,
+        )
+
+    @property
+    def n(self) -> int:
+        return int(self.requests.plain)
+
+    @property
+    def mean(self) -> float:
+        return self.total.weighted / self.requests.weighted if self.n else math.nan
+
+    @property
+    def error(self) -> float:
+        """The squared standard error of the mean, n / (n − 1) times the variance above; exactly 0
+        where only rounding is left. NaN below two requests."""
+        if self.requests.is_plain:
+            return Sums(self.n, self.total.plain, self.total_squares.plain).error
+        if self.n < 2:
+            return math.nan
+        mean, squares = self.mean, self.total_squares.squared
+        spread = squares - 2 * mean * self.total.squared + mean * mean * self.requests.squared
+        if spread <= 1e-13 * abs(squares):
+            return 0.0
+        return spread / self.requests.weighted**2 * self.n / (self.n - 1)
+
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom: one less than Kish's effective n, and one at least."""
+        if self.requests.is_plain:
+            return self.n - 1
+        return max(self.requests.weighted**2 / self.requests.squared - 1, 1.0)
