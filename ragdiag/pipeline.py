@@ -216,7 +216,8 @@ def serving_index(lake: Lake, workspace: Workspace, version: Version) -> Index:
 
 def serving_passages(lake: Lake, workspace: Workspace, version: Version) -> dict[str, Passage]:
     """The passages of the index that serves ``version``, as they were indexed."""
-    return _passages(lake, workspace, require_serving(lake, workspace, version))
+    with serving_faults(version):
+        return _passages(lake, workspace, require_serving(lake, workspace, version))
 
 
 def context_of(request: Request, texts: Mapping[str, str]) -> tuple[ContextPassage, ...]:
