@@ -25,7 +25,7 @@ FLOORS = (
         "identifiers",
         "runbooks",
     ),
-    ("privacy", "spans"),
+    ("privacy", "spans", "http"),
     ("metrics", "stats", "store"),
     ("retrieval",),
     ("generation",),  # reads with the encoder and the sentences of retrieval
