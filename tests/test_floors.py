@@ -29,7 +29,7 @@ FLOORS = (
     ("metrics", "stats", "store"),
     ("retrieval",),
     ("generation",),  # reads with the encoder and the sentences of retrieval
-    ("pipeline", "instrumentation"),
+    ("pipeline", "instrumentation", "caching"),
     ("importers", "collect", "training", "diagnosis", "drift", "deploy"),
     ("workflows",),
     (*COMMANDS, "reports", "ui"),
