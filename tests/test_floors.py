@@ -31,7 +31,7 @@ FLOORS = (
     ("generation",),  # reads with the encoder and the sentences of retrieval
     ("pipeline", "instrumentation", "caching"),
     ("importers", "collect", "training", "diagnosis", "drift", "deploy"),
-    ("workflows",),
+    ("workflows", "serve"),
     (*COMMANDS, "reports", "ui"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -17,7 +17,7 @@ RawHit = tuple[object, ...]
 """(id, score), for a context (id, score, characters); the score may be None."""
 
 _PLAIN = frozenset(Request.__dataclass_fields__) - {
-    *("request_id", "asked_at", "user_key", "latency_ms", "logged_depth"),
+    *("request_id", "asked_at", "user_key", "latency_ms"),
     *RANKED_STAGES,
 }
 """Fields that a draft holds as they are."""

@@ -305,9 +305,13 @@ def test_a_complete_request_is_logged_as_it_is_with_the_user_hashed(
         context=(ContextHit("p1", 1.0, 11),),
         searched_depth=100,
     )
+    # a list that ends before the log's depth was not cut: diagnosis rests on that
+    short = replace(request, request_id="r2", lexical=hits[:1], fused=hits[:1], logged_depth=10)
     logger.log(request, user="ada@example.org")
+    logger.log(short)
     assert logger.flush()
-    (logged,) = spooled()
+    logged, whole = spooled()
+    assert whole == short
     assert logged == replace(
         request,
         lexical=hits[:10],
