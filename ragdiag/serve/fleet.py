@@ -20,11 +20,14 @@ from ragdiag.records import Answer, ContextPassage, Deployment, Traffic
 from ragdiag.retrieval.breaker import CircuitBreaker
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.settings import Workspace
+from ragdiag.store.corpus import removal_mark
 from ragdiag.store.deployments import current_deployment
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import find_version
 from ragdiag.version import ExtractiveSpec, Version
 
+REOPEN_S = 60.0
+"""How long at least between two openings for the sake of what has left the corpus."""
 RETRY_S = 30.0
 """How long until a version that could not be opened is tried again."""
 SIDES = ("production", "canary", "shadow")
@@ -64,8 +67,12 @@ class _Line:
 
 @dataclass
 class _Kept:
+    """What the thread that looks after them remembers."""
+
     followers: dict[str, FollowingPipeline] = field(default_factory=dict)
     retry_at: dict[str, float] = field(default_factory=dict)
+    removals: tuple[int, str] | None = None
+    reopen_at: float = 0.0
 
 
 class Fleet:
@@ -107,6 +114,7 @@ class Fleet:
 
         Raises what keeps production from being opened; whatever served before goes on serving.
         """
+        self._follow_removals()
         deployment = self._fixed or existing(current_deployment(self._lake))
         served = {deployment.production: self._served(deployment.production)}
         for version_id in (deployment.canary, deployment.shadow):
@@ -116,6 +124,17 @@ class Fleet:
         self._line = _Line(deployment, served)
         for gone in self._kept.followers.keys() - served.keys():
             del self._kept.followers[gone]
+
+    def _follow_removals(self) -> None:
+        """Open again what was opened before documents were removed: an index holds them still, and
+        so may the cache."""
+        kept, mark = self._kept, removal_mark(self._lake)
+        if mark == kept.removals or time.monotonic() < kept.reopen_at:
+            return
+        for follower in kept.followers.values():
+            follower.reopen()
+            kept.reopen_at = time.monotonic() + REOPEN_S
+        kept.removals = mark
 
     def _beside(self, version_id: str) -> Served | None:
         """What stands beside production; as it was, or None, where it cannot be opened."""

@@ -95,10 +95,10 @@ def model() -> Iterator[ToyModel]:
     server.server_close()
 
 
-def toy_version(name: str, model: ToyModel, tables: str = "") -> Version:
+def toy_version(name: str, model: ToyModel, tables: str = "", *, lexical: str = "") -> Version:
     """BM25 with the toy model, and these tables more."""
     generator = f"kind = 'openai'\nmodel = 'toy'\nbase_url = '{model.base_url}'\nretries = 0"
-    text = f"[lexical]\n[generator]\n{generator}\n{tables}"
+    text = f"[lexical]\n{lexical}\n[generator]\n{generator}\n{tables}"
     return Version(name, parse_spec(text, source=name))
 
 
