@@ -2,10 +2,16 @@
 
 import streamlit as st
 
-from ragdiag.drift.latency import QUANTILES, stage_quantiles, standing, weekly_quantiles
+from ragdiag.drift.latency import (
+    QUANTILES,
+    cache_effects,
+    stage_quantiles,
+    standing,
+    weekly_quantiles,
+)
 from ragdiag.records import LATENCY_STAGES
 from ragdiag.store.queries import Filters, version_names
-from ragdiag.ui import bands, charts, filters, frame, palette, tables, words
+from ragdiag.ui import bands, charts, filters, frame, palette, savings, tables, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.safe import literal
 
@@ -110,3 +116,5 @@ tables.show(
     },
     key="quantiles",
 )
+
+savings.show(fetch(view, cache_effects, scope, quantile), names, quantile, when)

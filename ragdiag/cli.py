@@ -23,6 +23,7 @@ from ragdiag.commands.index import index_app
 from ragdiag.commands.log import app as log_app
 from ragdiag.commands.model import model_app
 from ragdiag.commands.privacy import privacy_app
+from ragdiag.commands.serve import serve_command
 from ragdiag.commands.store import store_app
 from ragdiag.commands.tuning import fusion_app, reranker_app
 from ragdiag.console import emit, fail, progress_to, show_estimate, table
@@ -54,6 +55,7 @@ app.add_typer(fusion_app, name="fusion")
 app.add_typer(reranker_app, name="reranker")
 app.add_typer(deploy_app, name="deploy")
 app.command("collect")(collect_command)
+app.command("serve")(serve_command)
 app.command("gate")(gate_command)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]

@@ -48,6 +48,7 @@ class Reorderer(Protocol):
 
 class ContextPacker(Protocol):
     def pack(self, hits: Sequence[Hit]) -> tuple[ContextPassage, ...]: ...
+    def read(self, context: Sequence[ContextHit]) -> tuple[ContextPassage, ...]: ...
 
 
 @dataclass(frozen=True)

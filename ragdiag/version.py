@@ -22,6 +22,8 @@ A spec is TOML; every table but the generator may be left out. At least one of `
     # model = "path/to/folder"      # saved by sentence-transformers
     # [degradation]                 # the lexical path answers alone where the dense one is late
     # dense_ms = 150
+    # [cache]                       # answers kept for who asks the same again, in ragdiag serve
+    # kind = "exact"                # or "semantic"
     [context]
     k = 5
     max_tokens = 1500
@@ -158,6 +160,21 @@ class DegradationSpec(_Table):
     retry_s: float = Field(default=30.0, gt=0, le=3600)
 
 
+class CacheSpec(_Table):
+    """Answers that ``ragdiag serve`` keeps for ``ttl_s`` seconds, the ``size`` used last.
+
+    ``exact`` finds the same question, whatever its case and spacing. ``semantic`` also one whose
+    vector has a cosine of ``similarity`` or more, with the same numbers and negations and, where
+    ``strict``, the same words in the same order but for articles, auxiliaries and plurals.
+    """
+
+    kind: Literal["exact", "semantic"] = "exact"
+    ttl_s: float = Field(default=3600.0, gt=0, le=2_592_000)
+    size: int = Field(default=1000, ge=1, le=100_000)
+    similarity: float = Field(default=0.97, ge=0.5, le=1)
+    strict: bool = True
+
+
 class ContextSpec(_Table):
     k: int = Field(default=5, ge=1, le=200)
     max_tokens: int = Field(default=1500, ge=16, le=1_000_000)
@@ -198,6 +215,7 @@ class Spec(_Table):
     fusion: FusionSpec = FusionSpec()
     reranker: RerankerSpec | None = None
     degradation: DegradationSpec | None = None
+    cache: CacheSpec | None = None
     context: ContextSpec = ContextSpec()
     generator: Annotated[ExtractiveSpec | OpenAISpec, Field(discriminator="kind")]
 
@@ -207,6 +225,8 @@ class Spec(_Table):
             raise ValueError("has neither [embedder] nor [lexical], so nothing can be retrieved")
         if self.candidates.mode == "prefilter" and (self.embedder is None or self.lexical is None):
             raise ValueError('mode = "prefilter" needs both [embedder] and [lexical]')
+        if self.cache is not None and self.cache.kind == "semantic" and self.embedder is None:
+            raise ValueError('[cache] kind = "semantic" needs [embedder]')
         return self
 
     @property

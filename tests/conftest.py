@@ -30,6 +30,7 @@ TAKES_LONG = {
     "story": "story",
     "lived_in": "lived in",
     "guarded": "guarded",
+    "house": "house",
     "tiny_model": "tiny model",
 }
 """Fixture that many tests share → the group of tests that run in one process, to make it once."""

@@ -25,13 +25,13 @@ FLOORS = (
         "identifiers",
         "runbooks",
     ),
-    ("privacy", "spans"),
+    ("privacy", "spans", "http"),
     ("metrics", "stats", "store"),
     ("retrieval",),
     ("generation",),  # reads with the encoder and the sentences of retrieval
-    ("pipeline", "instrumentation"),
+    ("pipeline", "instrumentation", "caching"),
     ("importers", "collect", "training", "diagnosis", "drift", "deploy"),
-    ("workflows",),
+    ("workflows", "serve"),
     (*COMMANDS, "reports", "ui"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -27,6 +27,9 @@ def test_the_id_is_the_hash_of_the_spec_whatever_its_name_or_layout() -> None:
     changed = Version("one", parse_spec(HYBRID.replace("0.7", "0.6"), source="changed"))
     assert one.version_id == other.version_id
     assert one.version_id != changed.version_id
+    cached = Version("one", parse_spec(HYBRID + "[cache]\nttl_s = 60", source="cached"))
+    assert cached.version_id != one.version_id
+    assert cached.spec.index_key == one.spec.index_key
 
 
 def test_versions_that_differ_after_the_index_share_a_build() -> None:
@@ -47,6 +50,7 @@ def test_versions_that_differ_after_the_index_share_a_build() -> None:
         ("[lexical]\nengin = 'bm25s'\n[generator]\nkind = 'extractive'", "lexical.engin"),
         ("[lexical]\n[fusion]\nalpha = 2\n[generator]\nkind = 'extractive'", "fusion.alpha"),
         ("[lexical]\n[generator]\nkind = 'magic'", "generator"),
+        ("[lexical]\n[cache]\nkind='semantic'\n[generator]\nkind='extractive'", "needs [embedder]"),
         ("[lexical", "not TOML"),
     ],
 )

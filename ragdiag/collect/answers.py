@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 from google.rpc.status_pb2 import Status
@@ -12,7 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from starlette.responses import Response
 
 from ragdiag.collect.commits import Taken
-from ragdiag.collect.refusals import Refusal
+from ragdiag.http.refusals import Refusal
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
@@ -44,15 +43,10 @@ def accepted(taken: Taken, signal: str, media: str) -> Response:
 
 def refused(refusal: Refusal, media: str) -> Response:
     """The refusal as google.rpc.Status, in JSON where the request was neither encoding."""
-    headers = {}
-    if refusal.retry_after is not None:
-        headers["Retry-After"] = str(max(1, math.ceil(refusal.retry_after)))
-    if refusal.status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
     code = _GRPC_CODES.get(refusal.status, 2)
     if media == PROTOBUF:
         body = Status(code=code, message=refusal.message).SerializeToString()
     else:
         media = JSON
         body = json.dumps({"code": code, "message": refusal.message}).encode()
-    return Response(body, refusal.status, headers, media)
+    return Response(body, refusal.status, refusal.headers, media)

@@ -7,7 +7,6 @@ nothing here that reads metrics. ``GET /health`` needs no token.
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -17,11 +16,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ragdiag.collect.answers import JSON, PROTOBUF, accepted, refused
-from ragdiag.collect.bodies import read_body, unpack
 from ragdiag.collect.commits import Committer, Taken
 from ragdiag.collect.exports import take_logs, take_traces
-from ragdiag.collect.limits import Buckets, Budget, Limits
-from ragdiag.collect.refusals import Refusal
+from ragdiag.collect.limits import Limits
+from ragdiag.http.bodies import read_body, unpack
+from ragdiag.http.limits import Buckets, Budget
+from ragdiag.http.refusals import Refusal
+from ragdiag.http.tokens import check_token
 from ragdiag.settings import Workspace
 from ragdiag.store.spool import SpoolWriter
 
@@ -78,7 +79,7 @@ class _Receiver:
         media = _media(request)
         try:
             self._buckets.take(request.client.host if request.client else "")
-            _check_token(request, self._token)
+            check_token(request, self._token)
             encoding = _check_encoding(request, media)
             taken = await self._commit(request, encoding, lambda body: take(body, media))
         except Refusal as refusal:
@@ -110,15 +111,6 @@ async def _refuse_metrics(request: Request) -> Response:
 
 def _media(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _check_token(request: Request, token: str | None) -> None:
-    if token is None:
-        return
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    same = hmac.compare_digest(given.strip().encode(), token.encode())
-    if scheme.lower() != "bearer" or not same:
-        raise Refusal(401, "the bearer token is missing or wrong")
 
 
 def _check_encoding(request: Request, media: str) -> str:

@@ -13,8 +13,8 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ragdiag.collect.refusals import Refusal
 from ragdiag.errors import RagdiagError, StoreError, StoreFull
+from ragdiag.http.refusals import Refusal
 from ragdiag.store.kinds import Record
 from ragdiag.store.spool import SpoolWriter
 

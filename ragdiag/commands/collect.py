@@ -32,7 +32,8 @@ def collect_command(
 ) -> None:
     """Receive OpenTelemetry traces over HTTP until stopped; what is answered 200 is stored."""
     from ragdiag.collect.limits import Limits
-    from ragdiag.collect.server import collect, read_token
+    from ragdiag.collect.server import TOKEN_VARIABLE, collect
+    from ragdiag.http.tokens import read_token
 
     workspace = command_workspace(context.obj)
 
@@ -51,7 +52,7 @@ def collect_command(
         workspace,
         host=host,
         port=port,
-        token=read_token(token_file),
+        token=read_token(token_file, TOKEN_VARIABLE),
         limits=limits,
         started=started,
     )

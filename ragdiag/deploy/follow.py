@@ -45,6 +45,11 @@ class FollowingPipeline:
                 self._opening.release()
         return self._pipeline
 
+    def reopen(self) -> None:
+        """Open what serves anew, for what has left the corpus since."""
+        with self._opening:
+            self._move()
+
     def _move(self) -> None:
         signature = self._signature()
         try:

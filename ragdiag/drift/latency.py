@@ -1,4 +1,5 @@
-"""p50, p95 and p99 by stage, segment and week, and whether a target was met (METHODS.md §14)."""
+"""p50, p95 and p99 by stage, segment and week, whether a target was met (METHODS.md §14), and what
+the answer cache does to them."""
 
 from __future__ import annotations
 
@@ -8,10 +9,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from ragdiag.drift.tallies import latency_quantile
+from ragdiag.drift.tallies import Share, latency_quantile
 from ragdiag.records import Estimate
 from ragdiag.store.lake import Lake
-from ragdiag.store.latency_trends import stage_latency, weekly_latency
+from ragdiag.store.latency_trends import stage_latency, total_latency, weekly_latency
 from ragdiag.store.queries import Filters
 from ragdiag.store.trends import Split
 
@@ -27,6 +28,17 @@ class StageQuantiles:
     stage: str
     segment: str
     quantiles: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheEffect:
+    """The share of timed requests that the cache answered, and a quantile of the whole request in
+    ms: over ``all`` of them, and over those that were answered ``anew``."""
+
+    segment: str
+    hit_rate: Estimate
+    all: Estimate
+    anew: Estimate
 
 
 def stage_quantiles(lake: Lake, filters: Filters, split: Split = "all") -> list[StageQuantiles]:
@@ -50,6 +62,25 @@ def weekly_quantiles(
         estimate = latency_quantile(row, QUANTILES[quantile]).estimate()
         found.setdefault(row["segment"], []).append((row["week"], estimate))
     return found
+
+
+def cache_effects(
+    lake: Lake, filters: Filters, quantile: str = "p95", split: Split = "version_id"
+) -> list[CacheEffect]:
+    """Every segment in which the cache answered at least one timed request."""
+    q = QUANTILES[quantile]
+    missed = {
+        row["segment"]: latency_quantile(row, q)
+        for row in total_latency(lake, filters, split, hits=False)
+    }
+    effects = []
+    for row in total_latency(lake, filters, split, hits=True):
+        hits = latency_quantile(row, q)
+        anew = missed.get(row["segment"], type(hits).none(q))
+        together = hits + anew  # type: ignore[operator]  # both are of one kind
+        hit_rate = Share(hits.n, together.n).estimate()
+        effects.append(CacheEffect(row["segment"], hit_rate, together.estimate(), anew.estimate()))
+    return effects
 
 
 def standing(found: Estimate, target_ms: float) -> Standing:

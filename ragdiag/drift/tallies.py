@@ -72,6 +72,10 @@ class Quantile:
     weights: tuple[float, ...] | None
     q: float
 
+    @classmethod
+    def none(cls, q: float) -> Self:
+        return cls((), None, q)
+
     def __add__(self, other: Quantile) -> Quantile:
         plain = self.weights is None and other.weights is None
         weights = None if plain else self._weights() + other._weights()
@@ -79,6 +83,11 @@ class Quantile:
 
     def _weights(self) -> tuple[float, ...]:
         return (1.0,) * len(self.values) if self.weights is None else self.weights
+
+    @property
+    def n(self) -> Weighed:
+        weights = self._weights()
+        return Weighed(len(weights), math.fsum(weights), math.fsum(w * w for w in weights))
 
     def estimate(self) -> Estimate:
         if self.weights is None:
@@ -96,11 +105,19 @@ class HistogramQuantile:
     buckets: Mapping[int | None, Weighed]
     q: float
 
+    @classmethod
+    def none(cls, q: float) -> Self:
+        return cls({}, q)
+
     def __add__(self, other: HistogramQuantile) -> HistogramQuantile:
         both = {**self.buckets}
         for bucket, n in other.buckets.items():
             both[bucket] = both.get(bucket, Weighed.of(0)) + n
         return HistogramQuantile(both, self.q)
+
+    @property
+    def n(self) -> Weighed:
+        return sum(self.buckets.values(), Weighed.of(0))
 
     def estimate(self) -> Estimate:
         return weighted_histogram_estimate(self.buckets, self.q)

@@ -50,7 +50,7 @@ LISTS: Mapping[str, RankedStage] = {
 
 _IDENTIFIERS = ("request_id", "version_id", "build_id", "question_id", "topic")
 _TEXTS = ("question", "answer", "error", "degraded_reason")
-_WHOLES = ("prompt_tokens", "completion_tokens", "searched_depth")
+_WHOLES = ("prompt_tokens", "completion_tokens", "searched_depth", "logged_depth")
 _CHOICES = {"status": get_args(Status), "traffic": get_args(Traffic)}
 
 
@@ -75,9 +75,9 @@ def build_request(
     if "fused" not in lists and lists:
         lists["fused"] = _passed_on(lists)
     longest = max(map(len, lists.values()), default=0)
-    cut = log_depth if log_depth is not None and longest > log_depth else None
-    if cut is None and searched > offered > 0:
-        cut = offered
+    cut = facts.pop("logged_depth", offered if searched > offered > 0 else None)
+    if log_depth is not None and longest > log_depth:
+        cut = log_depth
     return Request(
         request_id=_identifier("request_id", draft.request_id),
         asked_at=_moment(draft.asked_ns),

@@ -11,10 +11,16 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
 
-from ragdiag.records import ContextHit, Hit
+from ragdiag.records import RANKED_STAGES, ContextHit, Hit, Request
 
 RawHit = tuple[object, ...]
 """(id, score), for a context (id, score, characters); the score may be None."""
+
+_PLAIN = frozenset(Request.__dataclass_fields__) - {
+    *("request_id", "asked_at", "user_key", "latency_ms"),
+    *RANKED_STAGES,
+}
+"""Fields that a draft holds as they are."""
 
 _read_hit = attrgetter("passage_id", "score")
 
@@ -43,6 +49,23 @@ class RequestDraft:
     lists: dict[str, tuple[RawHit, ...]] = field(default_factory=dict)
     feedback: list[FeedbackDraft] = field(default_factory=list)
     fault: str | None = None
+
+
+def draft_of(request: Request, user: object = None) -> RequestDraft:
+    """What a request that is complete already tells. ``user`` is the raw id, if there is one."""
+    lists: dict[str, tuple[RawHit, ...]] = {
+        stage: copy_hits(hits)
+        for stage in RANKED_STAGES
+        if stage != "context" and (hits := getattr(request, stage)) is not None
+    }
+    return RequestDraft(
+        request_id=request.request_id,
+        asked_ns=round(request.asked_at.timestamp() * 1e9),
+        facts={name: getattr(request, name) for name in _PLAIN},
+        user=user,
+        spent=list(request.latency_ms.items()),
+        lists={**lists, "context": copy_context(request.context)},
+    )
 
 
 def copy_hits(hits: Iterable[object]) -> tuple[RawHit, ...]:

@@ -24,7 +24,7 @@ from ragdiag.identifiers import time_ordered_id
 from ragdiag.instrumentation.assembly import Unloggable, build_feedback, build_request
 from ragdiag.instrumentation.current import open_request
 from ragdiag.instrumentation.delivery import Delivery, Work
-from ragdiag.instrumentation.drafts import FeedbackDraft, RequestDraft
+from ragdiag.instrumentation.drafts import FeedbackDraft, RequestDraft, draft_of
 from ragdiag.instrumentation.functions import log_calls
 from ragdiag.instrumentation.losses import Losses
 from ragdiag.instrumentation.request_log import RequestLog, new_feedback
@@ -128,6 +128,10 @@ class QueryLogger:
             facts["version_id"] = version_id
         own_id = time_ordered_id(now) if request_id is None else request_id
         return RequestLog(RequestDraft(own_id, now, facts, user), self)
+
+    def log(self, request: Request, *, user: object = None) -> None:
+        """A request that is complete already; ``user`` is the raw id."""
+        self.offer(draft_of(request, user))
 
     def feedback(
         self,

@@ -77,15 +77,16 @@ class Guard:
         self._deadline_s = None if deadline_ms is None else deadline_ms / 1000
         self._pool = None if deadline_ms is None else ThreadPoolExecutor(WORKERS, f"guard-{name}")
 
-    def call(self, work: Callable[[], T]) -> T:
+    def call(self, work: Callable[[], T], *, spent_ms: float = 0.0) -> T:
         """What ``work`` returns. Raises Unavailable where it is late, fails, or is not asked.
 
-        Late work goes on in its thread, since it cannot be stopped; its result is thrown away.
+        ``spent_ms`` of the deadline have gone into something else. Late work goes on in its thread,
+        since it cannot be stopped; its result is thrown away.
         """
         if not self.breaker.allows():
             raise Unavailable(f"{self.name}: left alone after failures in a row")
         try:
-            found = self._within_deadline(work)
+            found = self._within_deadline(work, spent_ms / 1000)
         except FutureTimeout:
             self.breaker.failed()
             raise Unavailable(f"{self.name}: no answer within its deadline") from None
@@ -102,11 +103,11 @@ class Guard:
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _within_deadline(self, work: Callable[[], T]) -> T:
-        if self._pool is None:
+    def _within_deadline(self, work: Callable[[], T], spent_s: float) -> T:
+        if self._pool is None or self._deadline_s is None:
             return work()
         future = self._pool.submit(work)
         try:
-            return future.result(self._deadline_s)
+            return future.result(max(0.0, self._deadline_s - spent_s))
         finally:
             future.cancel()  # one that is still waiting in line

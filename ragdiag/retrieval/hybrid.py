@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,6 +26,15 @@ from ragdiag.timing import timed
 from ragdiag.version import DegradationSpec, Spec
 
 
+@dataclass(frozen=True)
+class Embedding:
+    """A question's unit vector (d,), made in ``ms`` milliseconds; or the ``reason`` for none."""
+
+    vector: Vectors | None
+    ms: float = 0.0
+    reason: str = ""
+
+
 class HybridRetriever:
     """Candidates of both paths, fused; with one path, that path's list.
 
@@ -39,14 +49,38 @@ class HybridRetriever:
         self._encoder = encoder
         if encoder is None and spec.embedder is not None:
             self._encoder = load_question_encoder(spec.embedder)
-        self.guard = _dense_guard(spec.degradation) if index.lexical is not None else None
+        guarded = spec.degradation if index.lexical is not None else None
+        self.guard = _guard("dense", guarded)
+        # Its own: a vector index that fails must not look well because the embedder answers.
+        self.embed_guard = _guard("embed", guarded)
 
-    def retrieve(self, question: str, *, allowed: Mask | None = None) -> Retrieval:
+    def embed(self, question: str) -> Embedding | None:
+        """The question's vector, for who needs it before :meth:`retrieve` does; None where the
+        version has no dense path. Guarded as the dense path is."""
+        if self._index.ann is None or self._encoder is None:
+            return None
+        own: dict[str, float] = {}
+        try:
+            if self.embed_guard is None:
+                vector = self._encode(question, own)
+            else:
+                vector = self.embed_guard.call(lambda: self._encode(question, own))
+        except Unavailable as error:
+            return Embedding(None, reason=str(error))
+        return Embedding(vector, own["embed"])
+
+    def retrieve(
+        self,
+        question: str,
+        *,
+        allowed: Mask | None = None,
+        embedding: Embedding | None = None,
+    ) -> Retrieval:
         """Ranked lists of at most ``candidates.depth`` hits, each with milliseconds spent, of
         passages that are in the corpus still and whose position is ``allowed`` (n,).
 
-        A passage that shares no word with the question is no lexical candidate. Raises
-        InputError on an empty question.
+        ``embedding`` is what :meth:`embed` gave for this question. A passage that shares no word
+        with the question is no lexical candidate. Raises InputError on an empty question.
         """
         if not question.strip():
             raise InputError("the question is empty", remedy="ask something")
@@ -57,7 +91,7 @@ class HybridRetriever:
         degraded = None
         lexical = self._lexical(question, allowed, latency)
         try:
-            dense = self._guarded_dense(question, lexical, allowed, latency)
+            dense = self._guarded_dense(question, lexical, allowed, embedding, latency)
         except Unavailable as error:
             dense, degraded = None, str(error)
         if lexical is None or dense is None:
@@ -84,7 +118,7 @@ class HybridRetriever:
         lexical = self._lexical(question, None, {})
         if lexical is None or self._index.ann is None:
             raise ValueError("there is one path only")
-        dense = self._dense(question, lexical.candidates.positions, None, {})
+        dense = self._dense(question, lexical.candidates.positions, None, None, {})
         union = np.union1d(lexical.candidates.positions, dense.candidates.positions).tolist()
         known, span = lexical.scores_at(np.array(union, dtype=np.int64)), lexical.span(self._spec)
         return Evidence(
@@ -107,32 +141,51 @@ class HybridRetriever:
         question: str,
         lexical: LexicalPath | None,
         allowed: Mask | None,
+        embedding: Embedding | None,
         latency: dict[str, float],
     ) -> DensePath | None:
         """The dense path within its deadline. Raises Unavailable."""
         if self._index.ann is None or self._encoder is None:
             return None
         beside = NOTHING if lexical is None else lexical.candidates.positions
+        vector = None
+        if embedding is not None:
+            if embedding.vector is None:
+                raise Unavailable(embedding.reason)
+            vector, latency["embed"] = embedding.vector, embedding.ms
         if self.guard is None:
-            return self._dense(question, beside, allowed, latency)
+            return self._dense(question, beside, allowed, vector, latency)
         # times of its own: late work must not write into a request that is logged already
         own: dict[str, float] = {}
-        found = self.guard.call(lambda: self._dense(question, beside, allowed, own))
+        found = self.guard.call(
+            lambda: self._dense(question, beside, allowed, vector, own),
+            spent_ms=latency.get("embed", 0.0),
+        )
         latency |= own
         return found
 
     def _dense(
-        self, question: str, beside: Positions, allowed: Mask | None, latency: dict[str, float]
+        self,
+        question: str,
+        beside: Positions,
+        allowed: Mask | None,
+        vector: Vectors | None,
+        latency: dict[str, float],
     ) -> DensePath:
-        assert self._encoder is not None
         assert self._index.ann is not None
-        with timed(latency, "embed"):
-            vector = self._encoder.encode([question])[0]
-            _refuse_unfinite(vector, question)
+        if vector is None:
+            vector = self._encode(question, latency)
         with timed(latency, "dense"):
             if self._index.reduction is not None:
                 vector = self._index.reduction.apply(vector[np.newaxis])[0]
             return search_dense(self._index.ann, vector, self._spec, beside, allowed)
+
+    def _encode(self, question: str, latency: dict[str, float]) -> Vectors:
+        assert self._encoder is not None
+        with timed(latency, "embed"):
+            vector: Vectors = self._encoder.encode([question])[0]
+            _refuse_unfinite(vector, question)
+        return vector
 
     def _fuse(self, lexical: LexicalPath, dense: DensePath) -> Fused:
         fusion = self._spec.fusion
@@ -154,10 +207,10 @@ class HybridRetriever:
         return tuple(Hit(ids[position], score) for position, score in pairs)
 
 
-def _dense_guard(spec: DegradationSpec | None) -> Guard | None:
+def _guard(name: str, spec: DegradationSpec | None) -> Guard | None:
     if spec is None:
         return None
-    return Guard("dense", spec.dense_ms, CircuitBreaker(spec.failures, spec.retry_s))
+    return Guard(name, spec.dense_ms, CircuitBreaker(spec.failures, spec.retry_s))
 
 
 def _refuse_unfinite(vector: Vectors, question: str) -> None:

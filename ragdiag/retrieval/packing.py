@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ragdiag.errors import IndexFault
-from ragdiag.records import ContextPassage, Hit, Passage
+from ragdiag.records import ContextHit, ContextPassage, Hit, Passage
 from ragdiag.retrieval.text import TokenCounter, sentence_spans
 from ragdiag.version import ContextSpec
 
@@ -40,6 +40,14 @@ class Packer:
                 break
             room -= needed
         return tuple(packed)
+
+    def read(self, context: Sequence[ContextHit]) -> tuple[ContextPassage, ...]:
+        """The passages of a context as they were packed. Raises IndexFault as :meth:`pack`."""
+        found = [(self._passage(hit.passage_id), hit) for hit in context]
+        return tuple(
+            ContextPassage(one.passage_id, one.text[: hit.chars], title=one.title, score=hit.score)
+            for one, hit in found
+        )
 
     def _cut(self, text: str, room: int) -> str:
         """The longest run of leading sentences within ``room`` tokens."""

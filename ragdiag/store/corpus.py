@@ -43,6 +43,7 @@ __all__ = [
     "load_passages",
     "load_passages_by_id",
     "load_questions",
+    "removal_mark",
     "remove_documents",
     "splits",
 ]
@@ -164,6 +165,12 @@ def removed_passages(lake: Lake, passage_ids: Sequence[str]) -> set[str]:
         {"ids": list(passage_ids)},
     )
     return {row["id"] for row in rows}
+
+
+def removal_mark(lake: Lake) -> tuple[int, str]:
+    """Changes whenever passages leave the corpus or make room for others of their id."""
+    row = lake.rows("select count(removed_at) as n, max(removed_at) as last from passages")[0]
+    return row["n"], str(row["last"])
 
 
 def corpus_hash(passages: Iterable[Passage]) -> str:

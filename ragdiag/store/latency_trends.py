@@ -3,7 +3,8 @@
 Up to EXACT_ROWS requests every value is read, and a quantile is a value that was measured. Beyond
 that the values are counted in buckets, from the rollup where it is kept deep enough and from the
 rows where topics or words are asked for; a quantile is then off by timing.RELATIVE_ERROR at most.
-Answers from the cache are left out. Each value comes with how many requests it stands for.
+Answers from the cache are left out wherever they are not asked for. Each value comes with how many
+requests it stands for.
 """
 
 from __future__ import annotations
@@ -38,8 +39,21 @@ def stage_latency(lake: Lake, filters: Filters, split: Split = "all") -> list[Ro
     return sorted(rows, key=lambda row: LATENCY_STAGES.index(row["stage"]))
 
 
+def total_latency(lake: Lake, filters: Filters, split: Split = "all", *, hits: bool) -> list[Row]:
+    """By segment, the latencies of the whole request: of answers from the cache alone (``hits``),
+    or of all others. Both come as values, or both as buckets; otherwise as
+    :func:`weekly_latency`."""
+    return _read(lake, filters, ("total",), split, "null::date", hits=hits)
+
+
 def _read(
-    lake: Lake, filters: Filters, stages: tuple[str, ...], split: Split, week: str
+    lake: Lake,
+    filters: Filters,
+    stages: tuple[str, ...],
+    split: Split,
+    week: str,
+    *,
+    hits: bool = False,
 ) -> list[Row]:
     source, parameters = counted(filters)
     (total,) = lake.rows(
@@ -49,14 +63,20 @@ def _read(
     )
     if total["n"] <= EXACT_ROWS:
         weights = "list(weight order by ms)" if total["sampled"] else "null"
-        return _values(lake, filters, stages, split, week, weights)
-    return _buckets(lake, filters, stages, split, week, sampled=total["sampled"] > 0)
+        return _values(lake, filters, stages, split, week, weights, hits)
+    return _buckets(lake, filters, stages, split, week, hits, sampled=total["sampled"] > 0)
 
 
 def _values(
-    lake: Lake, filters: Filters, stages: tuple[str, ...], split: Split, week: str, weights: str
+    lake: Lake,
+    filters: Filters,
+    stages: tuple[str, ...],
+    split: Split,
+    week: str,
+    weights: str,
+    hits: bool,
 ) -> list[Row]:
-    rows, parameters = _single(filters, stages, split)
+    rows, parameters = _single(filters, stages, split, hits)
     return lake.rows(
         f"""select {week} as week, segment, stage, list(ms order by ms) as values,
                    {weights} as weights, null as buckets
@@ -71,11 +91,12 @@ def _buckets(
     stages: tuple[str, ...],
     split: Split,
     week: str,
+    hits: bool,
     *,
     sampled: bool,
 ) -> list[Row]:
-    if filters.text or filters.topic is not None or split == "topic":
-        single, parameters = _single(filters, stages, split)
+    if hits or filters.text or filters.topic is not None or split == "topic":
+        single, parameters = _single(filters, stages, split, hits)
         source = f"""
             select day, segment, stage, weight, {bucket_of("ms")} as bucket, 1 as n
             from ({single})"""
@@ -103,7 +124,9 @@ def _buckets(
     return list(found.values())
 
 
-def _single(filters: Filters, stages: tuple[str, ...], split: Split) -> tuple[str, dict[str, Any]]:
+def _single(
+    filters: Filters, stages: tuple[str, ...], split: Split, hits: bool
+) -> tuple[str, dict[str, Any]]:
     """A SELECT of day, segment, weight, stage and ms of every measured stage of every request."""
     condition, parameters = filters.where()
     columns = ", ".join(f"{stage}_ms" for stage in stages)
@@ -111,7 +134,8 @@ def _single(filters: Filters, stages: tuple[str, ...], split: Split) -> tuple[st
         f"""select day, segment, weight, replace(name, '_ms', '') as stage, ms from (
             unpivot (select r.asked_at::date as day, {segment_of(split)} as segment,
                             {weight_of("r")} as weight, {columns}
-                     from requests r where {condition} and r.cache_hit is not true)
+                     from requests r
+                     where {condition} and r.cache_hit is {"" if hits else "not"} true)
             on {columns} into name name value ms)""",
         parameters,
     )

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 
 import pytest
 
-from ragdiag.drift.latency import stage_quantiles, standing, weekly_quantiles
+from ragdiag.drift.latency import cache_effects, stage_quantiles, standing, weekly_quantiles
 from ragdiag.metrics.latency import quantile_estimate
-from ragdiag.records import Estimate
+from ragdiag.records import Estimate, Request
+from ragdiag.stats.intervals import wilson
+from ragdiag.store import latency_trends
+from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters
 from ragdiag.store.results import load_requests
+from ragdiag.store.spool import SpoolWriter
 
 PRODUCTION = Filters(traffic="production")
 
@@ -42,3 +47,43 @@ def test_an_unknown_stage_is_a_defect_not_sql(toy_lake: Lake) -> None:
 def test_a_target_is_decided_only_by_the_whole_interval() -> None:
     assert standing(Estimate(250, 220, 280, 100), 200) == "over"
     assert standing(Estimate(150, math.nan, math.nan, 5), 200) == "unknown"
+
+
+@pytest.fixture
+def cached_lake(lake: Lake) -> Lake:
+    """Version v1: 200 requests of 1 … 200 ms, of which the cache answered the 50 fastest; v2 has
+    no cache, and all of v3 came from it."""
+    at = datetime(2026, 1, 5, 9, tzinfo=UTC)
+    with SpoolWriter(lake.workspace) as spool:
+        for version, hits in (("v1", 50), ("v2", 0), ("v3", 200)):
+            for n in range(1, 201):
+                spool.write(
+                    Request(
+                        f"{version}-{n:03d}",
+                        at,
+                        version,
+                        "production",
+                        "q",
+                        cache_hit=n <= hits,
+                        latency_ms={"total": float(n)},
+                    )
+                )
+    ingest(lake, lake.workspace)
+    return lake
+
+
+@pytest.mark.parametrize("exact_rows", [latency_trends.EXACT_ROWS, 0], ids=["values", "buckets"])
+def test_the_cache_is_judged_by_all_requests_and_by_those_it_did_not_answer(
+    cached_lake: Lake, exact_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(latency_trends, "EXACT_ROWS", exact_rows)
+    found = {row.segment: row for row in cache_effects(cached_lake, PRODUCTION)}
+    assert found.keys() == {"v1", "v3"}
+    assert found["v1"].hit_rate == wilson(50, 200)
+    whole = quantile_estimate([float(n) for n in range(1, 201)], 0.95)
+    anew = quantile_estimate([float(n) for n in range(51, 201)], 0.95)
+    for have, want in ((found["v1"].all, whole), (found["v1"].anew, anew)):
+        assert have.n == want.n
+        assert have.value == pytest.approx(want.value, rel=0 if exact_rows else 0.01)
+    assert found["v3"].hit_rate == wilson(200, 200)
+    assert (found["v3"].anew.n, math.isnan(found["v3"].anew.value)) == (0, True)

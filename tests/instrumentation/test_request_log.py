@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -280,3 +280,42 @@ def test_lists_are_cut_and_an_absent_fusion_passes_on(
     assert [hit.passage_id for hit in logged.lexical or ()] == ["l0", "l1", "l2"]
     assert logged.fused == (Hit("l0", 9.0), Hit("l1", 8.0), Hit("l2", 7.0))
     assert (logged.searched_depth, logged.logged_depth) == (5, 3)
+
+
+def test_a_complete_request_is_logged_as_it_is_with_the_user_hashed(
+    logger: QueryLogger, spooled: Spooled, workspace: Workspace
+) -> None:
+    hits = tuple(Hit(f"p{rank}", 1 / rank) for rank in range(1, 21))
+    request = Request(
+        "r1",
+        datetime(2026, 1, 5, 9, 30, 0, 123_456, tzinfo=UTC),
+        "v2",
+        "canary",
+        "How long do cats sleep?",
+        build_id="b2",
+        answer="Fifteen hours.",
+        citations=("p1",),
+        degraded_reason="dense: late",
+        cache_hit=True,
+        prompt_tokens=120,
+        cost_usd=0.001,
+        latency_ms={"lexical": 2.5, "total": 40.0},
+        lexical=hits,
+        fused=hits,
+        context=(ContextHit("p1", 1.0, 11),),
+        searched_depth=100,
+    )
+    # a list that ends before the log's depth was not cut: diagnosis rests on that
+    short = replace(request, request_id="r2", lexical=hits[:1], fused=hits[:1], logged_depth=10)
+    logger.log(request, user="ada@example.org")
+    logger.log(short)
+    assert logger.flush()
+    logged, whole = spooled()
+    assert whole == short
+    assert logged == replace(
+        request,
+        lexical=hits[:10],
+        fused=hits[:10],
+        logged_depth=10,
+        user_key=user_key(workspace, "ada@example.org"),
+    )

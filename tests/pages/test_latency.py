@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+from ragdiag.records import Request
+from ragdiag.store.ingest import ingest
+from ragdiag.store.lake import open_lake
+from ragdiag.store.spool import SpoolWriter
+
 
 def test_every_stage_has_three_quantiles(open_page, toy_workspace) -> None:
     app = open_page("latency", toy_workspace, latency_week="all")
@@ -24,3 +31,23 @@ def test_a_week_too_small_for_an_interval_says_so(open_page, toy_workspace, said
     text = said(open_page("latency", toy_workspace))
     assert "no interval" in text
     assert "too few requests" in text
+
+
+def test_what_the_cache_saves_is_told_where_it_answered(
+    open_page, toy_workspace, empty_lake, said
+) -> None:
+    assert "answer cache" not in said(open_page("latency", toy_workspace, latency_week="all"))
+    at = datetime(2026, 1, 5, 9, tzinfo=UTC)
+    with SpoolWriter(empty_lake) as spool:
+        for n in range(1, 101):
+            latency = {"total": float(n)}
+            spool.write(
+                Request(f"r{n}", at, "v1", "production", "q", cache_hit=n <= 40, latency_ms=latency)
+            )
+    ingest(open_lake(empty_lake), empty_lake)
+    app = open_page("latency", empty_lake, latency_week="all")
+    assert "What the answer cache saves" in said(app)
+    (row,) = app.dataframe[-1].value.to_dict("records")
+    assert row["Answered from the cache"].startswith("40")
+    assert row["p95, all requests"].startswith("95")
+    assert row["p95, answered anew"].startswith("97")

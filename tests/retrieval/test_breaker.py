@@ -67,6 +67,16 @@ def test_late_work_is_left_behind_at_the_deadline() -> None:
     guard.close()
 
 
+def test_what_was_spent_elsewhere_is_taken_from_the_deadline() -> None:
+    guard = Guard("dense", 60_000, CircuitBreaker(failures=100, retry_s=1))
+    release = threading.Event()
+    with pytest.raises(Unavailable, match="deadline"):
+        guard.call(release.wait, spent_ms=59_990)
+    release.set()
+    assert guard.call(works, spent_ms=10) == "found"
+    guard.close()
+
+
 def test_workers_that_hang_do_not_hold_up_callers_beyond_their_deadline() -> None:
     release = threading.Event()
     guard = Guard("dense", 20, CircuitBreaker(failures=100, retry_s=1))

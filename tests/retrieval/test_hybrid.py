@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -281,3 +282,45 @@ def test_passages_that_left_the_corpus_are_found_by_no_path(
     risen = HybridRetriever(index.without({"p1"}).without(()), spec, toy_encoder)
     whole = HybridRetriever(index, spec, toy_encoder)
     assert risen.retrieve(QUESTION).fused == whole.retrieve(QUESTION).fused
+
+
+@pytest.mark.parametrize("degradation", [None, {"dense_ms": 5_000}], ids=["plain", "guarded"])
+def test_a_vector_that_was_made_before_is_not_made_again(
+    degradation: dict[str, float] | None,
+    retriever: Retriever,
+    make_spec: MakeSpec,
+    toy_encoder: Any,
+) -> None:
+    hybrid = retriever(make_spec(**BOTH, degradation=degradation))
+    whole = hybrid.retrieve(QUESTION)
+    before = toy_encoder.encoded.count(QUESTION)
+    embedding = hybrid.embed(QUESTION)
+    assert embedding is not None
+    found = hybrid.retrieve(QUESTION, embedding=embedding)
+    assert toy_encoder.encoded.count(QUESTION) == before + 1
+    assert (found.fused, found.dense) == (whole.fused, whole.dense)
+    assert found.latency_ms["embed"] == embedding.ms > 0
+    assert retriever(make_spec(lexical={})).embed(QUESTION) is None
+
+
+def test_an_embedder_that_fails_is_asked_once_and_a_dead_index_does_not_hide_behind_it(
+    workspace: Workspace, passages: list[Passage], toy_encoder: Any, make_spec: MakeSpec
+) -> None:
+    spec = make_spec(**BOTH, degradation={"failures": 2})
+    index = load_index(workspace, build_index(passages, spec, workspace).build_id, spec)
+    faulty = Faulty(toy_encoder)
+    retriever = HybridRetriever(index, spec, faulty)
+    found = retriever.retrieve(QUESTION, embedding=retriever.embed(QUESTION))
+    assert (found.degraded_reason, faulty.asked) == ("embed: RuntimeError", 1)
+    assert found.latency_ms.keys() == {"lexical"}
+
+    class Dead:
+        def scores(self, *_: Any) -> None:
+            raise OSError("gone")
+
+    retriever = HybridRetriever(dataclasses.replace(index, ann=Dead()), spec, toy_encoder)  # type: ignore[arg-type]
+    told = [
+        retriever.retrieve(QUESTION, embedding=retriever.embed(QUESTION)).degraded_reason
+        for _ in range(3)
+    ]
+    assert told == ["dense: OSError"] * 2 + ["dense: left alone after failures in a row"]

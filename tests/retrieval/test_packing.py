@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ragdiag.errors import IndexFault
-from ragdiag.records import Hit, Passage
+from ragdiag.records import ContextHit, Hit, Passage
 from ragdiag.retrieval.packing import Packer
 from ragdiag.retrieval.text import load_tokenizer
 from ragdiag.version import ContextSpec
@@ -59,3 +59,10 @@ def test_nothing_follows_a_passage_that_did_not_fit() -> None:
 def test_a_hit_without_a_passage_is_named() -> None:
     with pytest.raises(IndexFault, match="passage gone is in the index but not in the corpus"):
         packed(1, 100, [Hit("gone", 1.0)])
+
+
+def test_a_context_is_read_as_it_was_packed() -> None:
+    packer = Packer(PASSAGES, ContextSpec(max_tokens=24), load_tokenizer())
+    context = packer.pack(HITS)
+    hits = [ContextHit(p.passage_id, p.score, len(p.text)) for p in context]
+    assert packer.read(hits) == context

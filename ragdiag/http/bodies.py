@@ -6,8 +6,8 @@ import asyncio
 import zlib
 from collections.abc import AsyncIterator
 
-from ragdiag.collect.limits import Budget
-from ragdiag.collect.refusals import Refusal
+from ragdiag.http.limits import Budget
+from ragdiag.http.refusals import Refusal
 
 GZIP = 16 + zlib.MAX_WBITS
 PIECE = 1 << 20
@@ -67,4 +67,4 @@ def unpack(body: bytes, encoding: str, limit: int) -> bytes:
 
 
 def _too_large(limit: int) -> Refusal:
-    return Refusal(413, f"larger than {limit} bytes: export smaller batches")
+    return Refusal(413, f"larger than {limit} bytes: send less at once")

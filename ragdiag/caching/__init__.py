@@ -1,0 +1,1 @@
+"""Answers that are kept for whoever asks the same again."""

@@ -1,0 +1,1 @@
+"""What every server of ragdiag shares: where it listens, whom it lets in, how much it takes."""

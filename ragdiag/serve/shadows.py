@@ -1,0 +1,64 @@
+"""Production's questions put to the shadow as well, after they have been answered."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from queue import Empty, Full, Queue
+from threading import Thread
+from time import monotonic, perf_counter
+
+from ragdiag.identifiers import shadow_id
+from ragdiag.records import Request
+from ragdiag.serve.answering import Asked, answer
+from ragdiag.serve.fleet import Served
+
+WAITING = 100
+
+_log = logging.getLogger(__name__)
+
+
+class Shadows:
+    """One thread, so that the shadow takes at most one processor from those who are waiting for
+    an answer; what it is too busy for is left out. ``done`` is told each request, with its user."""
+
+    def __init__(self, done: Callable[[Served, Request, str | None], None]) -> None:
+        self._done = done
+        self._queue: Queue[tuple[Served, Asked] | None] = Queue(WAITING)
+        self._thread = Thread(target=self._run, name="shadow", daemon=True)
+        self._thread.start()
+
+    def mirror(self, shadow: Served, asked: Asked) -> bool:
+        """Whether there is room for it. Returns at once."""
+        try:
+            self._queue.put_nowait((shadow, asked))
+        except Full:
+            return False
+        return True
+
+    def close(self, patience_s: float) -> None:
+        """Finish what runs; what waits is left out."""
+        end = monotonic() + patience_s
+        try:
+            while True:
+                self._queue.get_nowait()
+        except Empty:
+            self._queue.put(None)
+        self._thread.join(max(0.0, end - monotonic()))
+
+    def _run(self) -> None:
+        while (job := self._queue.get()) is not None:
+            shadow, asked = job
+            own = replace(
+                asked,
+                request_id=shadow_id(asked.request_id, shadow.version.version_id),
+                arrived=perf_counter(),
+            )
+            try:
+                # Never from its cache: a shadow is there to be measured.
+                request = answer(replace(shadow, cache=None), own, "shadow")
+            except Exception:
+                _log.exception("the shadow failed")
+                continue
+            self._done(shadow, request, own.user)
