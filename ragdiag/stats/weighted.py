@@ -27,7 +27,7 @@ def weighted_rate(successes: Weighed, n: Weighed) -> Estimate:
     """
     if n.is_plain:
         return wilson(int(successes.plain), int(n.plain))
-    rate = successes.weighted / n.weighted
+    rate = min(successes.weighted / n.weighted, 1.0)  # above it is rounding
     low, high = score_interval(rate, effective_n(successes, n))
     return Estimate(rate, low, high, int(n.plain))
 

@@ -13,24 +13,26 @@ from ragdiag.store.gold import GoldChange, known_ids, reject_of
 from ragdiag.store.lake import Lake
 from ragdiag.store.relevance import asked_about, rewrite_relevance
 from ragdiag.store.rollups import recounted
-from ragdiag.store.tables import SCHEMAS, insert, registered
+from ragdiag.store.tables import SCHEMAS, insert, is_unicode, registered
 from ragdiag.store.times import now_utc
 
 HIGHEST_GRADE = 255
 
 
-def add_judgments(lake: Lake, judgments: Iterable[Judgment]) -> GoldChange:
+def add_judgments(
+    lake: Lake, judgments: Iterable[Judgment], *, foreign: bool = False
+) -> GoldChange:
     """Add relevance judgments, and derive ``rel`` again for the requests of their questions.
 
     How relevant a passage is to a question is one fact, whatever the split: judging a pair again
     replaces its grade in every split, and the last of a call counts. Rejected: an unknown
     question, a passage that neither the corpus nor any log ever had, a grade outside 0 … 255, an
-    empty split.
+    empty split. ``foreign``: they are about a corpus that is not here, so any passage may be.
     """
     given = list(judgments)
 
     def add(cursor: duckdb.DuckDBPyConnection) -> GoldChange:
-        offered, rejects = _usable_judgments(cursor, given)
+        offered, rejects = _usable_judgments(cursor, given, foreign)
         grades = {(one.question_id, one.passage_id): one.grade for one in offered}
         wanted = {(one.question_id, one.passage_id, one.split) for one in offered}
         known = {
@@ -97,12 +99,15 @@ def splits(lake: Lake) -> list[str]:
 
 
 def _usable_judgments(
-    cursor: duckdb.DuckDBPyConnection, given: Sequence[Judgment]
+    cursor: duckdb.DuckDBPyConnection, given: Sequence[Judgment], foreign: bool
 ) -> tuple[list[Judgment], list[Reject]]:
     questions = known_ids(cursor, "questions", "question_id", (one.question_id for one in given))
     judged = {one.passage_id for one in given}
-    passages = known_ids(cursor, "passages", "passage_id", judged)
-    passages |= known_ids(cursor, "logged_passages", "passage_id", judged - passages)
+    if foreign:
+        passages = {passage_id for passage_id in judged if is_unicode(passage_id)}
+    else:
+        passages = known_ids(cursor, "passages", "passage_id", judged)
+        passages |= known_ids(cursor, "logged_passages", "passage_id", judged - passages)
     offered, rejects = [], []
     for line, one in enumerate(given, start=1):
         if one.question_id not in questions:

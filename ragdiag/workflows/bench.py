@@ -120,7 +120,8 @@ class Bench:
 
     def _gold(self, request: Request) -> list[Passage]:
         gold = best_judged(self._judgments.get(request.question_id or "", {}))
-        return [self._passages[p] for p in gold if p in self._passages]
+        # Of a log's gold passages some are known by their ids alone.
+        return [self._passages.get(name) or Passage(name, name, "") for name in gold]
 
     def _served(self, build_id: str) -> dict[str, str]:
         """Texts by passage of a build; of the corpus as it is where the log names no build."""

@@ -64,9 +64,8 @@ class GoldLoader:
             found = names.get(passage_id, passage_id) if by_text else passage_id
             pairs.setdefault((question_id, found), origin)
         grades = _grades(lake, {question_id for question_id, _ in pairs})
-        change = add_judgments(
-            lake, [Judgment(*pair, grades.get(pair, 1), IMPORTED_SPLIT) for pair in pairs]
-        )
+        judgments = [Judgment(*pair, grades.get(pair, 1), IMPORTED_SPLIT) for pair in pairs]
+        change = add_judgments(lake, judgments, foreign=True)
         origins = list(pairs.values())
         return change, [origins[one.line - 1].reject(one.reason) for one in change.rejects]
 

@@ -40,13 +40,14 @@ def read_gold(
     known = {hit.passage.text: hit.passage_id for hit in reversed(shown) if hit.passage}
     given = parse_cell(cells, "gold_contexts", items("gold_contexts"), ())
     said = [one for one in given if not isinstance(one, str) or one.strip()]
+    told = {hit.passage_id for hit in shown if hit.passage}
     ids = frozenset(hit.passage_id for hit in shown)
     gold = read_cell("gold_contexts", lambda v: read_hits(v, texts=True, known=ids), said)
     names, passages = dict[str, None](), list[Passage]()
     for hit in gold:
         same = hit.passage and is_text_id(hit.passage_id) and known.get(hit.passage.text)
         names[same or hit.passage_id] = None
-        if hit.passage and not same and hit.passage_id not in ids:
+        if hit.passage and not same and hit.passage_id not in told:
             passages.append(hit.passage)
     by_text = not all(map(is_text_id, ids)) or not ids
     return RowGold(answers, tuple(names), tuple(passages), by_text)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ragdiag.drift.weekly import estimates, weekly_cells
 from ragdiag.importers.gold import import_gold
 from ragdiag.importers.logs.gold_loading import IMPORTED_SPLIT
 from ragdiag.importers.logs.import_logs import import_logs
@@ -19,6 +20,7 @@ from ragdiag.spans.documents import text_id
 from ragdiag.store.corpus import add_documents, add_judgments, load_gold_answers, load_judgments
 from ragdiag.store.judgments import load_questions
 from ragdiag.store.lake import Lake
+from ragdiag.store.queries import Filters
 from ragdiag.store.results import find_served_version
 from ragdiag.workflows.diagnose import diagnose
 from tests.importers.logs.conftest import Import, contents
@@ -97,13 +99,32 @@ def test_a_gold_text_is_the_passage_that_has_it(
     }
 
 
-def test_ids_that_nothing_has_are_rejected_at_their_row(
+def test_gold_may_be_known_by_its_ids_alone(
+    load: Import, lake: Lake, workspace: Workspace, write_lines: Write
+) -> None:
+    """Else only what was retrieved would be gold, and recall be perfect."""
+    row = {"qid": "q", "question": "q?", "answer": "no", "gold_answer": "yes", "fused": ["c", "a"]}
+    load(write_lines("table.jsonl", {**row, "gold_contexts": [{"id": "a"}, {"id": "b"}]}))
+    assert load_judgments(lake) == {"q": {"a": 1, "b": 1}}
+    ((_, found),) = estimates(weekly_cells(lake, Filters()), "recall@10")["all"]
+    assert found.value == 0.5
+    version = find_served_version(lake, "unversioned")
+    assert diagnose(lake, workspace, version, traffic="evaluation").causes == {"packing": 1}
+
+
+def test_a_text_makes_known_what_was_retrieved_by_its_id(
     load: Import, lake: Lake, write_lines: Write
 ) -> None:
-    row = {"qid": "q", "question": "q?", "gold_contexts": [{"id": "p1"}, {"id": "p2", "text": "T"}]}
-    report = load(write_lines("table.jsonl", {**row, "gold_contexts": []}, row))
-    assert [(one.line, one.reason) for one in report.rejects] == [(2, "unknown passage 'p1'")]
-    assert load_judgments(lake) == {"q": {"p2": 1}}
+    row = {
+        "qid": "q",
+        "question": "q?",
+        "dense": ["a"],
+        "gold_contexts": [{"id": "a", "text": NAPS}],
+    }
+    load(write_lines("table.jsonl", row))
+    assert lake.rows("select passage_id, text from logged_passages") == [
+        {"passage_id": "a", "text": NAPS}
+    ]
 
 
 def test_what_was_judged_by_hand_stays(load: Import, lake: Lake, write_lines: Write) -> None:
