@@ -17,6 +17,7 @@ PAGES = {
     "versions": "Versions",
     "latency": "Latency",
     "drift": "Drift",
+    "indexes": "Indexes",
 }
 HEAVY = ("torch", "transformers", "faiss", "sentence_transformers", "peft", "scipy.stats")
 
