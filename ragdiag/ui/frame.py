@@ -35,6 +35,7 @@ TITLES = {
     links.LATENCY: "Latency",
     links.DRIFT: "Drift",
     links.INDEXES: "Indexes",
+    links.PLAYGROUND: "Playground",
 }
 Needs = Literal["requests", "builds"]
 

@@ -26,6 +26,7 @@ TITLES = (
     "Latency",
     "Drift",
     "Indexes",
+    "Playground",
 )
 WIDTH, HEIGHT, TALLEST = 1400, 900, 4000
 STILL = '[data-testid="stApp"][data-test-script-state="notRunning"]'
