@@ -7,6 +7,7 @@ torch. Long because every command is here, and each is only its options and one 
 
 from __future__ import annotations
 
+import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -147,9 +148,18 @@ def version_list(context: typer.Context, as_json: Json = False) -> None:
 
 @app.command()
 def ask(context: typer.Context, version: str, question: str, as_json: Json = False) -> None:
-    """Answer one question with every stage shown; the request is logged, whatever became of it."""
-    from ragdiag.workflows.ask import ask_version
+    """Answer one question with every stage shown; the request is logged, whatever became of it.
 
+    With - for the question: each line of stdin is one, each line of stdout the request as the
+    spool has it, and nothing is logged.
+    """
+    from ragdiag.store.kinds import record_to_json
+    from ragdiag.workflows.ask import answer_each, ask_version
+
+    if question == "-":
+        for request in answer_each(_lake(context), _workspace(context), version, sys.stdin):
+            print(json.dumps(record_to_json(request)), flush=True)
+        return
     asked = ask_version(_lake(context), _workspace(context), version, question)
     emit(asked.to_json(), as_json, asked.to_text)
     if asked.request.status == "error":

@@ -1,4 +1,5 @@
-"""What a workspace's ``ragdiag.toml`` says: where its lake lives, what is kept, what is hidden.
+"""What a workspace's ``ragdiag.toml`` says: where its lake lives, what is kept, what is hidden,
+what the dashboard may do.
 
 The file is optional, and so is every table in it. Secrets are never in it: it names the
 environment variables that hold them.
@@ -66,10 +67,18 @@ class PrivacyTable(_Table):
         return patterns
 
 
+class DashboardTable(_Table):
+    """What the dashboard lets those do who can open it."""
+
+    read_only: bool = False
+    """Nothing that would change what serves can be started from a page."""
+
+
 class Configuration(_Table):
     lake: LakeTable = LakeTable()
     retention: RetentionTable = RetentionTable()
     privacy: PrivacyTable = PrivacyTable()
+    dashboard: DashboardTable = DashboardTable()
 
 
 def read_configuration(workspace: Workspace) -> Configuration:

@@ -16,7 +16,8 @@
     ├── GenerationError          one answer could not be generated
     │   ├── ProviderRefused      the server answered, and said no (wrong key, unknown model)
     │   └── ProviderUnreachable  no answer within the deadline (hanging, down, no network)
-    └── GeneratorDown            several answers in a row failed, so the work was stopped
+    ├── GeneratorDown            several answers in a row failed, so the work was stopped
+    └── HelperEnded              the dashboard's process that answers questions gave none
 
 Commands turn any of them into one line on stderr and exit status 2; anything else is a defect
 and keeps its traceback.
@@ -103,3 +104,7 @@ class ProviderUnreachable(GenerationError):
 
 class GeneratorDown(RagdiagError):
     """Several answers in a row failed: the generator is at fault, not the questions."""
+
+
+class HelperEnded(RagdiagError):
+    """The process that answers questions for the dashboard ended, or took too long."""

@@ -18,6 +18,7 @@ from ragdiag.records import (
     GoldAnswer,
     Grade,
     Hit,
+    IndexBuild,
     Judgment,
     Passage,
     Question,
@@ -28,7 +29,7 @@ from ragdiag.settings import Workspace
 from ragdiag.store.corpus import add_documents, add_gold_answers, add_judgments, add_questions
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake, open_lake
-from ragdiag.store.results import save_findings, save_version
+from ragdiag.store.results import save_build, save_findings, save_version
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.version import EmbedderSpec, ExtractiveSpec, LexicalSpec, Spec, Version
 
@@ -73,6 +74,7 @@ def build_toy_lake(workspace: Workspace) -> Lake:
     add_gold_answers(lake, [GoldAnswer(q.question_id, (gold_answer(q),)) for q in questions])
     for version in versions():
         save_version(lake, version)
+    save_build(lake, index_build(versions()[0]))
     logged = [*production(questions), *evaluations(questions)]
     with SpoolWriter(workspace) as spool:
         for request, _ in logged:
@@ -82,6 +84,12 @@ def build_toy_lake(workspace: Workspace) -> Lake:
     ingest(lake, workspace)
     save_opinions(lake, logged)
     return lake
+
+
+def index_build(version: Version) -> IndexBuild:
+    """What the lake says of a build; its files are gone."""
+    key = version.spec.index_key
+    return IndexBuild("b1", key, "c1", 60, None, None, 2_400, 0.1, FIRST_MONDAY, {})
 
 
 def passages() -> list[Passage]:

@@ -61,15 +61,25 @@ def build(
         done = release_index(
             *_opened(context, version), by="index build", publish=not no_publish, progress=progress
         )
+        progress(1.0, _with_reasons(done))
     _emit_release(version, done, as_json)
 
 
 @index_app.command()
-def check(context: typer.Context, version: str, build: Build = None, as_json: Json = False) -> None:
+def check(
+    context: typer.Context,
+    version: str,
+    build: Build = None,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
     """Look at the build that serves, or at the one named: files, freshness, model, canary."""
     from ragdiag.workflows.index import check_index
 
-    found = check_index(*_opened(context, version), build, by="index check")
+    with progress_to(progress_file) as progress:
+        progress(0.0, "looking at files, freshness, model and canary")
+        found = check_index(*_opened(context, version), build, by="index check")
+        progress(1.0, f"build {found.build_id} is checked: {found.status}")
     emit({"version": version, **found.to_json()}, as_json, lambda: _check_text(found))
     _end(found.status == "bad")
 
@@ -84,33 +94,44 @@ def publish(
     ] = False,
     reason: Reason = "",
     as_json: Json = False,
+    progress_file: ProgressOption = None,
 ) -> None:
     """Check a build (the newest, unless one is named) and let it serve if nothing is bad."""
     from ragdiag.workflows.index import publish_index
 
-    done = publish_index(
-        *_opened(context, version), build, by="index publish", reason=reason, force=force
-    )
+    with progress_to(progress_file) as progress:
+        progress(0.0, "checking the build before it serves")
+        done = publish_index(
+            *_opened(context, version), build, by="index publish", reason=reason, force=force
+        )
+        progress(1.0, _with_reasons(done))
     _emit_release(version, done, as_json, forced=force and done.serves)
 
 
 @index_app.command()
 def rollback(
-    context: typer.Context, version: str, reason: Reason = "", as_json: Json = False
+    context: typer.Context,
+    version: str,
+    reason: Reason = "",
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
 ) -> None:
     """Let the build serve again that was published before the one which serves now."""
     from ragdiag.workflows.index import roll_back_index
 
-    back, left, found = roll_back_index(
-        *_opened(context, version), by="index rollback", reason=reason
-    )
+    with progress_to(progress_file) as progress:
+        progress(0.0, "verifying the files of the build published before")
+        back, left, found = roll_back_index(
+            *_opened(context, version), by="index rollback", reason=reason
+        )
+        text = f"build {back.build_id} serves again, in place of {left}"
+        progress(1.0, text)
     document = {
         "version": version,
         "build_id": back.build_id,
         "rolled_back_from": left,
         "check": found.to_json(),
     }
-    text = f"build {back.build_id} serves again, in place of {left}"
     emit(document, as_json, lambda: "\n".join([text, *_lines(found.findings, "warn", "bad")]))
 
 
@@ -158,7 +179,7 @@ def _emit_release(version: str, done: IndexRelease, as_json: bool, *, forced: bo
     _end(done.check.status == "bad" and not forced)
 
 
-def _release_text(done: IndexRelease) -> str:
+def _outcome(done: IndexRelease) -> str:
     if done.published:
         state = "serves from now on"
     elif done.serves:
@@ -167,8 +188,17 @@ def _release_text(done: IndexRelease) -> str:
         state = "is not published, and nothing serves"
     else:
         state = f"is not published; build {done.serving} goes on serving"
-    first = f"build {done.build.build_id}: {done.build.passages} passages; it {state}"
-    return "\n".join([first, *_lines(done.check.findings, "warn", "bad")])
+    return f"build {done.build.build_id}: {done.build.passages} passages; it {state}"
+
+
+def _with_reasons(done: IndexRelease) -> str:
+    """One line for who watches the progress file."""
+    bad = [one.what for one in done.check.findings if one.status == "bad"]
+    return "; ".join([_outcome(done), *bad])
+
+
+def _release_text(done: IndexRelease) -> str:
+    return "\n".join([_outcome(done), *_lines(done.check.findings, "warn", "bad")])
 
 
 def _check_text(found: IndexCheck) -> str:

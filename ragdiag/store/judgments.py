@@ -82,6 +82,12 @@ def load_questions(lake: Lake, split: str | None = None) -> list[Question]:
     return [Question(**row) for row in rows]
 
 
+def find_question(lake: Lake, text: str) -> str | None:
+    """The id of the question with this very text; None where there is none."""
+    rows = lake.rows("select question_id from questions where text = ? order by 1 limit 1", [text])
+    return str(rows[0]["question_id"]) if rows else None
+
+
 def load_judgments(lake: Lake, split: str | None = None) -> dict[str, dict[str, int]]:
     """Question → passage → grade, of one split or of all."""
     judged: dict[str, dict[str, int]] = {}

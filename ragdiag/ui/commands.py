@@ -14,14 +14,23 @@ def diagnose_command(view: View, version_id: str, kind: str) -> str:
     """What diagnoses a version's requests of one traffic.
 
     An evaluation is named by its split; one whose questions are in no split (an imported table)
-    by its traffic. A version's name may come from a foreign log, so it is quoted for the shell.
+    by its traffic.
     """
     name = fetch(view, version_names).get(version_id, version_id)
-    quoted = f'"{name}"' if re.fullmatch(r"[\w.@:/+ -]+", name) else shlex.quote(name)
     if kind == "production":
         scope = ""
     elif kind == "evaluation" and version_id in fetch(view, evaluated):
         scope = " --split SPLIT"
     else:
         scope = f" --traffic {kind}"
-    return f"python -m ragdiag diagnose {quoted}{scope}"
+    return f"python -m ragdiag diagnose {_quoted(name)}{scope}"
+
+
+def index_command(action: str, name: str) -> str:
+    """``index tune`` or another of them, for the version of this name."""
+    return f"python -m ragdiag index {action} {_quoted(name)}"
+
+
+def _quoted(name: str) -> str:
+    """A version's name for the shell: it may come from a foreign log."""
+    return f'"{name}"' if re.fullmatch(r"[\w.@:/+ -]+", name) else shlex.quote(name)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from html import escape
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 
+from ragdiag.configuration import read_configuration
 from ragdiag.errors import NoWorkspace, RagdiagError
 from ragdiag.settings import PROJECT, dashboard_workspace
 from ragdiag.store.lake import open_lake
@@ -32,7 +34,10 @@ TITLES = {
     links.VERSIONS: "Versions",
     links.LATENCY: "Latency",
     links.DRIFT: "Drift",
+    links.INDEXES: "Indexes",
+    links.PLAYGROUND: "Playground",
 }
+Needs = Literal["requests", "builds"]
 
 
 def route() -> None:
@@ -43,11 +48,11 @@ def route() -> None:
     page.run()
 
 
-def begin(title: str, decides: str, *, needs_requests: bool = True) -> View:
+def begin(title: str, decides: str, *, needs: Needs = "requests") -> View:
     """Draw the frame and return the open workspace; the first line of every page.
 
-    Where there is nothing to show yet (no workspace, a build in progress, no requests), draws
-    what to do instead and stops the page.
+    Where there is nothing to show yet (no workspace, a build in progress, nothing of what the page
+    ``needs``), draws what to do instead and stops the page.
     """
     if not st.session_state.get(_FRAMED):
         st.navigation(_pages())
@@ -56,7 +61,7 @@ def begin(title: str, decides: str, *, needs_requests: bool = True) -> View:
     st.title(title, anchor=False)
     st.caption(decides)
     view = _open()
-    _draw_sidebar(view, needs_requests)
+    _draw_sidebar(view, needs)
     return view
 
 
@@ -68,7 +73,8 @@ def _open() -> View:
         st.stop()
     try:
         lake = open_lake(workspace)
-        view = View(workspace, lake, lake.snapshot(), demo_notice(workspace))
+        read_only = read_configuration(workspace).dashboard.read_only
+        view = View(workspace, lake, lake.snapshot(), demo_notice(workspace), read_only)
     except NoWorkspace:
         show_welcome(job)
         st.stop()
@@ -83,7 +89,7 @@ def _open() -> View:
     return view
 
 
-def _draw_sidebar(view: View, needs_requests: bool) -> None:
+def _draw_sidebar(view: View, needs: Needs) -> None:
     held = fetch(view, inventory)
     last = held["last_asked_at"]
     lines = [
@@ -107,7 +113,7 @@ def _draw_sidebar(view: View, needs_requests: bool) -> None:
                 f"here stands for about {held['meant']:,.0f} requests. Rates, means and quantiles "
                 "weigh each for what it stands for; counts and n are of what was logged."
             )
-    if needs_requests and not held["requests"]:
+    if not held[needs]:
         show_next_steps(held)
         st.stop()
 

@@ -23,13 +23,18 @@ from ragdiag.settings import (
     demo_workspace,
 )
 
+INDEX = "index"
+"""The job of an ``index`` command. Pages go on beside it; every other job makes the workspace that
+they read, so they wait for it."""
+
 _children: dict[Path, subprocess.Popen[bytes]] = {}
 """Jobs this process started; polling them is what lets a dead one be seen as dead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One started command: ``name`` is ``demo`` or ``import``, ``path`` its progress file."""
+    """One started command: ``name`` is ``demo``, ``import`` or ``index``, ``path`` its progress
+    file."""
 
     name: str
     path: Path
@@ -61,13 +66,27 @@ def start_import(path: Path) -> None:
     _start(command_workspace(), "import", ["import", kind, str(path)])
 
 
+def start_index(workspace: Workspace, arguments: Sequence[str]) -> bool:
+    """Run ``ragdiag index ARGUMENTS``; False, and nothing is started, where one runs already."""
+    job = index_job(workspace)
+    if job is not None and job.progress.state == "running":
+        return False
+    _start(workspace, INDEX, [INDEX, *arguments])
+    return True
+
+
+def index_job(workspace: Workspace) -> Job | None:
+    """The last ``index`` command that was started here, however it stands."""
+    return next((job for job in _jobs_in(workspace.jobs) if job.name == INDEX), None)
+
+
 def latest_job() -> Job | None:
-    """The job that a page should tell about: the one that runs, else the last that failed.
+    """The job that every page should tell about: the one that runs, else the last that failed.
 
     A job that finished well has nothing left to tell.
     """
     folders = {demo_target().jobs, command_workspace().jobs, demo_workspace().jobs}
-    found = [job for folder in folders for job in _jobs_in(folder)]
+    found = [job for folder in folders for job in _jobs_in(folder) if job.name != INDEX]
     for state in ("running", "failed"):
         same = [job for job in found if job.progress.state == state]
         if same:
@@ -96,7 +115,7 @@ def _as_it_is(path: Path, progress: JobProgress) -> JobProgress:
     last = read_progress(path)  # it may have ended well between the two looks
     if last is not None and last.state != "running":
         return last
-    return replace(progress, state="failed", error=_last_words(path.with_suffix(".log")))
+    return replace(progress, state="failed", error=last_words(path.with_suffix(".log")))
 
 
 def _is_alive(path: Path, pid: int) -> bool:
@@ -120,7 +139,7 @@ def _is_ours(pid: int) -> bool:
         return True
 
 
-def _last_words(log: Path) -> str:
+def last_words(log: Path) -> str:
     """The command's own error line; without one, that it was killed, and where it was."""
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").split("\n")

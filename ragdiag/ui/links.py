@@ -13,6 +13,8 @@ REQUEST: Final = "pages/request.py"
 VERSIONS: Final = "pages/versions.py"
 LATENCY: Final = "pages/latency.py"
 DRIFT: Final = "pages/drift.py"
+INDEXES: Final = "pages/indexes.py"
+PLAYGROUND: Final = "pages/playground.py"
 
 REQUEST_ID: Final = "request_id"
 LONGEST_ID: Final = 200

@@ -14,7 +14,7 @@ import streamlit as st
 from ragdiag.privacy.hiding import shown_text
 from ragdiag.records import ContextHit, Hit
 from ragdiag.ui import words
-from ragdiag.ui.palette import GOLD, GREEN, RED
+from ragdiag.ui.palette import BLUE, GOLD, GREEN, RED
 from ragdiag.ui.safe import draw
 from ragdiag.ui.story import Story
 
@@ -41,23 +41,24 @@ def question_and_answers(story: Story) -> None:
         f"<div style='font-size:1.25rem;font-weight:600;margin-bottom:.7rem'>"
         f"{escape(shown_text(request.question))}</div>"
         "<div style='display:grid;grid-template-columns:1fr 1fr;gap:1rem'>"
-        + _answer_card(
+        + answer_card(
             f"Answer given: <b style='color:{mark[1]}'>{mark[0]}</b>"
             f"{escape(f1)}{escape(', ' + status if status else '')}",
             given,
             mark[1],
         )
-        + _answer_card("Gold answer", gold, GOLD)
+        + answer_card("Gold answer", gold, GOLD)
         + "</div>"
     )
 
 
-def waterfall(story: Story) -> None:
-    """A card for each stage in order: the best gold passage's rank, and where it was lost."""
+def waterfall(story: Story, *, with_index: bool = True) -> None:
+    """A card for each stage in order: the best gold passage's rank, and where it was lost.
+    ``with_index`` begins with whether the index has it, which a diagnosis tells."""
     if not story.gold:
         st.caption("No gold passage is known for this question, so its way cannot be followed.")
         return
-    cards = [_index_card(story)]
+    cards = [_index_card(story)] if with_index else []
     lost = story.verdict is not None and story.verdict["cause"] == "corpus_gap"
     for stage, hits in story.stages.items():
         cards.append(_stage_card(story, stage, hits, lost))
@@ -71,17 +72,21 @@ def waterfall(story: Story) -> None:
 
 
 def stage_tabs(story: Story) -> None:
-    """The passages of each stage, gold ones marked; a click unfolds the whole text."""
-    named = [(stage, words.STAGES[stage]) for stage in reversed(list(story.stages))]
-    tabs = st.tabs(["Gold passages", *(label for _, label in named)])
-    with tabs[0]:
-        _list(story, [Hit(passage, float(grade)) for passage, grade in story.gold.items()], "grade")
-    for tab, (stage, _) in zip(tabs[1:], named, strict=True):
+    """The passages of each stage, gold and cited ones marked; a click unfolds the whole text."""
+    lists: dict[str, tuple[Sequence[Hit | ContextHit], str]] = {
+        words.STAGES[stage]: (story.stages[stage], "score")
+        for stage in reversed(list(story.stages))
+    }
+    if story.gold:
+        gold = [Hit(passage, float(grade)) for passage, grade in story.gold.items()]
+        lists = {"Gold passages": (gold, "grade"), **lists}
+    for tab, (hits, measure) in zip(st.tabs(list(lists)), lists.values(), strict=True):
         with tab:
-            _list(story, story.stages[stage], "score")
+            _list(story, hits, measure)
 
 
-def _answer_card(title: str, text: str, colour: str) -> str:
+def answer_card(title: str, text: str, colour: str) -> str:
+    """A box with a coloured edge; ``title`` is HTML, ``text`` is escaped."""
     return (
         f"<div style='{_CARD};border-left:4px solid {colour}'>"
         f"<div style='{_LABEL}'>{title}</div>"
@@ -154,6 +159,8 @@ def _passage(story: Story, rank: int, hit: Hit | ContextHit, measure: str) -> st
     cut = text[len(kept) :]
     gold = hit.passage_id in story.gold
     badge = f"<b style='color:{GOLD}'>★ gold</b> " if gold else ""
+    if hit.passage_id in story.request.citations:
+        badge += f"<b style='color:{BLUE}'>cited</b> "
     title = (found or {}).get("title") or ""
     start = " ".join(kept.split())[:150]
     edge = f"border-left:4px solid {GOLD}" if gold else f"border-left:4px solid {_EDGE}"

@@ -44,16 +44,18 @@ class Story:
 def tell(lake: Lake, request_id: str) -> Story | None:
     """Everything about one request; None where there is no such id."""
     found = load_requests(lake, request_ids=[request_id])
-    if not found:
-        return None
-    request = found[0]
+    return compose(lake, found[0]) if found else None
+
+
+def compose(lake: Lake, request: Request) -> Story:
+    """Everything about a request, which need not be in the log."""
     known = gold_of(lake, request.question_id) if request.question_id else {}
     grades = known.get("grades", {})
     gold = {passage: grades[passage] for passage in best_judged(grades)}
     stages = {
         stage: hits for stage in RANKED_STAGES if (hits := getattr(request, stage)) is not None
     }
-    said = said_about(lake, request_id)
+    said = said_about(lake, request.request_id)
     grade = next((row for row in said["grades"] if row["grader"] == DEFAULT_GRADER), None)
     verdict = said["verdicts"][0] if said["verdicts"] else None
     wanted = {hit.passage_id for hits in stages.values() for hit in hits} | set(gold)

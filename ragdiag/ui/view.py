@@ -17,12 +17,14 @@ DEMO_MARKER = "demo.json"
 @dataclass(frozen=True)
 class View:
     """``snapshot`` is the lake's snapshot id: it grows with every commit. ``demo`` is what the
-    demo builder says about its workspace, None for a workspace with one's own data."""
+    demo builder says about its workspace, None for a workspace with one's own data. ``read_only``:
+    no page starts anything that changes what serves."""
 
     workspace: Workspace
     lake: Lake
     snapshot: int
     demo: Mapping[str, Any] | None
+    read_only: bool
 
 
 def demo_notice(workspace: Workspace) -> Mapping[str, Any] | None:

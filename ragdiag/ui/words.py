@@ -163,6 +163,15 @@ def bare(value: float, unit: str, *, plus: bool = False) -> str:
     return f"{sign}{_milliseconds(size)}" if unit == "ms" else f"{sign}{size:.3f}"
 
 
+def megabytes(size: float) -> str:
+    """``7.1 MB``; of less than a tenth of one, kilobytes.
+
+    >>> megabytes(7_080_000), megabytes(2_400)
+    ('7.1\\xa0MB', '2.4\\xa0kB')
+    """
+    return f"{size / 1e6:,.1f}{NBSP}MB" if size >= 1e5 else f"{size / 1e3:.1f}{NBSP}kB"
+
+
 def p_value(p: float) -> str:
     """``< .001``, ``.034``; a dash where undefined."""
     if math.isnan(p):

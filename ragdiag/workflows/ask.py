@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ragdiag.deploy.follow import FollowingPipeline
 from ragdiag.pipeline import open_pipeline
 from ragdiag.records import RANKED_STAGES, Request
 from ragdiag.settings import Workspace
@@ -36,6 +38,8 @@ class Asked:
             "citations": list(request.citations),
             "status": request.status,
             "error": request.error,
+            "degraded_reason": request.degraded_reason,
+            "cache_hit": request.cache_hit,
             "latency_ms": dict(request.latency_ms),
             "stages": {
                 stage: [{"passage_id": hit.passage_id, "score": hit.score} for hit in hits]
@@ -71,3 +75,14 @@ def ask_version(lake: Lake, workspace: Workspace, version: str, question: str) -
         if hit.passage_id in texts
     }
     return Asked(version, request, shown)
+
+
+def answer_each(
+    lake: Lake, workspace: Workspace, version: str, questions: Iterable[str]
+) -> Iterator[Request]:
+    """Answer questions as they come, each with the build that serves by then; blank ones are passed
+    over, and nothing is logged."""
+    following = FollowingPipeline(lake, workspace, find_version(lake, version))
+    for question in questions:
+        if question.strip():
+            yield following.current().ask(question.strip())

@@ -237,16 +237,25 @@ def _same_build(one: AnnSpec, other: AnnSpec) -> bool:
     return all(getattr(one, name) == getattr(other, name) for name in shaping)
 
 
+def describe_setting(spec: AnnSpec) -> str:
+    """A setting in words.
+
+    >>> describe_setting(AnnSpec(kind="hnsw", m=16, ef_construction=100, ef_search=64))
+    'hnsw m 16, ef_construction 100, ef_search 64'
+    """
+    if spec.kind == "flat":
+        return "flat"
+    if spec.kind in ("hnsw", "hnsw_sq8"):
+        own = f"m {spec.m}, ef_construction {spec.ef_construction}, ef_search {spec.ef_search}"
+    else:
+        own = f"nprobe {spec.nprobe}, refine {spec.refine} × {spec.refine_factor}"
+    return f"{spec.kind} {own}"
+
+
 def _line(trial: Trial) -> str:
-    recall, confirmed, spec = trial.recall, trial.confirmed, trial.spec
-    own = {
-        "hnsw": f"m {spec.m}, ef_construction {spec.ef_construction}, ef_search {spec.ef_search}",
-        "flat": "",
-    }
-    own["hnsw_sq8"] = own["hnsw"]
-    lists = f"nprobe {spec.nprobe}, refine {spec.refine} × {spec.refine_factor}"
+    recall, confirmed = trial.recall, trial.confirmed
     return (
-        f"  {spec.kind} {own.get(spec.kind, lists)}: recall {recall.value:.3f} "
+        f"  {describe_setting(trial.spec)}: recall {recall.value:.3f} "
         f"({recall.low:.3f}–{recall.high:.3f}), on the other questions {confirmed.value:.3f} "
         f"({confirmed.low:.3f}–{confirmed.high:.3f}), p95 {trial.p95_ms.value:.2f} ms, "
         f"{trial.bytes_per_vector:.0f} bytes a vector, built in {trial.build_seconds:.1f} s"

@@ -18,7 +18,16 @@ pytestmark = pytest.mark.slow
 
 log = logging.getLogger("ragdiag.browser")
 
-TITLES = ("Overview", "Triage", "Request", "Versions", "Latency", "Drift")
+TITLES = (
+    "Overview",
+    "Triage",
+    "Request",
+    "Versions",
+    "Latency",
+    "Drift",
+    "Indexes",
+    "Playground",
+)
 WIDTH, HEIGHT, TALLEST = 1400, 900, 4000
 STILL = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 CONTENT = '[data-testid="stMainBlockContainer"]'

@@ -12,7 +12,12 @@ from streamlit.testing.v1 import AppTest, app_test
 
 from ragdiag.settings import PROJECT, WORKSPACE_VARIABLE, Workspace
 from ragdiag.store.lake import close_lakes, open_lake
+from ragdiag.ui.answerer import answerer
 from ragdiag.ui.ingesting import keep_ingesting
+from tests.stocked import add as add
+from tests.stocked import corpus as corpus
+from tests.stocked import stocked_workspace as stocked_workspace
+from tests.stocked import version as version
 from tests.toy_lake import build_toy_lake
 
 Open = Callable[..., AppTest]
@@ -59,6 +64,7 @@ def open_cold(monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     yield opened
     st.cache_data.clear()
     keep_ingesting.clear()
+    answerer.clear()
 
 
 @pytest.fixture

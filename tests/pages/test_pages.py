@@ -17,6 +17,8 @@ PAGES = {
     "versions": "Versions",
     "latency": "Latency",
     "drift": "Drift",
+    "indexes": "Indexes",
+    "playground": "Playground",
 }
 HEAVY = ("torch", "transformers", "faiss", "sentence_transformers", "peft", "scipy.stats")
 
