@@ -51,8 +51,8 @@ def weighted_quantile_estimate(
 
 def weighted_histogram_estimate(buckets: Mapping[int | None, Weighed], q: float) -> Estimate:
     """As :func:`weighted_quantile_estimate`, from what fell into each bucket; None holds zeros.
-    The value is as exact as in :func:`histogram_quantile_estimate`; the bounds reach to the edges of
-    their buckets."""
+    The value is as exact as in :func:`histogram_quantile_estimate`; the bounds reach to the edges
+    of their buckets."""
     if all(held.is_plain for held in buckets.values()):
         return histogram_quantile_estimate({b: int(w.plain) for b, w in buckets.items()}, q)
     filled = sorted(
