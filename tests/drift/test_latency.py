@@ -49,14 +49,18 @@ def test_a_target_is_decided_only_by_the_whole_interval() -> None:
     assert standing(Estimate(150, math.nan, math.nan, 5), 200) == "unknown"
 
 
+WHOLE = (("v1", 50, 200), ("v2", 0, 200), ("v3", 200, 200))
+
+
 @pytest.fixture
 def cached_lake(lake: Lake) -> Lake:
     """Version v1: 200 requests of 1 … 200 ms, of which the cache answered the 50 fastest; v2 has
-    no cache, and all of v3 came from it."""
+    no cache, and all of v3 came from it; of v4's 100 hits and 100 others, only every second hit
+    was logged."""
     at = datetime(2026, 1, 5, 9, tzinfo=UTC)
     with SpoolWriter(lake.workspace) as spool:
-        for version, hits in (("v1", 50), ("v2", 0), ("v3", 200)):
-            for n in range(1, 201):
+        for version, hits, logged in (*WHOLE, ("v4", 50, 150)):
+            for n in range(1, logged + 1):
                 spool.write(
                     Request(
                         f"{version}-{n:03d}",
@@ -66,6 +70,7 @@ def cached_lake(lake: Lake) -> Lake:
                         "q",
                         cache_hit=n <= hits,
                         latency_ms={"total": float(n)},
+                        keep_probability=0.5 if version == "v4" and n <= hits else 1.0,
                     )
                 )
     ingest(lake, lake.workspace)
@@ -78,7 +83,8 @@ def test_the_cache_is_judged_by_all_requests_and_by_those_it_did_not_answer(
 ) -> None:
     monkeypatch.setattr(latency_trends, "EXACT_ROWS", exact_rows)
     found = {row.segment: row for row in cache_effects(cached_lake, PRODUCTION)}
-    assert found.keys() == {"v1", "v3"}
+    assert found.keys() == {"v1", "v3", "v4"}
+    assert found["v4"].hit_rate.value == pytest.approx(0.5)
     assert found["v1"].hit_rate == wilson(50, 200)
     whole = quantile_estimate([float(n) for n in range(1, 201)], 0.95)
     anew = quantile_estimate([float(n) for n in range(51, 201)], 0.95)

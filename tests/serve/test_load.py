@@ -80,6 +80,20 @@ def test_sigterm_finishes_what_runs_and_loses_no_line(
     assert logged().keys() == answered
 
 
+def test_sigterm_does_not_wait_for_a_generator_that_hangs(
+    start: Start, build: Build, version: Version, model: ToyModel, logged: Logged
+) -> None:
+    build(of=version)
+    service = start("plain", "--workers", "1", "--deadline-s", "0.5")
+    hold(model)
+    late = service.ask()
+    assert late.status == 504
+    began = time.monotonic()
+    service.end()
+    assert time.monotonic() - began < 30
+    assert logged().keys() == {late.body["request_id"]}
+
+
 def test_one_client_too_many_times_a_second_is_429(
     start: Start, build: Build, version: Version
 ) -> None:
