@@ -299,7 +299,7 @@ def test_a_server_that_stops_while_writers_write_loses_nothing(
         assert "start it" in one_line(down.value)
         with pytest.raises(StoreError, match="server is not there"):
             lake.snapshot()
-        assert [f.state for f in examine(shared)][-1] == "bad"
+        assert examine(shared)[-1].status == "bad"
         assert open_lake(shared) is lake
     finally:
         if postgres.process is None:
@@ -386,7 +386,7 @@ def test_a_store_that_refuses_or_is_away_is_one_line(
         with pytest.raises(StoreError) as denied:
             add_versions(lake, "denied", 20)
         assert "refuses these keys" in one_line(denied.value)
-        assert "refuses these keys" in examine(shared)[-1].check
+        assert "refuses these keys" in examine(shared)[-1].what
     finally:
         object_store.check_keys(False)
 
