@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ragdiag.errors import InputError
@@ -54,7 +54,12 @@ class Service:
         served, traffic = self._choose(asked)
 
         def work(ticket: Ticket[Outcome]) -> Outcome:
-            outcome = _answer(served, asked, traffic)
+            outcome = _attempt(
+                lambda: outcomes.answered(served, answer(served, asked, traffic)),
+                served,
+                asked,
+                traffic,
+            )
             if ticket.take():  # else its client has been told, and the log too
                 self._note(served, outcome.request, asked.user)
             return outcome
@@ -75,9 +80,14 @@ class Service:
         Raises Refusal."""
         asked = Asked(body.question, body.user, "", body.tenant, body.roles)
         served, traffic = self._choose(asked)
-        work = self._workers.submit(lambda _: _search(served, asked), self._deadline_s)
+
+        def work(ticket: Ticket[Outcome]) -> Outcome:
+            return _attempt(
+                lambda: outcomes.found(served, search(served, asked)), served, asked, traffic
+            )
+
         try:
-            return await work.result()
+            return await self._workers.submit(work, self._deadline_s).result()
         except TimeoutError:
             return self._late(served, asked, traffic)
 
@@ -121,22 +131,17 @@ class Service:
             yield from _read_version(role, served)
 
 
-def _answer(served: Served, asked: Asked, traffic: Traffic) -> Outcome:
+def _attempt(do: Callable[[], Outcome], served: Served, asked: Asked, traffic: Traffic) -> Outcome:
+    """What ``do`` gives; a defect is an outcome too. Raises Refusal (400) for a question that
+    cannot be looked for."""
     try:
-        return outcomes.answered(served, answer(served, asked, traffic))
+        return do()
     except InputError as error:
         raise Refusal(400, str(error)) from None
     except Exception as error:
         _log.exception("a question could not be answered")
         request = failed(served, asked, traffic, describe_error(error))
         return outcomes.unanswered(request, outcomes.DEFECT, f"{DEFECT} ({type(error).__name__})")
-
-
-def _search(served: Served, asked: Asked) -> Outcome:
-    try:
-        return outcomes.found(served, search(served, asked))
-    except InputError as error:
-        raise Refusal(400, str(error)) from None
 
 
 def _read_version(role: str, served: Served) -> Iterator[Reading]:

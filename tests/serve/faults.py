@@ -1,7 +1,4 @@
-"""``ragdiag`` with a vector index that fails while the file $RAGDIAG_TEST_FAULT exists.
-
-python -m tests.serve.faults --workspace … serve …
-"""
+"""``ragdiag`` with a vector index that fails while the file $RAGDIAG_TEST_FAULT is there."""
 
 from __future__ import annotations
 
