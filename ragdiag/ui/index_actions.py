@@ -30,7 +30,7 @@ def draw(view: View, state: IndexState) -> None:
     """The running command, or the buttons; nothing can be started on a read-only dashboard."""
     job = jobs.index_job(view.workspace)
     if job is not None and job.progress.state == "running":
-        st.markdown(f"**Running: ragdiag index {literal(job.progress.message)}**")
+        st.markdown("**A command is running**")
         _poll(view)
         return
     if job is not None:
