@@ -55,7 +55,7 @@ def actions(state: IndexState) -> dict[str, Action]:
     instead = f"in place of build {now}" if now else "and it will be the first"
     found = {
         "build": Action(
-            "Build anew",
+            "Build anew" if state.builds else "Build the index",
             "The corpus is indexed as it is now and the build is checked. If nothing is bad, the "
             f"new build will serve {served}, {instead}; otherwise "
             f"{f'build {now} goes on serving' if now else 'nothing serves'}.",

@@ -18,8 +18,13 @@ ORDER = ("bad", "warn", None, "good")
 
 
 def most_urgent(states: Sequence[IndexState]) -> IndexState:
-    """Open alerts before findings; of those that are alike, the one added last."""
-    return min(reversed(states), key=lambda state: (not state.alerts, ORDER.index(state.status)))
+    """Open alerts before findings, and what serves before what does not; of those that are alike,
+    the one added last."""
+
+    def order(state: IndexState) -> tuple[bool, bool, int]:
+        return not state.alerts, state.serving is None, ORDER.index(state.status)
+
+    return min(reversed(states), key=order)
 
 
 def verdict(state: IndexState) -> None:
