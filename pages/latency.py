@@ -11,7 +11,7 @@ from ragdiag.drift.latency import (
 )
 from ragdiag.records import LATENCY_STAGES
 from ragdiag.store.queries import Filters, version_names
-from ragdiag.ui import bands, charts, filters, frame, palette, savings, tables, words
+from ragdiag.ui import bands, charts, degradation, filters, frame, palette, savings, tables, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.safe import literal
 
@@ -46,17 +46,11 @@ if not totals:
     st.stop()
 
 when = "over all weeks" if week is None else f"in the week of {words.week(week)}"
-readings = {
-    "over": f"**over** the {slo} ms target",
-    "within": f"**within** the {slo} ms target",
-    "undecided": f"**not clearly on one side** of the {slo} ms target",
-    "unknown": "**too few requests** to tell",
-}
 told = sorted(totals, key=lambda row: -row.quantiles[quantile].value)
 standings = [standing(row.quantiles[quantile], slo) for row in told]
 sentences = [
     f"- {literal(names.get(row.segment, row.segment))}: "
-    f"{words.with_interval(row.quantiles[quantile], 'ms')}, {readings[stood]}"
+    f"{words.with_interval(row.quantiles[quantile], 'ms')}, {words.against(stood, slo)}"
     for row, stood in zip(told, standings, strict=True)
 ]
 box = st.error if "over" in standings else st.success if set(standings) == {"within"} else st.info
@@ -117,4 +111,5 @@ tables.show(
     key="quantiles",
 )
 
+degradation.show(view, every_week)
 savings.show(fetch(view, cache_effects, scope, quantile), names, quantile, when)

@@ -20,6 +20,12 @@ def test_a_workspace_without_a_file_has_the_defaults(workspace: Workspace) -> No
 def test_what_the_file_says_is_read(workspace: Workspace) -> None:
     read = read_configuration(written(workspace, "[retention]\narchive_days = 7\n"))
     assert read.retention.archive_days == 7
+    assert not read.dashboard.read_only
+
+
+def test_a_dashboard_can_be_read_only(workspace: Workspace) -> None:
+    read = read_configuration(written(workspace, "[dashboard]\nread_only = true\n"))
+    assert read.dashboard.read_only
 
 
 @pytest.mark.parametrize(

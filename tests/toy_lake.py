@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from ragdiag.records import (
@@ -39,6 +40,7 @@ WEEKS = 12
 PER_WEEK = 24
 TOPICS = ("billing", "setup", "<b>limits</b>")
 HOSTILE = "<script>alert(1)</script> $x^2$ **bold** ![i](http://evil.example/p.png) :red[hi]"
+DEGRADED = "dense: no answer within its deadline"
 HOSTILE_REQUEST = "p-11-00"
 FAULTS = (
     ("retrieval", "recall_miss", "g"),
@@ -132,6 +134,8 @@ def production(questions: list[Question]) -> Iterator[tuple[Request, tuple[str, 
                 fault if gap or wrong else None,
                 chance.lognormvariate(4.6 if week < WEEKS - 1 else 4.8, 0.35),
             )
+            if week == 9 and n % 6 == 0:
+                request = replace(request, degraded_reason=DEGRADED)
             yield request, fault if gap or wrong else None
 
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
+from ragdiag.demo.indexes import examine_indexes
 from ragdiag.demo.marker import DemoReport, planned_monday, read_marker, write_marker
 from ragdiag.demo.material import EXTENTS, Material, Size, ingest_early, ingest_late, read_material
 from ragdiag.demo.schedule import FAULT_WORDS, LATE_WEEK, REBUILD_WEEK, WEEKS, Week, demo_versions
@@ -88,8 +89,10 @@ class _Builder:
             report(progress, done, f"week {week.number} of {len(WEEKS)}: asking")
             self._run_week(week, {v.name: v for v in versions}, builds)
         for number, version in enumerate(versions):
-            done = 0.83 + 0.17 * number / len(versions)
-            self._examine(version, part(progress, done, done + 0.17 / len(versions)))
+            done = 0.83 + 0.14 * number / len(versions)
+            self._examine(version, part(progress, done, done + 0.14 / len(versions)))
+        stretch = part(progress, 0.97, 1.0)
+        examine_indexes(self.lake, self.workspace, versions, self.size, stretch)
 
     @property
     def _weekly(self) -> int:

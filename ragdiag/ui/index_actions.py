@@ -30,7 +30,7 @@ def draw(view: View, state: IndexState) -> None:
     """The running command, or the buttons; nothing can be started on a read-only dashboard."""
     job = jobs.index_job(view.workspace)
     if job is not None and job.progress.state == "running":
-        st.markdown(f"**Running: ragdiag index {literal(job.progress.message)}**")
+        st.markdown("**A command is running**")
         _poll(view)
         return
     if job is not None:
@@ -55,7 +55,7 @@ def actions(state: IndexState) -> dict[str, Action]:
     instead = f"in place of build {now}" if now else "and it will be the first"
     found = {
         "build": Action(
-            "Build anew",
+            "Build anew" if state.builds else "Build the index",
             "The corpus is indexed as it is now and the build is checked. If nothing is bad, the "
             f"new build will serve {served}, {instead}; otherwise "
             f"{f'build {now} goes on serving' if now else 'nothing serves'}.",

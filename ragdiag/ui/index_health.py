@@ -18,8 +18,13 @@ ORDER = ("bad", "warn", None, "good")
 
 
 def most_urgent(states: Sequence[IndexState]) -> IndexState:
-    """Open alerts before findings; the oldest of those that are alike."""
-    return min(states, key=lambda state: (not state.alerts, ORDER.index(state.status)))
+    """Open alerts before findings, and what serves before what does not; of those that are alike,
+    the one added last."""
+
+    def order(state: IndexState) -> tuple[bool, bool, int]:
+        return not state.alerts, state.serving is None, ORDER.index(state.status)
+
+    return min(reversed(states), key=order)
 
 
 def verdict(state: IndexState) -> None:
@@ -132,7 +137,8 @@ def _neighbours(state: IndexState) -> list[tuple[str, str, str]]:
         return []
     recall = Estimate.from_json(look.measured)
     value = words.number(recall.value, "score")
-    return [("recall@10 against exact", value, words.interval_only(recall, "score"))]
+    note = f"of approximate against exact search, {words.interval_only(recall, 'score')}"
+    return [("recall@10", value, note)]
 
 
 def _questions(state: IndexState) -> list[tuple[str, str, str]]:
@@ -141,13 +147,13 @@ def _questions(state: IndexState) -> list[tuple[str, str, str]]:
         return []
     measured = look.measured
     found = f"{sum(measured['found'].values())} of {measured['n']}"
-    compared = (
+    compared = "judged questions, " + (
         f"{measured['lost']} lost, {measured['won']} won since it was compared last, "
         f"p {words.p_value(measured['p'])}"
         if "p" in measured
         else "nothing to compare with yet"
     )
-    return [(f"Questions with gold in {measured['k']}", found, compared)]
+    return [(f"Gold in first {measured['k']}", found, compared)]
 
 
 def _again(state: IndexState) -> list[tuple[str, str, str]]:
@@ -155,5 +161,5 @@ def _again(state: IndexState) -> list[tuple[str, str, str]]:
     if look is None or not look.measured.get("n"):
         return []
     value = f"{look.measured['cosine_min']:.4f}"
-    note = f"lowest of {words.count(look.measured['n'], 'passage')}"
-    return [("Cosine, embedded again", value, note)]
+    note = f"of {words.count(look.measured['n'], 'passage')} embedded again with their vectors"
+    return [("Lowest cosine", value, note)]

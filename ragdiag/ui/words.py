@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from ragdiag.diagnosis.verdicts import OWNERS
+from ragdiag.drift.latency import Standing
 from ragdiag.metrics.answers import F1_THRESHOLD
 from ragdiag.records import Estimate
 from ragdiag.store.queries import NOT_DIAGNOSED
@@ -169,7 +170,19 @@ def megabytes(size: float) -> str:
     >>> megabytes(7_080_000), megabytes(2_400)
     ('7.1\\xa0MB', '2.4\\xa0kB')
     """
-    return f"{size / 1e6:,.1f}{NBSP}MB" if size >= 1e5 else f"{size / 1e3:.1f}{NBSP}kB"
+    return f"{size / 1e6:,.1f}{NBSP}MB" if size >= 1e6 else f"{size / 1e3:.1f}{NBSP}kB"
+
+
+def against(standing: Standing, target_ms: int) -> str:
+    """How a quantile stands against a target, in Markdown.
+
+    >>> against("over", 200)
+    '**over** the 200 ms target'
+    """
+    if standing == "unknown":
+        return "**too few requests** to tell"
+    where = "not clearly on one side" if standing == "undecided" else standing
+    return f"**{where}** {'of ' if standing == 'undecided' else ''}the {target_ms} ms target"
 
 
 def p_value(p: float) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ragdiag.cli import main
+from ragdiag.jobs import read_progress
 from ragdiag.records import Passage
 from ragdiag.settings import Workspace
 from ragdiag.store.alerts import open_alerts
@@ -122,3 +124,23 @@ def test_nothing_built_and_nothing_published_say_what_to_run(
     assert "run: ragdiag index publish lexical" in said
     assert "nothing serves" in text("build", "lexical", "--no-publish")
     assert run("check", "nobody")[0] == 2
+
+
+def test_each_command_says_in_its_progress_file_how_it_ended(
+    run: Run, add: Add, tmp_path: Path
+) -> None:
+    def told(*arguments: str) -> str:
+        run(*arguments, "--progress-file", str(tmp_path / "job.json"))
+        progress = read_progress(tmp_path / "job.json")
+        assert progress is not None
+        assert progress.state == "done"
+        return progress.message
+
+    assert "it serves from now on" in told("build", "lexical")
+    assert told("check", "lexical").endswith("is checked: good")
+    add("rust")
+    run("build", "lexical", "--no-publish")
+    add("go", "zig")
+    assert "goes on serving; build" in told("publish", "lexical")
+    run("build", "lexical")
+    assert "serves again, in place of" in told("rollback", "lexical")

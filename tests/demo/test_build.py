@@ -18,6 +18,12 @@ from ragdiag.metrics.answers import normalise_answer
 from ragdiag.retrieval.serving import read_publications
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import close_lakes, open_lake
+from ragdiag.workflows.index_state import (
+    load_index_states,
+    load_measures,
+    load_tuning,
+    read_histories,
+)
 from tests.built_demo import KILLED_IN_WEEK, BuiltDemo
 
 SMALL = EXTENTS["small"]
@@ -244,3 +250,16 @@ def test_production_never_asks_what_evaluation_asks() -> None:
     assert len(material.test) == SMALL.test_questions
     assert not {one.entry for one in material.train} & {one.entry for one in material.test}
     assert read_material("small") == material
+
+
+@pytest.mark.slow
+def test_the_indexes_are_checked_measured_and_tuned(small_demo: BuiltDemo) -> None:
+    lake, workspace = small_demo.lake, small_demo.workspace
+    states = load_index_states(lake, workspace, read_histories(lake, workspace))
+    assert [state.status for state in states] == ["good"] * 3
+    assert "questions" in states[0].looks
+    tuned = load_tuning(lake, states[-1].versions[-1])
+    assert tuned is not None
+    assert tuned[1]["chosen"] is not None
+    (measured,) = load_measures(lake, states[-1].version_ids)
+    assert measured["measured"]["questions"] == 50

@@ -57,7 +57,7 @@ def test_a_sound_index_says_what_serves_and_since_when(
     assert f"Build {served} serves lexical since" in said(app)
     assert app.success[0].proto.title == "Fit to serve"
     shown = {metric.label: metric.value for metric in app.metric}
-    assert (shown["Missing"], shown["Questions with gold in 10"]) == ("0", "6 of 6")
+    assert (shown["Missing"], shown["Gold in first 10"]) == ("0", "6 of 6")
     builds = next(frame.value for frame in app.dataframe if "Passages" in frame.value)
     assert builds[["Build", "Serves", "Passages", "Last check"]].values.tolist() == [
         [served, "yes", 8, "good"]

@@ -8,6 +8,7 @@ from ragdiag.records import Request
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import open_lake
 from ragdiag.store.spool import SpoolWriter
+from tests.toy_lake import DEGRADED
 
 
 def test_every_stage_has_three_quantiles(open_page, toy_workspace) -> None:
@@ -51,3 +52,13 @@ def test_what_the_cache_saves_is_told_where_it_answered(
     assert row["Answered from the cache"].startswith("40")
     assert row["p95, all requests"].startswith("95")
     assert row["p95, answered anew"].startswith("97")
+
+
+def test_degraded_requests_are_shown_by_reason(open_page, toy_workspace, said) -> None:
+    app = open_page("latency", toy_workspace, latency_week="all")
+    assert not app.exception
+    (table,) = [frame.value for frame in app.dataframe if "Reason" in frame.value]
+    assert list(table["Reason"]) == [DEGRADED]
+    assert "n = 288" in table.iloc[0, 1].replace("\u00a0", " ")
+    app = open_page("latency", toy_workspace, latency_traffic="evaluation")
+    assert "answered with all parts of its version" in said(app)

@@ -88,3 +88,24 @@ def test_a_started_command_that_fails_is_seen_to_fail(named: Workspace, tmp_path
     assert job is not None
     assert job.progress.state == "failed"
     assert "nothing" in (job.progress.error or "")
+
+
+def test_an_index_command_is_told_by_its_own_page_alone(named: Workspace) -> None:
+    write_progress(named.jobs / "index.json", told("failed", gone_pid(), "no such build"))
+    assert jobs.latest_job() is None
+    job = jobs.index_job(named)
+    assert job is not None
+    assert job.progress.error == "no such build"
+
+
+def test_one_index_command_runs_at_a_time(
+    named: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "_is_ours", lambda pid: True)
+    write_progress(named.jobs / "index.json", told("running", os.getpid()))
+    assert not jobs.start_index(named, ["check", "v"])
+    write_progress(named.jobs / "index.json", told("done", gone_pid()))
+    assert jobs.start_index(named, ["check", "v"])
+    job = jobs.index_job(named)
+    assert job is not None
+    jobs._children[job.path].wait(timeout=60)
