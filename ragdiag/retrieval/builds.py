@@ -2,7 +2,7 @@
 
     indexes/<build_id>/
         manifest.json      what it is made of, SHA-256 and size of every other file
-        ids.parquet        passage_id, content_hash; row number = position in the indexes
+        ids.parquet        passages and their metadata; row number = position in the indexes
         vectors.faiss      with an embedder
         reduction.vt       where [ann] keeps fewer dimensions
         lexical/           with BM25
@@ -30,13 +30,15 @@ import numpy as np
 
 from ragdiag.errors import IndexFault
 from ragdiag.progress import Progress, part, report
-from ragdiag.records import IndexBuild, Passage
+from ragdiag.records import IndexBuild, Passage, PassageMetadata
 from ragdiag.retrieval.ann.index import Mask, VectorIndex, build_ann, load_ann
 from ragdiag.retrieval.ann.ladder import resolve
 from ragdiag.retrieval.ann.reduction import Reduction, fit_reduction, load_reduction
 from ragdiag.retrieval.contract import embedder_contract
 from ragdiag.retrieval.embed import load_embedder
 from ragdiag.retrieval.files import full_disk_named, sync
+from ragdiag.retrieval.filters import Metadata, PassageFilter, both
+from ragdiag.retrieval.ids import IDS, read_ids, read_metadata, write_ids
 from ragdiag.retrieval.lexical import Lexical, build_lexical, load_lexical
 from ragdiag.retrieval.manifest import MANIFEST, REBUILD, inventory, verified_manifest
 from ragdiag.retrieval.models import model_identity
@@ -45,7 +47,7 @@ from ragdiag.settings import Workspace
 from ragdiag.store.corpus import corpus_hash
 from ragdiag.version import Spec
 
-_IDS, _LEXICAL = "ids.parquet", "lexical"
+_LEXICAL = "lexical"
 _VECTORS, _REDUCTION = "vectors.faiss", "reduction.vt"
 
 
@@ -60,6 +62,15 @@ class Index:
     ann: VectorIndex | None = field(default=None, repr=False)
     reduction: Reduction | None = field(default=None, repr=False)
     alive: Mask | None = field(default=None, repr=False)
+    metadata: Metadata | None = field(default=None, repr=False)
+
+    def findable(self, only: PassageFilter) -> Mask | None:
+        """Who is in the corpus still and let through by ``only``, (n,); None where all are."""
+        return both(self.alive, None if self.metadata is None else self.metadata.mask(only))
+
+    def known_as(self, metadata: Sequence[PassageMetadata]) -> Index:
+        """The same build, but with these ``metadata`` by position."""
+        return replace(self, metadata=Metadata(metadata))
 
     def without(self, passage_ids: Collection[str]) -> Index:
         """The same build with these passages buried, and no others."""
@@ -118,6 +129,7 @@ def load_index(workspace: Workspace, build_id: str, spec: Spec) -> Index:
     if made_for != (spec.index_key, _lexical_settings(spec)):
         raise IndexFault(f"index build {build_id} was made for another spec", remedy=REBUILD)
     ids = tuple(passage_id for passage_id, _ in build_ids(workspace, build_id))
+    metadata = Metadata(read_metadata(folder / IDS))
     lexical = None if spec.lexical is None else load_lexical(folder / _LEXICAL, spec.lexical)
     ann = reduction = None
     if spec.embedder is not None:
@@ -131,20 +143,12 @@ def load_index(workspace: Workspace, build_id: str, spec: Spec) -> Index:
         ann = load_ann(folder / _VECTORS, made, len(ids), dense["dimension"])
         if spec.ann.reduce != "none":
             reduction = load_reduction(folder / _REDUCTION)
-    return Index(build_id, ids, lexical, ann, reduction)
+    return Index(build_id, ids, lexical, ann, reduction, metadata=metadata)
 
 
 def build_ids(workspace: Workspace, build_id: str) -> list[tuple[str, str]]:
     """(passage_id, content_hash) of every passage in a build, by position. Loads no model."""
-    import pyarrow.parquet as pq
-
-    path = workspace.indexes / build_id / _IDS
-    try:
-        table = pq.read_table(path)
-    except (OSError, ValueError):  # absent, or not Parquet
-        raise IndexFault(f"cannot read {path}", remedy=REBUILD) from None
-    columns = [table.column(name).to_pylist() for name in ("passage_id", "content_hash")]
-    return list(zip(*columns, strict=True))
+    return read_ids(workspace.indexes / build_id / IDS)
 
 
 def _ordered(passages: Sequence[Passage]) -> list[Passage]:
@@ -177,7 +181,7 @@ def _write_parts(
         report(progress, 0.95, f"indexing the words of {len(passages)} passages")
         texts = [passage_text(passage, title=spec.lexical.title) for passage in passages]
         build_lexical(texts, spec.lexical).save(folder / _LEXICAL)
-    _write_ids(folder / _IDS, passages)
+    write_ids(folder / IDS, passages)
     manifest = {
         "format": 1,
         **identity,
@@ -224,17 +228,6 @@ def _write_dense(
         "embedded": embedder.dimension,
         "ntotal": ann.size,
     }
-
-
-def _write_ids(path: Path, passages: Sequence[Passage]) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    columns = {
-        "passage_id": [passage.passage_id for passage in passages],
-        "content_hash": [passage.content_hash for passage in passages],
-    }
-    pq.write_table(pa.table(columns), path)
 
 
 def _lexical_settings(spec: Spec) -> dict[str, Any] | None:

@@ -129,7 +129,10 @@ def read_passages(table: pa.Table) -> list[Passage]:
         for names in (_OWN, _METADATA)
     )
     return [
-        Passage(*values, _metadata(*known)) for values, known in zip(own, metadata, strict=True)
+        Passage(passage_id, document_id, text, title, position, _metadata(*known))
+        for (passage_id, document_id, text, title, position), known in zip(
+            own, metadata, strict=True
+        )
     ]
 
 
