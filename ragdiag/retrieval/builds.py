@@ -3,7 +3,7 @@
     indexes/<build_id>/
         manifest.json      what it is made of, SHA-256 and size of every other file
         ids.parquet        passages and their metadata; row number = position in the indexes
-        vectors.faiss      with an embedder
+        vectors.faiss      with an embedder; in shards: vectors/NN.faiss and shards.npz
         reduction.vt       where [ann] keeps fewer dimensions
         lexical/           with BM25
 
@@ -31,8 +31,7 @@ import numpy as np
 from ragdiag.errors import IndexFault
 from ragdiag.progress import Progress, part, report
 from ragdiag.records import IndexBuild, Passage, PassageMetadata
-from ragdiag.retrieval.ann.index import Mask, VectorIndex, build_ann, load_ann
-from ragdiag.retrieval.ann.ladder import resolve
+from ragdiag.retrieval.ann.index import Mask, VectorIndex
 from ragdiag.retrieval.ann.reduction import Reduction, fit_reduction, load_reduction
 from ragdiag.retrieval.contract import embedder_contract
 from ragdiag.retrieval.embed import load_embedder
@@ -42,13 +41,14 @@ from ragdiag.retrieval.ids import IDS, read_ids, read_metadata, write_ids
 from ragdiag.retrieval.lexical import Lexical, build_lexical, load_lexical
 from ragdiag.retrieval.manifest import MANIFEST, REBUILD, inventory, verified_manifest
 from ragdiag.retrieval.models import model_identity
+from ragdiag.retrieval.vector_index import open_vectors, write_vectors
 from ragdiag.retrieval.vectors import embed_passages, open_cache, passage_text
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import corpus_hash
 from ragdiag.version import Spec
 
 _LEXICAL = "lexical"
-_VECTORS, _REDUCTION = "vectors.faiss", "reduction.vt"
+_REDUCTION = "reduction.vt"
 
 
 @dataclass(frozen=True)
@@ -139,8 +139,7 @@ def load_index(workspace: Workspace, build_id: str, spec: Spec) -> Index:
                 f"the model {spec.embedder.model} has changed since index build {build_id}",
                 remedy=REBUILD,
             )
-        made = spec.ann.model_copy(update={"kind": dense["kind"]})  # what "auto" came to
-        ann = load_ann(folder / _VECTORS, made, len(ids), dense["dimension"])
+        ann = open_vectors(folder, dense, spec.ann, len(ids))
         if spec.ann.reduce != "none":
             reduction = load_reduction(folder / _REDUCTION)
     return Index(build_id, ids, lexical, ann, reduction, metadata=metadata)
@@ -215,18 +214,12 @@ def _write_dense(
     if reduction is not None:
         vectors = reduction.apply(vectors)
         reduction.save(folder / _REDUCTION)
-    made = resolve(spec.ann, *vectors.shape)
-    ann = build_ann(vectors, made)
-    ann.save(folder / _VECTORS)
     return {
         "model": spec.embedder.model,
         "model_hash": embedder.model_hash,
         "contract": embedder_contract(spec.embedder),
-        "kind": made.kind,
-        "metric": "inner_product",
-        "dimension": ann.dimension,
         "embedded": embedder.dimension,
-        "ntotal": ann.size,
+        **write_vectors(folder, vectors, passages, spec.ann),
     }
 
 

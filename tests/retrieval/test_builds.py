@@ -267,6 +267,42 @@ def test_metadata_are_in_the_build_and_make_it_another(
     assert plain == [NO_METADATA] * 6
 
 
+@pytest.mark.parametrize("kind", ["flat", "hnsw", "auto"])
+def test_a_sharded_build_says_its_shards_and_finds_the_same(
+    kind: str,
+    passages: list[Passage],
+    make_spec: MakeSpec,
+    workspace: Workspace,
+    toy_encoder: Any,
+) -> None:
+    topics = ["health", "virus", "virus", "health", "", ""]
+    tagged = [
+        replace(passage, metadata=PassageMetadata(topic=topic))
+        for passage, topic in zip(passages, topics, strict=True)
+    ]
+    whole = make_spec(embedder={}, ann={"kind": kind})
+    spec = make_spec(embedder={}, ann={"kind": kind, "shard_by": "topic"})
+    build = build_index(tagged, spec, workspace)
+    shards = build.manifest["dense"]["shards"]
+    assert [(shard["label"], shard["passages"]) for shard in shards] == [
+        ("", 2),
+        ("health", 2),
+        ("virus", 2),
+    ]
+    routing = build.manifest["dense"]["routing"]
+    assert (routing["passages"], routing["recall"].keys()) == (6, {"1", "2"})
+    assert 0 < routing["recall"]["1"] <= routing["recall"]["2"] <= 1
+    files = build.manifest["files"].keys()
+    assert {"vectors/00.faiss", "vectors/02.faiss", "shards.npz"} < files
+    plain = load_index(workspace, build_index(tagged, whole, workspace).build_id, whole).ann
+    loaded = load_index(workspace, build.build_id, spec).ann
+    assert plain is not None
+    assert loaded is not None
+    for query in toy_encoder.encode([passage.text for passage in passages]):
+        one, other = plain.search(query, 4), loaded.search(query, 4)
+        assert [part.tolist() for part in one] == [part.tolist() for part in other]
+
+
 def test_settings_of_the_search_alone_share_a_build(make_spec: MakeSpec) -> None:
     keys = {
         make_spec(embedder={}, ann={"kind": "rabitq", **search}).index_key

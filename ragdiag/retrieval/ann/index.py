@@ -43,15 +43,17 @@ _BLOCK = 8_192
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How hard a search tries; what does not belong to the index's kind is passed over."""
+    """How hard a search tries; what does not belong to the index's kind is passed over. ``shards``
+    are the nearest ones only; None are all."""
 
     ef_search: int
     nprobe: int
     refine_factor: int
+    shards: int | None = None
 
     @classmethod
     def of(cls, spec: AnnSpec) -> Effort:
-        return cls(spec.ef_search, spec.nprobe, spec.refine_factor)
+        return cls(spec.ef_search, spec.nprobe, spec.refine_factor, spec.search_shards)
 
 
 class VectorIndex(Protocol):
@@ -79,8 +81,6 @@ class VectorIndex(Protocol):
     def score_range(self, vector: Vectors) -> tuple[float, float]:
         """Lowest and highest inner product over every vector."""
         ...
-
-    def save(self, path: Path) -> None: ...
 
 
 class Ann:
@@ -143,6 +143,10 @@ class Ann:
 
     def save(self, path: Path) -> None:
         load_faiss().write_index(self._index, str(path))
+
+    @property
+    def kind(self) -> str:
+        return self._spec.kind
 
     @property
     def bytes(self) -> int:
