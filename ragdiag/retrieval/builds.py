@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from ragdiag.errors import IndexFault
+from ragdiag.errors import IndexFault, IndexUnreachable
 from ragdiag.progress import Progress, part, report
 from ragdiag.records import IndexBuild, Passage, PassageMetadata
 from ragdiag.retrieval.ann.index import Mask, VectorIndex
@@ -41,7 +41,12 @@ from ragdiag.retrieval.ids import IDS, read_ids, read_metadata, write_ids
 from ragdiag.retrieval.lexical import Lexical, build_lexical, load_lexical
 from ragdiag.retrieval.manifest import MANIFEST, REBUILD, inventory, verified_manifest
 from ragdiag.retrieval.models import model_identity
-from ragdiag.retrieval.vector_index import open_vectors, write_vectors
+from ragdiag.retrieval.vector_index import (
+    check_vectors,
+    open_vectors,
+    publishing,
+    write_vectors,
+)
 from ragdiag.retrieval.vectors import embed_passages, open_cache, passage_text
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import corpus_hash
@@ -89,7 +94,8 @@ def build_index(
     """Build what ``spec`` needs over ``passages``, or return the build that is there already.
 
     A damaged build of the same id is replaced. Raises IndexFault: no passages, an id twice, no
-    words, a bad vector; ModelError; StoreFull. None of them leaves a build behind.
+    words, a bad vector; IndexUnreachable; ModelError; StoreFull. None of them leaves a build
+    behind.
     """
     ordered = _ordered(passages)
     corpus = corpus_hash(ordered)
@@ -99,9 +105,12 @@ def build_index(
     final = workspace.indexes / build_id
     if final.exists():
         try:
-            manifest = verified_manifest(workspace.indexes / build_id)
+            manifest = verified_manifest(final)
+            check_vectors(final, manifest, spec, workspace)
             report(progress, 1.0, f"index {build_id} was built before")
             return _record(manifest)
+        except IndexUnreachable:  # it may be sound: nobody can say
+            raise
         except IndexFault:
             shutil.rmtree(final, ignore_errors=True)
     identity = {"build_id": build_id, "index_key": spec.index_key, "corpus_hash": corpus}
@@ -110,12 +119,14 @@ def build_index(
         working = workspace.indexes / f".{build_id}.{uuid.uuid4().hex}"
         working.mkdir()
         try:
-            manifest = _write_parts(working, ordered, spec, workspace, identity, progress)
-            _publish(working, final)
+            with publishing(spec, workspace):
+                _write_parts(working, ordered, spec, workspace, identity, progress)
+                _publish(working, final)
         finally:
             shutil.rmtree(working, ignore_errors=True)
     report(progress, 1.0, f"index {build_id} is built")
-    return _record(manifest)
+    # of several processes that built the same, one has published its own
+    return _record(json.loads((final / MANIFEST).read_text(encoding="utf-8")))
 
 
 def load_index(workspace: Workspace, build_id: str, spec: Spec) -> Index:
@@ -139,7 +150,7 @@ def load_index(workspace: Workspace, build_id: str, spec: Spec) -> Index:
                 f"the model {spec.embedder.model} has changed since index build {build_id}",
                 remedy=REBUILD,
             )
-        ann = open_vectors(folder, dense, spec.ann, len(ids))
+        ann = open_vectors(folder, dense, spec, workspace, len(ids))
         if spec.ann.reduce != "none":
             reduction = load_reduction(folder / _REDUCTION)
     return Index(build_id, ids, lexical, ann, reduction, metadata=metadata)
@@ -173,9 +184,9 @@ def _write_parts(
     workspace: Workspace,
     identity: Mapping[str, str],
     progress: Progress | None,
-) -> dict[str, Any]:
+) -> None:
     started = perf_counter()
-    dense = _write_dense(folder, passages, spec, workspace, progress)
+    dense = _write_dense(folder, passages, spec, workspace, identity["build_id"], progress)
     if spec.lexical is not None:
         report(progress, 0.95, f"indexing the words of {len(passages)} passages")
         texts = [passage_text(passage, title=spec.lexical.title) for passage in passages]
@@ -193,7 +204,6 @@ def _write_parts(
         "built_at": datetime.now(UTC).isoformat(),
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    return manifest
 
 
 def _write_dense(
@@ -201,6 +211,7 @@ def _write_dense(
     passages: Sequence[Passage],
     spec: Spec,
     workspace: Workspace,
+    build_id: str,
     progress: Progress | None,
 ) -> dict[str, Any] | None:
     """The vector index and what the manifest says of it; None without an embedder."""
@@ -219,7 +230,9 @@ def _write_dense(
         "model_hash": embedder.model_hash,
         "contract": embedder_contract(spec.embedder),
         "embedded": embedder.dimension,
-        **write_vectors(folder, vectors, passages, spec.ann),
+        **write_vectors(
+            folder, vectors, passages, spec.ann, workspace, build_id, part(progress, 0.9, 0.95)
+        ),
     }
 
 

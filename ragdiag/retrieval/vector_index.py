@@ -1,20 +1,29 @@
-"""The vector index of a build: in its folder, in shards or whole."""
+"""The vector index of a build: in its folder or in Milvus, in shards or whole."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ragdiag.ann_spec import AnnSpec
+from ragdiag.errors import IndexFault, IndexUnreachable
+from ragdiag.progress import Progress
 from ragdiag.records import Passage
-from ragdiag.retrieval.ann.index import Effort, VectorIndex, Vectors, build_ann, load_ann
+from ragdiag.retrieval.ann.index import Ann, Effort, VectorIndex, Vectors, build_ann, load_ann
 from ragdiag.retrieval.ann.ladder import resolve
 from ragdiag.retrieval.ann.routing import routing_recall
-from ragdiag.retrieval.ann.sharded import build_sharded, load_sharded
+from ragdiag.retrieval.ann.sharded import ShardedIndex, build_sharded, load_sharded
 from ragdiag.retrieval.ann.shards import Shards, load_shards, make_shards
+from ragdiag.retrieval.milvus.connection import connect
+from ragdiag.retrieval.milvus.filling import fill_collection
+from ragdiag.retrieval.milvus.index import MilvusIndex
+from ragdiag.retrieval.milvus.leftovers import building, drop_leftovers, new_collection
+from ragdiag.settings import Workspace
+from ragdiag.version import Spec
 
 VECTORS, PARTS, SHARDS = "vectors.faiss", "vectors", "shards.npz"
 
@@ -23,34 +32,101 @@ _SAMPLE, _DEPTH = 64, 10
 
 
 def write_vectors(
-    folder: Path, vectors: Vectors, passages: Sequence[Passage], spec: AnnSpec
+    folder: Path,
+    vectors: Vectors,
+    passages: Sequence[Passage],
+    spec: AnnSpec,
+    workspace: Workspace,
+    build_id: str,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Index unit ``vectors`` (n, d) of ``passages`` into ``folder``; what the manifest says of it.
+    """Index unit ``vectors`` (n, d) of ``passages`` into ``folder`` or into Milvus; what the
+    manifest says of it.
 
-    Raises IndexFault where there are too few for the spec's kind.
+    Raises IndexFault where there are too few for the spec's kind, IndexUnreachable.
     """
     made = resolve(spec, *vectors.shape)
-    facts = {"kind": made.kind, "metric": "inner_product", "ntotal": len(vectors)}
-    facts["dimension"] = vectors.shape[1]
     shards = make_shards([passage.metadata for passage in passages], vectors, made)
+    facts = {
+        "kind": made.kind,
+        "metric": "inner_product",
+        "dimension": vectors.shape[1],
+        "ntotal": len(vectors),
+    }
+    index: VectorIndex
+    if made.engine == "milvus":
+        connection = connect(made, workspace)
+        connection.create()
+        name = new_collection(workspace, build_id)
+        facts["milvus"] = fill_collection(connection, name, vectors, made, shards, progress)
+        size, dimension = vectors.shape
+        index = MilvusIndex(connection, facts["milvus"], made, size, dimension, shards)
+    else:
+        index = _save_faiss(folder, vectors, made, shards)
     if shards is None:
-        build_ann(vectors, made).save(folder / VECTORS)
         return facts
-    index = build_sharded(vectors, shards, made)
-    index.save(folder / PARTS)
     shards.save(folder / SHARDS)
-    return {**facts, **_about_shards(shards, index.kinds), **_routing(index, vectors, shards, made)}
+    kinds = index.kinds if isinstance(index, ShardedIndex) else [made.kind] * len(shards.labels)
+    return {**facts, **_about_shards(shards, kinds), **_routing(index, vectors, shards, made)}
 
 
-def open_vectors(folder: Path, dense: Mapping[str, Any], spec: AnnSpec, size: int) -> VectorIndex:
-    """What ``write_vectors`` wrote and said. Raises IndexFault where it is not that."""
-    made = spec.model_copy(update={"kind": dense["kind"]})  # what "auto" came to
-    if made.shard_by == "none":
-        return load_ann(folder / VECTORS, made, size, dense["dimension"])
+def open_vectors(
+    folder: Path, dense: Mapping[str, Any], spec: Spec, workspace: Workspace, size: int
+) -> VectorIndex:
+    """What ``write_vectors`` wrote and said.
+
+    Raises IndexFault where it is not that, IndexUnreachable where Milvus does not answer, unless
+    the spec lets the lexical path answer alone: then Milvus is asked again by every search.
+    """
+    made = spec.ann.model_copy(update={"kind": dense["kind"]})  # what "auto" came to
+    dimension = dense["dimension"]
+    shards = None if made.shard_by == "none" else load_shards(folder / SHARDS)
+    if made.engine == "milvus":
+        connection = connect(made, workspace)
+        index = MilvusIndex(connection, dense["milvus"], made, size, dimension, shards)
+        can_wait = spec.degradation is not None and spec.lexical is not None
+        with suppress(IndexUnreachable) if can_wait else nullcontext():
+            index.open()
+        return index
+    if shards is None:
+        return load_ann(folder / VECTORS, made, size, dimension)
     kinds = [shard["kind"] for shard in dense["shards"]]
-    return load_sharded(
-        folder / PARTS, load_shards(folder / SHARDS), kinds, made, dense["dimension"]
-    )
+    return load_sharded(folder / PARTS, shards, kinds, made, dimension)
+
+
+def check_vectors(
+    folder: Path, manifest: Mapping[str, Any], spec: Spec, workspace: Workspace
+) -> None:
+    """Raise IndexFault where Milvus has not what the manifest says, IndexUnreachable where it does
+    not answer. What lies in the folder is checked by its hashes."""
+    if spec.embedder is not None and spec.ann.engine == "milvus":
+        alone = spec.model_copy(update={"degradation": None})
+        open_vectors(folder, manifest["dense"], alone, workspace, manifest["passages"])
+
+
+@contextmanager
+def publishing(spec: Spec, workspace: Workspace) -> Iterator[None]:
+    """What is written within this block and named by a manifest at its end stays; what earlier
+    builds left in Milvus is cleared away first."""
+    if spec.embedder is None or spec.ann.engine != "milvus":
+        yield
+        return
+    with suppress(IndexFault):  # whether Milvus is there is asked again, and told, by the build
+        drop_leftovers(connect(spec.ann, workspace), workspace)
+    with building(workspace):
+        yield
+
+
+def _save_faiss(
+    folder: Path, vectors: Vectors, spec: AnnSpec, shards: Shards | None
+) -> Ann | ShardedIndex:
+    if shards is None:
+        whole = build_ann(vectors, spec)
+        whole.save(folder / VECTORS)
+        return whole
+    index = build_sharded(vectors, shards, spec)
+    index.save(folder / PARTS)
+    return index
 
 
 def _about_shards(shards: Shards, kinds: Sequence[str]) -> dict[str, Any]:
