@@ -63,6 +63,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 ProgressOption = Annotated[
     Path | None, typer.Option("--progress-file", help="Keep progress in this file as well.")
 ]
+Tenant = Annotated[str | None, typer.Option(help="Whose passages are found beside everybody's.")]
+Roles = Annotated[list[str] | None, typer.Option(help="A role of who asks; may be repeated.")]
 Split = Annotated[str, typer.Option("--split", help="Which judged questions.")]
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="UTC day.")]
 
@@ -147,20 +149,30 @@ def version_list(context: typer.Context, as_json: Json = False) -> None:
 
 
 @app.command()
-def ask(context: typer.Context, version: str, question: str, as_json: Json = False) -> None:
+def ask(
+    context: typer.Context,
+    version: str,
+    question: str,
+    tenant: Tenant = None,
+    role: Roles = None,
+    as_json: Json = False,
+) -> None:
     """Answer one question with every stage shown; the request is logged, whatever became of it.
 
     With - for the question: each line of stdin is one, each line of stdout the request as the
     spool has it, and nothing is logged.
     """
+    from ragdiag.retrieval.filters import PassageFilter
     from ragdiag.store.kinds import record_to_json
     from ragdiag.workflows.ask import answer_each, ask_version
 
+    lake, workspace = _lake(context), _workspace(context)
+    only = PassageFilter(tenant, frozenset(role or ()))
     if question == "-":
-        for request in answer_each(_lake(context), _workspace(context), version, sys.stdin):
+        for request in answer_each(lake, workspace, version, sys.stdin, only):
             print(json.dumps(record_to_json(request)), flush=True)
         return
-    asked = ask_version(_lake(context), _workspace(context), version, question)
+    asked = ask_version(lake, workspace, version, question, only)
     emit(asked.to_json(), as_json, asked.to_text)
     if asked.request.status == "error":
         raise typer.Exit(fail(asked.request.error or "the generator failed"))
@@ -172,18 +184,26 @@ def evaluate(
     version: str,
     split: Split,
     run_out: Annotated[Path | None, typer.Option(help="Also write a TREC run file.")] = None,
+    tenant: Tenant = None,
+    role: Roles = None,
     as_json: Json = False,
     progress_file: ProgressOption = None,
 ) -> None:
     """Ask every question of a split, log it, and report metrics with 95 % intervals."""
     from ragdiag.importers.trec import write_run
+    from ragdiag.retrieval.filters import PassageFilter
     from ragdiag.store.results import find_version
     from ragdiag.workflows.evaluate import evaluate as evaluate_version
 
     lake = _lake(context)
     with progress_to(progress_file) as progress:
         found = evaluate_version(
-            lake, _workspace(context), find_version(lake, version), split, progress
+            lake,
+            _workspace(context),
+            find_version(lake, version),
+            split,
+            progress,
+            only=PassageFilter(tenant, frozenset(role or ())),
         )
     if run_out is not None:
         write_run(run_out, {r.question_id or "": r.ranking for r in found.requests}, version)

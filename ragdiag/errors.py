@@ -13,6 +13,7 @@
     │   └── StoreFull            no space left on the device
     ├── ModelError               weights, tokenizer or adapter missing, changed or unusable
     ├── IndexFault               an index build that is missing, corrupt or fed bad vectors
+    │   └── IndexUnreachable     the server that holds its vectors does not answer
     ├── GenerationError          one answer could not be generated
     │   ├── ProviderRefused      the server answered, and said no (wrong key, unknown model)
     │   └── ProviderUnreachable  no answer within the deadline (hanging, down, no network)
@@ -88,6 +89,10 @@ class ModelError(RagdiagError):
 
 class IndexFault(RagdiagError):
     """An index build that is missing, corrupt, or was given vectors it must refuse."""
+
+
+class IndexUnreachable(IndexFault):
+    """What holds the vectors of an index build gives no answer within its deadline."""
 
 
 class GenerationError(RagdiagError):

@@ -22,6 +22,7 @@ from ragdiag.records import (
 )
 from ragdiag.retrieval.breaker import CircuitBreaker, Guard, Unavailable
 from ragdiag.retrieval.builds import Index, build_ids, load_index
+from ragdiag.retrieval.filters import STRANGER, PassageFilter
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.retrieval.packing import Packer
 from ragdiag.retrieval.rerank import Reranker
@@ -39,7 +40,7 @@ PRODUCTION_LOG_DEPTH = 10
 
 
 class Retriever(Protocol):
-    def retrieve(self, question: str) -> Retrieval: ...
+    def retrieve(self, question: str, *, only: PassageFilter = STRANGER) -> Retrieval: ...
 
 
 class Reorderer(Protocol):
@@ -74,18 +75,20 @@ class Pipeline:
         asked_at: datetime | None = None,
         request_id: str | None = None,
         log_depth: int | None = None,
+        only: PassageFilter = STRANGER,
     ) -> Request:
         """Answer ``question`` and return the request as it is to be logged.
 
         A generator that fails makes a request with status ``error``, never an exception: the
         retrieval that it wasted is part of the diagnosis. ``log_depth`` cuts the logged lists.
+        ``only`` says who asks, and what may be found for them.
         Raises InputError on an empty question.
         """
         if not question.strip():
             raise InputError("the question is empty", remedy="ask something")
         latency: dict[str, float] = {}
         with timed(latency, "total"):
-            retrieval = self.retriever.retrieve(question)
+            retrieval = self.retriever.retrieve(question, only=only)
             reranked, late = self._rerank(question, retrieval.fused, latency)
             with timed(latency, "packing"):
                 context = self.packer.pack(retrieval.fused if reranked is None else reranked)
@@ -198,6 +201,8 @@ def _open_over(lake: Lake, workspace: Workspace, version: Version, build_id: str
     index = load_index(workspace, build_id, spec)
     index = index.without(removed_passages(lake, index.passage_ids))
     passages = _passages(lake, workspace, build_id)
+    # whose a passage is may have been corrected since: that must not wait for the next build
+    index = index.known_as([passages[name].metadata for name in index.passage_ids])
     return Pipeline(
         version=version,
         build_id=build_id,

@@ -67,6 +67,23 @@ RANKED_STAGES = ("lexical", "dense", "fused", "reranked", "context")
 
 
 @dataclass(frozen=True, slots=True)
+class PassageMetadata:
+    """Who may find a passage, and by what it is filtered and sharded.
+
+    A passage without ``tenant`` is everybody's; one with ``roles`` belongs to those who have one of
+    them. ``published_at`` is the document's own time, not that of its import.
+    """
+
+    tenant: str = ""
+    topic: str = ""
+    published_at: datetime | None = None
+    roles: tuple[str, ...] = ()
+
+
+NO_METADATA = PassageMetadata()
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """One unit of retrieval: a piece of a document, with its place in it."""
 
@@ -75,6 +92,7 @@ class Passage:
     text: str
     title: str = ""
     position: int = 0
+    metadata: PassageMetadata = NO_METADATA
 
     @property
     def content_hash(self) -> str:

@@ -9,6 +9,9 @@ A spec is TOML; every table but the generator may be left out. At least one of `
     # questions = "path/to/export"  # the same model as `ragdiag model export` writes it, faster
     [ann]
     kind = "hnsw"                   # or "flat", "hnsw_sq8", "ivf_pq", "opq", "rabitq", "auto"
+    # engine = "milvus"             # the vectors are held by Milvus (docs/retrieval.md)
+    # uri = "http://localhost:19530"  # or a file of the embedded engine, in the workspace
+    # shard_by = "topic"            # or "time": an index for each
     [lexical]
     engine = "bm25s"                # or "rank_bm25", the slow reference
     [candidates]
@@ -40,21 +43,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from ragdiag.ann_spec import SEARCH_TIME, SpecTable
+from ragdiag.ann_spec import AnnKind as AnnKind
+from ragdiag.ann_spec import AnnSpec as AnnSpec
+from ragdiag.ann_spec import Refiner as Refiner
 from ragdiag.errors import SpecError
 
 PACKAGED_MODEL = "all-MiniLM-L6-v2"
 
-_SEARCH_TIME = {"ef_search", "nprobe", "refine_factor"}
-"""Settings of ``[ann]`` that change no index."""
 
-
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class EmbedderSpec(_Table):
+class EmbedderSpec(SpecTable):
     """``max_tokens`` beyond the model's own limit is refused when the model is loaded; ``title``
     puts a passage's title before its text, as BEIR does. ``questions`` names an export of the same
     model that encodes questions faster; the index stays as it is."""
@@ -66,40 +66,7 @@ class EmbedderSpec(_Table):
     title: bool = True
 
 
-AnnKind = Literal["auto", "flat", "hnsw", "hnsw_sq8", "ivf_pq", "opq", "rabitq"]
-Refiner = Literal["flat", "fp16", "sq8", "sq6", "sq4"]
-
-
-class AnnSpec(_Table):
-    """FAISS settings. ``auto`` chooses the kind by the number of passages and ``memory_mb``.
-
-    ``m``, ``ef_construction`` and ``ef_search`` belong to HNSW; ``nlist`` (default 4·√n),
-    ``nprobe``, ``refine`` and ``refine_factor`` (candidates rescored for one result) to ivf_pq, opq
-    and rabitq; ``code_bytes`` to the first two. ``reduce`` keeps ``dimensions`` of each vector: the
-    principal ones, or the first ones of a model trained for it (Matryoshka).
-    """
-
-    kind: AnnKind = "flat"
-    m: int = Field(default=32, ge=4, le=128)
-    ef_construction: int = Field(default=200, ge=8, le=2000)
-    ef_search: int = Field(default=64, ge=1, le=4000)
-    nlist: int | None = Field(default=None, ge=1, le=1_000_000)
-    nprobe: int = Field(default=16, ge=1, le=100_000)
-    code_bytes: int = Field(default=48, ge=1, le=1024)
-    refine: Refiner = "sq8"
-    refine_factor: int = Field(default=4, ge=1, le=100)
-    memory_mb: int = Field(default=4096, ge=1)
-    reduce: Literal["none", "pca", "truncate"] = "none"
-    dimensions: int | None = Field(default=None, ge=2, le=100_000)
-
-    @model_validator(mode="after")
-    def _dimensions_where_reduced(self) -> Self:
-        if (self.reduce == "none") != (self.dimensions is None):
-            raise ValueError("reduce and dimensions belong together")
-        return self
-
-
-class LexicalSpec(_Table):
+class LexicalSpec(SpecTable):
     """BM25 (Robertson & Zaragoza 2009): ``k1`` saturates term counts, ``b`` normalises length."""
 
     engine: Literal["bm25s", "rank_bm25"] = "bm25s"
@@ -109,7 +76,7 @@ class LexicalSpec(_Table):
     title: bool = True
 
 
-class CandidateSpec(_Table):
+class CandidateSpec(SpecTable):
     """``depth`` per path. ``union`` fuses what either path finds; ``prefilter`` scores BM25's
     candidates exactly and searches no vectors."""
 
@@ -117,7 +84,7 @@ class CandidateSpec(_Table):
     mode: Literal["union", "prefilter"] = "union"
 
 
-class FusionSpec(_Table):
+class FusionSpec(SpecTable):
     """``k`` belongs to RRF; ``alpha``, the weight of the dense score, and ``normalisation`` to
     convex."""
 
@@ -127,7 +94,7 @@ class FusionSpec(_Table):
     normalisation: Literal["bounds", "minmax"] = "bounds"
 
 
-class RerankerSpec(_Table):
+class RerankerSpec(SpecTable):
     """A cross-encoder over the first ``depth`` fused hits, ``batch`` at a time.
 
     ``patience`` batches in a row that bring nothing into the first ``top`` end it early. Over
@@ -147,7 +114,7 @@ class RerankerSpec(_Table):
     offset: float = Field(default=0.0, ge=-1000, le=1000)
 
 
-class DegradationSpec(_Table):
+class DegradationSpec(SpecTable):
     """How an answer goes on without a stage that is late or fails; left out, a failure is one.
 
     ``dense_ms`` is for embedding and vector search together; without one there is no deadline.
@@ -160,7 +127,7 @@ class DegradationSpec(_Table):
     retry_s: float = Field(default=30.0, gt=0, le=3600)
 
 
-class CacheSpec(_Table):
+class CacheSpec(SpecTable):
     """Answers that ``ragdiag serve`` keeps for ``ttl_s`` seconds, the ``size`` used last.
 
     ``exact`` finds the same question, whatever its case and spacing. ``semantic`` also one whose
@@ -175,12 +142,12 @@ class CacheSpec(_Table):
     strict: bool = True
 
 
-class ContextSpec(_Table):
+class ContextSpec(SpecTable):
     k: int = Field(default=5, ge=1, le=200)
     max_tokens: int = Field(default=1500, ge=16, le=1_000_000)
 
 
-class ExtractiveSpec(_Table):
+class ExtractiveSpec(SpecTable):
     """Verbatim sentences; below ``threshold`` (0 … 1) it declines to answer."""
 
     kind: Literal["extractive"] = "extractive"
@@ -190,7 +157,7 @@ class ExtractiveSpec(_Table):
     threshold: float = Field(default=0.25, ge=0, le=1)
 
 
-class OpenAISpec(_Table):
+class OpenAISpec(SpecTable):
     """Any OpenAI-compatible server. The key is read from the variable named by ``api_key_env``,
     never from the spec. Prices are US dollars per million tokens; without both, cost is unknown,
     not zero."""
@@ -207,7 +174,7 @@ class OpenAISpec(_Table):
     completion_price: float | None = Field(default=None, ge=0)
 
 
-class Spec(_Table):
+class Spec(SpecTable):
     embedder: EmbedderSpec | None = None
     ann: AnnSpec = AnnSpec()
     lexical: LexicalSpec | None = None
@@ -227,6 +194,12 @@ class Spec(_Table):
             raise ValueError('mode = "prefilter" needs both [embedder] and [lexical]')
         if self.cache is not None and self.cache.kind == "semantic" and self.embedder is None:
             raise ValueError('[cache] kind = "semantic" needs [embedder]')
+        minmax = self.fusion.kind == "convex" and self.fusion.normalisation == "minmax"
+        if minmax and self.embedder is not None and self.ann.engine == "milvus":
+            raise ValueError(
+                'normalisation = "minmax" asks for the range over every vector, which Milvus does '
+                'not tell; use "bounds"'
+            )
         return self
 
     @property
@@ -238,7 +211,7 @@ class Spec(_Table):
             exclude_defaults=True,
         )
         if self.embedder is not None:
-            shape["ann"] = self.ann.model_dump(exclude=_SEARCH_TIME, exclude_defaults=True)
+            shape["ann"] = self.ann.model_dump(exclude=SEARCH_TIME, exclude_defaults=True)
         return _digest(shape)
 
 

@@ -36,6 +36,7 @@ TAKES_LONG = {
     "guarded": "guarded",
     "house": "house",
     "tiny_model": "tiny model",
+    "milvus": "milvus",
 }
 """Fixture that many tests share → the group of tests that run in one process, to make it once."""
 

@@ -210,6 +210,26 @@ def test_removed_documents_leave_the_corpus(command: Command, toy_beir: Path) ->
         assert told == {"passages_removed": removed, "indexes": []}
 
 
+def test_a_tenants_documents_are_found_by_the_tenant_alone(
+    command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "words.toml").write_text("[lexical]\n[generator]\nkind = 'extractive'\n")
+    tea = {"id": "tea", "text": "Tea is brewed at eighty degrees.", "metadata": {"tenant": "acme"}}
+    (tmp_path / "tea.jsonl").write_text(json.dumps(tea))
+    (tmp_path / "gold.jsonl").write_text(
+        json.dumps({"question": "How is tea brewed?", "passages": {"tea#0": 1}, "split": "test"})
+    )
+    command.json("import", "corpus", str(tmp_path / "tea.jsonl"))
+    command.json("import", "gold", str(tmp_path / "gold.jsonl"))
+    command.json("version", "add", "words", "--spec", str(tmp_path / "words.toml"))
+    command.json("index", "build", "words")
+    for asker, hits in (((), 0), (("--tenant", "acme"), 1), (("--tenant", "other"), 0)):
+        asked = command.json("ask", "words", "How is tea brewed?", *asker)
+        assert len(asked["stages"]["fused"]) == hits
+        found = command.json("evaluate", "words", "--split", "test", *asker)
+        assert found["metrics"]["MRR@10"]["value"] == hits
+
+
 @pytest.mark.parametrize(
     ("arguments", "culprit"),
     [

@@ -19,6 +19,7 @@ FLOORS = (
         "backends",
         "configuration",
         "version",
+        "ann_spec",
         "progress",
         "jobs",
         "timing",
@@ -35,7 +36,15 @@ FLOORS = (
     (*COMMANDS, "reports", "ui"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-ENGINES = {"torch", "transformers", "peft", "faiss", "sentence_transformers"}
+ENGINES = {
+    "torch",
+    "transformers",
+    "peft",
+    "faiss",
+    "sentence_transformers",
+    "pymilvus",
+    "milvus_lite",
+}
 SCREENS = {"streamlit", "plotly"}
 SOURCES = sorted((PROJECT / "ragdiag").rglob("*.py"))
 PAGES = [PROJECT / "app.py", *sorted((PROJECT / "pages").glob("*.py"))]

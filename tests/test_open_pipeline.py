@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ragdiag.pipeline import open_pipeline
-from ragdiag.records import Passage
+from ragdiag.records import Passage, PassageMetadata
+from ragdiag.retrieval.filters import STRANGER, PassageFilter
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import add_documents, remove_documents
 from ragdiag.store.lake import Lake
@@ -27,3 +30,20 @@ def test_a_removed_document_is_not_found_although_the_index_has_it(
     add_documents(lake, [tea])
     found = open_pipeline(lake, workspace, VERSION).retriever.retrieve("How is green tea brewed?")
     assert [hit.passage_id for hit in found.fused] == ["tea#0"]
+
+
+def test_whose_a_passage_is_holds_from_the_next_opening_without_a_new_build(
+    lake: Lake, workspace: Workspace
+) -> None:
+    tea = Passage("tea#0", "tea", "Green tea is brewed at eighty degrees.")
+    add_documents(lake, [tea])
+    build_version_index(lake, workspace, VERSION)
+
+    def asked(only: PassageFilter = STRANGER) -> list[str]:
+        request = open_pipeline(lake, workspace, VERSION).ask("How is tea brewed?", only=only)
+        return [hit.passage_id for hit in request.fused]
+
+    assert asked() == ["tea#0"]
+    add_documents(lake, [replace(tea, metadata=PassageMetadata(tenant="acme"))])
+    assert asked() == []
+    assert asked(PassageFilter(tenant="acme")) == ["tea#0"]

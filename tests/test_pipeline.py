@@ -12,6 +12,7 @@ from ragdiag.errors import InputError, ProviderUnreachable
 from ragdiag.pipeline import Pipeline, context_of
 from ragdiag.records import Answer, ContextPassage, Hit, Retrieval
 from ragdiag.retrieval.breaker import CircuitBreaker, Guard, Unavailable
+from ragdiag.retrieval.filters import STRANGER, PassageFilter
 from ragdiag.version import Version, parse_spec
 
 VERSION = Version("toy", parse_spec("[lexical]\n[generator]\nkind='extractive'", source="toy"))
@@ -19,7 +20,7 @@ HITS = tuple(Hit(f"p{rank}", 1.0 / rank) for rank in range(1, 21))
 
 
 class Shelf:
-    def retrieve(self, question: str) -> Retrieval:
+    def retrieve(self, question: str, *, only: PassageFilter = STRANGER) -> Retrieval:
         return Retrieval(HITS, lexical=HITS, latency_ms={"lexical": 1.0}, searched_depth=100)
 
 

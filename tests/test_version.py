@@ -19,6 +19,15 @@ alpha = 0.7
 kind = "extractive"
 """
 
+MILVUS = """
+[generator]
+kind = "extractive"
+[embedder]
+[ann]
+engine = "milvus"
+uri = "a.db"
+"""
+
 
 def test_the_id_is_the_hash_of_the_spec_whatever_its_name_or_layout() -> None:
     one = Version("one", parse_spec(HYBRID, source="one"))
@@ -42,6 +51,15 @@ def test_versions_that_differ_after_the_index_share_a_build() -> None:
     assert spec.index_key != other_index.index_key
 
 
+def test_how_milvus_is_asked_changes_no_index() -> None:
+    asked = MILVUS + "shard_by = 'topic'\n"
+    key = parse_spec(asked, source="a").index_key
+    for search in ("search_shards = 2", "token_env = 'TOKEN'", "timeout_s = 1"):
+        assert parse_spec(asked + search, source="b").index_key == key
+    for other in (asked.replace("a.db", "b.db"), MILVUS, asked.replace("topic", "time")):
+        assert parse_spec(other, source="c").index_key != key
+
+
 @pytest.mark.parametrize(
     ("spec", "culprit"),
     [
@@ -52,6 +70,15 @@ def test_versions_that_differ_after_the_index_share_a_build() -> None:
         ("[lexical]\n[generator]\nkind = 'magic'", "generator"),
         ("[lexical]\n[cache]\nkind='semantic'\n[generator]\nkind='extractive'", "needs [embedder]"),
         ("[lexical", "not TOML"),
+        (MILVUS.replace("uri", "nprobe = 3 #"), "uri belongs to engine"),
+        ("[embedder]\n[ann]\nuri = 'a.db'\n[generator]\nkind = 'extractive'", "uri belongs to"),
+        (MILVUS + "kind = 'rabitq'", "one of auto, flat, hnsw, hnsw_sq8, ivf_flat"),
+        ("[embedder]\n[ann]\nkind = 'ivf_flat'\n[generator]\nkind = 'extractive'", "ivf_flat"),
+        (MILVUS.replace("a.db", "http://root:secret@host:19530"), "token_env"),
+        (MILVUS.replace("a.db", "ftp://host"), "uri is http"),
+        (MILVUS.replace("a.db", "a.sqlite"), "ends with .db"),
+        (MILVUS + "[fusion]\nkind = 'convex'\nnormalisation = 'minmax'", '"minmax" asks'),
+        (MILVUS + "search_shards = 2", "search_shards needs shard_by"),
     ],
 )
 def test_a_wrong_spec_names_its_key_in_one_line(spec: str, culprit: str) -> None:

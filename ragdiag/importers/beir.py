@@ -1,12 +1,13 @@
 """BEIR folders: corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv and, beside the standard,
 answers.jsonl.
 
-    corpus.jsonl    {"_id", "title"?, "text", "metadata"?: {"document_id"?}}   one passage a line
+    corpus.jsonl    {"_id", "title"?, "text", "metadata"?: {"document_id"?, …}}   one passage a line
     queries.jsonl   {"_id", "text", "metadata"?: {"topic"?}}
     qrels/S.tsv     query-id, corpus-id, score (a whole number from 0), tabs between; S is the split
     answers.jsonl   {"query_id", "answers": [one or more]}
 
-A passage is a document of its own unless its metadata says which it belongs to. Source: Thakur et
+A passage is a document of its own unless its metadata says which it belongs to; what else they may
+say is in metadata.py. Source: Thakur et
 al. 2021, "BEIR: A Heterogeneous Benchmark for Zero-shot Evaluation of IR Models".
 """
 
@@ -22,6 +23,7 @@ from pydantic import Field
 
 from ragdiag.errors import InputError
 from ragdiag.importers.jsonl import Identifier, Located, Row, Text, Texts, read_lines, read_rows
+from ragdiag.importers.metadata import MetadataRow, read_metadata
 from ragdiag.importers.report import (
     ImportReport,
     Origin,
@@ -40,7 +42,7 @@ from ragdiag.store.lake import Lake
 QRELS_HEADERS = {"query-id", "query_id", "qid"}
 
 
-class _PassageMetadata(Row):
+class _PassageMetadata(MetadataRow):
     document_id: Identifier | None = None
 
 
@@ -111,7 +113,8 @@ def _passages(rows: Sequence[Located[_PassageRow]]) -> Iterator[Passage]:
     for located in rows:
         row = located.row
         document_id = (row.metadata and row.metadata.document_id) or row.id
-        yield Passage(row.id, document_id, row.text, row.title or "", met[document_id])
+        known = read_metadata(row.metadata)
+        yield Passage(row.id, document_id, row.text, row.title or "", met[document_id], known)
         met[document_id] += 1
 
 

@@ -1,6 +1,6 @@
 """Documents of one's own: a JSONL file, or a folder of .txt, .md and .html files, cut to passages.
 
-    JSONL    {"id" or "_id", "title"?, "text"}   one document a line
+    JSONL    {"id" or "_id", "title"?, "text", "metadata"?}   one document a line; see metadata.py
     folder   searched to its depths; a document's id is its path within the folder, its title the
              file's name without suffix
 
@@ -19,9 +19,10 @@ from pydantic import AliasChoices, Field
 
 from ragdiag.errors import InputError
 from ragdiag.importers.jsonl import Identifier, Row, Text, read_rows
+from ragdiag.importers.metadata import MetadataRow, read_metadata
 from ragdiag.importers.report import ImportReport, Origin, keep_rejects, load_documents, source_name
 from ragdiag.progress import Progress, part, report
-from ragdiag.records import Passage, Reject
+from ragdiag.records import NO_METADATA, Passage, PassageMetadata, Reject
 from ragdiag.retrieval.text import chunk_document, load_tokenizer, plain_text
 from ragdiag.store.lake import Lake
 from ragdiag.version import PACKAGED_MODEL
@@ -37,6 +38,7 @@ class _DocumentRow(Row):
     id: Identifier = Field(validation_alias=AliasChoices("id", "_id"))
     title: str | None = None
     text: Text
+    metadata: MetadataRow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Document:
     title: str
     text: str
     origin: Origin
+    metadata: PassageMetadata = NO_METADATA
 
 
 def import_corpus(
@@ -75,7 +78,7 @@ def import_corpus(
         pieces = chunk_document(
             document.document_id, document.text, document.title, max_tokens, tokenizer
         )
-        passages += pieces
+        passages += [replace(piece, metadata=document.metadata) for piece in pieces]
         origins += [document.origin] * len(pieces)
     report(progress, 0.8, f"loading {len(passages)} passages")
     loaded, refused = load_documents(lake, passages, origins)
@@ -94,7 +97,14 @@ def _read_documents(path: Path) -> tuple[list[Document], list[Reject], int]:
     if path.suffix.lower() in JSONL_SUFFIXES:
         rows, rejects = read_rows(path, _DocumentRow, key=lambda row: row.id)
         documents = [
-            Document(one.row.id, one.row.title or "", one.row.text, one.origin) for one in rows
+            Document(
+                one.row.id,
+                one.row.title or "",
+                one.row.text,
+                one.origin,
+                read_metadata(one.row.metadata),
+            )
+            for one in rows
         ]
         return documents, rejects, 0
     if path.suffix.lower() in DOCUMENT_SUFFIXES:

@@ -2,8 +2,8 @@
 
     indexes/<build_id>/
         manifest.json      what it is made of, SHA-256 and size of every other file
-        ids.parquet        passage_id, content_hash; row number = position in the indexes
-        vectors.faiss      with an embedder
+        ids.parquet        passages and their metadata; row number = position in the indexes
+        vectors.faiss      with an embedder; in shards: vectors/NN.faiss and shards.npz
         reduction.vt       where [ann] keeps fewer dimensions
         lexical/           with BM25
 
@@ -28,25 +28,32 @@ from typing import Any
 
 import numpy as np
 
-from ragdiag.errors import IndexFault
+from ragdiag.errors import IndexFault, IndexUnreachable
 from ragdiag.progress import Progress, part, report
-from ragdiag.records import IndexBuild, Passage
-from ragdiag.retrieval.ann.index import Mask, VectorIndex, build_ann, load_ann
-from ragdiag.retrieval.ann.ladder import resolve
+from ragdiag.records import IndexBuild, Passage, PassageMetadata
+from ragdiag.retrieval.ann.index import Mask, VectorIndex
 from ragdiag.retrieval.ann.reduction import Reduction, fit_reduction, load_reduction
 from ragdiag.retrieval.contract import embedder_contract
 from ragdiag.retrieval.embed import load_embedder
 from ragdiag.retrieval.files import full_disk_named, sync
+from ragdiag.retrieval.filters import Metadata, PassageFilter, both
+from ragdiag.retrieval.ids import IDS, read_ids, read_metadata, write_ids
 from ragdiag.retrieval.lexical import Lexical, build_lexical, load_lexical
 from ragdiag.retrieval.manifest import MANIFEST, REBUILD, inventory, verified_manifest
 from ragdiag.retrieval.models import model_identity
+from ragdiag.retrieval.vector_index import (
+    check_vectors,
+    open_vectors,
+    publishing,
+    write_vectors,
+)
 from ragdiag.retrieval.vectors import embed_passages, open_cache, passage_text
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import corpus_hash
 from ragdiag.version import Spec
 
-_IDS, _LEXICAL = "ids.parquet", "lexical"
-_VECTORS, _REDUCTION = "vectors.faiss", "reduction.vt"
+_LEXICAL = "lexical"
+_REDUCTION = "reduction.vt"
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,15 @@ class Index:
     ann: VectorIndex | None = field(default=None, repr=False)
     reduction: Reduction | None = field(default=None, repr=False)
     alive: Mask | None = field(default=None, repr=False)
+    metadata: Metadata | None = field(default=None, repr=False)
+
+    def findable(self, only: PassageFilter) -> Mask | None:
+        """Who is in the corpus still and let through by ``only``, (n,); None where all are."""
+        return both(self.alive, None if self.metadata is None else self.metadata.mask(only))
+
+    def known_as(self, metadata: Sequence[PassageMetadata]) -> Index:
+        """The same build, but with these ``metadata`` by position."""
+        return replace(self, metadata=Metadata(metadata))
 
     def without(self, passage_ids: Collection[str]) -> Index:
         """The same build with these passages buried, and no others."""
@@ -78,7 +94,8 @@ def build_index(
     """Build what ``spec`` needs over ``passages``, or return the build that is there already.
 
     A damaged build of the same id is replaced. Raises IndexFault: no passages, an id twice, no
-    words, a bad vector; ModelError; StoreFull. None of them leaves a build behind.
+    words, a bad vector; IndexUnreachable; ModelError; StoreFull. None of them leaves a build
+    behind.
     """
     ordered = _ordered(passages)
     corpus = corpus_hash(ordered)
@@ -88,9 +105,12 @@ def build_index(
     final = workspace.indexes / build_id
     if final.exists():
         try:
-            manifest = verified_manifest(workspace.indexes / build_id)
+            manifest = verified_manifest(final)
+            check_vectors(final, manifest, spec, workspace)
             report(progress, 1.0, f"index {build_id} was built before")
             return _record(manifest)
+        except IndexUnreachable:  # it may be sound: nobody can say
+            raise
         except IndexFault:
             shutil.rmtree(final, ignore_errors=True)
     identity = {"build_id": build_id, "index_key": spec.index_key, "corpus_hash": corpus}
@@ -99,12 +119,14 @@ def build_index(
         working = workspace.indexes / f".{build_id}.{uuid.uuid4().hex}"
         working.mkdir()
         try:
-            manifest = _write_parts(working, ordered, spec, workspace, identity, progress)
-            _publish(working, final)
+            with publishing(spec, workspace):
+                _write_parts(working, ordered, spec, workspace, identity, progress)
+                _publish(working, final)
         finally:
             shutil.rmtree(working, ignore_errors=True)
     report(progress, 1.0, f"index {build_id} is built")
-    return _record(manifest)
+    # of several processes that built the same, one has published its own
+    return _record(json.loads((final / MANIFEST).read_text(encoding="utf-8")))
 
 
 def load_index(workspace: Workspace, build_id: str, spec: Spec) -> Index:
@@ -118,6 +140,7 @@ def load_index(workspace: Workspace, build_id: str, spec: Spec) -> Index:
     if made_for != (spec.index_key, _lexical_settings(spec)):
         raise IndexFault(f"index build {build_id} was made for another spec", remedy=REBUILD)
     ids = tuple(passage_id for passage_id, _ in build_ids(workspace, build_id))
+    metadata = Metadata(read_metadata(folder / IDS))
     lexical = None if spec.lexical is None else load_lexical(folder / _LEXICAL, spec.lexical)
     ann = reduction = None
     if spec.embedder is not None:
@@ -127,24 +150,15 @@ def load_index(workspace: Workspace, build_id: str, spec: Spec) -> Index:
                 f"the model {spec.embedder.model} has changed since index build {build_id}",
                 remedy=REBUILD,
             )
-        made = spec.ann.model_copy(update={"kind": dense["kind"]})  # what "auto" came to
-        ann = load_ann(folder / _VECTORS, made, len(ids), dense["dimension"])
+        ann = open_vectors(folder, dense, spec, workspace, len(ids))
         if spec.ann.reduce != "none":
             reduction = load_reduction(folder / _REDUCTION)
-    return Index(build_id, ids, lexical, ann, reduction)
+    return Index(build_id, ids, lexical, ann, reduction, metadata=metadata)
 
 
 def build_ids(workspace: Workspace, build_id: str) -> list[tuple[str, str]]:
     """(passage_id, content_hash) of every passage in a build, by position. Loads no model."""
-    import pyarrow.parquet as pq
-
-    path = workspace.indexes / build_id / _IDS
-    try:
-        table = pq.read_table(path)
-    except (OSError, ValueError):  # absent, or not Parquet
-        raise IndexFault(f"cannot read {path}", remedy=REBUILD) from None
-    columns = [table.column(name).to_pylist() for name in ("passage_id", "content_hash")]
-    return list(zip(*columns, strict=True))
+    return read_ids(workspace.indexes / build_id / IDS)
 
 
 def _ordered(passages: Sequence[Passage]) -> list[Passage]:
@@ -170,14 +184,14 @@ def _write_parts(
     workspace: Workspace,
     identity: Mapping[str, str],
     progress: Progress | None,
-) -> dict[str, Any]:
+) -> None:
     started = perf_counter()
-    dense = _write_dense(folder, passages, spec, workspace, progress)
+    dense = _write_dense(folder, passages, spec, workspace, identity["build_id"], progress)
     if spec.lexical is not None:
         report(progress, 0.95, f"indexing the words of {len(passages)} passages")
         texts = [passage_text(passage, title=spec.lexical.title) for passage in passages]
         build_lexical(texts, spec.lexical).save(folder / _LEXICAL)
-    _write_ids(folder / _IDS, passages)
+    write_ids(folder / IDS, passages)
     manifest = {
         "format": 1,
         **identity,
@@ -190,7 +204,6 @@ def _write_parts(
         "built_at": datetime.now(UTC).isoformat(),
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    return manifest
 
 
 def _write_dense(
@@ -198,6 +211,7 @@ def _write_dense(
     passages: Sequence[Passage],
     spec: Spec,
     workspace: Workspace,
+    build_id: str,
     progress: Progress | None,
 ) -> dict[str, Any] | None:
     """The vector index and what the manifest says of it; None without an embedder."""
@@ -211,30 +225,15 @@ def _write_dense(
     if reduction is not None:
         vectors = reduction.apply(vectors)
         reduction.save(folder / _REDUCTION)
-    made = resolve(spec.ann, *vectors.shape)
-    ann = build_ann(vectors, made)
-    ann.save(folder / _VECTORS)
     return {
         "model": spec.embedder.model,
         "model_hash": embedder.model_hash,
         "contract": embedder_contract(spec.embedder),
-        "kind": made.kind,
-        "metric": "inner_product",
-        "dimension": ann.dimension,
         "embedded": embedder.dimension,
-        "ntotal": ann.size,
+        **write_vectors(
+            folder, vectors, passages, spec.ann, workspace, build_id, part(progress, 0.9, 0.95)
+        ),
     }
-
-
-def _write_ids(path: Path, passages: Sequence[Passage]) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    columns = {
-        "passage_id": [passage.passage_id for passage in passages],
-        "content_hash": [passage.content_hash for passage in passages],
-    }
-    pq.write_table(pa.table(columns), path)
 
 
 def _lexical_settings(spec: Spec) -> dict[str, Any] | None:

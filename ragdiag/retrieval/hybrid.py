@@ -13,6 +13,7 @@ from ragdiag.retrieval.ann.index import Mask, Positions, Vectors
 from ragdiag.retrieval.breaker import CircuitBreaker, Guard, Unavailable
 from ragdiag.retrieval.builds import Index
 from ragdiag.retrieval.embed import Encoder, load_question_encoder
+from ragdiag.retrieval.filters import STRANGER, PassageFilter, both
 from ragdiag.retrieval.fusion import Fused, convex, reciprocal_rank_fusion
 from ragdiag.retrieval.fusion_tuning import Evidence
 from ragdiag.retrieval.paths import (
@@ -73,20 +74,21 @@ class HybridRetriever:
         self,
         question: str,
         *,
+        only: PassageFilter = STRANGER,
         allowed: Mask | None = None,
         embedding: Embedding | None = None,
     ) -> Retrieval:
         """Ranked lists of at most ``candidates.depth`` hits, each with milliseconds spent, of
-        passages that are in the corpus still and whose position is ``allowed`` (n,).
+        passages that are in the corpus still, that ``only`` lets through and whose position is
+        ``allowed`` (n,).
 
-        ``embedding`` is what :meth:`embed` gave for this question. A passage that shares no word
-        with the question is no lexical candidate. Raises InputError on an empty question.
+        Who says nothing finds no tenant's passages and none that are for some roles. ``embedding``
+        is what :meth:`embed` gave for this question. A passage that shares no word with the
+        question is no lexical candidate. Raises InputError on an empty question.
         """
         if not question.strip():
             raise InputError("the question is empty", remedy="ask something")
-        alive = self._index.alive
-        if alive is not None:
-            allowed = alive if allowed is None else alive & allowed
+        allowed = both(self._index.findable(only), allowed)
         latency: dict[str, float] = {}
         degraded = None
         lexical = self._lexical(question, allowed, latency)
@@ -95,8 +97,8 @@ class HybridRetriever:
         except Unavailable as error:
             dense, degraded = None, str(error)
         if lexical is None or dense is None:
-            only = lexical or dense
-            fused = () if only is None else self._hits(only.candidates)
+            path = lexical or dense
+            fused = () if path is None else self._hits(path.candidates)
         else:
             with timed(latency, "fusion"):
                 ranked = self._fuse(lexical, dense)[: self._spec.candidates.depth]

@@ -11,6 +11,7 @@ from ragdiag.errors import InputError
 from ragdiag.identifiers import time_ordered_id
 from ragdiag.pipeline import PRODUCTION_LOG_DEPTH, Pipeline
 from ragdiag.records import Request, Retrieval, Traffic
+from ragdiag.retrieval.filters import STRANGER, PassageFilter
 from ragdiag.retrieval.hybrid import Embedding, HybridRetriever
 from ragdiag.retrieval.lexical import tokenise
 from ragdiag.serve.fleet import Served, without_answers
@@ -34,6 +35,10 @@ class Asked:
     def key(self) -> str:
         """Who stays on one side of a canary: the user, or else the request."""
         return self.user or self.request_id
+
+    @property
+    def only(self) -> PassageFilter:
+        return PassageFilter(self.tenant, self.roles)
 
     @property
     def waited_ms(self) -> float:
@@ -76,7 +81,9 @@ def answer(served: Served, asked: Asked, traffic: Traffic) -> Request:
 def search(served: Served, asked: Asked) -> Request:
     """The ranked lists alone, whole, with no answer. Raises as :func:`answer` does."""
     _refuse_stop_words(asked.question, served.version.spec)
-    request = without_answers(served.pipeline).ask(asked.question, request_id=asked.request_id)
+    request = without_answers(served.pipeline).ask(
+        asked.question, request_id=asked.request_id, only=asked.only
+    )
     return _since_arrival(request, asked)
 
 
@@ -104,6 +111,7 @@ def _anew(pipeline: Pipeline, asked: Asked, traffic: Traffic) -> Request:
         asked_at=asked.asked_at,
         request_id=asked.request_id,
         log_depth=PRODUCTION_LOG_DEPTH,
+        only=asked.only,
     )
     return _since_arrival(request, asked)
 
@@ -127,5 +135,5 @@ class _Embedded:
     def __init__(self, retriever: HybridRetriever, embedding: Embedding | None) -> None:
         self._retriever, self._embedding = retriever, embedding
 
-    def retrieve(self, question: str) -> Retrieval:
-        return self._retriever.retrieve(question, embedding=self._embedding)
+    def retrieve(self, question: str, *, only: PassageFilter = STRANGER) -> Retrieval:
+        return self._retriever.retrieve(question, only=only, embedding=self._embedding)

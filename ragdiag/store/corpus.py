@@ -7,13 +7,14 @@ judgments.py; their functions are offered here too, so that an importer needs on
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import duckdb
 
 from ragdiag.errors import StoreError
-from ragdiag.records import Passage, Reject
+from ragdiag.records import NO_METADATA, Passage, PassageMetadata, Reject
 from ragdiag.store.gold import GoldChange, add_gold_answers, add_questions, load_gold_answers
 from ragdiag.store.judgments import add_judgments, load_judgments, load_questions, splits
 from ragdiag.store.lake import Lake
@@ -26,7 +27,7 @@ from ragdiag.store.passages import (
     retire,
 )
 from ragdiag.store.tables import is_unicode
-from ragdiag.store.times import now_utc
+from ragdiag.store.times import now_utc, to_naive_utc
 
 __all__ = [
     "CorpusChange",
@@ -64,9 +65,10 @@ def add_documents(lake: Lake, passages: Iterable[Passage], *, replace: bool = Tr
     """Add the documents that ``passages`` make up, in one transaction.
 
     A document that exists is replaced as a whole: passages that are not given again get a
-    ``removed_at``; unchanged content keeps its row and its ingest time. With ``replace=False``
-    they stay. A reject's line is the passage's number in the call, from 1: an empty id or text,
-    an id given twice (the first stays), an id that belongs to another document.
+    ``removed_at``; unchanged content under unchanged metadata keeps its row and its ingest time.
+    With ``replace=False`` they stay. A reject's line is the passage's number in the call, from 1:
+    an empty id or text, an id given twice (the first stays), an id that belongs to another
+    document, a time without a zone.
     """
     given = list(passages)
 
@@ -174,11 +176,21 @@ def removal_mark(lake: Lake) -> tuple[int, str]:
 
 
 def corpus_hash(passages: Iterable[Passage]) -> str:
-    """SHA-256 of ids and content, in whatever order the passages come."""
+    """SHA-256 of ids, content and metadata, in whatever order the passages come. A passage without
+    metadata counts as it did before there were any."""
     digest = hashlib.sha256()
-    for passage_id, content in sorted((one.passage_id, one.content_hash) for one in passages):
-        digest.update(f"{passage_id}\0{content}\n".encode())
+    for passage in sorted(passages, key=lambda one: (one.passage_id, one.content_hash)):
+        known = _metadata_text(passage.metadata)
+        digest.update(f"{passage.passage_id}\0{passage.content_hash}{known}\n".encode())
     return digest.hexdigest()
+
+
+def _metadata_text(metadata: PassageMetadata) -> str:
+    if metadata == NO_METADATA:
+        return ""
+    at = metadata.published_at
+    moment = None if at is None else to_naive_utc(at).isoformat()
+    return "\0" + json.dumps([metadata.tenant, metadata.topic, moment, *metadata.roles])
 
 
 def _usable(given: Sequence[Passage]) -> tuple[dict[str, tuple[int, Passage]], list[Reject]]:
@@ -192,15 +204,20 @@ def _usable(given: Sequence[Passage]) -> tuple[dict[str, tuple[int, Passage]], l
             rejects.append(_reject(line, passage, "empty document id"))
         elif not passage.text.strip():
             rejects.append(_reject(line, passage, "empty text"))
-        elif not is_unicode(
-            f"{passage.passage_id}{passage.document_id}{passage.title}{passage.text}"
-        ):
+        elif not is_unicode("".join(_texts(passage))):
             rejects.append(_reject(line, passage, "not valid Unicode (a lone surrogate or a NUL)"))
+        elif (at := passage.metadata.published_at) is not None and at.tzinfo is None:
+            rejects.append(_reject(line, passage, "published_at has no time zone"))
         elif passage.passage_id in offered:
             rejects.append(_reject(line, passage, "duplicate passage id"))
         else:
             offered[passage.passage_id] = (line, passage)
     return offered, rejects
+
+
+def _texts(passage: Passage) -> Iterator[str]:
+    yield from (passage.passage_id, passage.document_id, passage.title, passage.text)
+    yield from (passage.metadata.tenant, passage.metadata.topic, *passage.metadata.roles)
 
 
 def _reject(line: int, passage: Passage, reason: str) -> Reject:

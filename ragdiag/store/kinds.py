@@ -49,6 +49,12 @@ KINDS: Mapping[str, type[Record]] = {
 _NAMES = {record: kind for kind, record in KINDS.items()}
 
 
+def line_fields(record: type[Record]) -> tuple[str, ...]:
+    """What of a record a line holds; the metadata of a passage are for our own indexes alone."""
+    names = tuple(record.__dataclass_fields__)
+    return tuple(name for name in names if name != "metadata") if record is Passage else names
+
+
 def kind_of(record: Record) -> str:
     return _NAMES[type(record)]
 
@@ -81,7 +87,7 @@ def record_to_json(record: Record) -> dict[str, Any]:
     """
     fields = {
         name: _hit_columns(name, value) if name in HIT_FIELDS else _plain(value)
-        for name in type(record).__dataclass_fields__
+        for name in line_fields(type(record))
         for value in (getattr(record, name),)
     }
     if isinstance(record, Feedback):

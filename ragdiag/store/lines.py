@@ -10,7 +10,14 @@ from typing import Any, NoReturn
 from pydantic import TypeAdapter, ValidationError
 
 from ragdiag.records import LATENCY_STAGES, Feedback, Grade, Passage, Request, Span
-from ragdiag.store.kinds import FEEDBACK_KIND, HIT_FIELDS, KINDS, READ_SCHEMAS, Record
+from ragdiag.store.kinds import (
+    FEEDBACK_KIND,
+    HIT_FIELDS,
+    KINDS,
+    READ_SCHEMAS,
+    Record,
+    line_fields,
+)
 from ragdiag.store.times import to_naive_utc
 
 LARGEST_WHOLE = 2**31 - 1
@@ -42,7 +49,7 @@ def parse_line(line: bytes) -> Record:
         line = json.dumps(body).encode()
     if kind == "request" and schema != 1:
         line = json.dumps(_with_hits(body)).encode()
-    unknown = sorted(set(body) - set(KINDS[kind].__dataclass_fields__))
+    unknown = sorted(set(body) - set(line_fields(KINDS[kind])))
     if unknown:
         raise BadLine(f"unknown field {unknown[0]!r}")
     try:

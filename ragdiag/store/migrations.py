@@ -6,7 +6,7 @@ Lists of hits are nested in their request, so one row tells one request whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import duckdb
 
@@ -265,9 +265,9 @@ def weights(con: duckdb.DuckDBPyConnection) -> None:
     """How many requests each logged one stands for, in the rollups; what feedback says of that, and
     what it makes of its request. Rollups are filled anew only where that changes them."""
     con.execute("alter table requests add column certain boolean")
-    _widen(con, "feedback", "certain", "null::boolean")
+    _widen(con, "feedback", {"certain": "null::boolean"})
     for table in ("daily", "daily_latency", "failures"):
-        _widen(con, table, "weight", "1.0::double")
+        _widen(con, table, {"weight": "1.0::double"})
     ((sampled, counted),) = con.execute("""
         select (select count(*) from requests where keep_probability > 0 and keep_probability < 1),
                (select count(*) from daily)""").fetchall()
@@ -275,13 +275,28 @@ def weights(con: duckdb.DuckDBPyConnection) -> None:
         fill_rollups(con)
 
 
-def _widen(con: duckdb.DuckDBPyConnection, table: str, column: str, value: str) -> None:
-    """Make ``table`` anew with another column. One that is altered keeps a place in the catalog for
+def passage_metadata(con: duckdb.DuckDBPyConnection) -> None:
+    """Who may find a passage, and by what it is filtered; of those known until now, nothing."""
+    columns = {
+        "tenant": "null::varchar",
+        "topic": "null::varchar",
+        "published_at": "null::timestamp",
+        "roles": "null::varchar[]",
+    }
+    _widen(con, "passages", columns)
+    con.execute(
+        "create or replace view current_passages as select * from passages where removed_at is null"
+    )
+
+
+def _widen(con: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str]) -> None:
+    """Make ``table`` anew with more columns. One that is altered keeps a place in the catalog for
     small rows of its older form, and until that is gone they cannot be written out."""
-    con.execute(f"create table wider as select *, {value} as {column} from {table} limit 0")
+    more = ", ".join(f"{value} as {column}" for column, value in columns.items())
+    con.execute(f"create table wider as select *, {more} from {table} limit 0")
     if table == "failures":
         con.execute("alter table wider set partitioned by (year(asked_at), month(asked_at))")
-    con.execute(f"insert into wider select *, {value} from {table}")
+    con.execute(f"insert into wider select *, {more} from {table}")
     con.execute(f"drop table {table}")
     con.execute(f"alter table wider rename to {table}")
 
@@ -303,6 +318,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     deployments,
     whole_ledger,
     weights,
+    passage_metadata,
 )
 """Migration n is the n-th entry, counted from 1."""
 

@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from ragdiag.records import Passage
+from ragdiag.records import NO_METADATA, Passage, PassageMetadata
 from ragdiag.store.tables import SCHEMAS, insert, registered
+from ragdiag.store.times import to_aware_utc, to_naive_utc
 
-FIELDS = "passage_id, document_id, text, title, position"
+_OWN = "passage_id, document_id, text, title, position"
 """In the order of Passage's own fields."""
+
+_METADATA = "tenant, topic, published_at, roles"
+"""In the order of PassageMetadata's own fields; null in rows of before there were any."""
+
+FIELDS = f"{_OWN}, {_METADATA}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +30,7 @@ class CurrentRow:
     document_id: str
     position: int
     content_hash: str
+    metadata: PassageMetadata = NO_METADATA
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +50,9 @@ def plan_change(
     fresh, moved = [], []
     for passage_id, passage in kept.items():
         old = current.get(passage_id)
-        new = CurrentRow(passage.document_id, passage.position, passage.content_hash)
+        new = CurrentRow(
+            passage.document_id, passage.position, passage.content_hash, passage.metadata
+        )
         if old == new:
             continue
         if old is not None and old == replace(new, position=old.position):
@@ -67,7 +77,8 @@ def apply_plan(cursor: duckdb.DuckDBPyConnection, plan: Plan, now: datetime) -> 
         "passages",
         [
             {
-                **{name: getattr(passage, name) for name in Passage.__dataclass_fields__},
+                **{name: getattr(passage, name) for name in _OWN.split(", ")},
+                **_metadata_row(passage.metadata),
                 "content_hash": passage.content_hash,
                 "ingested_at": now,
             }
@@ -99,15 +110,46 @@ def current_rows(
 ) -> dict[str, CurrentRow]:
     """Current passages that have one of these ids or belong to one of these documents."""
     found = cursor.execute(
-        "select passage_id, document_id, position, content_hash from current_passages "
+        f"select passage_id, document_id, position, content_hash, {_METADATA} "
+        "from current_passages "
         "where passage_id in (select unnest($ids::varchar[])) "
         "or document_id in (select unnest($documents::varchar[]))",
         {"ids": list(passage_ids), "documents": sorted(documents)},
     ).fetchall()
-    return {passage_id: CurrentRow(*rest) for passage_id, *rest in found}
+    return {
+        passage_id: CurrentRow(document_id, position, content_hash, _metadata(*known))
+        for passage_id, document_id, position, content_hash, *known in found
+    }
 
 
 def read_passages(table: pa.Table) -> list[Passage]:
     """A result with the columns FIELDS as records."""
-    columns = [table[name].to_pylist() for name in FIELDS.split(", ")]
-    return [Passage(*values) for values in zip(*columns, strict=True)]
+    own, metadata = (
+        zip(*(table[name].to_pylist() for name in names.split(", ")), strict=True)
+        for names in (_OWN, _METADATA)
+    )
+    return [
+        Passage(passage_id, document_id, text, title, position, _metadata(*known))
+        for (passage_id, document_id, text, title, position), known in zip(
+            own, metadata, strict=True
+        )
+    ]
+
+
+def _metadata_row(metadata: PassageMetadata) -> dict[str, Any]:
+    published_at = metadata.published_at
+    return {
+        "tenant": metadata.tenant,
+        "topic": metadata.topic,
+        "published_at": None if published_at is None else to_naive_utc(published_at),
+        "roles": list(metadata.roles),
+    }
+
+
+def _metadata(
+    tenant: str | None, topic: str | None, published_at: datetime | None, roles: list[str] | None
+) -> PassageMetadata:
+    if not (tenant or topic or published_at or roles):
+        return NO_METADATA
+    aware = None if published_at is None else to_aware_utc(published_at)
+    return PassageMetadata(tenant or "", topic or "", aware, tuple(roles or ()))

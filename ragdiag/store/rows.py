@@ -21,7 +21,7 @@ from ragdiag.records import (
     Span,
     SpanEvent,
 )
-from ragdiag.store.kinds import record_to_json
+from ragdiag.store.kinds import line_fields, record_to_json
 from ragdiag.store.times import to_aware_utc, to_naive_utc
 
 _HIT_LISTS = ("lexical", "dense", "fused", "reranked")
@@ -70,7 +70,7 @@ def passage_row(passage: Passage, logged_at: datetime) -> dict[str, Any]:
 
 
 def passage_from_row(row: Mapping[str, Any]) -> Passage:
-    return Passage(**{name: row[name] for name in Passage.__dataclass_fields__})
+    return Passage(**{name: row[name] for name in line_fields(Passage)})
 
 
 def span_row(span: Span, segment: str, received_at: datetime) -> dict[str, Any]:

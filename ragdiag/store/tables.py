@@ -27,9 +27,10 @@ def _table(*groups: tuple[Any, str]) -> pa.Schema:
 
 SCHEMAS: Mapping[str, pa.Schema] = {
     "passages": _table(
-        (TEXT, "passage_id document_id title text content_hash"),
+        (TEXT, "passage_id document_id title text content_hash tenant topic"),
         (WHOLE, "position"),
-        (TIME, "ingested_at removed_at"),
+        (TIME, "ingested_at removed_at published_at"),
+        (TEXTS, "roles"),
     ),
     "questions": _table((TEXT, "question_id text topic"), (TIME, "added_at")),
     "judgments": _table(

@@ -9,6 +9,7 @@ from typing import Any
 from ragdiag.deploy.follow import FollowingPipeline
 from ragdiag.pipeline import open_pipeline
 from ragdiag.records import RANKED_STAGES, Request
+from ragdiag.retrieval.filters import STRANGER, PassageFilter
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import load_passages_by_id
 from ragdiag.store.ingest import ingest
@@ -61,10 +62,16 @@ class Asked:
         return "\n".join([*lines, f"{'ms':9} {spent}", f"{'request':9} {request.request_id}"])
 
 
-def ask_version(lake: Lake, workspace: Workspace, version: str, question: str) -> Asked:
+def ask_version(
+    lake: Lake,
+    workspace: Workspace,
+    version: str,
+    question: str,
+    only: PassageFilter = STRANGER,
+) -> Asked:
     """Ask, log and return; the request can be read when this returns."""
     pipeline = open_pipeline(lake, workspace, find_version(lake, version))
-    request = pipeline.ask(question)
+    request = pipeline.ask(question, only=only)
     with SpoolWriter(workspace, writer="ask") as spool:
         spool.write(request)
     ingest(lake, workspace)
@@ -78,11 +85,15 @@ def ask_version(lake: Lake, workspace: Workspace, version: str, question: str) -
 
 
 def answer_each(
-    lake: Lake, workspace: Workspace, version: str, questions: Iterable[str]
+    lake: Lake,
+    workspace: Workspace,
+    version: str,
+    questions: Iterable[str],
+    only: PassageFilter = STRANGER,
 ) -> Iterator[Request]:
     """Answer questions as they come, each with the build that serves by then; blank ones are passed
     over, and nothing is logged."""
     following = FollowingPipeline(lake, workspace, find_version(lake, version))
     for question in questions:
         if question.strip():
-            yield following.current().ask(question.strip())
+            yield following.current().ask(question.strip(), only=only)

@@ -9,6 +9,7 @@ from ragdiag.generation.steadfast import SteadfastGenerator
 from ragdiag.pipeline import PRODUCTION_LOG_DEPTH, Pipeline
 from ragdiag.progress import Progress, report
 from ragdiag.records import Request, Traffic
+from ragdiag.retrieval.filters import STRANGER, PassageFilter
 from ragdiag.settings import Workspace
 from ragdiag.store.spool import SpoolWriter
 
@@ -30,8 +31,11 @@ def ask_and_log(
     questions: Sequence[Asking],
     traffic: Traffic,
     progress: Progress | None = None,
+    *,
+    only: PassageFilter = STRANGER,
 ) -> tuple[Request, ...]:
     """Ask one after the other; shadows are logged as deep as production, evaluations whole.
+    ``only`` is who asks them all.
 
     Failures in a row are held back until an answer follows them, so that a server which is down
     leaves no half evaluation of nothing but errors; then GeneratorDown is raised.
@@ -52,6 +56,7 @@ def ask_and_log(
                 traffic=traffic,
                 request_id=asking.request_id,
                 log_depth=depth,
+                only=only,
             )
             requests.append(replace(request, user_key=asking.user_key))
             if request.status != "error" or number == len(questions):

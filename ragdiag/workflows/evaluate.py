@@ -15,6 +15,7 @@ from ragdiag.privacy.hiding import is_hidden
 from ragdiag.privacy.screening import open_screen
 from ragdiag.progress import Progress
 from ragdiag.records import LATENCY_STAGES, Estimate, Grade, Request
+from ragdiag.retrieval.filters import STRANGER, PassageFilter
 from ragdiag.settings import Workspace
 from ragdiag.stats.intervals import bca_mean, wilson
 from ragdiag.store.corpus import load_gold_answers, load_judgments, load_questions
@@ -64,9 +65,13 @@ def evaluate(
     version: Version,
     split: str,
     progress: Progress | None = None,
+    *,
+    only: PassageFilter = STRANGER,
 ) -> Evaluation:
     """Ask every question of ``split`` whose text is stored; a judged question without results
     counts as 0. Answers are graded as they are stored, like the gold answers.
+
+    ``only`` is who asks them all: a tenant's gold passages are found by nobody else.
 
     Returns when what was logged can be read. Raises UnknownName for a split without questions,
     GeneratorDown where the generator fails again and again.
@@ -83,6 +88,7 @@ def evaluate(
         [Asking(one.text, question_id=one.question_id, topic=one.topic) for one in questions],
         "evaluation",
         progress,
+        only=only,
     )
     answers = open_screen(workspace).redact([request.answer for request in asked])
     requests = tuple(

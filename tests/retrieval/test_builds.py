@@ -6,6 +6,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,11 @@ import pytest
 
 from ragdiag.errors import IndexFault, StoreFull
 from ragdiag.progress import Progress
-from ragdiag.records import IndexBuild, Passage
+from ragdiag.records import NO_METADATA, IndexBuild, Passage, PassageMetadata
 from ragdiag.retrieval import builds
 from ragdiag.retrieval.builds import build_ids, build_index, load_index
 from ragdiag.retrieval.embed import Vectors
+from ragdiag.retrieval.ids import read_metadata
 from ragdiag.settings import PROJECT, Workspace
 from ragdiag.version import Spec
 
@@ -200,7 +203,7 @@ def test_a_full_disk_leaves_no_build(
     def full(path: Path, passages: Sequence[Passage]) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(builds, "_write_ids", full)
+    monkeypatch.setattr(builds, "write_ids", full)
     with pytest.raises(StoreFull, match="indexes"):
         build_index(passages, spec, workspace)
     assert files(workspace) == []
@@ -247,6 +250,57 @@ def test_auto_and_fewer_dimensions_are_remembered_by_the_build(
     positions, scores = index.ann.search(question, 1)
     assert index.passage_ids[positions[0]] == "p4"
     assert scores[0] == pytest.approx(1.0, abs=1e-6)
+
+
+def test_metadata_are_in_the_build_and_make_it_another(
+    build: IndexBuild, passages: list[Passage], spec: Spec, workspace: Workspace, toy_encoder: Any
+) -> None:
+    at = datetime(2026, 1, 5, 12, 30, tzinfo=UTC)
+    known = PassageMetadata("acme", "health", at, ("staff", "vet"))
+    tagged = [replace(passages[0], metadata=known), *passages[1:]]
+    other = build_index(tagged, spec, workspace)
+    assert other.build_id != build.build_id
+    assert build_ids(workspace, other.build_id) == build_ids(workspace, build.build_id)
+    folder = workspace.indexes / other.build_id
+    assert read_metadata(folder / "ids.parquet") == [NO_METADATA] * 5 + [known]
+    plain = read_metadata(workspace.indexes / build.build_id / "ids.parquet")
+    assert plain == [NO_METADATA] * 6
+
+
+@pytest.mark.parametrize("kind", ["flat", "hnsw", "auto"])
+def test_a_sharded_build_says_its_shards_and_finds_the_same(
+    kind: str,
+    passages: list[Passage],
+    make_spec: MakeSpec,
+    workspace: Workspace,
+    toy_encoder: Any,
+) -> None:
+    topics = ["health", "virus", "virus", "health", "", ""]
+    tagged = [
+        replace(passage, metadata=PassageMetadata(topic=topic))
+        for passage, topic in zip(passages, topics, strict=True)
+    ]
+    whole = make_spec(embedder={}, ann={"kind": kind})
+    spec = make_spec(embedder={}, ann={"kind": kind, "shard_by": "topic"})
+    build = build_index(tagged, spec, workspace)
+    shards = build.manifest["dense"]["shards"]
+    assert [(shard["label"], shard["passages"]) for shard in shards] == [
+        ("", 2),
+        ("health", 2),
+        ("virus", 2),
+    ]
+    routing = build.manifest["dense"]["routing"]
+    assert (routing["passages"], routing["recall"].keys()) == (6, {"1", "2"})
+    assert 0 < routing["recall"]["1"] <= routing["recall"]["2"] <= 1
+    files = build.manifest["files"].keys()
+    assert {"vectors/00.faiss", "vectors/02.faiss", "shards.npz"} < files
+    plain = load_index(workspace, build_index(tagged, whole, workspace).build_id, whole).ann
+    loaded = load_index(workspace, build.build_id, spec).ann
+    assert plain is not None
+    assert loaded is not None
+    for query in toy_encoder.encode([passage.text for passage in passages]):
+        one, other = plain.search(query, 4), loaded.search(query, 4)
+        assert [part.tolist() for part in one] == [part.tolist() for part in other]
 
 
 def test_settings_of_the_search_alone_share_a_build(make_spec: MakeSpec) -> None:

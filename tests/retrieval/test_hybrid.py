@@ -4,6 +4,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 
 from ragdiag.errors import InputError, ModelError
 from ragdiag.progress import Progress
-from ragdiag.records import Hit, Passage
+from ragdiag.records import Hit, Passage, PassageMetadata
 from ragdiag.retrieval.builds import build_index, load_index
 from ragdiag.retrieval.embed import Vectors
+from ragdiag.retrieval.filters import STRANGER, PassageFilter
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.retrieval.paths import best_positions
 from ragdiag.settings import Workspace
@@ -176,6 +178,32 @@ def test_only_allowed_passages_are_candidates_of_either_path(
         assert not {"p1", "p2"} & {*ids(hits)}
     nothing = every.retrieve(QUESTION, allowed=np.zeros(6, dtype=bool))
     assert (nothing.lexical, nothing.dense, nothing.fused) == ((), (), ())
+
+
+@pytest.mark.parametrize("ann", [{"kind": "flat"}, {"kind": "hnsw"}])
+@pytest.mark.parametrize("mode", ["union", "prefilter"])
+def test_a_stranger_finds_nothing_of_a_tenant_by_any_path(
+    ann: dict[str, str],
+    mode: str,
+    retriever: Retriever,
+    make_spec: MakeSpec,
+    passages: list[Passage],
+) -> None:
+    passages[1] = replace(passages[1], metadata=PassageMetadata(tenant="acme"))
+    passages[2] = replace(passages[2], metadata=PassageMetadata(tenant="other", roles=("staff",)))
+    loaded = retriever(make_spec(**BOTH, ann=ann, candidates={"mode": mode}))
+    askers = {
+        STRANGER: set(),
+        PassageFilter(tenant="acme"): {"p1"},
+        PassageFilter(tenant="other"): set(),
+        PassageFilter(tenant="other", roles=frozenset({"staff"})): {"p2"},
+    }
+    for only, own in askers.items():
+        found = loaded.retrieve(QUESTION, only=only)
+        for hits in (found.lexical, found.dense, found.fused):
+            assert {*ids(hits)} & {"p1", "p2"} == own
+    mask = np.ones(6, dtype=bool)
+    assert not {*ids(loaded.retrieve(QUESTION, allowed=mask).fused)} & {"p1", "p2"}
 
 
 def test_prefilter_scores_the_lexical_candidates_exactly_and_no_others(

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from ragdiag.errors import StoreError
-from ragdiag.records import Passage
+from ragdiag.records import Passage, PassageMetadata
 from ragdiag.store.corpus import (
     CorpusChange,
     add_documents,
@@ -17,6 +19,9 @@ from ragdiag.store.corpus import (
     removed_passages,
 )
 from ragdiag.store.lake import Lake
+
+AT = datetime(2026, 1, 5, 12, tzinfo=UTC)
+KNOWN = PassageMetadata("acme", "cats", AT, ("staff", "vet"))
 
 
 def times(lake: Lake) -> dict[str, list[tuple[bool, object]]]:
@@ -83,6 +88,19 @@ def test_a_moved_passage_keeps_its_ingest_time(lake: Lake, cats: list[Passage]) 
     assert times(lake) == before
 
 
+def test_metadata_come_back_and_a_change_of_them_is_a_change(
+    lake: Lake, cats: list[Passage]
+) -> None:
+    tagged = [replace(one, metadata=KNOWN) for one in cats[:2]] + cats[2:]
+    add_documents(lake, cats)
+    assert add_documents(lake, tagged) == CorpusChange(0, replaced=2, removed=0, unchanged=1)
+    assert load_passages(lake) == tagged
+    assert add_documents(lake, tagged) == CorpusChange(0, 0, 0, unchanged=3)
+    pairs = [(one.passage_id, one.content_hash) for one in cats]
+    assert load_build_passages(lake, pairs) == tagged
+    assert load_passages_by_id(lake, ["cats#1"]) == {"cats#1": tagged[1]}
+
+
 def test_a_passage_may_move_between_documents_of_one_call(lake: Lake, cats: list[Passage]) -> None:
     add_documents(lake, cats)
     adopted = replace(cats[2], document_id="pets", position=0)
@@ -101,6 +119,8 @@ def test_bad_passages_are_rejected_with_their_number(lake: Lake, cats: list[Pass
         Passage("dogs#2", "", "No document."),
         Passage("cats#0", "dogs", "Stolen id."),
         Passage("dogs#3", "dogs", "A lone surrogate: \ud800"),
+        Passage("dogs#4", "dogs", "x", metadata=PassageMetadata(tenant="a\0b")),
+        Passage("dogs#5", "dogs", "x", metadata=replace(KNOWN, published_at=datetime(2026, 1, 1))),
     ]
     change = add_documents(lake, offered)
     assert (change.added, change.replaced, change.removed) == (1, 0, 0)
@@ -111,6 +131,8 @@ def test_bad_passages_are_rejected_with_their_number(lake: Lake, cats: list[Pass
         (5, "empty document id"),
         (6, "the passage id belongs to the document 'cats'"),
         (7, "not valid Unicode (a lone surrogate or a NUL)"),
+        (8, "not valid Unicode (a lone surrogate or a NUL)"),
+        (9, "published_at has no time zone"),
     ]
     assert [one.text for one in load_passages(lake)] == [cats[0].text, "Dogs bark."]
 
@@ -161,6 +183,17 @@ def test_the_hash_of_a_corpus_is_that_of_its_content(cats: list[Passage]) -> Non
     assert corpus_hash(cats) != corpus_hash(cats[:2])
     assert corpus_hash(cats) != corpus_hash([replace(cats[0], title="Dogs"), *cats[1:]])
     assert corpus_hash(cats) == corpus_hash([replace(cats[0], position=9), *cats[1:]])
+    seen = {corpus_hash(cats)}
+    for change in ({"tenant": "a"}, {"topic": "a"}, {"roles": ("a",)}, {"published_at": AT}):
+        seen.add(corpus_hash([replace(cats[0], metadata=PassageMetadata(**change)), *cats[1:]]))
+    assert len(seen) == 5
+    elsewhere = PassageMetadata(published_at=AT.astimezone(timezone(timedelta(hours=2))))
+    assert corpus_hash([replace(cats[0], metadata=elsewhere), *cats[1:]]) in seen
+
+
+def test_a_corpus_without_metadata_keeps_the_hash_that_its_builds_know(cats: list[Passage]) -> None:
+    plain = "".join(f"{one.passage_id}\0{one.content_hash}\n" for one in cats)
+    assert corpus_hash(cats) == hashlib.sha256(plain.encode()).hexdigest()
 
 
 def test_a_large_corpus_is_one_quick_transaction(lake: Lake) -> None:

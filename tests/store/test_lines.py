@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from ragdiag.records import Feedback, Grade, Passage, Request, Span, SpanEvent
+from ragdiag.records import (
+    Feedback,
+    Grade,
+    Passage,
+    PassageMetadata,
+    Request,
+    Span,
+    SpanEvent,
+)
 from ragdiag.store.kinds import Record, kind_of, record_to_json
 from ragdiag.store.lines import BadLine, parse_line
 
@@ -154,3 +162,10 @@ def test_numbers_beyond_a_double_are_refused(make_request: Callable[..., Request
     line = encoded(make_request()).replace(b'"answer": "', b'"answer": "\\ud800')
     with pytest.raises(BadLine):
         parse_line(line)
+
+
+def test_a_passages_line_is_silent_about_its_metadata() -> None:
+    passage = Passage("p", "d", "text", metadata=PassageMetadata(tenant="acme"))
+    assert parse_line(encoded(passage)) == Passage("p", "d", "text")
+    with pytest.raises(BadLine, match="unknown field 'metadata'"):
+        parse_line(encoded(passage, metadata={}))

@@ -30,7 +30,7 @@ Positions = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
-_TIE = 1e-6
+TIE = 1e-6
 """FAISS sums in single precision: what is closer than this at the cut may be a tie."""
 
 _FEW = 10_000
@@ -43,15 +43,17 @@ _BLOCK = 8_192
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How hard a search tries; what does not belong to the index's kind is passed over."""
+    """How hard a search tries; what does not belong to the index's kind is passed over. ``shards``
+    are the nearest ones only; None are all."""
 
     ef_search: int
     nprobe: int
     refine_factor: int
+    shards: int | None = None
 
     @classmethod
     def of(cls, spec: AnnSpec) -> Effort:
-        return cls(spec.ef_search, spec.nprobe, spec.refine_factor)
+        return cls(spec.ef_search, spec.nprobe, spec.refine_factor, spec.search_shards)
 
 
 class VectorIndex(Protocol):
@@ -79,8 +81,6 @@ class VectorIndex(Protocol):
     def score_range(self, vector: Vectors) -> tuple[float, float]:
         """Lowest and highest inner product over every vector."""
         ...
-
-    def save(self, path: Path) -> None: ...
 
 
 class Ann:
@@ -125,7 +125,7 @@ class Ann:
         return positions[best], scores[best]
 
     def scores(self, vector: Vectors, positions: Positions) -> Scores:
-        return _products(self.vectors(positions).astype(np.float64), vector).astype(np.float32)
+        return inner_products(self.vectors(positions).astype(np.float64), vector).astype(np.float32)
 
     def vectors(self, positions: Positions) -> Vectors:
         """What the index keeps of the vectors at ``positions``, (len, d); exact where flat."""
@@ -136,13 +136,17 @@ class Ann:
         """O(n·d): 18 ms at 100k × 384 whole vectors; compressed ones are decoded on the way."""
         ranges = [
             (products.min(), products.max())
-            for products in (_products(block, vector) for block in self._blocks())
+            for products in (inner_products(block, vector) for block in self._blocks())
         ]
         lows, highs = zip(*ranges, strict=True)
         return float(min(lows)), float(max(highs))
 
     def save(self, path: Path) -> None:
         load_faiss().write_index(self._index, str(path))
+
+    @property
+    def kind(self) -> str:
+        return self._spec.kind
 
     @property
     def bytes(self) -> int:
@@ -184,8 +188,8 @@ class Ann:
         parameters = None if selector is None else faiss.SearchParameters(sel=selector)
         scores, found = self._index.search(row, min(depth + 1, self.size), params=parameters)
         more = depth < self.size and found[0][depth] >= 0
-        if more and scores[0][depth - 1] - scores[0][depth] < _TIE:
-            threshold = float(scores[0][depth - 1]) - _TIE
+        if more and scores[0][depth - 1] - scores[0][depth] < TIE:
+            threshold = float(scores[0][depth - 1]) - TIE
             _, _, found = self._index.range_search(row, threshold, params=parameters)
             return np.asarray(found, dtype=np.int64)
         return np.asarray(found[0][:depth], dtype=np.int64)
@@ -224,7 +228,7 @@ def _list_parameters(index: Any, effort: Effort, selector: Any) -> Any:
     return parameters
 
 
-def _products(vectors: npt.NDArray[Any], vector: Vectors) -> npt.NDArray[Any]:
+def inner_products(vectors: npt.NDArray[Any], vector: Vectors) -> npt.NDArray[Any]:
     """Inner products row by row. Not ``@``: BLAS sums equal rows in different orders, and its
     threads wait 10 ms for each other on a busy machine."""
     return np.asarray(np.einsum("ij,j->i", vectors, vector.astype(vectors.dtype)))

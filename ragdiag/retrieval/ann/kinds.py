@@ -47,7 +47,11 @@ _CLASSES: Mapping[str, Sequence[str]] = {
     "rabitq": ("IndexRefine", "IndexPreTransform", "RandomRotationMatrix", "IndexIVFRaBitQ"),
 }
 
-_STORED_AS = {"IndexFlatIP": "IndexFlat", "OPQMatrix": "LinearTransform"}
+_STORED_AS = {
+    "IndexFlatIP": "IndexFlat",
+    "IndexRefineFlat": "IndexRefine",
+    "OPQMatrix": "LinearTransform",
+}
 """What FAISS calls them once they were written and read again."""
 
 
@@ -121,6 +125,13 @@ def list_count(size: int, spec: AnnSpec) -> int:
     return max(1, min(wanted, size // TRAINING_POINTS))
 
 
+def least_vectors(kind: str) -> int:
+    """How many vectors an index of this kind learns its codes from at least."""
+    if kind == "rabitq":
+        return TRAINING_POINTS
+    return TRAINING_POINTS * CODEWORDS if kind in ("ivf_pq", "opq") else 1
+
+
 def load_faiss() -> Any:
     """The library, untyped: its type stubs lack names that it has."""
     import faiss
@@ -130,7 +141,7 @@ def load_faiss() -> Any:
 
 def _inverted_lists(size: int, dimension: int, spec: AnnSpec) -> Any:
     faiss = load_faiss()
-    needed = TRAINING_POINTS * (1 if spec.kind == "rabitq" else CODEWORDS)
+    needed = least_vectors(spec.kind)
     if size < needed:
         raise IndexFault(
             f"kind = {spec.kind!r} learns its codes from {needed} vectors or more, and there are "

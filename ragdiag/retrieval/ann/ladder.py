@@ -16,8 +16,8 @@ def resolve(spec: AnnSpec, size: int, dimension: int) -> AnnSpec:
     """``spec`` with the kind that ``auto`` stands for over ``size`` vectors; any other as it is.
 
     flat up to EXACT_BELOW vectors, then the first of hnsw, hnsw_sq8 and rabitq that fits into
-    ``memory_mb``; the last even where it does not. The machine is not asked, so that one spec is
-    one index everywhere.
+    ``memory_mb``; the last even where it does not. Milvus has no rabitq here. The machine is not
+    asked, so that one spec is one index everywhere.
 
     >>> [resolve(AnnSpec(kind="auto", memory_mb=1000), n, 384).kind
     ...  for n in (10_000, 300_000, 1_000_000, 2_000_000)]
@@ -31,7 +31,8 @@ def resolve(spec: AnnSpec, size: int, dimension: int) -> AnnSpec:
         chosen = spec.model_copy(update={"kind": kind})
         if size * bytes_per_vector(chosen, size, dimension) <= spec.memory_mb * 1e6:
             return chosen
-    return spec.model_copy(update={"kind": "rabitq"})
+    last = "hnsw_sq8" if spec.engine == "milvus" else "rabitq"
+    return spec.model_copy(update={"kind": last})
 
 
 def bytes_per_vector(spec: AnnSpec, size: int, dimension: int) -> float:

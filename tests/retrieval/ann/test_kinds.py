@@ -16,7 +16,7 @@ from ragdiag.retrieval.ann.ladder import bytes_per_vector
 from ragdiag.version import AnnKind, AnnSpec
 
 N, D = 10_200, 16
-KINDS = [kind for kind in get_args(AnnKind) if kind != "auto"]
+KINDS = [kind for kind in get_args(AnnKind) if kind not in ("auto", "ivf_flat")]
 EFFORT = Effort(ef_search=200, nprobe=64, refine_factor=20)
 
 

@@ -1,0 +1,1 @@
+"""Milvus as the holder of a build's vectors, for those who outgrow one machine's memory."""
