@@ -291,7 +291,7 @@ def passage_metadata(con: duckdb.DuckDBPyConnection) -> None:
 
 def _widen(con: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str]) -> None:
     """Make ``table`` anew with more columns. One that is altered keeps a place in the catalog for
-    small rows of its older form, and until that is gone they cannot be written out."""
+    small rows of its older form until compaction has written them out."""
     more = ", ".join(f"{value} as {column}" for column, value in columns.items())
     con.execute(f"create table wider as select *, {more} from {table} limit 0")
     if table == "failures":

@@ -21,7 +21,7 @@ from ragdiag.store.spool import SpoolWriter
 from ragdiag.store.upkeep import restored_elsewhere
 from ragdiag.store.upkeep.backup import backup_store
 from ragdiag.store.upkeep.check import check_store
-from ragdiag.store.upkeep.compact import compact_store
+from ragdiag.store.upkeep.compact import compact_store, expire_snapshots
 from ragdiag.store.upkeep.history import purge_history
 from ragdiag.store.upkeep.past import PastLake
 from ragdiag.store.upkeep.restore import restore_store
@@ -131,6 +131,7 @@ def test_a_restored_catalog_is_as_ducklake_would_have_made_it(
     first, second = place(tmp_path / "first"), place(tmp_path / "second")
     lake = open_lake(first, create=True)
     fill(lake)
+    expire_snapshots(lake, 0)  # a backup has none of them either
     backup_store(lake, first, folder)
     restore_store(second, folder)
     restored = open_lake(second)
