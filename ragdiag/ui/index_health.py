@@ -44,7 +44,8 @@ def verdict(state: IndexState) -> None:
     for look in state.looks.values():
         if look.finding.status != "good":
             remedy = f" To mend it: {look.finding.remedy}." if look.finding.remedy else ""
-            lines.append(f"{look.finding.what.capitalize()}.{remedy}")
+            what = look.finding.what
+            lines.append(f"{what[0].upper()}{what[1:]}.{remedy}")
     title = {
         "good": "Fit to serve",
         "warn": "Fit to serve, with a warning",

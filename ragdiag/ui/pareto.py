@@ -27,7 +27,7 @@ def pareto_chart(
     front = pareto(trials)
     most = max(trial.bytes_per_vector for trial in trials)
     figure = go.Figure()
-    for kind in sorted({trial.spec.kind for trial in trials}, key=KINDS.index):
+    for kind in sorted({trial.spec.kind for trial in trials}):
         for best in (False, True):
             drawn = [t for t in trials if t.spec.kind == kind and (t in front) == best]
             _add_trials(figure, kind, drawn, most, best=best)

@@ -93,6 +93,15 @@ def test_a_sweep_is_drawn_with_what_was_chosen(
     assert len(app.get("plotly_chart")) == 1
 
 
+def test_a_finding_is_told_in_its_own_letters(open_page, workspace, corpus, version, said) -> None:
+    """Names and commands in it are not ours to change."""
+    loud = Version("BM25", version.spec)
+    release_index(corpus, workspace, loud, by="test")
+    corpus.write(lambda cursor: cursor.execute("delete from judgments"))
+    check_index(corpus, workspace, loud, by="test")
+    assert "of version BM25" in said(open_page("indexes", workspace))
+
+
 def test_what_it_takes_is_shown_with_the_machine(
     open_page, workspace, corpus, version, served: str, said
 ) -> None:
