@@ -2,13 +2,7 @@
 
 import streamlit as st
 
-from ragdiag.drift.latency import (
-    QUANTILES,
-    cache_effects,
-    stage_quantiles,
-    standing,
-    weekly_quantiles,
-)
+from ragdiag.drift import latency
 from ragdiag.records import LATENCY_STAGES
 from ragdiag.store.queries import Filters, version_names
 from ragdiag.ui import bands, charts, degradation, filters, frame, palette, savings, tables, words
@@ -29,7 +23,7 @@ with boxes[3]:
     stage = st.selectbox("Stage", stages, key="stage", bind="query-params")
 with boxes[4]:
     quantile = st.selectbox(
-        "Quantile", list(QUANTILES), index=1, key="quantile", bind="query-params"
+        "Quantile", list(latency.QUANTILES), index=1, key="quantile", bind="query-params"
     )
 with boxes[5]:
     slo = st.number_input(
@@ -39,7 +33,7 @@ with boxes[5]:
 names = fetch(view, version_names)
 every_week = Filters(traffic=kind, version_id=version)
 scope = Filters(traffic=kind, version_id=version, week=week)
-by_version = fetch(view, stage_quantiles, scope, "version_id")
+by_version = fetch(view, latency.stage_quantiles, scope, "version_id")
 totals = [row for row in by_version if row.stage == "total"]
 if not totals:
     st.info("No request with these filters was timed. Set one of them back to “all”.")
@@ -47,7 +41,7 @@ if not totals:
 
 when = "over all weeks" if week is None else f"in the week of {words.week(week)}"
 told = sorted(totals, key=lambda row: -row.quantiles[quantile].value)
-standings = [standing(row.quantiles[quantile], slo) for row in told]
+standings = [latency.standing(row.quantiles[quantile], slo) for row in told]
 sentences = [
     f"- {literal(names.get(row.segment, row.segment))}: "
     f"{words.with_interval(row.quantiles[quantile], 'ms')}, {words.against(stood, slo)}"
@@ -57,7 +51,7 @@ box = st.error if "over" in standings else st.success if set(standings) == {"wit
 box(f"{quantile} of the whole request {when}:\n" + "\n".join(sentences))
 
 st.subheader(f"{quantile} of {stage}, week by week", anchor=False)
-weekly = fetch(view, weekly_quantiles, every_week, stage, quantile)
+weekly = fetch(view, latency.weekly_quantiles, every_week, stage, quantile)
 order = list(names)
 charts.show(
     bands.bands(
@@ -78,13 +72,13 @@ st.caption("Bands: 95 % order-statistic intervals; none where a week has too few
 st.subheader(f"Where the time goes, {when}", anchor=False)
 if version is None and len(totals) > 1:
     st.caption("All versions together; choose a version above to see one alone.")
-together = fetch(view, stage_quantiles, scope)
+together = fetch(view, latency.stage_quantiles, scope)
 charts.show(
     charts.points(
         [row.stage for row in together],
         [
             (name, [row.quantiles[name] for row in together], palette.SERIES[n])
-            for n, name in enumerate(QUANTILES)
+            for n, name in enumerate(latency.QUANTILES)
         ],
         "ms",
         "milliseconds (logarithmic)",
@@ -105,11 +99,11 @@ tables.show(
             f"{name} (95 % interval, n)": [
                 words.with_interval(row.quantiles[name], "ms") for row in rows
             ]
-            for name in QUANTILES
+            for name in latency.QUANTILES
         },
     },
     key="quantiles",
 )
 
 degradation.show(view, every_week)
-savings.show(fetch(view, cache_effects, scope, quantile), names, quantile, when)
+savings.show(fetch(view, latency.cache_effects, scope, quantile), names, quantile, when)

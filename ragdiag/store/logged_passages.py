@@ -8,7 +8,7 @@ from typing import Any
 
 from ragdiag.records import Passage
 from ragdiag.store.lake import Lake
-from ragdiag.store.passages import FIELDS, read_passages
+from ragdiag.store.passages import LOGGED_FIELDS, read_passages
 
 
 def logged_passages_at(
@@ -30,7 +30,8 @@ def logged_passages_at(
 def load_logged_passages(lake: Lake, passage_ids: Iterable[str]) -> dict[str, Passage]:
     """Each passage as it was logged last; ids that no log has are left out."""
     table = lake.table(
-        f"select {FIELDS} from logged_passages where passage_id in (select unnest(?::varchar[])) "
+        f"select {LOGGED_FIELDS} from logged_passages "
+        "where passage_id in (select unnest(?::varchar[])) "
         "qualify row_number() over (partition by passage_id "
         "order by logged_at desc, content_hash) = 1",
         [sorted(set(passage_ids))],

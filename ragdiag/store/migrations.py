@@ -316,9 +316,9 @@ MIGRATIONS: tuple[Migration, ...] = (
     index_tunings,
     index_health,
     deployments,
-    whole_ledger,
     weights,
     passage_metadata,
+    whole_ledger,
 )
 """Migration n is the n-th entry, counted from 1."""
 

@@ -22,6 +22,9 @@ _METADATA = "tenant, topic, published_at, roles"
 
 FIELDS = f"{_OWN}, {_METADATA}"
 
+LOGGED_FIELDS = f"{_OWN}, null as {_METADATA.replace(', ', ', null as ')}"
+"""The same of ``logged_passages``: a log does not say whose a passage is."""
+
 
 @dataclass(frozen=True, slots=True)
 class CurrentRow:
