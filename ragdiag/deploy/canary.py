@@ -44,18 +44,11 @@ _TIE = 1e-6
 _BLOCK = 8_192
 
 
-def stored_vectors(ann: VectorIndex, positions: Positions) -> Vectors:
-    """What the index keeps of the vectors at ``positions``, float32 (len, d), whatever its kind:
-    a coordinate is the inner product with a unit vector."""
-    axes = np.eye(ann.dimension, dtype=np.float32)
-    return np.stack([ann.scores(axis, positions) for axis in axes], axis=1)
-
-
 def look_for_vectors(ann: VectorIndex, target: Target) -> Measured:
     """Sampled passages' own vectors: of norm 1, and first in the list that they ask for."""
     depth = target.version.spec.candidates.depth
     positions = sample_positions(ann.size, SELF_SAMPLE)
-    vectors = stored_vectors(ann, positions)
+    vectors = ann.vectors(positions)
     norms = np.linalg.norm(vectors, axis=1)
     found = 0
     for position, vector in zip(positions, vectors, strict=True):
@@ -126,7 +119,7 @@ def look_at_embeddings(
     assert index.ann is not None
     texts = [passage_text(passage, title=encoder.title) for passage in passages]
     fresh = as_kept(encoder.encode(texts), index.reduction)
-    stored = stored_vectors(index.ann, positions)
+    stored = index.ann.vectors(positions)
     lengths = np.linalg.norm(stored, axis=1) * np.linalg.norm(fresh, axis=1)
     cosines = np.einsum("ij,ij->i", stored, fresh) / lengths
     worst = int(np.argmin(cosines))

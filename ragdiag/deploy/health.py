@@ -26,7 +26,6 @@ from ragdiag.deploy.canary import (
     look_at_neighbours,
     look_for_vectors,
     look_for_words,
-    stored_vectors,
 )
 from ragdiag.deploy.freshness import look_at_freshness
 from ragdiag.deploy.questions import ask_judged, look_at_questions
@@ -41,8 +40,10 @@ from ragdiag.deploy.soundness import (
 )
 from ragdiag.errors import RagdiagError
 from ragdiag.records import Finding, IndexCheck
+from ragdiag.retrieval.ann.ladder import EXACT_BELOW
 from ragdiag.retrieval.builds import Index, build_ids, load_index
 from ragdiag.retrieval.embed import load_embedder, load_question_encoder
+from ragdiag.retrieval.filters import STRANGER
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.retrieval.serving import serving_build_id
 from ragdiag.settings import Workspace
@@ -138,10 +139,11 @@ def open_build(lake: Lake, workspace: Workspace, target: Target) -> tuple[Index,
 
 
 def _findable(index: Index) -> set[str]:
-    """The passages of a build that are in the corpus still."""
-    if index.alive is None:
+    """The passages of a build that are in the corpus still, and are everybody's."""
+    findable = index.findable(STRANGER)
+    if findable is None:
         return set(index.passage_ids)
-    return {one for one, alive in zip(index.passage_ids, index.alive, strict=True) if alive}
+    return {one for one, there in zip(index.passage_ids, findable, strict=True) if there}
 
 
 def _words(lake: Lake, target: Target, index: Index, pairs: Pairs) -> Iterator[Measured]:
@@ -164,8 +166,10 @@ def _vectors(
         queries = as_kept(load_question_encoder(spec).encode(texts), index.reduction)
     else:
         places = sample_positions(index.ann.size, NEIGHBOUR_SAMPLE, seed=1)
-        queries = stored_vectors(index.ann, places)
-    yield look_at_neighbours(index.ann, queries, target)
+        queries = index.ann.vectors(places)
+    # every vector of a Milvus would come here for each query
+    if target.version.spec.ann.engine == "faiss" or index.ann.size <= EXACT_BELOW:
+        yield look_at_neighbours(index.ann, queries, target)
     places = sample_positions(len(pairs), AGAIN)
     passages = load_build_passages(lake, [pairs[at] for at in places])
     yield look_at_embeddings(index, load_embedder(spec), places, passages, target)

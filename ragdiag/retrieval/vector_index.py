@@ -130,8 +130,7 @@ def _save_faiss(
 
 
 def _about_shards(shards: Shards, kinds: Sequence[str]) -> dict[str, Any]:
-    sizes = np.bincount(shards.of, minlength=len(shards.labels)).tolist()
-    named = zip(shards.labels, sizes, kinds, strict=True)
+    named = zip(shards.labels, shards.sizes.tolist(), kinds, strict=True)
     return {
         "shards": [{"label": label, "passages": size, "kind": kind} for label, size, kind in named]
     }

@@ -176,6 +176,11 @@ def _prepare(
             f"version {version.name} has no [embedder], so it has no vector index",
             remedy="name a version with a dense path",
         )
+    if spec.ann.engine == "milvus":
+        raise SpecError(
+            f"version {version.name} keeps its vectors in Milvus, and the sweep measures FAISS",
+            remedy='tune a version with engine = "faiss"; m and ef_construction hold for both',
+        )
     passages = load_passages(lake)
     if not passages:
         raise IndexFault("the corpus is empty", remedy="run: ragdiag import corpus PATH")

@@ -13,7 +13,6 @@ from ragdiag.deploy.canary import (
     look_at_neighbours,
     look_for_vectors,
     look_for_words,
-    stored_vectors,
 )
 from ragdiag.deploy.soundness import Target
 from ragdiag.records import Passage
@@ -69,10 +68,8 @@ class Lost:
     def scores(self, vector: Vectors, positions: Positions) -> Scores:
         return self._ann.scores(vector, positions)
 
-
-def test_stored_vectors_are_those_that_were_indexed(ann: Ann, vectors: Vectors) -> None:
-    positions = np.array([3, 0, 399])
-    assert np.array_equal(stored_vectors(ann, positions), vectors[positions])
+    def vectors(self, positions: Positions) -> Vectors:
+        return self._ann.vectors(positions)
 
 
 def test_vectors_find_themselves_unless_links_are_broken(ann: Ann, target: Target) -> None:

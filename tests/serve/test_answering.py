@@ -11,7 +11,7 @@ import pytest
 from ragdiag.caching.answers import AnswerCache
 from ragdiag.errors import InputError
 from ragdiag.pipeline import Pipeline
-from ragdiag.records import Answer, ContextPassage, Passage
+from ragdiag.records import Answer, ContextPassage, Passage, PassageMetadata
 from ragdiag.retrieval.builds import build_index, load_index
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.retrieval.packing import Packer
@@ -145,3 +145,17 @@ def test_the_user_or_else_the_request_decides_who_answers() -> None:
     assert Asked(QUESTION, user="ada").key == "ada"
     one, other = Asked(QUESTION), Asked(QUESTION)
     assert one.key == one.request_id != other.key
+
+
+@pytest.mark.parametrize("tables", [{"lexical": {}}, SEMANTIC], ids=["words", "cache"])
+def test_what_is_a_tenants_is_found_and_read_for_the_tenant_alone(
+    tables: dict[str, Any], serve: Serve, passages: list[Passage]
+) -> None:
+    passages[1] = replace(passages[1], metadata=PassageMetadata(tenant="acme", roles=("staff",)))
+    served = serve(**tables)
+    staff = frozenset({"staff"})
+    for tenant, roles, own in (("acme", staff, True), (None, staff, False), ("acme", (), False)):
+        asked = Asked(QUESTION, tenant=tenant, roles=frozenset(roles))
+        for hits in (search(served, asked).fused, answer(served, asked, "production").context):
+            assert hits
+            assert ("p1" in {hit.passage_id for hit in hits}) == own

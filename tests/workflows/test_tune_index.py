@@ -87,6 +87,10 @@ def test_what_cannot_be_tuned_says_so(lake: Lake, workspace: Workspace) -> None:
     words = Version("bm25", parse_spec("[lexical]\n[generator]\nkind='extractive'", source="toy"))
     with pytest.raises(SpecError, match=r"has no \[embedder\]"):
         tune_index(lake, workspace, words, AIM)
+    ann = VERSION.spec.ann.model_copy(update={"engine": "milvus", "uri": "a.db"})
+    elsewhere = Version("milvus", VERSION.spec.model_copy(update={"ann": ann}))
+    with pytest.raises(SpecError, match="keeps its vectors in Milvus"):
+        tune_index(lake, workspace, elsewhere, AIM)
     with pytest.raises(IndexFault, match="the corpus is empty"):
         tune_index(lake, workspace, VERSION, AIM)
     add_documents(lake, [Passage("p", "d", "a text")])

@@ -78,6 +78,10 @@ class VectorIndex(Protocol):
         """Inner products of ``vector`` (d,) with the vectors at ``positions``, float32."""
         ...
 
+    def vectors(self, positions: Positions) -> Vectors:
+        """What is kept of the vectors at ``positions``, float32 (len, d)."""
+        ...
+
     def score_range(self, vector: Vectors) -> tuple[float, float]:
         """Lowest and highest inner product over every vector."""
         ...
@@ -128,7 +132,7 @@ class Ann:
         return inner_products(self.vectors(positions).astype(np.float64), vector).astype(np.float32)
 
     def vectors(self, positions: Positions) -> Vectors:
-        """What the index keeps of the vectors at ``positions``, (len, d); exact where flat."""
+        """As :class:`VectorIndex` has it; exact where the kind is flat or hnsw."""
         kept = self._kept[positions]
         return kept if self._flat else np.asarray(self._store.sa_decode(kept))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -66,11 +66,15 @@ class ShardedIndex:
 
     def scores(self, vector: Vectors, positions: Positions) -> Scores:
         scores = np.empty(len(positions), dtype=np.float32)
-        of = self._shards.of[positions]
-        for shard in np.unique(of).tolist():
-            here = of == shard
-            scores[here] = self._parts[shard].scores(vector, self._local[positions[here]])
+        for shard, here, local in self._by_shard(positions):
+            scores[here] = self._parts[shard].scores(vector, local)
         return scores
+
+    def vectors(self, positions: Positions) -> Vectors:
+        vectors = np.empty((len(positions), self.dimension), dtype=np.float32)
+        for shard, here, local in self._by_shard(positions):
+            vectors[here] = self._parts[shard].vectors(local)
+        return vectors
 
     def score_range(self, vector: Vectors) -> tuple[float, float]:
         lows, highs = zip(*(part.score_range(vector) for part in self._parts), strict=True)
@@ -80,6 +84,13 @@ class ShardedIndex:
         folder.mkdir()
         for number, part in enumerate(self._parts):
             part.save(_file(folder, number))
+
+    def _by_shard(self, positions: Positions) -> Iterator[tuple[int, Mask, Positions]]:
+        """Each shard that holds some of ``positions``, which they are, and where in the shard."""
+        of = self._shards.of[positions]
+        for shard in np.unique(of).tolist():
+            here = of == shard
+            yield shard, here, self._local[positions[here]]
 
 
 def build_sharded(vectors: Vectors, shards: Shards, spec: AnnSpec) -> ShardedIndex:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -31,6 +32,11 @@ class Shards:
     of: npt.NDArray[np.int16]
     centroids: Vectors
 
+    @cached_property
+    def sizes(self) -> npt.NDArray[np.int64]:
+        """Passages by shard."""
+        return np.bincount(self.of, minlength=len(self.labels))
+
     def positions(self) -> list[npt.NDArray[np.int64]]:
         """Those of each shard, ascending."""
         return [np.flatnonzero(self.of == shard) for shard in range(len(self.labels))]
@@ -40,8 +46,9 @@ class Shards:
     ) -> list[int]:
         """The ``most`` shards nearest to ``vector`` (d,) that hold something ``allowed`` (n,), and
         more while they hold fewer than ``enough`` between them; None are all."""
-        of = self.of if allowed is None else self.of[allowed]
-        held = np.bincount(of, minlength=len(self.labels))
+        held = self.sizes
+        if allowed is not None:
+            held = np.bincount(self.of[allowed], minlength=len(self.labels))
         nearest = np.argsort(-(self.centroids @ vector), kind="stable").tolist()
         chosen: list[int] = []
         found = 0

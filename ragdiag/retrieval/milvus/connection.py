@@ -59,13 +59,14 @@ class Connection:
         if _is_path(self.uri):
             Path(self.uri).mkdir(parents=True, exist_ok=True)
 
-    def close(self) -> None:
-        """Forget the connection; the embedded engine is shut down and its folder is free."""
+    def unreachable(self, said: str) -> IndexUnreachable:
+        """The error for no answer; the next call connects anew."""
+        # the embedded engine comes back at another port
         self._client = None
-        if _is_path(self.uri):
-            from milvus_lite.server_manager import server_manager_instance
-
-            server_manager_instance.release_server(self.uri)
+        return IndexUnreachable(
+            f"Milvus at {self.uri} does not answer ({said})",
+            remedy="start it, or correct uri or timeout_s in [ann]",
+        )
 
     def _connected(self) -> Any:
         with self._lock:
@@ -97,23 +98,15 @@ class Connection:
                 "milvus-lite server and name the server in uri",
             ) from None
         except grpc.RpcError as error:
-            raise self._unreachable(str(error.code().name).lower()) from None
+            raise self.unreachable(str(error.code().name).lower()) from None
         except MilvusException as error:
             said = str(error.message)[:_SHOWN]
             if error.code in _NO_ANSWER or isinstance(error.code, grpc.StatusCode):
-                raise self._unreachable(said) from None
+                raise self.unreachable(said) from None
             raise IndexFault(
                 f"Milvus at {self.uri} refuses: {said}",
                 remedy=f"check the server, the token in ${self._token_env}, and [ann] in the spec",
             ) from None
-
-    def _unreachable(self, said: str) -> IndexUnreachable:
-        # the embedded engine comes back at another port
-        self._client = None
-        return IndexUnreachable(
-            f"Milvus at {self.uri} does not answer ({said})",
-            remedy="start it, or correct uri or timeout_s in [ann]",
-        )
 
 
 def connect(spec: AnnSpec, workspace: Workspace) -> Connection:

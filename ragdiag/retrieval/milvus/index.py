@@ -87,11 +87,16 @@ class MilvusIndex:
     def open(self) -> None:
         """Load the collection and check it against the manifest. Raises IndexUnreachable, and
         IndexFault where it is not what was built."""
-        with self._lock:
+        # where Milvus hangs, those who wait for one that asks it must not each wait in turn
+        if not self._lock.acquire(timeout=self._connection.timeout_s):
+            raise self._connection.unreachable("another question waits for it")
+        try:
             if not self._checked:
                 sizes = (self.size, self.dimension)
                 check_collection(self._connection, self._facts, self._spec, *sizes)
                 self._checked = True
+        finally:
+            self._lock.release()
 
     def search(
         self,
@@ -118,14 +123,17 @@ class MilvusIndex:
 
     def scores(self, vector: Vectors, positions: Positions) -> Scores:
         """Exact, whatever the index's kind. Raises as :meth:`search`."""
+        return _scores(self.vectors(positions), vector)
+
+    def vectors(self, positions: Positions) -> Vectors:
+        """Whole, whatever the index's kind. Raises as :meth:`search`."""
         self.open()
         try:
             name = self._facts["collection"]
-            vectors = fetch_vectors(self._connection, name, positions, self.dimension)
+            return fetch_vectors(self._connection, name, positions, self.dimension)
         except IndexFault:
             self._checked = False
             raise
-        return _scores(vectors, vector)
 
     def score_range(self, vector: Vectors) -> tuple[float, float]:
         """Raises IndexFault: Milvus does not compare every vector."""
@@ -135,16 +143,16 @@ class MilvusIndex:
         )
 
     def _scope(self, vector: Vectors, depth: int, effort: Effort, allowed: Mask | None) -> _Scope:
-        shards = self._shards
-        if shards is None:
-            count = self.size if allowed is None else int(np.count_nonzero(allowed))
-            return _Scope(self.size, count, allowed=allowed)
-        routed = shards.route(vector, effort.shards, depth, allowed)
-        inside = np.isin(shards.of, routed)
-        held = int(np.count_nonzero(inside))
-        within = None if allowed is None else inside & allowed
-        count = held if within is None else int(np.count_nonzero(within))
-        return _Scope(held, count, [partition(shard) for shard in routed], within)
+        shards, held, partitions = self._shards, self.size, None
+        if shards is not None:
+            routed = shards.route(vector, effort.shards, depth, allowed)
+            if len(routed) < len(shards.labels):
+                held = int(shards.sizes[routed].sum())
+                partitions = [partition(shard) for shard in routed]
+                if allowed is not None:
+                    allowed = allowed & np.isin(shards.of, routed)
+        count = held if allowed is None else int(np.count_nonzero(allowed))
+        return _Scope(held, count, partitions, allowed)
 
     def _seek(
         self, vector: Vectors, depth: int, effort: Effort, scope: _Scope

@@ -58,6 +58,7 @@ def test_all_shards_are_the_whole_in_order_scores_and_ties(data: st.DataObject) 
         assert [part.tolist() for part in other] == [part.tolist() for part in one]
         wanted = np.array([n - 1, 0])
         assert parts.scores(query, wanted).tolist() == whole.scores(query, wanted).tolist()
+        assert parts.vectors(wanted).tolist() == vectors[wanted].tolist()
         assert parts.score_range(query) == pytest.approx(whole.score_range(query), abs=1e-6)
 
 

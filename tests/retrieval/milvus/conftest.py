@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from milvus_lite.server_manager import server_manager_instance
 
 from ragdiag.retrieval.milvus.connection import Connection
 from ragdiag.version import AnnSpec
@@ -19,7 +20,7 @@ def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
     connection = Connection(str(path), AnnSpec(engine="milvus", uri="vectors.db"))
     connection.create()
     yield connection
-    connection.close()
+    server_manager_instance.release_server(str(path))
 
 
 @pytest.fixture

@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from milvus_lite.server_manager import server_manager_instance
 
 from ragdiag.errors import IndexFault, IndexUnreachable
 from ragdiag.records import Passage, PassageMetadata, Retrieval
@@ -36,8 +38,6 @@ EMBEDDED = {"engine": "milvus", "uri": "vectors.db"}
 @pytest.fixture(autouse=True)
 def _embedded_engines_end() -> Iterator[None]:
     yield
-    from milvus_lite.server_manager import server_manager_instance
-
     server_manager_instance.release_all()
 
 
@@ -249,4 +249,32 @@ def test_a_milvus_that_hangs_is_left_out_within_the_deadline(
     with pytest.raises(IndexUnreachable, match="deadline_exceeded"):
         load_index(workspace, build.build_id, patient)
     assert time.monotonic() - started < 8
+    milvus_server.signal(signal.SIGCONT)
+
+
+@pytest.mark.slow
+def test_questions_that_wait_for_a_milvus_that_hangs_do_not_wait_in_turn(
+    workspace: Workspace,
+    milvus_server: MilvusServer,
+    passages: list[Passage],
+    make_spec: MakeSpec,
+    toy_encoder: Any,
+) -> None:
+    ann = {"engine": "milvus", "uri": milvus_server.uri, "timeout_s": 1.0}
+    spec = make_spec(embedder={}, ann=ann)
+    build = build_index(passages, spec, workspace)
+    index = load_index(workspace, build.build_id, spec).ann
+    assert index is not None
+    milvus_server.signal(signal.SIGSTOP)
+    vector = toy_encoder.encode([QUESTION])[0]
+
+    def seconds(_: int) -> float:
+        started = time.monotonic()
+        with pytest.raises(IndexUnreachable):
+            index.search(vector, 3)
+        return time.monotonic() - started
+
+    for _ in range(2):  # the second time the collection is to be checked again, by one of them
+        with ThreadPoolExecutor(6) as pool:
+            assert max(pool.map(seconds, range(6))) < 4
     milvus_server.signal(signal.SIGCONT)

@@ -129,7 +129,6 @@ indexed = [set(segment.indexes) for segment in collection._segment_cache.values(
 collection._wait_for_bg()
 after = [segment.num_rows for segment in collection._segment_cache.values()]
 print(before == after, len(before) < 4, indexed == [{"vector"}] * len(before))
-connection.close()
 """
 
 

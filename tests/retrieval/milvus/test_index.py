@@ -58,6 +58,7 @@ def test_neighbours_and_scores_are_those_of_flat_faiss(
     for query in vectors[:20]:
         assert same(filled[kind].search(query, 7, effort=HARD), exact.search(query, 7))
     chosen, query = np.array([399, 0, 7, 301]), vectors[3]
+    assert filled[kind].vectors(chosen).tolist() == vectors[chosen].tolist()
     assert filled[kind].scores(query, chosen).tolist() == exact.scores(query, chosen).tolist()
 
 
