@@ -91,13 +91,11 @@ class Fleet:
     @property
     def serving(self) -> dict[str, Served]:
         """By what they do: ``production``, and ``canary`` and ``shadow`` where there are such."""
-        if self._line is None:
-            return {}
         line = self._line
-        roles = {
-            role: getattr(line.deployment, role) for role in ("production", "canary", "shadow")
-        }
-        return {role: line.served[one] for role, one in roles.items() if one in line.served}
+        if line is None:
+            return {}
+        named = ((side, getattr(line.deployment, side)) for side in SIDES)
+        return {side: line.served[one] for side, one in named if one in line.served}
 
     def choose(self, key: str) -> tuple[Served, Traffic]:
         """Who answers ``key``, a user's id or a request's; production where the canary could not
@@ -131,10 +129,14 @@ class Fleet:
         kept, mark = self._kept, removal_mark(self._lake)
         if mark == kept.removals or time.monotonic() < kept.reopen_at:
             return
+        all_moved = True
         for follower in kept.followers.values():
+            before = follower.current()
             follower.reopen()
+            all_moved = all_moved and follower.current() is not before
             kept.reopen_at = time.monotonic() + REOPEN_S
-        kept.removals = mark
+        if all_moved:
+            kept.removals = mark
 
     def _beside(self, version_id: str) -> Served | None:
         """What stands beside production; as it was, or None, where it cannot be opened."""
