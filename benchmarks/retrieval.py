@@ -186,6 +186,7 @@ def main() -> None:
     parser.add_argument("passages", type=int)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kind", default="auto")
+    parser.add_argument("--without-reference", action="store_true", help="Leave rank-bm25 out.")
     given = parser.parse_args()
     embedder = load_embedder(make_spec().embedder)  # type: ignore[arg-type]
     source = read_texts(given.folder / "corpus.jsonl", ("title", "text"))
@@ -216,8 +217,10 @@ def main() -> None:
     encoded = {question: embedder.encode([question])[0] for question in questions}
     ways["faiss alone"] = lambda question: ann.search(encoded[question], DEPTH, effort=effort)
     times = ask_in_turn(ways, questions)
-    words = build_lexical(texts, spec.lexical.model_copy(update={"engine": "rank_bm25"}))  # type: ignore[union-attr]
-    times |= ask_in_turn({"rank-bm25 alone": words.scores}, questions[:SLOW_QUESTIONS])
+    if not given.without_reference:
+        slow = spec.lexical.model_copy(update={"engine": "rank_bm25"})
+        reference = build_lexical(texts, slow)
+        times |= ask_in_turn({"rank-bm25 alone": reference.scores}, questions[:SLOW_QUESTIONS])
 
     print(f"\n## {given.passages:,} passages, {made.kind}, {time.strftime('%Y-%m-%d')}\n")
     libraries = ", ".join(
@@ -242,8 +245,8 @@ def main() -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000
     print(
         f"\nBuilding: vectors {ann_seconds:.1f} s, words {words_seconds:.1f} s. Vector index "
-        f"{ann.bytes / len(texts):.0f} bytes a passage. Peak memory {peak:,} MB, rank-bm25 and the "
-        f"texts included."
+        f"{ann.bytes / len(texts):.0f} bytes a passage. Peak memory {peak:,} MB, the texts "
+        f"{'' if given.without_reference else 'and rank-bm25 '}included."
     )
 
 
