@@ -6,42 +6,26 @@ Exit status 0 where all is well, 1 where something is bad, 2 for a mistake.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.exceptions import Exit
 
+from ragdiag.commands.options import Json, ProgressOption, opened
 from ragdiag.commands.tuning import measure_index_command, tune_index_command
 from ragdiag.console import emit, progress_to, show_estimate, table
 from ragdiag.records import Finding, IndexCheck
-from ragdiag.settings import Workspace, command_workspace
 
 if TYPE_CHECKING:
     from ragdiag.deploy.diagnostic import IndexDiagnosis
-    from ragdiag.store.lake import Lake
-    from ragdiag.version import Version
     from ragdiag.workflows.index import IndexRelease
 
 index_app = typer.Typer(help="Build, check, publish and roll back indexes.")
 index_app.command("tune")(tune_index_command)
 index_app.command("measure")(measure_index_command)
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-ProgressOption = Annotated[
-    Path | None, typer.Option("--progress-file", help="Keep progress in this file as well.")
-]
 Build = Annotated[str | None, typer.Option("--build", metavar="ID")]
 Reason = Annotated[str, typer.Option(help="Kept in the history.")]
-
-
-def _opened(context: typer.Context, name: str) -> tuple[Lake, Workspace, Version]:
-    from ragdiag.store.lake import open_lake
-    from ragdiag.store.results import find_version
-
-    workspace = command_workspace(context.obj)
-    lake = open_lake(workspace)
-    return lake, workspace, find_version(lake, name)
 
 
 @index_app.command()
@@ -59,7 +43,7 @@ def build(
 
     with progress_to(progress_file) as progress:
         done = release_index(
-            *_opened(context, version), by="index build", publish=not no_publish, progress=progress
+            *opened(context, version), by="index build", publish=not no_publish, progress=progress
         )
         progress(1.0, _with_reasons(done))
     _emit_release(version, done, as_json)
@@ -78,7 +62,7 @@ def check(
 
     with progress_to(progress_file) as progress:
         progress(0.0, "looking at files, freshness, model and canary")
-        found = check_index(*_opened(context, version), build, by="index check")
+        found = check_index(*opened(context, version), build, by="index check")
         progress(1.0, f"build {found.build_id} is checked: {found.status}")
     emit({"version": version, **found.to_json()}, as_json, lambda: _check_text(found))
     _end(found.status == "bad")
@@ -102,7 +86,7 @@ def publish(
     with progress_to(progress_file) as progress:
         progress(0.0, "checking the build before it serves")
         done = publish_index(
-            *_opened(context, version), build, by="index publish", reason=reason, force=force
+            *opened(context, version), build, by="index publish", reason=reason, force=force
         )
         progress(1.0, _with_reasons(done))
     _emit_release(version, done, as_json, forced=force and done.serves)
@@ -122,7 +106,7 @@ def rollback(
     with progress_to(progress_file) as progress:
         progress(0.0, "verifying the files of the build published before")
         back, left, found = roll_back_index(
-            *_opened(context, version), by="index rollback", reason=reason
+            *opened(context, version), by="index rollback", reason=reason
         )
         text = f"build {back.build_id} serves again, in place of {left}"
         progress(1.0, text)
@@ -140,7 +124,7 @@ def list_command(context: typer.Context, version: str, as_json: Json = False) ->
     """The builds of a version, the newest first: which serves, and what the last check found."""
     from ragdiag.workflows.index import describe_builds
 
-    rows = describe_builds(*_opened(context, version))
+    rows = describe_builds(*opened(context, version))
     emit(rows, as_json, lambda: table(rows) or f"no builds; run: ragdiag index build {version}")
 
 
@@ -156,7 +140,7 @@ def diagnose(
     from ragdiag.deploy.diagnostic import diagnose_index
 
     with progress_to(progress_file) as progress:
-        found = diagnose_index(*_opened(context, version), progress)
+        found = diagnose_index(*opened(context, version), progress)
     emit(found.to_json(), as_json, lambda: _diagnosis_text(found))
     _end(found.is_bad)
 

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from ragdiag.commands.options import Json, ProgressOption, opened
 from ragdiag.console import emit, progress_to
-from ragdiag.settings import command_workspace
 
 fusion_app = typer.Typer(help="How the lexical and the dense path are weighed.")
 reranker_app = typer.Typer(help="How a reranker's scores are read.")
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Split = Annotated[
     str, typer.Option("--split", help="Which judged questions; not those to test on.")
 ]
 SaveAs = Annotated[
     str | None, typer.Option("--save-as", help="Keep the result as a version of this name.")
-]
-ProgressOption = Annotated[
-    Path | None, typer.Option("--progress-file", help="Keep progress in this file as well.")
 ]
 
 
@@ -35,17 +30,11 @@ def tune_fusion_command(
     progress_file: ProgressOption = None,
 ) -> None:
     """Choose the weight of the dense path by cross-validation; a path alone is a candidate too."""
-    from ragdiag.store.lake import open_lake
-    from ragdiag.store.results import find_version
     from ragdiag.workflows.tune_fusion import tune_fusion
 
-    workspace = command_workspace(context.obj)
-    lake = open_lake(workspace)
     with progress_to(progress_file) as progress:
         tuned = tune_fusion(
-            lake,
-            workspace,
-            find_version(lake, version),
+            *opened(context, version),
             split,
             save_as=save_as,
             progress=progress,
@@ -63,17 +52,11 @@ def calibrate_reranker_command(
     progress_file: ProgressOption = None,
 ) -> None:
     """Turn a reranker's logits into probabilities that judged questions bear out."""
-    from ragdiag.store.lake import open_lake
-    from ragdiag.store.results import find_version
     from ragdiag.workflows.calibrate_reranker import calibrate_reranker
 
-    workspace = command_workspace(context.obj)
-    lake = open_lake(workspace)
     with progress_to(progress_file) as progress:
         found = calibrate_reranker(
-            lake,
-            workspace,
-            find_version(lake, version),
+            *opened(context, version),
             split,
             save_as=save_as,
             progress=progress,
@@ -101,20 +84,14 @@ def tune_index_command(
 ) -> None:
     """Sweep index settings against exact neighbours and take the cheapest that is good enough."""
     from ragdiag.errors import InputError
-    from ragdiag.store.lake import open_lake
-    from ragdiag.store.results import find_version
     from ragdiag.workflows.tune_index import KINDS, Aim, tune_index
 
     named = tuple(kinds.split(",")) if kinds else KINDS
     if unknown := [kind for kind in named if kind not in KINDS]:
         raise InputError(f"there is no kind {unknown[0]!r}", remedy=f"one of: {', '.join(KINDS)}")
-    workspace = command_workspace(context.obj)
-    lake = open_lake(workspace)
     with progress_to(progress_file) as progress:
         tuned = tune_index(
-            lake,
-            workspace,
-            find_version(lake, version),
+            *opened(context, version),
             Aim(k, target, objective, questions, named),
             save_as=save_as,
             progress=progress,
@@ -130,12 +107,8 @@ def measure_index_command(
     progress_file: ProgressOption = None,
 ) -> None:
     """Say what the index that serves takes and gives: bytes, memory, search time, throughput."""
-    from ragdiag.store.lake import open_lake
-    from ragdiag.store.results import find_version
     from ragdiag.workflows.measure_index import measure_index
 
-    workspace = command_workspace(context.obj)
-    lake = open_lake(workspace)
     with progress_to(progress_file) as progress:
-        found = measure_index(lake, workspace, find_version(lake, version), questions, progress)
+        found = measure_index(*opened(context, version), questions, progress)
     emit(found.to_json(), as_json, found.to_text)

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -31,6 +31,7 @@ from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.lines import parse_line
 from ragdiag.store.results import load_requests, save_build, save_version
 from ragdiag.version import Version, parse_spec
+from tests.local_http import served
 from tests.stocked import add as add
 from tests.stocked import build as build
 from tests.stocked import corpus as corpus
@@ -83,16 +84,8 @@ def model() -> Iterator[ToyModel]:
         def log_message(self, format: str, *args: object) -> None:
             """Quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    toy.base_url = f"http://127.0.0.1:{server.server_port}/v1"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield toy
-    toy.gate.set()
-    server.shutdown()
-    thread.join(5)
-    server.server_close()
+    with served(Handler, toy.gate) as toy.base_url:
+        yield toy
 
 
 def toy_version(name: str, model: ToyModel, tables: str = "", *, lexical: str = "") -> Version:
