@@ -22,6 +22,8 @@ from ragdiag.store.lake import Lake, close_lakes, open_lake
 from tests.built_demo import small_demo as small_demo
 from tests.faulty_server import faulty_server as faulty_server
 from tests.servers import ENVIRONMENT, ObjectStore, Postgres
+from tests.toy_lake import toy_lake as toy_lake
+from tests.toy_lake import toy_workspace as toy_workspace
 
 TAKES_LONG = {
     "small_demo": "demo",
@@ -30,7 +32,6 @@ TAKES_LONG = {
     "object_store": "servers",
     "model_server": "model server",
     "toy_workspace": "pages",
-    "toy_lake": "toy lake",
     "story": "story",
     "lived_in": "lived in",
     "guarded": "guarded",

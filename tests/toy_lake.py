@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from ragdiag.records import (
     ContextHit,
     Diagnosis,
@@ -29,7 +31,7 @@ from ragdiag.records import (
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import add_documents, add_gold_answers, add_judgments, add_questions
 from ragdiag.store.ingest import ingest
-from ragdiag.store.lake import Lake, open_lake
+from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.results import save_build, save_findings, save_version
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.version import EmbedderSpec, ExtractiveSpec, LexicalSpec, Spec, Version
@@ -61,6 +63,21 @@ def versions() -> list[Version]:
             Spec(embedder=EmbedderSpec(), lexical=LexicalSpec(), generator=generator),
         ),
     ]
+
+
+@pytest.fixture(scope="session")
+def toy_workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """To be read, by many tests."""
+    workspace = Workspace(tmp_path_factory.mktemp("toy") / "workspace")
+    build_toy_lake(workspace)
+    close_lakes(workspace)
+    return workspace
+
+
+@pytest.fixture
+def toy_lake(toy_workspace: Workspace) -> Lake:
+    """Opened anew where another test has closed all lakes of the process."""
+    return open_lake(toy_workspace)
 
 
 def build_toy_lake(workspace: Workspace) -> Lake:

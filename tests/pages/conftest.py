@@ -18,7 +18,6 @@ from tests.stocked import add as add
 from tests.stocked import corpus as corpus
 from tests.stocked import stocked_workspace as stocked_workspace
 from tests.stocked import version as version
-from tests.toy_lake import build_toy_lake
 
 Open = Callable[..., AppTest]
 
@@ -32,14 +31,6 @@ class RoutedPages(PagesManager):
     def __init__(self, *args: object, **kwargs: object) -> None:
         PagesManager.uses_pages_directory = False
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-
-
-@pytest.fixture(scope="session")
-def toy_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    workspace = Workspace(tmp_path_factory.mktemp("toy") / "workspace")
-    build_toy_lake(workspace)
-    yield workspace
-    close_lakes()
 
 
 @pytest.fixture

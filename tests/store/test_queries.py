@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date, datetime
 
 import pytest
@@ -11,18 +10,12 @@ from ragdiag.records import DEFAULT_GRADER, Grade, Passage
 from ragdiag.settings import Workspace
 from ragdiag.store import queries
 from ragdiag.store.corpus import add_documents
-from ragdiag.store.lake import Lake, close_lakes
+from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters
 from ragdiag.store.results import save_findings
 from tests.toy_lake import build_toy_lake
 
 PRODUCTION = Filters(traffic="production")
-
-
-@pytest.fixture(scope="module")
-def toy_lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
-    yield build_toy_lake(Workspace(tmp_path_factory.mktemp("toy") / "workspace"))
-    close_lakes()
 
 
 def test_inventory_counts_what_is_there(toy_lake: Lake) -> None:
