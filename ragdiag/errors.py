@@ -18,6 +18,7 @@
     │   ├── ProviderRefused      the server answered, and said no (wrong key, unknown model)
     │   └── ProviderUnreachable  no answer within the deadline (hanging, down, no network)
     ├── GeneratorDown            several answers in a row failed, so the work was stopped
+    ├── TrainingError            a model cannot be trained so: data, options or a loss gone wrong
     └── HelperEnded              the dashboard's process that answers questions gave none
 
 Commands turn any of them into one line on stderr and exit status 2; anything else is a defect
@@ -109,6 +110,10 @@ class ProviderUnreachable(GenerationError):
 
 class GeneratorDown(RagdiagError):
     """Several answers in a row failed: the generator is at fault, not the questions."""
+
+
+class TrainingError(RagdiagError):
+    """A model cannot be trained so: too little data, options that do not fit, a loss gone wrong."""
 
 
 class HelperEnded(RagdiagError):

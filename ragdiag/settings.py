@@ -42,6 +42,11 @@ class Workspace:
         return self.root / "cache" / "embeddings"
 
     @property
+    def training(self) -> Path:
+        """A folder for every fine-tuning run: its data, its checkpoint, what came of it."""
+        return self.root / "training"
+
+    @property
     def jobs(self) -> Path:
         """Progress files of long commands that the dashboard started."""
         return self.root / "jobs"

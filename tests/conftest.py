@@ -42,8 +42,10 @@ TAKES_LONG = {
 """Fixture that many tests share → the group of tests that run in one process, to make it once."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow tests run last, so that a quick failure shows quickly."""
+    """Slow tests run last, so that a quick failure shows quickly. First of these hooks, since the
+    one that sends groups to processes must find them marked."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
     for item in items:
         shared = [TAKES_LONG[name] for name in item.fixturenames if name in TAKES_LONG]  # type: ignore[attr-defined]

@@ -37,6 +37,7 @@ FLOORS = (
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 ENGINES = {
+    "accelerate",
     "torch",
     "transformers",
     "peft",

@@ -289,6 +289,13 @@ def passage_metadata(con: duckdb.DuckDBPyConnection) -> None:
     )
 
 
+def training_runs(con: duckdb.DuckDBPyConnection) -> None:
+    """How each fine-tuning stands: rows are only added, the last of a run holds. ``run`` is JSON."""
+    con.execute("""
+        create table training_runs(
+            run_id varchar, recorded_at timestamp, kind varchar, state varchar, run varchar)""")
+
+
 def _widen(con: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str]) -> None:
     """Make ``table`` anew with more columns. One that is altered keeps a place in the catalog for
     small rows of its older form until compaction has written them out."""
@@ -319,6 +326,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     weights,
     passage_metadata,
     whole_ledger,
+    training_runs,
 )
 """Migration n is the n-th entry, counted from 1."""
 

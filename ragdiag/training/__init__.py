@@ -1,0 +1,1 @@
+"""Fine-tuning: examples, negatives, losses, the loop, and what a run leaves behind."""

@@ -1,0 +1,61 @@
+"""What a retriever or a reranker learns from: questions with a passage that answers each.
+
+A set is named by the hash of what is in it, so that a run says exactly what it saw.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
+from functools import cached_property
+from typing import Literal
+
+Source = Literal[
+    "judgment", "failure", "feedback", "click", "bm25", "title", "generated", "general"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A question and one passage that answers it; ``weight`` scales what it costs to get it wrong.
+
+    ``negatives`` are passages that do not answer it, hardest first. ``teacher`` holds a
+    cross-encoder's logits of the positive and then of each negative, or nothing.
+    """
+
+    question_id: str
+    question: str
+    passage_id: str
+    source: Source = "judgment"
+    weight: float = 1.0
+    negatives: tuple[str, ...] = ()
+    teacher: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Pairs and the text of every passage that they name (``texts``: passage id → text, its title
+    in front where the model reads titles)."""
+
+    pairs: Sequence[Pair]
+    texts: Mapping[str, str]
+
+    @cached_property
+    def positives(self) -> Mapping[str, frozenset[str]]:
+        """Question id → every passage that is known to answer it."""
+        found: dict[str, set[str]] = {}
+        for pair in self.pairs:
+            found.setdefault(pair.question_id, set()).add(pair.passage_id)
+        return {name: frozenset(passages) for name, passages in found.items()}
+
+    @cached_property
+    def data_hash(self) -> str:
+        """SHA-256 over pairs and texts, in their order."""
+        digest = hashlib.sha256()
+        for pair in self.pairs:
+            digest.update(json.dumps(astuple(pair)).encode())
+        for name in sorted(self.texts):
+            digest.update(json.dumps([name, self.texts[name]]).encode())
+        return digest.hexdigest()

@@ -1,0 +1,53 @@
+"""The processes that train together: one, or as many as ``accelerate launch`` started."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Processes:
+    """This process among them, by its ``rank``. Every one must call the same methods in the same
+    order: they wait for one another."""
+
+    def __init__(self) -> None:
+        from accelerate import PartialState
+
+        state = PartialState()
+        self.rank, self.count = int(state.process_index), int(state.num_processes)
+        self.device = state.device
+
+    @property
+    def is_first(self) -> bool:
+        return self.rank == 0
+
+    def averaged(self, weights: Iterable[Tensor], loss: float) -> float:
+        """Replace the gradient of every weight by the mean over the processes; the mean loss."""
+        if self.count == 1:
+            return loss
+        import torch
+        from accelerate.utils import reduce
+
+        for weight in weights:
+            own = torch.zeros_like(weight) if weight.grad is None else weight.grad
+            weight.grad = reduce(own, "mean")
+        return float(reduce(torch.tensor(loss, device=self.device), "mean"))
+
+    def shared(self, value: float) -> float:
+        """The first process's ``value``."""
+        if self.count == 1:
+            return value
+        from accelerate.utils import broadcast_object_list
+
+        return float(broadcast_object_list([value])[0])
+
+
+def peak_bytes() -> int:
+    """The most memory this process has held. Linux counts in kilobytes, macOS in bytes."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(most if sys.platform == "darwin" else most * 1024)

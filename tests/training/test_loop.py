@@ -1,0 +1,145 @@
+"""The loop: it learns, goes on exactly after a kill, stops in time, and says what went wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ragdiag.errors import StoreFull, TrainingError
+from ragdiag.settings import PROJECT
+from ragdiag.training.curves import read_curve
+from ragdiag.training.loop import CHECKPOINT, CURVE, LoopOptions, train
+from tests.training.toy_task import ToyTask
+
+OPTIONS = LoopOptions(epochs=4, batch=8, learning_rate=0.05, looks=2)
+
+
+class Killed(Exception):
+    """Stands for SIGKILL: nothing is tidied up on its way out."""
+
+
+def test_it_learns_and_keeps_its_best(tmp_path: Path) -> None:
+    task = ToyTask()
+    trained = train(task, replace(OPTIONS, epochs=20, patience=50), tmp_path)
+    assert trained.ended == "finished"
+    assert trained.best_score == task.score() > trained.first_score
+    assert trained.best_score > -0.2
+    assert 0 < trained.best_step <= trained.steps == 100
+    assert trained.curve[0].step == 0
+    scored = [point.score for point in trained.curve if point.score is not None]
+    assert max(scored) == trained.best_score
+    assert read_curve(tmp_path / CURVE) == trained.curve
+    assert trained.wall_s > 0
+    assert trained.peak_bytes > 1_000_000
+
+
+def test_one_seed_gives_one_model(tmp_path: Path) -> None:
+    one, same, other = ToyTask(), ToyTask(), ToyTask()
+    train(one, OPTIONS, tmp_path / "one")
+    train(same, OPTIONS, tmp_path / "same")
+    train(other, replace(OPTIONS, seed=1), tmp_path / "other")
+    assert one.weights() == same.weights() != other.weights()
+
+
+@pytest.mark.parametrize("at", [1, 7, 13])
+def test_a_killed_run_goes_on_as_if_it_had_not_been(tmp_path: Path, at: int) -> None:
+    whole, first, second = ToyTask(), ToyTask(), ToyTask()
+    options = replace(OPTIONS, keep_s=0.0)
+    expected = train(whole, options, tmp_path / "whole")
+
+    def kill(fraction: float, message: str) -> None:
+        if message.startswith(f"step {at + 1} "):
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(first, options, tmp_path / "killed", kill)
+    found = train(second, options, tmp_path / "killed")
+    assert second.weights() == whole.weights()
+    assert [(p.step, p.loss, p.score) for p in found.curve if p.score is not None] == [
+        (p.step, pytest.approx(p.loss), p.score) for p in expected.curve if p.score is not None
+    ]
+    assert (found.best_step, found.steps) == (expected.best_step, expected.steps)
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
+    task, again = ToyTask(), ToyTask()
+    train(task, OPTIONS, tmp_path)
+    train(again, OPTIONS, tmp_path, lambda fraction, message: pytest.fail(message))
+    assert again.weights() == task.weights()
+
+
+def test_no_better_score_ends_it(tmp_path: Path) -> None:
+    task = ToyTask()
+    before = task.weights()
+    trained = train(task, replace(OPTIONS, epochs=50, learning_rate=50.0, patience=2), tmp_path)
+    assert (trained.ended, trained.best_step, trained.steps) == ("early", 0, 5)
+    assert trained.best_score == trained.first_score
+    assert task.weights() == before
+
+
+def test_a_loss_that_is_no_number_keeps_the_last_good_step(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"not a number at step \d+ of 20 \(epoch 1, batch \d"):
+        train(ToyTask(poisoned=17), OPTIONS, tmp_path)
+    again = ToyTask(poisoned=17)
+    with pytest.raises(TrainingError, match="not a number"):
+        train(again, OPTIONS, tmp_path)
+    assert all(abs(value) < 10 for value in again.weights())
+
+
+def test_small_parts_of_a_batch_cost_the_same(tmp_path: Path) -> None:
+    whole, parts = ToyTask(), ToyTask()
+    whole.model[0].p = parts.model[0].p = 0.0
+    train(whole, OPTIONS, tmp_path / "whole")
+    train(parts, replace(OPTIONS, micro=3), tmp_path / "parts")
+    assert parts.weights() == pytest.approx(whole.weights(), abs=1e-5)
+
+
+def test_another_run_does_not_go_on_from_it(tmp_path: Path) -> None:
+    train(ToyTask(), OPTIONS, tmp_path)
+    with pytest.raises(TrainingError, match="other data or options"):
+        train(ToyTask(), replace(OPTIONS, learning_rate=0.1), tmp_path)
+    with pytest.raises(TrainingError, match="other data or options"):
+        train(ToyTask(size=41), OPTIONS, tmp_path)
+    (tmp_path / CHECKPOINT).write_bytes(b"half")
+    with pytest.raises(TrainingError, match="cannot be read"):
+        train(ToyTask(), OPTIONS, tmp_path)
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(small_disk: Path) -> None:
+    train(ToyTask(), replace(OPTIONS, epochs=1), small_disk)
+    kept = (small_disk / CHECKPOINT).read_bytes()
+    with suppress(OSError), (small_disk / "ballast").open("wb", buffering=0) as ballast:
+        while True:
+            ballast.write(bytes(1024))
+    with pytest.raises(StoreFull, match="no space left on the device"):
+        train(ToyTask(), OPTIONS, small_disk / "more")
+    assert (small_disk / CHECKPOINT).read_bytes() == kept
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_model(tmp_path: Path) -> None:
+    # What ``accelerate launch`` starts on accelerators; on processors alone it would ask for MPI.
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+    launch += ["--standalone", "-m", "tests.training.launched", str(tmp_path)]
+    ran = subprocess.run(
+        launch,
+        cwd=PROJECT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    one, other = (json.loads((tmp_path / f"said-{rank}.json").read_text()) for rank in (0, 1))
+    assert one == other
+    alone = ToyTask()
+    assert one["weights"] != alone.weights()
+    assert (tmp_path / CHECKPOINT).is_file()
