@@ -290,7 +290,7 @@ def passage_metadata(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def training_runs(con: duckdb.DuckDBPyConnection) -> None:
-    """How each fine-tuning stands: rows are only added, the last of a run holds. ``run`` is JSON."""
+    """How each fine-tuning stands: rows are only added, a run's last holds. ``run`` is JSON."""
     con.execute("""
         create table training_runs(
             run_id varchar, recorded_at timestamp, kind varchar, state varchar, run varchar)""")
