@@ -22,7 +22,8 @@ class Pair:
     """A question and one passage that answers it; ``weight`` scales what it costs to get it wrong.
 
     ``negatives`` are passages that do not answer it, hardest first. ``teacher`` holds a
-    cross-encoder's logits of the positive and then of each negative, or nothing.
+    cross-encoder's logits of the positive and then of each negative, or nothing. ``request_ids``
+    are the logged requests that it rests on, all of them; none where it would be there without.
     """
 
     question_id: str
@@ -32,6 +33,7 @@ class Pair:
     weight: float = 1.0
     negatives: tuple[str, ...] = ()
     teacher: tuple[float, ...] = ()
+    request_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 The tombstones are kept first, in a file beside the lake and then in the lake, so that nothing of
 the user comes in while the rest is cleared: rows, old snapshots and their files, spool and
-archive, rejected lines, embeddings. What ragdiag does not change by itself (backups, files that
+archive, rejected lines, embeddings, training data. What ragdiag does not change by itself (backups, files that
 somebody has written into the workspace) is named. At the end everything is searched again.
 """
 
@@ -30,10 +30,12 @@ from ragdiag.store.upkeep.history import purge_history
 from ragdiag.store.upkeep.known_backups import KnownBackup, list_backups
 from ragdiag.store.upkeep.segment_sweep import sweep_segments
 from ragdiag.store.upkeep.user_traces import UserTraces, count_traces, find_traces, remove_traces
+from ragdiag.training.sets import Forgotten, forget_pairs
 
 SHORTEST_NEEDLE = 12
 """Characters of a text that is searched for: shorter ones are in other people's words too."""
 MOST_NEEDLES = 50
+TRAINING = "training data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +129,13 @@ def _forget(
     names = [*traces.keys, *traces.request_ids]
     tombstones |= {user_tombstone(workspace, key) for key in traces.keys}
     tombstones |= {request_tombstone(workspace, one) for one in traces.request_ids}
+    if not dry_run:
+        keep_tombstones(workspace, tombstones)
+    # Before the rows: without them nobody could tell which questions were the user's.
+    learnt = _forget_pairs(workspace, traces, tombstones, dry_run=dry_run)
     if dry_run:
         rows = count_traces(lake, traces)
     else:
-        keep_tombstones(workspace, tombstones)
         rows = lake.write(lambda cursor: remove_traces(cursor, traces, tombstones))
     report(progress, 0.3, "clearing spool and archive")
     swept = sweep_segments(workspace, tombstones, names, dry_run=dry_run)
@@ -139,6 +144,9 @@ def _forget(
         Place("spool", swept.spool, 0 if dry_run else swept.spool),
         Place("spool archive", swept.archive, 0 if dry_run else swept.archive),
         Place("spool, being written", swept.live, note="turned away when it is ingested"),
+        Place(
+            TRAINING, learnt.pairs, 0 if dry_run else learnt.pairs, note=_trained(workspace, learnt)
+        ),
     ]
     if not dry_run:
         report(progress, 0.5, "clearing embeddings and old snapshots")
@@ -158,6 +166,24 @@ def _pseudonyms(lake: Lake, workspace: Workspace, user: str) -> list[str]:
     """The user's pseudonym, and the id itself where a log was imported with it as one."""
     there = lake.rows("select 1 from requests where user_key = ? limit 1", [user])
     return sorted({read_user(workspace, user), *([user] if there else [])})
+
+
+def _forget_pairs(
+    workspace: Workspace, traces: UserTraces, tombstones: frozenset[str], *, dry_run: bool
+) -> Forgotten:
+    return forget_pairs(
+        workspace.training,
+        lambda request_id: request_tombstone(workspace, request_id) in tombstones,
+        traces.question_ids,
+        traces.texts,
+        dry_run=dry_run,
+    )
+
+
+def _trained(workspace: Workspace, learnt: Forgotten) -> str:
+    """What is not removed: the weights that were made of it."""
+    runs = sorted({path.relative_to(workspace.training).parts[0] for path in learnt.files})
+    return f"models of these runs have learnt from them: {', '.join(runs)}" if runs else ""
 
 
 def _clear_rest(lake: Lake, workspace: Workspace, traces: UserTraces) -> Iterator[Place]:
@@ -184,6 +210,7 @@ def _searched_again(
     swept = sweep_segments(workspace, tombstones, names, dry_run=True)
     left = {f"lake: {table}": n for table, n in rows.items()}
     left |= {"spool": swept.spool, "spool archive": swept.archive}
+    left[TRAINING] = _forget_pairs(workspace, traces, tombstones, dry_run=True).pairs
     snapshots = lake.rows("select count(*) as n from ducklake_snapshots('lake')")[0]["n"]
     left["old snapshots"] = snapshots - 1
     texts = lake.rows(

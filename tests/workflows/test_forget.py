@@ -36,6 +36,8 @@ from ragdiag.store.segments import create_segment
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.store.upkeep.byte_search import files_with
 from ragdiag.store.upkeep.check import check_store
+from ragdiag.training.examples import Pair, TrainingSet
+from ragdiag.training.sets import is_changed, load_set, save_set
 from ragdiag.workflows.forget import forget_again, forget_user
 
 pytestmark = pytest.mark.slow
@@ -123,6 +125,13 @@ def live_together(lake: Lake, workspace: Workspace) -> None:
     texts = [f"{SECRET} (3)?", "What is owed on day 3?"]
     hashes = {Passage("", "", text).content_hash: np.ones(4, np.float32) for text in texts}
     open_cache(workspace).write("model", hashes)
+    learnt = [
+        Pair("ann-1", f"{SECRET} (1)?", "p1", "click", request_ids=("ann-1",)),
+        Pair("q-made", f"{SECRET} (3)?", "p1"),
+        Pair("ann-4", f"{SECRET} (4)?", "p1", "bm25"),
+        Pair("ann-12", SHARED, "p1", "feedback", request_ids=("ann-12", "bob-12")),
+    ]
+    save_set(workspace.training / "run-1", TrainingSet(learnt, {"p1": "A passage."}))
 
 
 def tables(lake: Lake) -> dict[str, int]:
@@ -159,6 +168,12 @@ def test_a_forgotten_user_is_in_no_byte_of_the_workspace_and_the_others_are(
     kept = {Passage("", "", "What is owed on day 3?").content_hash}
     every = kept | {Passage("", "", f"{SECRET} (3)?").content_hash}
     assert open_cache(workspace).read("model", every).keys() == kept
+    (learnt,) = load_set(workspace.training / "run-1").pairs
+    assert (learnt.question, learnt.request_ids) == (SHARED, ("bob-12",))
+    assert is_changed(workspace.training / "run-1")
+    (trained,) = (place for place in done.places if place.name == "training data")
+    assert (trained.found, trained.removed, trained.left) == (3, 3, 0)
+    assert trained.note == "models of these runs have learnt from them: run-1"
     assert lake.rows("select count(*) as n from ducklake_snapshots('lake')") == [{"n": 1}]
     assert check_store(lake, workspace).findings == ()
 
@@ -214,6 +229,7 @@ def test_a_dry_run_counts_and_changes_nothing(lake: Lake, workspace: Workspace) 
     assert {place.name: place.found for place in done.places if place.name in found} == found
     assert found["lake: requests"] == 26
     assert found["spool archive"] == 26 + 2 + 2 + 1
+    assert found["training data"] == 3
 
 
 def test_what_is_not_ragdiags_to_change_is_named(lake: Lake, workspace: Workspace) -> None:
