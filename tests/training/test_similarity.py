@@ -28,16 +28,18 @@ def test_it_finds_what_comparing_with_all_finds(
     assert found == {name for name, text in named.items() if jaccard(asked, text) >= threshold}
 
 
+WAIT = "What is the longest wait before version {} answers the operator again?"
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
-        ("How do I reset the password of an account?", "how do i reset the pasword of an account", 1),
+        ("How do I reset a password of the account?", "how do i reset a pasword of the account", 1),
         ("How is item 12 set?", "How is item 13 set?", 0),
-        ("What is the longest wait before version 3.1 answers the operator again?",
-         "What is the longest wait before version 3.2 answers the operator again?", 0),
+        (WAIT.format("3.1"), WAIT.format("3.2"), 0),
         ("What is tea?", "What is coffee?", 0),
     ],
-)  # fmt: skip
+)
 def test_questions_are_the_same_but_for_a_slip_and_never_with_other_numbers(
     one: str, other: str, same: int
 ) -> None:
