@@ -22,6 +22,7 @@ from ragdiag.version import OpenAISpec
 
 if TYPE_CHECKING:
     from openai import APIStatusError, OpenAI
+    from openai.types.chat import ChatCompletionMessageParam
 
 OPENAI_HOST = "api.openai.com"
 NO_KEY = "none"
@@ -77,7 +78,7 @@ class OpenAIGenerator:
     def answer(self, question: str, context: Sequence[ContextPassage]) -> Answer:
         """Ask for an answer from ``context``, cited. Tokens are what the server counted, None
         where it does not count; the cost is None where a count or a price is missing."""
-        completion = self._complete(question, context)
+        completion = self._complete(build_messages(question, context))
         usage = completion.usage or _Usage()
         reply = read_reply(completion.choices[0].message.content, context, model=self.name)
         return Answer(
@@ -89,6 +90,10 @@ class OpenAIGenerator:
             completion_tokens=usage.completion_tokens,
             cost_usd=self._cost(usage),
         )
+
+    def reply(self, messages: Sequence[ChatCompletionMessageParam]) -> str:
+        """What the model says to ``messages``, as it is; empty where it says nothing."""
+        return self._complete(messages).choices[0].message.content or ""
 
     def _read_key(self) -> str:
         variable = self._spec.api_key_env
@@ -115,11 +120,11 @@ class OpenAIGenerator:
             max_retries=self._spec.retries,
         )
 
-    def _complete(self, question: str, context: Sequence[ContextPassage]) -> _Completion:
+    def _complete(self, messages: Sequence[ChatCompletionMessageParam]) -> _Completion:
         from openai import APIConnectionError, APIStatusError
 
         try:
-            body = self._fetch(question, context)
+            body = self._fetch(messages)
         except APIStatusError as error:
             raise self._status_fault(error) from None
         except APIConnectionError as error:
@@ -132,7 +137,7 @@ class OpenAIGenerator:
                 remedy="name an OpenAI-compatible base_url, one that ends in the server's /v1",
             ) from None
 
-    def _fetch(self, question: str, context: Sequence[ContextPassage]) -> bytes:
+    def _fetch(self, messages: Sequence[ChatCompletionMessageParam]) -> bytes:
         """The body of the completion, read against a deadline and a size of its own: the
         client's timeout starts anew with every byte, so a trickling server would hold it for
         ever."""
@@ -141,7 +146,7 @@ class OpenAIGenerator:
         body = bytearray()
         with self._client.chat.completions.with_streaming_response.create(
             model=self._spec.model,
-            messages=build_messages(question, context),
+            messages=messages,
             temperature=self._spec.temperature,
             **self._output_limit(),
         ) as response:

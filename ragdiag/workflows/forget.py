@@ -3,7 +3,7 @@
 The tombstones are kept first, in a file beside the lake and then in the lake, so that nothing of
 the user comes in while the rest is cleared: rows, old snapshots and their files, spool and
 archive, rejected lines, embeddings, training data. What ragdiag does not change by itself (backups,
-files that somebody has written into the workspace) is named. At the end everything is searched again.
+files that somebody has written into the workspace) is named. At the end all is searched again.
 """
 
 from __future__ import annotations
