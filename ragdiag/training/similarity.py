@@ -14,8 +14,8 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 DUPLICATE_PASSAGE = 0.8
-DUPLICATE_QUESTION = 0.85
-"""A letter mistyped in forty leaves about this much of a question's letter shingles."""
+DUPLICATE_QUESTION = 0.8
+"""A letter mistyped in thirty leaves about this much of a question's letter shingles."""
 
 _WORD = re.compile(r"\w+")
 
