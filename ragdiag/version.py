@@ -6,6 +6,7 @@ A spec is TOML; every table but the generator may be left out. At least one of `
     [embedder]
     model = "all-MiniLM-L6-v2"      # packaged weights, or a sentence-transformers folder
     # adapter = "path/to/lora"      # a PEFT adapter, merged on load
+    # question_adapter = "path"     # merged for questions alone, over the same index
     # questions = "path/to/export"  # the same model as `ragdiag model export` writes it, faster
     [ann]
     kind = "hnsw"                   # or "flat", "hnsw_sq8", "ivf_pq", "opq", "rabitq", "auto"
@@ -57,10 +58,12 @@ PACKAGED_MODEL = "all-MiniLM-L6-v2"
 class EmbedderSpec(SpecTable):
     """``max_tokens`` beyond the model's own limit is refused when the model is loaded; ``title``
     puts a passage's title before its text, as BEIR does. ``questions`` names an export of the same
-    model that encodes questions faster; the index stays as it is."""
+    model that encodes questions faster, ``question_adapter`` one that was trained for questions
+    with the passages' vectors frozen: with either the index stays as it is."""
 
     model: str = PACKAGED_MODEL
     adapter: str | None = None
+    question_adapter: str | None = None
     questions: str | None = None
     max_tokens: int | None = Field(default=None, ge=8, le=8192)
     title: bool = True
@@ -207,7 +210,7 @@ class Spec(SpecTable):
         """Hash of what shapes an index: versions that differ elsewhere share a build."""
         shape = self.model_dump(
             include={"embedder", "lexical"},
-            exclude={"embedder": {"questions"}},
+            exclude={"embedder": {"questions", "question_adapter"}},
             exclude_defaults=True,
         )
         if self.embedder is not None:

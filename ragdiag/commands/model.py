@@ -23,6 +23,9 @@ def export_command(
     folder: Annotated[Path, typer.Argument(help="A new folder.")],
     model: Annotated[str, typer.Option(help="A name, or a folder.")] = PACKAGED_MODEL,
     adapter: Annotated[str | None, typer.Option(help="Merged into the export.")] = None,
+    question_adapter: Annotated[
+        str | None, typer.Option(help="Merged as well: the export is for questions alone.")
+    ] = None,
     precision: Annotated[Literal["fp32", "int8"], typer.Option()] = "fp32",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     progress_file: Annotated[
@@ -34,7 +37,8 @@ def export_command(
     from ragdiag.version import EmbedderSpec
 
     with progress_to(progress_file) as progress:
-        made = export_model(EmbedderSpec(model=model, adapter=adapter), folder, precision, progress)
+        spec = EmbedderSpec(model=model, adapter=adapter, question_adapter=question_adapter)
+        made = export_model(spec, folder, precision, progress)
     emit(
         made,
         as_json,

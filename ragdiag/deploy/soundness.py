@@ -10,6 +10,7 @@ from typing import Any
 
 from ragdiag.errors import IndexFault, ModelError
 from ragdiag.records import Finding
+from ragdiag.retrieval.adapters import check_adapters
 from ragdiag.retrieval.contract import embedder_contract
 from ragdiag.retrieval.manifest import verified_manifest
 from ragdiag.retrieval.models import model_identity
@@ -70,6 +71,7 @@ def look_at_contract(manifest: Manifest, target: Target) -> Finding | None:
         return None
     try:
         present = model_identity(spec)
+        check_adapters(spec)
     except ModelError as error:
         return Finding(error.message, "bad", error.remedy, "contract")
     if dense["ntotal"] != manifest["passages"]:

@@ -5,11 +5,9 @@ torch and sentence_transformers are imported when a model is loaded, not with th
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
 
@@ -18,7 +16,13 @@ import numpy.typing as npt
 
 from ragdiag.errors import ModelError
 from ragdiag.progress import Progress, report
-from ragdiag.retrieval.models import adapter_path, is_export, model_identity, model_path
+from ragdiag.retrieval.adapters import check_adapters, merge_adapter
+from ragdiag.retrieval.models import (
+    adapter_path,
+    is_export,
+    model_path,
+    question_identity,
+)
 from ragdiag.retrieval.onnx_embedder import OnnxEmbedder, load_export
 from ragdiag.version import EmbedderSpec
 
@@ -48,10 +52,13 @@ class Encoder(Protocol):
 
 
 class Embedder:
-    """A loaded model. ``model_hash`` names everything that decides a vector."""
+    """A loaded model, with the question adapter merged too where ``spec`` still names one.
+
+    ``model_hash`` names everything that decides a vector.
+    """
 
     def __init__(self, spec: EmbedderSpec) -> None:
-        self.model_hash = model_identity(spec)
+        self.model_hash = question_identity(spec)
         self.title = spec.title
         self.model = _load_model(spec)
         self.max_tokens = int(self.model.max_seq_length)
@@ -98,41 +105,56 @@ def _threads(wanted: int, otherwise: int) -> Iterator[None]:
 
 
 def load_embedder(spec: EmbedderSpec | str) -> Embedder | OnnxEmbedder:
-    """The embedder of ``spec`` (or of a model's name), loaded once per process.
+    """What embeds the passages of ``spec`` (or of a model's name), loaded once per process.
 
     Raises ModelError: no such model or adapter, packaged weights that are not the published
     ones, an adapter that does not fit, a ``max_tokens`` beyond the model's own limit.
     """
     wanted = EmbedderSpec(model=spec) if isinstance(spec, str) else spec
-    folder = model_path(wanted.model)
+    return _load(wanted.model_copy(update={"question_adapter": None}))
+
+
+def load_question_encoder(spec: EmbedderSpec) -> Embedder | OnnxEmbedder:
+    """What encodes questions: the embedder, its question adapter merged where there is one, or the
+    export of these that ``questions`` names.
+
+    Raises ModelError as :func:`load_embedder`, and where the export or the question adapter is one
+    of another model.
+    """
+    if spec.questions is None:
+        return _load(spec)
+    check_adapters(spec)
+    export = load_embedder(
+        EmbedderSpec(model=spec.questions, max_tokens=spec.max_tokens, title=spec.title)
+    )
+    if not isinstance(export, OnnxEmbedder) or export.source != export_source(spec):
+        tuned = "" if spec.question_adapter is None else f" with {spec.question_adapter}"
+        raise ModelError(
+            f"questions = {spec.questions!r} is not an export of {spec.model}{tuned}",
+            remedy="export the model again: ragdiag model export FOLDER",
+        )
+    return export
+
+
+def export_source(spec: EmbedderSpec) -> str:
+    """The identity of a model and its adapters, whatever else a version says about embedding."""
+    return question_identity(
+        EmbedderSpec(model=spec.model, adapter=spec.adapter, question_adapter=spec.question_adapter)
+    )
+
+
+def _load(spec: EmbedderSpec) -> Embedder | OnnxEmbedder:
+    folder = model_path(spec.model)
     if is_export(folder):
-        if wanted.adapter is not None:
+        if spec.adapter is not None or spec.question_adapter is not None:
             raise ModelError(
                 f"an adapter cannot be merged into the export {folder}",
                 remedy="export the model with its adapter: ragdiag model export --adapter DIR",
             )
-        return load_export(folder, wanted)
+        return load_export(folder, spec)
+    check_adapters(spec)
     with _load_lock:
-        return _loaded(wanted, model_identity(wanted))
-
-
-def load_question_encoder(spec: EmbedderSpec) -> Embedder | OnnxEmbedder:
-    """What encodes questions: the embedder itself, or the export of it that ``questions`` names.
-
-    Raises ModelError as :func:`load_embedder`, and where the export is one of another model.
-    """
-    if spec.questions is None:
-        return load_embedder(spec)
-    export = load_embedder(
-        EmbedderSpec(model=spec.questions, max_tokens=spec.max_tokens, title=spec.title)
-    )
-    source = model_identity(EmbedderSpec(model=spec.model, adapter=spec.adapter))
-    if not isinstance(export, OnnxEmbedder) or export.source != source:
-        raise ModelError(
-            f"questions = {spec.questions!r} is not an export of {spec.model}",
-            remedy="export the model again: ragdiag model export FOLDER",
-        )
-    return export
+        return _loaded(spec, question_identity(spec))
 
 
 @lru_cache(maxsize=4)
@@ -158,28 +180,11 @@ def _load_model(spec: EmbedderSpec) -> Any:
             f"cannot load the model at {folder} ({_first_line(error)})",
             remedy="save it again with sentence-transformers, or name another model",
         ) from None
-    if spec.adapter is not None:
-        _merge_adapter(model, adapter_path(spec.adapter))
+    for adapter in (spec.adapter, spec.question_adapter):
+        if adapter is not None:
+            model[0].model = merge_adapter(model[0].model, adapter_path(adapter))
     _limit_length(model, spec)
     return model.eval()
-
-
-def _merge_adapter(model: Any, folder: Path) -> None:
-    from peft import PeftModel
-
-    try:
-        with warnings.catch_warnings():
-            # PEFT only warns where weights are missing, and goes on with random ones.
-            warnings.filterwarnings("error", message=".*missing adapter keys.*")
-            # PEFT asks transformers under a name that is going away; nothing for the user to do.
-            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
-            merged = PeftModel.from_pretrained(model[0].model, str(folder)).merge_and_unload()
-    except Exception as error:  # nor do PEFT and safetensors
-        raise ModelError(
-            f"the adapter at {folder} does not fit the model ({_first_line(error)})",
-            remedy="name an adapter that was trained on this model",
-        ) from None
-    model[0].model = merged
 
 
 def _limit_length(model: Any, spec: EmbedderSpec) -> None:

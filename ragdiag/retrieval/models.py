@@ -75,6 +75,32 @@ def model_identity(spec: EmbedderSpec) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
+def question_identity(spec: EmbedderSpec) -> str:
+    """Hash of everything that decides a question's vector: :func:`model_identity`, and the question
+    adapter where there is one. Raises ModelError."""
+    identity = model_identity(spec)
+    if spec.question_adapter is None:
+        return identity
+    adapter = adapter_path(spec.question_adapter)
+    parts = [identity, "questions", _folder_hash(adapter, _signature(adapter))]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def weights_hash(name: str) -> str:
+    """SHA-256 of a model's weights: of its one file, as it is published, or over the names and
+    hashes of several. Raises ModelError where there is no such model."""
+    folder = model_path(name)
+    for suffix in (".safetensors", ".bin", ".onnx"):
+        files = sorted(folder.rglob(f"*{suffix}"))
+        hashes = [_file_hash(path, path.stat().st_mtime_ns) for path in files]
+        if len(files) == 1:
+            return hashes[0]
+        if files:
+            named = [f"{p.relative_to(folder)}\0{h}" for p, h in zip(files, hashes, strict=True)]
+            return hashlib.sha256("\0".join(named).encode()).hexdigest()
+    raise ModelError(f"{name} has no weights", remedy="save the model again")
+
+
 def tokenizer_file(name: str) -> Path:
     """A model's ``tokenizer.json``. Raises ModelError where it has none."""
     folder = model_path(name)

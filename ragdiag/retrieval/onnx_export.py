@@ -18,8 +18,8 @@ import numpy as np
 
 from ragdiag.errors import InputError, ModelError
 from ragdiag.progress import Progress, report
-from ragdiag.retrieval.embed import Embedder, load_embedder
-from ragdiag.retrieval.models import EXPORT, model_identity, tokenizer_file
+from ragdiag.retrieval.embed import Embedder, export_source, load_question_encoder
+from ragdiag.retrieval.models import EXPORT, tokenizer_file
 from ragdiag.retrieval.onnx_embedder import FORMAT, GRAPH, TOKENIZER, load_export
 from ragdiag.version import EmbedderSpec
 
@@ -45,7 +45,7 @@ def export_model(
     """
     if folder.exists():
         raise InputError(f"{folder} exists already", remedy="name a new folder")
-    embedder = load_embedder(spec)
+    embedder = load_question_encoder(spec)
     if not isinstance(embedder, Embedder):
         raise InputError(
             f"{spec.model} is an export already", remedy="name the model that it was made of"
@@ -75,11 +75,6 @@ def export_model(
         made.rename(folder)
     report(progress, 1.0, f"exported to {folder}")
     return described
-
-
-def export_source(spec: EmbedderSpec) -> str:
-    """The identity of a model and its adapter, whatever else a version says about embedding."""
-    return model_identity(EmbedderSpec(model=spec.model, adapter=spec.adapter))
 
 
 def _compare(embedder: Any, folder: Path, precision: Precision) -> float:

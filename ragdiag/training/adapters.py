@@ -1,0 +1,152 @@
+"""LoRA (Hu et al. 2021) by PEFT: small matrices beside the weights of a model that stay frozen.
+
+rsLoRA (Kalajdzievski 2023) scales by α/√r where LoRA scales by α/r; DoRA (Liu et al. 2024) learns
+magnitudes apart from directions.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any
+
+from ragdiag.errors import TrainingError
+from ragdiag.retrieval.adapters import AdapterManifest, write_manifest
+from ragdiag.retrieval.files import sha256_file
+
+_BERT = ("query", "key", "value", "attention.output.dense")
+_DECODER = ("q_proj", "k_proj", "v_proj", "o_proj")
+TARGETS = {
+    **dict.fromkeys(("bert", "roberta", "xlm-roberta", "electra"), _BERT),
+    "mpnet": ("q", "k", "v", "o"),
+    "distilbert": ("q_lin", "k_lin", "v_lin", "out_lin"),
+    "modernbert": ("Wqkv", "Wo"),
+    **dict.fromkeys(("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2"), _DECODER),
+}
+"""A model's ``config.model_type`` → the ends of its attention modules' names."""
+
+LIBRARIES = ("torch", "transformers", "peft", "sentence-transformers")
+
+
+@dataclass(frozen=True)
+class LoraOptions:
+    """``rank`` r and ``alpha`` α as in Hu et al.; ``target_modules`` are ends of modules' names,
+    instead of those that the model's type has in :data:`TARGETS`."""
+
+    rank: int = 32
+    alpha: float = 64.0
+    dropout: float = 0.0
+    rslora: bool = False
+    dora: bool = False
+    target_modules: tuple[str, ...] | None = None
+
+
+def add_lora(
+    model: Any,
+    options: LoraOptions,
+    *,
+    seed: int,
+    task: str | None = None,
+    modules_to_save: Sequence[str] = (),
+) -> Any:
+    """``model`` (of transformers), wrapped: what it gives is unchanged, and only the adapter and
+    ``modules_to_save`` require a gradient. ``task`` is PEFT's ``task_type``.
+
+    Raises TrainingError where a target matches no module, or the model's type is not known.
+    """
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(
+        r=options.rank,
+        lora_alpha=options.alpha,
+        lora_dropout=options.dropout,
+        use_rslora=options.rslora,
+        use_dora=options.dora,
+        target_modules=list(_targets(model, options)),
+        modules_to_save=list(modules_to_save) or None,
+        task_type=task,
+    )
+    torch.manual_seed(seed)
+    with warnings.catch_warnings():
+        # PEFT asks transformers under a name that is going away; nothing for the user to do.
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
+        try:
+            return get_peft_model(model, config)
+        except ValueError as error:  # a module of a kind that PEFT cannot adapt
+            raise TrainingError(
+                f"LoRA cannot adapt {', '.join(config.target_modules)} ({error})",
+                remedy="name linear modules in target_modules",
+            ) from None
+
+
+def check_gradients(model: Any) -> None:
+    """After a backward pass: every module that is trained took part in it.
+
+    Raises TrainingError, naming those that did not: they would stay as they are and say nothing.
+    """
+    silent = sorted({_module(name) for name in without_gradient(model)})
+    if silent:
+        raise TrainingError(
+            f"no gradient reaches {_some(silent)}",
+            remedy="leave them out of target_modules: the model's output does not use them",
+        )
+
+
+def without_gradient(model: Any) -> list[str]:
+    """Names of the parameters that require a gradient and got none."""
+    return [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
+
+
+def save_adapter(model: Any, folder: Path, manifest: AdapterManifest) -> None:
+    """Write the adapter of ``model``, as :func:`add_lora` gave it, in place of what is there; the
+    manifest is completed with the hashes of its files and the libraries' versions."""
+    draft = folder.with_name(f".{folder.name}")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    # Otherwise PEFT asks the network whether the base's embeddings were resized.
+    model.save_pretrained(str(draft), save_embedding_layers=False)
+    (draft / "README.md").unlink(missing_ok=True)
+    config = json.loads((draft / "adapter_config.json").read_text(encoding="utf-8"))
+    config["base_model_name_or_path"] = manifest.base
+    config["target_modules"] = sorted(config["target_modules"])  # PEFT's order is a set's
+    (draft / "adapter_config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
+    files = {path.name: sha256_file(path) for path in sorted(draft.iterdir())}
+    libraries = {name: installed_version(name) for name in LIBRARIES}
+    write_manifest(draft, replace(manifest, files=files, libraries=libraries))
+    shutil.rmtree(folder, ignore_errors=True)
+    draft.rename(folder)
+
+
+def _targets(model: Any, options: LoraOptions) -> tuple[str, ...]:
+    kind = str(model.config.model_type)
+    wanted = options.target_modules or TARGETS.get(kind)
+    linear = [name for name, part in model.named_modules() if hasattr(part, "in_features")]
+    missing = [
+        target
+        for target in wanted or ()
+        if not any(name == target or name.endswith(f".{target}") for name in linear)
+    ]
+    if missing or not wanted:
+        ends = sorted({".".join(name.split(".")[-2:]) for name in linear})
+        what = f"a {kind} model has no module {', '.join(missing)}" if missing else f"of a {kind}"
+        raise TrainingError(
+            what if missing else f"it is not known which modules {what} model to adapt",
+            remedy=f"name some in target_modules: it has {_some(ends)}",
+        )
+    return wanted
+
+
+def _module(parameter: str) -> str:
+    return parameter.split(".lora_")[0].rpartition("base_model.model.")[2]
+
+
+def _some(names: Iterable[str], most: int = 12) -> str:
+    listed = list(names)
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more

@@ -1,0 +1,68 @@
+"""Texts as a bi-encoder reads them in training: tokenised once, the longest first in small parts.
+
+A part is padded to its own longest text, so little is computed for padding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PART = 16
+"""Texts in a forward pass: fewer leave a processor idle, more are padded more."""
+
+
+class Encoding:
+    """A sentence-transformers ``model`` and the tokens of ``texts``, cut at its length limit."""
+
+    def __init__(self, model: Any, texts: Sequence[str]) -> None:
+        import torch
+
+        self._model = model
+        limit = int(model.max_seq_length)
+        read = model.tokenizer(list(texts), truncation=True, max_length=limit) if texts else {}
+        self._tokens = [torch.tensor(ids) for ids in read.get("input_ids", ())]
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+    def vectors(self, chosen: Sequence[int], cached: int | None = None) -> Tensor:
+        """Unit vectors (n, d) of the texts ``chosen``.
+
+        With ``cached`` so many of them are in memory with their activations at a time: the rest is
+        computed again when its gradient comes, with the same random numbers. That is GradCache
+        (Gao et al. 2021), with the gradients of a whole batch.
+        """
+        import torch
+        from torch.utils.checkpoint import checkpoint
+
+        order = sorted(range(len(chosen)), key=lambda i: len(self._tokens[chosen[i]]), reverse=True)
+        size = cached or PART
+        parts = []
+        for start in range(0, len(order), size):
+            tokens = [self._tokens[chosen[i]] for i in order[start : start + size]]
+            if cached and torch.is_grad_enabled():
+                parts.append(checkpoint(self._forward, tokens, use_reentrant=False))
+            else:
+                parts.append(self._forward(tokens))
+        back = torch.empty(len(order), dtype=torch.long)
+        back[torch.tensor(order, dtype=torch.long)] = torch.arange(len(order))
+        return torch.cat(parts)[back.to(parts[0].device)]
+
+    def _forward(self, tokens: list[Tensor]) -> Tensor:
+        import torch
+
+        tokenizer, device = self._model.tokenizer, self._model.device
+        filled = {"input_ids": (tokens, tokenizer.pad_token_id)}
+        filled["attention_mask"] = ([torch.ones_like(ids) for ids in tokens], 0)
+        given = {
+            name: torch.nn.utils.rnn.pad_sequence(
+                rows, batch_first=True, padding_value=pad, padding_side=tokenizer.padding_side
+            ).to(device)
+            for name, (rows, pad) in filled.items()
+        }
+        vectors = self._model.forward(given)["sentence_embedding"]
+        return torch.nn.functional.normalize(vectors, dim=1)
