@@ -55,9 +55,7 @@ def add_regressions(
     return lake.write(add)
 
 
-def drop_regression(
-    lake: Lake, question_id: str, reason: str, set_name: str = DEFAULT_SET
-) -> None:
+def drop_regression(lake: Lake, question_id: str, reason: str, set_name: str = DEFAULT_SET) -> None:
     """Check releases on this question no longer. Raises UnknownName where it is not in the set."""
 
     def drop(cursor: duckdb.DuckDBPyConnection) -> None:
