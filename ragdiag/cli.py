@@ -26,6 +26,7 @@ from ragdiag.commands.model import model_app
 from ragdiag.commands.privacy import privacy_app
 from ragdiag.commands.serve import serve_command
 from ragdiag.commands.store import store_app
+from ragdiag.commands.tune import tune_app
 from ragdiag.commands.tuning import fusion_app, reranker_app
 from ragdiag.console import emit, fail, progress_to, show_estimate, table
 from ragdiag.errors import RagdiagError
@@ -54,6 +55,7 @@ app.add_typer(store_app, name="store")
 app.add_typer(model_app, name="model")
 app.add_typer(fusion_app, name="fusion")
 app.add_typer(reranker_app, name="reranker")
+app.add_typer(tune_app, name="tune")
 app.add_typer(deploy_app, name="deploy")
 app.command("collect")(collect_command)
 app.command("serve")(serve_command)

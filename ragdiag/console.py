@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from ragdiag.jobs import ProgressFile
@@ -29,9 +32,13 @@ def fail(message: str) -> int:
 
 @contextmanager
 def progress_to(progress_file: Path | None) -> Iterator[Progress]:
-    """Progress on stderr, one line a step of 5 %, and in ``progress_file`` for who watches it."""
+    """Progress on stderr, one line a step of 5 %, and in ``progress_file`` for who watches it; who
+    does may stop the command with SIGTERM as with Ctrl-C, and the file says so."""
     with ExitStack() as stack:
-        also = None if progress_file is None else stack.enter_context(ProgressFile(progress_file))
+        also = None
+        if progress_file is not None:
+            stack.enter_context(_stopped_by_sigterm())
+            also = stack.enter_context(ProgressFile(progress_file))
         last = -1.0
 
         def show(fraction: float, message: str) -> None:
@@ -43,6 +50,23 @@ def progress_to(progress_file: Path | None) -> Iterator[Progress]:
                 print(f"{fraction:4.0%}  {message}", file=sys.stderr, flush=True)
 
         yield show
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """Only the main thread may say what a signal does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:

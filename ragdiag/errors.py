@@ -19,6 +19,7 @@
     │   └── ProviderUnreachable  no answer within the deadline (hanging, down, no network)
     ├── GeneratorDown            several answers in a row failed, so the work was stopped
     ├── TrainingError            a model cannot be trained so: data, options or a loss gone wrong
+    │   └── RunCancelled         a run was asked to stop; its last step is kept
     └── HelperEnded              the dashboard's process that answers questions gave none
 
 Commands turn any of them into one line on stderr and exit status 2; anything else is a defect
@@ -114,6 +115,10 @@ class GeneratorDown(RagdiagError):
 
 class TrainingError(RagdiagError):
     """A model cannot be trained so: too little data, options that do not fit, a loss gone wrong."""
+
+
+class RunCancelled(TrainingError):
+    """A run was asked to stop; its last step is kept."""
 
 
 class HelperEnded(RagdiagError):

@@ -63,6 +63,15 @@ def add_judgments(
     return lake.write(add)
 
 
+def split_sizes(lake: Lake) -> dict[str, int]:
+    """Split → its questions with a passage that answers them, by name."""
+    rows = lake.rows(
+        "select split, count(distinct question_id) as n from judgments where grade > 0 "
+        "group by split order by split"
+    )
+    return {row["split"]: row["n"] for row in rows}
+
+
 def load_questions(lake: Lake, split: str | None = None) -> list[Question]:
     """The questions judged in ``split``, or all; by id. UnknownName lists the splits there are."""
     if split is None:

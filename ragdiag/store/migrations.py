@@ -296,6 +296,15 @@ def training_runs(con: duckdb.DuckDBPyConnection) -> None:
             run_id varchar, recorded_at timestamp, kind varchar, state varchar, run varchar)""")
 
 
+def regression_questions(con: duckdb.DuckDBPyConnection) -> None:
+    """Questions that every later release is checked on: rows are only added, a question's last
+    holds. No column is called ``request_id``: a question stays when its request leaves the lake."""
+    con.execute("""
+        create table regression_questions(
+            set_name varchar, question_id varchar, from_request varchar, reason varchar,
+            state varchar, recorded_at timestamp)""")
+
+
 def _widen(con: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str]) -> None:
     """Make ``table`` anew with more columns. One that is altered keeps a place in the catalog for
     small rows of its older form until compaction has written them out."""
@@ -327,6 +336,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     passage_metadata,
     whole_ledger,
     training_runs,
+    regression_questions,
 )
 """Migration n is the n-th entry, counted from 1."""
 

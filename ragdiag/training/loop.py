@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from ragdiag.errors import TrainingError
+from ragdiag.errors import RunCancelled, TrainingError
 from ragdiag.progress import Progress, report
 from ragdiag.training.checkpoints import State, load_state, save_state
 from ragdiag.training.curves import Point, write_curve
@@ -98,12 +98,11 @@ def train(
 
     Raises TrainingError where loss or gradient is not a number (the checkpoint keeps the last good
     step) or the checkpoint is one of another run, StoreFull where it does not fit on the disk.
+    Where ``progress`` raises RunCancelled, that step is kept first.
     """
     run = _Run(task, options, folder, progress)
-    for looked in run.steps():
-        if looked and run.state.idle >= options.patience:
-            return run.ended("early")
-    return run.ended("finished")
+    run.take_steps()
+    return run.ended()
 
 
 class _Run:
@@ -125,29 +124,38 @@ class _Run:
             self._weights.values(), lr=options.learning_rate, weight_decay=options.weight_decay
         )
         self._losses: list[float] = []
+        self._last_loss = math.nan
         self._order: tuple[int, list[int]] = (-1, [])
         self._clock = time.monotonic(), time.process_time()
         self.state = self._found() or self._fresh()
         self._begun_at, self._begun = self.state.step, time.monotonic()
 
-    def steps(self) -> Iterator[bool]:
-        """Take step after step; True after one at which the model was scored."""
+    @property
+    def _is_idle(self) -> bool:
+        return self.state.idle >= self._options.patience
+
+    def take_steps(self) -> None:
+        """All that are left, or as many as the model still gets better by."""
         every = [round(self._per_epoch * n / self._options.looks) for n in self._nth()]
         looks_at = {e * self._per_epoch + n for e in range(self._options.epochs) for n in every}
         kept = time.monotonic()
-        while self.state.step < self._total:
+        while self.state.step < self._total and not self._is_idle:
             self._step()
             looked = self.state.step in looks_at
             if looked:
                 self._look()
             if looked or self.state.step % max(1, self._total // POINTS) == 0:
                 self._point(self.state.last_score if looked else None)
+            try:
+                self._tell()
+            except RunCancelled:
+                self._keep()
+                raise
             if looked or time.monotonic() - kept >= self._options.keep_s:
                 self._keep()
                 kept = time.monotonic()
-            yield looked
 
-    def ended(self, how: Literal["finished", "early"]) -> Trained:
+    def ended(self) -> Trained:
         """Give the model its best weights and say how it went."""
         self._keep()
         self._load(self.state.best)
@@ -157,7 +165,7 @@ class _Run:
             best_score=state.best_score,
             best_step=state.best_step,
             steps=state.step,
-            ended=how,
+            ended="early" if self._is_idle else "finished",
             wall_s=state.wall_s,
             cpu_s=state.cpu_s,
             peak_bytes=peak_bytes(),
@@ -210,7 +218,7 @@ class _Run:
         self._optimizer.step()
         self.state.step += 1
         self._losses.append(loss)
-        self._tell()
+        self._last_loss = loss
 
     def _batch(self, step: int) -> list[int]:
         import torch
@@ -284,7 +292,7 @@ class _Run:
         report(
             self._progress,
             self.state.step / self._total,
-            f"step {self.state.step} of {self._total}, loss {self._losses[-1]:.4f}, "
+            f"step {self.state.step} of {self._total}, loss {self._last_loss:.4f}, "
             f"about {duration(left_s)} left",
         )
 

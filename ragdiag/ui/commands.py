@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 
 from ragdiag.store.queries import evaluated, version_names
 from ragdiag.ui.cached import fetch
@@ -29,6 +30,15 @@ def diagnose_command(view: View, version_id: str, kind: str) -> str:
 def index_command(action: str, name: str) -> str:
     """``index tune`` or another of them, for the version of this name."""
     return f"python -m ragdiag index {action} {_quoted(name)}"
+
+
+def tune_command(arguments: Sequence[str]) -> str:
+    """``ragdiag tune ARGUMENTS`` for a shell."""
+    return f"python -m ragdiag tune {shlex.join(arguments)}"
+
+
+def canary_command(name: str) -> str:
+    return f"python -m ragdiag deploy canary {_quoted(name)} --share 5%"
 
 
 def _quoted(name: str) -> str:

@@ -35,9 +35,10 @@ TITLES = {
     links.LATENCY: "Latency",
     links.DRIFT: "Drift",
     links.INDEXES: "Indexes",
+    links.TRAINING: "Training",
     links.PLAYGROUND: "Playground",
 }
-Needs = Literal["requests", "builds"]
+Needs = Literal["requests", "builds", "questions"]
 
 
 def route() -> None:

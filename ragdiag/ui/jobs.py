@@ -7,6 +7,7 @@ dashboard; its progress file in the workspace's ``jobs`` folder is all that a pa
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -23,9 +24,9 @@ from ragdiag.settings import (
     demo_workspace,
 )
 
-INDEX = "index"
-"""The job of an ``index`` command. Pages go on beside it; every other job makes the workspace that
-they read, so they wait for it."""
+INDEX, TUNE = "index", "tune"
+"""The jobs of ``index`` and of ``tune`` commands. Pages go on beside them; every other job makes
+the workspace that they read, so they wait for it."""
 
 _children: dict[Path, subprocess.Popen[bytes]] = {}
 """Jobs this process started; polling them is what lets a dead one be seen as dead."""
@@ -33,8 +34,8 @@ _children: dict[Path, subprocess.Popen[bytes]] = {}
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One started command: ``name`` is ``demo``, ``import`` or ``index``, ``path`` its progress
-    file."""
+    """One started command: ``name`` is ``demo``, ``import``, ``index`` or ``tune``, ``path`` its
+    progress file."""
 
     name: str
     path: Path
@@ -68,16 +69,40 @@ def start_import(path: Path) -> None:
 
 def start_index(workspace: Workspace, arguments: Sequence[str]) -> bool:
     """Run ``ragdiag index ARGUMENTS``; False, and nothing is started, where one runs already."""
-    job = index_job(workspace)
-    if job is not None and job.progress.state == "running":
-        return False
-    _start(workspace, INDEX, [INDEX, *arguments])
-    return True
+    return _start_beside(workspace, INDEX, arguments)
+
+
+def start_tune(workspace: Workspace, arguments: Sequence[str]) -> bool:
+    """Run ``ragdiag tune ARGUMENTS``; False, and nothing is started, where one runs already."""
+    return _start_beside(workspace, TUNE, arguments)
 
 
 def index_job(workspace: Workspace) -> Job | None:
     """The last ``index`` command that was started here, however it stands."""
-    return next((job for job in _jobs_in(workspace.jobs) if job.name == INDEX), None)
+    return _job_in(workspace, INDEX)
+
+
+def tune_job(workspace: Workspace) -> Job | None:
+    """The last ``tune`` command that was started here, however it stands."""
+    return _job_in(workspace, TUNE)
+
+
+def cancel(job: Job) -> bool:
+    """Ask a running job and all that it started to end; False where there is nothing to ask.
+
+    It writes down itself that it was stopped, and the same command goes on with its work. SIGTERM,
+    since a server that a shell put into the background has its children ignore SIGINT.
+    """
+    pid = job.progress.pid
+    if job.progress.state != "running" or not _is_alive(job.path, pid):
+        return False
+    try:
+        if os.getpgid(pid) != pid:  # started by hand, in a group with what is not ours
+            return False
+        os.killpg(pid, signal.SIGTERM)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
 
 
 def latest_job() -> Job | None:
@@ -86,7 +111,7 @@ def latest_job() -> Job | None:
     A job that finished well has nothing left to tell.
     """
     folders = {demo_target().jobs, command_workspace().jobs, demo_workspace().jobs}
-    found = [job for folder in folders for job in _jobs_in(folder) if job.name != INDEX]
+    found = [job for folder in folders for job in _jobs_in(folder) if job.name not in (INDEX, TUNE)]
     for state in ("running", "failed"):
         same = [job for job in found if job.progress.state == state]
         if same:
@@ -97,6 +122,18 @@ def latest_job() -> Job | None:
 def forget(job: Job) -> None:
     """Remove a finished job's progress file, so that no page tells of it again."""
     job.path.unlink(missing_ok=True)
+
+
+def _start_beside(workspace: Workspace, name: str, arguments: Sequence[str]) -> bool:
+    job = _job_in(workspace, name)
+    if job is not None and job.progress.state == "running":
+        return False
+    _start(workspace, name, [name, *arguments])
+    return True
+
+
+def _job_in(workspace: Workspace, name: str) -> Job | None:
+    return next((job for job in _jobs_in(workspace.jobs) if job.name == name), None)
 
 
 def _jobs_in(folder: Path) -> list[Job]:

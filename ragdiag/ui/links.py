@@ -14,6 +14,7 @@ VERSIONS: Final = "pages/versions.py"
 LATENCY: Final = "pages/latency.py"
 DRIFT: Final = "pages/drift.py"
 INDEXES: Final = "pages/indexes.py"
+TRAINING: Final = "pages/training.py"
 PLAYGROUND: Final = "pages/playground.py"
 
 REQUEST_ID: Final = "request_id"

@@ -26,6 +26,7 @@ TITLES = (
     "Latency",
     "Drift",
     "Indexes",
+    "Training",
     "Playground",
 )
 WIDTH, HEIGHT, TALLEST = 1400, 900, 4000

@@ -18,6 +18,7 @@ PAGES = {
     "latency": "Latency",
     "drift": "Drift",
     "indexes": "Indexes",
+    "training": "Training",
     "playground": "Playground",
 }
 HEAVY = ("torch", "transformers", "faiss", "sentence_transformers", "peft", "scipy.stats")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ragdiag.errors import StoreFull, TrainingError
+from ragdiag.errors import RunCancelled, StoreFull, TrainingError
 from ragdiag.settings import PROJECT
 from ragdiag.training.curves import read_curve
 from ragdiag.training.loop import CHECKPOINT, CURVE, LoopOptions, train
@@ -68,6 +68,24 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(tmp_path: Path, at: int) -> 
     assert (found.best_step, found.steps) == (expected.best_step, expected.steps)
 
 
+@pytest.mark.parametrize("at", [4, 5])
+def test_a_cancelled_run_keeps_its_step(tmp_path: Path, at: int) -> None:
+    """Also one at which the model is looked at, long before a checkpoint is due."""
+    whole, first, second = ToyTask(), ToyTask(), ToyTask()
+    train(whole, OPTIONS, tmp_path / "whole")
+
+    def cancel(fraction: float, message: str) -> None:
+        if message.startswith(f"step {at} "):
+            raise RunCancelled("stopped", remedy="go on")
+
+    with pytest.raises(RunCancelled):
+        train(first, OPTIONS, tmp_path / "cancelled", cancel)
+    told: list[str] = []
+    train(second, OPTIONS, tmp_path / "cancelled", lambda _, message: told.append(message))
+    assert told[0].startswith(f"step {at + 1} of 20")
+    assert second.weights() == whole.weights()
+
+
 def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
     task, again = ToyTask(), ToyTask()
     train(task, OPTIONS, tmp_path)
@@ -82,6 +100,12 @@ def test_no_better_score_ends_it(tmp_path: Path) -> None:
     assert (trained.ended, trained.best_step, trained.steps) == ("early", 0, 5)
     assert trained.best_score == trained.first_score
     assert task.weights() == before
+
+
+def test_a_run_that_ended_early_goes_no_further(tmp_path: Path) -> None:
+    options = replace(OPTIONS, epochs=50, learning_rate=50.0, patience=2)
+    train(ToyTask(), options, tmp_path)
+    assert train(ToyTask(), options, tmp_path).steps == 5
 
 
 def test_a_loss_that_is_no_number_keeps_the_last_good_step(tmp_path: Path) -> None:

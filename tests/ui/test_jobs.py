@@ -109,3 +109,36 @@ def test_one_index_command_runs_at_a_time(
     job = jobs.index_job(named)
     assert job is not None
     jobs._children[job.path].wait(timeout=60)
+
+
+def test_a_cancelled_command_says_so_and_ends_with_its_children(named: Workspace) -> None:
+    """A real command that takes long; a tune command is told by its own page alone."""
+    jobs._start(named, "tune", ["demo", "--size", "small"])
+    deadline = time.monotonic() + 60
+    while (job := jobs.tune_job(named)) is not None and job.progress.fraction == 0.0:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert job is not None
+    assert not jobs.start_tune(named, ["list"])
+    assert jobs.cancel(job)
+    jobs._children[job.path].wait(timeout=60)
+    ended = jobs.tune_job(named)
+    assert ended is not None
+    assert ended.progress.state == "failed"
+    assert ended.progress.error == "stopped by the user; start it again: finished parts are kept"
+    assert not jobs.cancel(ended)
+    assert jobs.latest_job() is None
+
+
+def test_only_a_job_of_its_own_group_is_cancelled(
+    named: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that a shell runs in a pipe shares its group with what is not ours."""
+    monkeypatch.setattr(jobs, "_is_ours", lambda pid: True)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        write_progress(named.jobs / "tune.json", told("running", child.pid))
+        job = jobs.tune_job(named)
+        assert job is not None
+        assert not jobs.cancel(job)
+        assert child.poll() is None
+        child.communicate(b"\n")

@@ -1,0 +1,116 @@
+"""``ragdiag tune``: fine-tuning runs and the questions they are checked on. docs/finetuning.md."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ragdiag.commands.options import Json
+from ragdiag.commands.tune_regressions import regressions_app
+from ragdiag.console import emit, table
+from ragdiag.errors import InputError, UnknownName
+from ragdiag.settings import Workspace, command_workspace
+
+if TYPE_CHECKING:
+    from ragdiag.store.lake import Lake
+    from ragdiag.workflows.training_state import KnownRun
+
+tune_app = typer.Typer(help="Fine-tuning: runs, and the questions every release is checked on.")
+tune_app.add_typer(regressions_app, name="regressions")
+
+
+@tune_app.command("list")
+def list_command(context: typer.Context, as_json: Json = False) -> None:
+    """Every run, the newest first: how it stands, what its gate said, what waits for a canary."""
+    from ragdiag.commands.tune_words import run_row
+
+    workspace, lake = _opened(context)
+    runs = _known(lake, workspace)
+    emit(
+        [_document(run) for run in runs],
+        as_json,
+        lambda: table([run_row(run) for run in runs]) or "no runs; see: ragdiag tune --help",
+    )
+
+
+@tune_app.command("show")
+def show_command(context: typer.Context, run: str, as_json: Json = False) -> None:
+    """One run: data, cost, curve, before and after by set and slice, overfitting, gate."""
+    from ragdiag.commands.tune_words import run_text
+    from ragdiag.training.curves import read_curve
+    from ragdiag.training.loop import CURVE
+    from ragdiag.training.run_folder import run_folder
+
+    workspace, lake = _opened(context)
+    found = _find(lake, workspace, run)
+    folder = run_folder(workspace, found.run_id).root
+    curve = read_curve(folder / CURVE)
+    document = {
+        **_document(found),
+        "folder": str(folder),
+        "curve": [asdict(point) for point in curve],
+    }
+    emit(document, as_json, lambda: run_text(found, curve, folder))
+
+
+@tune_app.command("cancel")
+def cancel_command(context: typer.Context, run: str, as_json: Json = False) -> None:
+    """Ask a run to stop at its next step, which is kept: the same command goes on later."""
+    from ragdiag.training.run_folder import run_folder
+
+    workspace, lake = _opened(context)
+    found = _find(lake, workspace, run)
+    folder = run_folder(workspace, found.run_id)
+    if not folder.is_running:
+        raise InputError(
+            f"training run {found.run_id} is not running ({found.standing})",
+            remedy="see: ragdiag tune list",
+        )
+    folder.ask_to_stop()
+    emit(
+        {"run_id": found.run_id, "asked": True},
+        as_json,
+        lambda: f"run {found.run_id} stops at its next step; the same command goes on with it",
+    )
+
+
+def _opened(context: typer.Context) -> tuple[Workspace, Lake]:
+    from ragdiag.store.lake import open_lake
+
+    workspace = command_workspace(context.obj)
+    return workspace, open_lake(workspace)
+
+
+def _known(lake: Lake, workspace: Workspace) -> list[KnownRun]:
+    from ragdiag.store.deployments import load_deployments
+    from ragdiag.store.training_runs import list_runs
+    from ragdiag.workflows.training_state import describe_runs
+
+    return describe_runs(workspace, list_runs(lake), load_deployments(lake))
+
+
+def _find(lake: Lake, workspace: Workspace, given: str) -> KnownRun:
+    """By its id, or by as much of its beginning as no other run has."""
+    found = [run for run in _known(lake, workspace) if run.run_id.startswith(given)]
+    exact = [run for run in found if run.run_id == given]
+    if len(exact or found) == 1:
+        return (exact or found)[0]
+    if found:
+        raise UnknownName(
+            f"{len(found)} training runs begin with {given!r}", remedy="give more of the id"
+        )
+    raise UnknownName(f"there is no training run {given!r}", remedy="see: ragdiag tune list")
+
+
+def _document(run: KnownRun) -> dict[str, Any]:
+    return {
+        "run_id": run.run_id,
+        "kind": run.kind,
+        "state": run.standing,
+        "recorded_at": None if run.recorded_at is None else run.recorded_at.isoformat(),
+        "waits_for_canary": run.waits,
+        "facts": None if run.facts is None else run.facts.to_json(),
+        "fault": run.fault,
+    }

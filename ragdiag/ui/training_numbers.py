@@ -1,0 +1,73 @@
+"""A run in a few numbers: its gate, its gain, what of it was overfitting, what it cost."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ragdiag.training.loop import duration
+from ragdiag.training.runs import Cost, Data, Overfit, RunFacts
+from ragdiag.ui import words
+from ragdiag.ui.safe import literal
+from ragdiag.ui.training_effects import SETS
+from ragdiag.ui.training_runs import DECISIONS
+
+FITS = {"none": "no overfitting", "overfit": "overfitting", "unknown": "too few to tell"}
+
+
+def draw(facts: RunFacts) -> None:
+    """What is not known yet is left out."""
+    shown = []
+    if facts.gate is not None:
+        reason = facts.gate.reasons[0] if facts.gate.reasons else ""
+        shown.append(("Gate", DECISIONS[facts.gate.decision], reason))
+    if facts.measured and facts.measured[0].changes:
+        first, name = facts.measured[0].changes[0], SETS[facts.measured[0].name]
+        gained = words.change(first.difference, "score")
+        shown.append((f"{first.metric}, {name}", gained.split(" ")[0], gained))
+    if facts.overfit is not None:
+        shown.append(("Overfitting drop", *_overfit(facts.overfit)))
+    if facts.cost is not None:
+        shown.append(("Took", duration(facts.cost.wall_s), _cost(facts.cost)))
+    if shown:
+        for column, (label, value, note) in zip(st.columns(len(shown)), shown, strict=True):
+            with column:
+                st.metric(label, value, border=True)
+                st.caption(literal(note))
+
+
+def origin(facts: RunFacts) -> None:
+    """What was trained, from what, on what."""
+    lines = [
+        f"Tunes {facts.version} on split {facts.split} by {facts.method}, from {facts.base.name} "
+        f"(SHA-256 {facts.base.sha256[:8]}…)."
+    ]
+    if facts.data is not None:
+        lines.append(_data(facts.data))
+    if facts.options:
+        given = ", ".join(f"{name} {value}" for name, value in sorted(facts.options.items()))
+        lines.append(f"Options: {given}.")
+    st.caption(literal(" ".join(lines)))
+
+
+def _overfit(fit: Overfit) -> tuple[str, str]:
+    compared = f"gain on {SETS[fit.learned]} less that on {SETS[fit.unseen]}"
+    value = words.signed(fit.drop.value, "score") if fit.drop.value == fit.drop.value else "–"
+    return value, f"{FITS[fit.verdict]}; {compared}: {words.change(fit.drop, 'score')}"
+
+
+def _cost(cost: Cost) -> str:
+    parts = [f"{duration(cost.cpu_s)} of processors", f"at most {words.megabytes(cost.peak_bytes)}"]
+    if cost.gpu_hours:
+        parts.insert(1, f"{cost.gpu_hours:.2f} GPU hours")
+    if cost.energy_wh is not None:
+        assumed = f" ({cost.assumption})" if cost.assumption else ""
+        parts.append(f"about {cost.energy_wh:.1f} Wh{assumed}")
+    return ", ".join(parts)
+
+
+def _data(data: Data) -> str:
+    largest = sorted(data.by_source.items(), key=lambda item: (-item[1], item[0]))
+    sources = ", ".join(f"{n:,} {name}" for name, n in largest)
+    held = ", ".join(f"{n:,} {SETS[name]}" for name, n in data.held_out.items())
+    told = f"{words.count(data.pairs, 'pair')}{f' ({sources})' if sources else ''}"
+    return f"Data {data.data_hash[:8]}…: {told}{f'; held out: {held}' if held else ''}."

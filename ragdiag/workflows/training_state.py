@@ -1,0 +1,53 @@
+"""How fine-tuning runs stand: what the registry says, who works on them, what waits for whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ragdiag.errors import TrainingError
+from ragdiag.records import DeploymentEvent
+from ragdiag.settings import Workspace
+from ragdiag.store.training_runs import RunKind, TrainingRun
+from ragdiag.training.recording import Standing, standing_of
+from ragdiag.training.runs import RunFacts, facts_of
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRun:
+    """One run. ``facts`` is None where they cannot be read, and ``fault`` says why. ``waits``: its
+    gate passed and its version has never been tried beside production."""
+
+    run_id: str
+    kind: RunKind
+    standing: Standing
+    recorded_at: datetime | None
+    facts: RunFacts | None
+    fault: str | None
+    waits: bool
+
+
+def describe_runs(
+    workspace: Workspace, runs: Sequence[TrainingRun], events: Iterable[DeploymentEvent]
+) -> list[KnownRun]:
+    """The runs in the order given; ``events`` are all deployments, which say what was tried."""
+    states = [event.deployment for event in events]
+    tried = {v for one in states for v in (one.production, one.canary, one.shadow, one.previous)}
+    found = []
+    for run in runs:
+        try:
+            facts, fault = facts_of(run), None
+        except TrainingError as error:
+            facts, fault = None, str(error)
+        standing = standing_of(workspace, run)
+        waits = standing == "done" and _candidate(facts) not in (None, *tried)
+        found.append(KnownRun(run.run_id, run.kind, standing, run.recorded_at, facts, fault, waits))
+    return found
+
+
+def _candidate(facts: RunFacts | None) -> str | None:
+    """The version that may be tried."""
+    if facts is None or facts.gate is None or facts.gate.decision != "pass":
+        return None
+    return None if facts.candidate is None else facts.candidate.version_id

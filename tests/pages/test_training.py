@@ -1,0 +1,182 @@
+"""What may be tried, how runs stand, what they changed; and starting one with its command shown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ragdiag.jobs import JobProgress, write_progress
+from ragdiag.records import Deployment, Estimate
+from ragdiag.settings import Workspace
+from ragdiag.store.deployments import append_deployment
+from ragdiag.store.lake import Lake
+from ragdiag.store.results import save_version
+from ragdiag.store.training_runs import TrainingRun, save_run
+from ragdiag.training.run_folder import run_folder
+from ragdiag.training.runs import Change, Measured
+from ragdiag.ui import jobs
+from ragdiag.version import Version, parse_spec
+from tests.training_runs import BEGUN, DONE, save_toy_run
+
+DENSE = Version("dense", parse_spec("[embedder]\n[generator]\nkind='extractive'", source="toy"))
+
+
+@pytest.fixture
+def dense(corpus: Lake) -> Lake:
+    save_version(corpus, DENSE)
+    return corpus
+
+
+def press(app, key: str):
+    return next(button for button in app.button if button.key == key).click().run()
+
+
+def test_before_the_first_run_it_can_be_started(open_page, workspace, dense, said) -> None:
+    app = open_page("training", workspace)
+    assert not app.exception
+    text = said(app)
+    assert "Nothing has been trained yet" in text
+    asked = "python -m ragdiag tune retriever dense --split test --method query-lora --epochs 5"
+    assert asked in text
+    app.selectbox(key="tune_method").select("full").run()
+    assert "--method full --epochs 3" in said(app)
+
+
+def test_start_runs_the_command_that_is_shown(
+    open_page, workspace, dense, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[tuple[Workspace, list[str]]] = []
+    monkeypatch.setattr(jobs, "start_tune", lambda *given: started.append(given))
+    app = press(open_page("training", workspace), "tune_start")
+    assert not app.exception
+    given = ["retriever", "dense", "--split", "test", "--method", "query-lora", "--epochs", "5"]
+    assert started == [(workspace, given)]
+
+
+def test_without_an_embedder_there_is_nothing_to_tune(open_page, workspace, corpus, said) -> None:
+    app = open_page("training", workspace)
+    assert not app.exception
+    assert "tuned for a version with an embedder; this workspace has none" in said(app)
+    assert not app.button
+
+
+def test_a_run_that_passed_waits_until_its_version_is_tried(
+    open_page, workspace, dense, said
+) -> None:
+    candidate = replace(DONE.candidate, name=DENSE.name, version_id=DENSE.version_id)
+    save_toy_run(dense, workspace, "r1", "done", replace(DONE, candidate=candidate))
+    save_toy_run(dense, workspace, "r2", "failed", replace(BEGUN, error="8 pairs are too few"))
+    app = open_page("training", workspace)
+    assert not app.exception
+    assert app.selectbox(key="run").value == "r1"
+    assert app.success[0].proto.title == "Waits for a canary"
+    text = said(app)
+    assert "dense, made by run r1, passed its gate. MRR@10 0.364 → 0.431" in text
+    assert 'deploy canary "dense" --share 5%' in text
+    assert app.error[0].proto.title == "The last run failed"
+    assert "8 pairs are too few" in text
+    append_deployment(
+        dense, "set", lambda state: Deployment(DENSE.version_id), actor="ada", evidence={}
+    )
+    text = said(open_page("training", workspace))
+    assert "No run that passed its gate waits" in text
+
+
+def test_a_finished_run_is_told_whole(open_page, workspace, dense, said) -> None:
+    facts = replace(DONE, gained=(replace(DONE.gained[0], question_id="q-cats"), DONE.gained[1]))
+    save_toy_run(dense, workspace, "r1", "done", facts)
+    save_toy_run(dense, workspace, "r2", "cancelled", BEGUN)
+    app = open_page("training", workspace, run="r1")
+    assert not app.exception
+    assert {metric.label: metric.value for metric in app.metric} == {
+        "Gate": "pass",
+        "MRR@10, test questions": "+0.067",
+        "Overfitting drop": "+0.027",
+        "Took": "4 min",
+    }
+    text = said(app)
+    assert "no overfitting; gain on test questions less that on asked later" in text
+    assert "602 pairs (540 judgment, 41 failure, 21 feedback); held out: " in text
+    assert "100 steps in 4 min. The best dev score, 0.432, came after step 100" in text
+    assert len(app.get("plotly_chart")) == 2
+    effects = next(one.value for one in app.dataframe if "p (paired)" in one.value)
+    assert effects["Questions"].tolist() == [
+        "test questions",
+        "– animals",
+        "– drinks",
+        "asked later",
+        "made questions",
+        "regression questions",
+    ]
+    assert effects["p (paired)"].tolist()[0] == "< .001"
+    gained = next(one.value for one in app.dataframe if "Rank before" in one.value)
+    assert gained["Question"].tolist() == ["How long do cats sleep?", "q04"]
+    assert gained["Rank before"].tolist() == ["not found", "8"]
+    app.button_group(key="training_metric").set_value(["recall@10"]).run()
+    assert not app.exception
+    effects = next(one.value for one in app.dataframe if "p (paired)" in one.value)
+    assert effects["Questions"].tolist() == ["test questions"]
+
+
+def test_a_running_run_is_watched_and_one_whose_process_is_gone_says_so(
+    open_page, workspace, dense, said
+) -> None:
+    save_toy_run(dense, workspace, "r1", "running", BEGUN)
+    with run_folder(workspace, "r1").held():
+        app = open_page("training", workspace)
+        assert not app.exception
+        assert "ragdiag tune cancel r1" in said(app)
+        assert len(app.get("plotly_chart")) == 1
+    app = open_page("training", workspace)
+    assert "Its process went away before it was done" in said(app)
+
+
+def test_a_run_of_which_little_is_known_is_shown_all_the_same(
+    open_page, workspace, dense, said
+) -> None:
+    none = Estimate.undefined("one question is too few", n=1)
+    odd = replace(BEGUN, measured=(Measured("temporal", (Change("MRR@10", none, none, none),)),))
+    save_run(dense, TrainingRun("r1", "retriever", "done", odd.to_json()))
+    save_run(dense, TrainingRun("r2", "retriever", "done", {"method": "x"}))
+    app = open_page("training", workspace, run="r1")
+    assert not app.exception
+    assert "No step has been taken yet" in said(app)
+    app = open_page("training", workspace, run="r2")
+    assert not app.exception
+    assert "facts of training run r2 cannot be read" in said(app)
+
+
+def test_a_running_command_can_be_cancelled(
+    open_page, workspace, dense, said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = JobProgress("running", 0.4, "step 4 of 10", 1, "2026-01-01T00:00:00+00:00")
+    job = jobs.Job("tune", Path("tune.json"), running)
+    cancelled: list[jobs.Job] = []
+    monkeypatch.setattr(jobs, "tune_job", lambda workspace: job)
+    monkeypatch.setattr(jobs, "cancel", cancelled.append)
+    app = press(open_page("training", workspace), "tune_cancel")
+    assert not app.exception
+    assert cancelled == [job]
+    assert next(one for one in app.button if one.key == "tune_start").disabled
+
+
+def test_how_a_command_failed_is_told_until_it_is_dismissed(
+    open_page, workspace, dense, said
+) -> None:
+    failed = JobProgress("failed", 0.4, "", 1, "2026-01-01T00:00:00+00:00", "8 pairs; judge more")
+    write_progress(workspace.jobs / "tune.json", failed)
+    app = open_page("training", workspace)
+    assert "8 pairs; judge more" in said(app)
+    app = press(app, "tune_dismiss")
+    assert "8 pairs" not in said(app)
+
+
+def test_a_read_only_dashboard_starts_and_stops_nothing(open_page, workspace, dense, said) -> None:
+    workspace.configuration.write_text("[dashboard]\nread_only = true\n")
+    save_toy_run(dense, workspace, "r1", "done", DONE)
+    app = open_page("training", workspace)
+    assert not app.exception
+    assert not app.button
+    assert "read-only" in said(app)

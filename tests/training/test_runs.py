@@ -1,0 +1,50 @@
+"""The facts of a run: there and back, undefined numbers too; what is not whole is named."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from ragdiag.errors import TrainingError
+from ragdiag.records import Estimate
+from ragdiag.store.lake import Lake
+from ragdiag.store.training_runs import TrainingRun, find_run, save_run
+from ragdiag.training.runs import Change, Measured, RunFacts, facts_of
+from tests.training_runs import BEGUN, DONE
+
+
+@pytest.mark.parametrize("facts", [BEGUN, DONE])
+def test_facts_come_back_from_the_registry_as_they_were(lake: Lake, facts: RunFacts) -> None:
+    save_run(lake, TrainingRun("r1", "retriever", "done", facts.to_json()))
+    assert facts_of(find_run(lake, "r1")) == facts
+
+
+def test_what_is_undefined_is_null_with_its_reason() -> None:
+    none = Estimate.undefined("one question is too few", n=1)
+    facts = replace(BEGUN, measured=(Measured("temporal", (Change("MRR@10", none, none, none),)),))
+    document = json.loads(json.dumps(facts.to_json(), allow_nan=False))
+    assert document["measured"][0]["changes"][0]["after"] == {
+        "value": None,
+        "low": None,
+        "high": None,
+        "n": 1,
+        "reason": "one question is too few",
+    }
+    (back,) = RunFacts.from_json(document, "r1").measured
+    assert back.changes[0].after.reason == "one question is too few"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "named"),
+    [
+        ("base", {"name": "x"}, "base.sha256"),
+        ("gate", {"decision": "ship it"}, "gate.decision"),
+        ("measured", [{"name": "test", "changes": [{"metric": "m"}]}], "measured.0.changes.0"),
+        ("surprise", 1, "surprise"),
+    ],
+)
+def test_what_is_no_fact_is_named(key: str, value: object, named: str) -> None:
+    with pytest.raises(TrainingError, match=f"of training run r1 cannot be read \\({named}"):
+        RunFacts.from_json({**BEGUN.to_json(), key: value}, "r1")
