@@ -6,7 +6,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import typer
+from typer.exceptions import Exit
 
+from ragdiag.commands.gate import EXIT_STATUS
 from ragdiag.commands.options import Json
 from ragdiag.commands.tune_regressions import regressions_app
 from ragdiag.console import emit, table
@@ -38,12 +40,22 @@ def list_command(context: typer.Context, as_json: Json = False) -> None:
 @tune_app.command("show")
 def show_command(context: typer.Context, run: str, as_json: Json = False) -> None:
     """One run: data, cost, curve, before and after by set and slice, overfitting, gate."""
+    _tell(*_opened(context), run, as_json)
+
+
+def tell_run(context: typer.Context, run_id: str, as_json: bool) -> None:
+    """What came of a run that just ended; exits with the status of its gate."""
+    run = _tell(*_opened(context), run_id, as_json)
+    gate = None if run.facts is None else run.facts.gate
+    raise Exit(EXIT_STATUS[gate.decision] if gate else 0)
+
+
+def _tell(workspace: Workspace, lake: Lake, run: str, as_json: bool) -> KnownRun:
     from ragdiag.commands.tune_words import run_text
     from ragdiag.training.curves import read_curve
     from ragdiag.training.loop import CURVE
     from ragdiag.training.run_folder import run_folder
 
-    workspace, lake = _opened(context)
     found = _find(lake, workspace, run)
     folder = run_folder(workspace, found.run_id).root
     curve = read_curve(folder / CURVE)
@@ -53,6 +65,7 @@ def show_command(context: typer.Context, run: str, as_json: Json = False) -> Non
         "curve": [asdict(point) for point in curve],
     }
     emit(document, as_json, lambda: run_text(found, curve, folder))
+    return found
 
 
 @tune_app.command("cancel")

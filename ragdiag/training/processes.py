@@ -5,10 +5,12 @@ from __future__ import annotations
 import resource
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+T = TypeVar("T")
 
 
 class Processes:
@@ -38,13 +40,14 @@ class Processes:
             weight.grad = reduce(own, "mean")
         return float(reduce(torch.tensor(loss, device=self.device), "mean"))
 
-    def shared(self, value: float) -> float:
+    def shared(self, value: T) -> T:
         """The first process's ``value``."""
         if self.count == 1:
             return value
         from accelerate.utils import broadcast_object_list
 
-        return float(broadcast_object_list([value])[0])
+        first: T = broadcast_object_list([value])[0]
+        return first
 
 
 def peak_bytes() -> int:

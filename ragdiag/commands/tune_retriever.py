@@ -1,0 +1,81 @@
+"""``ragdiag tune retriever``: from what went wrong to a better retriever, judged."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from ragdiag.commands.options import Json, ProgressOption, opened
+from ragdiag.commands.tune import tell_run, tune_app
+from ragdiag.console import progress_to
+
+
+@tune_app.command("retriever")
+def tune_retriever_command(
+    context: typer.Context,
+    version: str,
+    split: Annotated[str, typer.Option(help="Judged questions to learn from.")] = "train",
+    test: Annotated[
+        str, typer.Option(help="Judged questions to be tested on; nothing is learnt from them.")
+    ] = "test",
+    from_failures: Annotated[
+        bool,
+        typer.Option("--from-failures", help="Learn only from what retrieval got wrong."),
+    ] = False,
+    method: Annotated[
+        Literal["query-lora", "lora", "full"],
+        typer.Option(help="An adapter for questions (the index stays), for both sides, or all."),
+    ] = "query-lora",
+    loss: Annotated[
+        Literal["info_nce", "triplet", "margin_mse", "kl"], typer.Option(help="What is minimised.")
+    ] = "info_nce",
+    epochs: Annotated[int | None, typer.Option(min=1, max=100)] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0)] = None,
+    batch: Annotated[int, typer.Option(min=1, max=4096)] = 32,
+    rank: Annotated[int, typer.Option(min=1, max=512, help="Of the adapter.")] = 32,
+    alpha: Annotated[float, typer.Option(min=0, help="Scale of the adapter.")] = 64,
+    rslora: Annotated[bool, typer.Option("--rslora", help="Scale by the root of rank.")] = False,
+    dora: Annotated[bool, typer.Option("--dora", help="Magnitudes apart from directions.")] = False,
+    target_modules: Annotated[
+        str | None, typer.Option(help="Separated by commas; default: the model's attention.")
+    ] = None,
+    negatives: Annotated[int, typer.Option(min=0, max=64, help="Hard ones, of each pair.")] = 2,
+    augment: Annotated[
+        int, typer.Option(min=0, max=20, help="Variants of each question, as users type them.")
+    ] = 0,
+    seed: int = 0,
+    save_as: Annotated[
+        str | None, typer.Option("--save-as", help="Name of the tuned version.")
+    ] = None,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Tune a version's embedder and leave the result beside it, judged; nothing is promoted.
+
+    Exit status 0 where the gate passed, 1 where it rolls back, 3 where it is inconclusive. The same
+    command goes on with a run that was ended.
+    """
+    from ragdiag.training.adapters import LoraOptions
+    from ragdiag.workflows.tune_retriever import RetrieverTuning, tune_retriever
+
+    modules = tuple(target_modules.split(",")) if target_modules else None
+    tuning = RetrieverTuning(
+        split=split,
+        test=test,
+        from_failures=from_failures,
+        method=method,
+        loss=loss,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        batch=batch,
+        lora=LoraOptions(rank, alpha, rslora=rslora, dora=dora, target_modules=modules),
+        hard=negatives,
+        augment=augment,
+        seed=seed,
+        save_as=save_as,
+    )
+    with progress_to(progress_file) as progress:
+        run = tune_retriever(*opened(context, version), tuning, progress)
+    if run is not None:
+        tell_run(context, run.run_id, as_json)

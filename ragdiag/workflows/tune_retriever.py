@@ -1,0 +1,238 @@
+"""From failures to a better retriever: data, training, index, held-out questions, gate."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ragdiag.errors import SpecError
+from ragdiag.pipeline import serving_index
+from ragdiag.progress import Progress, part
+from ragdiag.retrieval.adapters import base_hash
+from ragdiag.retrieval.hybrid import HybridRetriever
+from ragdiag.retrieval.vectors import passage_text
+from ragdiag.settings import Workspace
+from ragdiag.store.corpus import load_passages
+from ragdiag.store.lake import Lake
+from ragdiag.store.training_runs import TrainingRun, find_run
+from ragdiag.training.adapters import LoraOptions
+from ragdiag.training.assemble import Assembled, AssembleOptions, assemble
+from ragdiag.training.bi_encoder import DevSet, TunedBiEncoder, train_bi_encoder
+from ragdiag.training.bi_encoder_options import LOOPS, BiEncoderOptions, Method
+from ragdiag.training.contrastive import Loss
+from ragdiag.training.examples import Pair
+from ragdiag.training.finders import DEPTH
+from ragdiag.training.loop import Trained
+from ragdiag.training.negatives import Finder, NegativeOptions
+from ragdiag.training.processes import Processes
+from ragdiag.training.recording import recorded
+from ragdiag.training.run_folder import begin_run
+from ragdiag.training.runs import Base, Cost, Data, Gated, RunFacts, SetName
+from ragdiag.training.sources import LABELLED, SourceOptions
+from ragdiag.training.splits import SplitOptions
+from ragdiag.version import EmbedderSpec, Version
+from ragdiag.workflows.tuned_change import HeldOut
+from ragdiag.workflows.tuned_release import from_pairs, held_out_sets, release_tuned
+
+WATTS_A_CORE = 15.0
+"""What a busy server core draws, roughly; only to tell a cheap run from a dear one."""
+NO_STEP_HELPED = "no step made the model better on the dev questions than it came"
+
+
+@dataclass(frozen=True)
+class RetrieverTuning:
+    """How a version's embedder is tuned.
+
+    Learnt from the judged questions of ``split`` and from the log; ``from_failures`` uses only what
+    retrieval got wrong. Tested on ``test``, of which nothing is learnt. ``epochs`` and
+    ``learning_rate`` are those that suit the method, unless given. ``augment``: variants of each
+    training question, as users type them. ``hard``: negatives of each pair.
+    """
+
+    split: str = "train"
+    test: str = "test"
+    from_failures: bool = False
+    method: Method = "query-lora"
+    loss: Loss = "info_nce"
+    epochs: int | None = None
+    learning_rate: float | None = None
+    batch: int = 32
+    lora: LoraOptions = field(default_factory=LoraOptions)
+    hard: int = 2
+    augment: int = 0
+    seed: int = 0
+    save_as: str | None = None
+
+    def bi_encoder(self, embedder: EmbedderSpec) -> BiEncoderOptions:
+        usual = LOOPS[self.method]
+        loop = replace(
+            usual,
+            epochs=self.epochs or usual.epochs,
+            learning_rate=self.learning_rate or usual.learning_rate,
+            batch=self.batch,
+            seed=self.seed,
+        )
+        return BiEncoderOptions(
+            method=self.method,
+            base=embedder.model,
+            base_adapter=embedder.adapter,
+            max_tokens=embedder.max_tokens,
+            lora=self.lora,
+            loss=self.loss,
+            negatives=self.hard,
+            loop=loop,
+        )
+
+    def data(self, embedder: EmbedderSpec) -> AssembleOptions:
+        return AssembleOptions(
+            sources=SourceOptions(
+                splits=(self.split,),
+                sources=("failure",) if self.from_failures else LABELLED,
+                fallback=() if self.from_failures else SourceOptions().fallback,
+                seed=self.seed,
+            ),
+            negatives=NegativeOptions(per_pair=max(1, self.hard)),
+            split=SplitOptions(seed=self.seed),
+            title=embedder.title,
+            augment=self.augment,
+        )
+
+
+def tune_retriever(
+    lake: Lake,
+    workspace: Workspace,
+    version: Version,
+    tuning: RetrieverTuning,
+    progress: Progress | None = None,
+) -> TrainingRun | None:
+    """Tune the embedder of ``version`` and leave the result beside it, judged; the run as the
+    registry has it. The same call goes on with a run that was ended before it was done.
+
+    Of several processes that train together all but the first return None. Raises SpecError where
+    the version has no embedder, UnknownName for a split without questions, TrainingError.
+    """
+    embedder = version.spec.embedder
+    if embedder is None:
+        raise SpecError(
+            f"version {version.name} has no embedder, so there is nothing to tune",
+            remedy="add [embedder] to its spec",
+        )
+    plan = _plan(lake, workspace, version, embedder, tuning, part(progress, 0.0, 0.1))
+    processes = Processes()
+    if not processes.is_first:
+        plan.train(Path(processes.shared("")))
+        return None
+    folder = begin_run(workspace, plan.config)
+    processes.shared(str(folder.root))
+    with recorded(lake, folder, "retriever", plan.facts) as recording:
+        plan.assembled.save(folder.root)
+        told = folder.stoppable(progress)
+        tuned = plan.train(folder.root, part(told, 0.1, 0.7))
+        folder.seal()
+        artefact = tuned.folder.relative_to(folder.root)
+        recording.say(cost=cost_of(tuned.trained), artefact=str(artefact))
+        if tuned.trained.best_step == 0:
+            recording.say(gate=Gated("inconclusive", (NO_STEP_HELPED,)))
+        else:
+            made = _tuned_version(
+                version, tuned, tuning.save_as or f"{version.name}-{folder.run_id}"
+            )
+            rest = part(told, 0.7, 1.0)
+            release_tuned(lake, workspace, recording, version, made, plan.sets, tuning.test, rest)
+    return find_run(lake, folder.run_id)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Everything that is settled before the first step."""
+
+    version: Version
+    tuning: RetrieverTuning
+    options: BiEncoderOptions
+    assembled: Assembled
+    dev: DevSet
+    sets: Sequence[HeldOut]
+
+    def train(self, folder: Path, progress: Progress | None = None) -> TunedBiEncoder:
+        return train_bi_encoder(self.assembled.train, self.dev, self.options, folder, progress)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What tells one run from another; the name that the result is saved under does not."""
+        asked = asdict(replace(self.tuning, save_as=None))
+        return {
+            "kind": "retriever",
+            "version": self.version.version_id,
+            "tuning": asked,
+            "data": self.assembled.train.data_hash,
+        }
+
+    @property
+    def facts(self) -> RunFacts:
+        train = self.assembled.train
+        base = self.options.base
+        held_out: dict[SetName, int] = {one.name: len(one.questions) for one in self.sets}
+        return RunFacts(
+            base=Base(Path(base).name, base_hash(base, self.options.base_adapter)),
+            method=self.tuning.method,
+            version=self.version.name,
+            split=self.tuning.split,
+            options={**asdict(self.tuning), "loop": asdict(self.options.looped)},
+            data=Data(
+                train.data_hash,
+                len(train.pairs),
+                by_source=Counter(pair.source for pair in train.pairs),
+                held_out={"dev": len(self.dev.questions), **held_out},
+            ),
+        )
+
+
+def _plan(
+    lake: Lake,
+    workspace: Workspace,
+    version: Version,
+    embedder: EmbedderSpec,
+    tuning: RetrieverTuning,
+    progress: Progress | None,
+) -> _Plan:
+    retriever = HybridRetriever(serving_index(lake, workspace, version), version.spec)
+    assembled = assemble(lake, tuning.data(embedder), dense=_nearest(retriever), progress=progress)
+    texts = {one.passage_id: passage_text(one, title=embedder.title) for one in load_passages(lake)}
+    asked = from_pairs("dev", assembled.dev)
+    return _Plan(
+        version,
+        tuning,
+        tuning.bi_encoder(embedder),
+        assembled,
+        DevSet({q.question_id: q.text for q in asked.questions}, asked.judgments, texts),
+        held_out_sets(lake, tuning.test, assembled.temporal, assembled.synthetic),
+    )
+
+
+def _nearest(retriever: HybridRetriever) -> Finder:
+    """What the dense path of the version finds now."""
+
+    def find(pairs: Sequence[Pair]) -> list[list[str]]:
+        found = (retriever.retrieve(pair.question).dense or () for pair in pairs)
+        return [[hit.passage_id for hit in hits[:DEPTH]] for hits in found]
+
+    return find
+
+
+def _tuned_version(version: Version, tuned: TunedBiEncoder, name: str) -> Version:
+    assert version.spec.embedder is not None
+    embedder = version.spec.embedder.model_copy(update=dict(tuned.embedder))
+    return Version(name, version.spec.model_copy(update={"embedder": embedder}))
+
+
+def cost_of(trained: Trained) -> Cost:
+    return Cost(
+        trained.wall_s,
+        trained.cpu_s,
+        trained.peak_bytes,
+        energy_wh=trained.cpu_s * WATTS_A_CORE / 3600,
+        assumption=f"{WATTS_A_CORE:g} W a busy core",
+    )
