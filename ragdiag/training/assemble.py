@@ -102,6 +102,7 @@ def assemble(
         **gathered.report,
         "without_text": textless,
         "negatives": negatives.to_json(),
+        "split_by": split.by,
         "purged": len(split.purged),
         "cut": None if split.cut is None else split.cut.isoformat(),
         "parts": {name: _about(one) for name, one in sets.items()},

@@ -27,7 +27,12 @@ from ragdiag.training.examples import Source
 from ragdiag.training.generated import Ask, GeneratedOptions, pairs_from_model
 from ragdiag.training.mined import Mined, join_mined
 from ragdiag.training.pairs import failed_above_gold, pairs_from_failures, pairs_from_judgments
-from ragdiag.training.similarity import DUPLICATE_QUESTION, NearDuplicates, question_shingles
+from ragdiag.training.similarity import (
+    DUPLICATE_QUESTION,
+    NearDuplicates,
+    normalised,
+    question_shingles,
+)
 from ragdiag.training.weak import WeakOptions, pairs_from_bm25, pairs_from_titles
 from ragdiag.version import LexicalSpec
 
@@ -90,18 +95,18 @@ def gather_pairs(
     judged, questions, protected = _judged(lake, options.splits)
     failed = load_diagnosed(lake, options.window)
     diagnoses = load_diagnoses(lake, [one.request_id for one in failed])
-    parts = {
-        "judgments": pairs_from_judgments(questions, judged),
-        "failures": pairs_from_failures(failed, diagnoses, judged),
-        "feedback": _from_users(lake, options),
-    }
-    if "judgment" not in options.sources:
-        del parts["judgments"]
-    if "failure" not in options.sources:
-        del parts["failures"]
+    parts = {}
+    if "judgment" in options.sources:
+        parts["judgments"] = pairs_from_judgments(questions, judged)
+    if "failure" in options.sources:
+        parts["failures"] = pairs_from_failures(failed, diagnoses, judged)
+    if {"click", "feedback"} & set(options.sources):
+        parts["feedback"] = _from_users(lake, options)
     parts |= _weak_parts(lake, passages, options, parts, ask, progress)
     irrelevant = {(q, p) for q, grades in everything.items() for p in grades if not grades[p]}
-    mined = _without_protected(join_mined(list(parts.values()), irrelevant), protected)
+    known = {normalised(one.text): one.question_id for one in load_questions(lake)}
+    joined = join_mined(list(parts.values()), irrelevant, known)
+    mined = _without_protected(joined, protected)
     return Gathered(
         mined,
         {q: frozenset(p for p in grades if grades[p]) for q, grades in everything.items()},
