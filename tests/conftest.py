@@ -36,6 +36,7 @@ TAKES_LONG = {
     "lived_in": "lived in",
     "guarded": "guarded",
     "house": "house",
+    "shop": "shop",
     "tiny_model": "tiny model",
     "milvus": "milvus",
 }

@@ -82,31 +82,30 @@ def assemble(
     unjudged golds from negatives, ``ask`` writes questions. Raises TrainingError where there are
     too few pairs, where they cannot be split, or where none has a negative.
     """
-    options = options or AssembleOptions()
-    snapshot = lake.snapshot()
+    options, snapshot = options or AssembleOptions(), lake.snapshot()
     corpus = load_passages(lake)
     gathered = gather_pairs(lake, corpus, options.sources, ask, part(progress, 0.0, 0.4))
     passages = _named(lake, corpus, gathered.mined.pairs)
     texts = {name: passage_text(one, title=options.title) for name, one in passages.items()}
     texts |= gathered.mined.texts
-    kept, textless = _with_text(gathered.mined.pairs, texts)
+    kept = [pair for pair in gathered.mined.pairs if texts.get(pair.passage_id, "").strip()]
     require_pairs(kept)
     documents = {name: one.document_id for name, one in passages.items()}
     report(progress, 0.4, f"looking for hard negatives to {len(kept)} pairs")
     negatives = _negatives(kept, texts, documents, corpus, gathered, options, dense, teacher)
-    report(progress, 0.9, "splitting by document and time")
     split = split_pairs(negatives.pairs, texts, documents, gathered.mined.asked_at, options.split)
     sets = _parts(split, texts, options)
+    report(progress, 1.0, f"{len(sets['train'].pairs)} pairs to train with")
     facts = {
         "snapshot": snapshot,
         **gathered.report,
-        "without_text": textless,
+        "without_text": sorted({p.question_id for p in set(gathered.mined.pairs) - set(kept)}),
         "negatives": negatives.to_json(),
+        "split_by": split.by,
         "purged": len(split.purged),
         "cut": None if split.cut is None else split.cut.isoformat(),
         "parts": {name: _about(one) for name, one in sets.items()},
     }
-    report(progress, 1.0, f"{len(sets['train'].pairs)} pairs to train with")
     return Assembled(**sets, report=facts)
 
 
@@ -141,11 +140,6 @@ def _named(lake: Lake, corpus: Sequence[Passage], pairs: Iterable[Pair]) -> dict
             **found,
         }
     return found
-
-
-def _with_text(pairs: Sequence[Pair], texts: Mapping[str, str]) -> tuple[list[Pair], int]:
-    kept = [pair for pair in pairs if texts.get(pair.passage_id, "").strip()]
-    return kept, len(pairs) - len(kept)
 
 
 def _negatives(

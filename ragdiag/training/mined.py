@@ -56,10 +56,15 @@ class Mined:
         }
 
 
-def join_mined(parts: Sequence[Mined], irrelevant: Collection[tuple[str, str]] = ()) -> Mined:
+def join_mined(
+    parts: Sequence[Mined],
+    irrelevant: Collection[tuple[str, str]] = (),
+    known: Mapping[str, str] | None = None,
+) -> Mined:
     """One pair for each wording and passage, of the source that is believed most.
 
-    Questions of the same words get one id: that of the strongest source. A pair keeps its highest
+    Questions of the same words get one id: that which is ``known`` for them (normalised words →
+    id), else that of the strongest source. A pair keeps its highest
     weight, and names requests only where all that gave it do. What somebody judged ``irrelevant``
     (question id, passage id) is no pair, and a passage whose text has lost a question stays whole
     where another source has it too.
@@ -67,7 +72,7 @@ def join_mined(parts: Sequence[Mined], irrelevant: Collection[tuple[str, str]] =
     ranked = sorted(
         (pair for part in parts for pair in part.pairs), key=lambda one: STRENGTH.index(one.source)
     )
-    ids: dict[str, str] = {}
+    ids = dict(known or {})
     for pair in ranked:
         ids.setdefault(normalised(pair.question), pair.question_id)
     found: dict[tuple[str, str], list[Pair]] = defaultdict(list)

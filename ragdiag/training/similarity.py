@@ -1,8 +1,10 @@
 """Texts that say the same: what keeps a question out of its own answer, and training out of dev.
 
 Two texts are near-duplicates where the Jaccard similarity of their shingles, |A ∩ B| / |A ∪ B|,
-reaches a threshold (Broder 1997). They are found exactly and without comparing all with all, by the
-rarest shingles of each (prefix filter, Chaudhuri, Ganti & Kaushik 2006).
+reaches a threshold t (Broder 1997). They are found exactly and without comparing all with all
+(prefix filter, Chaudhuri, Ganti & Kaushik 2006): where A and B reach t they share at least t·|A|
+shingles, so that, in one order for all, the k-th that they share is among the first
+|A| − t·|A| + k of A, and so of B.
 """
 
 from __future__ import annotations
@@ -16,6 +18,9 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 DUPLICATE_PASSAGE = 0.8
 DUPLICATE_QUESTION = 0.8
 """A letter mistyped in thirty leaves about this much of a question's letter shingles."""
+
+_SHARED = 3
+"""More are looked at for each text, and far fewer texts are compared, than with one."""
 
 _WORD = re.compile(r"\w+")
 
@@ -72,23 +77,28 @@ class NearDuplicates:
 
     def __init__(self, texts: Mapping[str, Shingles], threshold: float) -> None:
         self._texts, self._threshold = texts, threshold
-        self._counts = Counter(shingle for text in texts.values() for shingle in text)
+        counts = Counter(shingle for text in texts.values() for shingle in text)
+        # The rarest first, so that few texts have one of those that are looked at.
+        ordered = sorted(counts, key=lambda shingle: counts[shingle])
+        self._place = {shingle: place for place, shingle in enumerate(ordered)}
         self._with: dict[Hashable, list[str]] = defaultdict(list)
         for name, text in texts.items():
-            for shingle in self._rarest(text):
+            for shingle in self._first(text):
                 self._with[shingle].append(name)
 
     def of(self, text: Shingles) -> Iterator[str]:
         """Names of the texts that resemble ``text``, itself included where it was given."""
-        candidates = {
-            name for shingle in self._rarest(text) for name in self._with.get(shingle, ())
-        }
-        for name in sorted(candidates):
+        shared = Counter(name for one in self._first(text) for name in self._with.get(one, ()))
+        needed = min(_SHARED, self._overlap(text))
+        for name in sorted(name for name, count in shared.items() if count >= needed):
             if jaccard(text, self._texts[name]) >= self._threshold:
                 yield name
 
-    def _rarest(self, text: Shingles) -> Sequence[Hashable]:
-        """So many that two texts which reach the threshold must share one of them."""
-        order = sorted(text, key=lambda shingle: (self._counts[shingle], repr(shingle)))
+    def _first(self, text: Shingles) -> Sequence[Hashable]:
+        """Of two texts that reach the threshold, these share ``_SHARED`` or all that they share."""
+        order = sorted(text, key=lambda shingle: self._place.get(shingle, -1))
+        return order[: len(text) - self._overlap(text) + _SHARED]
+
+    def _overlap(self, text: Shingles) -> int:
         # Rounded so that 0.8 · 5 is 4 whatever the binary fraction says.
-        return order[: len(text) - math.ceil(round(self._threshold * len(text), 9)) + 1]
+        return math.ceil(round(self._threshold * len(text), 9))

@@ -27,11 +27,22 @@ from ragdiag.training.examples import Source
 from ragdiag.training.generated import Ask, GeneratedOptions, pairs_from_model
 from ragdiag.training.mined import Mined, join_mined
 from ragdiag.training.pairs import failed_above_gold, pairs_from_failures, pairs_from_judgments
-from ragdiag.training.similarity import DUPLICATE_QUESTION, NearDuplicates, question_shingles
+from ragdiag.training.similarity import (
+    DUPLICATE_QUESTION,
+    NearDuplicates,
+    normalised,
+    question_shingles,
+)
 from ragdiag.training.weak import WeakOptions, pairs_from_bm25, pairs_from_titles
 from ragdiag.version import LexicalSpec
 
 LABELLED: tuple[Source, ...] = ("judgment", "failure", "click", "feedback")
+NEEDED: Mapping[str, set[Source]] = {
+    "judgments": {"judgment"},
+    "failures": {"failure"},
+    "feedback": {"click", "feedback"},
+}
+"""Parts of the log, by the sources of which one at least must be wanted."""
 
 
 @dataclass(frozen=True)
@@ -95,24 +106,19 @@ def gather_pairs(
         "failures": pairs_from_failures(failed, diagnoses, judged),
         "feedback": _from_users(lake, options),
     }
-    if "judgment" not in options.sources:
-        del parts["judgments"]
-    if "failure" not in options.sources:
-        del parts["failures"]
+    parts = {name: one for name, one in parts.items() if NEEDED[name] & set(options.sources)}
     parts |= _weak_parts(lake, passages, options, parts, ask, progress)
     irrelevant = {(q, p) for q, grades in everything.items() for p in grades if not grades[p]}
-    mined = _without_protected(join_mined(list(parts.values()), irrelevant), protected)
-    return Gathered(
-        mined,
-        {q: frozenset(p for p in grades if grades[p]) for q, grades in everything.items()},
-        failed_above_gold(failed, diagnoses, everything),
-        {
-            "sources": {name: one.to_json() for name, one in parts.items()},
-            "joined": mined.to_json(),
-            "splits": [one for one in splits(lake) if one in options.splits],
-            "kept_for_evaluation": len(protected),
-        },
-    )
+    known = {normalised(one.text): one.question_id for one in load_questions(lake)}
+    mined = _without_protected(join_mined(list(parts.values()), irrelevant, known), protected)
+    facts = {
+        "sources": {name: one.to_json() for name, one in parts.items()},
+        "joined": mined.to_json(),
+        "splits": sorted({*options.splits} & {*splits(lake)}),
+        "kept_for_evaluation": len(protected),
+    }
+    golds = {q: frozenset(p for p in grades if grades[p]) for q, grades in everything.items()}
+    return Gathered(mined, golds, failed_above_gold(failed, diagnoses, everything), facts)
 
 
 def _from_users(lake: Lake, options: SourceOptions) -> Mined:
@@ -164,10 +170,9 @@ def _weak_parts(
         parts["generated"] = pairs_from_model(chosen, ask, options.generated, progress)
         free = [one for one in free if one not in chosen]
     if "title" in wanted:
-        titled = pairs_from_titles(free, options.weak)
-        most = min(len(titled.pairs), options.most_weak)
-        kept = tuple(chance.sample(titled.pairs, most))
-        parts["titles"] = Mined(kept, texts=titled.texts, skipped=titled.skipped)
+        parts["titles"] = pairs_from_titles(
+            free, options.weak, most=options.most_weak, seed=options.seed
+        )
     return parts
 
 

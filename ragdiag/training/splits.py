@@ -1,16 +1,19 @@
-"""Training, dev and a temporal holdout that share no question, no gold passage and no document.
+"""Training, dev and a temporal holdout that share no question and no gold passage.
 
-What shares any of these with a question of the holdout, or nearly, is left out. What is left and
-shares any of them is one group (connected components), and a group goes into one part whole.
+Training and dev share no document either, unless documents tie everything together: questions that
+share any of these, or nearly, are one group (connected components), and a group goes into one part
+whole. The temporal holdout may ask of a known document, as users do.
 """
 
 from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
+from typing import Literal
 
 from ragdiag.errors import TrainingError
 from ragdiag.training.examples import Pair
@@ -24,28 +27,34 @@ from ragdiag.training.similarity import (
 )
 
 Key = tuple[str, str]
+DOCUMENT = "document"
 
 
 @dataclass(frozen=True)
 class SplitOptions:
     """``dev`` is the share of the questions to choose by, ``temporal`` the share of the questions
-    with a time, the last ones, that tell whether what was learnt still holds."""
+    with a time, the last ones, that tell whether what was learnt still holds. What shares something
+    with those is left out of training while it is at most ``most_purged`` of it; else those of the
+    holdout that share something are left out instead."""
 
     dev: float = 0.15
     temporal: float = 0.15
+    most_purged: float = 0.2
     seed: int = 0
 
 
 @dataclass(frozen=True)
 class Split:
-    """``purged`` are left out: asked before ``cut``, they share something with a later one.
-    ``cut`` is None where no question has a time or no holdout was wanted."""
+    """``purged`` are in no part, since they share something with one across ``cut``, from which on
+    questions are late (None: no question has a time, or no holdout was wanted). ``by``: what
+    training and dev do not share, next to questions; documents where that leaves any dev."""
 
     train: tuple[Pair, ...]
     dev: tuple[Pair, ...]
     temporal: tuple[Pair, ...] = ()
     purged: tuple[Pair, ...] = ()
     cut: datetime | None = None
+    by: Literal["document", "passage"] = "document"
 
 
 def split_pairs(
@@ -55,113 +64,120 @@ def split_pairs(
     asked_at: Mapping[str, datetime] | None = None,
     options: SplitOptions | None = None,
 ) -> Split:
-    """Split by time first, then at random by groups; the same every time under one seed.
+    """Split by time first, then at random by groups; the same every time under one seed. All pairs
+    of a question stay together.
 
     ``documents``: passage id → document (a passage without one is one by itself). ``asked_at``:
-    question id → when it was first asked. Raises TrainingError where one group is so large that
+    question id → when it was first asked. Raises TrainingError where so much hangs together that
     training or dev would be empty.
     """
     options = options or SplitOptions()
     asked_at = asked_at or {}
-    cut = _cut(asked_at, {pair.question_id for pair in pairs}, options.temporal)
     shares = _shared(pairs, texts, documents)
-    is_late = [cut is not None and _is_from(cut, asked_at.get(p.question_id)) for p in pairs]
-    later = {key for at, late in enumerate(is_late) if late for key in shares[at]}
-    is_purged = [not late and bool(later & shares[at]) for at, late in enumerate(is_late)]
-    groups = _groups([at for at in range(len(pairs)) if not is_late[at] | is_purged[at]], shares)
-    train, dev = _at_random([[pairs[at] for at in group] for group in groups], options)
-    purged = [pair for pair, gone in zip(pairs, is_purged, strict=True) if gone]
+    cut = _cut([asked_at[name] for name in shares if name in asked_at], options.temporal)
+    late = {name for name in shares if cut and name in asked_at and asked_at[name] >= cut}
+    purged = _purged(shares, late, options.most_purged)
+    undecided = [name for name in shares if name not in late | purged]
+    by: Literal["document", "passage"] = "document"
+    train, dev = _at_random(_groups(undecided, shares), options)
+    if not train or not dev:
+        by = "passage"
+        shares = {name: _not_documents(keys) for name, keys in shares.items()}
+        train, dev = _at_random(_groups(undecided, shares), options)
     if not train or not dev:
         raise TrainingError(
-            f"{len(pairs)} pairs cannot be split: {max(map(len, groups), default=0)} of them hang "
-            f"together by questions and documents, {len(purged)} share one with a later question",
-            remedy="give pairs of more documents, or a judged split to choose by",
+            f"{len(undecided)} questions cannot be split: all of them hang together by their "
+            "wordings and gold passages",
+            remedy="give more questions, or leave out the source whose passages answer everything",
         )
-    late = [pair for pair, after in zip(pairs, is_late, strict=True) if after]
-    return Split(tuple(train), tuple(dev), tuple(late), tuple(purged), cut)
+
+    def of(names: Collection[str]) -> tuple[Pair, ...]:
+        return tuple(pair for pair in pairs if pair.question_id in names)
+
+    return Split(of(train), of(dev), of(late - purged), of(purged), cut, by)
 
 
-def _groups(places: Sequence[int], shares: Sequence[frozenset[Key]]) -> list[list[int]]:
-    """Which of ``places`` must stay together, in the order in which the first of each comes."""
-    parent = {at: at for at in places}
+def _purged(
+    shares: Mapping[str, frozenset[Key]], late: Collection[str], most: float
+) -> frozenset[str]:
+    """The questions before the cut that share a question or a passage with later ones; where those
+    are too many, the later ones that do."""
 
-    def root(at: int) -> int:
-        while parent[at] != at:
-            parent[at] = parent[parent[at]]
-            at = parent[at]
-        return at
+    def touching(some: Iterable[str], others: Iterable[str]) -> frozenset[str]:
+        there = {key for name in others for key in _not_documents(shares[name])}
+        return frozenset(name for name in some if there & shares[name])
 
-    first: dict[Key, int] = {}
-    for at in places:
-        for key in shares[at]:
-            one, other = root(first.setdefault(key, at)), root(at)
-            parent[max(one, other)] = min(one, other)
-    groups: dict[int, list[int]] = defaultdict(list)
-    for at in places:
-        groups[root(at)].append(at)
+    early = [name for name in shares if name not in late]
+    purged = touching(early, late)
+    return purged if len(purged) <= most * len(early) else touching(late, early)
+
+
+def _not_documents(keys: frozenset[Key]) -> frozenset[Key]:
+    return frozenset(key for key in keys if key[0] != DOCUMENT)
+
+
+def _groups(names: Sequence[str], shares: Mapping[str, frozenset[Key]]) -> list[list[str]]:
+    """Which questions must stay together, in the order in which the first of each comes."""
+    parent = {name: name for name in names}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    first: dict[Key, str] = {}
+    for name in names:
+        for key in shares[name]:
+            parent[root(name)] = root(first.setdefault(key, name))
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        groups[root(name)].append(name)
     return list(groups.values())
 
 
 def _shared(
     pairs: Sequence[Pair], texts: Mapping[str, str], documents: Mapping[str, str]
-) -> list[frozenset[Key]]:
-    """Of each pair what it may share with others."""
+) -> dict[str, frozenset[Key]]:
+    """Question id → what it may share with others."""
     wordings = {pair.question: question_shingles(pair.question) for pair in pairs}
     passages = {pair.passage_id: passage_shingles(texts[pair.passage_id]) for pair in pairs}
     same_question = NearDuplicates(wordings, DUPLICATE_QUESTION)
     same_passage = NearDuplicates(passages, DUPLICATE_PASSAGE)
     wording = {
-        name: [("wording", one) for one in same_question.of(wordings[name])] for name in wordings
+        name: {("words", normalised(name)), *(("wording", one) for one in same_question.of(own))}
+        for name, own in wordings.items()
     }
     passage = {
-        name: [("passage", one) for one in same_passage.of(passages[name])] for name in passages
+        name: {("passage", name), *(("passage", one) for one in same_passage.of(own))}
+        for name, own in passages.items()
     }
-    return [
-        frozenset(
-            [
-                ("question", pair.question_id),
-                ("words", normalised(pair.question)),
-                ("document", documents.get(pair.passage_id, pair.passage_id)),
-                *wording[pair.question],
-                *passage[pair.passage_id],
-            ]
-        )
-        for pair in pairs
-    ]
+    shares: dict[str, set[Key]] = defaultdict(set)
+    for pair in pairs:
+        document = documents.get(pair.passage_id, pair.passage_id)
+        shares[pair.question_id] |= wording[pair.question] | passage[pair.passage_id]
+        shares[pair.question_id].add((DOCUMENT, document))
+    return {name: frozenset(keys) for name, keys in shares.items()}
 
 
-def _is_from(cut: datetime, asked_at: datetime | None) -> bool:
-    return asked_at is not None and asked_at >= cut
-
-
-def _cut(
-    asked_at: Mapping[str, datetime], questions: Iterable[str], share: float
-) -> datetime | None:
+def _cut(times: Iterable[datetime], share: float) -> datetime | None:
     """The time from which on ``share`` of the dated questions were asked."""
-    times = sorted(asked_at[name] for name in questions if name in asked_at)
+    times = sorted(times)
     late = round(len(times) * share)
-    if not late or times[-late] == times[0]:
-        return None
-    return times[-late]
+    return times[-late] if late and times[-late] > times[0] else None
 
 
 def _at_random(
-    groups: Sequence[list[Pair]], options: SplitOptions
-) -> tuple[list[Pair], list[Pair]]:
-    """Groups go to dev until it has its share of the questions; one that is larger than what is
-    still missing goes to training, unless dev would stay empty."""
-    wanted = options.dev * len({pair.question_id for group in groups for pair in group})
-    shuffled = random.Random(options.seed).sample(groups, len(groups))
-    train: list[list[Pair]] = []
-    dev: list[list[Pair]] = []
-    have = 0
-    for group in shuffled:
-        size = len({pair.question_id for pair in group})
-        if have + size <= max(1.0, wanted):
-            dev.append(group)
-            have += size
-        else:
-            train.append(group)
+    groups: Sequence[list[str]], options: SplitOptions
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Training and dev: groups go to dev while it has not its share of the questions; one larger
+    than what is still missing goes to training, unless dev would stay empty."""
+    wanted = max(1.0, options.dev * sum(map(len, groups)))
+    train: list[list[str]] = []
+    dev: list[list[str]] = []
+    for group in random.Random(options.seed).sample(groups, len(groups)):
+        fits = sum(map(len, dev)) + len(group) <= wanted
+        (dev if fits else train).append(group)
     if not dev and len(train) > 1:
         dev.append(train.pop(train.index(min(train, key=len))))
-    return [pair for group in train for pair in group], [pair for group in dev for pair in group]
+    return frozenset(chain(*train)), frozenset(chain(*dev))

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from random import Random
 
 import numpy as np
 
@@ -34,17 +35,28 @@ class WeakOptions:
     margin: float = 0.2
 
 
-def pairs_from_titles(passages: Sequence[Passage], options: WeakOptions | None = None) -> Mined:
+def pairs_from_titles(
+    passages: Sequence[Passage],
+    options: WeakOptions | None = None,
+    *,
+    most: int | None = None,
+    seed: int = 0,
+) -> Mined:
     """A passage's title as its question, where it is the first of its document and no other
     document is called so; else its first sentence. Whatever says the question is taken out of the
-    text, so that finding the one in the other teaches nothing.
+    text: to find the one in the other would teach nothing.
 
-    Skipped: passages without a usable question, or of which too little would be left.
+    ``most``: so many pairs at most, of passages drawn at random. Skipped: passages without a
+    usable question, or of which too little would be left.
     """
     options = options or WeakOptions()
     titled = _first_of_titles(passages)
-    pairs, texts, skipped = [], {}, []
-    for passage in passages:
+    pairs: list[Pair] = []
+    texts, skipped = {}, []
+    drawn = passages if most is None else Random(seed).sample(passages, len(passages))
+    for passage in drawn:
+        if len(pairs) == most:
+            break
         title = titled.get(passage.passage_id)
         found = next(
             (

@@ -139,14 +139,12 @@ def _forget(
         rows = lake.write(lambda cursor: remove_traces(cursor, traces, tombstones))
     report(progress, 0.3, "clearing spool and archive")
     swept = sweep_segments(workspace, tombstones, names, dry_run=dry_run)
-    places = [Place(f"lake: {table}", n, 0 if dry_run else n) for table, n in rows.items()]
+    found = {f"lake: {table}": n for table, n in rows.items()}
+    found |= {"spool": swept.spool, "spool archive": swept.archive}
+    places = [Place(name, n, 0 if dry_run else n) for name, n in found.items()]
     places += [
-        Place("spool", swept.spool, 0 if dry_run else swept.spool),
-        Place("spool archive", swept.archive, 0 if dry_run else swept.archive),
         Place("spool, being written", swept.live, note="turned away when it is ingested"),
-        Place(
-            TRAINING, learnt.pairs, 0 if dry_run else learnt.pairs, note=_trained(workspace, learnt)
-        ),
+        _place_of(workspace, learnt, dry_run=dry_run),
     ]
     if not dry_run:
         report(progress, 0.5, "clearing embeddings and old snapshots")
@@ -180,10 +178,11 @@ def _forget_pairs(
     )
 
 
-def _trained(workspace: Workspace, learnt: Forgotten) -> str:
-    """What is not removed: the weights that were made of it."""
+def _place_of(workspace: Workspace, learnt: Forgotten, *, dry_run: bool) -> Place:
+    """The training sets; the note says what is not removed: weights that were made of them."""
     runs = sorted({path.relative_to(workspace.training).parts[0] for path in learnt.files})
-    return f"models of these runs have learnt from them: {', '.join(runs)}" if runs else ""
+    note = f"models of these runs have learnt from them: {', '.join(runs)}" if runs else ""
+    return Place(TRAINING, learnt.pairs, 0 if dry_run else learnt.pairs, note=note)
 
 
 def _clear_rest(lake: Lake, workspace: Workspace, traces: UserTraces) -> Iterator[Place]:

@@ -142,6 +142,12 @@ def test_joined_sources_have_one_pair_for_a_wording_and_a_passage() -> None:
     }
 
 
+def test_a_question_that_is_known_keeps_its_id_whoever_asks_it() -> None:
+    logged = Mined((Pair("r1", "How hot is tea?", "tea", "click"),), {"r1": MONDAY})
+    found = join_mined([logged], {("q1", "pot")}, {"how hot is tea": "q1"})
+    assert (found.pairs[0].question_id, dict(found.asked_at)) == ("q1", {"q1": MONDAY})
+
+
 def test_too_few_pairs_are_counted_in_the_error() -> None:
     with pytest.raises(TrainingError, match=r"there are 9 pairs .* 10 are needed; judge more"):
         require_pairs([Pair("q", "?", "p")] * 9)

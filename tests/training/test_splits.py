@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -54,8 +55,11 @@ def test_no_part_shares_anything_with_training_and_nothing_is_lost(
     )
     for part in (found.dev, found.temporal):
         check_leaks(TrainingSet(found.train, TEXTS), TrainingSet(part, TEXTS))
-        documents = {DOCUMENTS[pair.passage_id] for pair in part}
-        assert not documents & {DOCUMENTS[pair.passage_id] for pair in found.train}
+    check_leaks(TrainingSet(found.dev, TEXTS), TrainingSet(found.temporal, TEXTS))
+    documents = {DOCUMENTS[pair.passage_id] for pair in found.dev}
+    assert found.by == "passage" or not documents & {
+        DOCUMENTS[pair.passage_id] for pair in found.train
+    }
     if found.cut:
         assert all(asked_at[pair.question_id] >= found.cut for pair in found.temporal)
         before = [*found.train, *found.dev]
@@ -86,18 +90,31 @@ def test_shares_are_kept_where_nothing_ties_pairs_together() -> None:
     assert (undated.temporal, undated.cut, len(undated.dev)) == ((), None, 15)
 
 
-def test_earlier_questions_about_a_later_ones_document_are_purged() -> None:
-    pairs = hundred()
+def test_what_shares_a_passage_across_time_is_left_out_on_the_smaller_side() -> None:
     asked_at = {f"q{n}": MONDAY + timedelta(days=n) for n in range(100)}
-    found = split_pairs(pairs, texts(), {"s3": "d", "s99": "d"}, asked_at)
+    shared = [
+        replace(pair, passage_id="s3") if n == 99 else pair for n, pair in enumerate(hundred())
+    ]
+    found = split_pairs(shared, texts(), {"s3": "d", "s5": "d", "s98": "d"}, asked_at)
     assert [pair.question_id for pair in found.purged] == ["q3"]
+    assert len(found.temporal) == 15, "later questions may be about a known document"
+    popular = [
+        replace(pair, passage_id="s3") if n % 3 == 0 else pair for n, pair in enumerate(shared)
+    ]
+    found = split_pairs(popular, texts(), {}, asked_at)
+    assert [pair.question_id for pair in found.purged] == ["q87", "q90", "q93", "q96", "q99"]
+    assert len(found.temporal) == 10
+    assert len(found.train) + len(found.dev) == 85
 
 
-def test_one_document_for_all_cannot_be_split() -> None:
-    with pytest.raises(
-        TrainingError, match=r"100 pairs cannot be split: 100 of them hang together"
-    ):
-        split_pairs(hundred(), texts(), dict.fromkeys(texts(), "d"))
+def test_documents_that_tie_everything_together_give_way_and_passages_do_not() -> None:
+    found = split_pairs(hundred(), texts(), dict.fromkeys(texts(), "d"))
+    assert (found.by, len(found.dev)) == ("passage", 15)
+    check_leaks(TrainingSet(found.train, texts()), TrainingSet(found.dev, texts()))
+    assert split().by == "document"
+    tied = [replace(pair, passage_id="s0") for pair in hundred()]
+    with pytest.raises(TrainingError, match=r"100 questions cannot be split: all of them hang"):
+        split_pairs(tied, texts(), {})
 
 
 GOOD = Pair("q1", "How hot is the water for the tea?", "tea")
