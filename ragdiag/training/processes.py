@@ -18,9 +18,13 @@ class Processes:
     order: they wait for one another."""
 
     def __init__(self) -> None:
+        import torch
         from accelerate import PartialState
+        from accelerate.utils import parse_flag_from_env
 
-        state = PartialState()
+        # Unless told, it leaves processes on processors alone: each would train by itself.
+        on_cpu = not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
+        state = PartialState(cpu=on_cpu)
         self.rank, self.count = int(state.process_index), int(state.num_processes)
         self.device = state.device
 

@@ -10,10 +10,11 @@ import sys
 from pathlib import Path
 
 from ragdiag.training.loop import LoopOptions, train
+from ragdiag.training.processes import Processes
 from tests.training.toy_task import ToyTask
 
 if __name__ == "__main__":
     task = ToyTask()
     trained = train(task, LoopOptions(epochs=4, batch=8, learning_rate=0.05), Path(sys.argv[1]))
-    said = {"weights": task.weights(), "step": trained.best_step}
+    said = {"weights": task.weights(), "step": trained.best_step, "of": Processes().count}
     Path(sys.argv[1], f"said-{os.environ['RANK']}.json").write_text(json.dumps(said))
