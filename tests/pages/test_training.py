@@ -114,7 +114,7 @@ def test_a_finished_run_is_told_whole(open_page, workspace, dense, said) -> None
     gained = next(one.value for one in app.dataframe if "Rank before" in one.value)
     assert gained["Question"].tolist() == ["How long do cats sleep?", "q04"]
     assert gained["Rank before"].tolist() == ["not found", "8"]
-    app.button_group(key="training_metric").set_value(["recall@10"]).run()
+    app.button_group(key="training_metric").select("recall@10").run()
     assert not app.exception
     effects = next(one.value for one in app.dataframe if "p (paired)" in one.value)
     assert effects["Questions"].tolist() == ["test questions"]
