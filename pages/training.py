@@ -3,14 +3,8 @@
 import streamlit as st
 
 from ragdiag.training.run_folder import run_folder
-from ragdiag.ui import (
-    frame,
-    training_actions,
-    training_curve,
-    training_effects,
-    training_numbers,
-    training_runs,
-)
+from ragdiag.ui import frame, training_actions, training_curve, training_effects, training_runs
+from ragdiag.ui.training_numbers import draw_numbers, draw_origin
 
 view = frame.begin(
     "Training",
@@ -38,7 +32,7 @@ if runs:
     facts = run.facts
     measured = () if facts is None else facts.measured
     if facts is not None:
-        training_numbers.draw(facts)
+        draw_numbers(facts)
     effects_box, curve_box = st.columns([3, 2], gap="large") if measured else (None, st.container())
     with curve_box:
         st.subheader("Learning curve", anchor=False)
@@ -51,7 +45,7 @@ if runs:
         st.caption("Each row compares the same questions before and after; p: paired t test.")
         training_effects.moved_tables(view, facts)
     if facts is not None:
-        training_numbers.origin(facts)
+        draw_origin(facts)
     st.subheader("Every run", anchor=False)
     training_runs.table(runs)
 else:

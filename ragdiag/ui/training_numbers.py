@@ -17,7 +17,7 @@ from ragdiag.ui.training_runs import change_text
 FITS = {"none": "no overfitting", "overfit": "overfitting", "unknown": "too few to tell"}
 
 
-def draw(facts: RunFacts) -> None:
+def draw_numbers(facts: RunFacts) -> None:
     """What is not known yet is left out."""
     shown: list[tuple[str, str, str]] = []
     if facts.gate is not None:
@@ -38,7 +38,7 @@ def draw(facts: RunFacts) -> None:
                 st.caption(literal(note))
 
 
-def origin(facts: RunFacts) -> None:
+def draw_origin(facts: RunFacts) -> None:
     """What was trained, from what, on what."""
     lines = [
         f"Tunes {facts.version} on split {facts.split} by {facts.method}, from {facts.base.name} "
