@@ -23,7 +23,7 @@ def draw_numbers(facts: RunFacts) -> None:
     if facts.gate is not None:
         reason = facts.gate.reasons[0] if facts.gate.reasons else ""
         shown.append(("Gate", facts.gate.decision, reason))
-    if facts.measured and facts.measured[0].changes:
+    if facts.measured:
         first, name = facts.measured[0].changes[0], SETS[facts.measured[0].name]
         gained = words.signed(first.difference.value, "score")
         shown.append((f"{first.metric}, {name}", gained, change_text(first)))

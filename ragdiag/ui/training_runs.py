@@ -120,9 +120,8 @@ def table(runs: Sequence[KnownRun]) -> None:
 
 def first_change(run: KnownRun) -> Change | None:
     """Of the primary metric on the first set, the one that the gate looks at."""
-    if run.facts is None or not run.facts.measured or not run.facts.measured[0].changes:
-        return None
-    return run.facts.measured[0].changes[0]
+    measured = () if run.facts is None else run.facts.measured
+    return measured[0].changes[0] if measured else None
 
 
 def change_text(change: Change) -> str:
