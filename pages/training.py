@@ -3,15 +3,8 @@
 import streamlit as st
 
 from ragdiag.training.run_folder import run_folder
-from ragdiag.ui import (
-    charts,
-    frame,
-    training_actions,
-    training_curve,
-    training_effects,
-    training_numbers,
-    training_runs,
-)
+from ragdiag.ui import frame, training_actions, training_curve, training_effects, training_runs
+from ragdiag.ui.training_numbers import draw_numbers, draw_origin
 
 view = frame.begin(
     "Training",
@@ -37,29 +30,22 @@ if runs:
     run = runs[ids.index(chosen)]
     training_runs.standing(run)
     facts = run.facts
+    measured = () if facts is None else facts.measured
     if facts is not None:
-        training_numbers.draw(facts)
-        if facts.measured:
+        draw_numbers(facts)
+    effects_box, curve_box = st.columns([3, 2], gap="large") if measured else (None, st.container())
+    with curve_box:
+        st.subheader("Learning curve", anchor=False)
+        training_curve.draw(run_folder(view.workspace, chosen), running=run.standing == "running")
+    if facts is not None and effects_box is not None:
+        with effects_box:
             st.subheader("Before and after", anchor=False)
-            metrics = training_effects.metrics_of(facts.measured)
-            metric = metrics[0]
-            if len(metrics) > 1:
-                metric = st.segmented_control(
-                    "Metric", metrics, default=metrics[0], required=True, key="training_metric"
-                )
-            rows = training_effects.effects(facts.measured, metric)
-            charts.show(
-                training_effects.effect_chart(rows, metric),
-                key="effects_chart",
-                alt=f"{metric} before and after, by set and topic, with 95 % intervals",
-            )
-            training_effects.effect_table(rows)
-            st.caption("Each row compares the same questions before and after; p: paired t test.")
-            training_effects.moved_tables(view, facts)
-    st.subheader("Learning curve", anchor=False)
-    training_curve.draw(run_folder(view.workspace, chosen), running=run.standing == "running")
+            rows = training_effects.draw_chart(measured)
+        training_effects.effect_table(rows)
+        st.caption("Each row compares the same questions before and after; p: paired t test.")
+        training_effects.moved_tables(view, facts)
     if facts is not None:
-        training_numbers.origin(facts)
+        draw_origin(facts)
     st.subheader("Every run", anchor=False)
     training_runs.table(runs)
 else:

@@ -120,7 +120,7 @@ def cost_text(cost: Cost) -> str:
 
 
 def _first_change(facts: RunFacts | None) -> str:
-    if facts is None or not facts.measured or not facts.measured[0].changes:
+    if facts is None or not facts.measured:
         return ""
     first = facts.measured[0].changes[0]
     return f"{first.metric} {first.difference.value:+.3f}"

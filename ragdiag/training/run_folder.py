@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from ragdiag.errors import RunCancelled, StoreBusy, TrainingError
 from ragdiag.progress import Progress, report
 from ragdiag.settings import Workspace
-from ragdiag.store.locks import locked, try_lock
+from ragdiag.store.locks import is_locked, locked
 from ragdiag.training.files import replace_file
 
 PATIENCE_S = 1.0
@@ -58,14 +57,7 @@ class RunFolder:
     @property
     def is_running(self) -> bool:
         """Whether a process works on it now."""
-        try:
-            descriptor = os.open(self._lock, os.O_RDWR)
-        except FileNotFoundError:
-            return False
-        try:
-            return not try_lock(descriptor)
-        finally:
-            os.close(descriptor)
+        return is_locked(self._lock)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -152,7 +144,9 @@ def begin_run(workspace: Workspace, config: Mapping[str, Any]) -> RunFolder:
         if not RunFolder(root).artefacts.is_file():
             return RunFolder(root)
     now = datetime.now(UTC)
-    folder = RunFolder(workspace.training / f"{now:%Y%m%d-%H%M%S}-{digest}")
+    while (root := workspace.training / f"{now:%Y%m%d-%H%M%S}-{digest}").exists():
+        now += timedelta(seconds=1)
+    folder = RunFolder(root)
     replace_file(folder.config, lambda file: file.write(text.encode()))
     return folder
 

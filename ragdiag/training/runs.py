@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, PlainSerializer, PlainValidator, TypeAdapter, ValidationError
+from pydantic import (
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+)
 
 from ragdiag.errors import TrainingError
 from ragdiag.records import Estimate
@@ -86,7 +93,7 @@ class Measured:
     """One set: its changes, the primary metric first, and by slice (topic → the same)."""
 
     name: SetName
-    changes: tuple[Change, ...]
+    changes: Annotated[tuple[Change, ...], Field(min_length=1)]
     slices: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
 
 

@@ -43,7 +43,7 @@ def share_bars(bars: Sequence[Bar], axis: str) -> go.Figure:
             y=[escape(bar.name) for bar in shown],
             orientation="h",
             marker_color=[bar.colour for bar in shown],
-            error_x=_error_bars([bar.share for bar in shown], 100),
+            error_x=error_bars([bar.share for bar in shown], 100),
             customdata=[escape(bar.text) for bar in shown],
             hovertemplate="%{y}: %{customdata}<extra></extra>",
         )
@@ -72,7 +72,7 @@ def paired_bars(
             name=escape(label),
             orientation="h",
             marker={"color": list(reversed(colours)), "opacity": opacity},
-            error_x=_error_bars(shown, 100),
+            error_x=error_bars(shown, 100),
             customdata=[words.with_interval(found, "share") for found in shown],
             hovertemplate="%{y}: %{customdata}<extra>" + escape(label) + "</extra>",
             showlegend=False,
@@ -105,7 +105,7 @@ def points(
             name=escape(name),
             mode="markers",
             marker={"color": colour, "size": 10},
-            error_x=_error_bars(drawn, 1, colour),
+            error_x=error_bars(drawn, 1, colour),
             customdata=[words.with_interval(found, unit) for found in drawn],
             hovertemplate="%{y}: %{customdata}<extra>" + escape(name) + "</extra>",
             showlegend=len(series) > 1,
@@ -156,7 +156,8 @@ def _mark_level(figure: go.Figure, target: tuple[float, str], log: bool) -> None
     )
 
 
-def _error_bars(values: Sequence[Estimate], scale: float, colour: str = GREY) -> dict[str, object]:
+def error_bars(values: Sequence[Estimate], scale: float, colour: str = GREY) -> dict[str, object]:
+    """The intervals of ``values``, as far as plotly's axis is scaled."""
     return {
         "type": "data",
         "symmetric": False,

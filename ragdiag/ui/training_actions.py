@@ -8,6 +8,7 @@ import streamlit as st
 
 from ragdiag.store.judgments import split_sizes
 from ragdiag.store.results import list_versions
+from ragdiag.training.loop import duration
 from ragdiag.ui import jobs, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.commands import tune_command
@@ -109,10 +110,7 @@ def _poll(view: View) -> None:
         st.rerun()
         return
     st.progress(job.progress.fraction, text=literal(job.progress.message))
-    st.caption(
-        f"{words.count(int(job.elapsed_s), 'second')} so far. You can close this page: the work "
-        "goes on."
-    )
+    st.caption(f"{duration(job.elapsed_s)} so far. You can close this page: the work goes on.")
     if not view.read_only and st.button(
         "Cancel",
         key="tune_cancel",

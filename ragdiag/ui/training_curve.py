@@ -47,7 +47,8 @@ def _show(curve: Sequence[Point]) -> None:
     where = "before the first step" if best.step == 0 else f"after step {best.step:,}"
     st.caption(
         f"{last.step:,} steps in {duration(last.wall_s)}. The best dev score, {best.score:.3f}, "
-        f"came {where}; the weights kept are those."
+        f"came {where}; the weights kept are those. "
+        "Dashed: the score before training."
     )
 
 

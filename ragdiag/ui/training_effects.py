@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
 
 from ragdiag.privacy.hiding import shown_text
-from ragdiag.records import Estimate
 from ragdiag.store.asked import last_asked
 from ragdiag.training.runs import Change, Measured, Moved, RunFacts
 from ragdiag.ui import charts, links, tables, words
@@ -37,6 +35,23 @@ class Effect:
     label: str
     is_slice: bool
     change: Change
+
+
+def draw_chart(measured: Sequence[Measured]) -> list[Effect]:
+    """The chart of one metric, which is chosen where there are several; returns its rows."""
+    metrics = metrics_of(measured)
+    metric = metrics[0]
+    if len(metrics) > 1:
+        metric = st.segmented_control(
+            "Metric", metrics, default=metric, required=True, key="training_metric"
+        )
+    rows = effects(measured, metric)
+    charts.show(
+        effect_chart(rows, metric),
+        key="effects_chart",
+        alt=f"{metric} before and after, by set and topic, with 95 % intervals",
+    )
+    return rows
 
 
 def metrics_of(measured: Sequence[Measured]) -> list[str]:
@@ -82,8 +97,13 @@ def effect_chart(rows: Sequence[Effect], metric: str) -> go.Figure:
             y=[place + shift for place in at],
             name=name,
             mode="markers",
-            marker={"color": colour, "size": 10, "symbol": symbol, "line": {"width": 2}},
-            error_x=_interval(values, colour),
+            marker={
+                "color": colour,
+                "size": 10,
+                "symbol": symbol,
+                "line": {"width": 2, "color": colour},
+            },
+            error_x=charts.error_bars(values, 1, colour),
             customdata=[words.with_interval(one, "score") for one in values],
             hovertemplate="%{customdata}<extra>" + name + "</extra>",
         )
@@ -149,6 +169,7 @@ def _moved_table(
             ],
         },
         key=key,
+        height="auto",
         config={
             "Question": st.column_config.TextColumn(width="medium"),
             "Story": st.column_config.LinkColumn(display_text="open", width=60),
@@ -158,15 +179,3 @@ def _moved_table(
 
 def _shown(value: float | None) -> str:
     return "not found" if value is None else f"{value:g}"
-
-
-def _interval(values: Sequence[Estimate], colour: str) -> dict[str, Any]:
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [one.high - one.value for one in values],
-        "arrayminus": [one.value - one.low for one in values],
-        "color": colour,
-        "thickness": 1.4,
-        "width": 4,
-    }

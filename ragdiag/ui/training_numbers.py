@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import streamlit as st
 
 from ragdiag.training.loop import duration
@@ -9,21 +12,21 @@ from ragdiag.training.runs import Cost, Data, Overfit, RunFacts
 from ragdiag.ui import words
 from ragdiag.ui.safe import literal
 from ragdiag.ui.training_effects import SETS
-from ragdiag.ui.training_runs import DECISIONS
+from ragdiag.ui.training_runs import change_text
 
 FITS = {"none": "no overfitting", "overfit": "overfitting", "unknown": "too few to tell"}
 
 
-def draw(facts: RunFacts) -> None:
+def draw_numbers(facts: RunFacts) -> None:
     """What is not known yet is left out."""
-    shown = []
+    shown: list[tuple[str, str, str]] = []
     if facts.gate is not None:
         reason = facts.gate.reasons[0] if facts.gate.reasons else ""
-        shown.append(("Gate", DECISIONS[facts.gate.decision], reason))
-    if facts.measured and facts.measured[0].changes:
+        shown.append(("Gate", facts.gate.decision, reason))
+    if facts.measured:
         first, name = facts.measured[0].changes[0], SETS[facts.measured[0].name]
-        gained = words.change(first.difference, "score")
-        shown.append((f"{first.metric}, {name}", gained.split(" ")[0], gained))
+        gained = words.signed(first.difference.value, "score")
+        shown.append((f"{first.metric}, {name}", gained, change_text(first)))
     if facts.overfit is not None:
         shown.append(("Overfitting drop", *_overfit(facts.overfit)))
     if facts.cost is not None:
@@ -35,7 +38,7 @@ def draw(facts: RunFacts) -> None:
                 st.caption(literal(note))
 
 
-def origin(facts: RunFacts) -> None:
+def draw_origin(facts: RunFacts) -> None:
     """What was trained, from what, on what."""
     lines = [
         f"Tunes {facts.version} on split {facts.split} by {facts.method}, from {facts.base.name} "
@@ -56,7 +59,7 @@ def _overfit(fit: Overfit) -> tuple[str, str]:
 
 
 def _cost(cost: Cost) -> str:
-    parts = [f"{duration(cost.cpu_s)} of processors", f"at most {words.megabytes(cost.peak_bytes)}"]
+    parts = [f"{duration(cost.cpu_s)} of processors", f"at most {cost.peak_bytes / 1e9:.1f} GB"]
     if cost.gpu_hours:
         parts.insert(1, f"{cost.gpu_hours:.2f} GPU hours")
     if cost.energy_wh is not None:
@@ -66,8 +69,11 @@ def _cost(cost: Cost) -> str:
 
 
 def _data(data: Data) -> str:
-    largest = sorted(data.by_source.items(), key=lambda item: (-item[1], item[0]))
-    sources = ", ".join(f"{n:,} {name}" for name, n in largest)
-    held = ", ".join(f"{n:,} {SETS[name]}" for name, n in data.held_out.items())
+    sources = ", ".join(f"{n:,} {name}" for name, n in _largest_first(data.by_source))
+    held = ", ".join(f"{n:,} {SETS[name]}" for name, n in _largest_first(data.held_out))
     told = f"{words.count(data.pairs, 'pair')}{f' ({sources})' if sources else ''}"
     return f"Data {data.data_hash[:8]}…: {told}{f'; held out: {held}' if held else ''}."
+
+
+def _largest_first(counts: Mapping[Any, int]) -> list[tuple[Any, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))

@@ -17,8 +17,17 @@ from ragdiag.ui.safe import literal
 from ragdiag.ui.view import View
 from ragdiag.workflows.training_state import KnownRun, describe_runs
 
-DECISIONS = {"pass": "pass", "rollback": "worse", "inconclusive": "inconclusive"}
-WHEN = st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm", width=125)
+WIDTHS = {
+    "Run": 165,
+    "Kind": 65,
+    "State": 65,
+    "Tunes": 85,
+    "Method": 80,
+    "Pairs": 48,
+    "Change (95 % interval)": 205,
+    "Gate": 82,
+    "Took": 55,
+}
 
 
 def known(view: View) -> list[KnownRun]:
@@ -93,8 +102,7 @@ def table(runs: Sequence[KnownRun]) -> None:
                 for one in changes
             ],
             "Gate": [
-                None if one is None or one.gate is None else DECISIONS[one.gate.decision]
-                for one in facts
+                None if one is None or one.gate is None else one.gate.decision for one in facts
             ],
             "Took": [
                 None if one is None or one.cost is None else duration(one.cost.wall_s)
@@ -103,15 +111,17 @@ def table(runs: Sequence[KnownRun]) -> None:
             "Last word (UTC)": [run.recorded_at for run in runs],
         },
         key="training_runs",
-        config={"Last word (UTC)": WHEN},
+        config={
+            **{name: st.column_config.Column(width=width) for name, width in WIDTHS.items()},
+            "Last word (UTC)": st.column_config.DatetimeColumn(format="D MMM, HH:mm", width=110),
+        },
     )
 
 
 def first_change(run: KnownRun) -> Change | None:
     """Of the primary metric on the first set, the one that the gate looks at."""
-    if run.facts is None or not run.facts.measured or not run.facts.measured[0].changes:
-        return None
-    return run.facts.measured[0].changes[0]
+    measured = () if run.facts is None else run.facts.measured
+    return measured[0].changes[0] if measured else None
 
 
 def change_text(change: Change) -> str:

@@ -114,7 +114,7 @@ def test_a_finished_run_is_told_whole(open_page, workspace, dense, said) -> None
     gained = next(one.value for one in app.dataframe if "Rank before" in one.value)
     assert gained["Question"].tolist() == ["How long do cats sleep?", "q04"]
     assert gained["Rank before"].tolist() == ["not found", "8"]
-    app.button_group(key="training_metric").set_value(["recall@10"]).run()
+    app.button_group(key="training_metric").select("recall@10").run()
     assert not app.exception
     effects = next(one.value for one in app.dataframe if "p (paired)" in one.value)
     assert effects["Questions"].tolist() == ["test questions"]
@@ -146,6 +146,13 @@ def test_a_run_of_which_little_is_known_is_shown_all_the_same(
     app = open_page("training", workspace, run="r2")
     assert not app.exception
     assert "facts of training run r2 cannot be read" in said(app)
+
+
+def test_a_link_to_a_run_that_is_not_there_opens_another(open_page, workspace, dense) -> None:
+    save_toy_run(dense, workspace, "r1", "done", DONE)
+    app = open_page("training", workspace, run="<b>r9</b>")
+    assert not app.exception
+    assert app.selectbox(key="run").value == "r1"
 
 
 def test_a_running_command_can_be_cancelled(

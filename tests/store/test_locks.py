@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import threading
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ragdiag.errors import StoreBusy
-from ragdiag.store.locks import locked
+from ragdiag.store.locks import is_locked, locked
 
 
 def test_one_holder_at_a_time(tmp_path: Path) -> None:
@@ -57,3 +58,13 @@ def test_who_waits_comes_before_who_has_just_had_it(tmp_path: Path) -> None:
     had_it.set()
     thread.join()
     assert turns - begun < 20
+
+
+def test_looking_at_a_lock_keeps_nobody_off(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    assert not is_locked(path)
+    with locked(path, time.monotonic() + 5):
+        assert is_locked(path)
+    with path.open() as looker:
+        fcntl.flock(looker, fcntl.LOCK_SH)
+        assert not is_locked(path)

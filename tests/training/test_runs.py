@@ -42,6 +42,7 @@ def test_what_is_undefined_is_null_with_its_reason() -> None:
         ("base", {"name": "x"}, "base.sha256"),
         ("gate", {"decision": "ship it"}, "gate.decision"),
         ("measured", [{"name": "test", "changes": [{"metric": "m"}]}], "measured.0.changes.0"),
+        ("measured", [{"name": "test", "changes": []}], "measured.0.changes"),
         ("surprise", 1, "surprise"),
     ],
 )
