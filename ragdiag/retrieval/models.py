@@ -75,6 +75,11 @@ def model_identity(spec: EmbedderSpec) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
+def folder_sha256(folder: Path) -> str:
+    """Hash over the names and bytes of every file in ``folder`` that decides what a model says."""
+    return _folder_hash(folder, _signature(folder))
+
+
 def tokenizer_file(name: str) -> Path:
     """A model's ``tokenizer.json``. Raises ModelError where it has none."""
     folder = model_path(name)
