@@ -90,23 +90,18 @@ def train_cross_encoder(
     dev.refuse_unusable()
     refuse_shared(data.pairs, dev)
     kept = compared(data, options.negatives, taught=options.loss in DISTILLED)
-    encoder = TrainableCrossEncoder(
-        options.base, options.max_tokens, options.loop.seed, options.layers
-    )
-    if options.method == "lora":
-        encoder.adapt(options.rank, options.alpha, options.dropout)
+    encoder = _open(options)
     _begin(folder, encoder, data, dev, options)
     task = _Task(encoder, kept, data, dev, options)
     trained = train(task, options.loop, folder, progress)
     reranked = task.scores()
-    adapter = folder / ADAPTER if options.method == "lora" else None
     if Processes().is_first:
-        if adapter is not None:
-            encoder.save_adapter(adapter, folder / MANIFEST)
+        if options.method == "lora":
+            encoder.save_adapter(folder / ADAPTER, folder / MANIFEST)
         encoder.save(folder / MODEL)
     return TunedCrossEncoder(
         model=folder / MODEL,
-        adapter=adapter,
+        adapter=folder / ADAPTER if options.method == "lora" else None,
         base=options.base,
         base_sha256=encoder.base_sha256,
         data_hash=data.data_hash,
@@ -116,6 +111,14 @@ def train_cross_encoder(
         reranked=reranked,
         trained=trained,
     )
+
+
+def _open(options: CrossEncoderOptions) -> TrainableCrossEncoder:
+    seed = options.loop.seed
+    encoder = TrainableCrossEncoder(options.base, options.max_tokens, seed, options.layers)
+    if options.method == "lora":
+        encoder.adapt(options.rank, options.alpha, options.dropout)
+    return encoder
 
 
 class _Task:
