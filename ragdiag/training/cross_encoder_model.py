@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -64,7 +65,7 @@ class TrainableCrossEncoder:
         """Keeps the first ``layers`` layers, or all. Raises ModelError for what is no encoder with
         one output, TrainingError where it has not so many layers or positions."""
         folder = base_folder(base)
-        self.base, self.base_sha256 = base, folder_sha256(folder)
+        self.base, self.base_sha256, self._seed = base, folder_sha256(folder), seed
         self._device = Processes().device
         self._whole = _load(folder, seed, self._device)
         self.model: nn.Module = self._whole[0].model
@@ -78,6 +79,7 @@ class TrainableCrossEncoder:
 
         Raises TrainingError for a type of model whose attention is not known.
         """
+        import torch
         from peft import LoraConfig, get_peft_model
 
         kind = str(self.model.config.model_type)
@@ -95,7 +97,10 @@ class TrainableCrossEncoder:
             # what reads the pair out was trained for something else, or for nothing yet
             modules_to_save=_heads(self.model),
         )
-        with _peft_warnings_off():
+        torch.manual_seed(self._seed)
+        with warnings.catch_warnings():
+            # PEFT asks transformers under a name that is going away; nothing for the user to do.
+            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
             self._adapted = self.model = get_peft_model(self.model, config)
 
     def tokenise(self, question: str, texts: Sequence[str]) -> list[Row]:
@@ -138,7 +143,8 @@ class TrainableCrossEncoder:
         self._adapted.peft_config["default"].base_model_name_or_path = self.base
 
         def save(path: str) -> None:
-            self._adapted.save_pretrained(path)
+            # Otherwise PEFT asks the network whether the base's embeddings were resized.
+            self._adapted.save_pretrained(path, save_embedding_layers=False)
             shutil.copy(manifest, path)
 
         _replace_folder(folder, save)
@@ -154,28 +160,40 @@ class TrainableCrossEncoder:
 def _load(folder: Path, seed: int, device: Any) -> Any:
     import torch
     from sentence_transformers import CrossEncoder
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()
-    told = logging.get_verbosity()
-    logging.set_verbosity_error()  # that the head is new is what was asked for
     torch.manual_seed(seed)
     try:
-        return CrossEncoder(
-            str(folder),
-            num_labels=1,
-            local_files_only=True,
-            device=str(device),
-            model_kwargs={"dtype": torch.float32},
-        )
+        with _quiet():
+            return CrossEncoder(
+                str(folder),
+                num_labels=1,
+                local_files_only=True,
+                device=str(device),
+                model_kwargs={"dtype": torch.float32},
+            )
     except Exception as error:  # transformers and safetensors share no type for a broken folder
         line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise ModelError(
             f"{folder} cannot be trained as a cross-encoder ({line})",
             remedy="name a BERT-like encoder, or a cross-encoder with one output",
         ) from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Both libraries warn that the head is new: that is what was asked for."""
+    from transformers.utils import logging as theirs
+
+    theirs.disable_progress_bar()
+    loud, told = logging.getLogger("sentence_transformers"), theirs.get_verbosity()
+    before = loud.level
+    loud.setLevel(logging.ERROR)
+    theirs.set_verbosity_error()
+    try:
+        yield
     finally:
-        logging.set_verbosity(told)
+        loud.setLevel(before)
+        theirs.set_verbosity(told)
 
 
 def _limit(whole: Any, base: str, max_tokens: int) -> None:
@@ -227,15 +245,6 @@ def _replace_folder(folder: Path, save: Callable[[str], object]) -> None:
     draft = folder.with_name(f".{folder.name}")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    with _peft_warnings_off():
-        save(str(draft))
+    save(str(draft))
     shutil.rmtree(folder, ignore_errors=True)
     draft.replace(folder)
-
-
-@contextmanager
-def _peft_warnings_off() -> Iterator[None]:
-    with warnings.catch_warnings():
-        # PEFT asks transformers under a name that is going away; nothing for the user to do.
-        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
-        yield
