@@ -28,6 +28,8 @@ WEIGHTS: Floats = np.linspace(0.1, 1.0, 10).round(2)
 DEPTHS = (10, 20, 30, 50, 100, 200, 500, 1000)
 FOLDS = 5
 LABELS_NEEDED = 50
+"""Judged questions below which nothing is learned: the cross-encoder alone needs none."""
+
 CUT = 10
 
 
@@ -108,9 +110,7 @@ def _choose(evidence: Sequence[RerankEvidence], depths: Sequence[int]) -> Rerank
     columns = [_reciprocal_ranks_of(evidence, fitted, 0, WEIGHTS[:1])]
     columns += [_reciprocal_ranks_of(evidence, fitted, depth, WEIGHTS) for depth in depths]
     settings = [none]
-    settings += [
-        RerankSetting(d, round(float(w), 2), slope, offset) for d in depths for w in WEIGHTS
-    ]
+    settings += [RerankSetting(d, w, slope, offset) for d in depths for w in WEIGHTS.tolist()]
     return settings[_cheapest_within(np.hstack(columns), [one.depth for one in settings])]
 
 

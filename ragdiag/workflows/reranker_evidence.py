@@ -31,15 +31,22 @@ def gather_evidence(
     version: Version,
     split: str,
     progress: Progress | None = None,
+    *,
+    answerable: bool = False,
 ) -> list[RerankEvidence]:
-    """Of every question of ``split`` that has a judgment, in their order, to the reranker's depth.
+    """Of every question of ``split`` that has a judgment, in their order, to the reranker's depth;
+    with ``answerable`` only where something relevant is known, whether it is retrieved or not.
 
     An unjudged passage counts as irrelevant. Raises SpecError, UnknownName, ModelError.
     """
     spec = require_reranker(version)
     retriever = HybridRetriever(serving_index(lake, workspace, version), version.spec)
     reranker = Reranker(serving_passages(lake, workspace, version), spec)
-    judgments = load_judgments(lake, split)
+    judgments = {
+        question_id: grades
+        for question_id, grades in load_judgments(lake, split).items()
+        if not answerable or any(grade > 0 for grade in grades.values())
+    }
     questions = [one for one in load_questions(lake, split) if judgments.get(one.question_id)]
     evidence = []
     for number, question in enumerate(questions, start=1):

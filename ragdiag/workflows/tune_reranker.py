@@ -69,11 +69,7 @@ def tune_reranker(
     UnknownName where there is no index.
     """
     depth = require_reranker(version).depth
-    evidence = [
-        one
-        for one in gather_evidence(lake, workspace, version, split, progress)
-        if one.relevant.any()
-    ]
+    evidence = gather_evidence(lake, workspace, version, split, progress, answerable=True)
     try:
         choice = choose_reranking(evidence, depth)
     except ValueError as error:

@@ -106,6 +106,10 @@ def test_lora_trains_and_keeps_the_head(options: CrossEncoderOptions, tmp_path: 
         (kept,) = (value for name, value in adapter.items() if name.endswith(head))
         assert np.array_equal(merged[head], kept)
         assert not np.allclose(merged[head], before[head])
+    for adapted in ("self.query", "self.key", "self.value", "output.dense"):
+        for layer in (0, 1):
+            name = f"bert.encoder.layer.{layer}.attention.{adapted}.weight"
+            assert not np.allclose(merged[name], before[name]), f"no gradient reached {name}"
     frozen = "bert.encoder.layer.0.intermediate.dense.weight"
     assert np.array_equal(merged[frozen], before[frozen])
     named = json.loads((found.adapter / "adapter_config.json").read_text())

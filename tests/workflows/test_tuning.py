@@ -105,9 +105,11 @@ def test_a_reranker_is_kept_only_where_it_earns_its_place(
     judged: Lake, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # the words alone put every gate first, so that the order has to be spoilt for it to matter
-    add_questions(judged, [Question(f"v{n}", f"vague, code {1000 + n}?") for n in range(N)])
+    asked = [Question(f"v{n}", f"vague, code {1000 + n}?") for n in range(N)]
+    add_questions(judged, [*asked, Question("unfound", "zebras?"), Question("no", "code 1?")])
     gates = [Judgment(f"v{n}", f"p{(n + 1) % N}", 1, "vague") for n in range(N)]
-    add_judgments(judged, gates)
+    others = [Judgment("unfound", "p1", 1, "vague"), Judgment("no", "p1", 0, "vague")]
+    add_judgments(judged, [*gates, *others])
     build_version_index(judged, workspace, WORDS)
 
     class Next:
@@ -120,6 +122,7 @@ def test_a_reranker_is_kept_only_where_it_earns_its_place(
     spec = find_version(judged, "weighed").spec.reranker
     assert spec is not None
     assert (spec.depth, spec.weight) == (found.choice.setting.depth, found.choice.setting.weight)
+    assert found.choice.n == N + 1, "all but the one that has no answer"
     assert found.to_json()["against_none"]["difference"]["low"] > 0.3
     assert f"vague: weight {spec.weight:.2f}, depth {spec.depth} (in folds: " in found.to_text()
 
