@@ -90,6 +90,35 @@ def test_every_loss_teaches_it(options: CrossEncoderOptions, tmp_path: Path, los
     assert found.reranked["MRR@10"] > found.trained.first_score + 0.1
 
 
+def test_small_parts_of_a_batch_and_pairs_without_weight_count_as_they_should(
+    options: CrossEncoderOptions, tmp_path: Path
+) -> None:
+    right = toy_data(64)
+    lies = [
+        replace(
+            pair,
+            question_id=f"lie-{pair.question_id}",
+            passage_id=pair.negatives[0],
+            weight=0.0,
+            negatives=(pair.passage_id,),
+        )
+        for pair in right.pairs
+    ]
+    data = TrainingSet([*right.pairs, *lies], TEXTS)
+    whole, parts = (
+        train_cross_encoder(
+            data,
+            toy_dev(),
+            replace(options, loop=replace(LOOP, micro=micro)),
+            tmp_path / f"{micro}",
+        )
+        for micro in (None, 3)
+    )
+    assert whole.reranked["MRR@10"] > 0.8
+    first = [[p.loss for p in run.trained.curve if p.loss][:4] for run in (whole, parts)]
+    assert first[0] == pytest.approx(first[1], rel=1e-3)
+
+
 def test_lora_trains_and_keeps_the_head(options: CrossEncoderOptions, tmp_path: Path) -> None:
     from safetensors.numpy import load_file
 
