@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ragdiag.errors import ModelError, TrainingError
+from ragdiag.retrieval.files import full_disk_named
 from ragdiag.retrieval.models import folder_sha256, model_path
 from ragdiag.training.processes import Processes
 from ragdiag.version import PACKAGED_MODEL
@@ -211,9 +212,8 @@ def _keep_layers(model: Any, base: str, layers: int) -> None:
 
     count = int(model.config.num_hidden_layers)
     if not 1 <= layers <= count:
-        raise TrainingError(
-            f"layers = {layers}, but {base} has {count}", remedy=f"name 1 to {count}"
-        )
+        said = f"layers = {layers}, but {base} has {count}"
+        raise TrainingError(said, remedy=f"name 1 to {count}")
     stacks = [
         (parent, name)
         for parent in model.base_model.modules()
@@ -241,10 +241,10 @@ def _heads(model: Any) -> list[str]:
 
 
 def _replace_folder(folder: Path, save: Callable[[str], object]) -> None:
-    """Let ``save`` fill a new folder; a reader sees the old one or the new."""
+    """Let ``save`` fill a new folder; none that is half-written is ever found. Raises StoreFull."""
     draft = folder.with_name(f".{folder.name}")
     shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    save(str(draft))
+    with full_disk_named(draft):
+        save(str(draft))
     shutil.rmtree(folder, ignore_errors=True)
     draft.replace(folder)
