@@ -102,7 +102,8 @@ class RerankerSpec(SpecTable):
 
     ``patience`` batches in a row that bring nothing into the first ``top`` end it early. Over
     ``budget_ms`` the fused list is used: the reranker is skipped, or finishes ``later``, for the
-    next who asks the same. ``slope`` and ``offset`` turn a logit into a probability.
+    next who asks the same. ``slope`` and ``offset`` turn a logit into a probability. Below 1,
+    ``weight`` is the probability's share in the order; the rest is the fused score's.
     """
 
     model: str
@@ -115,6 +116,7 @@ class RerankerSpec(SpecTable):
     late: Literal["skip", "later"] = "skip"
     slope: float = Field(default=1.0, gt=0, le=1000)
     offset: float = Field(default=0.0, ge=-1000, le=1000)
+    weight: float = Field(default=1.0, ge=0, le=1)
 
 
 class DegradationSpec(SpecTable):

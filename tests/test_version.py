@@ -41,6 +41,14 @@ def test_the_id_is_the_hash_of_the_spec_whatever_its_name_or_layout() -> None:
     assert cached.spec.index_key == one.spec.index_key
 
 
+def test_a_setting_added_later_leaves_ids_alone() -> None:
+    reranked = "[lexical]\n[reranker]\nmodel='m'\nslope=2.0\n[generator]\nkind='extractive'"
+    known = "b63d5daafb7f"  # before [reranker] had a weight
+    assert Version("v", parse_spec(reranked, source="v")).version_id == known
+    weighed = reranked.replace("slope=2.0", "slope=2.0\nweight=0.5")
+    assert Version("v", parse_spec(weighed, source="v")).version_id != known
+
+
 def test_versions_that_differ_after_the_index_share_a_build() -> None:
     spec = parse_spec(HYBRID, source="a")
     other_fusion = parse_spec(HYBRID.replace("0.7", "0.2"), source="b")

@@ -10,7 +10,7 @@ from ragdiag.commands.options import Json, ProgressOption, opened
 from ragdiag.console import emit, progress_to
 
 fusion_app = typer.Typer(help="How the lexical and the dense path are weighed.")
-reranker_app = typer.Typer(help="How a reranker's scores are read.")
+reranker_app = typer.Typer(help="How a reranker's scores are read, and how much they say.")
 
 Split = Annotated[
     str, typer.Option("--split", help="Which judged questions; not those to test on.")
@@ -62,6 +62,28 @@ def calibrate_reranker_command(
             progress=progress,
         )
     emit(found.to_json(), as_json, found.to_text)
+
+
+@reranker_app.command("tune")
+def tune_reranker_command(
+    context: typer.Context,
+    version: str,
+    split: Split,
+    save_as: SaveAs = None,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Choose weight and depth of a reranker by cross-validation; none at all is a candidate too."""
+    from ragdiag.workflows.tune_reranker import tune_reranker
+
+    with progress_to(progress_file) as progress:
+        tuned = tune_reranker(
+            *opened(context, version),
+            split,
+            save_as=save_as,
+            progress=progress,
+        )
+    emit(tuned.to_json(), as_json, tuned.to_text)
 
 
 def tune_index_command(

@@ -29,16 +29,23 @@ class CrossEncoder:
 
         Raises ModelError for a logit that is not finite.
         """
+        return self.pair_logits([(question, text) for text in texts], batch)
+
+    def pair_logits(self, pairs: Sequence[tuple[str, str]], batch: int) -> Logits:
+        """The same for pairs of a question and a text, float64 (n,)."""
         import torch
 
-        pairs = [(question, text) for text in texts]
         found = self._model.predict(
-            pairs, batch_size=batch, show_progress_bar=False, activation_fn=torch.nn.Identity()
+            list(pairs),
+            batch_size=batch,
+            show_progress_bar=False,
+            activation_fn=torch.nn.Identity(),
         )
-        logits = np.asarray(found, dtype=np.float64).reshape(len(texts))
-        if not np.isfinite(logits).all():
+        logits = np.asarray(found, dtype=np.float64).reshape(len(pairs))
+        bad = np.flatnonzero(~np.isfinite(logits))
+        if bad.size:
             raise ModelError(
-                f"the reranker gave a score that is not finite for {question[:80]!r}",
+                f"the reranker gave a score that is not finite for {pairs[int(bad[0])][0][:80]!r}",
                 remedy="check the model for NaN weights",
             )
         return logits

@@ -101,6 +101,11 @@ def weights_hash(name: str) -> str:
     raise ModelError(f"{name} has no weights", remedy="save the model again")
 
 
+def folder_sha256(folder: Path) -> str:
+    """Hash over the names and bytes of every file in ``folder`` that decides what a model says."""
+    return _folder_hash(folder, _signature(folder))
+
+
 def tokenizer_file(name: str) -> Path:
     """A model's ``tokenizer.json``. Raises ModelError where it has none."""
     folder = model_path(name)

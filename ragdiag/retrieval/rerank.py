@@ -2,7 +2,9 @@
 
 A scored hit has the calibrated probability that it is relevant, σ(slope·logit + offset) (Platt
 1999); those that were not reached follow in their old order with −1, −2, …, so that no probability
-is made up for them and the order is still one of scores.
+is made up for them and the order is still one of scores. With a ``weight`` w below 1 it has
+w·probability + (1 − w)·share, where the share is its fused score between the lowest (0) and the
+highest (1) of the head.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import numpy.typing as npt
 from ragdiag.records import Hit, Passage
 from ragdiag.retrieval.breaker import Unavailable
 from ragdiag.retrieval.cross_encoder import load_cross_encoder
+from ragdiag.retrieval.fusion import Span
 from ragdiag.retrieval.vectors import passage_text
 from ragdiag.version import RerankerSpec
 
@@ -85,26 +88,39 @@ class Reranker:
         started, idle = perf_counter(), 0
         logits: list[float] = []
         head = hits[: self._spec.depth]
+        fused = shares([hit.score for hit in head])
         for start in range(0, len(head), self._spec.batch):
             if budget_ms is not None and (perf_counter() - started) * 1e3 >= budget_ms:
                 return logits, True
             batch = head[start : start + self._spec.batch]
             texts = [passage_text(self._passages[hit.passage_id], title=True) for hit in batch]
-            bar = sorted(logits, reverse=True)[self._spec.top - 1 : self._spec.top]
-            fresh = self._scorer.logits(question, texts, self._spec.batch).tolist()
-            logits += fresh
+            values = self._values(logits, fused)
+            bar = sorted(values, reverse=True)[self._spec.top - 1 : self._spec.top]
+            logits += self._scorer.logits(question, texts, self._spec.batch).tolist()
+            fresh = self._values(logits, fused)[len(values) :]
             idle = idle + 1 if bar and max(fresh) <= bar[0] else 0
             if self._spec.patience is not None and idle >= self._spec.patience:
                 break
         return logits, False
 
     def _ordered(self, hits: Sequence[Hit], logits: Sequence[float]) -> Hits:
-        scored = [
-            Hit(hit.passage_id, probability(logit, self._spec))
-            for hit, logit in zip(hits, logits, strict=False)
+        fused = shares([hit.score for hit in hits[: self._spec.depth]])
+        values = self._values(logits, fused)
+        if self._spec.weight < 1.0:
+            scores = values
+        else:
+            scores = [probability(logit, self._spec) for logit in logits]
+        order = sorted(range(len(values)), key=lambda at: (-values[at], at))
+        return _followed(tuple(Hit(hits[at].passage_id, scores[at]) for at in order), hits)
+
+    def _values(self, logits: Sequence[float], fused: Sequence[float]) -> list[float]:
+        """What the scored head is ordered by; logits, since probabilities near 1 run together."""
+        if self._spec.weight == 1.0:
+            return list(logits)
+        return [
+            interpolated(probability(logit, self._spec), share, self._spec.weight)
+            for logit, share in zip(logits, fused, strict=False)
         ]
-        order = sorted(range(len(scored)), key=lambda at: (-logits[at], at))
-        return _followed(tuple(scored[at] for at in order), hits)
 
     def _finish(self, key: _Key, hits: Hits) -> None:
         logits, _ = self._scored(key[0], hits, None)
@@ -122,6 +138,25 @@ def probability(logit: float, spec: RerankerSpec) -> float:
     """
     value = spec.slope * logit + spec.offset
     return float(np.float32(0.5 * (1.0 + np.tanh(0.5 * value))))
+
+
+def shares(scores: Sequence[float]) -> list[float]:
+    """Each score between the lowest (0) and the highest (1) of them; all 0 where they are one.
+
+    >>> shares([3.0, 2.0, 1.0]), shares([5.0])
+    ([1.0, 0.5, 0.0], [0.0])
+    """
+    span = Span(min(scores, default=0.0), max(scores, default=0.0))
+    return [span.scale(score) for score in scores]
+
+
+def interpolated(probability: float, share: float, weight: float) -> float:
+    """weight·probability + (1 − weight)·share, as float32 reads it.
+
+    >>> interpolated(1.0, 0.5, 0.5)
+    0.75
+    """
+    return float(np.float32(weight * probability + (1.0 - weight) * share))
 
 
 def _followed(scored: Hits, hits: Sequence[Hit]) -> Hits:

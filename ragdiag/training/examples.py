@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -61,3 +61,43 @@ class TrainingSet:
         for name in sorted(self.texts):
             digest.update(json.dumps([name, self.texts[name]]).encode())
         return digest.hexdigest()
+
+
+def mixed(sets: Sequence[TrainingSet]) -> TrainingSet:
+    """All pairs of ``sets``, one set after the other; training shuffles them.
+
+    An id that stands for another text, or another question, in an earlier set gets the place of
+    its own set in front.
+
+    >>> one = TrainingSet([Pair("q", "Why?", "p")], {"p": "because"})
+    >>> two = TrainingSet([Pair("q", "Who?", "p")], {"p": "nobody"})
+    >>> [(pair.question_id, pair.passage_id) for pair in mixed([one, two]).pairs]
+    [('q', 'p'), ('1:q', '1:p')]
+    """
+    texts: dict[str, str] = {}
+    questions: dict[str, str] = {}
+    pairs: list[Pair] = []
+    for place, one in enumerate(sets):
+        asked = {pair.question_id: pair.question for pair in one.pairs}
+        question_ids = _apart(asked, questions, place)
+        passage_ids = _apart(one.texts, texts, place)
+        for pair in one.pairs:
+            pairs.append(
+                replace(
+                    pair,
+                    question_id=question_ids[pair.question_id],
+                    passage_id=passage_ids.get(pair.passage_id, pair.passage_id),
+                    negatives=tuple(passage_ids.get(name, name) for name in pair.negatives),
+                )
+            )
+        questions |= {question_ids[name]: question for name, question in asked.items()}
+        texts |= {passage_ids[name]: text for name, text in one.texts.items()}
+    return TrainingSet(pairs, texts)
+
+
+def _apart(own: Mapping[str, str], known: Mapping[str, str], place: int) -> dict[str, str]:
+    """Each id of ``own``, as it is called where it must not be taken for one of ``known``."""
+    return {
+        name: name if known.get(name, text) == text else f"{place}:{name}"
+        for name, text in own.items()
+    }

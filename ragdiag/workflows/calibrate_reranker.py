@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ragdiag.errors import InputError, SpecError
-from ragdiag.pipeline import serving_index, serving_passages
-from ragdiag.progress import Progress, report
+from ragdiag.errors import InputError
+from ragdiag.progress import Progress
 from ragdiag.retrieval.calibration import Calibration, calibrate
-from ragdiag.retrieval.hybrid import HybridRetriever
-from ragdiag.retrieval.rerank import Reranker
 from ragdiag.settings import Workspace
-from ragdiag.store.corpus import load_judgments, load_questions
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import save_version
 from ragdiag.version import Version
+from ragdiag.workflows.reranker_evidence import gather_evidence, require_reranker
 
 
 @dataclass(frozen=True)
@@ -66,22 +62,10 @@ def calibrate_reranker(
     Raises SpecError for a version without reranker, InputError where the judgments cannot be
     fitted.
     """
-    spec = version.spec.reranker
-    if spec is None:
-        raise SpecError(
-            f"version {version.name} has no [reranker]", remedy="name a version with one"
-        )
-    retriever = HybridRetriever(serving_index(lake, workspace, version), version.spec)
-    reranker = Reranker(serving_passages(lake, workspace, version), spec)
-    judgments: Mapping[str, Mapping[str, int]] = load_judgments(lake, split)
-    questions = [one for one in load_questions(lake, split) if judgments.get(one.question_id)]
-    logits, relevant = [], []
-    for number, question in enumerate(questions, start=1):
-        fused = retriever.retrieve(question.text).fused[: spec.depth]
-        grades = judgments[question.question_id]
-        logits.append(reranker.logits(question.text, fused))
-        relevant.append([grades.get(hit.passage_id, 0) > 0 for hit in fused])
-        report(progress, number / len(questions), f"scored {number} of {len(questions)}")
+    spec = require_reranker(version)
+    evidence = gather_evidence(lake, workspace, version, split, progress)
+    logits = [one.logits.tolist() for one in evidence]
+    relevant = [one.relevant[: len(one.logits)].tolist() for one in evidence]
     try:
         found = calibrate(logits, relevant)
     except ValueError as error:
@@ -96,4 +80,4 @@ def calibrate_reranker(
         )
         saved = Version(save_as, version.spec.model_copy(update={"reranker": fitted}))
         save_version(lake, saved)
-    return CalibratedReranker(version, split, len(questions), found, saved)
+    return CalibratedReranker(version, split, len(evidence), found, saved)

@@ -44,8 +44,8 @@ class TunedFusion:
                 for alpha, value in zip(ALPHAS.tolist(), choice.by_alpha, strict=True)
             },
             "best_single": PATHS[choice.best_single],
-            "against_best_single": _json(choice.against_single),
-            "against_half": _json(choice.against_half),
+            "against_best_single": paired_json(choice.against_single),
+            "against_half": paired_json(choice.against_half),
             "saved": None if self.saved is None else self.saved.name,
         }
 
@@ -56,8 +56,8 @@ class TunedFusion:
         lines = [
             f"{self.version.name}, {choice.n} judged questions of {self.split}: {chosen}"
             f" (in folds: {folds})",
-            _line(f"against the {PATHS[choice.best_single]}", choice.against_single),
-            _line("against alpha = 0.50", choice.against_half),
+            paired_line(f"against the {PATHS[choice.best_single]}", choice.against_single),
+            paired_line("against alpha = 0.50", choice.against_half),
         ]
         if self.saved is not None:
             lines.append(f"saved as version {self.saved.name}")
@@ -115,7 +115,8 @@ def tune_fusion(
     return TunedFusion(version, split, tuned, choice, saved)
 
 
-def _line(name: str, paired: PairedComparison) -> str:
+def paired_line(name: str, paired: PairedComparison) -> str:
+    """What a choice is worth, as one line."""
     change = paired.difference
     return (
         f"  {name}: MRR@10 {paired.a:.3f} → {paired.b:.3f}, {change.value:+.3f} "
@@ -124,7 +125,7 @@ def _line(name: str, paired: PairedComparison) -> str:
     )
 
 
-def _json(paired: PairedComparison) -> dict[str, Any]:
+def paired_json(paired: PairedComparison) -> dict[str, Any]:
     return {
         "a": paired.a,
         "b": paired.b,

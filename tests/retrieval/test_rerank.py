@@ -62,6 +62,25 @@ def test_a_logit_becomes_a_calibrated_probability() -> None:
     assert [probability(logit, spec) for logit in (-1e6, 1e6)] == [0.0, 1.0]
 
 
+def test_a_weight_lets_the_fused_score_have_a_say() -> None:
+    found = reranker(Table([-1.0, 0.0, 1.0, *[9.0] * 9]), depth=3, weight=0.25).rerank("Why?", HITS)
+    mixed = [0.25 / (1 + np.exp(1)) + 0.75, 0.25 / 2 + 0.75 / 2, 0.25 / (1 + np.exp(-1))]
+    assert ids(found) == [hit.passage_id for hit in HITS]
+    assert [hit.score for hit in found[:3]] == pytest.approx(mixed)
+    assert [hit.score for hit in found[3:5]] == [-1, -2]
+    alone = reranker(Table([-1.0, 0.0, 1.0, *[9.0] * 9]), depth=3).rerank("Why?", HITS)
+    assert ids(alone)[:3] == ["p2", "p1", "p0"]
+
+
+def test_its_patience_goes_by_what_it_is_ordered_by() -> None:
+    """Logits rise with every batch, but the fused score keeps the first two in front."""
+    scorer = Table([n / 100 for n in range(N)])
+    settings = {"batch": 2, "top": 2, "patience": 2, "weight": 0.1}
+    found = reranker(scorer, **settings).rerank("Why?", HITS)
+    assert len(scorer.batches) == 3
+    assert ids(found) == [f"p{i}" for i in range(N)]
+
+
 def test_it_ends_early_once_batches_bring_nothing_into_the_top() -> None:
     scorer = Table([5, 4, 3, 2, 1, 0, -1, -2, -3, -4, -5, 9])
     settings = {"batch": 2, "top": 2, "patience": 2}

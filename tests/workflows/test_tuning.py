@@ -21,6 +21,7 @@ from ragdiag.workflows.calibrate_reranker import calibrate_reranker
 from ragdiag.workflows.index import build_version_index
 from ragdiag.workflows.measure_index import measure_index
 from ragdiag.workflows.tune_fusion import tune_fusion
+from ragdiag.workflows.tune_reranker import tune_reranker
 
 N = 60
 GENERATOR = "[generator]\nkind='extractive'\n"
@@ -93,6 +94,46 @@ def test_probabilities_follow_what_was_judged(
         calibrate_reranker(judged, workspace, BOTH, "train")
     with pytest.raises(InputError, match="1 questions, and 5 are needed"):
         calibrate_reranker(judged, workspace, WORDS, "few")
+
+
+class Backwards(Overlap):
+    def logits(self, question: str, texts: Sequence[str], batch: int) -> Any:
+        return -super().logits(question, texts, batch)
+
+
+def test_a_reranker_is_kept_only_where_it_earns_its_place(
+    judged: Lake, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the words alone put every gate first, so that the order has to be spoilt for it to matter
+    asked = [Question(f"v{n}", f"vague, code {1000 + n}?") for n in range(N)]
+    add_questions(judged, [*asked, Question("unfound", "zebras?"), Question("no", "code 1?")])
+    gates = [Judgment(f"v{n}", f"p{(n + 1) % N}", 1, "vague") for n in range(N)]
+    others = [Judgment("unfound", "p1", 1, "vague"), Judgment("no", "p1", 0, "vague")]
+    add_judgments(judged, [*gates, *others])
+    build_version_index(judged, workspace, WORDS)
+
+    class Next:
+        def logits(self, question: str, texts: Sequence[str], batch: int) -> Any:
+            wanted = str(1000 + (int(question.split()[-1][:-1]) - 999) % N)
+            return np.array([4.0 if wanted in text else -4.0 for text in texts])
+
+    monkeypatch.setattr(rerank, "load_cross_encoder", lambda model, max_tokens: Next())
+    found = tune_reranker(judged, workspace, WORDS, "vague", save_as="weighed")
+    spec = find_version(judged, "weighed").spec.reranker
+    assert spec is not None
+    assert (spec.depth, spec.weight) == (found.choice.setting.depth, found.choice.setting.weight)
+    assert found.choice.n == N + 1, "all but the one that has no answer"
+    assert found.to_json()["against_none"]["difference"]["low"] > 0.3
+    assert f"vague: weight {spec.weight:.2f}, depth {spec.depth} (in folds: " in found.to_text()
+
+    monkeypatch.setattr(rerank, "load_cross_encoder", lambda model, max_tokens: Backwards())
+    none = tune_reranker(judged, workspace, WORDS, "train", save_as="bare")
+    assert find_version(judged, "bare").spec.reranker is None
+    assert "no reranker (in folds: no reranker; " in none.to_text()
+    with pytest.raises(SpecError, match=r"has no \[reranker\]"):
+        tune_reranker(judged, workspace, BOTH, "train")
+    with pytest.raises(InputError, match="1 judged questions, and 50 are needed"):
+        tune_reranker(judged, workspace, WORDS, "few")
 
 
 def test_what_an_index_takes_and_gives_is_kept(judged: Lake, workspace: Workspace) -> None:
