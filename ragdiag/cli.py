@@ -26,6 +26,7 @@ from ragdiag.commands.model import model_app
 from ragdiag.commands.privacy import privacy_app
 from ragdiag.commands.serve import serve_command
 from ragdiag.commands.store import store_app
+from ragdiag.commands.train_reranker import train_reranker_command as train_reranker_command
 from ragdiag.commands.tune import tune_app
 from ragdiag.commands.tune_retriever import tune_retriever_command as tune_retriever_command
 from ragdiag.commands.tuning import fusion_app, reranker_app

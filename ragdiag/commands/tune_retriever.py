@@ -7,7 +7,15 @@ from typing import Annotated, Literal
 import typer
 
 from ragdiag.commands.options import Json, ProgressOption, opened
-from ragdiag.commands.tune import tell_run, tune_app
+from ragdiag.commands.tune import (
+    Augment,
+    FromFailures,
+    LearnSplit,
+    SaveTuned,
+    TestSplit,
+    tell_run,
+    tune_app,
+)
 from ragdiag.console import progress_to
 
 
@@ -15,14 +23,9 @@ from ragdiag.console import progress_to
 def tune_retriever_command(
     context: typer.Context,
     version: str,
-    split: Annotated[str, typer.Option(help="Judged questions to learn from.")] = "train",
-    test: Annotated[
-        str, typer.Option(help="Judged questions to be tested on; nothing is learnt from them.")
-    ] = "test",
-    from_failures: Annotated[
-        bool,
-        typer.Option("--from-failures", help="Learn only from what retrieval got wrong."),
-    ] = False,
+    split: LearnSplit = "train",
+    test: TestSplit = "test",
+    from_failures: FromFailures = False,
     method: Annotated[
         Literal["query-lora", "lora", "full"],
         typer.Option(help="An adapter for questions (the index stays), for both sides, or all."),
@@ -41,13 +44,9 @@ def tune_retriever_command(
         str | None, typer.Option(help="Separated by commas; default: the model's attention.")
     ] = None,
     negatives: Annotated[int, typer.Option(min=0, max=64, help="Hard ones, of each pair.")] = 2,
-    augment: Annotated[
-        int, typer.Option(min=0, max=20, help="Variants of each question, as users type them.")
-    ] = 0,
+    augment: Augment = 0,
     seed: int = 0,
-    save_as: Annotated[
-        str | None, typer.Option("--save-as", help="Name of the tuned version.")
-    ] = None,
+    save_as: SaveTuned = None,
     as_json: Json = False,
     progress_file: ProgressOption = None,
 ) -> None:
@@ -58,21 +57,17 @@ def tune_retriever_command(
     """
     from ragdiag.training.adapters import LoraOptions
     from ragdiag.workflows.tune_retriever import RetrieverTuning, tune_retriever
+    from ragdiag.workflows.tuning_data import LearnFrom
 
     modules = tuple(target_modules.split(",")) if target_modules else None
     tuning = RetrieverTuning(
-        split=split,
-        test=test,
-        from_failures=from_failures,
+        learn=LearnFrom(split, test, from_failures, negatives, augment, seed),
         method=method,
         loss=loss,
         epochs=epochs,
         learning_rate=learning_rate,
         batch=batch,
         lora=LoraOptions(rank, alpha, rslora=rslora, dora=dora, target_modules=modules),
-        hard=negatives,
-        augment=augment,
-        seed=seed,
         save_as=save_as,
     )
     with progress_to(progress_file) as progress:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy.typing as npt
 from ragdiag.errors import ModelError, TrainingError
 from ragdiag.retrieval.files import full_disk_named
 from ragdiag.retrieval.models import folder_sha256, model_path
+from ragdiag.training.adapters import LoraOptions, add_lora
 from ragdiag.training.processes import Processes
 from ragdiag.version import PACKAGED_MODEL
 
@@ -24,17 +24,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Tokens = npt.NDArray[np.int32]
-
-LORA_TARGETS: dict[str, Sequence[str]] = {
-    **dict.fromkeys(
-        ("bert", "roberta", "xlm-roberta", "electra"),
-        ("query", "key", "value", "attention.output.dense"),
-    ),
-    "mpnet": ("q", "k", "v", "o"),
-    "distilbert": ("q_lin", "k_lin", "v_lin", "out_lin"),
-    "modernbert": ("Wqkv", "Wo"),
-}
-"""By model type, the linear maps of attention that get an adapter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,29 +69,12 @@ class TrainableCrossEncoder:
 
         Raises TrainingError for a type of model whose attention is not known.
         """
-        import torch
-        from peft import LoraConfig, get_peft_model
-
-        kind = str(self.model.config.model_type)
-        if kind not in LORA_TARGETS:
-            raise TrainingError(
-                f"where an adapter goes in a {kind} model is not known",
-                remedy=f'use method = "full", or a base of these: {", ".join(LORA_TARGETS)}',
-            )
-        config = LoraConfig(
-            task_type="SEQ_CLS",
-            r=rank,
-            lora_alpha=alpha,
-            lora_dropout=dropout,
-            target_modules=list(LORA_TARGETS[kind]),
-            # what reads the pair out was trained for something else, or for nothing yet
-            modules_to_save=_heads(self.model),
+        options = LoraOptions(rank, alpha, dropout)
+        # what reads the pair out was trained for something else, or for nothing yet
+        heads = _heads(self.model)
+        self._adapted = self.model = add_lora(
+            self.model, options, seed=self._seed, task="SEQ_CLS", modules_to_save=heads
         )
-        torch.manual_seed(self._seed)
-        with warnings.catch_warnings():
-            # PEFT asks transformers under a name that is going away; nothing for the user to do.
-            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
-            self._adapted = self.model = get_peft_model(self.model, config)
 
     def tokenise(self, question: str, texts: Sequence[str]) -> list[Row]:
         """As serving cuts them: the longer of the two loses first."""

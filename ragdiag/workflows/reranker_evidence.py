@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from ragdiag.errors import SpecError
 from ragdiag.pipeline import serving_index, serving_passages
 from ragdiag.progress import Progress, report
+from ragdiag.records import Question
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.retrieval.rerank import Reranker
 from ragdiag.retrieval.rerank_tuning import RerankEvidence
@@ -39,15 +42,27 @@ def gather_evidence(
 
     An unjudged passage counts as irrelevant. Raises SpecError, UnknownName, ModelError.
     """
-    spec = require_reranker(version)
-    retriever = HybridRetriever(serving_index(lake, workspace, version), version.spec)
-    reranker = Reranker(serving_passages(lake, workspace, version), spec)
     judgments = {
         question_id: grades
         for question_id, grades in load_judgments(lake, split).items()
         if not answerable or any(grade > 0 for grade in grades.values())
     }
     questions = [one for one in load_questions(lake, split) if judgments.get(one.question_id)]
+    return score_questions(lake, workspace, version, questions, judgments, progress)
+
+
+def score_questions(
+    lake: Lake,
+    workspace: Workspace,
+    version: Version,
+    questions: Sequence[Question],
+    judgments: Mapping[str, Mapping[str, int]],
+    progress: Progress | None = None,
+) -> list[RerankEvidence]:
+    """As :func:`gather_evidence`, of questions and judgments that need not be in the lake."""
+    spec = require_reranker(version)
+    retriever = HybridRetriever(serving_index(lake, workspace, version), version.spec)
+    reranker = Reranker(serving_passages(lake, workspace, version), spec)
     evidence = []
     for number, question in enumerate(questions, start=1):
         fused = retriever.retrieve(question.text).fused

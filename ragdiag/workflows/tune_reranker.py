@@ -77,7 +77,7 @@ def tune_reranker(
             f"the reranker of {version.name} cannot be tuned on {split!r}: {error}",
             remedy="judge more questions",
         ) from None
-    tuned = _with(version.spec, choice.setting)
+    tuned = with_setting(version.spec, choice.setting)
     saved = None
     if save_as is not None:
         saved = Version(save_as, tuned)
@@ -85,7 +85,8 @@ def tune_reranker(
     return TunedReranker(version, split, tuned, choice, saved)
 
 
-def _with(spec: Spec, setting: RerankSetting) -> Spec:
+def with_setting(spec: Spec, setting: RerankSetting) -> Spec:
+    """``spec`` with its reranker set so; without one where the setting is none."""
     if spec.reranker is None or not setting.depth:
         return spec.model_copy(update={"reranker": None})
     fitted = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -19,61 +18,44 @@ from ragdiag.store.corpus import load_passages
 from ragdiag.store.lake import Lake
 from ragdiag.store.training_runs import TrainingRun, find_run
 from ragdiag.training.adapters import LoraOptions
-from ragdiag.training.assemble import Assembled, AssembleOptions, assemble
+from ragdiag.training.assemble import Assembled
 from ragdiag.training.bi_encoder import DevSet, TunedBiEncoder, train_bi_encoder
 from ragdiag.training.bi_encoder_options import LOOPS, BiEncoderOptions, Method
 from ragdiag.training.contrastive import Loss
-from ragdiag.training.examples import Pair
-from ragdiag.training.finders import DEPTH
-from ragdiag.training.loop import Trained
-from ragdiag.training.negatives import Finder, NegativeOptions
 from ragdiag.training.processes import Processes
 from ragdiag.training.recording import recorded
 from ragdiag.training.run_folder import begin_run
-from ragdiag.training.runs import Base, Cost, Data, Gated, RunFacts, SetName
-from ragdiag.training.sources import LABELLED, SourceOptions
-from ragdiag.training.splits import SplitOptions
+from ragdiag.training.runs import Base, Gated, RunFacts
 from ragdiag.version import EmbedderSpec, Version
 from ragdiag.workflows.tuned_change import HeldOut
 from ragdiag.workflows.tuned_release import from_pairs, held_out_sets, release_tuned
+from ragdiag.workflows.tuning_data import LearnFrom, cost_of, data_facts
 
-WATTS_A_CORE = 15.0
-"""What a busy server core draws, roughly; only to tell a cheap run from a dear one."""
 NO_STEP_HELPED = "no step made the model better on the dev questions than it came"
 
 
 @dataclass(frozen=True)
 class RetrieverTuning:
-    """How a version's embedder is tuned.
+    """How a version's embedder is tuned; ``epochs`` and ``learning_rate`` are those that suit the
+    method, unless given."""
 
-    Learnt from the judged questions of ``split`` and from the log; ``from_failures`` uses only what
-    retrieval got wrong. Tested on ``test``, of which nothing is learnt. ``epochs`` and
-    ``learning_rate`` are those that suit the method, unless given. ``augment``: variants of each
-    training question, as users type them. ``hard``: negatives of each pair.
-    """
-
-    split: str = "train"
-    test: str = "test"
-    from_failures: bool = False
+    learn: LearnFrom = field(default_factory=LearnFrom)
     method: Method = "query-lora"
     loss: Loss = "info_nce"
     epochs: int | None = None
     learning_rate: float | None = None
     batch: int = 32
     lora: LoraOptions = field(default_factory=LoraOptions)
-    hard: int = 2
-    augment: int = 0
-    seed: int = 0
     save_as: str | None = None
 
-    def bi_encoder(self, embedder: EmbedderSpec) -> BiEncoderOptions:
+    def options(self, embedder: EmbedderSpec) -> BiEncoderOptions:
         usual = LOOPS[self.method]
         loop = replace(
             usual,
             epochs=self.epochs or usual.epochs,
             learning_rate=self.learning_rate or usual.learning_rate,
             batch=self.batch,
-            seed=self.seed,
+            seed=self.learn.seed,
         )
         return BiEncoderOptions(
             method=self.method,
@@ -82,22 +64,8 @@ class RetrieverTuning:
             max_tokens=embedder.max_tokens,
             lora=self.lora,
             loss=self.loss,
-            negatives=self.hard,
+            negatives=self.learn.hard,
             loop=loop,
-        )
-
-    def data(self, embedder: EmbedderSpec) -> AssembleOptions:
-        return AssembleOptions(
-            sources=SourceOptions(
-                splits=(self.split,),
-                sources=("failure",) if self.from_failures else LABELLED,
-                fallback=() if self.from_failures else SourceOptions().fallback,
-                seed=self.seed,
-            ),
-            negatives=NegativeOptions(per_pair=max(1, self.hard)),
-            split=SplitOptions(seed=self.seed),
-            title=embedder.title,
-            augment=self.augment,
         )
 
 
@@ -137,11 +105,10 @@ def tune_retriever(
         if tuned.trained.best_step == 0:
             recording.say(gate=Gated("inconclusive", (NO_STEP_HELPED,)))
         else:
-            made = _tuned_version(
-                version, tuned, tuning.save_as or f"{version.name}-{folder.run_id}"
-            )
+            name = tuning.save_as or f"{version.name}-{folder.run_id}"
+            made, test = _tuned_version(version, tuned, name), tuning.learn.test
             rest = part(told, 0.7, 1.0)
-            release_tuned(lake, workspace, recording, version, made, plan.sets, tuning.test, rest)
+            release_tuned(lake, workspace, recording, version, made, plan.sets, test, rest)
     return find_run(lake, folder.run_id)
 
 
@@ -172,21 +139,14 @@ class _Plan:
 
     @property
     def facts(self) -> RunFacts:
-        train = self.assembled.train
         base = self.options.base
-        held_out: dict[SetName, int] = {one.name: len(one.questions) for one in self.sets}
         return RunFacts(
             base=Base(Path(base).name, base_hash(base, self.options.base_adapter)),
             method=self.tuning.method,
             version=self.version.name,
-            split=self.tuning.split,
+            split=self.tuning.learn.split,
             options={**asdict(self.tuning), "loop": asdict(self.options.looped)},
-            data=Data(
-                train.data_hash,
-                len(train.pairs),
-                by_source=Counter(pair.source for pair in train.pairs),
-                held_out={"dev": len(self.dev.questions), **held_out},
-            ),
+            data=data_facts(self.assembled, len(self.dev.questions), self.sets),
         )
 
 
@@ -199,40 +159,20 @@ def _plan(
     progress: Progress | None,
 ) -> _Plan:
     retriever = HybridRetriever(serving_index(lake, workspace, version), version.spec)
-    assembled = assemble(lake, tuning.data(embedder), dense=_nearest(retriever), progress=progress)
+    assembled = tuning.learn.assembled(lake, retriever, title=embedder.title, progress=progress)
     texts = {one.passage_id: passage_text(one, title=embedder.title) for one in load_passages(lake)}
     asked = from_pairs("dev", assembled.dev)
     return _Plan(
         version,
         tuning,
-        tuning.bi_encoder(embedder),
+        tuning.options(embedder),
         assembled,
         DevSet({q.question_id: q.text for q in asked.questions}, asked.judgments, texts),
-        held_out_sets(lake, tuning.test, assembled.temporal, assembled.synthetic),
+        held_out_sets(lake, tuning.learn.test, assembled.temporal, assembled.synthetic),
     )
-
-
-def _nearest(retriever: HybridRetriever) -> Finder:
-    """What the dense path of the version finds now."""
-
-    def find(pairs: Sequence[Pair]) -> list[list[str]]:
-        found = (retriever.retrieve(pair.question).dense or () for pair in pairs)
-        return [[hit.passage_id for hit in hits[:DEPTH]] for hits in found]
-
-    return find
 
 
 def _tuned_version(version: Version, tuned: TunedBiEncoder, name: str) -> Version:
     assert version.spec.embedder is not None
     embedder = version.spec.embedder.model_copy(update=dict(tuned.embedder))
     return Version(name, version.spec.model_copy(update={"embedder": embedder}))
-
-
-def cost_of(trained: Trained) -> Cost:
-    return Cost(
-        trained.wall_s,
-        trained.cpu_s,
-        trained.peak_bytes,
-        energy_wh=trained.cpu_s * WATTS_A_CORE / 3600,
-        assumption=f"{WATTS_A_CORE:g} W a busy core",
-    )

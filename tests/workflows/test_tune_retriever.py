@@ -19,6 +19,7 @@ from ragdiag.training.runs import RunFacts, facts_of
 from ragdiag.training.sets import load_set
 from ragdiag.version import Version, parse_spec
 from ragdiag.workflows.tune_retriever import RetrieverTuning, tune_retriever
+from ragdiag.workflows.tuning_data import LearnFrom
 from tests.workflows.aliases import fill
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tuned retriever")]
@@ -99,7 +100,7 @@ def test_the_run_says_what_it_saw_and_took(
 def test_a_stopped_run_goes_on(tuned: tuple[Workspace, TrainingRun], lake: Lake) -> None:
     workspace, _ = tuned
     version = find_version(lake, "dense")
-    tuning = replace(TUNING, seed=1, save_as="dense-again")
+    tuning = replace(TUNING, learn=LearnFrom(seed=1), save_as="dense-again")
 
     def stop(fraction: float, message: str) -> None:
         if message.startswith("step 3 "):
@@ -123,5 +124,8 @@ def test_what_cannot_be_tuned_says_why(tuned: tuple[Workspace, TrainingRun], lak
         tune_retriever(lake, workspace, words, TUNING)
     with pytest.raises(UnknownName, match="there is no split 'holdout'"):
         tune_retriever(
-            lake, workspace, find_version(lake, "dense"), replace(TUNING, test="holdout")
+            lake,
+            workspace,
+            find_version(lake, "dense"),
+            replace(TUNING, learn=LearnFrom(test="holdout")),
         )

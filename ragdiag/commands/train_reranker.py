@@ -1,0 +1,81 @@
+"""``ragdiag tune reranker``: a cross-encoder of one's own, judged."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from ragdiag.commands.options import Json, ProgressOption, opened
+from ragdiag.commands.tune import (
+    Augment,
+    FromFailures,
+    LearnSplit,
+    SaveTuned,
+    TestSplit,
+    tell_run,
+    tune_app,
+)
+from ragdiag.console import progress_to
+from ragdiag.version import PACKAGED_MODEL
+
+
+@tune_app.command("reranker")
+def train_reranker_command(
+    context: typer.Context,
+    version: str,
+    split: LearnSplit = "train",
+    test: TestSplit = "test",
+    from_failures: FromFailures = False,
+    method: Annotated[
+        Literal["full", "lora"], typer.Option(help="All weights, or an adapter that is merged.")
+    ] = "full",
+    loss: Annotated[
+        Literal["binary", "listwise", "margin_mse", "kl"],
+        typer.Option(help="The last two learn from a teacher."),
+    ] = "listwise",
+    base: Annotated[
+        str, typer.Option(help="An encoder, or a reranker that was trained before.")
+    ] = PACKAGED_MODEL,
+    layers: Annotated[
+        int | None, typer.Option(min=1, help="Keep so many of the base: smaller, faster.")
+    ] = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="Folder of a larger cross-encoder to learn from.")
+    ] = None,
+    max_tokens: Annotated[int, typer.Option(min=16, max=8192)] = 256,
+    depth: Annotated[int, typer.Option(min=2, max=1000, help="Hits that it reorders.")] = 50,
+    epochs: Annotated[int | None, typer.Option(min=1, max=100)] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0)] = None,
+    negatives: Annotated[int, typer.Option(min=1, max=64, help="Hard ones, of each pair.")] = 7,
+    augment: Augment = 0,
+    seed: int = 0,
+    save_as: SaveTuned = None,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Train a reranker over what a version retrieves and leave the version that has it, judged.
+
+    Exit status 0 where the gate passed, 1 where it rolls back, 3 where it is inconclusive. The same
+    command goes on with a run that was ended.
+    """
+    from ragdiag.workflows.train_reranker import RerankerTraining, train_reranker
+    from ragdiag.workflows.tuning_data import LearnFrom
+
+    training = RerankerTraining(
+        learn=LearnFrom(split, test, from_failures, negatives, augment, seed),
+        method=method,
+        loss=loss,
+        base=base,
+        layers=layers,
+        teacher=teacher,
+        max_tokens=max_tokens,
+        depth=depth,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        save_as=save_as,
+    )
+    with progress_to(progress_file) as progress:
+        run = train_reranker(*opened(context, version), training, progress)
+    if run is not None:
+        tell_run(context, run.run_id, as_json)
