@@ -49,8 +49,8 @@ class SplitOptions:
 class Split:
     """``purged`` are in no part: they share something with one across ``cut``, from which on
     questions are late (None: no question has a time, or no holdout was wanted), or are weak and
-    share something with dev. ``by``: what
-    training and dev do not share, next to questions; documents where that leaves any dev."""
+    share something with dev. ``by``: what training and dev do not share, next to questions;
+    documents where that leaves any dev."""
 
     train: tuple[Pair, ...]
     dev: tuple[Pair, ...]
