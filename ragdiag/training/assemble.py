@@ -51,9 +51,11 @@ class AssembleOptions:
 
 @dataclass(frozen=True)
 class Assembled:
-    """Four sets that share no question, passage or document with ``train`` (``synthetic`` asks what
-    ``dev`` asks, as users type it); ``temporal`` is empty where no question has a time. ``report``
-    is plain JSON: pairs by source and part, what gave none and why, negatives, hashes."""
+    """``train``, and three sets that share no question and no gold passage with it: ``dev``, which
+    shares no document either where that can be; ``temporal``, asked later than the rest, empty
+    where no question has a time; ``synthetic``, which asks what ``dev`` asks as users type it.
+    ``report`` is plain JSON: pairs by source and part, what gave none and why, negatives, hashes.
+    """
 
     train: TrainingSet
     dev: TrainingSet

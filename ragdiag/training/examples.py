@@ -16,6 +16,9 @@ Source = Literal[
     "judgment", "failure", "feedback", "click", "bm25", "title", "generated", "general"
 ]
 
+LABELLED: tuple[Source, ...] = ("judgment", "failure", "click", "feedback")
+"""Sources in which a person said what answers the question."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:

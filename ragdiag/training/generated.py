@@ -101,9 +101,10 @@ def question_fault(question: str, passage: Passage, options: GeneratedOptions) -
         return f"it has {words} words"
     if _POINTS_AT_TEXT.search(question):
         return "it speaks of the passage, which nobody who asks has seen"
-    if contains_question(passage.text, question):
+    text = f"{passage.title} {passage.text}"
+    if contains_question(text, question):
         return "it stands in the passage word for word"
-    shared = set(tokenise(question)) & set(tokenise(f"{passage.title} {passage.text}"))
+    shared = set(tokenise(question)) & set(tokenise(text))
     return None if shared else "it shares no word with the passage"
 
 
@@ -141,9 +142,10 @@ def _messages(passage: Passage) -> list[ChatCompletionMessageParam]:
 def _read(reply: str) -> str | None:
     """The question in a reply, whatever stands around its JSON object."""
     found = _OBJECT.search(reply[:_MOST_CHARS])
+    if found is None:
+        return None
     try:
-        return (
-            " ".join(_Reply.model_validate_json(found.group()).question.split()) if found else None
-        )
+        question = _Reply.model_validate_json(found.group()).question
     except ValidationError:
         return None
+    return " ".join(question.split())

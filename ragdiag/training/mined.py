@@ -64,10 +64,9 @@ def join_mined(
     """One pair for each wording and passage, of the source that is believed most.
 
     Questions of the same words get one id: that which is ``known`` for them (normalised words →
-    id), else that of the strongest source. A pair keeps its highest
-    weight, and names requests only where all that gave it do. What somebody judged ``irrelevant``
-    (question id, passage id) is no pair, and a passage whose text has lost a question stays whole
-    where another source has it too.
+    id), else that of the strongest source. A pair keeps its highest weight, and names requests only
+    where all that gave it do. What somebody judged ``irrelevant`` (question id, passage id) is no
+    pair, and a passage whose text has lost a question stays whole where another source has it too.
     """
     ranked = sorted(
         (pair for part in parts for pair in part.pairs), key=lambda one: STRENGTH.index(one.source)

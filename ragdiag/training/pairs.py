@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -10,6 +11,7 @@ from ragdiag.privacy.hiding import is_hidden
 from ragdiag.records import Cause, Diagnosis, Question, Request
 from ragdiag.training.examples import Pair
 from ragdiag.training.mined import Mined
+from ragdiag.training.similarity import normalised
 
 Judgments = Mapping[str, Mapping[str, int]]
 """Question id → passage id → grade."""
@@ -87,8 +89,12 @@ def is_retrieval_failure(diagnosis: Diagnosis) -> bool:
 
 
 def question_name(request: Request) -> str:
-    """What a logged question is called: its id, else that of its request."""
-    return request.question_id or request.request_id
+    """What a logged question is called: its id, else by its words, so that it is one question
+    whoever asks it, and no request's id stays when its user is forgotten."""
+    if request.question_id:
+        return request.question_id
+    words = normalised(request.question).encode()
+    return f"asked:{hashlib.sha256(words).hexdigest()[:16]}"
 
 
 def failed_above_gold(

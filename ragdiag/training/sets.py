@@ -112,6 +112,7 @@ def _write(path: Path, held: TrainingSet, *, trained_on: str, removed: int) -> N
     }
     lines = (json.dumps(line, ensure_ascii=False) + "\n" for line in _lines(header, held))
     replace_file(path, lambda file: file.writelines(line.encode() for line in lines))
+    path.chmod(0o600)
 
 
 def _lines(header: dict[str, Any], held: TrainingSet) -> Iterator[Any]:

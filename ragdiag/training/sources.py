@@ -23,7 +23,7 @@ from ragdiag.store.signals import (
     load_unjudged,
 )
 from ragdiag.training.clicks import ClickOptions, pairs_from_feedback
-from ragdiag.training.examples import Source
+from ragdiag.training.examples import LABELLED, Source
 from ragdiag.training.generated import Ask, GeneratedOptions, pairs_from_model
 from ragdiag.training.mined import Mined, join_mined
 from ragdiag.training.pairs import failed_above_gold, pairs_from_failures, pairs_from_judgments
@@ -36,7 +36,6 @@ from ragdiag.training.similarity import (
 from ragdiag.training.weak import WeakOptions, pairs_from_bm25, pairs_from_titles
 from ragdiag.version import LexicalSpec
 
-LABELLED: tuple[Source, ...] = ("judgment", "failure", "click", "feedback")
 NEEDED: Mapping[str, set[Source]] = {
     "judgments": {"judgment"},
     "failures": {"failure"},
@@ -168,7 +167,8 @@ def _weak_parts(
     if "generated" in wanted and ask is not None:
         chosen = chance.sample(free, min(len(free), options.most_generated))
         parts["generated"] = pairs_from_model(chosen, ask, options.generated, progress)
-        free = [one for one in free if one not in chosen]
+        taken = {one.passage_id for one in chosen}
+        free = [one for one in free if one.passage_id not in taken]
     if "title" in wanted:
         parts["titles"] = pairs_from_titles(
             free, options.weak, most=options.most_weak, seed=options.seed

@@ -16,7 +16,7 @@ from itertools import chain
 from typing import Literal
 
 from ragdiag.errors import TrainingError
-from ragdiag.training.examples import Pair
+from ragdiag.training.examples import LABELLED, Pair
 from ragdiag.training.similarity import (
     DUPLICATE_PASSAGE,
     DUPLICATE_QUESTION,
@@ -35,19 +35,22 @@ class SplitOptions:
     """``dev`` is the share of the questions to choose by, ``temporal`` the share of the questions
     with a time, the last ones, that tell whether what was learnt still holds. What shares something
     with those is left out of training while it is at most ``most_purged`` of it; else those of the
-    holdout that share something are left out instead."""
+    holdout that share something are left out instead. Where ``enough`` questions were answered by
+    people, only those are in dev and the holdout; weak ones tell little of what users ask."""
 
     dev: float = 0.15
     temporal: float = 0.15
     most_purged: float = 0.2
+    enough: int = 20
     seed: int = 0
 
 
 @dataclass(frozen=True)
 class Split:
-    """``purged`` are in no part, since they share something with one across ``cut``, from which on
-    questions are late (None: no question has a time, or no holdout was wanted). ``by``: what
-    training and dev do not share, next to questions; documents where that leaves any dev."""
+    """``purged`` are in no part: they share something with one across ``cut``, from which on
+    questions are late (None: no question has a time, or no holdout was wanted), or are weak and
+    share something with dev. ``by``: what training and dev do not share, next to questions;
+    documents where that leaves any dev."""
 
     train: tuple[Pair, ...]
     dev: tuple[Pair, ...]
@@ -76,14 +79,16 @@ def split_pairs(
     shares = _shared(pairs, texts, documents)
     cut = _cut([asked_at[name] for name in shares if name in asked_at], options.temporal)
     late = {name for name in shares if cut and name in asked_at and asked_at[name] >= cut}
+    labelled = {pair.question_id for pair in pairs if pair.source in LABELLED}
+    telling = labelled if len(labelled) >= options.enough else set(shares)
     purged = _purged(shares, late, options.most_purged)
     undecided = [name for name in shares if name not in late | purged]
     by: Literal["document", "passage"] = "document"
-    train, dev = _at_random(_groups(undecided, shares), options)
+    train, dev = _at_random(_groups(undecided, shares), telling, options)
     if not train or not dev:
         by = "passage"
         shares = {name: _not_documents(keys) for name, keys in shares.items()}
-        train, dev = _at_random(_groups(undecided, shares), options)
+        train, dev = _at_random(_groups(undecided, shares), telling, options)
     if not train or not dev:
         raise TrainingError(
             f"{len(undecided)} questions cannot be split: all of them hang together by their "
@@ -94,7 +99,9 @@ def split_pairs(
     def of(names: Collection[str]) -> tuple[Pair, ...]:
         return tuple(pair for pair in pairs if pair.question_id in names)
 
-    return Split(of(train), of(dev), of(late - purged), of(purged), cut, by)
+    dev, temporal = dev & telling, (late - purged) & telling
+    unused = shares.keys() - (train | dev | temporal)
+    return Split(of(train), of(dev), of(temporal), of(unused), cut, by)
 
 
 def _purged(
@@ -168,16 +175,24 @@ def _cut(times: Iterable[datetime], share: float) -> datetime | None:
 
 
 def _at_random(
-    groups: Sequence[list[str]], options: SplitOptions
+    groups: Sequence[list[str]], telling: Collection[str], options: SplitOptions
 ) -> tuple[frozenset[str], frozenset[str]]:
-    """Training and dev: groups go to dev while it has not its share of the questions; one larger
-    than what is still missing goes to training, unless dev would stay empty."""
-    wanted = max(1.0, options.dev * sum(map(len, groups)))
-    train: list[list[str]] = []
-    dev: list[list[str]] = []
-    for group in random.Random(options.seed).sample(groups, len(groups)):
-        fits = sum(map(len, dev)) + len(group) <= wanted
-        (dev if fits else train).append(group)
-    if not dev and len(train) > 1:
-        dev.append(train.pop(train.index(min(train, key=len))))
-    return frozenset(chain(*train)), frozenset(chain(*dev))
+    """Training and dev: groups go to dev while it has not its share of the ``telling`` questions;
+    one that has more of them than are still missing goes to training, unless dev would stay
+    empty."""
+    sizes = [sum(name in telling for name in group) for group in groups]
+    wanted, have = max(1.0, options.dev * sum(sizes)), 0
+    train: list[int] = []
+    dev: list[int] = []
+    for at in random.Random(options.seed).sample(range(len(groups)), len(groups)):
+        fits = 0 < sizes[at] <= wanted - have
+        (dev if fits else train).append(at)
+        have += sizes[at] if fits else 0
+    left = [at for at in train if sizes[at]]
+    if not dev and len(train) > 1 and left:
+        smallest = min(left, key=lambda at: sizes[at])
+        train.remove(smallest)
+        dev.append(smallest)
+    chosen = (chain.from_iterable(groups[at] for at in part) for part in (train, dev))
+    first, second = map(frozenset, chosen)
+    return first, second

@@ -21,6 +21,7 @@ from ragdiag.store.signals import Window
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.training.assemble import PARTS, Assembled, AssembleOptions, assemble
 from ragdiag.training.leaks import check_leaks
+from ragdiag.training.pairs import question_name
 from ragdiag.training.sets import load_set
 from ragdiag.training.sources import SourceOptions
 from tests.training.mining import MONDAY, asked, diagnosed, said
@@ -31,6 +32,7 @@ THINGS = [
     *("saw", "trowel", "urn", "vice", "wrench", "yoke"),
 ]
 JUDGED, TESTED = THINGS[:16], THINGS[16:20]
+URN = asked("urn-1", "Has anybody seen an urn?", ("vice", "urn"), day=5)
 LABELS = AssembleOptions(SourceOptions(fallback=()))
 
 
@@ -60,7 +62,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, empty_workspace: Workspace) -
         asked("failed", question("drill"), ("saw", "urn", "drill"), question_id="drill"),
         asked("tested", question("quill"), ("quill", "rasp"), question_id="quill"),
         asked("typed", question("rasp").lower().strip("?"), ("rasp", "saw")),
-        asked("urn-1", "Has anybody seen an urn?", ("vice", "urn"), day=5),
+        URN,
         asked("no-1", question("bellows"), ("chisel", "saw"), day=1),
     ]
     with SpoolWriter(workspace) as spool:
@@ -92,11 +94,11 @@ def test_all_that_a_lake_gives_is_used_but_for_what_evaluation_asks(
 ) -> None:
     found = assemble(stocked, LABELS)
     pairs = {p.question_id: p for part in PARTS[:3] for p in getattr(found, part).pairs}
-    assert sorted(pairs) == sorted([*JUDGED[1:], "urn-1"])
+    assert sorted(pairs) == sorted([*JUDGED[1:], question_name(URN)])
     assert pairs["drill"].source == "failure"
     assert pairs["drill"].negatives[:2] == ("saw", "urn"), "what stood above it is hardest"
-    assert (pairs["urn-1"].source, pairs["urn-1"].weight) == ("click", 2.0)
-    assert pairs["urn-1"].request_ids == ("urn-1",)
+    urn = pairs[question_name(URN)]
+    assert (urn.source, urn.weight, urn.request_ids) == ("click", 2.0, ("urn-1",))
     assert all(p.passage_id not in p.negatives for p in pairs.values())
     report = json.loads(json.dumps(found.report))
     assert report["kept_for_evaluation"] == 5

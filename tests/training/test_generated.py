@@ -15,7 +15,8 @@ from ragdiag.training.generated import Ask, pairs_from_model
 from ragdiag.version import OpenAISpec
 from tests.faulty_server import FaultyServer
 
-PASSAGE = Passage("cats#0", "cats", "Cats sleep about fifteen hours a day.\n=== end of passage")
+TEXT = "Cats sleep about fifteen hours a day.\n=== end of passage"
+PASSAGE = Passage("cats#0", "cats", TEXT, "All about cats")
 GOOD = '```json\n{"question": "How long do cats sleep?"}\n```'
 
 
@@ -71,6 +72,7 @@ def test_a_question_is_read_from_whatever_stands_around_it(
         ('{"question": "Cats?"}', "has 1 words"),
         ('{"question": "What does the passage say of cats?"}', "speaks of the passage"),
         ('{"question": "Cats sleep about fifteen hours?"}', "word for word"),
+        ('{"question": "All about cats"}', "word for word"),
         ('{"question": "Who won the war of 1812?"}', "shares no word"),
     ],
 )

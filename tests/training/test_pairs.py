@@ -9,7 +9,12 @@ from ragdiag.records import Question
 from ragdiag.training.clicks import ClickOptions, pairs_from_feedback
 from ragdiag.training.examples import Pair
 from ragdiag.training.mined import Mined, join_mined, require_pairs
-from ragdiag.training.pairs import failed_above_gold, pairs_from_failures, pairs_from_judgments
+from ragdiag.training.pairs import (
+    failed_above_gold,
+    pairs_from_failures,
+    pairs_from_judgments,
+    question_name,
+)
 from tests.training.mining import MONDAY, asked, diagnosed, said
 
 HIDDEN = "[text 00112233445566778899aabbccddeeff]"
@@ -54,7 +59,7 @@ def test_failures_of_retrieval_with_a_known_gold_give_pairs_and_what_stood_above
     assert found.asked_at == {"q1": MONDAY}
     assert found.skipped == {"failed, and its gold passage is unknown": ["r3"]}
     above = failed_above_gold(requests, diagnoses, judgments)
-    assert above == {"q1": ("a", "b", "d"), "r3": ("a", "b", "c")}
+    assert above == {"q1": ("a", "b", "d"), question_name(requests[2]): ("a", "b", "c")}
 
 
 def test_what_was_chosen_low_weighs_more_and_a_dislike_silences_it() -> None:
@@ -63,7 +68,7 @@ def test_what_was_chosen_low_weighs_more_and_a_dislike_silences_it() -> None:
         asked("r2", "Two?", citations=("b", "a")),
         asked("r3", "Three?"),
         asked("r4", "Four?"),
-        asked("r5", "One?", question_id="r1", day=-1),
+        asked("r5", "one", day=-1),
         asked("r6", "Six?"),
     ]
     feedback = [
@@ -77,14 +82,15 @@ def test_what_was_chosen_low_weighs_more_and_a_dislike_silences_it() -> None:
         said("r6", "task_success", 1),
     ]
     found = pairs_from_feedback(requests, feedback, ClickOptions(eta=1.0, clip=2.5))
-    assert [(p.question_id, p.passage_id, p.source, p.weight) for p in found.pairs] == [
+    names = {question_name(one): one.request_id for one in reversed(requests)}
+    assert [(names[p.question_id], p.passage_id, p.source, p.weight) for p in found.pairs] == [
         ("r1", "c", "click", 2.5),
         ("r2", "b", "click", 1.0),
         ("r2", "a", "feedback", 1.0),
         ("r1", "b", "click", 2.0),
         ("r6", "a", "feedback", 1.0),
     ]
-    assert found.asked_at["r1"] < MONDAY
+    assert found.asked_at[question_name(requests[0])] < MONDAY
     assert found.skipped == {
         "somebody disliked the answer": ["r3"],
         "feedback on nothing that was shown": ["r4"],

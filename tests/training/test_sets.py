@@ -23,7 +23,8 @@ HELD = TrainingSet(
 
 
 def test_a_set_comes_back_as_it_was(tmp_path: Path) -> None:
-    save_set(tmp_path, HELD, "dev")
+    path = save_set(tmp_path, HELD, "dev")
+    assert path.stat().st_mode & 0o077 == 0, "users' questions are nobody else's to read"
     found = load_set(tmp_path, "dev")
     assert (list(found.pairs), dict(found.texts)) == (HELD.pairs, TEXTS)
     assert found.data_hash == HELD.data_hash

@@ -117,6 +117,17 @@ def test_documents_that_tie_everything_together_give_way_and_passages_do_not() -
         split_pairs(tied, texts(), {})
 
 
+def test_weak_questions_neither_choose_nor_hold_out_where_people_answered_enough() -> None:
+    pairs = [replace(p, source="bm25") if n % 2 else p for n, p in enumerate(hundred())]
+    asked_at = {f"q{n}": MONDAY + timedelta(days=n) for n in range(100)}
+    found = split_pairs(pairs, texts(), {"s3": "d", "s4": "d"}, asked_at)
+    assert {pair.source for pair in (*found.dev, *found.temporal)} == {"judgment"}
+    assert {pair.source for pair in found.purged} == {"bm25"}
+    assert len(found.dev) == 6
+    few = [replace(pair, source="bm25") for pair in pairs]
+    assert len(split_pairs(few, texts(), {}).dev) == 15
+
+
 GOOD = Pair("q1", "How hot is the water for the tea?", "tea")
 HELD = {"tea": "Eighty degrees, and the pot is warm.", "pot": "Made of clay and fired for a day."}
 

@@ -126,10 +126,10 @@ def live_together(lake: Lake, workspace: Workspace) -> None:
     hashes = {Passage("", "", text).content_hash: np.ones(4, np.float32) for text in texts}
     open_cache(workspace).write("model", hashes)
     learnt = [
-        Pair("ann-1", f"{SECRET} (1)?", "p1", "click", request_ids=("ann-1",)),
+        Pair("asked:1", f"{SECRET} (1)?", "p1", "click", request_ids=("ann-1",)),
         Pair("q-made", f"{SECRET} (3)?", "p1"),
-        Pair("ann-4", f"{SECRET} (4)?", "p1", "bm25"),
-        Pair("ann-12", SHARED, "p1", "feedback", request_ids=("ann-12", "bob-12")),
+        Pair("asked:4", f"{SECRET} (4)?", "p1", "bm25"),
+        Pair("asked:12", SHARED, "p1", "feedback", request_ids=("ann-12", "bob-12")),
     ]
     save_set(workspace.training / "run-1", TrainingSet(learnt, {"p1": "A passage."}))
 
