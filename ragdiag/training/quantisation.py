@@ -40,9 +40,9 @@ def quantisation(bits: Bits) -> Any:
     )
 
 
-def prepare_quantised(model: Any, *, recompute: bool = False) -> Any:
+def prepare_quantised(model: Any) -> Any:
     """Freeze ``model`` (of transformers) and keep its norms in float32, so that an adapter trains
-    over it; ``recompute`` trades time for the memory of activations."""
+    over it."""
     from peft import prepare_model_for_kbit_training
 
-    return prepare_model_for_kbit_training(model, use_gradient_checkpointing=recompute)
+    return prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)

@@ -28,7 +28,7 @@ from ragdiag.retrieval.ann.tuning import (
     settings,
     try_setting,
 )
-from ragdiag.retrieval.embed import load_embedder
+from ragdiag.retrieval.embed import load_embedder, load_question_encoder
 from ragdiag.retrieval.vectors import embed_passages, open_cache
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import corpus_hash, load_passages, load_questions
@@ -194,13 +194,13 @@ def _prepare(
     texts = [texts[at] for at in drawn]
     embedder = load_embedder(spec.embedder)
     vectors = embed_passages(passages, embedder, open_cache(workspace), part(progress, 0, 0.9))
-    task = make_task(
-        vectors, embedder.encode(texts, part(progress, 0.9, 1)), aim.k, spec.candidates.depth
-    )
+    encoder = load_question_encoder(spec.embedder)
+    questions = encoder.encode(texts, part(progress, 0.9, 1))
+    task = make_task(vectors, questions, aim.k, spec.candidates.depth)
     shape = spec.ann.model_dump(mode="json", include={"refine", "code_bytes", "nlist", "reduce"})
     identity = [
         corpus_hash(passages),
-        embedder.model_hash,
+        encoder.model_hash,
         texts,
         aim.k,
         task.depth,

@@ -16,6 +16,7 @@ import pytest
 from ragdiag.deploy.health import check_build
 from ragdiag.deploy.publish import publish_build
 from ragdiag.records import Finding, IndexCheck, Passage
+from ragdiag.retrieval.adapters import AdapterManifest, write_manifest
 from ragdiag.retrieval.files import sha256_file
 from ragdiag.settings import PROJECT, Workspace
 from ragdiag.store.corpus import add_documents, load_passages, remove_documents
@@ -128,6 +129,22 @@ def test_a_model_that_changed_in_its_place_is_bad_and_says_what_changed(
     assert "loads" not in found
     shutil.rmtree(model)
     assert "no sentence-transformers model" in look(version, made.build_id)["contract"].what
+
+
+def test_a_question_adapter_of_another_model_is_bad(
+    look: Look, build: Build, hybrid: Hybrid, tmp_path: Path
+) -> None:
+    version = hybrid()
+    made = build(of=version)
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        (tmp_path / name).write_bytes(b"{}")
+    write_manifest(tmp_path, AdapterManifest("other", "0" * 64, "query-lora", "", side="questions"))
+    held = version.spec.model_dump()
+    held["embedder"]["question_adapter"] = str(tmp_path)
+    found = look(Version("tuned", type(version.spec).model_validate(held)), made.build_id)
+    assert found["contract"].status == "bad"
+    assert "was trained on other" in found["contract"].what
+    assert "loads" not in found
 
 
 def test_vectors_of_other_passages_are_found_by_embedding_again(
