@@ -11,7 +11,7 @@ import pytest
 from ragdiag.errors import RunCancelled
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
-from ragdiag.store.training_runs import TrainingRun, find_run, save_run
+from ragdiag.store.training_runs import TrainingRun, find_run, list_runs, save_run
 from ragdiag.training.loop import LoopOptions, train
 from ragdiag.training.recording import recorded
 from ragdiag.training.run_folder import begin_run
@@ -94,7 +94,7 @@ def test_a_running_run_stops_at_its_next_step(
     worker = threading.Thread(target=keep)
     worker.start()
     deadline = time.monotonic() + 60
-    while not folder.is_running:
+    while not list_runs(lake):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     assert command.json("tune", "cancel", folder.run_id)["asked"]
