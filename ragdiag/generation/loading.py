@@ -98,6 +98,8 @@ def merge_adapter(model: Any, name: str, base: Path) -> Any:
         with warnings.catch_warnings():
             # PEFT only warns where weights are missing, and goes on with random ones.
             warnings.filterwarnings("error", message=".*missing adapter keys.*")
+            # It asks transformers under a name that is going away; nothing for the user to do.
+            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
             return PeftModel.from_pretrained(model, str(folder)).merge_and_unload().eval()
     except Exception as error:  # nor do PEFT and safetensors
         raise ModelError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,17 +27,18 @@ def attach_lora(
     """``model`` frozen but for new low-rank weights, and the head of a question answerer."""
     from peft import LoraConfig, get_peft_model
 
-    return get_peft_model(
-        model,
-        LoraConfig(
-            task_type=kind,
-            r=options.rank,
-            lora_alpha=options.alpha,
-            lora_dropout=options.dropout,
-            target_modules="all-linear",
-            exclude_modules=["qa_outputs"] if kind == "QUESTION_ANS" else None,
-        ),
+    config = LoraConfig(
+        task_type=kind,
+        r=options.rank,
+        lora_alpha=options.alpha,
+        lora_dropout=options.dropout,
+        target_modules="all-linear",
+        exclude_modules=["qa_outputs"] if kind == "QUESTION_ANS" else None,
     )
+    with warnings.catch_warnings():
+        # PEFT asks transformers under a name that is going away; nothing for the user to do.
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
+        return get_peft_model(model, config)
 
 
 def replace_folder(folder: Path, write: Callable[[Path], object]) -> None:

@@ -137,11 +137,16 @@ def label_windows(
 ) -> list[_Labelled]:
     """Every window of every example, labelled. Passages that hold the answer and are not gold are
     left out: nobody knows what is right there. So are windows that cut an answer, and those of an
-    answer of more than ``longest`` tokens."""
+    answer of more than ``longest`` tokens, and what was there before."""
     found = []
+    seen = set()
     for one in examples:
         places = {place.passage: place for place in find_places(one)}
         for window in span_model.windows(one.question, one.context):
+            tokens_read = tuple(window.encoded["input_ids"])
+            if tokens_read in seen:
+                continue
+            seen.add(tokens_read)
             place = places.get(window.passage)
             if place is None:
                 if not holds_answer(one, one.context[window.passage]):
