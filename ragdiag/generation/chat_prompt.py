@@ -68,10 +68,34 @@ def encode_reply(
 
 
 def _render(tokenizer: Any, messages: Sequence[Any], *, prompt: bool) -> tuple[int, ...]:
-    found = tokenizer.apply_chat_template(
-        list(messages),
-        chat_template=None if tokenizer.chat_template else DEFAULT_TEMPLATE,
-        add_generation_prompt=prompt,
-        sanitize_control_tokens=True,
-    )
-    return tuple(found["input_ids"])
+    from jinja2 import TemplateError
+
+    try:
+        return _encode(tokenizer, messages, prompt)
+    except TemplateError:  # a template that knows no system message
+        system, user, *rest = messages
+        folded = {"role": "user", "content": f"{system['content']}\n\n{user['content']}"}
+        return _encode(tokenizer, [folded, *rest], prompt)
+
+
+def _encode(tokenizer: Any, messages: Sequence[Any], prompt: bool) -> tuple[int, ...]:
+    def encode(chosen: Sequence[Any]) -> tuple[int, ...]:
+        found = tokenizer.apply_chat_template(
+            list(chosen),
+            chat_template=None if tokenizer.chat_template else DEFAULT_TEMPLATE,
+            add_generation_prompt=prompt,
+            sanitize_control_tokens=True,
+        )
+        return tuple(found["input_ids"])
+
+    try:
+        return encode(messages)
+    except ValueError:  # a tokenizer that has no other way to write one of its control tokens
+        return encode([_without_control_tokens(tokenizer, message) for message in messages])
+
+
+def _without_control_tokens(tokenizer: Any, message: Any) -> dict[str, Any]:
+    content = message["content"]
+    for token in sorted(tokenizer.added_tokens_encoder, key=len, reverse=True):
+        content = content.replace(token, " ")
+    return {**message, "content": content}
