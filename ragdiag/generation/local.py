@@ -1,8 +1,8 @@
 """Answers from a causal language model in this process, with a LoRA adapter where one is named.
 
 A process loads each model once, and one answer is made at a time: two at once would share the same
-cores and the same memory. Every way to fail is one of two errors: ProviderRefused where the prompt
-does not fit, ProviderUnreachable where the answer was not there in time.
+cores and the same memory. An answer fails in one of two ways: ProviderRefused where the prompt does
+not fit or memory runs out, ProviderUnreachable where it is not there in time.
 """
 
 from __future__ import annotations

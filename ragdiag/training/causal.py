@@ -8,7 +8,7 @@ more than a short one. The dev score is the mean token F1 of real greedy answers
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -161,19 +161,17 @@ def train_generator(
     """
     import torch
 
-    held, refused = usable_examples(examples, "training")
+    shown, refused = usable_examples(examples, "training")
     judged, refused_dev = usable_examples(dev, "dev")
+    if options.declines:
+        shown, judged = with_declines(shown), with_declines(judged)
     torch.manual_seed(loop.seed)
     language_model = _prepare(base, options)
-    spec = TransformersSpec(
-        kind="transformers", model=base, max_output_tokens=options.max_output_tokens, timeout_s=3600
-    )
-    shown = with_declines(held) if options.declines else held
+    limits = {"max_output_tokens": options.max_output_tokens, "timeout_s": 3600.0}
+    spec = TransformersSpec.model_validate({"kind": "transformers", "model": base, **limits})
     room = min(options.max_tokens, language_model.window)
     sequences, too_long = encode_examples(language_model.tokenizer, shown, room, options)
-    task = CausalTask(
-        language_model, sequences, with_declines(judged) if options.declines else judged, spec
-    )
+    task = CausalTask(language_model, sequences, judged, spec)
     with memory_faults(TrainingError, "to train on", "lower micro or max_tokens"):
         trained = train(task, loop, folder, progress)
     task.score()
@@ -202,9 +200,7 @@ def encode_examples(
         except GenerationError:
             refused.append(Refused(one.question_id, f"it is longer than {room} tokens"))
             continue
-        short = AnswerExample(
-            one.question_id, one.question, one.answers, one.context[: prompt.kept], one.gold
-        )
+        short = replace(one, context=one.context[: prompt.kept])
         if len(written) > options.max_output_tokens:
             refused.append(Refused(one.question_id, "its answer is over max_output_tokens"))
         elif cited_reply(short) != reply:

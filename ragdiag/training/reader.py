@@ -137,7 +137,9 @@ def label_windows(
 ) -> list[_Labelled]:
     """Every window of every example, labelled. Passages that hold the answer and are not gold are
     left out: nobody knows what is right there. So are windows that cut an answer, and those of an
-    answer of more than ``longest`` tokens, and what was there before."""
+    answer of more than ``longest`` tokens, and what was there before.
+
+    Raises TrainingError where no answer is left."""
     found = []
     seen = set()
     for one in examples:
@@ -161,6 +163,11 @@ def label_windows(
                 found.append(_Labelled(window, 0, 0))
             elif _is_whole(window, tokens, place.start, place.end) and len(tokens) <= longest:
                 found.append(_Labelled(window, tokens[0], tokens[-1]))
+    if not any(one.start for one in found):
+        raise TrainingError(
+            f"no answer has at most {longest} tokens in one window",
+            remedy="raise max_answer_tokens or max_tokens",
+        )
     return found
 
 
@@ -187,11 +194,6 @@ def train_reader(
     torch.manual_seed(loop.seed)
     span_model = _prepare(base, options)
     labelled = label_windows(span_model, with_declines(held), options.max_answer_tokens)
-    if not any(one.start for one in labelled):
-        raise TrainingError(
-            f"no answer has at most {options.max_answer_tokens} tokens in one window",
-            remedy="raise max_answer_tokens or max_tokens",
-        )
     task = ReaderTask(span_model, labelled, with_declines(judged), options.max_answer_tokens)
     with memory_faults(TrainingError, "to train on", "lower micro or max_tokens"):
         trained = train(task, loop, folder, progress)
