@@ -94,7 +94,11 @@ class Pipeline:
                 context = self.packer.pack(retrieval.fused if reranked is None else reranked)
             with timed(latency, "generation"):
                 answer, dead = self._answer(question, context)
-        reasons = [reason for reason in (retrieval.degraded_reason, late, dead) if reason]
+        reasons = [
+            reason
+            for reason in (retrieval.degraded_reason, late, dead, answer.degraded_reason)
+            if reason
+        ]
         return Request(
             request_id=request_id or time_ordered_id(),
             asked_at=asked_at or datetime.now(UTC),

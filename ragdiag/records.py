@@ -168,7 +168,10 @@ class Retrieval:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a generator said. ``no_answer`` is a decision to abstain, not a failure."""
+    """What a generator said. ``no_answer`` is a decision to abstain, not a failure.
+
+    ``degraded_reason`` says what of the context it could not read.
+    """
 
     text: str
     citations: tuple[str, ...] = ()
@@ -178,6 +181,7 @@ class Answer:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cost_usd: float | None = None
+    degraded_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

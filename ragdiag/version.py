@@ -32,7 +32,7 @@ A spec is TOML; every table but the generator may be left out. At least one of `
     k = 5
     max_tokens = 1500
     [generator]
-    kind = "extractive"             # or "openai"
+    kind = "extractive"             # or "openai", "transformers", "reader"
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ import json
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -51,8 +51,12 @@ from ragdiag.ann_spec import AnnKind as AnnKind
 from ragdiag.ann_spec import AnnSpec as AnnSpec
 from ragdiag.ann_spec import Refiner as Refiner
 from ragdiag.errors import SpecError
-
-PACKAGED_MODEL = "all-MiniLM-L6-v2"
+from ragdiag.generator_spec import PACKAGED_MODEL as PACKAGED_MODEL
+from ragdiag.generator_spec import ExtractiveSpec as ExtractiveSpec
+from ragdiag.generator_spec import GeneratorSpec as GeneratorSpec
+from ragdiag.generator_spec import OpenAISpec as OpenAISpec
+from ragdiag.generator_spec import ReaderSpec as ReaderSpec
+from ragdiag.generator_spec import TransformersSpec as TransformersSpec
 
 
 class EmbedderSpec(SpecTable):
@@ -152,33 +156,6 @@ class ContextSpec(SpecTable):
     max_tokens: int = Field(default=1500, ge=16, le=1_000_000)
 
 
-class ExtractiveSpec(SpecTable):
-    """Verbatim sentences; below ``threshold`` (0 … 1) it declines to answer."""
-
-    kind: Literal["extractive"] = "extractive"
-    encoder: str = PACKAGED_MODEL
-    sentences: int = Field(default=2, ge=1, le=10)
-    lexical_weight: float = Field(default=0.5, ge=0, le=1)
-    threshold: float = Field(default=0.25, ge=0, le=1)
-
-
-class OpenAISpec(SpecTable):
-    """Any OpenAI-compatible server. The key is read from the variable named by ``api_key_env``,
-    never from the spec. Prices are US dollars per million tokens; without both, cost is unknown,
-    not zero."""
-
-    kind: Literal["openai"]
-    model: str
-    base_url: str = "https://api.openai.com/v1"
-    api_key_env: str = "OPENAI_API_KEY"
-    timeout_s: float = Field(default=30.0, gt=0, le=600)
-    retries: int = Field(default=2, ge=0, le=10)
-    max_output_tokens: int = Field(default=300, ge=1, le=32_000)
-    temperature: float = Field(default=0.0, ge=0, le=2)
-    prompt_price: float | None = Field(default=None, ge=0)
-    completion_price: float | None = Field(default=None, ge=0)
-
-
 class Spec(SpecTable):
     embedder: EmbedderSpec | None = None
     ann: AnnSpec = AnnSpec()
@@ -189,7 +166,7 @@ class Spec(SpecTable):
     degradation: DegradationSpec | None = None
     cache: CacheSpec | None = None
     context: ContextSpec = ContextSpec()
-    generator: Annotated[ExtractiveSpec | OpenAISpec, Field(discriminator="kind")]
+    generator: GeneratorSpec
 
     @model_validator(mode="after")
     def _has_a_path(self) -> Self:

@@ -22,6 +22,9 @@ from ragdiag.store.lake import Lake, close_lakes, open_lake
 from tests.built_demo import small_demo as small_demo
 from tests.faulty_server import faulty_server as faulty_server
 from tests.servers import ENVIRONMENT, ObjectStore, Postgres
+from tests.taught import language_base as language_base
+from tests.taught import taught_language as taught_language
+from tests.taught import taught_reader as taught_reader
 from tests.toy_lake import toy_lake as toy_lake
 from tests.toy_lake import toy_workspace as toy_workspace
 
@@ -39,6 +42,9 @@ TAKES_LONG = {
     "shop": "shop",
     "tiny_model": "tiny model",
     "milvus": "milvus",
+    "language_base": "language",
+    "taught_language": "language",
+    "taught_reader": "reader",
 }
 """Fixture that many tests share → the group of tests that run in one process, to make it once."""
 

@@ -20,6 +20,7 @@ FLOORS = (
         "configuration",
         "version",
         "ann_spec",
+        "generator_spec",
         "progress",
         "jobs",
         "timing",

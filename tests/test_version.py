@@ -106,3 +106,19 @@ def test_a_spec_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_saved_version_keeps_its_id_whatever_the_defaults_are_now() -> None:
     spec = parse_spec(HYBRID, source="saved")
     assert Version.saved("one", spec, "saved-id").version_id == "saved-id"
+
+
+def test_a_generator_in_this_process_is_named_by_its_folder() -> None:
+    own = parse_spec(
+        "[lexical]\n[generator]\nkind='transformers'\nmodel='m'\nadapter='a'", source="own"
+    )
+    assert own.generator.model_dump(exclude_defaults=True) == {
+        "kind": "transformers",
+        "model": "m",
+        "adapter": "a",
+    }
+    reader = parse_spec("[lexical]\n[generator]\nkind='reader'\nmodel='m'", source="reader")
+    assert reader.generator.kind == "reader"
+    for wrong in ("kind='reader'", "kind='transformers'\nmodel='m'\ndevice='tpu'"):
+        with pytest.raises(SpecError, match=r"generator\.(reader|transformers)\."):
+            parse_spec(f"[lexical]\n[generator]\n{wrong}", source="wrong")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ragdiag.records import Answer, ContextPassage
-from ragdiag.version import ExtractiveSpec, OpenAISpec
+from ragdiag.version import ExtractiveSpec, GeneratorSpec, ReaderSpec, TransformersSpec
 
 
 class Generator(Protocol):
@@ -23,16 +23,25 @@ class Generator(Protocol):
         ...
 
 
-def load_generator(spec: ExtractiveSpec | OpenAISpec) -> Generator:
+def load_generator(spec: GeneratorSpec) -> Generator:
     """The generator that ``spec`` describes; each kind's libraries are imported only when asked
     for.
 
-    Raises ModelError (extractive: the encoder is missing) or ProviderRefused (openai: no key).
+    Raises ModelError (a model, encoder or adapter is missing or unfit) or ProviderRefused (openai:
+    no key).
     """
     if isinstance(spec, ExtractiveSpec):
         from ragdiag.generation.extractive import load_extractive
 
         return load_extractive(spec)
+    if isinstance(spec, TransformersSpec):
+        from ragdiag.generation.local import load_transformers
+
+        return load_transformers(spec)
+    if isinstance(spec, ReaderSpec):
+        from ragdiag.generation.reader import load_reader
+
+        return load_reader(spec)
     from ragdiag.generation.openai import OpenAIGenerator
 
     return OpenAIGenerator(spec)

@@ -24,7 +24,7 @@ from ragdiag.store.corpus import removal_mark
 from ragdiag.store.deployments import current_deployment
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import find_version
-from ragdiag.version import ExtractiveSpec, Version
+from ragdiag.version import OpenAISpec, Version
 
 REOPEN_S = 60.0
 """How long at least between two openings for the sake of what has left the corpus."""
@@ -180,5 +180,5 @@ def without_answers(pipeline: Pipeline) -> Pipeline:
 def _warm(pipeline: Pipeline) -> None:
     """The first question of a process pays for threads and caches; somebody else's language model
     is not asked for that."""
-    own = isinstance(pipeline.version.spec.generator, ExtractiveSpec)
+    own = not isinstance(pipeline.version.spec.generator, OpenAISpec)
     (pipeline if own else without_answers(pipeline)).ask(WARM_UP)

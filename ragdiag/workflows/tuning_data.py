@@ -10,12 +10,12 @@ from ragdiag.progress import Progress
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.store.lake import Lake
 from ragdiag.training.assemble import Assembled, AssembleOptions, assemble
-from ragdiag.training.examples import Pair
+from ragdiag.training.examples import LABELLED, Pair
 from ragdiag.training.finders import DEPTH
 from ragdiag.training.loop import Trained
 from ragdiag.training.negatives import Finder, NegativeOptions, Teacher
 from ragdiag.training.runs import Cost, Data, SetName
-from ragdiag.training.sources import LABELLED, SourceOptions
+from ragdiag.training.sources import SourceOptions
 from ragdiag.training.splits import SplitOptions
 from ragdiag.workflows.tuned_change import HeldOut
 

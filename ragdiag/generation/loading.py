@@ -1,0 +1,146 @@
+"""Folders of transformers to models in memory; nothing is ever fetched.
+
+torch, transformers and peft are imported when a model is loaded, not with this module.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from ragdiag.errors import ModelError, RagdiagError
+from ragdiag.generator_spec import Device
+from ragdiag.retrieval.adapter_manifest import require_base
+from ragdiag.retrieval.models import adapter_path
+
+Task = Literal["CausalLM", "QuestionAnswering"]
+
+
+def model_folder(name: str) -> Path:
+    """Raises ModelError where no model of transformers lies at ``name``."""
+    folder = Path(name).expanduser()
+    weights = (*folder.glob("*.safetensors"), *folder.glob("*.bin"))
+    if not (folder / "config.json").is_file() or not weights:
+        raise ModelError(
+            f"no model at {name}",
+            remedy="name a folder that holds config.json, the weights and the tokenizer",
+        )
+    return folder
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """Raises ModelError where there is none, or none that knows where its tokens stand."""
+    from transformers import AutoTokenizer
+
+    remedy = "save the model again with its fast tokenizer (tokenizer.json)"
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    except Exception as error:  # transformers and tokenizers share no type for a broken folder
+        raise ModelError(
+            f"cannot load the tokenizer of {folder} ({first_line(error)})", remedy=remedy
+        ) from None
+    if not tokenizer.is_fast:
+        raise ModelError(f"the tokenizer of {folder} is a slow one", remedy=remedy)
+    return tokenizer
+
+
+def load_model(
+    folder: Path, task: Task, *, device: Device = "cpu", dtype: str = "auto", headless: bool = False
+) -> Any:
+    """The model in ``folder`` on ``device``, in evaluation mode.
+
+    Raises ModelError where it cannot be loaded or was not trained for ``task``; with ``headless``
+    the missing head is made, to be trained.
+    """
+    import torch
+    import transformers
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    place = find_device(device)
+    wanted = torch.float32 if dtype == "auto" and place == "cpu" else dtype
+    architecture = getattr(transformers, f"AutoModelFor{task}")
+    try:
+        with memory_faults(ModelError, f"for {folder}", "name a smaller model"):
+            model, found = architecture.from_pretrained(
+                str(folder), local_files_only=True, dtype=wanted, output_loading_info=True
+            )
+            model.to(place)
+    except ModelError:
+        raise
+    except Exception as error:  # nor do transformers and safetensors
+        raise ModelError(
+            f"cannot load the model at {folder} ({first_line(error)})",
+            remedy="save it again with transformers, or name another model",
+        ) from None
+    missing = sorted(found["missing_keys"])
+    if missing and not headless:
+        raise ModelError(
+            f"the model at {folder} has no weights for {missing[0]}",
+            remedy=f"name one that was trained and saved for {task}",
+        )
+    return model.eval()
+
+
+def merge_adapter(model: Any, name: str, base: Path) -> Any:
+    """``model``, loaded from ``base``, with the LoRA adapter at ``name`` merged into its weights.
+
+    Raises ModelError where there is no such adapter or it was trained on another model.
+    """
+    folder = adapter_path(name)
+    require_base(folder, base)
+    from peft import PeftModel
+
+    try:
+        with warnings.catch_warnings():
+            # PEFT only warns where weights are missing, and goes on with random ones.
+            warnings.filterwarnings("error", message=".*missing adapter keys.*")
+            # It asks transformers under a name that is going away; nothing for the user to do.
+            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
+            return PeftModel.from_pretrained(model, str(folder)).merge_and_unload().eval()
+    except Exception as error:  # nor do PEFT and safetensors
+        raise ModelError(
+            f"the adapter at {folder} does not fit {base} ({first_line(error)})",
+            remedy="name an adapter that was trained on this model",
+        ) from None
+
+
+def find_device(device: Device) -> str:
+    """The device to use. Raises ModelError for an accelerator that is not there."""
+    import torch
+
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if device == "auto":
+        return next(name for name, present in there.items() if present)
+    if not there[device]:
+        raise ModelError(
+            f"this machine has no {device} device", remedy='use device = "auto" or "cpu"'
+        )
+    return device
+
+
+@contextmanager
+def memory_faults(kind: type[RagdiagError], what: str, remedy: str) -> Iterator[None]:
+    """Raise ``kind`` where the block runs out of memory ``what``."""
+    import torch
+
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError):
+        raise kind(f"not enough memory {what}", remedy=remedy) from None
+    except RuntimeError as error:
+        if "can't allocate memory" not in str(error):  # the processor's allocator has no type
+            raise
+        raise kind(f"not enough memory {what}", remedy=remedy) from None
+
+
+def first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__

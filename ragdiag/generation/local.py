@@ -1,0 +1,167 @@
+"""Answers from a causal language model in this process, with a LoRA adapter where one is named.
+
+A process loads each model once, and one answer is made at a time: two at once would share the same
+cores and the same memory. An answer fails in one of two ways: ProviderRefused where the prompt does
+not fit or memory runs out, ProviderUnreachable where it is not there in time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from ragdiag.errors import ModelError, ProviderRefused, ProviderUnreachable
+from ragdiag.generation.chat_prompt import Prompt, encode_prompt
+from ragdiag.generation.grounded_prompt import read_reply
+from ragdiag.generation.loading import (
+    load_model,
+    load_tokenizer,
+    memory_faults,
+    merge_adapter,
+    model_folder,
+)
+from ragdiag.records import Answer, ContextPassage
+from ragdiag.version import TransformersSpec
+
+_load_lock = Lock()
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A causal model of transformers and its tokenizer, used by one thread at a time."""
+
+    model: Any
+    tokenizer: Any
+    lock: Lock = field(default_factory=Lock)
+
+    @property
+    def window(self) -> int:
+        """Tokens that it reads and writes in all."""
+        config = self.model.config.get_text_config()
+        limit = getattr(config, "max_position_embeddings", None)
+        most = int(self.tokenizer.model_max_length)
+        return min(int(limit or most), most)
+
+    @property
+    def ends(self) -> frozenset[int]:
+        """Tokens that end a reply."""
+        named = self.model.generation_config.eos_token_id
+        ends = named if isinstance(named, list) else [named]
+        return frozenset({*ends, self.tokenizer.eos_token_id} - {None})
+
+
+class TransformersGenerator:
+    """One model; ``name`` says its folder and its adapter's."""
+
+    def __init__(self, spec: TransformersSpec, language_model: LanguageModel) -> None:
+        self._spec, self._held = spec, language_model
+        self._room = language_model.window - spec.max_output_tokens
+        if self._room < 1:
+            raise ModelError(
+                f"max_output_tokens = {spec.max_output_tokens}, but {spec.model} has a window of "
+                f"{language_model.window} tokens",
+                remedy="lower max_output_tokens in [generator]",
+            )
+
+    @property
+    def name(self) -> str:
+        adapter = f"+{Path(self._spec.adapter).name}" if self._spec.adapter else ""
+        return f"transformers:{Path(self._spec.model).name}{adapter}"
+
+    def answer(self, question: str, context: Sequence[ContextPassage]) -> Answer:
+        """The model's reply, cited. Where the context is longer than its window, the last passages
+        are left out, and ``degraded_reason`` says so.
+
+        Raises ProviderRefused where the question with one passage does not fit, or memory runs
+        out; ProviderUnreachable where the reply is not whole within ``timeout_s``.
+        """
+        deadline = time.monotonic() + self._spec.timeout_s
+        with self._turn():
+            prompt = encode_prompt(self._held.tokenizer, question, context, self._room)
+            remedy = "lower max_tokens in [context] or max_output_tokens in [generator]"
+            with memory_faults(ProviderRefused, "for an answer", remedy):
+                written = self._write(prompt, deadline)
+            text = self._held.tokenizer.decode(written, skip_special_tokens=True)
+        reply = read_reply(text, context[: prompt.kept], model=self.name)
+        return replace(
+            reply,
+            prompt_tokens=len(prompt.tokens),
+            completion_tokens=len(written),
+            degraded_reason=_left_out(len(context), prompt.kept),
+        )
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._held.lock.acquire(timeout=self._spec.timeout_s):
+            raise self._late("others were before it")
+        try:
+            yield
+        finally:
+            self._held.lock.release()
+
+    def _write(self, prompt: Prompt, deadline: float) -> list[int]:
+        """The reply's tokens. Raises ProviderUnreachable where time ran out before its end."""
+        import torch
+        from transformers import GenerationConfig
+
+        spec, model = self._spec, self._held.model
+        tokens = torch.tensor([prompt.tokens], device=model.device)
+        sampled = {"do_sample": True, "temperature": spec.temperature, "top_k": 0}
+        config = GenerationConfig(
+            max_new_tokens=spec.max_output_tokens,
+            max_time=max(0.0, deadline - time.monotonic()),
+            eos_token_id=sorted(self._held.ends),
+            pad_token_id=min(self._held.ends),
+            repetition_penalty=1.0,
+            **(sampled if spec.temperature else {"do_sample": False}),
+        )
+        with torch.inference_mode():
+            whole = model.generate(
+                tokens, attention_mask=torch.ones_like(tokens), generation_config=config
+            )
+        written: list[int] = whole[0, len(prompt.tokens) :].tolist()
+        if len(written) < spec.max_output_tokens and written[-1] not in self._held.ends:
+            raise self._late("it was still being written")
+        return written
+
+    def _late(self, why: str) -> ProviderUnreachable:
+        return ProviderUnreachable(
+            f"{self.name} gave no answer within {self._spec.timeout_s:g} s ({why})",
+            remedy="raise timeout_s or lower max_output_tokens in the version's [generator]",
+        )
+
+
+def load_transformers(spec: TransformersSpec) -> TransformersGenerator:
+    """Raises ModelError: no such model, adapter or device, an adapter of another model, too little
+    memory, a tokenizer that ends no reply."""
+    with _load_lock:
+        held = _loaded(spec.model, spec.adapter, spec.device, spec.dtype)
+    return TransformersGenerator(spec, held)
+
+
+@lru_cache(maxsize=2)
+def _loaded(name: str, adapter: str | None, device: Any, dtype: str) -> LanguageModel:
+    folder = model_folder(name)
+    tokenizer = load_tokenizer(folder)
+    model = load_model(folder, "CausalLM", device=device, dtype=dtype)
+    if adapter is not None:
+        model = merge_adapter(model, adapter, folder)
+    held = LanguageModel(model, tokenizer)
+    if not held.ends:
+        raise ModelError(
+            f"the tokenizer of {name} has no token that ends a reply",
+            remedy="set eos_token in its tokenizer_config.json",
+        )
+    return held
+
+
+def _left_out(given: int, kept: int) -> str | None:
+    if kept == given:
+        return None
+    return f"the model's window left out {given - kept} of {given} passages"
