@@ -296,6 +296,11 @@ def training_runs(con: duckdb.DuckDBPyConnection) -> None:
             run_id varchar, recorded_at timestamp, kind varchar, state varchar, run varchar)""")
 
 
+def pruned_builds(con: duckdb.DuckDBPyConnection) -> None:
+    """Index builds whose files were removed."""
+    con.execute("create table pruned_builds(build_id varchar, pruned_at timestamp)")
+
+
 def _widen(con: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str]) -> None:
     """Make ``table`` anew with more columns. One that is altered keeps a place in the catalog for
     small rows of its older form until compaction has written them out."""
@@ -327,6 +332,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     passage_metadata,
     whole_ledger,
     training_runs,
+    pruned_builds,
 )
 """Migration n is the n-th entry, counted from 1."""
 
