@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from ragdiag.caching.answers import AnswerCache
 from ragdiag.deploy.follow import FollowingPipeline
+from ragdiag.deploy.owed import PATIENCE_S, look_where_owed
 from ragdiag.deploy.release import existing, route
 from ragdiag.pipeline import Pipeline
 from ragdiag.records import Answer, ContextPassage, Deployment, Traffic
@@ -73,6 +74,7 @@ class _Kept:
     retry_at: dict[str, float] = field(default_factory=dict)
     removals: tuple[int, str] | None = None
     reopen_at: float = 0.0
+    owed_at: float = 0.0
 
 
 class Fleet:
@@ -113,6 +115,7 @@ class Fleet:
         Raises what keeps production from being opened; whatever served before goes on serving.
         """
         self._follow_removals()
+        self._look_where_owed()
         deployment = self._fixed or existing(current_deployment(self._lake))
         served = {deployment.production: self._served(deployment.production)}
         for version_id in (deployment.canary, deployment.shadow):
@@ -137,6 +140,11 @@ class Fleet:
             kept.reopen_at = time.monotonic() + REOPEN_S
         if all_moved:
             kept.removals = mark
+
+    def _look_where_owed(self) -> None:
+        if self.ready and time.monotonic() >= self._kept.owed_at:
+            self._kept.owed_at = time.monotonic() + PATIENCE_S
+            look_where_owed(self._lake, self._workspace, by="serve", after_s=PATIENCE_S)
 
     def _beside(self, version_id: str) -> Served | None:
         """What stands beside production; as it was, or None, where it cannot be opened."""

@@ -301,6 +301,11 @@ def pruned_builds(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("create table pruned_builds(build_id varchar, pruned_at timestamp)")
 
 
+def owed_checks(con: duckdb.DuckDBPyConnection) -> None:
+    """Looks at the indexes that a change of the corpus owes: a row leaves when they were had."""
+    con.execute("create table owed_checks(check_id varchar, owed_at timestamp)")
+
+
 def _widen(con: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str]) -> None:
     """Make ``table`` anew with more columns. One that is altered keeps a place in the catalog for
     small rows of its older form until compaction has written them out."""
@@ -333,6 +338,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     whole_ledger,
     training_runs,
     pruned_builds,
+    owed_checks,
 )
 """Migration n is the n-th entry, counted from 1."""
 
