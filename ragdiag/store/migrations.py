@@ -306,6 +306,18 @@ def owed_checks(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("create table owed_checks(check_id varchar, owed_at timestamp)")
 
 
+def request_filters(con: duckdb.DuckDBPyConnection) -> None:
+    """For whom and for what passages were looked for; nobody said so until now."""
+    for column in (
+        "tenant varchar",
+        "roles varchar[]",
+        "only_topics varchar[]",
+        "only_since timestamp",
+        "only_until timestamp",
+    ):
+        con.execute(f"alter table requests add column {column}")
+
+
 def _widen(con: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str]) -> None:
     """Make ``table`` anew with more columns. One that is altered keeps a place in the catalog for
     small rows of its older form until compaction has written them out."""
@@ -339,6 +351,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     training_runs,
     pruned_builds,
     owed_checks,
+    request_filters,
 )
 """Migration n is the n-th entry, counted from 1."""
 
