@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ParamSpec, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 from ragdiag.errors import InputError, RagdiagError
 from ragdiag.identifiers import time_ordered_id
@@ -126,8 +126,14 @@ class QueryLogger:
         """A request that begins now: ``with logger.request("…") as request:``. With ``tenant``
         and ``roles`` it is retrieved again, in a replay, as for them."""
         now = time.time_ns()
-        facts = {**self._facts, "question": question, "topic": topic, "question_id": question_id}
-        facts |= {"tenant": tenant, "roles": copy_names(roles)}
+        facts: dict[str, Any] = {
+            **self._facts,
+            "question": question,
+            "topic": topic,
+            "question_id": question_id,
+            "tenant": tenant,
+            "roles": copy_names(roles),
+        }
         if version_id is not None:
             facts["version_id"] = version_id
         own_id = time_ordered_id(now) if request_id is None else request_id
