@@ -92,7 +92,9 @@ def test_a_request_that_names_nobody_is_the_line_it_was(lake: Lake, workspace: W
     whole = {**columns, "request_id": "t", "roles": ["legal"], "only_since": columns["asked_at"]}
     report = ingest_table(lake, pa.Table.from_pylist([*rows, whole], schema=COLUMNS), "toy")
     assert (report.accepted, report.rejected) == (2, 1)
-    assert lake.rows("select reason from rejects")[0]["reason"].startswith("roles: one is missing")
+    assert lake.rows("select reason from rejects")[0]["reason"].startswith(
+        "roles: an id is missing"
+    )
     plain, told = load_requests(lake)
     assert filter_of(plain) == PassageFilter()
     assert (told.roles, told.only_since) == (("legal",), at)

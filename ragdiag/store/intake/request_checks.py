@@ -65,7 +65,7 @@ def _checks(table: pa.Table) -> Iterator[tuple[str, Mask]]:
         if pa.types.is_string(table.schema.field(name).type):
             yield f"{name} holds a NUL, which the lake cannot keep", _mask(_nul(table[name]))
     for name in ("citations", "roles", "only_topics"):
-        yield f"{name}: one is missing or holds a NUL", _rows_of(table[name], _nul)
+        yield f"{name}: an id is missing or holds a NUL", _rows_of(table[name], _nul)
     for name, fields in HIT_FIELDS.items():
         yield f"{name}: a hit is missing", _rows_of(table[name], pc.is_null)
         for field in fields:

@@ -103,7 +103,7 @@ def _as_rows(read: pa.Table) -> pa.Table | None:
 
 
 def _as_time(column: pa.Array) -> pa.Array | None:
-    if not pc.all(pc.match_substring_regex(column, _UTC)).as_py():
+    if pc.any(pc.invert(pc.match_substring_regex(column, _UTC))).as_py():  # null where all are
         return None
     try:
         return column.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us"))

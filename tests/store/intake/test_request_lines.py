@@ -156,7 +156,10 @@ def test_good_lines_take_the_fast_way(requests: list[Request]) -> None:
     modern = [
         request
         for request in requests
-        if request.asked_at.astimezone(UTC).year in range(1000, 3000)
+        if all(
+            moment is None or moment.astimezone(UTC).year in range(1000, 3000)
+            for moment in (request.asked_at, request.only_since, request.only_until)
+        )
     ]
     if modern:
         table = read_request_lines([encoded(request) for request in modern])
