@@ -115,7 +115,6 @@ class Fleet:
         Raises what keeps production from being opened; whatever served before goes on serving.
         """
         self._follow_removals()
-        self._look_where_owed()
         deployment = self._fixed or existing(current_deployment(self._lake))
         served = {deployment.production: self._served(deployment.production)}
         for version_id in (deployment.canary, deployment.shadow):
@@ -125,6 +124,7 @@ class Fleet:
         self._line = _Line(deployment, served)
         for gone in self._kept.followers.keys() - served.keys():
             del self._kept.followers[gone]
+        self._look_where_owed()
 
     def _follow_removals(self) -> None:
         """Open again what was opened before documents were removed: an index holds them still, and
@@ -142,7 +142,7 @@ class Fleet:
             kept.removals = mark
 
     def _look_where_owed(self) -> None:
-        if self.ready and time.monotonic() >= self._kept.owed_at:
+        if time.monotonic() >= self._kept.owed_at:
             self._kept.owed_at = time.monotonic() + PATIENCE_S
             look_where_owed(self._lake, self._workspace, by="serve", after_s=PATIENCE_S)
 

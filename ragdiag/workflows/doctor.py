@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 from ragdiag.deploy.health import check_build
+from ragdiag.deploy.owed import PATIENCE_S
 from ragdiag.errors import RagdiagError
 from ragdiag.instrumentation.losses import read_losses
 from ragdiag.records import Finding
@@ -90,7 +91,7 @@ def _workspace(workspace: Workspace) -> Iterator[Finding]:
         yield Finding(f"{waiting} spool segments wait", "bad", "run: ragdiag ingest")
     for versions in versions_by_index(lake).values():
         yield from _index(lake, workspace, versions[0])
-    for since in list(load_owed(lake).values())[:1]:
+    for since in list(load_owed(lake, PATIENCE_S).values())[:1]:
         what = f"the corpus changed at {since:%Y-%m-%d %H:%M} UTC and nobody looked at the indexes"
         yield Finding(what, "bad", "run: ragdiag ingest")
     for alert in open_alerts(lake):

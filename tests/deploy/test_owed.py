@@ -54,8 +54,12 @@ def test_a_change_and_what_it_owes_are_one_transaction(
 
 @pytest.mark.usefixtures("killed")
 def test_who_ingests_next_looks(
-    corpus: Lake, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+    corpus: Lake,
+    workspace: Workspace,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("ragdiag.workflows.doctor.PATIENCE_S", 0.0)
     told = [one for one in examine(workspace) if "nobody looked" in one.what]
     assert [(one.status, one.remedy) for one in told] == [("bad", "run: ragdiag ingest")]
     command = ["--workspace", str(workspace.root), "ingest", "--json"]
@@ -87,10 +91,7 @@ def test_a_service_looks_too(
     corpus: Lake, workspace: Workspace, version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ragdiag.serve.fleet.PATIENCE_S", 0.0)
-    fleet = Fleet(corpus, workspace, version)
-    fleet.look()
-    assert load_owed(corpus)  # nobody waits for it before the first answer
-    fleet.look()
+    Fleet(corpus, workspace, version).look()
     assert kinds(corpus) == ["index_freshness"]
 
 

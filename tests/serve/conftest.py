@@ -66,7 +66,7 @@ class ToyModel:
         return self.status, {"choices": [{"index": 0, "message": message}], "usage": usage}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def model() -> Iterator[ToyModel]:
     toy = ToyModel()
     toy.gate.set()
@@ -246,11 +246,11 @@ def start(workspace: Workspace) -> Iterator[Start]:
         running.kill()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def house(
     tmp_path_factory: pytest.TempPathFactory, stocked_workspace: Workspace, model: ToyModel
 ) -> Iterator[House]:
-    """One service for a module: with a token, a cache, and a stage that may fail."""
+    """One service for many tests: with a token, a cache, and a stage that may fail."""
     workspace = Workspace(tmp_path_factory.mktemp("house") / "workspace")
     shutil.copytree(stocked_workspace.root, workspace.root)
     lake = open_lake(workspace)

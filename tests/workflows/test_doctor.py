@@ -53,9 +53,8 @@ def test_a_version_without_an_index_is_named(lake: Lake, workspace: Workspace) -
 
 def test_an_index_older_than_the_corpus_is_named(lake: Lake, workspace: Workspace) -> None:
     remove_documents(lake, ["cats"])
-    found, owed = bad(workspace)
+    (found,) = bad(workspace)
     assert "older than the corpus" in found.what
-    assert "nobody looked" in owed.what
 
 
 def test_a_damaged_index_file_is_named(lake: Lake, workspace: Workspace) -> None:
