@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.index_bytes import on_disk
 from ragdiag.metrics.latency import quantile_estimate
 from ragdiag.retrieval.ann.index import Ann, Effort, build_ann
 from ragdiag.retrieval.ann.ladder import resolve
@@ -242,6 +243,11 @@ def main() -> None:
     for threads in (1, 2):
         rate = queries_per_second(hybrid.retrieve, questions, threads)
         print(f"\n{rate:.0f} questions a second with {threads} thread(s).")
+    words_bytes, rows_bytes = on_disk(lexical, vectors, made)
+    print(
+        f"\nOn disk: words {words_bytes / len(texts):.0f} bytes a passage, rows of the embedded "
+        f"Milvus with their index {rows_bytes / len(texts):.0f}."
+    )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000
     print(
         f"\nBuilding: vectors {ann_seconds:.1f} s, words {words_seconds:.1f} s. Vector index "

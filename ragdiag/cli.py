@@ -308,12 +308,17 @@ def ingest(
     as_json: Json = False,
 ) -> None:
     """Load what services have spooled, each segment exactly once, and read traces as requests."""
+    from ragdiag.deploy.owed import look_where_owed
+    from ragdiag.workflows.index import bad_findings
     from ragdiag.workflows.ingest import load_waiting
 
     workspace = _workspace(context)
     lake = _lake(context, create=workspace.spool.is_dir())
-    document = load_waiting(lake, workspace, settle_s=settle_s).to_json()
-    emit(document, as_json, lambda: table([document]))
+    counts = load_waiting(lake, workspace, settle_s=settle_s).to_json()
+    checks = look_where_owed(lake, workspace, by="ingest")
+    document = {**counts, "index_checks": [check.to_json() for check in checks]}
+    stale = [bad_findings(check) for check in checks if check.status == "bad"]
+    emit(document, as_json, lambda: "\n".join([table([counts]), *stale]))
 
 
 @app.command()

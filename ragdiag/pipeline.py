@@ -22,7 +22,7 @@ from ragdiag.records import (
 )
 from ragdiag.retrieval.breaker import CircuitBreaker, Guard, Unavailable
 from ragdiag.retrieval.builds import Index, build_ids, load_index
-from ragdiag.retrieval.filters import STRANGER, PassageFilter
+from ragdiag.retrieval.filters import STRANGER, PassageFilter, logged_filter
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.retrieval.packing import Packer
 from ragdiag.retrieval.rerank import Reranker
@@ -124,6 +124,7 @@ class Pipeline:
             context=tuple(ContextHit(p.passage_id, p.score, len(p.text)) for p in context),
             searched_depth=retrieval.searched_depth,
             logged_depth=log_depth,
+            **logged_filter(only),
         )
 
     def _rerank(

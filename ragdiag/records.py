@@ -62,6 +62,9 @@ LATENCY_STAGES = (
 DEFAULT_GRADER = "contains_or_f1"
 """The grader whose Y decides what failed, where nobody says otherwise (METHODS.md §2)."""
 
+FILTERS = ("tenant", "roles", "only_topics", "only_since", "only_until")
+"""Fields of a request that say for whom and for what passages were looked for."""
+
 RANKED_STAGES = ("lexical", "dense", "fused", "reranked", "context")
 """Stages that keep a ranked list with the request."""
 
@@ -195,6 +198,8 @@ class Request:
     ``keep_probability`` is the chance that a request like this one was logged at all, 1 where
     everything is: a total over all traffic weighs each request 1 / ``keep_probability``, and 1
     where feedback has made it certain.
+    ``tenant``, ``roles`` and the rest say for whom, and for what topics and times, passages were
+    looked for (retrieval/filters.py); None where nothing was said.
     """
 
     request_id: str
@@ -224,6 +229,11 @@ class Request:
     searched_depth: int = 0
     logged_depth: int | None = None
     keep_probability: float = 1.0
+    tenant: str | None = None
+    roles: tuple[str, ...] | None = None
+    only_topics: tuple[str, ...] | None = None
+    only_since: datetime | None = None
+    only_until: datetime | None = None
 
     @property
     def ranking(self) -> tuple[Hit, ...]:

@@ -48,6 +48,9 @@ TAKES_LONG = {
 }
 """Fixture that many tests share → the group of tests that run in one process, to make it once."""
 
+OURS = "tests"
+"""Where fixtures are declared whose making takes time; those of plugins take none."""
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -55,9 +58,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     one that sends groups to processes must find them marked."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
     for item in items:
-        shared = [TAKES_LONG[name] for name in item.fixturenames if name in TAKES_LONG]  # type: ignore[attr-defined]
+        assert isinstance(item, pytest.Function | pytest.DoctestItem)
+        shared = [TAKES_LONG[name] for name in item.fixturenames if name in TAKES_LONG]
+        if not shared and has_module_fixture(item):
+            shared = [item.nodeid.partition("::")[0]]
         if shared:
             item.add_marker(pytest.mark.xdist_group(shared[0]))
+
+
+def has_module_fixture(item: pytest.Function | pytest.DoctestItem) -> bool:
+    """Whether two processes that share the module of ``item`` would make a fixture twice."""
+    known = item._fixtureinfo.name2fixturedefs
+    last = (known[name][-1] for name in item.fixturenames if name in known)
+    return any(one.scope == "module" and one.baseid.startswith(OURS) for one in last)
 
 
 @pytest.fixture(scope="session", autouse=True)

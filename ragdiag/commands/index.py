@@ -12,6 +12,7 @@ import typer
 from typer.exceptions import Exit
 
 from ragdiag.commands.options import Json, ProgressOption, opened
+from ragdiag.commands.prune import prune_command
 from ragdiag.commands.tuning import measure_index_command, tune_index_command
 from ragdiag.console import emit, progress_to, show_estimate, table
 from ragdiag.records import Finding, IndexCheck
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 index_app = typer.Typer(help="Build, check, publish and roll back indexes.")
 index_app.command("tune")(tune_index_command)
+index_app.command("prune")(prune_command)
 index_app.command("measure")(measure_index_command)
 
 Build = Annotated[str | None, typer.Option("--build", metavar="ID")]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from ragdiag.errors import IndexFault, UnknownName
@@ -59,10 +60,11 @@ def publish_build(
     Raises IndexFault where the build is not there, StoreBusy, StoreFull.
     """
     folder = workspace.indexes / build_id
-    if not (folder / MANIFEST).is_file():
-        raise IndexFault(f"index build {build_id} is missing from {folder.parent}", remedy=REBUILD)
 
     def add(history: History | None) -> History:
+        if not (folder / MANIFEST).is_file():
+            said = f"index build {build_id} is missing from {folder.parent}"
+            raise IndexFault(said, remedy=REBUILD)
         if history and history[-1].build_id == build_id:
             return history
         now = datetime.now(UTC)
@@ -108,13 +110,21 @@ def roll_back(
     return after[-1], before[-1].build_id
 
 
+@contextmanager
+def publishing_turn(workspace: Workspace, index_key: str) -> Iterator[None]:
+    """While this lasts nobody else changes what serves ``index_key``. Raises StoreBusy."""
+    path = pointer_path(workspace, index_key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path.with_suffix(".lock"), time.monotonic() + PATIENCE_S):
+        yield
+
+
 def _rewrite(
     workspace: Workspace, index_key: str, change: Callable[[History | None], History]
 ) -> tuple[History, History]:
     """Replace the history by what ``change`` makes of it; the history before and after."""
     path = pointer_path(workspace, index_key)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with locked(path.with_suffix(".lock"), time.monotonic() + PATIENCE_S):
+    with publishing_turn(workspace, index_key):
         before = read_publications(workspace, index_key)
         after = change(before)
         if after != before:

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 from ragdiag.instrumentation.drafts import FeedbackDraft, RawHit, RequestDraft
 from ragdiag.records import (
+    FILTERS,
     LATENCY_STAGES,
     ContextHit,
     Feedback,
@@ -48,7 +49,8 @@ LISTS: Mapping[str, RankedStage] = {
     "rerank": "reranked",
 }
 
-_IDENTIFIERS = ("request_id", "version_id", "build_id", "question_id", "topic")
+_IDENTIFIERS = ("request_id", "version_id", "build_id", "question_id", "topic", "tenant")
+_TIMES = ("only_since", "only_until")
 _TEXTS = ("question", "answer", "error", "degraded_reason")
 _WHOLES = ("prompt_tokens", "completion_tokens", "searched_depth", "logged_depth")
 _CHOICES = {"status": get_args(Status), "traffic": get_args(Traffic)}
@@ -108,7 +110,8 @@ def build_feedback(draft: FeedbackDraft) -> Feedback:
 
 def _checked(name: str, value: Any) -> Any:
     """One fact as its field wants it."""
-    if value is None and name in ("question_id", "error", "degraded_reason", "cost_usd", *_WHOLES):
+    optional = ("question_id", "error", "degraded_reason", "cost_usd", *_WHOLES, *FILTERS)
+    if value is None and name in optional:
         return 0 if name == "searched_depth" else None
     if name in _TEXTS:
         return _text(name, value)
@@ -129,9 +132,21 @@ def _checked(name: str, value: Any) -> Any:
         if not 0 < chance <= 1:
             raise Unloggable(f"{name} is {chance}, not in (0, 1]")
         return chance
+    if name in _TIMES:
+        return _stated_time(name, value)
     if not isinstance(value, tuple | list):
         raise Unloggable(f"{name} is a {type(value).__name__}, not a list")
-    return tuple(_identifier("citations", one) for one in value)
+    return tuple(_identifier(name, one) for one in value)
+
+
+def _stated_time(name: str, value: object) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        moment = None
+    if not isinstance(moment, datetime) or moment.tzinfo is None:
+        raise Unloggable(f"{name} is not a time with its zone, as 2026-01-31T09:30:00Z")
+    return moment
 
 
 def _latencies(spent: list[tuple[str, float]]) -> dict[str, float]:

@@ -51,6 +51,13 @@ class RequestDraft:
     fault: str | None = None
 
 
+def copy_names(names: object) -> object:
+    """A list of names, kept as it is now; what is none is refused later."""
+    if not isinstance(names, list | tuple | set | frozenset):
+        return names
+    return tuple(names) if isinstance(names, list | tuple) else tuple(sorted(names, key=str))
+
+
 def draft_of(request: Request, user: object = None) -> RequestDraft:
     """What a request that is complete already tells. ``user`` is the raw id, if there is one."""
     lists: dict[str, tuple[RawHit, ...]] = {

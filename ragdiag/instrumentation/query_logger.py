@@ -14,17 +14,17 @@ import os
 import sys
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ParamSpec, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 from ragdiag.errors import InputError, RagdiagError
 from ragdiag.identifiers import time_ordered_id
 from ragdiag.instrumentation.assembly import Unloggable, build_feedback, build_request
 from ragdiag.instrumentation.current import open_request
 from ragdiag.instrumentation.delivery import Delivery, Work
-from ragdiag.instrumentation.drafts import FeedbackDraft, RequestDraft, draft_of
+from ragdiag.instrumentation.drafts import FeedbackDraft, RequestDraft, copy_names, draft_of
 from ragdiag.instrumentation.functions import log_calls
 from ragdiag.instrumentation.losses import Losses
 from ragdiag.instrumentation.request_log import RequestLog, new_feedback
@@ -120,10 +120,20 @@ class QueryLogger:
         topic: str = "",
         question_id: str | None = None,
         version_id: str | None = None,
+        tenant: str | None = None,
+        roles: Collection[str] | None = None,
     ) -> RequestLog:
-        """A request that begins now: ``with logger.request("…") as request:``."""
+        """A request that begins now: ``with logger.request("…") as request:``. With ``tenant``
+        and ``roles`` it is retrieved again, in a replay, as for them."""
         now = time.time_ns()
-        facts = {**self._facts, "question": question, "topic": topic, "question_id": question_id}
+        facts: dict[str, Any] = {
+            **self._facts,
+            "question": question,
+            "topic": topic,
+            "question_id": question_id,
+            "tenant": tenant,
+            "roles": copy_names(roles),
+        }
         if version_id is not None:
             facts["version_id"] = version_id
         own_id = time_ordered_id(now) if request_id is None else request_id

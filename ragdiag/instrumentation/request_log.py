@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextvars import Token
+from datetime import datetime
 from functools import wraps
 from time import perf_counter_ns
 from types import TracebackType
@@ -18,6 +19,7 @@ from ragdiag.instrumentation.drafts import (
     RequestDraft,
     copy_context,
     copy_hits,
+    copy_names,
 )
 from ragdiag.records import FeedbackKind, Status, Traffic
 
@@ -147,8 +149,14 @@ class RequestLog:
         traffic: Traffic | None = None,
         cache_hit: bool | None = None,
         degraded_reason: str | None = None,
+        tenant: str | None = None,
+        roles: Collection[str] | None = None,
+        only_topics: Collection[str] | None = None,
+        only_since: datetime | None = None,
+        only_until: datetime | None = None,
     ) -> None:
-        """What else is known. ``user`` is stored as a keyed hash. What is None stays as it was."""
+        """What else is known. ``user`` is stored as a keyed hash. What is None stays as it was.
+        ``tenant`` and what follows say for whom and for what passages were looked for."""
         if user is not None:
             self._draft.user = user
         self._state(
@@ -160,6 +168,11 @@ class RequestLog:
             traffic=traffic,
             cache_hit=cache_hit,
             degraded_reason=degraded_reason,
+            tenant=tenant,
+            roles=copy_names(roles),
+            only_topics=copy_names(only_topics),
+            only_since=only_since,
+            only_until=only_until,
         )
 
     @_quiet

@@ -18,6 +18,7 @@ import json
 import shutil
 import uuid
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version as installed_version
@@ -37,6 +38,7 @@ from ragdiag.retrieval.contract import embedder_contract
 from ragdiag.retrieval.embed import load_embedder
 from ragdiag.retrieval.files import full_disk_named, sync
 from ragdiag.retrieval.filters import Metadata, PassageFilter, both
+from ragdiag.retrieval.holding import Hold
 from ragdiag.retrieval.ids import IDS, read_ids, read_metadata, write_ids
 from ragdiag.retrieval.lexical import Lexical, build_lexical, load_lexical
 from ragdiag.retrieval.manifest import MANIFEST, REBUILD, inventory, verified_manifest
@@ -59,7 +61,8 @@ _REDUCTION = "reduction.vt"
 @dataclass(frozen=True)
 class Index:
     """A loaded build; ``passage_ids[i]`` is the passage at position i of each path. ``alive`` (n,)
-    is false where a passage has left the corpus since: no path finds it any more."""
+    is false where a passage has left the corpus since: no path finds it any more. While ``hold``
+    lives, the build is not pruned."""
 
     build_id: str
     passage_ids: tuple[str, ...]
@@ -68,6 +71,7 @@ class Index:
     reduction: Reduction | None = field(default=None, repr=False)
     alive: Mask | None = field(default=None, repr=False)
     metadata: Metadata | None = field(default=None, repr=False)
+    hold: Hold | None = field(default=None, repr=False, compare=False)
 
     def findable(self, only: PassageFilter) -> Mask | None:
         """Who is in the corpus still and let through by ``only``, (n,); None where all are."""
@@ -118,12 +122,14 @@ def build_index(
         workspace.indexes.mkdir(parents=True, exist_ok=True)
         working = workspace.indexes / f".{build_id}.{uuid.uuid4().hex}"
         working.mkdir()
+        hold = Hold(working)
         try:
             with publishing(spec, workspace):
                 _write_parts(working, ordered, spec, workspace, identity, progress)
                 _publish(working, final)
         finally:
             shutil.rmtree(working, ignore_errors=True)
+            del hold
     report(progress, 1.0, f"index {build_id} is built")
     # of several processes that built the same, one has published its own
     return _record(json.loads((final / MANIFEST).read_text(encoding="utf-8")))
@@ -135,7 +141,10 @@ def load_index(workspace: Workspace, build_id: str, spec: Spec) -> Index:
     Raises IndexFault naming what is missing, changed, or built for another spec or model.
     """
     folder = workspace.indexes / build_id
-    manifest = verified_manifest(workspace.indexes / build_id)
+    hold = None
+    with suppress(FileNotFoundError):  # said by the manifest
+        hold = Hold(folder)
+    manifest = verified_manifest(folder)
     made_for = (manifest["index_key"], manifest["lexical"])
     if made_for != (spec.index_key, _lexical_settings(spec)):
         raise IndexFault(f"index build {build_id} was made for another spec", remedy=REBUILD)
@@ -153,7 +162,7 @@ def load_index(workspace: Workspace, build_id: str, spec: Spec) -> Index:
         ann = open_vectors(folder, dense, spec, workspace, len(ids))
         if spec.ann.reduce != "none":
             reduction = load_reduction(folder / _REDUCTION)
-    return Index(build_id, ids, lexical, ann, reduction, metadata=metadata)
+    return Index(build_id, ids, lexical, ann, reduction, metadata=metadata, hold=hold)
 
 
 def build_ids(workspace: Workspace, build_id: str) -> list[tuple[str, str]]:

@@ -11,12 +11,12 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import reduce
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ragdiag.records import PassageMetadata
+from ragdiag.records import PassageMetadata, Request
 
 Mask = npt.NDArray[np.bool_]
 T = TypeVar("T", bound=Hashable)
@@ -44,6 +44,28 @@ class PassageFilter:
 
 
 STRANGER = PassageFilter()
+
+
+def logged_filter(only: PassageFilter) -> dict[str, Any]:
+    """The fields of a request that tell ``only``, None where it says nothing."""
+    return {
+        "tenant": only.tenant,
+        "roles": tuple(sorted(only.roles)) or None,
+        "only_topics": tuple(sorted(only.topics)) or None,
+        "only_since": only.since,
+        "only_until": only.until,
+    }
+
+
+def filter_of(request: Request) -> PassageFilter:
+    """Who asked ``request``, and for what; a stranger where its log does not say."""
+    return PassageFilter(
+        tenant=request.tenant,
+        roles=frozenset(request.roles or ()),
+        since=request.only_since,
+        until=request.only_until,
+        topics=frozenset(request.only_topics or ()),
+    )
 
 
 class _Column(Generic[T]):

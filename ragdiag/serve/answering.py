@@ -11,7 +11,7 @@ from ragdiag.errors import InputError
 from ragdiag.identifiers import time_ordered_id
 from ragdiag.pipeline import PRODUCTION_LOG_DEPTH, Pipeline
 from ragdiag.records import Request, Retrieval, Traffic
-from ragdiag.retrieval.filters import STRANGER, PassageFilter
+from ragdiag.retrieval.filters import STRANGER, PassageFilter, logged_filter
 from ragdiag.retrieval.hybrid import Embedding, HybridRetriever
 from ragdiag.retrieval.lexical import tokenise
 from ragdiag.serve.fleet import Served, without_answers
@@ -100,6 +100,7 @@ def failed(served: Served, asked: Asked, traffic: Traffic, error: str) -> Reques
         status="error",
         error=error,
         latency_ms={"total": asked.waited_ms},
+        **logged_filter(asked.only),
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from ragdiag.caching.answers import AnswerCache
 from ragdiag.deploy.follow import FollowingPipeline
+from ragdiag.deploy.owed import PATIENCE_S, look_where_owed
 from ragdiag.deploy.release import existing, route
 from ragdiag.pipeline import Pipeline
 from ragdiag.records import Answer, ContextPassage, Deployment, Traffic
@@ -73,6 +74,7 @@ class _Kept:
     retry_at: dict[str, float] = field(default_factory=dict)
     removals: tuple[int, str] | None = None
     reopen_at: float = 0.0
+    owed_at: float = 0.0
 
 
 class Fleet:
@@ -122,6 +124,7 @@ class Fleet:
         self._line = _Line(deployment, served)
         for gone in self._kept.followers.keys() - served.keys():
             del self._kept.followers[gone]
+        self._look_where_owed()
 
     def _follow_removals(self) -> None:
         """Open again what was opened before documents were removed: an index holds them still, and
@@ -137,6 +140,11 @@ class Fleet:
             kept.reopen_at = time.monotonic() + REOPEN_S
         if all_moved:
             kept.removals = mark
+
+    def _look_where_owed(self) -> None:
+        if time.monotonic() >= self._kept.owed_at:
+            self._kept.owed_at = time.monotonic() + PATIENCE_S
+            look_where_owed(self._lake, self._workspace, by="serve", after_s=PATIENCE_S)
 
     def _beside(self, version_id: str) -> Served | None:
         """What stands beside production; as it was, or None, where it cannot be opened."""

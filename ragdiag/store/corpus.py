@@ -18,6 +18,7 @@ from ragdiag.records import NO_METADATA, Passage, PassageMetadata, Reject
 from ragdiag.store.gold import GoldChange, add_gold_answers, add_questions, load_gold_answers
 from ragdiag.store.judgments import add_judgments, load_judgments, load_questions, splits
 from ragdiag.store.lake import Lake
+from ragdiag.store.owed_checks import owe_check
 from ragdiag.store.passages import (
     FIELDS,
     apply_plan,
@@ -62,7 +63,8 @@ class CorpusChange:
 
 
 def add_documents(lake: Lake, passages: Iterable[Passage], *, replace: bool = True) -> CorpusChange:
-    """Add the documents that ``passages`` make up, in one transaction.
+    """Add the documents that ``passages`` make up, in one transaction; from then on a look at the
+    indexes is owed (store/owed_checks.py).
 
     A document that exists is replaced as a whole: passages that are not given again get a
     ``removed_at``; unchanged content under unchanged metadata keeps its row and its ingest time.
@@ -87,6 +89,8 @@ def add_documents(lake: Lake, passages: Iterable[Passage], *, replace: bool = Tr
                 )
         plan = plan_change(kept, current, whole=replace)
         apply_plan(cursor, plan, now_utc())
+        if plan.fresh or plan.dropped:
+            owe_check(cursor)
         return CorpusChange(
             added=len(plan.fresh) - len(plan.superseded),
             replaced=len(plan.superseded),
@@ -105,6 +109,8 @@ def remove_documents(lake: Lake, document_ids: Sequence[str]) -> int:
     def remove(cursor: duckdb.DuckDBPyConnection) -> int:
         gone = list(current_rows(cursor, [], set(document_ids)))
         retire(cursor, gone, now_utc())
+        if gone:
+            owe_check(cursor)
         return len(gone)
 
     return lake.write(remove)

@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from ragdiag.records import (
+    FILTERS,
     ContextHit,
     Feedback,
     Grade,
@@ -83,12 +84,13 @@ def record_to_json(record: Record) -> dict[str, Any]:
     """What a line says: ``kind``, ``schema`` and the record's own fields.
 
     Times are ISO 8601 with their offset; a list of hits is one list of ids, one of scores and,
-    for the context, one of characters; an absent list is null.
+    for the context, one of characters; an absent list is null. An absent filter has no field.
     """
     fields = {
         name: _hit_columns(name, value) if name in HIT_FIELDS else _plain(value)
         for name in line_fields(type(record))
         for value in (getattr(record, name),)
+        if value is not None or name not in FILTERS
     }
     if isinstance(record, Feedback):
         fields[FEEDBACK_KIND] = fields.pop("kind")

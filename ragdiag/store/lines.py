@@ -114,6 +114,10 @@ def _request_problem(request: Request) -> str | None:
         return problem
     if problem := _time_problem("asked_at", request.asked_at):
         return problem
+    for name in ("only_since", "only_until"):
+        moment = getattr(request, name)
+        if moment is not None and (problem := _time_problem(name, moment)):
+            return problem
     for stage, value in request.latency_ms.items():
         if stage not in LATENCY_STAGES:
             return f"latency_ms.{stage} is no stage"

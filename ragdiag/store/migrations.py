@@ -305,6 +305,28 @@ def regression_questions(con: duckdb.DuckDBPyConnection) -> None:
             state varchar, recorded_at timestamp)""")
 
 
+def pruned_builds(con: duckdb.DuckDBPyConnection) -> None:
+    """Index builds whose files were removed."""
+    con.execute("create table pruned_builds(build_id varchar, pruned_at timestamp)")
+
+
+def owed_checks(con: duckdb.DuckDBPyConnection) -> None:
+    """Looks at the indexes that a change of the corpus owes: a row leaves when they were had."""
+    con.execute("create table owed_checks(check_id varchar, owed_at timestamp)")
+
+
+def request_filters(con: duckdb.DuckDBPyConnection) -> None:
+    """For whom and for what passages were looked for; nobody said so until now."""
+    for column in (
+        "tenant varchar",
+        "roles varchar[]",
+        "only_topics varchar[]",
+        "only_since timestamp",
+        "only_until timestamp",
+    ):
+        con.execute(f"alter table requests add column {column}")
+
+
 def _widen(con: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str]) -> None:
     """Make ``table`` anew with more columns. One that is altered keeps a place in the catalog for
     small rows of its older form until compaction has written them out."""
@@ -337,6 +359,9 @@ MIGRATIONS: tuple[Migration, ...] = (
     whole_ledger,
     training_runs,
     regression_questions,
+    pruned_builds,
+    owed_checks,
+    request_filters,
 )
 """Migration n is the n-th entry, counted from 1."""
 

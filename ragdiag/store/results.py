@@ -90,7 +90,7 @@ def find_served_version(lake: Lake, name_or_id: str) -> Version | LoggedVersion:
 
 
 def save_build(lake: Lake, build: IndexBuild) -> None:
-    """Keep an index build; saving it again changes nothing."""
+    """Keep an index build; saving it again only takes back that it was pruned."""
     row = {
         **asdict(build),
         "built_at": to_naive_utc(build.built_at),
@@ -103,8 +103,25 @@ def save_build(lake: Lake, build: IndexBuild) -> None:
         known = "select 1 from index_builds where build_id = ?"
         if cursor.execute(known, [build.build_id]).fetchone() is None:
             cursor.execute(f"insert into index_builds({names}) values ({values})", row)
+        cursor.execute("delete from pruned_builds where build_id = ?", [build.build_id])
 
     lake.write(save)
+
+
+def mark_pruned(lake: Lake, build_id: str) -> None:
+    """Say that the files of a build are gone; what the lake knows of it stays."""
+
+    def mark(cursor: duckdb.DuckDBPyConnection) -> None:
+        cursor.execute("delete from pruned_builds where build_id = ?", [build_id])
+        cursor.execute("insert into pruned_builds values (?, ?)", [build_id, now_utc()])
+
+    lake.write(mark)
+
+
+def pruned_times(lake: Lake) -> dict[str, datetime]:
+    """Build → when its files were removed."""
+    rows = lake.rows("select build_id, pruned_at from pruned_builds")
+    return {row["build_id"]: to_aware_utc(row["pruned_at"]) for row in rows}
 
 
 def find_build(lake: Lake, build_id: str) -> IndexBuild:
@@ -125,7 +142,10 @@ def list_builds(lake: Lake, index_key: str) -> list[IndexBuild]:
 
 
 def latest_build(lake: Lake, index_key: str) -> IndexBuild | None:
-    return next(iter(list_builds(lake, index_key)), None)
+    """The newest build with these index settings that was not pruned."""
+    pruned = pruned_times(lake)
+    found = (one for one in list_builds(lake, index_key) if one.build_id not in pruned)
+    return next(found, None)
 
 
 def save_findings(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -25,7 +25,8 @@ from ragdiag.store.kinds import line_fields, record_to_json
 from ragdiag.store.times import to_aware_utc, to_naive_utc
 
 _HIT_LISTS = ("lexical", "dense", "fused", "reranked")
-_SPECIAL = {*_HIT_LISTS, "context", "asked_at", "citations", "latency_ms"}
+_LISTS, _TIMES = ("roles", "only_topics"), ("only_since", "only_until")
+_SPECIAL = {*_HIT_LISTS, *_LISTS, *_TIMES, "context", "asked_at", "citations", "latency_ms"}
 _PLAIN = tuple(name for name in Request.__dataclass_fields__ if name not in _SPECIAL)
 """Fields that are columns as they are."""
 _SPAN_JSON = ("attributes", "events", "resource")
@@ -36,6 +37,8 @@ def request_row(request: Request, rel: Sequence[int] | None, segment: str) -> di
         **{name: getattr(request, name) for name in _PLAIN},
         **{f"{stage}_ms": request.latency_ms.get(stage) for stage in LATENCY_STAGES},
         **{name: _hits(getattr(request, name)) for name in _HIT_LISTS},
+        **{name: _apply(list, getattr(request, name)) for name in _LISTS},
+        **{name: _apply(to_naive_utc, getattr(request, name)) for name in _TIMES},
         "asked_at": to_naive_utc(request.asked_at),
         "citations": list(request.citations),
         "context": [
@@ -109,8 +112,12 @@ def requests_from_table(table: pa.Table) -> list[Request]:
     """
     plain = zip(*(table[name].to_pylist() for name in _PLAIN), strict=True)
     latencies = zip(*(table[f"{stage}_ms"].to_pylist() for stage in LATENCY_STAGES), strict=True)
+    lists = zip(*(table[name].to_pylist() for name in _LISTS), strict=True)
+    times = zip(*(table[name].to_pylist() for name in _TIMES), strict=True)
     columns = zip(
         plain,
+        lists,
+        times,
         table["asked_at"].to_pylist(),
         table["citations"].to_pylist(),
         latencies,
@@ -121,6 +128,8 @@ def requests_from_table(table: pa.Table) -> list[Request]:
     return [
         Request(
             **dict(zip(_PLAIN, values, strict=True)),
+            **{name: _apply(tuple, one) for name, one in zip(_LISTS, named, strict=True)},
+            **{name: _apply(to_aware_utc, at) for name, at in zip(_TIMES, bounds, strict=True)},
             asked_at=to_aware_utc(asked_at),
             citations=tuple(citations),
             latency_ms=_measured(latency),
@@ -132,6 +141,8 @@ def requests_from_table(table: pa.Table) -> list[Request]:
         )
         for (
             values,
+            named,
+            bounds,
             asked_at,
             citations,
             latency,
@@ -142,6 +153,10 @@ def requests_from_table(table: pa.Table) -> list[Request]:
             context,
         ) in columns
     ]
+
+
+def _apply(change: Callable[[Any], Any], value: Any) -> Any:
+    return None if value is None else change(value)
 
 
 def _measured(latency: Sequence[float | None]) -> dict[str, float]:

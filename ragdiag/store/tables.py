@@ -39,9 +39,9 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     "gold_answers": _table((TEXT, "question_id"), (TEXTS, "answers"), (TIME, "added_at")),
     "requests": _table(
         (TEXT, "request_id version_id build_id traffic question_id question topic user_key"),
-        (TEXT, "answer status error degraded_reason segment"),
-        (TIME, "asked_at"),
-        (TEXTS, "citations"),
+        (TEXT, "answer status error degraded_reason segment tenant"),
+        (TIME, "asked_at only_since only_until"),
+        (TEXTS, "citations roles only_topics"),
         (pa.bool_(), "cache_hit certain"),
         (WHOLE, "prompt_tokens completion_tokens searched_depth logged_depth"),
         (

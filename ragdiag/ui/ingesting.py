@@ -9,6 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from ragdiag.deploy.owed import PATIENCE_S, look_where_owed
 from ragdiag.errors import RagdiagError
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import open_lake
@@ -53,14 +54,14 @@ def keep_ingesting(root: str) -> BackgroundIngest:
 
 def ingest_once(workspace: Workspace) -> int:
     """Load what waits in the spool and read the traces that are complete; returns how many
-    records came in. Faults are logged.
+    records came in. A look at the indexes that is owed is had. Faults are logged.
 
     A service that logs must not be able to take the dashboard down, so nothing is raised.
     """
-    if not workspace.spool.is_dir():
-        return 0
     try:
-        return load_waiting(open_lake(workspace), workspace).records
+        lake = open_lake(workspace)
+        look_where_owed(lake, workspace, by="dashboard", after_s=PATIENCE_S)
+        return load_waiting(lake, workspace).records if workspace.spool.is_dir() else 0
     except RagdiagError as error:
         _log.warning("ingest of %s: %s", workspace.root, error)
     except Exception:

@@ -16,13 +16,15 @@ from ragdiag.store.spool import SpoolWriter
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """A question, and what its request is to carry; without ``request_id`` it gets a new one."""
+    """A question, and what its request is to carry; without ``request_id`` it gets a new one.
+    ``only`` is who asks this one."""
 
     text: str
     question_id: str | None = None
     topic: str = ""
     user_key: str | None = None
     request_id: str | None = None
+    only: PassageFilter | None = None
 
 
 def ask_and_log(
@@ -35,7 +37,7 @@ def ask_and_log(
     only: PassageFilter = STRANGER,
 ) -> tuple[Request, ...]:
     """Ask one after the other; shadows are logged as deep as production, evaluations whole.
-    ``only`` is who asks them all.
+    ``only`` is who asks where the question does not say.
 
     Failures in a row are held back until an answer follows them, so that a server which is down
     leaves no half evaluation of nothing but errors; then GeneratorDown is raised.
@@ -56,7 +58,7 @@ def ask_and_log(
                 traffic=traffic,
                 request_id=asking.request_id,
                 log_depth=depth,
-                only=only,
+                only=only if asking.only is None else asking.only,
             )
             requests.append(replace(request, user_key=asking.user_key))
             if request.status != "error" or number == len(questions):

@@ -24,6 +24,7 @@ from ragdiag.records import (
     Request,
 )
 from ragdiag.retrieval.builds import build_ids, load_index
+from ragdiag.retrieval.filters import filter_of
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import (
@@ -152,7 +153,7 @@ def with_whole_lists(request: Request, retriever: Retriever) -> Request:
     Only where the logged part comes out the same: a path that was broken when it served must not
     be healed by looking again. Otherwise the request is returned as it is.
     """
-    again = retriever.retrieve(request.question)
+    again = retriever.retrieve(request.question, only=filter_of(request))
     pairs = (
         (request.lexical, again.lexical),
         (request.dense, again.dense),

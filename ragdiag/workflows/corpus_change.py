@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ragdiag.errors import RagdiagError
+from ragdiag.errors import RagdiagError, StoreError
 from ragdiag.progress import Progress, part, report
 from ragdiag.records import FindingStatus, IndexCheck
 from ragdiag.retrieval.serving import serving_build_id, versions_by_index
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
+from ragdiag.store.owed_checks import clear_owed, load_owed
 from ragdiag.version import Version
 from ragdiag.workflows.index import check_index, release_index
 
@@ -43,7 +45,7 @@ def look_after_indexes(
     ``rebuild``, build, check and publish first. One state an index key, never an exception: the
     corpus has changed already, and what serves goes on serving.
     """
-    states = []
+    states, owed = [], load_owed(lake)
     shared = list(versions_by_index(lake).items())
     for number, (index_key, versions) in enumerate(shared):
         stretch = part(progress, number / len(shared), (number + 1) / len(shared))
@@ -53,6 +55,10 @@ def look_after_indexes(
                 states.append(_look_after(lake, workspace, versions, by, rebuild, stretch))
         except RagdiagError as error:
             states.append(IndexState(names, None, "bad", (str(error),)))
+            if isinstance(error, StoreError):  # nothing was looked at
+                owed = {}
+    with suppress(StoreError):
+        clear_owed(lake, owed)
     report(progress, 1.0, f"looked after {len(states)} indexes")
     return states
 

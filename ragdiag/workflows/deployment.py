@@ -10,15 +10,16 @@ from ragdiag.deploy import release
 from ragdiag.deploy.arms import DEFAULT_METRIC, check_production_metric
 from ragdiag.deploy.plan import REFERENCE_REQUESTS, Plan, plan_canary, plan_shadow
 from ragdiag.deploy.release import Side
-from ragdiag.errors import InputError, UnknownName
+from ragdiag.errors import InputError
 from ragdiag.progress import Progress
 from ragdiag.records import Deployment, DeploymentEvent
+from ragdiag.retrieval.serving import require_serving
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import load_judgments
 from ragdiag.store.deployments import append_deployment, current_deployment, load_deployments
 from ragdiag.store.lake import Lake
 from ragdiag.store.outcomes import Outcome, load_outcomes
-from ragdiag.store.results import find_served_version, latest_build
+from ragdiag.store.results import find_served_version
 from ragdiag.version import LoggedVersion, Version
 from ragdiag.workflows.grading import grade_new_answers
 from ragdiag.workflows.ingest import load_waiting
@@ -122,16 +123,12 @@ def roll_back(lake: Lake, side: Side | None, *, actor: str, reason: str = "") ->
 
 
 def deployable_version(lake: Lake, name: str) -> Version | LoggedVersion:
-    """A version that can serve: one with an index build, or one that another service runs.
-
-    Raises UnknownName.
+    """A version that can serve: one with a published index build, or one that another service
+    runs. Raises UnknownName, IndexFault.
     """
     version = find_served_version(lake, name)
-    if version.spec is not None and latest_build(lake, version.spec.index_key) is None:
-        raise UnknownName(
-            f"version {version.name} has no index build",
-            remedy=f"run: ragdiag index build {version.name}",
-        )
+    if isinstance(version, Version):
+        require_serving(lake, lake.workspace, version)
     return version
 
 

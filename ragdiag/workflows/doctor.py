@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 from ragdiag.deploy.health import check_build
+from ragdiag.deploy.owed import PATIENCE_S
 from ragdiag.errors import RagdiagError
 from ragdiag.instrumentation.losses import read_losses
 from ragdiag.records import Finding
@@ -16,6 +17,7 @@ from ragdiag.runbooks import runbook_path
 from ragdiag.settings import PROJECT, Workspace
 from ragdiag.store.alerts import open_alerts
 from ragdiag.store.lake import Lake, open_lake
+from ragdiag.store.owed_checks import load_owed
 from ragdiag.version import EmbedderSpec, Version
 from ragdiag.workflows.privacy_state import privacy_findings
 
@@ -89,6 +91,9 @@ def _workspace(workspace: Workspace) -> Iterator[Finding]:
         yield Finding(f"{waiting} spool segments wait", "bad", "run: ragdiag ingest")
     for versions in versions_by_index(lake).values():
         yield from _index(lake, workspace, versions[0])
+    for since in list(load_owed(lake, PATIENCE_S).values())[:1]:
+        what = f"the corpus changed at {since:%Y-%m-%d %H:%M} UTC and nobody looked at the indexes"
+        yield Finding(what, "bad", "run: ragdiag ingest")
     for alert in open_alerts(lake):
         what = f"alert since {alert.raised_at:%Y-%m-%d %H:%M} UTC: {alert.message}"
         yield Finding(what, "bad", f"see {runbook_path(alert.runbook)}")

@@ -25,7 +25,13 @@ from ragdiag.settings import Workspace
 from ragdiag.store.corpus import load_passages
 from ragdiag.store.index_checks import latest_checks, save_check
 from ragdiag.store.lake import Lake
-from ragdiag.store.results import find_build, latest_build, list_builds, save_build
+from ragdiag.store.results import (
+    find_build,
+    latest_build,
+    list_builds,
+    pruned_times,
+    save_build,
+)
 from ragdiag.version import Version
 
 
@@ -158,9 +164,10 @@ def describe_builds(lake: Lake, workspace: Workspace, version: Version) -> list[
     published = {
         one.build_id: one.published_at for one in read_publications(workspace, index_key) or ()
     }
-    rows = []
+    pruned, rows = pruned_times(lake), []
     for build in list_builds(lake, index_key):
         check, at = checks.get(build.build_id), published.get(build.build_id)
+        gone = pruned.get(build.build_id)
         rows.append(
             {
                 "build_id": build.build_id,
@@ -170,6 +177,7 @@ def describe_builds(lake: Lake, workspace: Workspace, version: Version) -> list[
                 "bytes": build.bytes,
                 "seconds": build.seconds,
                 "on_disk": (workspace.indexes / build.build_id / MANIFEST).is_file(),
+                "pruned_at": gone and gone.isoformat(timespec="seconds"),
                 "serves": build.build_id == serving,
                 "published_at": at and at.isoformat(timespec="seconds"),
                 "checked_at": check and check.checked_at.isoformat(timespec="seconds"),

@@ -8,10 +8,11 @@ from ragdiag.identifiers import shadow_id
 from ragdiag.pipeline import open_pipeline
 from ragdiag.privacy.hiding import is_hidden
 from ragdiag.progress import Progress
+from ragdiag.retrieval.filters import filter_of
 from ragdiag.settings import Workspace
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake
-from ragdiag.store.times import to_aware_utc
+from ragdiag.store.results import load_requests
 from ragdiag.version import Version
 from ragdiag.workflows.asking import Asking, ask_and_log
 from ragdiag.workflows.grading import grade_new_answers
@@ -42,32 +43,33 @@ def replay_questions(
     version has no index build, GeneratorDown.
     """
     rows = lake.rows(
-        "select request_id, asked_at, question, question_id, topic, user_key from requests "
-        "where traffic = 'production' and version_id = ? "
+        "select request_id from requests where traffic = 'production' and version_id = ? "
         "order by asked_at desc, request_id desc limit ?",
         [production_id, n],
     )
-    shadows = {shadow_id(row["request_id"], version.version_id): row for row in reversed(rows)}
+    asked = load_requests(lake, request_ids=[row["request_id"] for row in rows])
+    shadows = {shadow_id(one.request_id, version.version_id): one for one in asked}
     done = lake.rows(
         "select request_id from requests where version_id = ? and traffic = 'shadow' "
         "and request_id in (select unnest(?::varchar[]))",
         [version.version_id, list(shadows)],
     )
     known = {row["request_id"] for row in done}
-    hidden = {key for key, row in shadows.items() if is_hidden(row["question"])} - known
+    hidden = {key for key, one in shadows.items() if is_hidden(one.question)} - known
     todo = [
         Asking(
-            row["question"],
-            question_id=row["question_id"],
-            topic=row["topic"],
-            user_key=row["user_key"],
+            one.question,
+            question_id=one.question_id,
+            topic=one.topic,
+            user_key=one.user_key,
             request_id=key,
+            only=filter_of(one),
         )
-        for key, row in shadows.items()
+        for key, one in shadows.items()
         if key not in known | hidden
     ]
     if todo:
         ask_and_log(open_pipeline(lake, workspace, version), workspace, todo, "shadow", progress)
         ingest(lake, workspace)
-        grade_new_answers(lake, production_id, to_aware_utc(rows[-1]["asked_at"]))
+        grade_new_answers(lake, production_id, asked[0].asked_at)
     return Replayed(len(todo), len(known), len(hidden))

@@ -66,13 +66,17 @@ def wait_for(page: Page, title: str) -> None:
     assert page.locator('[data-testid="stException"]').count() == 0
 
 
-def photograph(page: Page, path: Path) -> None:
-    """The whole page: the window is made as tall as its content, since only that scrolls."""
+def photograph(page: Page, folder: Path | None, name: str) -> None:
+    """The whole page: the window is made as tall as its content, since only that scrolls. Where no
+    photograph is wanted, only wait for what it may load late."""
+    if folder is None:
+        page.wait_for_load_state("networkidle")
+        return
     page.wait_for_timeout(SETTLED_MS)
     tall = page.locator(CONTENT).evaluate("element => element.scrollHeight")
     page.set_viewport_size({"width": WIDTH, "height": min(int(tall) + 40, TALLEST)})
     page.wait_for_timeout(SETTLED_MS // 2)
-    page.screenshot(path=str(path))
+    page.screenshot(path=str(folder / name))
     page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
 
 
@@ -88,7 +92,7 @@ def open_first_failure(page: Page) -> str:
 
 
 def test_every_page_opens_from_the_sidebar(
-    page: Page, scheme: str, dashboard: str, screenshots: Path
+    page: Page, scheme: str, dashboard: str, screenshots: Path | None
 ) -> None:
     page.goto(dashboard)
     wait_for(page, "Overview")
@@ -100,18 +104,18 @@ def test_every_page_opens_from_the_sidebar(
             took = time.perf_counter() - started
             log.info("%s, %s, %s visit: content after %.2f s", title, scheme, visit, took)
             if title != "Request" and visit == "first":
-                photograph(page, screenshots / f"{title.lower()}-{scheme}.png")
+                photograph(page, screenshots, f"{title.lower()}-{scheme}.png")
 
 
 def test_a_triage_row_leads_to_its_request(
-    page: Page, scheme: str, dashboard: str, screenshots: Path
+    page: Page, scheme: str, dashboard: str, screenshots: Path | None
 ) -> None:
     page.goto(f"{dashboard}/triage")
     wait_for(page, "Triage")
     request_id = open_first_failure(page)
     assert request_id
     page.get_by_text("Where the gold passage went").wait_for()
-    photograph(page, screenshots / f"request-{scheme}.png")
+    photograph(page, screenshots, f"request-{scheme}.png")
     page.reload()
     wait_for(page, "Request")
     page.get_by_text("Where the gold passage went").wait_for()

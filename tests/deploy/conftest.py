@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from ragdiag.version import Version, parse_spec
+from tests.retrieval.conftest import make_spec as make_spec
 from tests.retrieval.conftest import tiny_model as tiny_model
+from tests.retrieval.conftest import toy_encoder as toy_encoder
 from tests.stocked import add as add
 from tests.stocked import build as build
 from tests.stocked import corpus as corpus

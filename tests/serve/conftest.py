@@ -22,11 +22,11 @@ from typing import Any
 import pytest
 
 from ragdiag.cli import main
-from ragdiag.records import Feedback, Request
+from ragdiag.records import Feedback, Passage, PassageMetadata, Request
 from ragdiag.retrieval.builds import build_index
 from ragdiag.serve.server import TOKEN_VARIABLE
 from ragdiag.settings import PROJECT, Workspace
-from ragdiag.store.corpus import load_passages
+from ragdiag.store.corpus import add_documents, load_passages
 from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.lines import parse_line
 from ragdiag.store.results import load_requests, save_build, save_version
@@ -38,6 +38,12 @@ from tests.stocked import corpus as corpus
 from tests.stocked import stocked_workspace as stocked_workspace
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+PLANS = [
+    ("acme", "The merger plan names forty shops."),
+    ("zeta", "The merger plan names ninety factories."),
+]
+"""What the house knows of its tenants, a passage each."""
+
 QUESTION = "How long do cats sleep?"
 
 
@@ -60,7 +66,7 @@ class ToyModel:
         return self.status, {"choices": [{"index": 0, "message": message}], "usage": usage}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def model() -> Iterator[ToyModel]:
     toy = ToyModel()
     toy.gate.set()
@@ -240,14 +246,17 @@ def start(workspace: Workspace) -> Iterator[Start]:
         running.kill()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def house(
     tmp_path_factory: pytest.TempPathFactory, stocked_workspace: Workspace, model: ToyModel
 ) -> Iterator[House]:
-    """One service for a module: with a token, a cache, and a stage that may fail."""
+    """One service for many tests: with a token, a cache, and a stage that may fail."""
     workspace = Workspace(tmp_path_factory.mktemp("house") / "workspace")
     shutil.copytree(stocked_workspace.root, workspace.root)
     lake = open_lake(workspace)
+    add_documents(
+        lake, [Passage(who, who, text, metadata=PassageMetadata(who)) for who, text in PLANS]
+    )
     version = toy_version("cached", model, "[cache]\n[degradation]\nfailures = 1000")
     save_version(lake, version)
     build = build_index(load_passages(lake), version.spec, workspace)

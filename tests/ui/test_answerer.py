@@ -21,6 +21,14 @@ from tests.stocked import stocked_workspace as stocked_workspace
 from tests.stocked import version as version
 
 ASKED = "How hot is the water\nfor green tea?"
+WORDLESS = """
+[lexical]
+[generator]
+kind = "openai"
+model = "nobody"
+base_url = "http://127.0.0.1:9"
+retries = 0
+"""
 
 
 @pytest.fixture
@@ -56,22 +64,35 @@ def test_one_process_answers_until_it_is_stopped(
         time.sleep(0.05)
 
 
-def test_a_process_that_was_killed_is_started_again(helper: Answerer) -> None:
-    helper._start()
-    assert helper._process is not None
-    helper._process.kill()
-    helper._process.wait()
-    assert helper.ask(ASKED).fused[0].passage_id == "tea"
+@pytest.fixture
+def wordless(corpus: Lake, workspace: Workspace) -> str:
+    """A version that finds passages and has nobody to read them, so its process loads no model."""
+    version = Version("wordless", parse_spec(WORDLESS, source="toy"))
+    save_version(corpus, version)
+    release_index(corpus, workspace, version, by="test")
+    return version.version_id
+
+
+def test_a_process_that_was_killed_is_started_again(workspace: Workspace, wordless: str) -> None:
+    helper = Answerer(workspace, wordless)
+    try:
+        helper._start()
+        assert helper._process is not None
+        helper._process.kill()
+        helper._process.wait()
+        assert helper.ask(ASKED).fused[0].passage_id == "tea"
+    finally:
+        helper.stop()
 
 
 def test_what_cannot_be_asked_says_why_and_the_other_answers(
-    corpus: Lake, workspace: Workspace, built: str
+    corpus: Lake, workspace: Workspace, wordless: str
 ) -> None:
     bare = "[lexical]\nk1 = 2\n[generator]\nkind = 'extractive'"
     unbuilt = Version("unbuilt", parse_spec(bare, source="toy"))
     save_version(corpus, unbuilt)
     try:
-        well, ended = ask_each(workspace, [built, unbuilt.version_id], ASKED)
+        well, ended = ask_each(workspace, [wordless, unbuilt.version_id], ASKED)
     finally:
         answerer.clear()
     assert not isinstance(well, HelperEnded)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ragdiag.importers.beir import import_beir
 from ragdiag.records import Answer, Hit, Request, Retrieval
+from ragdiag.retrieval.filters import STRANGER, PassageFilter
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import close_lakes, open_lake
 from ragdiag.version import Version, parse_spec
@@ -31,7 +32,8 @@ class Shelf:
     def __init__(self, hits: tuple[Hit, ...], dense: tuple[Hit, ...] | None = None) -> None:
         self._retrieval = Retrieval(hits, lexical=hits, dense=dense)
 
-    def retrieve(self, question: str) -> Retrieval:
+    def retrieve(self, question: str, *, only: PassageFilter = STRANGER) -> Retrieval:
+        self.asked_by = only
         return self._retrieval
 
 
@@ -39,6 +41,14 @@ def test_the_same_head_brings_the_whole_list() -> None:
     completed = with_whole_lists(LOGGED, Shelf(WHOLE))
     assert completed.fused == WHOLE
     assert completed.logged_depth is None
+
+
+def test_whoever_asked_asks_again() -> None:
+    shelf = Shelf(WHOLE)
+    with_whole_lists(LOGGED, shelf)
+    assert shelf.asked_by == STRANGER
+    with_whole_lists(replace(LOGGED, tenant="acme", roles=("legal",)), shelf)
+    assert shelf.asked_by == PassageFilter("acme", frozenset({"legal"}))
 
 
 def test_another_head_changes_nothing() -> None:

@@ -14,12 +14,13 @@ import pytest
 from ragdiag.deploy.plan import Plan
 from ragdiag.errors import InputError, UnknownName
 from ragdiag.identifiers import shadow_id
-from ragdiag.records import Deployment, Feedback, Request
+from ragdiag.records import Deployment, Feedback, IndexBuild, Request
+from ragdiag.retrieval.serving import pointer_path
 from ragdiag.settings import Workspace
 from ragdiag.store import deployments
 from ragdiag.store.deployments import current_deployment, load_deployments
 from ragdiag.store.lake import Lake, close_lakes
-from ragdiag.store.results import save_version
+from ragdiag.store.results import save_build, save_version
 from ragdiag.version import ExtractiveSpec, LexicalSpec, Spec, Version
 from ragdiag.workflows.decisions import decide, promote, watch_once
 from ragdiag.workflows.deployment import (
@@ -332,3 +333,18 @@ def test_a_shadow_runs_on_the_terms_it_began_with(lake: Lake, workspace: Workspa
         start_shadow(lake, workspace, "new", Terms(planned_n=300), actor="bob")
     other = start_shadow(lake, workspace, "third", Terms(planned_n=300), actor="bob")
     assert other.deployment == Deployment(OLD.version_id, shadow=THIRD.version_id)
+
+
+def test_a_build_that_was_never_published_cannot_be_deployed(
+    lake: Lake, workspace: Workspace
+) -> None:
+    spec = Spec(lexical=LexicalSpec(k1=0.7), generator=ExtractiveSpec())
+    save_version(lake, Version("unseen", spec))
+    pointer = pointer_path(workspace, spec.index_key)
+    pointer.parent.mkdir(parents=True)
+    pointer.write_text(json.dumps({"publications": []}))
+    save_build(lake, IndexBuild("b9", spec.index_key, "c", 1, None, None, 1, 0.1, MONDAY, {}))
+    with pytest.raises(UnknownName, match="no index build of version unseen has been published"):
+        set_production(lake, "unseen", actor="ada")
+    with pytest.raises(UnknownName, match="index publish unseen"):
+        start_canary(lake, workspace, "unseen", 0.1, Terms(), actor="ada")

@@ -64,7 +64,8 @@ def _checks(table: pa.Table) -> Iterator[tuple[str, Mask]]:
     for name in table.column_names:
         if pa.types.is_string(table.schema.field(name).type):
             yield f"{name} holds a NUL, which the lake cannot keep", _mask(_nul(table[name]))
-    yield "citations: an id is missing or holds a NUL", _rows_of(table["citations"], _nul)
+    for name in ("citations", "roles", "only_topics"):
+        yield f"{name}: an id is missing or holds a NUL", _rows_of(table[name], _nul)
     for name, fields in HIT_FIELDS.items():
         yield f"{name}: a hit is missing", _rows_of(table[name], pc.is_null)
         for field in fields:

@@ -24,6 +24,7 @@ BLOCK_BYTES = 1 << 20
 
 _UTC = r"^[12]\d{3}-\d\d-\d\dT[0-2]\d:[0-5]\d:[0-5]\d(\.\d{1,6})?(\+00:00|Z)$"
 _ROW = SCHEMAS["requests"]
+_TIMES = ("asked_at", "only_since", "only_until")
 
 
 def is_plain_request(line: bytes) -> bool:
@@ -67,7 +68,7 @@ def _line_type(name: str) -> pa.DataType:
         return pa.struct([(field.name, pa.list_(field.type)) for field in fields])
     if name == "latency_ms":
         return pa.struct([(stage, pa.float64()) for stage in LATENCY_STAGES])
-    return pa.string() if name == "asked_at" else _ROW.field(name).type
+    return pa.string() if name in _TIMES else _ROW.field(name).type
 
 
 _LINE = pa.schema(
@@ -88,7 +89,7 @@ def _as_rows(read: pa.Table) -> pa.Table | None:
             return None
         if name in HIT_FIELDS:
             column = _as_hits(column)
-        elif name == "asked_at":
+        elif name in _TIMES:
             column = _as_time(column)
         elif name == "latency_ms":
             if column.null_count:
@@ -102,7 +103,7 @@ def _as_rows(read: pa.Table) -> pa.Table | None:
 
 
 def _as_time(column: pa.Array) -> pa.Array | None:
-    if not pc.all(pc.match_substring_regex(column, _UTC)).as_py():
+    if pc.any(pc.invert(pc.match_substring_regex(column, _UTC))).as_py():  # null where all are
         return None
     try:
         return column.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us"))

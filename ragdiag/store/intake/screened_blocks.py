@@ -79,9 +79,15 @@ def _differ(before: Any, after: Any) -> Any:
     changed = pa.chunked_array([pa.repeat(False, before.num_rows)])
     for name in SCREENED_COLUMNS:
         if after[name] is not before[name]:
-            same = pc.equal(pc.fill_null(before[name], ""), pc.fill_null(after[name], ""))
-            changed = pc.or_(changed, pc.invert(same))
+            changed = pc.or_(changed, pc.invert(_same(before[name], after[name])))
     return changed
+
+
+def _same(before: Any, after: Any) -> Any:
+    if pa.types.is_list(before.type):  # Arrow compares no lists
+        pairs = zip(before.to_pylist(), after.to_pylist(), strict=True)
+        return pa.array([came == kept for came, kept in pairs], pa.bool_())
+    return pc.equal(pc.fill_null(before, ""), pc.fill_null(after, ""))
 
 
 def _screen_rejects(screen: Screen, parsed: Parsed) -> tuple[list[Reject], Mapping[int, bytes]]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -27,10 +29,14 @@ _TEXTS: Mapping[type, tuple[str, ...]] = {
     Passage: ("title", "text"),
     Span: ("error",),
 }
-_LABELS: Mapping[type, tuple[str, ...]] = {Request: ("topic", "degraded_reason"), Span: ("name",)}
+_LABELS: Mapping[type, tuple[str, ...]] = {
+    Request: ("topic", "degraded_reason", "tenant"),
+    Span: ("name",),
+}
+_LABEL_LISTS: Mapping[type, tuple[str, ...]] = {Request: ("roles", "only_topics")}
 """What people wrote, and what names or explains and is only redacted."""
 
-SCREENED_COLUMNS = (*_TEXTS[Request], *_LABELS[Request])
+SCREENED_COLUMNS = (*_TEXTS[Request], *_LABELS[Request], *_LABEL_LISTS[Request])
 
 
 def screen_records(
@@ -50,6 +56,8 @@ def screen_records(
             _exchange(screened, hidden, name, screen.conceal)
         for name in _LABELS.get(kind, ()):
             _exchange(screened, rows, name, screen.redact)
+        for name in _LABEL_LISTS.get(kind, ()):
+            _exchange(screened, rows, name, partial(_redact_lists, screen))
     return screened
 
 
@@ -88,6 +96,12 @@ def screen_requests(screen: Screen, table: Any) -> Any:
             place = table.column_names.index(name)
             column = screen.column(table[name], hidden=hidden)
             table = table.set_column(place, table.schema.field(name), column)
+    for name in _LABEL_LISTS[Request]:
+        column = table[name]
+        came = column.to_pylist() if column.null_count < len(column) else []
+        if (kept := _redact_lists(screen, came)) != came:
+            place = table.column_names.index(name)
+            table = table.set_column(place, table.schema.field(name), pa.array(kept, column.type))
     return table
 
 
@@ -106,6 +120,12 @@ def redact_fields(screen: Screen, records: Iterable[R], name: str) -> list[R]:
     changed: list[Any] = list(records)
     _exchange(changed, list(range(len(changed))), name, screen.redact)
     return changed
+
+
+def _redact_lists(screen: Screen, lists: Sequence[Sequence[str] | None]) -> list[Any]:
+    """Each list with its texts redacted, of the type that it has."""
+    texts = iter(screen.redact([text for one in lists for text in one or ()]))
+    return [None if one is None else type(one)(islice(texts, len(one))) for one in lists]  # type: ignore[call-arg]
 
 
 def _is_foreign(record: Record) -> bool:

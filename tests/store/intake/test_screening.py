@@ -50,7 +50,14 @@ def everything(lake: Lake, workspace: Workspace) -> str:
 def telling(make_request: Callable[..., Request]) -> list[Record]:
     """One record of each kind with an address in every text."""
     request = make_request(
-        1, question=f"Who is {MAIL}?", answer=f"{MAIL} is Ann", error=f"no {MAIL}", topic=MAIL
+        1,
+        question=f"Who is {MAIL}?",
+        answer=f"{MAIL} is Ann",
+        error=f"no {MAIL}",
+        topic=MAIL,
+        tenant=MAIL,
+        roles=("legal", MAIL),
+        only_topics=(MAIL,),
     )
     at = request.asked_at
     return [
@@ -78,6 +85,7 @@ def test_no_kind_of_record_brings_what_may_not_be_stored(
     assert "203.0.113.9" not in everything(lake, workspace)
     first, second = load_requests(lake)
     assert (first.question, first.answer) == ("Who is [email]?", "[email] is Ann")
+    assert (first.tenant, first.roles) == ("[email]", ("legal", "[email]"))
     assert second == telling[1]
 
 

@@ -77,7 +77,7 @@ from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import open_lake
 from ragdiag.store.spool import SpoolWriter
 lake = open_lake(workspace)
-for part in range(15):
+for part in range(8):
     with SpoolWriter(workspace, writer="other") as spool:
         for n in range(20):
             spool.write(Request(f"o{part}-{n}", datetime.now(UTC), "v1", "production", "why?"))
@@ -106,7 +106,7 @@ def test_compaction_while_another_process_writes_loses_and_doubles_nothing(
         "select count(*) as n, count(distinct request_id) as ids, "
         "count(*) filter (topic = 'new') as changed from requests"
     )
-    assert rows == [{"n": 420, "ids": 420, "changed": 15}]
+    assert rows == [{"n": 280, "ids": 280, "changed": 8}]
     at = f"select count(*) as n from requests at (version => {kept.snapshot})"
     assert filled.rows(at) == [{"n": 120}]
     assert check_store(filled, workspace).findings == ()
