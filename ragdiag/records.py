@@ -62,6 +62,9 @@ LATENCY_STAGES = (
 DEFAULT_GRADER = "contains_or_f1"
 """The grader whose Y decides what failed, where nobody says otherwise (METHODS.md §2)."""
 
+HUMAN_GRADER = "human"
+"""The name under which people's own labels are kept as grades."""
+
 RANKED_STAGES = ("lexical", "dense", "fused", "reranked", "context")
 """Stages that keep a ranked list with the request."""
 

@@ -296,6 +296,15 @@ def training_runs(con: duckdb.DuckDBPyConnection) -> None:
             run_id varchar, recorded_at timestamp, kind varchar, state varchar, run varchar)""")
 
 
+def grader_calibrations(con: duckdb.DuckDBPyConnection) -> None:
+    """How far graders agree with people: rows are only added, a grader's last holds. ``found`` is
+    JSON."""
+    con.execute("""
+        create table grader_calibrations(
+            grader varchar, about varchar, calibrated_at timestamp, labels varchar,
+            found varchar)""")
+
+
 def _widen(con: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str]) -> None:
     """Make ``table`` anew with more columns. One that is altered keeps a place in the catalog for
     small rows of its older form until compaction has written them out."""
@@ -327,6 +336,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     passage_metadata,
     whole_ledger,
     training_runs,
+    grader_calibrations,
 )
 """Migration n is the n-th entry, counted from 1."""
 

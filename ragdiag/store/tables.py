@@ -100,6 +100,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     "index_trials": _table((TEXT, "tuning_id trial"), (TIME, "tried_at")),
     "index_tunings": _table((TEXT, "tuning_id version_id tuning"), (TIME, "tuned_at")),
     "training_runs": _table((TEXT, "run_id kind state run"), (TIME, "recorded_at")),
+    "grader_calibrations": _table((TEXT, "grader about labels found"), (TIME, "calibrated_at")),
     "index_measurements": _table((TEXT, "version_id build_id measured"), (TIME, "measured_at")),
     "rejects": _table((TEXT, "source reason body"), (pa.int64(), "line"), (TIME, "rejected_at")),
 }
