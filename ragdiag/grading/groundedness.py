@@ -3,8 +3,9 @@
 Support of a sentence, by ``lexical``: the share of its words that stand in the context (knowledge
 precision: Dziri et al. 2022; Adlakha et al. 2024); by ``encoder``: its highest cosine with a
 sentence of the context. A grade's score is the mean over sentences weighted by their words, which
-for ``lexical`` is exactly the precision of the whole answer; it is right (1) where every sentence
-reaches the threshold.
+for ``lexical`` is exactly the precision of the whole answer; it is right (1) where that reaches the
+threshold. (To ask it of every sentence would hang on the shortest: on the labelled answers of
+docs/grading.md that finds two thirds of the faithful ones at best.)
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ragdiag.retrieval.text import split_sentences
 Support = Callable[[Sequence[str], Sequence[str]], list[float]]
 """From sentences and the texts they may rest on to each sentence's support, at most 1."""
 
-LEXICAL = 0.7
+LEXICAL = 0.6
 ENCODER = 0.6
 
 _WORD = re.compile(r"\w+")
@@ -65,7 +66,7 @@ def encoder_support(vectors: SentenceVectors) -> Support:
 
 
 class GroundednessGrader:
-    """Right where every sentence of the answer is supported by the context it was given."""
+    """Right where the context that the answer was given supports it."""
 
     about: Subject = "grounded"
 
@@ -86,9 +87,13 @@ class GroundednessGrader:
         support = self._support(sentences, [passage.text for passage in item.context])
         weights = [max(len(words_of(sentence)), 1) for sentence in sentences]
         score = sum(w * s for w, s in zip(weights, support, strict=True)) / sum(weights)
+        right = score >= self._threshold
         held = sum(value >= self._threshold for value in support)
-        reason = f"{held} of {len(sentences)} sentences supported, the least by {min(support):.2f}"
-        return Grade(item.item_id, self.name, int(held == len(sentences)), score, reason=reason)
+        reason = (
+            f"{score:.2f} {'≥' if right else '<'} {self._threshold:g}; "
+            f"{held} of {len(sentences)} sentences supported, the least by {min(support):.2f}"
+        )
+        return Grade(item.item_id, self.name, int(right), score, reason=reason)
 
 
 class CitationGrader:

@@ -31,7 +31,7 @@ def test_lexical_score_is_the_precision_of_the_whole_answer(workspace: Workspace
     answer = f"{TRUE} {MADE_UP}"
     found = grade("grounded_lexical", workspace, answer)
     assert found.y == 0
-    assert found.reason == "1 of 2 sentences supported, the least by 0.00"
+    assert found.reason == "0.46 < 0.6; 1 of 2 sentences supported, the least by 0.00"
     whole = lexical_support([answer], [passage.text for passage in CONTEXT])[0]
     assert found.score == pytest.approx(whole)
     assert len(words_of(answer)) == 13
@@ -43,7 +43,7 @@ def test_the_encoder_knows_other_words_for_the_same(workspace: Workspace) -> Non
     supported = grade("grounded_encoder", workspace, "A cat slumbers some 15 hours daily.")
     assert supported.y == 1
     invented = grade("grounded_encoder", workspace, f"{TRUE} {MADE_UP}")
-    assert (invented.y, invented.reason[:6]) == (0, "1 of 2")
+    assert (invented.y, "1 of 2 sentences" in invented.reason) == (0, True)
     semantic = open_grader(workspace, "semantic")
     right, wrong = semantic.grade(
         [
