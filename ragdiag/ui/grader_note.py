@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ragdiag.records import DEFAULT_GRADER, Estimate
+from ragdiag.records import DEFAULT_GRADER, HUMAN_GRADER, Estimate
 from ragdiag.store.calibrations import GraderCalibration, load_calibrations
 from ragdiag.store.lake import Lake
 from ragdiag.ui.cached import fetch
@@ -25,6 +25,8 @@ def told(found: GraderCalibration | None, grader: str) -> str:
     >>> told(None, "numeric-v1").replace(NBSP, " ")
     'The grader numeric-v1 was never held against people: ragdiag grade calibrate.'
     """
+    if grader.partition(":")[0] == HUMAN_GRADER:
+        return "A person's own label."
     if found is None:
         return (
             f"The grader {grader} was never held against people: ragdiag{NBSP}grade{NBSP}calibrate."

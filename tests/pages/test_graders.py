@@ -16,11 +16,12 @@ from ragdiag.store.results import save_findings
 
 @pytest.fixture
 def measured(workspace: Workspace, toy_workspace: Workspace) -> Workspace:
-    """The toy workspace with a second opinion on one request, and both graders calibrated."""
+    """The toy workspace with two more opinions on one request, and two graders calibrated."""
     close_lakes()
     shutil.copytree(toy_workspace.root, workspace.root)
     lake = open_lake(workspace)
-    save_findings(lake, grades=[Grade("p-10-05", "numeric-v1", None, status="undefined")])
+    said = [Grade("p-10-05", "numeric-v1", None, status="undefined"), Grade("p-10-05", "human", 0)]
+    save_findings(lake, grades=said)
     scores = [0.9, 0.8, 0.4, 0.6] * 5
     for grader, graded in (("contains_or_f1", [1, 1, 0, 0] * 5), ("numeric-v1", [None] * 20)):
         found = agreement(graded, [1, 1, 0, 1] * 5, scores)
@@ -34,8 +35,12 @@ def test_agreement_stands_beside_the_score(measured: Workspace, open_page, said)
     app = open_page("request", measured, request_id="p-10-05")
     assert "agrees with people on 75 % (53–89, n=20); AUROC 1.00" in said(app)
     opinions = next(frame.value for frame in app.dataframe if "Grader" in frame.value)
-    assert list(opinions["Says"]) == ["undecided"]
-    assert "decided none of the answers" in opinions["Against people"][0]
+    assert dict(zip(opinions["Grader"], opinions["Says"], strict=True)) == {
+        "human": "wrong",
+        "numeric-v1": "undecided",
+    }
+    assert opinions["Against people"][0] == "A person's own label."
+    assert "decided none of the answers" in opinions["Against people"][1]
     assert "agrees with people on 75 %" in said(open_page("overview", measured))
 
 
