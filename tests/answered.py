@@ -50,7 +50,7 @@ def answered_corpus(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A workspace that ``fill_corpus`` has filled; to be copied, never opened."""
     workspace = Workspace(tmp_path_factory.mktemp("answered") / "workspace")
     fill_corpus(workspace)
-    close_lakes()
+    close_lakes(workspace)
     return workspace
 
 

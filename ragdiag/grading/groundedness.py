@@ -4,8 +4,8 @@ Support of a sentence, by ``lexical``: the share of its words that stand in the 
 precision: Dziri et al. 2022; Adlakha et al. 2024); by ``encoder``: its highest cosine with a
 sentence of the context. A grade's score is the mean over sentences weighted by their words, which
 for ``lexical`` is exactly the precision of the whole answer; it is right (1) where that reaches the
-threshold. (To ask it of every sentence would hang on the shortest: on the labelled answers of
-docs/grading.md that finds two thirds of the faithful ones at best.)
+threshold. Asked of every sentence it would hang on the shortest: at 0.6 that finds 48 % of the
+faithful answers of docs/grading.md, the mean 90 %.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from ragdiag.store.results import save_findings
 @pytest.fixture
 def measured(workspace: Workspace, toy_workspace: Workspace) -> Workspace:
     """The toy workspace with two more opinions on one request, and two graders calibrated."""
-    close_lakes()
+    close_lakes(toy_workspace)  # what another test has open may not be copied
     shutil.copytree(toy_workspace.root, workspace.root)
     lake = open_lake(workspace)
     said = [Grade("p-10-05", "numeric-v1", None, status="undefined"), Grade("p-10-05", "human", 0)]
@@ -27,7 +27,7 @@ def measured(workspace: Workspace, toy_workspace: Workspace) -> Workspace:
         found = agreement(graded, [1, 1, 0, 1] * 5, scores)
         kept = {**found.to_json(), "floor": found.auroc.to_json()}
         save_calibration(lake, GraderCalibration(grader, "correct", "people.jsonl", kept))
-    close_lakes()
+    close_lakes(workspace)
     return workspace
 
 

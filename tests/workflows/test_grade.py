@@ -82,7 +82,7 @@ def test_groundedness_and_citations_of_logged_answers(lake: Lake, asked: list[Re
 class Failing:
     """Decides the first ``until`` answers it is given, then is down."""
 
-    name, about = "failing-v1", "correct"
+    name = "failing-v1"
     about: Subject = "correct"
 
     def __init__(self, until: int) -> None:
