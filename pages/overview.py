@@ -5,7 +5,18 @@ import streamlit as st
 from ragdiag.drift.week import week_report
 from ragdiag.drift.weekly import WEEKLY_METRICS
 from ragdiag.store.queries import Filters
-from ragdiag.ui import cards, charts, filters, frame, headline, links, palette, tables, words
+from ragdiag.ui import (
+    cards,
+    charts,
+    filters,
+    frame,
+    grader_note,
+    headline,
+    links,
+    palette,
+    tables,
+    words,
+)
 from ragdiag.ui import changes as table_of
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.faults import meaning_list
@@ -40,6 +51,7 @@ st.page_link(
 
 st.subheader("Answers and speed", anchor=False)
 cards.row(report, ("correct", "no_answer", "MRR@10", "p95"))
+st.caption(literal(f"{words.CORRECT} {grader_note.note(view)}"))
 st.subheader("What users did", anchor=False)
 cards.row(report, ("click_rate", "task_success", "thumbs_up"))
 st.caption(

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from ragdiag.store.queries import version_names
-from ragdiag.ui import charts, frame, links, passages, replays, tables, words
+from ragdiag.ui import charts, frame, grader_note, links, passages, replays, tables, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.commands import diagnose_command
 from ragdiag.ui.safe import literal
@@ -39,7 +39,8 @@ name = fetch(view, version_names).get(request.version_id, request.version_id)
 passages.question_and_answers(story)
 st.caption(
     literal(
-        f"Answered by {name}, {request.traffic}, {words.moment(request.asked_at)}. {words.CORRECT}"
+        f"Answered by {name}, {request.traffic}, {words.moment(request.asked_at)}. {words.CORRECT} "
+        f"{grader_note.note(view)}"
     )
 )
 sentences = verdict_sentences(story)
@@ -49,6 +50,19 @@ box(
 )
 if story.verdict is None and story.y != 1:
     st.code(diagnose_command(view, request.version_id, request.traffic), language="bash")
+
+if story.opinions:
+    st.subheader("Other graders", anchor=False)
+    tables.show(
+        {
+            "Grader": [row["grader"] for row in story.opinions],
+            "Says": [words.grade(row["y"]) for row in story.opinions],
+            "Score": [row["score"] for row in story.opinions],
+            "Why": [row["reason"] or row["status"] for row in story.opinions],
+            "Against people": [grader_note.note(view, row["grader"]) for row in story.opinions],
+        },
+        key="opinions",
+    )
 
 st.subheader("Where the gold passage went", anchor=False)
 passages.waterfall(story)

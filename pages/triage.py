@@ -5,9 +5,10 @@ import streamlit as st
 from ragdiag.privacy.hiding import shown_text
 from ragdiag.store import queries
 from ragdiag.store.queries import ORDERS, Filters
-from ragdiag.ui import filters, frame, links, tables, words
+from ragdiag.ui import filters, frame, grader_note, links, tables, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.faults import fault_bars, undiagnosed_notice
+from ragdiag.ui.safe import literal
 from ragdiag.ui.segments import show_segments
 
 # The columns fill the page; what a sort order goes by is shown with that order.
@@ -69,7 +70,7 @@ total = sum(row["n"] for row in fetch(view, queries.failure_counts, chosen, "ver
 st.subheader(f"{words.count(total, 'failed request')}", anchor=False)
 st.caption(
     f"of {words.count(counts['graded'], 'graded answer')} with these filters. "
-    "Click a row to open the request's story."
+    f"Click a row to open the request's story. {literal(grader_note.note(view))}"
 )
 sort_box, page_box, _ = st.columns([2, 1, 3])
 with sort_box:

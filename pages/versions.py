@@ -6,7 +6,7 @@ from ragdiag.drift.latency import QUANTILES, stage_quantiles
 from ragdiag.drift.tallies import square_and_add
 from ragdiag.errors import UnknownName
 from ragdiag.store.queries import Filters, evaluated
-from ragdiag.ui import charts, filters, frame, palette, tables, versus, words
+from ragdiag.ui import charts, filters, frame, grader_note, palette, tables, versus, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.safe import literal
 
@@ -66,7 +66,7 @@ charts.show(
     alt="Difference B − A of each metric with its 95 % interval",
 )
 tables.show(versus.table(compared), key="metrics")
-st.caption(versus.footnote(compared))
+st.caption(literal(f"{versus.footnote(compared)} {grader_note.note(view)}"))
 
 st.subheader("Wins and losses by question", anchor=False)
 measure_box, page_box, _ = st.columns([1, 1, 3])

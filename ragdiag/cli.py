@@ -20,6 +20,7 @@ from ragdiag.commands.collect import collect_command
 from ragdiag.commands.corpus import documents_app, import_app
 from ragdiag.commands.deploy import deploy_app
 from ragdiag.commands.gate import gate_command
+from ragdiag.commands.grade import grade_app
 from ragdiag.commands.index import index_app
 from ragdiag.commands.log import app as log_app
 from ragdiag.commands.model import model_app
@@ -59,6 +60,7 @@ app.add_typer(fusion_app, name="fusion")
 app.add_typer(reranker_app, name="reranker")
 app.add_typer(tune_app, name="tune")
 app.add_typer(deploy_app, name="deploy")
+app.add_typer(grade_app, name="grade")
 app.command("collect")(collect_command)
 app.command("serve")(serve_command)
 app.command("gate")(gate_command)

@@ -74,11 +74,26 @@ class DashboardTable(_Table):
     """Nothing that would change what serves can be started from a page."""
 
 
+class JudgeTable(_Table):
+    """The OpenAI-compatible server that judges answers. The model is named by the grader,
+    ``judge:MODEL``; prices are US dollars per million tokens, without both the cost is unknown."""
+
+    base_url: str = "https://api.openai.com/v1"
+    api_key_env: str = "OPENAI_API_KEY"
+    timeout_s: float = Field(default=60.0, gt=0, le=600)
+    retries: int = Field(default=2, ge=0, le=10)
+    concurrency: int = Field(default=4, ge=1, le=64)
+    max_output_tokens: int = Field(default=500, ge=50, le=32_000)
+    prompt_price: float | None = Field(default=None, ge=0)
+    completion_price: float | None = Field(default=None, ge=0)
+
+
 class Configuration(_Table):
     lake: LakeTable = LakeTable()
     retention: RetentionTable = RetentionTable()
     privacy: PrivacyTable = PrivacyTable()
     dashboard: DashboardTable = DashboardTable()
+    judge: JudgeTable = JudgeTable()
 
 
 def read_configuration(workspace: Workspace) -> Configuration:

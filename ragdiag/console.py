@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from ragdiag.errors import InputError
 from ragdiag.jobs import ProgressFile
 from ragdiag.progress import Progress
 from ragdiag.records import Estimate
@@ -28,6 +29,16 @@ def fail(message: str) -> int:
     """One line on stderr, whatever the message holds; returns the exit status."""
     print(f"ragdiag: {' '.join(message.split())}", file=sys.stderr)
     return USER_ERROR
+
+
+def write_text(path: Path, text: str) -> None:
+    """Raises InputError where ``path`` cannot be written."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"cannot write {path} ({error.strerror})", remedy="name another file"
+        ) from None
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typing import Any, Literal
 Traffic = Literal["production", "canary", "shadow", "evaluation", "replay"]
 Status = Literal["ok", "no_answer", "error"]
 FeedbackKind = Literal["click", "task_success", "thumbs"]
-GradeStatus = Literal["ok", "error", "no_gold"]
+GradeStatus = Literal["ok", "error", "judge_error", "no_gold", "undefined"]
 SpanStatus = Literal["unset", "ok", "error"]
 FindingStatus = Literal["good", "warn", "bad"]
 Severity = Literal["warning", "critical"]
@@ -64,6 +64,9 @@ DEFAULT_GRADER = "contains_or_f1"
 
 FILTERS = ("tenant", "roles", "only_topics", "only_since", "only_until")
 """Fields of a request that say for whom and for what passages were looked for."""
+
+HUMAN_GRADER = "human"
+"""The name under which people's own labels are kept as grades."""
 
 RANKED_STAGES = ("lexical", "dense", "fused", "reranked", "context")
 """Stages that keep a ranked list with the request."""

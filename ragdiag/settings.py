@@ -42,6 +42,11 @@ class Workspace:
         return self.root / "cache" / "embeddings"
 
     @property
+    def judgements(self) -> Path:
+        """What language models as judges have decided, by the hash of what they were asked."""
+        return self.root / "cache" / "judge"
+
+    @property
     def training(self) -> Path:
         """A folder for every fine-tuning run: its data, its checkpoint, what came of it."""
         return self.root / "training"

@@ -7,11 +7,13 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from ragdiag.records import GoldAnswer, Hit, IndexBuild, Judgment, Passage, Question, Request
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import add_documents, add_gold_answers, add_judgments, add_questions
 from ragdiag.store.ingest import ingest
-from ragdiag.store.lake import Lake, open_lake
+from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.results import save_build, save_version
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.version import ExtractiveSpec, LexicalSpec, Spec, Version
@@ -41,6 +43,15 @@ def fill_corpus(workspace: Workspace) -> Lake:
             lake, IndexBuild(f"b-{key}", key, "c", QUESTIONS, None, None, 1, 0.1, MONDAY, {})
         )
     return lake
+
+
+@pytest.fixture(scope="session")
+def answered_corpus(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace that ``fill_corpus`` has filled; to be copied, never opened."""
+    workspace = Workspace(tmp_path_factory.mktemp("answered") / "workspace")
+    fill_corpus(workspace)
+    close_lakes(workspace)
+    return workspace
 
 
 def answer(number: int, version: Version, **changes: Any) -> Request:

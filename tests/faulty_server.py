@@ -16,10 +16,12 @@ from tests.local_http import served
 
 @dataclass
 class FaultyServer:
-    """Answers every POST through ``respond``; ``seen`` are the requests' JSON bodies."""
+    """Answers every request through ``respond``; ``seen`` are their JSON bodies, ``uploads`` the
+    bodies that are none."""
 
     base_url: str
     seen: list[dict[str, Any]] = field(default_factory=list)
+    uploads: list[bytes] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
     respond: Callable[[BaseHTTPRequestHandler], None] = lambda handler: None
     released: threading.Event = field(default_factory=threading.Event)
@@ -61,14 +63,19 @@ def faulty_server() -> Iterator[FaultyServer]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            length = int(self.headers.get("content-length", 0))
-            state.seen.append(json.loads(self.rfile.read(length)))
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            if self.headers.get("content-type", "").startswith("multipart/"):
+                state.uploads.append(body)
+            elif body:
+                state.seen.append(json.loads(body))
             state.keys.append(self.headers.get("authorization"))
             self.close_connection = True
             try:
                 state.respond(self)
             except (BrokenPipeError, ConnectionResetError):
                 return  # the client gave up, as it should
+
+        do_GET = do_POST  # noqa: N815
 
         def log_message(self, format: str, *args: object) -> None:
             """Quiet."""

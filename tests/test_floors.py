@@ -31,7 +31,7 @@ FLOORS = (
     ("retrieval",),
     ("generation",),  # reads with the encoder and the sentences of retrieval
     ("pipeline", "instrumentation", "caching"),
-    ("importers", "collect", "training", "diagnosis", "drift", "deploy"),
+    ("importers", "collect", "training", "diagnosis", "grading", "drift", "deploy"),
     ("workflows", "serve"),
     (*COMMANDS, "reports", "ui"),
 )

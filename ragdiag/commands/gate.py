@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import Exit
 
-from ragdiag.console import emit
-from ragdiag.errors import InputError
+from ragdiag.console import emit, write_text
 from ragdiag.settings import command_workspace
 
 EXIT_STATUS = {"pass": 0, "rollback": 1, "inconclusive": 3}
@@ -43,17 +42,7 @@ def gate_command(
         lake, find_version(lake, a), find_version(lake, b), split, metric=metric, slo_ms=slo_ms
     )
     if markdown is not None:
-        write_markdown(markdown, found.to_markdown())
+        write_text(markdown, found.to_markdown())
     emit(found.to_json(), as_json, found.to_text)
     if status := EXIT_STATUS[found.decision]:
         raise Exit(status)
-
-
-def write_markdown(path: Path, text: str) -> None:
-    """Raises InputError where ``path`` cannot be written."""
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(
-            f"cannot write {path} ({error.strerror})", remedy="name another file"
-        ) from None

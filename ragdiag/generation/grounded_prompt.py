@@ -36,7 +36,7 @@ def build_messages(
     question: str, context: Sequence[ContextPassage]
 ) -> list[ChatCompletionMessageParam]:
     """System and user message; passage n of the prompt is ``context[n - 1]``."""
-    fence = _fence_for([text for p in context for text in (p.title, p.text)])
+    fence = fence_for([text for p in context for text in (p.title, p.text)])
     blocks = [
         f"{fence}passage [{number}]{_titled(passage.title)}\n{passage.text}"
         for number, passage in enumerate(context, start=1)
@@ -69,7 +69,7 @@ def read_reply(text: str | None, context: Sequence[ContextPassage], *, model: st
     return Answer(text=said, citations=tuple(dict.fromkeys(cited)), model=model)
 
 
-def _fence_for(texts: Sequence[str]) -> str:
+def fence_for(texts: Sequence[str]) -> str:
     """A mark that opens no line of ``texts``, so that a passage cannot close its own block."""
     fence = _FENCE
     while any(fence in text for text in texts):

@@ -19,6 +19,16 @@ def find_grade(lake: Lake, request_id: str) -> Grade | None:
     return grade_from_row(rows[0]) if rows else None
 
 
+def load_grades(lake: Lake, grader: str, request_ids: Sequence[str]) -> dict[str, Grade]:
+    """The latest grade that ``grader`` gave each of these requests, by request id."""
+    rows = lake.rows(
+        "select * from latest_grades where grader = $grader"
+        " and request_id in (select unnest($ids::varchar[]))",
+        {"grader": grader, "ids": list(request_ids)},
+    )
+    return {row["request_id"]: grade_from_row(row) for row in rows}
+
+
 def load_diagnoses(lake: Lake, request_ids: Sequence[str]) -> dict[str, Diagnosis]:
     """The latest diagnosis of each request that has one, by request id."""
     rows = lake.rows(

@@ -327,6 +327,15 @@ def request_filters(con: duckdb.DuckDBPyConnection) -> None:
         con.execute(f"alter table requests add column {column}")
 
 
+def grader_calibrations(con: duckdb.DuckDBPyConnection) -> None:
+    """How far graders agree with people: rows are only added, a grader's last holds. ``found`` is
+    JSON."""
+    con.execute("""
+        create table grader_calibrations(
+            grader varchar, about varchar, calibrated_at timestamp, labels varchar,
+            found varchar)""")
+
+
 def _widen(con: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str]) -> None:
     """Make ``table`` anew with more columns. One that is altered keeps a place in the catalog for
     small rows of its older form until compaction has written them out."""
@@ -362,6 +371,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     pruned_builds,
     owed_checks,
     request_filters,
+    grader_calibrations,
 )
 """Migration n is the n-th entry, counted from 1."""
 

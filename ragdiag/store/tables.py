@@ -103,6 +103,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     "regression_questions": _table(
         (TEXT, "set_name question_id from_request reason state"), (TIME, "recorded_at")
     ),
+    "grader_calibrations": _table((TEXT, "grader about labels found"), (TIME, "calibrated_at")),
     "index_measurements": _table((TEXT, "version_id build_id measured"), (TIME, "measured_at")),
     "rejects": _table((TEXT, "source reason body"), (pa.int64(), "line"), (TIME, "rejected_at")),
 }

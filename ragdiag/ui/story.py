@@ -18,7 +18,7 @@ from ragdiag.store.results import load_requests
 class Story:
     """``gold`` is {passage_id: grade} of the passages of the highest grade, ``stages`` the ranked
     lists that were logged, in order, ``passages`` the texts as they were when the question was
-    asked."""
+    asked, ``opinions`` the grades of other graders than the default one."""
 
     request: Request
     gold: Mapping[str, int]
@@ -31,6 +31,7 @@ class Story:
     evidence: Mapping[str, Any]
     replays: Sequence[Row]
     feedback: Sequence[Row]
+    opinions: Sequence[Row] = ()
 
     def rank(self, stage: str) -> int | None:
         """The rank (from 1) of the best gold passage at a stage."""
@@ -72,6 +73,7 @@ def compose(lake: Lake, request: Request) -> Story:
         evidence=_evidence(verdict),
         replays=said["replays"],
         feedback=said["feedback"],
+        opinions=[row for row in said["grades"] if row["grader"] != DEFAULT_GRADER],
     )
 
 

@@ -226,6 +226,11 @@ def feedback(kind: str, value: float) -> str:
     return "task succeeded" if value > 0 else "task failed"
 
 
+def grade(y: int | None) -> str:
+    """What a grader decided."""
+    return "undecided" if y is None else "right" if y else "wrong"
+
+
 def count(n: int, one: str, many: str | None = None) -> str:
     """``1 request``, ``1,204 requests``."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"

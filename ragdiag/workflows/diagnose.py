@@ -102,7 +102,7 @@ def diagnose(
 
     Raises UnknownName where the scope holds no request.
     """
-    requests = _scope(lake, version, split, traffic, since, until)
+    requests = requests_in_scope(lake, version, split, traffic, since, until)
     done = set() if again else set(load_diagnoses(lake, [r.request_id for r in requests]))
     todo = [request for request in requests if request.request_id not in done]
     bench = Bench(lake, workspace, version)
@@ -140,7 +140,7 @@ def summarise(
     )
 
 
-def _scope(
+def requests_in_scope(
     lake: Lake,
     version: Version | LoggedVersion,
     split: str | None,
@@ -148,6 +148,10 @@ def _scope(
     since: datetime | None,
     until: datetime | None,
 ) -> list[Request]:
+    """The latest evaluation of ``split``, else one ``traffic`` (production) of a window.
+
+    Raises UnknownName where there is no request.
+    """
     asked = load_requests(
         lake,
         version_id=version.version_id,

@@ -10,8 +10,8 @@ from contextlib import closing
 import pytest
 
 from ragdiag.errors import GenerationError, ProviderRefused, ProviderUnreachable, SpecError
+from ragdiag.generation.chat import MAX_BODY_BYTES
 from ragdiag.generation.generator import load_generator
-from ragdiag.generation.openai import MAX_BODY_BYTES
 from ragdiag.records import ContextPassage
 from ragdiag.version import OpenAISpec
 from tests.faulty_server import FaultyServer

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from ragdiag.errors import GeneratorDown, ProviderRefused
-from ragdiag.generation.openai import OpenAIGenerator
+from ragdiag.generation.chat import ChatClient
 from ragdiag.records import Passage
 from ragdiag.training.generated import Ask, pairs_from_model
 from ragdiag.version import OpenAISpec
@@ -27,7 +27,8 @@ def ask(faulty_server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> Ask:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     spec = OpenAISpec(kind="openai", model="m", base_url=faulty_server.base_url, retries=0)
-    return OpenAIGenerator(spec).reply
+    client = ChatClient(spec)
+    return lambda messages: client.complete(messages).content or ""
 
 
 def says(server: FaultyServer, *replies: str) -> None:

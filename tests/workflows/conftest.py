@@ -1,5 +1,6 @@
 """The toy corpus and builds of it."""
 
+from tests.answered import answered_corpus as answered_corpus
 from tests.stocked import add as add
 from tests.stocked import build as build
 from tests.stocked import corpus as corpus

@@ -1,0 +1,223 @@
+"""``ragdiag grade``: have answers graded, hold graders against people, correct their rates."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from typer.exceptions import Exit
+
+from ragdiag.commands.options import Json, ProgressOption
+from ragdiag.console import emit, progress_to, write_text
+from ragdiag.records import Traffic
+from ragdiag.settings import command_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ragdiag.grading.contract import Item
+    from ragdiag.grading.judge import Judge, JudgePlan
+    from ragdiag.records import Request
+    from ragdiag.settings import Workspace
+    from ragdiag.store.lake import Lake
+
+grade_app = typer.Typer(help="Grade answers, and measure the graders. docs/grading.md.")
+
+UNDER_WAY = 3
+"""Exit status where a batch is not done yet."""
+
+Named = Annotated[str, typer.Option("--grader", help="As it was stored; see grade run.")]
+Split = Annotated[str | None, typer.Option("--split", help="Its latest evaluation of this.")]
+Kind = Annotated[Traffic | None, typer.Option("--traffic", help="Else this (production).")]
+Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="UTC day.")]
+About = Annotated[
+    Literal["correct", "grounded", "cited"], typer.Option(help="What the labels are about.")
+]
+StrataOption = Annotated[
+    Literal["grade", "topic"], typer.Option(help="By what the grader said, or also by topic.")
+]
+
+
+@grade_app.command("run")
+def run_command(
+    context: typer.Context,
+    version: str,
+    grader: Annotated[str, typer.Option("--grader", help="A name of docs/grading.md.")],
+    threshold: Annotated[float | None, typer.Option(help="From which score it is right.")] = None,
+    split: Split = None,
+    traffic: Kind = None,
+    since: Day = None,
+    until: Day = None,
+    again: Annotated[bool, typer.Option(help="Also what it has decided before.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask the judge; else only its price.")] = False,
+    batch: Annotated[bool, typer.Option(help="By the judge's batch API, at its own pace.")] = False,
+    batch_id: Annotated[str | None, typer.Option(help="Fetch this batch, send none.")] = None,
+    wait_s: Annotated[float, typer.Option(min=0, help="How long to wait for a batch.")] = 0.0,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Grade a version's answers; the grades stand beside those they have. A judge's price is shown
+    first, and nothing is asked without --yes. Exit status 3: a batch is under way, run it again."""
+    from ragdiag.grading.graders import open_grader
+    from ragdiag.grading.judge import Judge
+    from ragdiag.workflows.grade import grade_requests, items_of, ungraded
+
+    lake, workspace, requests = _scope(context, version, split, traffic, since, until)
+    chosen = open_grader(workspace, grader, threshold)
+    if isinstance(chosen, Judge):
+        items = items_of(lake, ungraded(lake, requests, chosen.name, again=again))
+        plan = chosen.plan(items)
+        if not yes:
+            emit(_plan(chosen, plan), as_json, lambda: _plan_text(chosen, plan))
+            return
+        if batch or batch_id:
+            _await_batch(chosen, items, workspace, batch_id, wait_s, as_json)
+    with progress_to(progress_file) as progress:
+        found = grade_requests(lake, requests, chosen, again=again, progress=progress)
+    emit(found.to_json(), as_json, found.to_text)
+
+
+@grade_app.command("calibrate")
+def calibrate_command(
+    context: typer.Context,
+    labels: Annotated[Path, typer.Argument(help="JSONL or CSV: request_id or item_id, label.")],
+    grader: Annotated[list[str], typer.Option("--grader", help="May be repeated.")],
+    about: About = "correct",
+    threshold: Annotated[float | None, typer.Option(help="Of the graders that take one.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask judges, too.")] = False,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Measure graders against people's labels, beside plain word overlap; keep what was found."""
+    from ragdiag.grading.graders import open_grader
+    from ragdiag.grading.judge import Judge
+    from ragdiag.store.lake import open_lake
+    from ragdiag.workflows.calibrate_graders import calibrate_graders, labelled_items
+    from ragdiag.workflows.human_labels import read_labels
+
+    workspace = command_workspace(context.obj)
+    lake = open_lake(workspace)
+    graders = [open_grader(workspace, name, threshold) for name in grader]
+    read = read_labels(labels)
+    asking = [one for one in graders if isinstance(one, Judge)]
+    if asking and not yes:
+        items = labelled_items(lake, read)
+        plans = [(judge, judge.plan(items)) for judge in asking]
+        document = [_plan(judge, plan) for judge, plan in plans]
+        emit(document, as_json, lambda: "\n".join(_plan_text(*one) for one in plans))
+        return
+    with progress_to(progress_file) as progress:
+        found = calibrate_graders(lake, read, graders, about, progress)
+    emit(found.to_json(), as_json, found.to_text)
+
+
+@grade_app.command("sample")
+def sample_command(
+    context: typer.Context,
+    version: str,
+    grader: Named,
+    out: Annotated[Path, typer.Option(help="JSONL for people to fill in.")],
+    n: Annotated[int, typer.Option("-n", min=1, help="How many to label.")] = 60,
+    split: Split = None,
+    traffic: Kind = None,
+    since: Day = None,
+    until: Day = None,
+    strata: StrataOption = "grade",
+    proportional: Annotated[bool, typer.Option(help="Not as many of each stratum.")] = False,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Draw answers for people to label, at random within strata, with known chances."""
+    from ragdiag.workflows.corrected_rates import sample_to_label
+
+    lake, _, requests = _scope(context, version, split, traffic, since, until)
+    lines = sample_to_label(
+        lake, requests, grader, n, strata=strata, proportional=proportional, seed=seed
+    )
+    write_text(out, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    document = {"out": str(out), "n": len(lines), "of": len(requests)}
+    emit(document, as_json, lambda: f"{len(lines)} of {len(requests)} answers in {out}")
+
+
+@grade_app.command("rate")
+def rate_command(
+    context: typer.Context,
+    version: str,
+    grader: Named,
+    split: Split = None,
+    traffic: Kind = None,
+    since: Day = None,
+    until: Day = None,
+    about: About = "correct",
+    strata: StrataOption = "grade",
+    as_json: Json = False,
+) -> None:
+    """The rate of right answers that people would find, from many grades and few labels."""
+    from ragdiag.workflows.corrected_rates import correct_rate
+
+    lake, _, requests = _scope(context, version, split, traffic, since, until)
+    found = correct_rate(lake, requests, grader, about=about, strata=strata)
+    emit(found.to_json(), as_json, found.to_text)
+
+
+def _scope(
+    context: typer.Context,
+    version: str,
+    split: str | None,
+    traffic: Traffic | None,
+    since: datetime | None,
+    until: datetime | None,
+) -> tuple[Lake, Workspace, list[Request]]:
+    from ragdiag.store.lake import open_lake
+    from ragdiag.store.results import find_served_version
+    from ragdiag.workflows.diagnose import requests_in_scope
+
+    workspace = command_workspace(context.obj)
+    lake = open_lake(workspace)
+    days = (day and day.replace(tzinfo=UTC) for day in (since, until))
+    chosen = find_served_version(lake, version)
+    return lake, workspace, requests_in_scope(lake, chosen, split, traffic, *days)
+
+
+def _plan(judge: Judge, plan: JudgePlan) -> dict[str, Any]:
+    return {"grader": judge.name, "dry_run": True, **asdict(plan)}
+
+
+def _plan_text(judge: Judge, plan: JudgePlan) -> str:
+    price = (
+        "unknown (set prices in [judge])" if plan.cost_usd is None else f"{plan.cost_usd:.2f} US$"
+    )
+    return (
+        f"{judge.name}: {plan.calls} answers to ask about, {plan.kept} known; about "
+        f"{plan.prompt_tokens:,} prompt tokens and at most {plan.completion_tokens:,} more; "
+        f"at most about {price}. Nothing was asked: add --yes"
+    )
+
+
+def _await_batch(
+    judge: Judge,
+    items: Sequence[Item],
+    workspace: Workspace,
+    batch_id: str | None,
+    wait_s: float,
+    as_json: bool,
+) -> None:
+    from ragdiag.grading.judge_batch import run_batch
+
+    with progress_to(None) as progress:
+        running = run_batch(
+            judge,
+            items,
+            workspace.judgements,
+            batch_id=batch_id,
+            wait_s=wait_s,
+            progress=progress,
+        )
+    if running is not None:
+        document = {"grader": judge.name, "batch_id": running, "state": "under_way"}
+        emit(document, as_json, lambda: f"batch {running} is under way; run the same command again")
+        raise Exit(UNDER_WAY)

@@ -1,0 +1,1 @@
+"""Graders of answers: rules, the local encoder, a language model as judge."""

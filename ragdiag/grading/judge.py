@@ -1,0 +1,156 @@
+"""A language model as judge: structured output, temperature 0, each question asked once.
+
+A reply that is no judgement is asked for once more, then the grade has the status ``judge_error``
+and no Y. Several failures of the server in a row end the work: that is the server's fault and
+would otherwise be counted against every answer.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Any
+
+from ragdiag.configuration import JudgeTable
+from ragdiag.errors import GenerationError, GeneratorDown
+from ragdiag.generation.chat import ChatClient, Completion
+from ragdiag.generation.steadfast import LIMIT
+from ragdiag.grading.contract import Item, Subject, undecidable
+from ragdiag.grading.judge_cache import JudgeCache, Kept, key_of
+from ragdiag.grading.rubrics import Rubric, read_reply, response_format
+from ragdiag.progress import Progress, report
+from ragdiag.records import Grade
+from ragdiag.version import OpenAISpec
+
+SETTINGS = "[judge] of ragdiag.toml"
+CHARS_PER_TOKEN = 4
+"""Of English, roughly; the price shown before a run is a guess, and says so."""
+
+REMINDER = "Reply again with one JSON object of the stated form, and nothing else."
+
+
+@dataclass(frozen=True, slots=True)
+class JudgePlan:
+    """What grading will ask: ``calls`` new ones, ``kept`` answers that are known. Completion tokens
+    are the most there can be; the cost is None without prices."""
+
+    calls: int
+    kept: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float | None
+
+
+class Judge:
+    """One model with one rubric; its name holds both."""
+
+    def __init__(self, model: str, rubric: Rubric, table: JudgeTable, cache: JudgeCache) -> None:
+        """Raises SpecError or ProviderRefused as ChatClient does; asks nothing yet."""
+        self.name = f"{rubric.prefix}:{model}/{rubric.name}"
+        self.about: Subject = rubric.about
+        self.rubric = rubric
+        self.cache = cache
+        settings = table.model_dump(exclude={"concurrency"})
+        spec = OpenAISpec(kind="openai", model=model, temperature=0.0, **settings)
+        self.client = ChatClient(spec, SETTINGS)
+        self._concurrency = table.concurrency
+        self._failures = 0
+        self._lock = threading.Lock()
+
+    def request(self, item: Item) -> dict[str, Any]:
+        """The request body that judges ``item``."""
+        asked = self.client.request(self.rubric.messages(item))
+        return {**asked, "response_format": response_format(self.rubric)}
+
+    def key(self, request: Mapping[str, Any]) -> str:
+        return key_of(self.client.spec.base_url, request)
+
+    def unasked(self, items: Sequence[Item]) -> dict[str, Item]:
+        """What must be asked, once each, by its key."""
+        judged = (i for i in items if undecidable(i, self.name, self.about) is None)
+        by_key = {self.key(self.request(item)): item for item in judged}
+        return {key: item for key, item in by_key.items() if self.cache.get(key) is None}
+
+    def plan(self, items: Sequence[Item]) -> JudgePlan:
+        """What ``grade`` would ask and cost; asks nothing."""
+        judged = sum(undecidable(i, self.name, self.about) is None for i in items)
+        waiting = list(self.unasked(items).values())
+        asked = [self.request(item)["messages"] for item in waiting]
+        chars = sum(len(message["content"]) for messages in asked for message in messages)
+        prompt = chars // CHARS_PER_TOKEN
+        most = len(waiting) * self.client.spec.max_output_tokens
+        cost = self.client.cost(prompt, most)
+        return JudgePlan(len(waiting), judged - len(waiting), prompt, most, cost)
+
+    def grade(self, items: Sequence[Item], progress: Progress | None = None) -> list[Grade]:
+        """Judge with at most ``concurrency`` questions under way. Raises GeneratorDown."""
+        self._failures = 0
+        grades: dict[int, Grade] = {}
+        with ThreadPoolExecutor(self._concurrency) as pool:
+            running = {pool.submit(self._judge, item): n for n, item in enumerate(items)}
+            try:
+                for done in as_completed(running):
+                    grades[running[done]] = done.result()
+                    fraction = len(grades) / len(items)
+                    report(progress, fraction, f"judged {len(grades)} of {len(items)}")
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        return [grades[number] for number in range(len(items))]
+
+    def keep(self, key: str, completion: Completion, item: Item) -> Kept | None:
+        """Keep the judgement in a completion; None where it holds none."""
+        found = read_reply(self.rubric, completion.content, item)
+        if found is None:
+            return None
+        tokens = (completion.prompt_tokens, completion.completion_tokens)
+        kept = Kept(found.y, found.score, *tokens, completion.cost_usd)
+        self.cache.put(key, kept)
+        return kept
+
+    def _judge(self, item: Item) -> Grade:
+        known = undecidable(item, self.name, self.about)
+        if known is not None:
+            return known
+        request = self.request(item)
+        key = self.key(request)
+        kept = self.cache.get(key)
+        if kept is None:
+            try:
+                kept = self._ask(key, request, item)
+            except GenerationError as error:
+                return self._error(item, error.message)
+        if kept is None:
+            return self._error(item, "two replies were no judgement")
+        return Grade(item.item_id, self.name, kept.y, kept.score, reason=self.rubric.name)
+
+    def _ask(self, key: str, request: Mapping[str, Any], item: Item) -> Kept | None:
+        *head, last = request["messages"]
+        # In the same message: many chat templates refuse two of one role in a row.
+        again = [*head, {**last, "content": f"{last['content']}\n\n{REMINDER}"}]
+        for messages in (request["messages"], again):
+            completion = self._complete(messages, request["response_format"])
+            if kept := self.keep(key, completion, item):
+                return kept
+        return None
+
+    def _complete(self, messages: Any, form: Mapping[str, Any]) -> Completion:
+        try:
+            completion = self.client.complete(messages, response_format=form)
+        except GenerationError as error:
+            with self._lock:
+                self._failures += 1
+                failures = self._failures
+            if failures < LIMIT:
+                raise
+            raise GeneratorDown(
+                f"{failures} judgements in a row failed: {error.message}", remedy=error.remedy
+            ) from error
+        with self._lock:
+            self._failures = 0
+        return completion
+
+    def _error(self, item: Item, reason: str) -> Grade:
+        return Grade(item.item_id, self.name, None, None, "judge_error", reason)

@@ -1,0 +1,92 @@
+"""Graders that are a rule on words or numbers: the same grade every time, at no cost."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from ragdiag.grading.contract import Item, Subject, undecidable
+from ragdiag.metrics.answers import contains_answer, exact_match, grade_answer, token_f1
+from ragdiag.metrics.numbers import numeric_match
+from ragdiag.progress import Progress
+from ragdiag.records import DEFAULT_GRADER, Grade
+from ragdiag.retrieval.lexical import tokenise
+
+Score = Callable[[str, Sequence[str]], float]
+"""From an answer and its gold answers to 0 … 1; NaN where it is undefined."""
+
+
+class RuleGrader:
+    """Right where the score against the gold answers reaches ``threshold``."""
+
+    about: Subject = "correct"
+
+    def __init__(self, name: str, score: Score, threshold: float) -> None:
+        self.name = name
+        self._score = score
+        self._threshold = threshold
+
+    def grade(self, items: Sequence[Item], progress: Progress | None = None) -> list[Grade]:
+        return [undecidable(item, self.name, "correct") or self._judge(item) for item in items]
+
+    def _judge(self, item: Item) -> Grade:
+        score = self._score(item.answer, item.golds)
+        if math.isnan(score):
+            reason = "no gold answer has a number"
+            return Grade(item.item_id, self.name, None, None, "undefined", reason)
+        right = score >= self._threshold
+        reason = f"{score:.2f} {'≥' if right else '<'} {self._threshold:g}"
+        return Grade(item.item_id, self.name, int(right), score, reason=reason)
+
+
+class DefaultGrader:
+    """The rule that decides what failed where nobody says otherwise (METHODS.md §2)."""
+
+    name = DEFAULT_GRADER
+    about: Subject = "correct"
+
+    def grade(self, items: Sequence[Item], progress: Progress | None = None) -> list[Grade]:
+        return [grade_answer(i.item_id, i.answer, i.status, i.golds or None) for i in items]
+
+
+def content_f1(answer: str, golds: Sequence[str]) -> float:
+    """The best F1 between the content words (no stop words) of the answer and of a gold answer.
+
+    The lexical floor of correctness: on ragchecker's pairs it agrees with people better than many
+    a judge (docs/grading.md).
+
+    >>> content_f1("It is the tower of Paris.", ["a Paris tower"])
+    1.0
+    """
+    said = Counter(tokenise(answer))
+    return max((_f1(said, Counter(tokenise(gold))) for gold in golds), default=math.nan)
+
+
+def _f1(said: Counter[str], gold: Counter[str]) -> float:
+    if not said or not gold:
+        return float(said == gold)
+    return 2.0 * (said & gold).total() / (said.total() + gold.total())
+
+
+RULES: dict[str, tuple[Score, float | None]] = {
+    "exact_match": (exact_match, None),
+    "contains_answer": (contains_answer, None),
+    "numeric": (numeric_match, None),
+    "token_f1": (token_f1, 0.5),
+    "content_f1": (content_f1, 0.5),
+}
+"""Name → score, and its usual threshold; those without one are right where all of it holds."""
+
+
+def rule_grader(name: str, threshold: float | None) -> RuleGrader:
+    """The rule of that name; version 1 of each.
+
+    >>> rule_grader("token_f1", 0.6).name, rule_grader("numeric", None).name
+    ('token_f1-v1@0.6', 'numeric-v1')
+    """
+    score, usual = RULES[name]
+    if usual is None:
+        return RuleGrader(f"{name}-v1", score, 1.0)
+    chosen = usual if threshold is None else threshold
+    return RuleGrader(f"{name}-v1@{chosen:g}", score, chosen)

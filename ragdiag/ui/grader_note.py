@@ -1,0 +1,50 @@
+"""What stands beside every score: how far its grader agrees with people."""
+
+from __future__ import annotations
+
+from ragdiag.records import DEFAULT_GRADER, HUMAN_GRADER, Estimate
+from ragdiag.store.calibrations import GraderCalibration, load_calibrations
+from ragdiag.store.lake import Lake
+from ragdiag.ui.cached import fetch
+from ragdiag.ui.view import View
+from ragdiag.ui.words import NBSP
+
+
+def note(view: View, grader: str = DEFAULT_GRADER) -> str:
+    """One sentence about ``grader``, for a caption below its score."""
+    return told(fetch(view, _found, grader), grader)
+
+
+def _found(lake: Lake, grader: str) -> GraderCalibration | None:
+    return load_calibrations(lake).get(grader)
+
+
+def told(found: GraderCalibration | None, grader: str) -> str:
+    """The sentence; one that was never measured says how to.
+
+    >>> told(None, "numeric-v1").replace(NBSP, " ")
+    'The grader numeric-v1 was never held against people: ragdiag grade calibrate.'
+    """
+    if grader.partition(":")[0] == HUMAN_GRADER:
+        return "A person's own label."
+    if found is None:
+        return (
+            f"The grader {grader} was never held against people: ragdiag{NBSP}grade{NBSP}calibrate."
+        )
+    agrees, auroc, floor = (found.estimate(name) for name in ("accuracy", "auroc", "floor"))
+    if agrees.value != agrees.value:
+        return f"The grader {grader} decided none of the answers that people labelled."
+    share = (
+        f"{100 * agrees.value:.0f}{NBSP}% ({100 * agrees.low:.0f}–{100 * agrees.high:.0f}, "
+        f"n={agrees.n})"
+    )
+    unknown = int(found.found["unknown"])
+    undecided = f", {unknown} undecided" if unknown else ""
+    return (
+        f"The grader {grader} agrees with people on {share}{undecided}; "
+        f"AUROC {_two_digits(auroc)}, plain word overlap {_two_digits(floor)}."
+    )
+
+
+def _two_digits(estimate: Estimate) -> str:
+    return "–" if estimate.value != estimate.value else f"{estimate.value:.2f}".lstrip("0")

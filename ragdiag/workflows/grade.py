@@ -1,0 +1,141 @@
+"""Have a grader grade a version's answers, beside the grades that they have.
+
+Resumable: grades are saved every BATCH answers, and an answer that the grader has decided is not
+graded again unless asked for; where it failed, it tries again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ragdiag.grading.contract import Grader, Item
+from ragdiag.privacy.hiding import NOT_STORED, is_hidden
+from ragdiag.progress import Progress, report
+from ragdiag.records import Estimate, Grade, Request
+from ragdiag.stats.intervals import rate_bounds_with_unknown, wilson
+from ragdiag.store.contexts import load_contexts
+from ragdiag.store.corpus import load_gold_answers
+from ragdiag.store.findings import load_grades
+from ragdiag.store.lake import Lake
+from ragdiag.store.results import save_findings
+
+BATCH = 100
+FAILED = ("error", "judge_error")
+"""States of a grade that trying again may mend."""
+
+
+@dataclass(frozen=True)
+class GradeRun:
+    """What ``grader`` says of ``n`` answers: ``graded`` now, the others before.
+
+    ``right`` is the rate over the decided ones, ``bounds`` that over all if every undecided one
+    were wrong, and if every one were right. ``undecided`` counts them by their status.
+    """
+
+    grader: str
+    n: int
+    graded: int
+    right: Estimate
+    bounds: tuple[float, float]
+    undecided: Mapping[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "grader": self.grader,
+            "n": self.n,
+            "graded": self.graded,
+            "right": self.right.to_json(),
+            "bounds": [None if bound != bound else bound for bound in self.bounds],
+            "undecided": dict(self.undecided),
+        }
+
+    def to_text(self) -> str:
+        rate = self.right
+        told = (
+            f"undefined: {rate.reason}"
+            if rate.reason
+            else f"{rate.value:.1%} ({rate.low:.1%}–{rate.high:.1%}, n = {rate.n})"
+        )
+        lines = [f"{self.grader}: {told} right; {self.graded} of {self.n} answers graded now"]
+        if self.undecided:
+            counts = ", ".join(f"{count} {status}" for status, count in self.undecided.items())
+            low, high = self.bounds
+            lines.append(f"undecided: {counts}; over all answers {low:.1%} to {high:.1%}")
+        return "\n".join(lines)
+
+
+def items_of(lake: Lake, requests: Sequence[Request]) -> list[Item]:
+    """What a grader may look at of each request whose question and answer are stored."""
+    golds, contexts = load_gold_answers(lake), load_contexts(lake, requests)
+    return [
+        Item(
+            request.request_id,
+            request.question,
+            request.answer,
+            request.status,
+            tuple(golds.get(request.question_id or "", ())),
+            contexts.get(request.request_id, ()),
+            request.citations,
+        )
+        for request in requests
+        if not (is_hidden(request.question) or is_hidden(request.answer))
+    ]
+
+
+def ungraded(
+    lake: Lake, requests: Sequence[Request], grader: str, *, again: bool = False
+) -> list[Request]:
+    """Those that ``grader`` has not decided, or all of them ``again``."""
+    if again:
+        return list(requests)
+    done = load_grades(lake, grader, [request.request_id for request in requests])
+    decided = {name for name, grade in done.items() if grade.status not in FAILED}
+    return [request for request in requests if request.request_id not in decided]
+
+
+def grade_requests(
+    lake: Lake,
+    requests: Sequence[Request],
+    grader: Grader,
+    *,
+    again: bool = False,
+    progress: Progress | None = None,
+) -> GradeRun:
+    """Grade what ``grader`` has not decided yet, and count what it says of all.
+
+    Raises GeneratorDown where a judge's server fails again and again; what was graded is kept.
+    """
+    todo = ungraded(lake, requests, grader.name, again=again)
+    for start in range(0, len(todo), BATCH):
+        part = todo[start : start + BATCH]
+        items = items_of(lake, part)
+        told = {item.item_id for item in items}
+        hidden = [
+            Grade(request.request_id, grader.name, None, None, "undefined", NOT_STORED)
+            for request in part
+            if request.request_id not in told
+        ]
+        save_findings(lake, grades=[*grader.grade(items), *hidden])
+        done = start + len(part)
+        report(progress, done / len(todo), f"graded {done} of {len(todo)}")
+    return summarise(lake, requests, grader.name, len(todo))
+
+
+def summarise(lake: Lake, requests: Sequence[Request], grader: str, graded: int = 0) -> GradeRun:
+    """Count what the lake holds of ``grader`` about ``requests``."""
+    found = load_grades(lake, grader, [request.request_id for request in requests])
+    known = [grade.y for grade in found.values() if grade.y is not None]
+    undecided: Counter[str] = Counter(grade.status for grade in found.values() if grade.y is None)
+    if missing := len(requests) - len(found):
+        undecided["not graded"] = missing
+    return GradeRun(
+        grader=grader,
+        n=len(requests),
+        graded=graded,
+        right=wilson(sum(known), len(known)),
+        bounds=rate_bounds_with_unknown(sum(known), len(known), len(requests) - len(known)),
+        undecided=dict(sorted(undecided.items())),
+    )

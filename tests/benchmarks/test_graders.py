@@ -1,0 +1,34 @@
+"""The floors that graders are held against, on real labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.graders import (
+    annotated_pearson,
+    read_faithful,
+    read_preferred,
+    score_differences,
+)
+from ragdiag.grading.groundedness import LEXICAL, GroundednessGrader, lexical_support
+from ragdiag.grading.rules import rule_grader
+from ragdiag.stats.agreement import auroc
+
+
+def test_words_of_the_context_tell_faithful_answers(shared_data: Path) -> None:
+    path = shared_data / "clapnq_human_eval" / "clapnq_rag_model_performance.json"
+    _, items, labels = read_faithful(path)
+    grades = GroundednessGrader("grounded_lexical", lexical_support, LEXICAL).grade(items)
+    found = auroc([grade.score or 0.0 for grade in grades], labels)
+    assert (found.n, round(found.value, 3)) == (240, 0.915)
+
+
+def test_words_of_the_gold_answer_tell_the_preferred_answer(shared_data: Path) -> None:
+    pairs, people = read_preferred(shared_data / "ragchecker")
+    differences = score_differences(rule_grader("content_f1", None), pairs)
+    found = {name: annotated_pearson(differences, said).value for name, said in people.items()}
+    assert found == pytest.approx(
+        {"overall": 0.535, "correctness": 0.433, "completeness": 0.563}, abs=5e-4
+    )

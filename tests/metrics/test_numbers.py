@@ -1,0 +1,60 @@
+"""Numbers as quantities: units, separators, rounding, percentages, ranges, words."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from ragdiag.metrics.numbers import numeric_match, numeric_score
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold"),
+    [
+        ("It takes 2 weeks.", "14 days"),
+        ("$1,000 in all", "1000"),
+        ("1\u202f200 kg", "1.2 tonnes"),
+        ("a share of 0.453", "45.3%"),
+        ("45 percent", "0.45"),
+        ("12.4", "12"),
+        ("between 3 and 4 mg", "3–4 mg"),
+        ("3.5 mg", "3–4 mg"),
+        ("-5 degrees", "−5"),
+        ("twenty-seven days", "27 days"),
+        ("1.5 million people", "1,500,000"),
+        ("1e-5", "0.00001"),
+        ("first 7, then 9", "9 and 7"),
+    ],
+)
+def test_the_same_quantity(answer: str, gold: str) -> None:
+    assert numeric_score(answer, gold) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold"),
+    [
+        ("10 mg", "10 g"),
+        ("45", "0.45"),
+        ("12.6", "12"),
+        ("3 to 5", "4"),  # a hedge is not the number
+        ("2 to 4 mg", "3–4 mg"),
+        ("COVID-19", "19"),
+        ("v1.2.3", "2"),
+        ("5", "-5"),
+        ("", "7"),
+    ],
+)
+def test_another_quantity(answer: str, gold: str) -> None:
+    assert numeric_score(answer, gold) == 0
+
+
+def test_each_number_of_the_gold_answer_counts_and_the_best_gold_answer_holds() -> None:
+    assert numeric_score("7 mg", "7 mg in 3 hours") == 0.5
+    assert numeric_match("7 mg", ["8 mg", "none", "7 mg"]) == 1
+
+
+def test_without_a_number_in_the_gold_answer_it_is_undefined() -> None:
+    assert math.isnan(numeric_score("7", "a great many"))
+    assert math.isnan(numeric_match("7", ["many", "few"]))
+    assert math.isnan(numeric_match("7", []))

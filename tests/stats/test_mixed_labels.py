@@ -1,0 +1,72 @@
+"""Corrected rates: what the judge alone gets wrong, they cover."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ragdiag.stats.intervals import wilson
+from ragdiag.stats.mixed_labels import Cell, Confusion, corrected_rate, rogan_gladen_rate
+
+ROUNDS, ROWS, LABELS = 100, 1_000, 60
+
+
+def simulate(chance: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Truth and grade of a biased judge (sensitivity .85, specificity .93) over two topics, of
+    which the small one is mostly wrong."""
+    topic = (chance.random(ROWS) < 0.2).astype(int)
+    truth = (chance.random(ROWS) < np.where(topic == 1, 0.3, 0.85)).astype(int)
+    graded = (chance.random(ROWS) < np.where(truth == 1, 0.85, 0.07)).astype(int)
+    return topic, truth, graded
+
+
+def test_few_labels_cover_the_truth_where_the_judge_alone_does_not() -> None:
+    chance = np.random.default_rng(3)
+    corrected = alone = 0
+    for seed in range(ROUNDS):
+        topic, truth, graded = simulate(chance)
+        labelled = np.zeros(ROWS, dtype=bool)
+        for stratum in (0, 1):
+            members = np.flatnonzero(topic == stratum)
+            labelled[chance.choice(members, LABELS // 2, replace=False)] = True
+        cells = [
+            Cell(int(cell.sum()), int((cell & labelled).sum()), int(truth[cell & labelled].sum()))
+            for stratum in (0, 1)
+            for f in (0, 1)
+            for cell in [(topic == stratum) & (graded == f)]
+        ]
+        found, rate = corrected_rate(cells, seed), float(truth.mean())
+        corrected += found.low <= rate <= found.high
+        judged = wilson(int(graded.sum()), ROWS)
+        alone += judged.low <= rate <= judged.high
+    assert 0.9 <= corrected / ROUNDS <= 0.99
+    assert alone / ROUNDS < 0.3
+
+
+def test_old_labels_cover_the_rate_of_a_new_window() -> None:
+    chance = np.random.default_rng(4)
+    covered = 0
+    for seed in range(ROUNDS):
+        past = Confusion(int(chance.binomial(80, 0.85)), 80, int(chance.binomial(80, 0.93)), 80)
+        graded = int(chance.binomial(ROWS, 0.4 * 0.85 + 0.6 * 0.07))
+        found = rogan_gladen_rate(graded, ROWS, past, seed)
+        covered += found.low <= 0.4 <= found.high
+    assert 0.9 <= covered / ROUNDS <= 0.99
+
+
+def test_all_labelled_leaves_nothing_open_and_a_seed_is_kept() -> None:
+    cells = [Cell(10, 10, 9), Cell(5, 5, 1)]
+    found = corrected_rate(cells)
+    assert (found.value, found.low, found.high) == pytest.approx((10 / 15,) * 3)
+    few = [Cell(100, 5, 4), Cell(50, 5, 0)]
+    assert corrected_rate(few, 1) == corrected_rate(few, 1) != corrected_rate(few, 2)
+
+
+def test_what_cannot_be_said_has_its_reason() -> None:
+    assert corrected_rate([]).reason == "no rows"
+    assert corrected_rate([Cell(10, 0, 0)]).reason == "no human label"
+    assert rogan_gladen_rate(1, 2, Confusion(0, 0, 1, 1)).reason == "one label only"
+    wide = corrected_rate([Cell(100, 10, 10), Cell(100, 0, 0)])
+    assert wide.high - wide.low > 0.4
+    with pytest.raises(ValueError, match="3 right of 2 labelled"):
+        Cell(10, 2, 3)
