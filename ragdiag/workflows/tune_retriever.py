@@ -27,8 +27,10 @@ from ragdiag.training.recording import recorded
 from ragdiag.training.run_folder import begin_run
 from ragdiag.training.runs import Base, Gated, RunFacts
 from ragdiag.version import EmbedderSpec, Version
+from ragdiag.workflows.index import build_version_index
 from ragdiag.workflows.tuned_change import HeldOut
 from ragdiag.workflows.tuned_release import from_pairs, held_out_sets, release_tuned
+from ragdiag.workflows.tuned_version import reweighed, tuned_version
 from ragdiag.workflows.tuning_data import LearnFrom, cost_of, data_facts
 
 NO_STEP_HELPED = "no step made the model better on the dev questions than it came"
@@ -88,7 +90,7 @@ def tune_retriever(
             f"version {version.name} has no embedder, so there is nothing to tune",
             remedy="add [embedder] to its spec",
         )
-    plan = _plan(lake, workspace, version, embedder, tuning, part(progress, 0.0, 0.1))
+    plan = plan_retriever(lake, workspace, version, embedder, tuning, part(progress, 0.0, 0.1))
     processes = Processes()
     if not processes.is_first:
         plan.train(Path(processes.shared("")))
@@ -106,20 +108,23 @@ def tune_retriever(
             recording.say(gate=Gated("inconclusive", (NO_STEP_HELPED,)))
         else:
             name = tuning.save_as or f"{version.name}-{folder.run_id}"
-            made, test = _tuned_version(version, tuned, name), tuning.learn.test
-            rest = part(told, 0.7, 1.0)
+            made = tuned_version(version, tuned, name)
+            build_version_index(lake, workspace, made, part(told, 0.7, 0.8))
+            made, test = reweighed(lake, workspace, made, plan.asked), tuning.learn.test
+            rest = part(told, 0.8, 1.0)
             release_tuned(lake, workspace, recording, version, made, plan.sets, test, rest)
     return find_run(lake, folder.run_id)
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """Everything that is settled before the first step."""
+class RetrieverPlan:
+    """Everything that is settled before the first step; ``asked`` are the dev questions."""
 
     version: Version
     tuning: RetrieverTuning
     options: BiEncoderOptions
     assembled: Assembled
+    asked: HeldOut
     dev: DevSet
     sets: Sequence[HeldOut]
 
@@ -150,29 +155,25 @@ class _Plan:
         )
 
 
-def _plan(
+def plan_retriever(
     lake: Lake,
     workspace: Workspace,
     version: Version,
     embedder: EmbedderSpec,
     tuning: RetrieverTuning,
-    progress: Progress | None,
-) -> _Plan:
+    progress: Progress | None = None,
+) -> RetrieverPlan:
+    """Gather the data and lay down what is measured. Raises as :func:`tune_retriever`."""
     retriever = HybridRetriever(serving_index(lake, workspace, version), version.spec)
     assembled = tuning.learn.assembled(lake, retriever, title=embedder.title, progress=progress)
     texts = {one.passage_id: passage_text(one, title=embedder.title) for one in load_passages(lake)}
     asked = from_pairs("dev", assembled.dev)
-    return _Plan(
+    return RetrieverPlan(
         version,
         tuning,
         tuning.options(embedder),
         assembled,
+        asked,
         DevSet({q.question_id: q.text for q in asked.questions}, asked.judgments, texts),
         held_out_sets(lake, tuning.learn.test, assembled.temporal, assembled.synthetic),
     )
-
-
-def _tuned_version(version: Version, tuned: TunedBiEncoder, name: str) -> Version:
-    assert version.spec.embedder is not None
-    embedder = version.spec.embedder.model_copy(update=dict(tuned.embedder))
-    return Version(name, version.spec.model_copy(update={"embedder": embedder}))
