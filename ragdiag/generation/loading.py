@@ -1,11 +1,10 @@
 """Folders of transformers to models in memory; nothing is ever fetched.
 
-torch, transformers and peft are imported when a model is loaded, not with this module.
+torch and transformers are imported when a model is loaded, not with this module.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +12,6 @@ from typing import Any, Literal
 
 from ragdiag.errors import ModelError, RagdiagError
 from ragdiag.generator_spec import Device
-from ragdiag.retrieval.adapter_manifest import require_base
-from ragdiag.retrieval.models import adapter_path
 
 Task = Literal["CausalLM", "QuestionAnswering"]
 
@@ -83,29 +80,6 @@ def load_model(
             remedy=f"name one that was trained and saved for {task}",
         )
     return model.eval()
-
-
-def merge_adapter(model: Any, name: str, base: Path) -> Any:
-    """``model``, loaded from ``base``, with the LoRA adapter at ``name`` merged into its weights.
-
-    Raises ModelError where there is no such adapter or it was trained on another model.
-    """
-    folder = adapter_path(name)
-    require_base(folder, base)
-    from peft import PeftModel
-
-    try:
-        with warnings.catch_warnings():
-            # PEFT only warns where weights are missing, and goes on with random ones.
-            warnings.filterwarnings("error", message=".*missing adapter keys.*")
-            # It asks transformers under a name that is going away; nothing for the user to do.
-            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
-            return PeftModel.from_pretrained(model, str(folder)).merge_and_unload().eval()
-    except Exception as error:  # nor do PEFT and safetensors
-        raise ModelError(
-            f"the adapter at {folder} does not fit {base} ({first_line(error)})",
-            remedy="name an adapter that was trained on this model",
-        ) from None
 
 
 def find_device(device: Device) -> str:

@@ -23,10 +23,11 @@ from ragdiag.generation.loading import (
     load_model,
     load_tokenizer,
     memory_faults,
-    merge_adapter,
     model_folder,
 )
 from ragdiag.records import Answer, ContextPassage
+from ragdiag.retrieval.adapters import merge_adapter, require_base
+from ragdiag.retrieval.models import adapter_path
 from ragdiag.version import TransformersSpec
 
 _load_lock = Lock()
@@ -148,10 +149,13 @@ def load_transformers(spec: TransformersSpec) -> TransformersGenerator:
 @lru_cache(maxsize=2)
 def _loaded(name: str, adapter: str | None, device: Any, dtype: str) -> LanguageModel:
     folder = model_folder(name)
+    place = None if adapter is None else adapter_path(adapter)
+    if place is not None:
+        require_base(place, name)
     tokenizer = load_tokenizer(folder)
     model = load_model(folder, "CausalLM", device=device, dtype=dtype)
-    if adapter is not None:
-        model = merge_adapter(model, adapter, folder)
+    if place is not None:
+        model = merge_adapter(model, place).eval()
     held = LanguageModel(model, tokenizer)
     if not held.ends:
         raise ModelError(

@@ -89,16 +89,23 @@ def check_adapters(spec: EmbedderSpec) -> None:
     for. Loads no model. Raises ModelError."""
     if spec.adapter is not None:
         folder = adapter_path(spec.adapter)
+        require_base(folder, spec.model)
         manifest = read_manifest(folder)
-        if manifest is not None:
-            _check_base(folder, manifest, spec.model, base_hash(spec.model))
-            if manifest.side == "questions":
-                raise ModelError(
-                    f"the adapter at {folder} was trained for questions alone",
-                    remedy="name it as question_adapter in [embedder]",
-                )
+        if manifest is not None and manifest.side == "questions":
+            raise ModelError(
+                f"the adapter at {folder} was trained for questions alone",
+                remedy="name it as question_adapter in [embedder]",
+            )
     if spec.question_adapter is not None:
         _check_question_adapter(adapter_path(spec.question_adapter), spec)
+
+
+def require_base(folder: Path, model: str) -> None:
+    """Raises ModelError where the adapter in ``folder`` is not whole, or was trained on another
+    model than ``model``. Without a manifest it says nothing of that; merging then checks shapes."""
+    manifest = read_manifest(folder)
+    if manifest is not None:
+        _check_base(folder, manifest, model, base_hash(model))
 
 
 def _check_question_adapter(folder: Path, spec: EmbedderSpec) -> None:

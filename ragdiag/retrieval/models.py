@@ -88,8 +88,10 @@ def question_identity(spec: EmbedderSpec) -> str:
 
 def weights_hash(name: str) -> str:
     """SHA-256 of a model's weights: of its one file, as it is published, or over the names and
-    hashes of several. Raises ModelError where there is no such model."""
-    folder = model_path(name)
+    hashes of several. ``name`` is the packaged model's or a folder, of whichever library.
+
+    Raises ModelError where no weights are there."""
+    folder = model_path(name) if name == PACKAGED_MODEL else Path(name).expanduser()
     for suffix in (".safetensors", ".bin", ".onnx"):
         files = sorted(folder.rglob(f"*{suffix}"))
         hashes = [_file_hash(path, path.stat().st_mtime_ns) for path in files]
@@ -98,7 +100,9 @@ def weights_hash(name: str) -> str:
         if files:
             named = [f"{p.relative_to(folder)}\0{h}" for p, h in zip(files, hashes, strict=True)]
             return hashlib.sha256("\0".join(named).encode()).hexdigest()
-    raise ModelError(f"{name} has no weights", remedy="save the model again")
+    raise ModelError(
+        f"no model's weights at {name}", remedy="name the folder that a model was saved to"
+    )
 
 
 def folder_sha256(folder: Path) -> str:

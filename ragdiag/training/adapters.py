@@ -7,7 +7,6 @@ magnitudes apart from directions.
 from __future__ import annotations
 
 import json
-import shutil
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +17,8 @@ from typing import Any
 from ragdiag.errors import TrainingError
 from ragdiag.retrieval.adapters import AdapterManifest, write_manifest
 from ragdiag.retrieval.files import sha256_file
+from ragdiag.training.files import replace_folder
+from ragdiag.training.loop import Task
 
 _BERT = ("query", "key", "value", "attention.output.dense")
 _DECODER = ("q_proj", "k_proj", "v_proj", "o_proj")
@@ -30,13 +31,16 @@ TARGETS = {
 }
 """A model's ``config.model_type`` → the ends of its attention modules' names."""
 
+ALL_LINEAR = ("all-linear",)
+"""As ``target_modules``: every linear module that is no head, whatever the model's type."""
+
 LIBRARIES = ("torch", "transformers", "peft", "sentence-transformers")
 
 
 @dataclass(frozen=True)
 class LoraOptions:
     """``rank`` r and ``alpha`` α as in Hu et al.; ``target_modules`` are ends of modules' names,
-    instead of those that the model's type has in :data:`TARGETS`."""
+    instead of those that the model's type has in :data:`TARGETS`; or :data:`ALL_LINEAR`."""
 
     rank: int = 32
     alpha: float = 64.0
@@ -44,6 +48,10 @@ class LoraOptions:
     rslora: bool = False
     dora: bool = False
     target_modules: tuple[str, ...] | None = None
+
+
+ANSWERING = LoraOptions(16, 32.0, 0.05, target_modules=ALL_LINEAR)
+"""What suits models that answer."""
 
 
 def add_lora(
@@ -68,7 +76,7 @@ def add_lora(
         lora_dropout=options.dropout,
         use_rslora=options.rslora,
         use_dora=options.dora,
-        target_modules=list(_targets(model, options)),
+        target_modules=list(_targets(model, options, modules_to_save)),
         modules_to_save=list(modules_to_save) or None,
         task_type=task,
     )
@@ -98,6 +106,13 @@ def check_gradients(model: Any) -> None:
         )
 
 
+def check_task(task: Task) -> None:
+    """One backward pass of what :func:`add_lora` wrapped, checked as :func:`check_gradients`."""
+    task.loss(range(min(2, task.size))).backward()
+    check_gradients(task.model)
+    task.model.zero_grad()
+
+
 def without_gradient(model: Any) -> list[str]:
     """Names of the parameters that require a gradient and got none."""
     return [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
@@ -106,27 +121,43 @@ def without_gradient(model: Any) -> list[str]:
 def save_adapter(model: Any, folder: Path, manifest: AdapterManifest) -> None:
     """Write the adapter of ``model``, as :func:`add_lora` gave it, in place of what is there; the
     manifest is completed with the hashes of its files and the libraries' versions."""
-    draft = folder.with_name(f".{folder.name}")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    # Otherwise PEFT asks the network whether the base's embeddings were resized.
-    model.save_pretrained(str(draft), save_embedding_layers=False)
-    (draft / "README.md").unlink(missing_ok=True)
-    config = json.loads((draft / "adapter_config.json").read_text(encoding="utf-8"))
-    config["base_model_name_or_path"] = manifest.base
-    config["target_modules"] = sorted(config["target_modules"])  # PEFT's order is a set's
-    (draft / "adapter_config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
-    files = {path.name: sha256_file(path) for path in sorted(draft.iterdir())}
-    libraries = {name: installed_version(name) for name in LIBRARIES}
-    write_manifest(draft, replace(manifest, files=files, libraries=libraries))
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.rename(folder)
+
+    def write(draft: Path) -> None:
+        # Otherwise PEFT asks the network whether the base's embeddings were resized.
+        model.save_pretrained(str(draft), save_embedding_layers=False)
+        (draft / "README.md").unlink(missing_ok=True)
+        config = json.loads((draft / "adapter_config.json").read_text(encoding="utf-8"))
+        config["base_model_name_or_path"] = manifest.base
+        config["target_modules"] = sorted(config["target_modules"])  # PEFT's order is a set's
+        (draft / "adapter_config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
+        files = {path.name: sha256_file(path) for path in sorted(draft.iterdir())}
+        libraries = {name: installed_version(name) for name in LIBRARIES}
+        write_manifest(draft, replace(manifest, files=files, libraries=libraries))
+
+    replace_folder(folder, write)
 
 
-def _targets(model: Any, options: LoraOptions) -> tuple[str, ...]:
+def heads_of(model: Any) -> list[str]:
+    """Names of what has weights beside the encoder of ``model`` (of transformers)."""
+    return [
+        name
+        for name, child in model.named_children()
+        if name != model.base_model_prefix and any(True for _ in child.parameters())
+    ]
+
+
+def _targets(model: Any, options: LoraOptions, modules_to_save: Sequence[str]) -> tuple[str, ...]:
     kind = str(model.config.model_type)
     wanted = options.target_modules or TARGETS.get(kind)
-    linear = [name for name, part in model.named_modules() if hasattr(part, "in_features")]
+    linear = [
+        name
+        for name, part in model.named_modules()
+        if hasattr(part, "in_features") or hasattr(part, "nf")  # GPT-2's kind of linear
+    ]
+    if wanted == ALL_LINEAR:
+        heads = {*modules_to_save, *heads_of(model)}
+        inner = (name.split(".") for name in linear)
+        return tuple(sorted({parts[-1] for parts in inner if parts[0] not in heads}))
     missing = [
         target
         for target in wanted or ()

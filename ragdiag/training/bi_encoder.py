@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,7 +27,7 @@ from ragdiag.training.contrastive import BiEncoderTask, Costs, Dev, FrozenVector
 from ragdiag.training.dev import DevSet as DevSet
 from ragdiag.training.encoding import Encoding
 from ragdiag.training.examples import Pair, TrainingSet
-from ragdiag.training.files import replace_file
+from ragdiag.training.files import replace_file, replace_folder
 from ragdiag.training.loop import Trained, train
 from ragdiag.training.processes import Processes
 from ragdiag.training.quantisation import prepare_quantised, quantisation
@@ -200,11 +199,7 @@ def _save(model: Any, folder: Path, manifest: AdapterManifest) -> None:
     if manifest.method != "full":
         save_adapter(model[0].model, folder, manifest)
         return
-    draft = folder.with_name(f".{folder.name}")
-    shutil.rmtree(draft, ignore_errors=True)
-    model.save_pretrained(str(draft), create_model_card=False)
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.rename(folder)
+    replace_folder(folder, lambda draft: model.save_pretrained(str(draft), create_model_card=False))
 
 
 def _serving(saved: Path, options: BiEncoderOptions) -> dict[str, str | None]:

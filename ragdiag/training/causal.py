@@ -8,7 +8,7 @@ more than a short one. The dev score is the mean token F1 of real greedy answers
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +18,8 @@ from ragdiag.generation.loading import load_model, load_tokenizer, memory_faults
 from ragdiag.generation.local import LanguageModel, TransformersGenerator
 from ragdiag.progress import Progress
 from ragdiag.records import Answer
-from ragdiag.retrieval.adapter_manifest import write_adapter_manifest
+from ragdiag.retrieval.adapters import AdapterManifest, base_hash
+from ragdiag.training.adapters import ANSWERING, LoraOptions, add_lora, check_task, save_adapter
 from ragdiag.training.answers import (
     AnswerExample,
     Refused,
@@ -28,8 +29,8 @@ from ragdiag.training.answers import (
     usable_examples,
     with_declines,
 )
+from ragdiag.training.files import replace_folder
 from ragdiag.training.loop import LoopOptions, Trained, train
-from ragdiag.training.lora import LoraOptions, attach_lora, replace_folder
 from ragdiag.training.processes import Processes
 from ragdiag.version import TransformersSpec
 
@@ -47,7 +48,7 @@ class CausalOptions:
     ``declines`` each question is also learned over passages that do not tell."""
 
     method: Literal["lora", "full"] = "lora"
-    lora: LoraOptions = field(default_factory=LoraOptions)
+    lora: LoraOptions = ANSWERING
     max_tokens: int = 2048
     max_output_tokens: int = 100
     declines: bool = True
@@ -166,13 +167,17 @@ def train_generator(
     if options.declines:
         shown, judged = with_declines(shown), with_declines(judged)
     torch.manual_seed(loop.seed)
-    language_model = _prepare(base, options)
-    limits = {"max_output_tokens": options.max_output_tokens, "timeout_s": 3600.0}
-    spec = TransformersSpec.model_validate({"kind": "transformers", "model": base, **limits})
+    language_model = _prepare(base, options, loop.seed)
+    most = options.max_output_tokens
+    spec = TransformersSpec(
+        kind="transformers", model=base, max_output_tokens=most, timeout_s=3600.0
+    )
     room = min(options.max_tokens, language_model.window)
     sequences, too_long = encode_examples(language_model.tokenizer, shown, room, options)
     task = CausalTask(language_model, sequences, judged, spec)
     with memory_faults(TrainingError, "to train on", "lower micro or max_tokens"):
+        if options.method == "lora":
+            check_task(task)
         trained = train(task, loop, folder, progress)
     task.score()
     exact, f1 = task.quality()
@@ -210,11 +215,11 @@ def encode_examples(
     return sequences, refused
 
 
-def _prepare(base: str, options: CausalOptions) -> LanguageModel:
+def _prepare(base: str, options: CausalOptions, seed: int) -> LanguageModel:
     folder = model_folder(base)
     model = load_model(folder, "CausalLM", dtype="float32")
     if options.method == "lora":
-        model = attach_lora(model, options.lora, "CAUSAL_LM")
+        model = add_lora(model, options.lora, seed=seed, task="CAUSAL_LM")
     held = LanguageModel(model.to(Processes().device), load_tokenizer(folder))
     if not held.ends:
         raise TrainingError(
@@ -236,14 +241,14 @@ def _keep(
     place = folder / ("adapter" if options.method == "lora" else "model")
 
     def write(draft: Path) -> None:
-        if options.method == "lora":
-            task.model.save_pretrained(str(draft), save_embedding_layers=False)
-            write_adapter_manifest(draft, model_folder(spec.model), data_hash)
-        else:
-            task.model.save_pretrained(str(draft))
-            tokenizer.save_pretrained(str(draft))
+        task.model.save_pretrained(str(draft))
+        tokenizer.save_pretrained(str(draft))
 
-    if Processes().is_first:
+    if Processes().is_first and options.method == "lora":
+        base, weights = Path(spec.model).name, base_hash(spec.model)
+        manifest = AdapterManifest(base, weights, "lora", data_hash, options=asdict(options))
+        save_adapter(task.model, place, manifest)
+    elif Processes().is_first:
         replace_folder(place, write)
     named = {"adapter": str(place)} if options.method == "lora" else {"model": str(place)}
     return spec.model_copy(update={**named, "timeout_s": 60.0})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ragdiag.errors import ModelError, TrainingError
-from ragdiag.retrieval.files import full_disk_named
 from ragdiag.retrieval.models import folder_sha256, model_path
-from ragdiag.training.adapters import LoraOptions, add_lora
+from ragdiag.training.adapters import LoraOptions, add_lora, heads_of
+from ragdiag.training.files import replace_folder
 from ragdiag.training.processes import Processes
 from ragdiag.version import PACKAGED_MODEL
 
@@ -70,8 +70,10 @@ class TrainableCrossEncoder:
         Raises TrainingError for a type of model whose attention is not known.
         """
         options = LoraOptions(rank, alpha, dropout)
-        # what reads the pair out was trained for something else, or for nothing yet
-        heads = _heads(self.model)
+        # What reads the pair out was trained for something else, or for nothing yet; so was the
+        # pooler that it reads from.
+        inner = self._whole[0].model.base_model
+        heads = [*heads_of(self.model), *(["pooler"] if hasattr(inner, "pooler") else [])]
         self._adapted = self.model = add_lora(
             self.model, options, seed=self._seed, task="SEQ_CLS", modules_to_save=heads
         )
@@ -115,19 +117,19 @@ class TrainableCrossEncoder:
         may hold another model tomorrow."""
         self._adapted.peft_config["default"].base_model_name_or_path = self.base
 
-        def save(path: str) -> None:
+        def save(draft: Path) -> None:
             # Otherwise PEFT asks the network whether the base's embeddings were resized.
-            self._adapted.save_pretrained(path, save_embedding_layers=False)
-            shutil.copy(manifest, path)
+            self._adapted.save_pretrained(str(draft), save_embedding_layers=False)
+            shutil.copy(manifest, draft)
 
-        _replace_folder(folder, save)
+        replace_folder(folder, save)
 
     def save(self, folder: Path) -> None:
         """As sentence-transformers reads it, with the adapter merged. Nothing is trained after."""
         if self._adapted is not None:
             self._whole[0].model = self.model = self._adapted.merge_and_unload()
             self._adapted = None
-        _replace_folder(folder, lambda path: self._whole.save(path, create_model_card=False))
+        replace_folder(folder, lambda draft: self._whole.save(str(draft), create_model_card=False))
 
 
 def _load(folder: Path, seed: int, device: Any) -> Any:
@@ -200,23 +202,3 @@ def _keep_layers(model: Any, base: str, layers: int) -> None:
     parent, name = stacks[0]
     setattr(parent, name, getattr(parent, name)[:layers])
     model.config.num_hidden_layers = layers
-
-
-def _heads(model: Any) -> list[str]:
-    """Whatever has weights beside the encoder, and its pooler, which the head reads from."""
-    beside = [
-        name
-        for name, child in model.named_children()
-        if name != model.base_model_prefix and any(True for _ in child.parameters())
-    ]
-    return beside + [name for name, _ in model.base_model.named_children() if name == "pooler"]
-
-
-def _replace_folder(folder: Path, save: Callable[[str], object]) -> None:
-    """Let ``save`` fill a new folder; none that is half-written is ever found. Raises StoreFull."""
-    draft = folder.with_name(f".{folder.name}")
-    shutil.rmtree(draft, ignore_errors=True)
-    with full_disk_named(draft):
-        save(str(draft))
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.replace(folder)

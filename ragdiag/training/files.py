@@ -1,10 +1,13 @@
-"""Files of a run are replaced whole: a reader, or the next start, sees the old one or the new."""
+"""Files and folders of a run are replaced whole: a reader, or the next start, sees the old one or
+the new."""
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,14 +18,41 @@ def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Let ``write`` fill a new ``path``. Raises StoreFull; the old file is then still there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}")
+    with _full_disk_told(path):
+        try:
+            with draft.open("wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def replace_folder(folder: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` fill a new ``folder``, which takes the old one's place once it is whole. Raises
+    StoreFull; the old folder is then still there."""
+    draft, old = folder.with_name(f".{folder.name}"), folder.with_name(f".{folder.name}-old")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    with _full_disk_told(folder):
+        try:
+            write(draft)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, old)
+    os.replace(draft, folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _full_disk_told(path: Path) -> Iterator[None]:
     try:
-        with draft.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    except (OSError, RuntimeError) as error:
-        draft.unlink(missing_ok=True)
+        yield
+    except Exception as error:  # safetensors and torch raise their own for a disk that is full
         if not _is_full(path, error):
             raise
         raise StoreFull(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,6 +19,7 @@ from ragdiag.generation.loading import load_model, load_tokenizer, memory_faults
 from ragdiag.generation.spans import SETTINGS, ReaderSettings, Span, SpanModel, Window
 from ragdiag.metrics.answers import token_f1
 from ragdiag.progress import Progress
+from ragdiag.training.adapters import ANSWERING, LoraOptions, add_lora, check_task, heads_of
 from ragdiag.training.answers import (
     AnswerExample,
     Refused,
@@ -27,8 +28,8 @@ from ragdiag.training.answers import (
     usable_examples,
     with_declines,
 )
+from ragdiag.training.files import replace_folder
 from ragdiag.training.loop import LoopOptions, Trained, train
-from ragdiag.training.lora import LoraOptions, attach_lora, replace_folder
 from ragdiag.training.processes import Processes
 from ragdiag.version import ReaderSpec
 
@@ -43,7 +44,7 @@ class ReaderOptions:
     ``max_answer_tokens``."""
 
     method: Literal["lora", "full"] = "full"
-    lora: LoraOptions = field(default_factory=LoraOptions)
+    lora: LoraOptions = ANSWERING
     max_tokens: int = 384
     stride: int = 128
     max_answer_tokens: int = 30
@@ -192,19 +193,19 @@ def train_reader(
     held, refused = usable_examples(examples, "training")
     judged, refused_dev = usable_examples(dev, "dev")
     torch.manual_seed(loop.seed)
-    span_model = _prepare(base, options)
+    span_model = _prepare(base, options, loop.seed)
     labelled = label_windows(span_model, with_declines(held), options.max_answer_tokens)
     task = ReaderTask(span_model, labelled, with_declines(judged), options.max_answer_tokens)
     with memory_faults(TrainingError, "to train on", "lower micro or max_tokens"):
+        if options.method == "lora":
+            check_task(task)
         trained = train(task, loop, folder, progress)
     quality = task.score()
     _keep(span_model, task.threshold, folder / "model")
     return TrainedReader(
         trained=trained,
         spec=ReaderSpec(
-            kind="reader",
-            model=str(folder / "model"),
-            max_answer_tokens=options.max_answer_tokens,
+            kind="reader", model=str(folder / "model"), max_answer_tokens=options.max_answer_tokens
         ),
         threshold=task.threshold,
         token_f1=quality,
@@ -212,11 +213,12 @@ def train_reader(
     )
 
 
-def _prepare(base: str, options: ReaderOptions) -> SpanModel:
+def _prepare(base: str, options: ReaderOptions, seed: int) -> SpanModel:
     folder = model_folder(base)
     model = load_model(folder, "QuestionAnswering", dtype="float32", headless=True)
     if options.method == "lora":
-        model = attach_lora(model, options.lora, "QUESTION_ANS")
+        heads = heads_of(model)
+        model = add_lora(model, options.lora, seed=seed, task="QUESTION_ANS", modules_to_save=heads)
     settings = ReaderSettings(max_tokens=options.max_tokens, stride=options.stride)
     return SpanModel(model.to(Processes().device), load_tokenizer(folder), settings)
 

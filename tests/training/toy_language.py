@@ -16,10 +16,10 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from ragdiag.generation.grounded_prompt import NO_ANSWER
 from ragdiag.records import ContextPassage
+from ragdiag.training.adapters import ALL_LINEAR, LoraOptions
 from ragdiag.training.answers import AnswerExample
 from ragdiag.training.causal import CausalOptions
 from ragdiag.training.loop import LoopOptions
-from ragdiag.training.lora import LoraOptions
 
 KEYS = [f"k{n}" for n in range(12)]
 VALUES = [f"v{n}" for n in range(12)]
@@ -52,7 +52,10 @@ def _example(name: str, drawn: random.Random) -> AnswerExample:
 
 DEV = codes(20, 100)
 OPTIONS = CausalOptions(
-    lora=LoraOptions(dropout=0.0), max_tokens=WINDOW, max_output_tokens=8, declines=False
+    lora=LoraOptions(16, 32, target_modules=ALL_LINEAR),
+    max_tokens=WINDOW,
+    max_output_tokens=8,
+    declines=False,
 )
 LOOP = LoopOptions(epochs=4, batch=32, learning_rate=5e-3)
 
