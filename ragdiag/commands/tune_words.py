@@ -50,6 +50,8 @@ def _begun(facts: RunFacts) -> Iterator[str]:
     if facts.data is not None:
         sources = _counts(facts.data.by_source)
         yield f"data {facts.data.data_hash}: {facts.data.pairs} pairs{sources}"
+        if facts.data.refused:
+            yield f"refused{_counts(facts.data.refused)}"
         yield f"held out{_counts(facts.data.held_out) or ': nothing'}"
     if facts.cost is not None:
         yield f"cost {cost_text(facts.cost)}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import re
 import string
 from collections.abc import Sequence
@@ -20,6 +21,9 @@ from ragdiag.records import Answer, ContextPassage
 
 LEAST = 10
 """Fewer examples teach nothing that a dev score could tell from chance."""
+
+DECLINED = "-declined"
+"""What the id of an example to decline has after that of its question."""
 
 _WORD = re.compile(r"\S+")
 
@@ -118,23 +122,27 @@ def usable_examples(
     return kept, refused
 
 
-def with_declines(examples: Sequence[AnswerExample]) -> list[AnswerExample]:
-    """Every answerable example, and beside it the same question over passages without its answer,
-    where to decline is right.
+def with_declines(
+    examples: Sequence[AnswerExample], share: float = 1.0, seed: int = 0
+) -> list[AnswerExample]:
+    """Every example, and beside a ``share`` of the answerable ones, drawn under ``seed``, the same
+    question over passages without its answer, where to decline is right.
 
-    The passages are its own less those that hold an answer; where none is left, the next
-    example's.
+    The passages are its own less the gold ones and those that hold an answer; where none is left,
+    the next example's.
     """
+    answerable = [at for at, one in enumerate(examples) if one.answers]
+    chosen = set(random.Random(seed).sample(answerable, round(share * len(answerable))))
     found: list[AnswerExample] = []
     for at, one in enumerate(examples):
         found.append(one)
-        if not one.answers:
+        if at not in chosen:
             continue
         after = (examples[(at + step) % len(examples)].context for step in range(len(examples)))
-        without = (tuple(p for p in context if not holds_answer(one, p)) for context in after)
+        without = (tuple(p for p in context if not _tells(one, p)) for context in after)
         context = next((passages for passages in without if passages), ())
         if context:
-            name = f"{one.question_id}-declined"
+            name = f"{one.question_id}{DECLINED}"
             found.append(replace(one, question_id=name, answers=(), context=context))
     return found
 
@@ -168,6 +176,10 @@ def examples_hash(examples: Sequence[AnswerExample]) -> str:
         held = [one.question_id, one.question, one.answers, passages, sorted(one.gold)]
         digest.update(json.dumps(held).encode())
     return digest.hexdigest()
+
+
+def _tells(example: AnswerExample, passage: ContextPassage) -> bool:
+    return passage.passage_id in example.gold or holds_answer(example, passage)
 
 
 def _fault(example: AnswerExample) -> str:

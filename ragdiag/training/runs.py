@@ -55,12 +55,14 @@ class Base:
 @dataclass(frozen=True)
 class Data:
     """``data_hash`` is that of the training set; ``by_source`` counts its ``pairs`` (or examples)
-    by where they come from; ``held_out`` counts the questions of each set measured on."""
+    by where they come from; ``held_out`` counts the questions of each set measured on, ``refused``
+    what could not be learned from, by reason."""
 
     data_hash: str
     pairs: int
     by_source: Mapping[str, int] = field(default_factory=dict)
     held_out: Mapping[SetName, int] = field(default_factory=dict)
+    refused: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ SUFFIX = ".pairs.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """Pairs of somebody who is to be forgotten: how many, and in which files."""
+    """Pairs or examples of somebody who is to be forgotten: how many, and in which files."""
 
     pairs: int = 0
     files: tuple[Path, ...] = ()

@@ -30,6 +30,7 @@ from ragdiag.store.upkeep.history import purge_history
 from ragdiag.store.upkeep.known_backups import KnownBackup, list_backups
 from ragdiag.store.upkeep.segment_sweep import sweep_segments
 from ragdiag.store.upkeep.user_traces import UserTraces, count_traces, find_traces, remove_traces
+from ragdiag.training.answer_sets import forget_examples
 from ragdiag.training.sets import Forgotten, forget_pairs
 
 SHORTEST_NEEDLE = 12
@@ -169,13 +170,14 @@ def _pseudonyms(lake: Lake, workspace: Workspace, user: str) -> list[str]:
 def _forget_pairs(
     workspace: Workspace, traces: UserTraces, tombstones: frozenset[str], *, dry_run: bool
 ) -> Forgotten:
-    return forget_pairs(
-        workspace.training,
-        lambda request_id: request_tombstone(workspace, request_id) in tombstones,
-        traces.question_ids,
-        traces.texts,
-        dry_run=dry_run,
-    )
+    root, asked, texts = workspace.training, traces.question_ids, traces.texts
+
+    def is_theirs(request_id: str) -> bool:
+        return request_tombstone(workspace, request_id) in tombstones
+
+    pairs = forget_pairs(root, is_theirs, asked, texts, dry_run=dry_run)
+    examples = forget_examples(root, asked, texts, dry_run=dry_run)
+    return Forgotten(pairs.pairs + examples.pairs, (*pairs.files, *examples.files))
 
 
 def _place_of(workspace: Workspace, learnt: Forgotten, *, dry_run: bool) -> Place:

@@ -13,6 +13,7 @@ import pytest
 
 from ragdiag.privacy.pseudonyms import mark_user, user_key
 from ragdiag.records import (
+    ContextPassage,
     Diagnosis,
     Feedback,
     GoldAnswer,
@@ -36,6 +37,8 @@ from ragdiag.store.segments import create_segment
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.store.upkeep.byte_search import files_with
 from ragdiag.store.upkeep.check import check_store
+from ragdiag.training.answer_sets import load_examples, save_examples
+from ragdiag.training.answers import AnswerExample
 from ragdiag.training.examples import Pair, TrainingSet
 from ragdiag.training.sets import is_changed, load_set, save_set
 from ragdiag.workflows.forget import forget_again, forget_user
@@ -132,6 +135,11 @@ def live_together(lake: Lake, workspace: Workspace) -> None:
         Pair("asked:12", SHARED, "p1", "feedback", request_ids=("ann-12", "bob-12")),
     ]
     save_set(workspace.training / "run-1", TrainingSet(learnt, {"p1": "A passage."}))
+    answered = [
+        AnswerExample("asked:4-declined", f"{SECRET} (4)?", (), (ContextPassage("p1", "A."),)),
+        AnswerExample("known", SHARED, ("by mail",), (ContextPassage("p2", "By mail."),)),
+    ]
+    save_examples(workspace.training / "run-2", answered)
 
 
 def tables(lake: Lake) -> dict[str, int]:
@@ -171,9 +179,10 @@ def test_a_forgotten_user_is_in_no_byte_of_the_workspace_and_the_others_are(
     (learnt,) = load_set(workspace.training / "run-1").pairs
     assert (learnt.question, learnt.request_ids) == (SHARED, ("bob-12",))
     assert is_changed(workspace.training / "run-1")
+    assert [one.question_id for one in load_examples(workspace.training / "run-2")] == ["known"]
     (trained,) = (place for place in done.places if place.name == "training data")
-    assert (trained.found, trained.removed, trained.left) == (3, 3, 0)
-    assert trained.note == "models of these runs have learnt from them: run-1"
+    assert (trained.found, trained.removed, trained.left) == (4, 4, 0)
+    assert trained.note == "models of these runs have learnt from them: run-1, run-2"
     assert lake.rows("select count(*) as n from ducklake_snapshots('lake')") == [{"n": 1}]
     assert check_store(lake, workspace).findings == ()
 
@@ -229,7 +238,7 @@ def test_a_dry_run_counts_and_changes_nothing(lake: Lake, workspace: Workspace) 
     assert {place.name: place.found for place in done.places if place.name in found} == found
     assert found["lake: requests"] == 26
     assert found["spool archive"] == 26 + 2 + 2 + 1
-    assert found["training data"] == 3
+    assert found["training data"] == 4
 
 
 def test_what_is_not_ragdiags_to_change_is_named(lake: Lake, workspace: Workspace) -> None:
