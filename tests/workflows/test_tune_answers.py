@@ -51,7 +51,7 @@ def test_a_reader_that_learned_the_words_answers_better(
 ) -> None:
     base = make_encoder(tmp_path_factory.mktemp("encoder"))
     tuning = ReaderTuning(
-        str(base), max_tokens=READ, epochs=30, batch=16, learning_rate=3e-3, save_as="reads"
+        str(base), max_tokens=READ, epochs=10, batch=16, learning_rate=3e-3, save_as="reads"
     )
     run = tune_answers(lake, workspace, find_version(lake, "two"), tuning)
     assert run is not None
@@ -83,7 +83,7 @@ def test_a_generator_that_learned_only_to_decline_is_rolled_back(
 ) -> None:
     base = make_language(tmp_path_factory.mktemp("language"))
     options = ["--declines", "1", "--max-tokens", str(WINDOW), "--max-output-tokens", "4"]
-    options += ["--epochs", "6", "--batch", "8", "--micro", "8", "--learning-rate", "0.02"]
+    options += ["--epochs", "3", "--batch", "8", "--micro", "8", "--learning-rate", "0.02"]
     command = ["tune", "generator", "two", "--base", str(base), *options, "--save-as", "writes"]
     assert main(["--workspace", str(workspace.root), *command, "--json"]) == 1
     told = json.loads(capsys.readouterr().out)
