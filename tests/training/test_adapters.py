@@ -10,12 +10,19 @@ from typing import Any
 import pytest
 import torch
 from peft import PeftModel
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig, AutoModel, AutoModelForQuestionAnswering
 
 from ragdiag.errors import TrainingError
 from ragdiag.retrieval.adapters import AdapterManifest, merge_adapter, read_manifest
 from ragdiag.training import quantisation
-from ragdiag.training.adapters import LoraOptions, add_lora, check_gradients, save_adapter
+from ragdiag.training.adapters import (
+    ALL_LINEAR,
+    LoraOptions,
+    add_lora,
+    check_gradients,
+    heads_of,
+    save_adapter,
+)
 
 SMALL = {
     "vocab_size": 40,
@@ -96,6 +103,20 @@ def test_one_seed_gives_one_adapter() -> None:
 def test_a_head_is_trained_beside_the_adapter() -> None:
     lora = add_lora(toy_model(), LoraOptions(rank=2), seed=0, modules_to_save=["pooler"])
     assert any("pooler.modules_to_save" in name for name in adapted(lora))
+
+
+def test_every_linear_module_but_the_head_can_be_adapted() -> None:
+    model = AutoModelForQuestionAnswering.from_config(AutoConfig.for_model("bert", **SMALL))
+    model.config.model_type = "unheard-of"
+    options = LoraOptions(rank=2, target_modules=ALL_LINEAR)
+    lora = add_lora(model, options, seed=0, modules_to_save=heads_of(model))
+    trained = adapted(lora)
+    assert (
+        sum(name.rsplit(".", 1)[-1] in ("query", "key", "value", "dense") for name in trained) == 6
+    )
+    heads = {name for name in trained if "qa_outputs" in name}
+    assert all("modules_to_save" in name for name in heads)
+    assert len(heads) == 2, "weight and bias, trained whole"
 
 
 def test_a_kind_that_is_not_known_asks_for_its_modules() -> None:

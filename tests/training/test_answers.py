@@ -91,6 +91,17 @@ def test_a_twin_without_the_answer_is_one_to_decline() -> None:
     assert cited_reply(found[3]) == "NO_ANSWER"
 
 
+def test_a_share_of_the_questions_is_to_be_declined() -> None:
+    known = [example(f"q{n}", "1889") for n in range(8)]
+    gold = AnswerExample("gold", "When?", ("1890",), known[0].context, gold=frozenset({"q01"}))
+    some = with_declines(known, 0.25, seed=3)
+    assert len(some) == 10
+    assert some == with_declines(known, 0.25, seed=3)
+    assert with_declines(known, 0.0) == known
+    declined = with_declines([gold])[1]
+    assert [p.passage_id for p in declined.context] == ["q00"], "what is gold tells, in any words"
+
+
 def test_to_decline_is_right_only_where_there_is_no_answer() -> None:
     declined, said = Answer("", status="no_answer"), Answer("in 1889")
     assert score_answer(said, example("q", "1889")) == (0.0, pytest.approx(2 / 3))

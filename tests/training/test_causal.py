@@ -74,6 +74,13 @@ def test_the_adapter_serves_its_own_base_alone(
     spec = taught_language.trained.spec.model_copy(update={"model": str(other)})
     with pytest.raises(ModelError, match=r"was trained on base \(.*…\), not on .*other"):
         load_transformers(spec)
+    touched = tmp_path / "touched"
+    shutil.copytree(adapter, touched)
+    with (touched / "adapter_model.safetensors").open("ab") as file:
+        file.write(b"x")
+    spec = taught_language.trained.spec.model_copy(update={"adapter": str(touched)})
+    with pytest.raises(ModelError, match=r"adapter_model\.safetensors is not the file that was"):
+        load_transformers(spec)
 
 
 @pytest.mark.slow
