@@ -85,7 +85,7 @@ class CausalTask:
         dev: Sequence[AnswerExample],
         spec: TransformersSpec,
     ) -> None:
-        self.model: Any = language_model.model
+        self.model, self.tokenizer = language_model.model, language_model.tokenizer
         self.answers: dict[str, Answer] = {}
         self._sequences, self._dev = sequences, dev
         self._generator = TransformersGenerator(spec, language_model)
@@ -183,7 +183,7 @@ def train_generator(
     exact, f1 = task.quality()
     return TrainedGenerator(
         trained=trained,
-        spec=_keep(task, language_model.tokenizer, spec, options, examples_hash(shown), folder),
+        spec=_keep(task, spec, options, examples_hash(shown), folder),
         answers=task.answers,
         exact_match=exact,
         token_f1=f1,
@@ -230,19 +230,14 @@ def _prepare(base: str, options: CausalOptions, seed: int) -> LanguageModel:
 
 
 def _keep(
-    task: CausalTask,
-    tokenizer: Any,
-    spec: TransformersSpec,
-    options: CausalOptions,
-    data_hash: str,
-    folder: Path,
+    task: CausalTask, spec: TransformersSpec, options: CausalOptions, data_hash: str, folder: Path
 ) -> TransformersSpec:
     """Write what was trained (the first process does), and say how it is served."""
     place = folder / ("adapter" if options.method == "lora" else "model")
 
     def write(draft: Path) -> None:
         task.model.save_pretrained(str(draft))
-        tokenizer.save_pretrained(str(draft))
+        task.tokenizer.save_pretrained(str(draft))
 
     if Processes().is_first and options.method == "lora":
         base, weights = Path(spec.model).name, base_hash(spec.model)

@@ -72,8 +72,8 @@ class TrainableCrossEncoder:
         options = LoraOptions(rank, alpha, dropout)
         # What reads the pair out was trained for something else, or for nothing yet; so was the
         # pooler that it reads from.
-        inner = self._whole[0].model.base_model
-        heads = [*heads_of(self.model), *(["pooler"] if hasattr(inner, "pooler") else [])]
+        pooler = getattr(self._whole[0].model.base_model, "pooler", None)
+        heads = [*heads_of(self.model), *(["pooler"] if pooler is not None else [])]
         self._adapted = self.model = add_lora(
             self.model, options, seed=self._seed, task="SEQ_CLS", modules_to_save=heads
         )

@@ -18,15 +18,14 @@ def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Let ``write`` fill a new ``path``. Raises StoreFull; the old file is then still there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}")
-    with _full_disk_told(path):
-        try:
-            with draft.open("wb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(draft, path)
-        finally:
-            draft.unlink(missing_ok=True)
+    try:
+        with _full_disk_told(path), draft.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def replace_folder(folder: Path, write: Callable[[Path], object]) -> None:
@@ -35,12 +34,12 @@ def replace_folder(folder: Path, write: Callable[[Path], object]) -> None:
     draft, old = folder.with_name(f".{folder.name}"), folder.with_name(f".{folder.name}-old")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    with _full_disk_told(folder):
-        try:
+    try:
+        with _full_disk_told(folder):
             write(draft)
-        except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
-            raise
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         os.replace(folder, old)
@@ -50,6 +49,7 @@ def replace_folder(folder: Path, write: Callable[[Path], object]) -> None:
 
 @contextmanager
 def _full_disk_told(path: Path) -> Iterator[None]:
+    """To be asked while what was half-written still fills the disk."""
     try:
         yield
     except Exception as error:  # safetensors and torch raise their own for a disk that is full
