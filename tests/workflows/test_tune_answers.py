@@ -51,7 +51,7 @@ def test_a_reader_that_learned_the_words_answers_better(
 ) -> None:
     base = make_encoder(tmp_path_factory.mktemp("encoder"))
     tuning = ReaderTuning(
-        str(base), max_tokens=READ, epochs=7, batch=16, learning_rate=3e-3, save_as="reads"
+        str(base), max_tokens=READ, epochs=10, batch=16, learning_rate=3e-3, save_as="reads"
     )
     run = tune_answers(lake, workspace, find_version(lake, "two"), tuning)
     assert run is not None
