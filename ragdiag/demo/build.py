@@ -15,6 +15,7 @@ from ragdiag.demo.marker import DemoReport, planned_monday, read_marker, write_m
 from ragdiag.demo.material import EXTENTS, Material, Size, ingest_early, ingest_late, read_material
 from ragdiag.demo.schedule import FAULT_WORDS, LATE_WEEK, REBUILD_WEEK, WEEKS, Week, demo_versions
 from ragdiag.demo.serving import open_serving
+from ragdiag.demo.shipped import register_shipped
 from ragdiag.demo.traffic import give_feedback, make_visit, plan_week
 from ragdiag.deploy.publish import publish_build
 from ragdiag.generation.extractive import load_extractive
@@ -91,6 +92,7 @@ class _Builder:
         for number, version in enumerate(versions):
             done = 0.83 + 0.14 * number / len(versions)
             self._examine(version, part(progress, done, done + 0.14 / len(versions)))
+        register_shipped(self.lake, self.workspace, versions[-1])
         stretch = part(progress, 0.97, 1.0)
         examine_indexes(self.lake, self.workspace, versions, self.size, stretch)
 

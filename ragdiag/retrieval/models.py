@@ -9,10 +9,16 @@ from pathlib import Path
 
 from ragdiag.errors import ModelError
 from ragdiag.retrieval.files import sha256_file
+from ragdiag.settings import DATA
 from ragdiag.version import PACKAGED_MODEL, EmbedderSpec
 
 PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Published SHA-256 of all-MiniLM-L6-v2's ``model.safetensors``."""
+
+SHIPPED_MODELS = DATA / "models"
+DEMO_ADAPTER = "demo-questions"
+"""The name of the adapter that comes with ragdiag. No path, so that a version that names it has the
+same id on every machine."""
 
 _DECIDING = frozenset({".safetensors", ".bin", ".json", ".txt", ".model", ".onnx"})
 """Suffixes of files that can change a vector: weights, tokenizer, pooling, configuration."""
@@ -46,8 +52,10 @@ def is_export(folder: Path) -> bool:
 
 
 def adapter_path(name: str) -> Path:
-    """The folder of a PEFT adapter. Raises ModelError where its files are missing."""
-    folder = Path(name).expanduser()
+    """The folder of a PEFT adapter: the one that comes with ragdiag by its name, any other by its
+    path. Raises ModelError where its files are missing."""
+    shipped = name == DEMO_ADAPTER
+    folder = SHIPPED_MODELS / name / "adapter" if shipped else Path(name).expanduser()
     weights = [folder / file for file in ("adapter_model.safetensors", "adapter_model.bin")]
     if not (folder / "adapter_config.json").is_file() or not any(w.is_file() for w in weights):
         raise ModelError(

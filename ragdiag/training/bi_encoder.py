@@ -14,6 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from ragdiag.errors import TrainingError
 from ragdiag.progress import Progress, part
 from ragdiag.retrieval.adapters import AdapterManifest, base_hash
@@ -33,6 +36,9 @@ from ragdiag.training.processes import Processes
 from ragdiag.training.quantisation import prepare_quantised, quantisation
 
 ADAPTER, MODEL, TASK = "adapter", "model", "task.json"
+
+Embedded = Mapping[str, npt.NDArray[np.float32]]
+"""Text → its unit vector (d,) by the base, as an index build left it."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +62,11 @@ def train_bi_encoder(
     options: BiEncoderOptions,
     folder: Path,
     progress: Progress | None = None,
+    known: Embedded | None = None,
 ) -> TunedBiEncoder:
     """Train, and leave an adapter (or the whole model) in ``folder``, which is the run's own: a run
-    that was killed goes on there.
+    that was killed goes on there. Texts that are ``known`` are not embedded again where passages
+    are frozen.
 
     With several processes each draws its negatives from its own share of a batch. Raises
     TrainingError (data, options, a loss gone wrong), ModelError (the base), StoreFull.
@@ -66,7 +74,7 @@ def train_bi_encoder(
     check_options(options)
     pairs = choose_pairs(data, options)
     _claim(folder, data, dev, options)
-    task = make_task(pairs, data, dev, options, part(progress, 0, 0.2))
+    task = make_task(pairs, data, dev, options, part(progress, 0, 0.2), known)
     parameters = _probe(task, options)
     trained = train(task, options.looped, folder, part(progress, 0.2, 1))
     saved = folder / (MODEL if options.method == "full" else ADAPTER)
@@ -98,6 +106,7 @@ def make_task(
     dev: DevSet,
     options: BiEncoderOptions,
     progress: Progress | None = None,
+    known: Embedded | None = None,
 ) -> BiEncoderTask:
     """The base on this process's device, ready for the loop; frozen passages are embedded here."""
     layout = Layout(pairs, data, options.negatives)
@@ -112,7 +121,7 @@ def make_task(
     embedder = Embedder(options.embedder)
     embedder.model.to(Processes().device)
     if options.method == "query-lora":
-        passages, found = _frozen(embedder, layout.passages, searched, progress)
+        passages, found = _frozen(embedder, layout.passages, searched, known or {}, progress)
         model = _trainable(embedder.model, options)
     else:
         model = _trainable(embedder.model, options)
@@ -129,13 +138,20 @@ def make_task(
 
 
 def _frozen(
-    embedder: Embedder, texts: list[str], searched: list[str], progress: Progress | None
+    embedder: Embedder,
+    texts: list[str],
+    searched: list[str],
+    known: Embedded,
+    progress: Progress | None,
 ) -> tuple[Vectors, Vectors]:
     """The vectors that the index holds too; a text that is in both lists is embedded once."""
     import torch
 
     every = {text: at for at, text in enumerate(dict.fromkeys([*texts, *searched]))}
-    vectors = torch.from_numpy(embedder.encode(list(every), progress)).to(Processes().device)
+    new = [text for text in every if text not in known]
+    fresh = dict(zip(new, embedder.encode(new, progress), strict=True)) if new else {}
+    rows = np.stack([known[text] if text in known else fresh[text] for text in every])
+    vectors = torch.from_numpy(rows).to(Processes().device)
     one, other = (FrozenVectors(vectors[[every[t] for t in own]]) for own in (texts, searched))
     return one, other
 

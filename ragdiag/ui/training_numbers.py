@@ -47,8 +47,7 @@ def draw_origin(facts: RunFacts) -> None:
     if facts.data is not None:
         lines.append(_data(facts.data))
     if facts.options:
-        given = ", ".join(f"{name} {value}" for name, value in sorted(facts.options.items()))
-        lines.append(f"Options: {given}.")
+        lines.append(f"Options: {_options(facts.options)}.")
     st.caption(literal(" ".join(lines)))
 
 
@@ -73,6 +72,17 @@ def _data(data: Data) -> str:
     held = ", ".join(f"{n:,} {SETS[name]}" for name, n in _largest_first(data.held_out))
     told = f"{words.count(data.pairs, 'pair')}{f' ({sources})' if sources else ''}"
     return f"Data {data.data_hash[:8]}…: {told}{f'; held out: {held}' if held else ''}."
+
+
+def _options(options: Mapping[str, Any]) -> str:
+    """What was left open (None, an empty name) is not told; groups stand in brackets."""
+    told = []
+    for name, value in sorted(options.items()):
+        if isinstance(value, Mapping):
+            told.append(f"{name} ({_options(value)})")
+        elif value is not None and value != "":
+            told.append(f"{name} {'yes' if value is True else 'no' if value is False else value}")
+    return ", ".join(told)
 
 
 def _largest_first(counts: Mapping[Any, int]) -> list[tuple[Any, int]]:

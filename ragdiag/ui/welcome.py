@@ -25,9 +25,9 @@ def show_welcome(failed: Job | None) -> None:
     with demo:
         st.subheader("Build the demo", anchor=False)
         st.markdown(
-            "Twelve weeks of questions about the Python packages installed here, answered by five "
-            "real pipelines, with faults put in on purpose. About five minutes on two cores; "
-            "nothing is downloaded."
+            "Twelve weeks of questions about the Python packages installed here, answered by six "
+            "real pipelines, one of them fine-tuned, with faults put in on purpose. About five "
+            "minutes on two cores; nothing is downloaded."
         )
         if st.button("Build the demo", type="primary", key="build_demo"):
             jobs.start_demo()

@@ -86,14 +86,14 @@ def test_a_finished_demo_is_reported_without_building(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_five_versions_answer_the_test_questions(small_demo: BuiltDemo) -> None:
+def test_six_versions_answer_the_test_questions(small_demo: BuiltDemo) -> None:
     rows = small_demo.lake.rows(
         """select name, count(distinct question_id) as n, avg(y) as right
         from requests join versions using (version_id) join latest_grades using (request_id)
         where traffic = 'evaluation' group by name"""
     )
 
-    assert len(rows) == 5
+    assert len(rows) == 6
     for row in rows:
         assert row["n"] == SMALL.test_questions
         assert row["right"] > 0.5

@@ -85,7 +85,11 @@ def test_a_run_that_passed_waits_until_its_version_is_tried(
 
 
 def test_a_finished_run_is_told_whole(open_page, workspace, dense, said) -> None:
-    facts = replace(DONE, gained=(replace(DONE.gained[0], question_id="q-cats"), DONE.gained[1]))
+    facts = replace(
+        DONE,
+        gained=(replace(DONE.gained[0], question_id="q-cats"), DONE.gained[1]),
+        options={"lora": {"rank": 8, "dora": False}, "epochs": 5, "save_as": None},
+    )
     save_toy_run(dense, workspace, "r1", "done", facts)
     save_toy_run(dense, workspace, "r2", "cancelled", BEGUN)
     app = open_page("training", workspace, run="r1")
@@ -99,6 +103,7 @@ def test_a_finished_run_is_told_whole(open_page, workspace, dense, said) -> None
     text = said(app)
     assert "no overfitting; gain on test questions less that on asked later" in text
     assert "602 pairs (540 judgment, 41 failure, 21 feedback); held out: " in text
+    assert "Options: epochs 5, lora (dora no, rank 8)." in text
     assert "100 steps in 4 min. The best dev score, 0.432, came after step 100" in text
     assert len(app.get("plotly_chart")) == 2
     effects = next(one.value for one in app.dataframe if "p (paired)" in one.value)

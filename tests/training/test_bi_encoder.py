@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +14,9 @@ import pytest
 import torch
 
 from ragdiag.errors import ModelError, TrainingError
+from ragdiag.progress import Progress
 from ragdiag.retrieval.adapters import base_hash, check_adapters, read_manifest
-from ragdiag.retrieval.embed import load_embedder, load_question_encoder
+from ragdiag.retrieval.embed import Embedder, Vectors, load_embedder, load_question_encoder
 from ragdiag.settings import PROJECT
 from ragdiag.training.adapters import LoraOptions
 from ragdiag.training.bi_encoder import TunedBiEncoder, make_task, train_bi_encoder
@@ -89,6 +90,27 @@ def test_it_goes_on_exactly_where_it_was_killed(
         (tuned.folder / "adapter_model.safetensors").read_bytes() for tuned in (whole, again)
     )
     assert one == other
+
+
+def test_passages_that_are_known_are_not_embedded_again(
+    tune: Tune, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = toy_options(str(tiny_model), loop=replace(LOOP, epochs=1))
+    texts = list(TEXTS.values())
+    known = dict(zip(texts, Embedder(options.embedder).encode(texts), strict=True))
+    forgotten = known.popitem()[0]
+    read: list[str] = []
+    encode = Embedder.encode
+
+    def spied(embedder: Embedder, texts: Sequence[str], *rest: Progress | None) -> Vectors:
+        read.extend(texts)
+        return encode(embedder, texts, *rest)
+
+    monkeypatch.setattr(Embedder, "encode", spied)
+    found = train_bi_encoder(DATA, DEV, options, tmp_path / "known", known=known)
+    assert read == [forgotten]
+    again = tune("unknown", loop=options.loop)
+    assert found.trained.best_score == pytest.approx(again.trained.best_score)
 
 
 def test_a_folder_belongs_to_one_run(tune: Tune) -> None:
