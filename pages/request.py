@@ -3,7 +3,17 @@
 import streamlit as st
 
 from ragdiag.store.queries import version_names
-from ragdiag.ui import charts, frame, grader_note, links, passages, replays, tables, words
+from ragdiag.ui import (
+    charts,
+    frame,
+    grader_note,
+    influence,
+    links,
+    passages,
+    replays,
+    tables,
+    words,
+)
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.commands import diagnose_command
 from ragdiag.ui.safe import literal
@@ -69,6 +79,9 @@ passages.waterfall(story)
 
 st.subheader("Retrieved context against gold context", anchor=False)
 replays.side_by_side(story)
+
+st.subheader("Which passage moved the answer", anchor=False)
+influence.draw(view, story)
 
 st.subheader("Passages at every stage", anchor=False)
 passages.stage_tabs(story)

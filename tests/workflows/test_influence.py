@@ -47,7 +47,8 @@ def test_the_passage_that_carries_the_answer_is_found_and_kept(
         ("moon", "changed"),
         ("tea", "carried"),
     ]
-    assert (found["y"], found["deterministic"], found["reproduces"]) == (1, True, True)
+    # What was logged was said from another context.
+    assert (found["y"], found["deterministic"], found["reproduces"]) == (1, True, False)
     assert influence.sentences(found)[:2] == [
         "The answer rests on tea: without it the answer turns wrong.",
         "Without moon the answer changes and stays right.",
