@@ -7,8 +7,10 @@ from ragdiag.ui import (
     charts,
     frame,
     grader_note,
+    identifiers,
     influence,
     links,
+    passage_facts,
     passages,
     replays,
     tables,
@@ -86,6 +88,9 @@ influence.draw(view, story)
 st.subheader("Passages at every stage", anchor=False)
 passages.stage_tabs(story)
 
+st.subheader("The prompt's passages and the question", anchor=False)
+passage_facts.draw(view, story)
+
 left, right = st.columns(2, gap="large")
 with left:
     st.subheader("Latency by stage", anchor=False)
@@ -108,21 +113,4 @@ with right:
         st.caption("No user said anything about this answer.")
 
 with st.expander("Identifiers and settings"):
-    facts = {
-        "request_id": request.request_id,
-        "asked": words.moment(request.asked_at),
-        "version": f"{name} ({request.version_id})",
-        "index build": request.build_id or "–",
-        "traffic": request.traffic,
-        "topic": request.topic or "–",
-        "question_id": request.question_id or "–",
-        "logged depth": "whole lists"
-        if request.logged_depth is None
-        else str(request.logged_depth),
-        "searched depth": str(request.searched_depth),
-        "tokens (prompt, completion)": f"{request.prompt_tokens}, {request.completion_tokens}",
-        "cost": "–" if request.cost_usd is None else f"{request.cost_usd:.6f} US$",
-    }
-    tables.show({"Name": list(facts), "Value": list(facts.values())}, key="facts")
-    if story.evidence:
-        st.json(dict(story.evidence), expanded=False)
+    identifiers.draw(story, name)

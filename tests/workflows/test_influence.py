@@ -20,21 +20,12 @@ from ragdiag.workflows import influence
 from ragdiag.workflows.index import build_version_index
 from tests.answered import log
 from tests.taught import TaughtLanguage
+from tests.weighed import log_tea
 
 
 @pytest.fixture
 def asked(corpus: Lake, workspace: Workspace, version: Version) -> Request:
-    """A question that BM25 answers from ``tea``, with another passage beside it."""
-    build_version_index(corpus, workspace, version)
-    request = open_pipeline(corpus, workspace, version).ask("How hot is the water for green tea?")
-    given = replace(
-        request,
-        question_id="q-tea",
-        citations=("moon",),
-        context=(ContextHit("moon", 0.5, 200), ContextHit("tea", 0.4, 200)),
-    )
-    log(corpus, workspace, [given])
-    return given
+    return log_tea(corpus, workspace, version)
 
 
 def test_the_passage_that_carries_the_answer_is_found_and_kept(
