@@ -96,6 +96,8 @@ def bars(found: Mapping[str, Any]) -> tuple[go.Figure, str]:
 
 def _label(row: Mapping[str, Any]) -> str:
     told = [ROLES[row["role"]][0], *(["cited"] if row["cited"] else [])]
+    if row["role"] == "changed" and row["answer_f1"] is not None:
+        told[0] += f" (token F1 {row['answer_f1']:.2f})"
     return escape(f"{row['rank']}  {row['part_id']}: {', '.join(told)}")
 
 

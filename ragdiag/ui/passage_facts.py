@@ -65,7 +65,7 @@ def sentences(found: ContextFacts) -> list[str]:
     else:
         right = sum((one.grade or 0) > 0 for one in found.passages)
         judged = sum(one.grade is not None for one in found.passages)
-        bound = "" if judged == total else f"; {judged} of them were judged, so it may be more"
+        bound = "" if judged == total else f"; only {judged} were judged, so it may be more"
         told.append(
             f"precision@{total} is {found.precision:.2f}: {right} of "
             f"{words.count(total, 'passage')} in the prompt {'is' if right == 1 else 'are'} "
