@@ -23,7 +23,7 @@ from ragdiag.records import ContextPassage, Estimate
 MASKS = 64
 HELD_OUT = 32
 PENALTY = 0.01
-RESAMPLES = 200
+RESAMPLES = 100
 FEWEST_FIT, FEWEST_HELD_OUT = 2, 5
 """Below the second, as with three passages, every mask is fitted and no score is claimed."""
 
@@ -50,9 +50,9 @@ class PartWeight:
     weight: Estimate
 
     def to_json(self) -> dict[str, Any]:
-        part = self.part
+        part, weight = self.part, self.weight.to_json()
         named = {"part_id": part.part_id, "passage_id": part.passage_id}
-        return {**named, "start": part.start, "end": part.end, "weight": self.weight.to_json()}
+        return {**named, "start": part.start, "end": part.end, "influence": weight}
 
 
 @dataclass(frozen=True, slots=True)

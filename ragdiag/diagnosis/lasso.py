@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-SWEEPS = 10_000
-TOLERANCE = 1e-10
+SWEEPS = 2000
+TOLERANCE = 1e-8
+"""In units of a target of variance 1."""
 
 
 class LinearFit(NamedTuple):

@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from ragdiag.diagnosis.ablation import (
+    Part,
     Removed,
     fit_ablation,
     masks_to_score,
@@ -44,7 +45,6 @@ from ragdiag.store.lake import Lake
 from ragdiag.store.results import find_served_version, load_requests
 from ragdiag.version import GeneratorSpec, TransformersSpec
 
-Method = Literal["leave-one-out", "ablation"]
 By = Literal["passage", "sentence"]
 
 SAVE_EVERY_S = 5.0
@@ -168,27 +168,10 @@ def weigh_by_ablation(
     Raises InputError for a generator that is no model of this process, or a request without an
     answer; ModelError, ProviderRefused, ProviderUnreachable.
     """
-    from ragdiag.generation.local import load_transformers
-
-    request, spec = subject.request, subject.generator
-    if not isinstance(spec, TransformersSpec):
-        raise InputError(
-            f"an answer's probability is not known of a generator of kind {spec.kind!r}",
-            remedy="use --method leave-one-out, which asks any generator",
-        )
-    if request.status == "error" or is_hidden(request.answer):
-        raise InputError(
-            f"request {request.request_id} has no stored answer to score",
-            remedy="name a request that was answered, or use --method leave-one-out",
-        )
-    setting = subject.setting("ablation", by, request.status, request.answer)
+    request = subject.request
     parts = parts_of(subject.context, sentence_spans if by == "sentence" else None)
-    generator = load_transformers(spec)
-
-    def score(removed: Removed) -> ContextTrial:
-        context = without(subject.context, parts, removed)
-        value = generator.log_probability(request.question, context, subject.logged)
-        return ContextTrial(request.request_id, setting, removed, 0, log_probability=value)
+    setting = subject.setting("ablation", by, request.status, request.answer)
+    score = _scorer(subject, parts, setting)
 
     def try_each(wanted: Sequence[Removed]) -> dict[Removed, float]:
         known = {trial.removed for trial in load_trials(lake, request.request_id, setting)}
@@ -213,6 +196,33 @@ def weigh_by_ablation(
     }
     save_influence(lake, request.request_id, "ablation", found)
     return found
+
+
+def _scorer(
+    subject: Subject, parts: Sequence[Part], setting: str
+) -> Callable[[Removed], ContextTrial]:
+    """Raises InputError where the logged answer's probability cannot be had, ModelError."""
+    from ragdiag.generation.local import load_transformers
+
+    request, spec = subject.request, subject.generator
+    if not isinstance(spec, TransformersSpec):
+        raise InputError(
+            f"an answer's probability is not known of a generator of kind {spec.kind!r}",
+            remedy="use --method leave-one-out, which asks any generator",
+        )
+    if request.status == "error" or is_hidden(request.answer):
+        raise InputError(
+            f"request {request.request_id} has no stored answer to score",
+            remedy="name a request that was answered, or use --method leave-one-out",
+        )
+    generator = load_transformers(spec)
+
+    def score(removed: Removed) -> ContextTrial:
+        context = without(subject.context, parts, removed)
+        value = generator.log_probability(request.question, context, subject.logged)
+        return ContextTrial(request.request_id, setting, removed, 0, log_probability=value)
+
+    return score
 
 
 def _keep(
