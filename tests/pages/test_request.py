@@ -109,7 +109,8 @@ def test_what_leaving_a_passage_out_told_comes_in_words_and_bars(
     app = open_page("request", asked, request_id="weighed")
     assert "The answer rests on tea: without it the answer turns wrong." in said(app)
     bars = json.loads(app.get("plotly_chart")[0].proto.spec)["data"][0]
-    assert bars["y"] == ["2  tea: carried the answer, cited", "1  moon: changed the wording"]
+    assert bars["y"][0] == "2  tea: carried the answer, cited"
+    assert bars["y"][1].startswith("1  moon: changed the wording (token F1 0.")
     assert not [one for one in app.button if one.key == "influence_start_leave-one-out"]
 
 
