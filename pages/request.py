@@ -3,7 +3,19 @@
 import streamlit as st
 
 from ragdiag.store.queries import version_names
-from ragdiag.ui import charts, frame, grader_note, links, passages, replays, tables, words
+from ragdiag.ui import (
+    charts,
+    frame,
+    grader_note,
+    identifiers,
+    influence,
+    links,
+    passage_facts,
+    passages,
+    replays,
+    tables,
+    words,
+)
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.commands import diagnose_command
 from ragdiag.ui.safe import literal
@@ -70,8 +82,14 @@ passages.waterfall(story)
 st.subheader("Retrieved context against gold context", anchor=False)
 replays.side_by_side(story)
 
+st.subheader("Which passage moved the answer", anchor=False)
+influence.draw(view, story)
+
 st.subheader("Passages at every stage", anchor=False)
 passages.stage_tabs(story)
+
+st.subheader("The prompt's passages and the question", anchor=False)
+passage_facts.draw(view, story)
 
 left, right = st.columns(2, gap="large")
 with left:
@@ -95,21 +113,4 @@ with right:
         st.caption("No user said anything about this answer.")
 
 with st.expander("Identifiers and settings"):
-    facts = {
-        "request_id": request.request_id,
-        "asked": words.moment(request.asked_at),
-        "version": f"{name} ({request.version_id})",
-        "index build": request.build_id or "–",
-        "traffic": request.traffic,
-        "topic": request.topic or "–",
-        "question_id": request.question_id or "–",
-        "logged depth": "whole lists"
-        if request.logged_depth is None
-        else str(request.logged_depth),
-        "searched depth": str(request.searched_depth),
-        "tokens (prompt, completion)": f"{request.prompt_tokens}, {request.completion_tokens}",
-        "cost": "–" if request.cost_usd is None else f"{request.cost_usd:.6f} US$",
-    }
-    tables.show({"Name": list(facts), "Value": list(facts.values())}, key="facts")
-    if story.evidence:
-        st.json(dict(story.evidence), expanded=False)
+    identifiers.draw(story, name)

@@ -22,6 +22,7 @@ from ragdiag.commands.deploy import deploy_app
 from ragdiag.commands.gate import gate_command
 from ragdiag.commands.grade import grade_app
 from ragdiag.commands.index import index_app
+from ragdiag.commands.influence import influence_command
 from ragdiag.commands.log import app as log_app
 from ragdiag.commands.model import model_app
 from ragdiag.commands.privacy import privacy_app
@@ -65,6 +66,7 @@ app.add_typer(grade_app, name="grade")
 app.command("collect")(collect_command)
 app.command("serve")(serve_command)
 app.command("gate")(gate_command)
+app.command("influence")(influence_command)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 ProgressOption = Annotated[

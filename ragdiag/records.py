@@ -319,6 +319,24 @@ class Replay:
 
 
 @dataclass(frozen=True, slots=True)
+class ContextTrial:
+    """What came of a request's context without ``removed`` (passage ids in prompt order; none: the
+    whole context): an answer with its Y, or the ``log_probability`` of the answer that was given.
+
+    ``setting`` hashes all else that decides it: question, texts, generator, what Y is held against.
+    """
+
+    request_id: str
+    setting: str
+    removed: tuple[str, ...]
+    draw: int
+    answer: str = ""
+    citations: tuple[str, ...] = ()
+    y: int | None = None
+    log_probability: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnosis:
     """Where the gold was lost, what the interventions showed, and what mends the request.
 

@@ -17,8 +17,8 @@ from threading import Lock
 from typing import Any
 
 from ragdiag.errors import ModelError, ProviderRefused, ProviderUnreachable
-from ragdiag.generation.chat_prompt import Prompt, encode_prompt
-from ragdiag.generation.grounded_prompt import read_reply
+from ragdiag.generation.chat_prompt import Prompt, encode_prompt, encode_reply
+from ragdiag.generation.grounded_prompt import NO_ANSWER, read_reply
 from ragdiag.generation.loading import (
     load_model,
     load_tokenizer,
@@ -96,6 +96,37 @@ class TransformersGenerator:
             completion_tokens=len(written),
             degraded_reason=_left_out(len(context), prompt.kept),
         )
+
+    def log_probability(
+        self, question: str, context: Sequence[ContextPassage], answer: Answer
+    ) -> float:
+        """ln P(answer | question, context): the sum over the tokens of its text and of its end.
+
+        The text is taken without citation marks, whose numbers depend on what else is in the
+        context. Passages that :meth:`answer` would leave out are left out here too. Raises as
+        :meth:`answer`.
+        """
+        text = answer.text if answer.status == "ok" else NO_ANSWER
+        tokenizer = self._held.tokenizer
+        with self._turn():
+            reply = encode_reply(tokenizer, question, context, text)
+            room = min(self._room, self._held.window - len(reply))
+            prompt = encode_prompt(tokenizer, question, context, room)
+            remedy = "lower max_tokens in [context]"
+            with memory_faults(ProviderRefused, "for an answer's probability", remedy):
+                return self._score(prompt.tokens, reply)
+
+    def _score(self, prompt: Sequence[int], reply: Sequence[int]) -> float:
+        import torch
+
+        model = self._held.model
+        tokens = torch.tensor([[*prompt, *reply]], device=model.device)
+        with torch.inference_mode():
+            # The logits of a place tell the token after it.
+            logits = model(tokens, use_cache=False).logits[0, len(prompt) - 1 : -1]
+            chances = logits.float().log_softmax(-1)
+        places = torch.arange(len(reply), device=model.device)
+        return float(chances[places, tokens[0, len(prompt) :]].double().sum())
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

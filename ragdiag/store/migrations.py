@@ -336,6 +336,18 @@ def grader_calibrations(con: duckdb.DuckDBPyConnection) -> None:
             found varchar)""")
 
 
+def influences(con: duckdb.DuckDBPyConnection) -> None:
+    """What came of a context without some of its passages, and what that told: ``found`` is JSON.
+    Rows are only added, a request's last of a method holds."""
+    con.execute("""
+        create table context_trials(
+            request_id varchar, setting varchar, removed varchar[], draw integer, answer varchar,
+            citations varchar[], y integer, log_probability double, tried_at timestamp)""")
+    con.execute("""
+        create table influences(
+            request_id varchar, method varchar, found varchar, found_at timestamp)""")
+
+
 def _widen(con: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str]) -> None:
     """Make ``table`` anew with more columns. One that is altered keeps a place in the catalog for
     small rows of its older form until compaction has written them out."""
@@ -372,6 +384,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     owed_checks,
     request_filters,
     grader_calibrations,
+    influences,
 )
 """Migration n is the n-th entry, counted from 1."""
 

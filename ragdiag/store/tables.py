@@ -76,6 +76,14 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     "verdicts": _table(
         (TEXT, "request_id cause verdict verified_fix tier evidence"), (TIME, "diagnosed_at")
     ),
+    "context_trials": _table(
+        (TEXT, "request_id setting answer"),
+        (TEXTS, "removed citations"),
+        (WHOLE, "draw y"),
+        (NUMBER, "log_probability"),
+        (TIME, "tried_at"),
+    ),
+    "influences": _table((TEXT, "request_id method found"), (TIME, "found_at")),
     "logged_passages": _table(
         (TEXT, "passage_id document_id title text content_hash"),
         (WHOLE, "position"),

@@ -37,6 +37,11 @@ def tune_command(arguments: Sequence[str]) -> str:
     return f"python -m ragdiag tune {shlex.join(arguments)}"
 
 
+def influence_command(arguments: Sequence[str]) -> str:
+    """``ragdiag influence ARGUMENTS`` for a shell."""
+    return f"python -m ragdiag influence {shlex.join(arguments)}"
+
+
 def canary_command(name: str) -> str:
     return f"python -m ragdiag deploy canary {_quoted(name)} --share 5%"
 

@@ -24,8 +24,8 @@ from ragdiag.settings import (
     demo_workspace,
 )
 
-INDEX, TUNE = "index", "tune"
-"""The jobs of ``index`` and of ``tune`` commands. Pages go on beside them; every other job makes
+INDEX, TUNE, INFLUENCE = "index", "tune", "influence"
+"""The jobs of the commands of these names. Pages go on beside them; every other job makes
 the workspace that they read, so they wait for it."""
 
 _children: dict[Path, subprocess.Popen[bytes]] = {}
@@ -34,8 +34,8 @@ _children: dict[Path, subprocess.Popen[bytes]] = {}
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One started command: ``name`` is ``demo``, ``import``, ``index`` or ``tune``, ``path`` its
-    progress file."""
+    """One started command: ``name`` is ``demo``, ``import``, ``index``, ``tune`` or ``influence``,
+    ``path`` its progress file."""
 
     name: str
     path: Path
@@ -77,6 +77,11 @@ def start_tune(workspace: Workspace, arguments: Sequence[str]) -> bool:
     return _start_beside(workspace, TUNE, arguments)
 
 
+def start_influence(workspace: Workspace, arguments: Sequence[str]) -> bool:
+    """Run ``ragdiag influence ARGUMENTS``; False where one runs already."""
+    return _start_beside(workspace, INFLUENCE, arguments)
+
+
 def index_job(workspace: Workspace) -> Job | None:
     """The last ``index`` command that was started here, however it stands."""
     return _job_in(workspace, INDEX)
@@ -85,6 +90,11 @@ def index_job(workspace: Workspace) -> Job | None:
 def tune_job(workspace: Workspace) -> Job | None:
     """The last ``tune`` command that was started here, however it stands."""
     return _job_in(workspace, TUNE)
+
+
+def influence_job(workspace: Workspace) -> Job | None:
+    """The last ``influence`` command that was started here, however it stands."""
+    return _job_in(workspace, INFLUENCE)
 
 
 def cancel(job: Job) -> bool:
@@ -111,7 +121,8 @@ def latest_job() -> Job | None:
     A job that finished well has nothing left to tell.
     """
     folders = {demo_target().jobs, command_workspace().jobs, demo_workspace().jobs}
-    found = [job for folder in folders for job in _jobs_in(folder) if job.name not in (INDEX, TUNE)]
+    beside = (INDEX, TUNE, INFLUENCE)
+    found = [job for folder in folders for job in _jobs_in(folder) if job.name not in beside]
     for state in ("running", "failed"):
         same = [job for job in found if job.progress.state == state]
         if same:

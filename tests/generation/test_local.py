@@ -15,7 +15,7 @@ from ragdiag.errors import ModelError, ProviderRefused, ProviderUnreachable
 from ragdiag.generation.chat_prompt import encode_prompt, encode_reply
 from ragdiag.generation.loading import memory_faults
 from ragdiag.generation.local import LanguageModel, TransformersGenerator, load_transformers
-from ragdiag.records import ContextPassage
+from ragdiag.records import Answer, ContextPassage
 from ragdiag.version import TransformersSpec
 from tests.training.toy_language import WINDOW, toy_tokenizer
 
@@ -139,6 +139,28 @@ def test_memory_that_runs_out_is_named(spec: TransformersSpec, fault: Exception)
         generator.answer("k0", PASSAGES[:1])
     with pytest.raises(RuntimeError, match="something else"), memory_faults(ModelError, "", ""):
         raise RuntimeError("something else")
+
+
+def test_an_answers_probability_is_that_of_its_tokens_one_by_one(spec: TransformersSpec) -> None:
+    generator = load_transformers(spec)
+    held, context = generator._held, PASSAGES[:2]
+    tokens = list(encode_prompt(held.tokenizer, "k0", context, WINDOW).tokens)
+    plain = 0.0
+    for token in encode_reply(held.tokenizer, "k0", context, "v1 v2"):
+        with torch.inference_mode():
+            logits = held.model(torch.tensor([tokens])).logits[0, -1]
+        plain += float(logits.log_softmax(-1)[token])
+        tokens.append(token)
+    answer = Answer("v1 v2", citations=("p1",))
+    assert generator.log_probability("k0", context, answer) == pytest.approx(plain, abs=1e-4)
+    declined = generator.log_probability("k0", context, Answer("", status="no_answer"))
+    said = generator.log_probability("k0", context, Answer("NO_ANSWER"))
+    assert declined == said != pytest.approx(plain)
+    # What the window leaves out of an answer's context is left out here, too.
+    whole, read = (generator.log_probability("k0", PASSAGES[:n], answer) for n in (7, 6))
+    assert whole == read
+    with pytest.raises(ProviderRefused, match="longer than the"):
+        generator.log_probability("k0 " * 200, PASSAGES, answer)
 
 
 def test_a_passage_cannot_close_its_message() -> None:

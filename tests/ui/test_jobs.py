@@ -98,6 +98,16 @@ def test_an_index_command_is_told_by_its_own_page_alone(named: Workspace) -> Non
     assert job.progress.error == "no such build"
 
 
+def test_an_influence_command_is_told_by_its_own_page_alone(named: Workspace) -> None:
+    write_progress(named.jobs / "influence.json", told("running", os.getpid()))
+    assert jobs.latest_job() is None
+    assert jobs.influence_job(named) is not None
+    write_progress(named.jobs / "influence.json", told("failed", gone_pid(), "no such request"))
+    job = jobs.influence_job(named)
+    assert job is not None
+    assert job.progress.error == "no such request"
+
+
 def test_one_index_command_runs_at_a_time(
     named: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,175 @@
+"""Which passage moved one answer: in words, as bars in prompt order, and a way to find out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from ragdiag.diagnosis.influence import answers_needed
+from ragdiag.diagnosis.influence_words import sentences
+from ragdiag.generator_spec import GeneratorSpec
+from ragdiag.records import Estimate
+from ragdiag.store.influences import latest_influences
+from ragdiag.store.results import find_served_version
+from ragdiag.ui import charts, jobs, words
+from ragdiag.ui.cached import fetch
+from ragdiag.ui.commands import influence_command
+from ragdiag.ui.jobs import Job
+from ragdiag.ui.palette import BLUE, GREEN, GREY, RED
+from ragdiag.ui.safe import literal
+from ragdiag.ui.story import Story
+from ragdiag.ui.view import View
+
+POLL_S = 1.0
+
+ROLES: Mapping[str, tuple[str, str]] = {
+    "carried": ("carried the answer", GREEN),
+    "supports": ("speaks for the answer", GREEN),
+    "misled": ("misled the answer", RED),
+    "opposes": ("speaks against it", RED),
+    "changed": ("changed the wording", BLUE),
+    "none": ("no influence", GREY),
+    "unsure": ("cannot be told", GREY),
+}
+"""Role → what it is called, and its colour."""
+
+METHODS = {
+    "leave-one-out": (
+        "Leave one passage out",
+        "P(correct) with the passage − without it",
+        "Share of the answer's words that change without the passage",
+    ),
+    "ablation": ("Random parts of the context", "log-odds that the passage adds to the answer", ""),
+}
+"""Method → its name, the axis of its bars, and the axis where no gold answer is known."""
+
+
+def draw(view: View, story: Story) -> None:
+    """What was found, the newest of each method; then the command that runs, or a way to run it."""
+    found = fetch(view, latest_influences, story.request.request_id)
+    for method, one in found.items():
+        _finding(method, one, titled=len(found) > 1)
+    job = jobs.influence_job(view.workspace)
+    if job is not None and job.progress.state == "running":
+        _poll(view)
+        return
+    if job is not None and job.progress.state == "failed":
+        _failure(view, job)
+    _start(view, story, set(found))
+
+
+def bars(found: Mapping[str, Any]) -> tuple[go.Figure, str]:
+    """A bar for each part of the context, the first of the prompt on top, and what they show.
+
+    Where no gold answer tells what is right, the bars are 1 − token F1, without intervals.
+    """
+    rows = list(reversed(found["parts"]))
+    values = [Estimate.from_json(row["influence"]) for row in rows]
+    _, axis, instead = METHODS[found["method"]]
+    if instead and all(value.reason for value in values):
+        axis = instead
+        changes = [None if row["answer_f1"] is None else 1 - row["answer_f1"] for row in rows]
+        values = [
+            Estimate.undefined("no stored text") if c is None else Estimate(c, c, c, 1)
+            for c in changes
+        ]
+    figure = go.Figure(
+        go.Bar(
+            x=[None if value.reason else value.value for value in values],
+            y=[_label(row) for row in rows],
+            orientation="h",
+            marker_color=[ROLES[row["role"]][1] for row in rows],
+            error_x=charts.error_bars(values, 1),
+            customdata=[value.reason or words.with_interval(value, "score") for value in values],
+            hovertemplate="%{y}: %{customdata}<extra></extra>",
+        )
+    )
+    figure.add_vline(x=0, line={"color": GREY, "width": 1.5})
+    figure.update_xaxes(title=axis, zeroline=False)
+    figure.update_yaxes(ticksuffix="  ")
+    return charts.laid_out(figure, height=90 + 30 * len(rows)), axis
+
+
+def _label(row: Mapping[str, Any]) -> str:
+    told = [ROLES[row["role"]][0], *(["cited"] if row["cited"] else [])]
+    if row["role"] == "changed" and row["answer_f1"] is not None:
+        told[0] += f" (token F1 {row['answer_f1']:.2f})"
+    return escape(f"{row['rank']}  {row['part_id']}: {', '.join(told)}")
+
+
+def _finding(method: str, found: Mapping[str, Any], *, titled: bool) -> None:
+    if titled:
+        st.markdown(f"**{METHODS[method][0]}**")
+    st.markdown("\n".join(f"- {literal(sentence)}" for sentence in sentences(found)))
+    if found["parts"]:
+        figure, axis = bars(found)
+        charts.show(figure, key=f"influence_{method}", alt=f"Influence by passage: {axis}")
+
+
+def _start(view: View, story: Story, found: set[str]) -> None:
+    spec = find_spec(view, story)
+    if spec is None or not story.request.context:
+        if not found:
+            st.caption(
+                "Nobody can ask again without a passage: the generator is not known to this "
+                "workspace, or the prompt was empty."
+            )
+        return
+    offered = ["leave-one-out"]
+    if spec.kind == "transformers" and story.request.status != "error":
+        offered.append("ablation")
+    for method in offered:
+        if method not in found:
+            _offer(view, story, method, asks=spec.kind == "openai")
+
+
+def find_spec(view: View, story: Story) -> GeneratorSpec | None:
+    """The generator that can be asked again; None for another service's."""
+    spec = fetch(view, find_served_version, story.request.version_id).spec
+    return None if spec is None else spec.generator
+
+
+def _offer(view: View, story: Story, method: str, *, asks: bool) -> None:
+    """A button with its price, or on a read-only dashboard the command."""
+    request = story.request
+    arguments = [request.request_id, *(["--method", method] if method == "ablation" else [])]
+    arguments += ["--yes"] if asks else []
+    if method == "ablation":
+        follows = "The answer's probability is followed under random parts of its context."
+    else:
+        fewest, most = answers_needed(len({hit.passage_id for hit in request.context}))
+        price = "" if request.cost_usd is None else f", about {most * request.cost_usd:.4f} US$"
+        follows = (
+            f"The question is answered again without each passage in turn: {fewest} answers, or "
+            f"up to {most} where the generator does not repeat itself{price if asks else ''}."
+        )
+    st.caption(literal(follows))
+    if view.read_only:
+        st.code(influence_command(arguments), language="bash")
+    elif st.button(METHODS[method][0], key=f"influence_start_{method}"):
+        jobs.start_influence(view.workspace, arguments)
+        st.rerun()
+
+
+def _failure(view: View, job: Job) -> None:
+    st.error(literal(job.progress.error or "no reason was given"), title="The command failed")
+    if not view.read_only and st.button("Dismiss", key="influence_dismiss"):
+        jobs.forget(job)
+        st.rerun()
+
+
+@st.fragment(run_every=POLL_S)
+def _poll(view: View) -> None:
+    job = jobs.influence_job(view.workspace)
+    if job is None or job.progress.state != "running":
+        st.rerun()
+        return
+    st.progress(job.progress.fraction, text=literal(job.progress.message))
+    st.caption(
+        f"{words.count(int(job.elapsed_s), 'second')} so far. You can close this page: the work "
+        "goes on."
+    )
