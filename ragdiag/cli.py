@@ -25,6 +25,7 @@ from ragdiag.commands.grade import grade_app
 from ragdiag.commands.index import index_app
 from ragdiag.commands.log import app as log_app
 from ragdiag.commands.model import model_app
+from ragdiag.commands.plan import plan_command
 from ragdiag.commands.privacy import privacy_app
 from ragdiag.commands.serve import serve_command
 from ragdiag.commands.store import store_app
@@ -66,6 +67,7 @@ app.command("collect")(collect_command)
 app.command("serve")(serve_command)
 app.command("compare")(compare_command)
 app.command("gate")(gate_command)
+app.command("plan")(plan_command)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 ProgressOption = Annotated[

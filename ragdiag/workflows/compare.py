@@ -125,7 +125,7 @@ def load_clusters(
 
 
 def latest_requests(
-    lake: Lake, version: Version, split: str, judgments: Mapping[str, Mapping[str, int]]
+    lake: Lake, version: Version, split: str | None, judgments: Mapping[str, Mapping[str, int]]
 ) -> dict[str, Request]:
     """Question → the version's latest evaluation request of it, for the questions of ``judgments``,
     which are those of ``split``. Raises UnknownName where there is none."""
@@ -134,8 +134,8 @@ def latest_requests(
     )
     if not requests:
         raise UnknownName(
-            f"version {version.name} has no evaluation on split {split!r}",
-            remedy=f"run: ragdiag evaluate {version.name} --split {split}",
+            f"version {version.name} has no evaluation{f' on split {split!r}' if split else ''}",
+            remedy=f"run: ragdiag evaluate {version.name} --split {split or 'SPLIT'}",
         )
     ordered = sorted(requests, key=lambda request: request.asked_at)
     return {request.question_id or "": request for request in ordered}
