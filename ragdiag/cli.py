@@ -26,6 +26,7 @@ from ragdiag.commands.index import index_app
 from ragdiag.commands.log import app as log_app
 from ragdiag.commands.model import model_app
 from ragdiag.commands.plan import plan_command
+from ragdiag.commands.prescribe import prescribe_command
 from ragdiag.commands.privacy import privacy_app
 from ragdiag.commands.serve import serve_command
 from ragdiag.commands.store import store_app
@@ -68,6 +69,7 @@ app.command("serve")(serve_command)
 app.command("compare")(compare_command)
 app.command("gate")(gate_command)
 app.command("plan")(plan_command)
+app.command("prescribe")(prescribe_command)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 ProgressOption = Annotated[

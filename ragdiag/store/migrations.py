@@ -336,6 +336,13 @@ def grader_calibrations(con: duckdb.DuckDBPyConnection) -> None:
             found varchar)""")
 
 
+def prescriptions(con: duckdb.DuckDBPyConnection) -> None:
+    """What was advised for versions: rows are only added. ``prescription`` is JSON."""
+    con.execute("""
+        create table prescriptions(
+            version_id varchar, split varchar, prescribed_at timestamp, prescription varchar)""")
+
+
 def _widen(con: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str]) -> None:
     """Make ``table`` anew with more columns. One that is altered keeps a place in the catalog for
     small rows of its older form until compaction has written them out."""
@@ -372,6 +379,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     owed_checks,
     request_filters,
     grader_calibrations,
+    prescriptions,
 )
 """Migration n is the n-th entry, counted from 1."""
 

@@ -103,8 +103,8 @@ def plan_questions(
     means = paired_means(values[0], values[-1], [clusters[name] for name in common])
     if means.clusters < 2 or means.a <= 0:
         raise InputError(
-            f"{means.n} questions of {a.name} have a {metric}, with mean {means.a:.3g}: that is too "
-            "little to plan from",
+            f"{means.n} questions of {a.name} have a {metric}, with mean {means.a:.3g}: that "
+            "is too little to plan from",
             remedy="name another --metric or --split, or evaluate more questions",
         )
     size = parse_effect(effect, means.a)
