@@ -21,6 +21,8 @@ BASES = {
     "counted": "counted from verdicts",
     "ceiling": "at most",
 }
+STEPS = 3
+"""Levers told with what to do, beneath the sentence."""
 
 
 def show_next_steps(view: View) -> None:
@@ -42,7 +44,13 @@ def show_next_steps(view: View) -> None:
     found = row["prescription"]
     st.info(literal(f"{name}: {found['sentence']}"))
     if found["levers"]:
-        tables.show(lever_table(found["levers"]), key="levers", config=COLUMNS)
+        st.markdown(
+            "\n".join(
+                f"{rank}. {literal(one['name'])}: {literal(_how(one))}"
+                for rank, one in enumerate(found["levers"][:STEPS], start=1)
+            )
+        )
+        tables.show(lever_table(found["levers"]), key="levers")
     st.caption(
         literal(
             f"From {words.count(found['n'], 'question')} of split {row['split']}, "
@@ -56,13 +64,6 @@ def show_next_steps(view: View) -> None:
             f"- **{check['name']}**: {literal(check['answer'])}" for check in found["checklist"]
         )
     )
-
-
-COLUMNS: Mapping[str, Any] = {
-    "Lever": st.column_config.TextColumn(width=230),
-    "Right answers gained": st.column_config.TextColumn(width=215),
-    "How": st.column_config.TextColumn(width=275),
-}
 
 
 def lever_table(levers: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
@@ -79,13 +80,13 @@ def lever_table(levers: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
         "MRR@10": [words.change(gain, "score") for gain in ranking],
         "A request": [_added(one["added_ms"]) for one in levers],
         "Work": [f"{one['work_minutes'] / 60:.1f} h" for one in levers],
-        "How": ["; ".join(filter(None, (one["action"], _note(one)))) for one in levers],
     }
 
 
-def _note(lever: Mapping[str, Any]) -> str:
-    """Of measured levers the table has a column for it."""
-    return "" if lever["basis"] == "measured" else str(lever["note"])
+def _how(lever: Mapping[str, Any]) -> str:
+    """What to do; of measured levers the table has what else is known."""
+    note = "" if lever["basis"] == "measured" else lever["note"]
+    return f"{lever['action']}; {note}" if note else str(lever["action"])
 
 
 def _added(ms: float | None) -> str:

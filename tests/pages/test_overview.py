@@ -65,4 +65,5 @@ def test_what_to_do_next_is_told_before_its_table(
     assert not app.exception
     assert "hybrid: Next: k = 10: +10.0 points" in said(app)
     assert "cost: It is free." in said(app).replace("**", "")
+    assert "1. k = 10: do it" in said(app)
     assert list(app.dataframe[0].value["Lever"]) == ["k = 10"]

@@ -20,6 +20,8 @@ from ragdiag.workflows.evaluate import evaluate
 from ragdiag.workflows.index import build_version_index
 from ragdiag.workflows.prescribe import Prescription, prescribe
 
+pytestmark = pytest.mark.slow
+
 N, HIDDEN, LATER = 24, 14, 4
 NARROW = Version(
     "narrow",
