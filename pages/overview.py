@@ -14,6 +14,7 @@ from ragdiag.ui import (
     headline,
     links,
     palette,
+    prescription,
     tables,
     words,
 )
@@ -79,6 +80,8 @@ if report.faults:
     meaning_list([f.name for f in shown])
 else:
     st.info("No graded answer failed in these two weeks.")
+
+prescription.show_next_steps(view)
 
 st.subheader("All measures", anchor=False)
 tables.show(table_of.columns(report.changes, "This week", "Last week"), key="measures")

@@ -6,7 +6,7 @@ from ragdiag.drift.latency import QUANTILES, stage_quantiles
 from ragdiag.drift.tallies import square_and_add
 from ragdiag.errors import UnknownName
 from ragdiag.store.queries import Filters, evaluated
-from ragdiag.ui import charts, filters, frame, grader_note, palette, tables, versus, words
+from ragdiag.ui import charts, filters, forest, frame, grader_note, palette, tables, versus, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.safe import literal
 
@@ -68,11 +68,15 @@ charts.show(
 tables.show(versus.table(compared), key="metrics")
 st.caption(literal(f"{versus.footnote(compared)} {grader_note.note(view)}"))
 
-st.subheader("Wins and losses by question", anchor=False)
-measure_box, page_box, _ = st.columns([1, 1, 3])
+st.subheader("Kinds of questions", anchor=False)
+measure_box, _ = st.columns([1, 4])
 with measure_box:
     telling = versus.telling_measure(compared)
     measure = st.selectbox("Measure", metrics, index=telling, key="measure", bind="query-params")
+forest.show_slices(compared, measure)
+
+st.subheader(f"Wins and losses by question: {measure}", anchor=False)
+page_box, _ = st.columns([1, 4])
 moved = versus.moved_questions(compared, measure)
 st.markdown(versus.tally(compared, measure))
 if moved:

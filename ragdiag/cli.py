@@ -17,6 +17,7 @@ import typer
 from typer.exceptions import Abort, Exit, TyperException
 
 from ragdiag.commands.collect import collect_command
+from ragdiag.commands.compare import compare_command
 from ragdiag.commands.corpus import documents_app, import_app
 from ragdiag.commands.deploy import deploy_app
 from ragdiag.commands.gate import gate_command
@@ -25,6 +26,8 @@ from ragdiag.commands.index import index_app
 from ragdiag.commands.influence import influence_command
 from ragdiag.commands.log import app as log_app
 from ragdiag.commands.model import model_app
+from ragdiag.commands.plan import plan_command
+from ragdiag.commands.prescribe import prescribe_command
 from ragdiag.commands.privacy import privacy_app
 from ragdiag.commands.serve import serve_command
 from ragdiag.commands.store import store_app
@@ -65,8 +68,11 @@ app.add_typer(deploy_app, name="deploy")
 app.add_typer(grade_app, name="grade")
 app.command("collect")(collect_command)
 app.command("serve")(serve_command)
+app.command("compare")(compare_command)
 app.command("gate")(gate_command)
 app.command("influence")(influence_command)
+app.command("plan")(plan_command)
+app.command("prescribe")(prescribe_command)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 ProgressOption = Annotated[
@@ -290,17 +296,6 @@ def diagnose(
             again=again,
             progress=progress,
         )
-    emit(found.to_json(), as_json, found.to_text)
-
-
-@app.command()
-def compare(context: typer.Context, a: str, b: str, split: Split, as_json: Json = False) -> None:
-    """Compare B with A on the questions both were evaluated on: paired, B − A."""
-    from ragdiag.store.results import find_version
-    from ragdiag.workflows.compare import compare_versions
-
-    lake = _lake(context)
-    found = compare_versions(lake, find_version(lake, a), find_version(lake, b), split)
     emit(found.to_json(), as_json, found.to_text)
 
 

@@ -42,14 +42,15 @@ class Evidence:
 @dataclass(frozen=True)
 class FusionChoice:
     """The weight chosen from all questions, and what choosing so is worth on questions that had no
-    say: ``against_single`` and ``against_half`` compare it (as B) with the better single path and
-    with α = ½ (as A), MRR@10."""
+    say: ``held_out`` is each question's RR@10 under the weight of other folds, ``against_single``
+    and ``against_half`` compare it (as B) with the better single path and with α = ½ (as A)."""
 
     alpha: float
     n: int
     by_alpha: Sequence[float]
     fold_alphas: Sequence[float]
     best_single: float
+    held_out: Sequence[float]
     against_single: PairedComparison
     against_half: PairedComparison
 
@@ -76,6 +77,7 @@ def choose_alpha(evidence: Sequence[Evidence], seed: int = 0) -> FusionChoice:
         by_alpha=scores.mean(axis=0).tolist(),
         fold_alphas=fold_alphas,
         best_single=float(ALPHAS[_better_end(scores)]),
+        held_out=chosen.tolist(),
         against_single=compare_paired(single.tolist(), chosen.tolist()),
         against_half=compare_paired(half.tolist(), chosen.tolist()),
     )

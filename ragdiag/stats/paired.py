@@ -1,18 +1,21 @@
 """Two versions on the same questions (METHODS.md §10): B − A, question by question.
 
 The paired t is the primary test, sign flips the check, BCa the interval. Holm corrects a family.
+Where questions belong together (the same one asked several times, the same source document) the t
+test is the cluster-robust one (CR1, G − 1 degrees of freedom) and whole clusters are flipped.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from ragdiag.records import Estimate
+from ragdiag.stats.contrasts import PairedMeans, cluster_numbers, paired_means
 from ragdiag.stats.intervals import bca_mean
 
 DETECTABLE = 2.80
@@ -28,7 +31,7 @@ class PairedComparison:
     """``a`` and ``b`` are means over the ``n`` questions with both values; ``difference`` is b − a.
 
     ``minimum_detectable`` is the smallest true difference that n questions would have shown with
-    80 % power: what "no difference" could still hide.
+    80 % power: what "no difference" could still hide. ``clusters`` of them are independent.
     """
 
     n: int
@@ -38,6 +41,7 @@ class PairedComparison:
     p: float
     p_sign_flip: float
     minimum_detectable: float
+    clusters: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,31 +55,58 @@ class McNemar:
     p: float
 
 
-def compare_paired(a: Sequence[float], b: Sequence[float], seed: int = 0) -> PairedComparison:
+def compare_paired(
+    a: Sequence[float],
+    b: Sequence[float],
+    seed: int = 0,
+    clusters: Sequence[Hashable] | None = None,
+) -> PairedComparison:
     """Compare two versions' values for the same questions, given in the same order.
 
-    Questions undefined (NaN) in either are left out and counted in the difference's reason.
-    Below two questions the tests are NaN. Raises ValueError if the lengths differ.
+    ``clusters`` name what belongs together, one for each question; without them every question
+    stands alone. Questions undefined (NaN) in either are left out and counted in the difference's
+    reason. Below two clusters the tests are NaN. Raises ValueError if the lengths differ.
 
     >>> result = compare_paired([0.0, 0.5, 0.2, 0.4], [0.5, 1.0, 0.3, 0.7])
     >>> result.n, round(result.difference.value, 3), round(result.p, 3), result.p_sign_flip
     (4, 0.35, 0.035, 0.125)
     """
-    pairs = list(zip(a, b, strict=True))
-    kept = [pair for pair in pairs if not any(math.isnan(value) for value in pair)]
-    n = len(kept)
-    deltas = np.array([second - first for first, second in kept], dtype=np.float64)
-    padding = [math.nan] * (len(pairs) - n)
-    deviation = _standard_deviation(deltas)
+    means = paired_means(a, b, clusters)
+    owners = range(len(a)) if clusters is None else clusters
+    deltas = [second - first for first, second in zip(a, b, strict=True)]
+    kept = [
+        (delta, owner) for delta, owner in zip(deltas, owners, strict=True) if not math.isnan(delta)
+    ]
+    numbers, count = cluster_numbers([owner for _, owner in kept])
+    sums = np.bincount(numbers, weights=[delta for delta, _ in kept], minlength=count)
     return PairedComparison(
-        n=n,
-        a=math.fsum(first for first, _ in kept) / n if n else math.nan,
-        b=math.fsum(second for _, second in kept) / n if n else math.nan,
-        difference=bca_mean([*deltas.tolist(), *padding], seed),
-        p=paired_t(deltas.tolist()),
-        p_sign_flip=sign_flip(deltas.tolist(), seed),
-        minimum_detectable=DETECTABLE * deviation / math.sqrt(n) if n else math.nan,
+        n=means.n,
+        a=means.a,
+        b=means.b,
+        difference=bca_mean(deltas, seed),
+        p=clustered_t(means),
+        p_sign_flip=sign_flip(sums.tolist(), seed),
+        minimum_detectable=DETECTABLE * means.contrast(1.0).error,
+        clusters=count,
     )
+
+
+def clustered_t(means: PairedMeans) -> float:
+    """Two-sided p of Student's t on the CR1 error with G − 1 degrees of freedom; with a cluster for
+    every question that of :func:`paired_t`. NaN below two clusters.
+
+    >>> means = paired_means([0.0, 0.0, 0.0, 0.0], [0.5, 0.5, 0.1, 0.3], clusters="uuvw")
+    >>> round(clustered_t(means), 3)  # t = 0.35 / √(3/2 · (0.075² + 0.0625² + 0.0125²)) = 2.90
+    0.101
+    """
+    from scipy.special import stdtr
+
+    found = means.contrast(1.0)
+    if math.isnan(found.error):
+        return math.nan
+    if found.error == 0:
+        return 1.0 if found.value == 0 else 0.0
+    return float(2 * stdtr(found.freedom, -abs(found.distance)))
 
 
 def planned_n(deviation: float, difference: float) -> int:

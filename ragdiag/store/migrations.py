@@ -348,6 +348,13 @@ def influences(con: duckdb.DuckDBPyConnection) -> None:
             request_id varchar, method varchar, found varchar, found_at timestamp)""")
 
 
+def prescriptions(con: duckdb.DuckDBPyConnection) -> None:
+    """What was advised for versions: rows are only added. ``prescription`` is JSON."""
+    con.execute("""
+        create table prescriptions(
+            version_id varchar, split varchar, prescribed_at timestamp, prescription varchar)""")
+
+
 def _widen(con: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str]) -> None:
     """Make ``table`` anew with more columns. One that is altered keeps a place in the catalog for
     small rows of its older form until compaction has written them out."""
@@ -385,6 +392,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     request_filters,
     grader_calibrations,
     influences,
+    prescriptions,
 )
 """Migration n is the n-th entry, counted from 1."""
 

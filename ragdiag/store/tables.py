@@ -113,6 +113,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     ),
     "grader_calibrations": _table((TEXT, "grader about labels found"), (TIME, "calibrated_at")),
     "index_measurements": _table((TEXT, "version_id build_id measured"), (TIME, "measured_at")),
+    "prescriptions": _table((TEXT, "version_id split prescription"), (TIME, "prescribed_at")),
     "rejects": _table((TEXT, "source reason body"), (pa.int64(), "line"), (TIME, "rejected_at")),
 }
 """Only the tables whose rows are inserted by :func:`insert`."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ragdiag.records import Weighed
+from ragdiag.records import DEFAULT_GRADER, Weighed
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import NOT_DIAGNOSED, Filters, Row, counted, failed
-from ragdiag.store.weighing import read_weighed, weighed
+from ragdiag.store.weighing import read_weighed, weighed, weight_of
 
 Split = Literal["all", "topic", "version_id"]
 Segments = Literal["topic", "version_id", "week"]
@@ -81,6 +81,32 @@ def failing_segments(lake: Lake, filters: Filters, by: Segments) -> list[Row]:
                     from failures r where {condition} group by 1)
                 select name, graded, failed
                 from totals left join wrong using (name) where graded.plain > 0 order by name""",
+            {**parameters, **more},
+        )
+    )
+    return [{**row, "failed": row["failed"] or Weighed.of(0)} for row in rows]
+
+
+def failing_questions(lake: Lake, filters: Filters) -> list[Row]:
+    """By ``question_id``, as :func:`failing_segments`; requests that name no question are left
+    out."""
+    condition, parameters = filters.where()
+    failures, more = failed(filters)
+    rows = read_weighed(
+        lake.rows(
+            f"""with asked as (
+                    select r.request_id, r.question_id, {weight_of("r")} as weight
+                    from requests r where r.question_id is not null and {condition}),
+                totals as (
+                    select question_id, {weighed("1", "graded")}
+                    from asked join latest_grades g using (request_id)
+                    where g.grader = '{DEFAULT_GRADER}' and g.y is not null group by 1),
+                wrong as (
+                    select asked.question_id, {weighed("1", "failed")}
+                    from asked join (select request_id from failures r where {failures}) f
+                    using (request_id) group by 1)
+                select question_id, graded, failed from totals left join wrong using (question_id)
+                order by question_id""",
             {**parameters, **more},
         )
     )

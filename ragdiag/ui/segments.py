@@ -1,9 +1,11 @@
-"""Where requests fail: the share of graded answers that do, by topic, version or week."""
+"""Where requests fail: the share of graded answers that do, by topic, version, week or kind of
+question."""
 
 from __future__ import annotations
 
 import streamlit as st
 
+from ragdiag.metrics.question_slices import SliceKind
 from ragdiag.records import Estimate
 from ragdiag.stats.weighted import weighted_rate
 from ragdiag.store.queries import Filters, Row, version_names
@@ -12,19 +14,34 @@ from ragdiag.ui import charts, palette, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.charts import Bar
 from ragdiag.ui.view import View
+from ragdiag.workflows.sliced_questions import failing_slices
 
 SEGMENTS: dict[str, Segments] = {"topic": "topic", "version": "version_id", "week": "week"}
+KINDS: dict[str, SliceKind] = {
+    "length": "length",
+    "answerable": "answerable",
+    "gold passages": "golds",
+    "rare words": "words",
+}
 MOST = 12
 """Bars in the chart."""
 
 
 def show_segments(view: View, filters: Filters) -> None:
-    """A choice of segments, and a bar with its interval for each, the worst first; weeks in their
-    order. Verdict and cause of ``filters`` say which failures are counted."""
+    """A choice of segments, and a bar with its interval for each, the worst first; weeks and kinds
+    of questions in their order. Verdict and cause of ``filters`` say which failures are counted."""
     st.subheader("Where: how often it fails", anchor=False)
     by = st.segmented_control(
-        "By", list(SEGMENTS), default="topic", key="by", bind="query-params", required=True
+        "By", [*SEGMENTS, *KINDS], default="topic", key="by", bind="query-params", required=True
     )
+    if by in KINDS:
+        rows = fetch(view, failing_slices, filters, KINDS[by])
+        if not rows:
+            st.info("None of these requests names a question that this can be told of.")
+            return
+        _draw(rows, [row["name"] for row in rows], filters)
+        st.caption("Of requests that name a question of the workspace.")
+        return
     rows = fetch(view, failing_segments, filters, SEGMENTS[by or "topic"])
     if by == "week":
         drawn = rows[-MOST:]

@@ -19,6 +19,7 @@ from ragdiag.workflows.compare import (
     QuestionPair,
     compare_versions,
 )
+from ragdiag.workflows.compare_words import family_words, mcnemar_words
 
 ALPHA = 0.05
 Mood = Literal["better", "worse", "mixed", "same"]
@@ -92,10 +93,10 @@ def table(compared: Comparison) -> dict[str, list[str]]:
 
 def footnote(compared: Comparison) -> str:
     return (
-        "p: paired t test, two-sided; Holm corrects it over the "
-        f"{len(compared.metrics)} measures shown; sign flip is the check. "
-        "Interval: BCa bootstrap. Detectable: the smallest true difference that this many "
-        "questions show with 80 % power."
+        f"p: paired t test, two-sided, {words.count(compared.clusters, 'independent group')} of "
+        f"questions (by the document that answers them). {family_words(compared)} Sign flip is the "
+        "check. Interval: BCa bootstrap. Detectable: the smallest true difference that this many "
+        "questions show with 80 % power. " + mcnemar_words(compared)
     )
 
 

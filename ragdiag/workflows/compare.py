@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+from ragdiag.diagnosis.waterfall import best_judged
 from ragdiag.errors import UnknownName
-from ragdiag.metrics.answers import grade_answer
+from ragdiag.metrics.answers import grade_answer, normalise_answer
 from ragdiag.metrics.ranking import score_ranking
 from ragdiag.records import Request
-from ragdiag.stats.paired import PairedComparison, compare_paired, holm
-from ragdiag.store.corpus import load_gold_answers, load_judgments
+from ragdiag.stats.paired import McNemar, PairedComparison, compare_paired, mcnemar
+from ragdiag.store.corpus import load_gold_answers, load_judgments, load_passages_by_id
 from ragdiag.store.lake import Lake
+from ragdiag.store.logged_passages import load_logged_passages
 from ragdiag.store.results import load_requests
 from ragdiag.version import Version
+from ragdiag.workflows.compare_slices import SliceComparison, compare_slices, correct_family
+from ragdiag.workflows.compare_words import comparison_json, comparison_text
+from ragdiag.workflows.sliced_questions import load_slices
 
 PRIMARY_METRICS = ("MRR@10", "recall@10", "nDCG@10", "correct", "token_f1")
-"""The family over which Holm corrects."""
+"""Over these, for all questions and for every slice, Holm corrects."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuestionPair:
-    """One question under both versions; metrics are by name, NaN where undefined."""
+    """One question under both versions; metrics are by name, NaN where undefined. Questions of one
+    ``cluster`` are not independent: they share the document that answers them, or their words."""
 
     question_id: str
     question: str
+    cluster: str
     request_a: str
     request_b: str
     a: Mapping[str, float]
@@ -41,37 +48,27 @@ class MetricComparison:
 
 @dataclass(frozen=True)
 class Comparison:
-    """B − A over the questions that both versions were asked; A is the incumbent."""
+    """B − A over the questions that both versions were asked; A is the incumbent. ``family`` is
+    how many tests Holm corrects over: every metric and every slice with enough questions."""
 
     a: Version
     b: Version
     split: str
     pairs: tuple[QuestionPair, ...]
     metrics: Mapping[str, MetricComparison]
+    slices: tuple[SliceComparison, ...]
+    mcnemar: McNemar
+    family: int
+
+    @property
+    def clusters(self) -> int:
+        return len({pair.cluster for pair in self.pairs})
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "a": self.a.name,
-            "b": self.b.name,
-            "split": self.split,
-            "n": len(self.pairs),
-            "metrics": {name: _metric_json(found) for name, found in self.metrics.items()},
-        }
+        return comparison_json(self)
 
     def to_text(self) -> str:
-        lines = [f"{self.b.name} against {self.a.name} on {len(self.pairs)} questions"]
-        for name, found in self.metrics.items():
-            paired, change = found.paired, found.paired.difference
-            if math.isnan(paired.p):
-                lines.append(f"{name:10} undefined: {change.reason or 'no test'}, n = {paired.n}")
-                continue
-            lines.append(
-                f"{name:10} {paired.a:.3f} → {paired.b:.3f}"
-                f"  {change.value:+.3f} ({change.low:+.3f} to {change.high:+.3f})"
-                f"  p = {paired.p:.4f}, Holm {found.p_holm:.4f}"
-                f"  detectable {paired.minimum_detectable:.3f}"
-            )
-        return "\n".join(lines)
+        return comparison_text(self)
 
 
 def compare_versions(lake: Lake, a: Version, b: Version, split: str) -> Comparison:
@@ -82,22 +79,53 @@ def compare_versions(lake: Lake, a: Version, b: Version, split: str) -> Comparis
     judgments = load_judgments(lake, split)
     golds = load_gold_answers(lake)
     first, second = (latest_requests(lake, version, split, judgments) for version in (a, b))
+    questions = {name: first[name].question for name in sorted(first.keys() & second.keys())}
+    clusters = load_clusters(lake, questions, judgments)
     pairs = tuple(
         QuestionPair(
             question_id=question_id,
-            question=first[question_id].question,
+            question=question,
+            cluster=clusters[question_id],
             request_a=first[question_id].request_id,
             request_b=second[question_id].request_id,
             a=score_request(first[question_id], judgments, golds),
             b=score_request(second[question_id], judgments, golds),
         )
-        for question_id in sorted(first.keys() & second.keys())
+        for question_id, question in questions.items()
     )
-    return Comparison(a, b, split, pairs, _compare_metrics(pairs))
+    metrics = {name: _compare_metric(pairs, name) for name in PRIMARY_METRICS}
+    slices = compare_slices(pairs, load_slices(lake, split), PRIMARY_METRICS)
+    corrected, sliced, family = correct_family(metrics, slices)
+    return Comparison(
+        a=a,
+        b=b,
+        split=split,
+        pairs=pairs,
+        metrics={name: MetricComparison(metrics[name], corrected[name]) for name in metrics},
+        slices=sliced,
+        mcnemar=mcnemar([_outcome(p.a) for p in pairs], [_outcome(p.b) for p in pairs]),
+        family=family,
+    )
+
+
+def load_clusters(
+    lake: Lake, questions: Mapping[str, str], judgments: Mapping[str, Mapping[str, int]]
+) -> dict[str, str]:
+    """Question → what it shares with others: the document of its first gold passage; where it has
+    none, or none that is known, its own words."""
+    gold = {name: next(iter(best_judged(judgments.get(name, {}))), "") for name in questions}
+    wanted = set(gold.values())
+    passages = {**load_logged_passages(lake, wanted), **load_passages_by_id(lake, wanted)}
+    return {
+        name: f"document {passages[gold[name]].document_id}"
+        if gold[name] in passages
+        else f"words {normalise_answer(text)}"
+        for name, text in questions.items()
+    }
 
 
 def latest_requests(
-    lake: Lake, version: Version, split: str, judgments: Mapping[str, Mapping[str, int]]
+    lake: Lake, version: Version, split: str | None, judgments: Mapping[str, Mapping[str, int]]
 ) -> dict[str, Request]:
     """Question → the version's latest evaluation request of it, for the questions of ``judgments``,
     which are those of ``split``. Raises UnknownName where there is none."""
@@ -106,8 +134,8 @@ def latest_requests(
     )
     if not requests:
         raise UnknownName(
-            f"version {version.name} has no evaluation on split {split!r}",
-            remedy=f"run: ragdiag evaluate {version.name} --split {split}",
+            f"version {version.name} has no evaluation{f' on split {split!r}' if split else ''}",
+            remedy=f"run: ragdiag evaluate {version.name} --split {split or 'SPLIT'}",
         )
     ordered = sorted(requests, key=lambda request: request.asked_at)
     return {request.question_id or "": request for request in ordered}
@@ -128,36 +156,14 @@ def score_request(
     }
 
 
-def _compare_metrics(pairs: Sequence[QuestionPair]) -> dict[str, MetricComparison]:
-    compared = {}
-    for name in PRIMARY_METRICS:
-        known = [
-            (pair.a[name], pair.b[name])
-            for pair in pairs
-            if not (math.isnan(pair.a[name]) or math.isnan(pair.b[name]))
-        ]
-        compared[name] = MetricComparison(
-            compare_paired([x for x, _ in known], [y for _, y in known]), math.nan
-        )
-    defined = [name for name, found in compared.items() if not math.isnan(found.paired.p)]
-    corrected = holm([compared[name].paired.p for name in defined])
-    return compared | {
-        name: replace(compared[name], p_holm=p) for name, p in zip(defined, corrected, strict=True)
-    }
+def _compare_metric(pairs: Sequence[QuestionPair], name: str) -> PairedComparison:
+    known = [pair for pair in pairs if not math.isnan(pair.a[name] + pair.b[name])]
+    return compare_paired(
+        [pair.a[name] for pair in known],
+        [pair.b[name] for pair in known],
+        clusters=[pair.cluster for pair in known],
+    )
 
 
-def _metric_json(found: MetricComparison) -> dict[str, Any]:
-    paired = found.paired
-    return {
-        "a": _number(paired.a),
-        "b": _number(paired.b),
-        "difference": paired.difference.to_json(),
-        "p": _number(paired.p),
-        "p_holm": _number(found.p_holm),
-        "p_sign_flip": _number(paired.p_sign_flip),
-        "minimum_detectable": _number(paired.minimum_detectable),
-    }
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else value
+def _outcome(scores: Mapping[str, float]) -> int | None:
+    return None if math.isnan(scores["correct"]) else int(scores["correct"])

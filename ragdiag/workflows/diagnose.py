@@ -36,6 +36,7 @@ from ragdiag.store.lake import Lake
 from ragdiag.store.results import load_requests, save_findings
 from ragdiag.version import LoggedVersion, Version
 from ragdiag.workflows.bench import Bench
+from ragdiag.workflows.sliced_questions import SliceRate, failure_rates, load_slices
 
 BATCH = 100
 SAVE_EVERY_S = 10.0
@@ -55,6 +56,7 @@ class DiagnosisSummary:
     fixes: Mapping[str, int]
     undetermined: Estimate
     headroom: Mapping[str, Estimate]
+    slices: Sequence[SliceRate] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -66,6 +68,10 @@ class DiagnosisSummary:
             "verified_fixes": dict(self.fixes),
             "undetermined": self.undetermined.to_json(),
             "headroom": {name: value.to_json() for name, value in self.headroom.items()},
+            "failure_rate_by_slice": [
+                {"kind": one.kind, "name": one.name, **one.failures.to_json()}
+                for one in self.slices
+            ],
         }
 
     def to_text(self) -> str:
@@ -83,6 +89,11 @@ class DiagnosisSummary:
                 f"perfect retrieval would mend {tau.value:.1%} of the failures"
                 f" ({tau.low:.1%}–{tau.high:.1%}, n = {tau.n})"
             )
+        lines += [
+            f"by {one.kind:7} {one.name:30} {one.failures.value:.1%} fail"
+            f" ({one.failures.low:.1%}–{one.failures.high:.1%}, n = {one.failures.n})"
+            for one in self.slices
+        ]
         return "\n".join(lines)
 
 
@@ -128,6 +139,13 @@ def summarise(
     failed = [found for found in diagnoses.values() if found.evidence.get("y") == 0]
     replays = load_replays(lake, [found.request_id for found in failed])
     verdicts = Counter(found.verdict for found in failed)
+    right = {
+        request.question_id: diagnoses[request.request_id].evidence["y"] == 1
+        for request in requests
+        if request.question_id
+        and request.request_id in diagnoses
+        and diagnoses[request.request_id].evidence.get("y") is not None
+    }
     return DiagnosisSummary(
         version=version,
         n=len(requests),
@@ -137,6 +155,7 @@ def summarise(
         fixes=Counter(found.verified_fix for found in failed if found.verified_fix),
         undetermined=wilson(verdicts["undetermined"], len(failed)),
         headroom=headroom([outcomes(draws) for draws in replays.values()]),
+        slices=failure_rates(load_slices(lake), right) if right else (),
     )
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from tests.toy_lake import LAST_WEEK
+from ragdiag.diagnosis.levers import Lever
+from ragdiag.records import Estimate
+from ragdiag.store.prescriptions import save_prescription
+from ragdiag.workflows.checklist import Check
+from ragdiag.workflows.prescribe import Prescription
+from tests.toy_lake import LAST_WEEK, versions
 
 
 def test_the_worst_thing_comes_first_with_its_reason(open_page, toy_workspace, said) -> None:
@@ -46,3 +51,19 @@ def test_the_newest_week_is_the_first_choice(open_page, toy_workspace) -> None:
         box for box in open_page("overview", toy_workspace).selectbox if box.key == "overview_week"
     )
     assert week.value == LAST_WEEK
+
+
+def test_what_to_do_next_is_told_before_its_table(
+    open_page, toy_workspace, copied, workspace, said
+) -> None:
+    assert "Nothing has been prescribed yet" in said(open_page("overview", toy_workspace))
+    version = versions()[2]
+    lever = Lever("k = 10", (), "counted", Estimate(0.1, 0.05, 0.15, 80), 15.0, "do it")
+    told = Prescription(version, "test", 80, 40, (lever,), (Check("cost", "It is free.", {}),))
+    save_prescription(copied(toy_workspace), version.version_id, "test", told.to_json())
+    app = open_page("overview", workspace)
+    assert not app.exception
+    assert "hybrid: Next: k = 10: +10.0 points" in said(app)
+    assert "cost: It is free." in said(app).replace("**", "")
+    assert "1. k = 10: do it" in said(app)
+    assert list(app.dataframe[0].value["Lever"]) == ["k = 10"]

@@ -54,3 +54,9 @@ def test_hostile_text_stays_in_its_cell(open_page, toy_workspace, said) -> None:
     app = open_page("triage", toy_workspace, verdict="corpus")
     assert HOSTILE in list(app.dataframe[0].value["Question"])
     assert "<script>" not in said(app)
+
+
+def test_failures_are_told_by_kind_of_question(open_page, toy_workspace, said) -> None:
+    app = open_page("triage", toy_workspace, by="rare words", traffic="evaluation")
+    assert not app.exception
+    assert "Of requests that name a question of the workspace." in said(app)

@@ -1,0 +1,35 @@
+"""``ragdiag compare``: is version B better than version A, and on which questions?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ragdiag.commands.options import Json
+from ragdiag.console import emit, write_text
+from ragdiag.settings import command_workspace
+
+
+def compare_command(
+    context: typer.Context,
+    a: Annotated[str, typer.Argument(help="The incumbent.")],
+    b: Annotated[str, typer.Argument(help="The candidate.")],
+    split: Annotated[str, typer.Option("--split", help="Which judged questions.")],
+    markdown: Annotated[
+        Path | None, typer.Option(help="Also write a summary, for a pull request.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare B with A on the questions both were evaluated on: paired, B − A, by slice."""
+    from ragdiag.store.lake import open_lake
+    from ragdiag.store.results import find_version
+    from ragdiag.workflows.compare import compare_versions
+    from ragdiag.workflows.compare_words import comparison_markdown
+
+    lake = open_lake(command_workspace(context.obj))
+    found = compare_versions(lake, find_version(lake, a), find_version(lake, b), split)
+    if markdown is not None:
+        write_text(markdown, comparison_markdown(found))
+    emit(found.to_json(), as_json, found.to_text)

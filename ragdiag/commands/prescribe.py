@@ -1,0 +1,49 @@
+"""``ragdiag prescribe``: what to do next, by what it brings and costs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ragdiag.commands.options import Json, ProgressOption, opened
+from ragdiag.console import emit, progress_to
+
+
+def prescribe_command(
+    context: typer.Context,
+    version: Annotated[str, typer.Argument(help="Evaluated and diagnosed.")],
+    split: Annotated[str, typer.Option("--split", help="Which judged questions.")],
+    sample: Annotated[
+        int, typer.Option(min=1, help="Questions answered again under each setting.")
+    ] = 100,
+    slo_ms: Annotated[float, typer.Option(min=1, help="Budget for p95 of a request.")] = 200.0,
+    setting_minutes: Annotated[float, typer.Option(min=1, help="Work to change a setting.")] = 15,
+    document_minutes: Annotated[
+        float, typer.Option(min=1, help="Work to write a missing document.")
+    ] = 20,
+    label_minutes: Annotated[float, typer.Option(min=1, help="Work to mend a label.")] = 5,
+    training_minutes: Annotated[
+        float, typer.Option(min=1, help="Work to prepare a training run.")
+    ] = 240,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Try settings on logged questions, count what people could mend, and rank it by return."""
+    from ragdiag.diagnosis.levers import WorkRates
+    from ragdiag.workflows.prescribe import prescribe
+
+    lake, workspace, found = opened(context, version)
+    rates = WorkRates(setting_minutes, document_minutes, label_minutes, training_minutes)
+    with progress_to(progress_file) as progress:
+        told = prescribe(
+            lake,
+            workspace,
+            found,
+            split,
+            sample=sample,
+            rates=rates,
+            slo_ms=slo_ms,
+            progress=progress,
+        )
+    emit(told.to_json(), as_json, told.to_text)

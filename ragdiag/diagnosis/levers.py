@@ -1,0 +1,154 @@
+"""What to do next: levers with their gain and cost, the best return first.
+
+A gain is a change of the share of right answers. It is **measured** where logged questions were
+answered again under the changed setting, **counted** where it follows from the verdicts, and a
+**ceiling** where only the most that it could bring is known. Costs are minutes of somebody's work,
+as stated by whoever asks, and milliseconds added to a request, as measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from ragdiag.records import Estimate
+from ragdiag.stats.paired import holm
+
+Basis = Literal["measured", "counted", "ceiling"]
+ALPHA = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class WorkRates:
+    """Minutes of work: to change a setting, to write a missing document, to mend a label, to
+    prepare a training run."""
+
+    setting: float = 15.0
+    document: float = 20.0
+    label: float = 5.0
+    training: float = 240.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lever:
+    """``mends`` are causes and verdicts it is meant for. ``gain`` is in the share of right answers,
+    ``ranking_gain`` in MRR@10 over all questions, each with its 95 % interval. ``p_holm`` is over
+    the settings tried together. ``added_ms`` is the mean a request; NaN where not measured."""
+
+    name: str
+    mends: tuple[str, ...]
+    basis: Basis
+    gain: Estimate
+    work_minutes: float
+    action: str
+    ranking_gain: Estimate = field(default_factory=lambda: Estimate.undefined("not a ranking"))
+    p: float = math.nan
+    p_holm: float = math.nan
+    added_ms: float = math.nan
+    note: str = ""
+
+    @property
+    def helps(self) -> bool:
+        """Whether its gain is more than chance."""
+        if self.basis == "measured":
+            return self.p_holm < ALPHA and self.gain.low > 0
+        return self.basis == "counted" and self.gain.low > 0
+
+    @property
+    def gain_per_hour(self) -> float:
+        """Share of right answers gained by an hour of work; NaN where undefined."""
+        return self.gain.value / (self.work_minutes / 60)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "mends": list(self.mends),
+            "basis": self.basis,
+            "helps": self.helps,
+            "gain": self.gain.to_json(),
+            "ranking_gain": self.ranking_gain.to_json(),
+            "p": _number(self.p),
+            "p_holm": _number(self.p_holm),
+            "added_ms": _number(self.added_ms),
+            "work_minutes": self.work_minutes,
+            "gain_per_hour": _number(self.gain_per_hour),
+            "action": self.action,
+            "note": self.note,
+        }
+
+
+def rank_levers(levers: Sequence[Lever]) -> list[Lever]:
+    """With Holm's p over all that were measured; those that help first, by gain per hour of work;
+    then ceilings, the highest first; then what was not shown to help.
+
+    >>> def lever(name, basis, low, minutes):
+    ...     return Lever(name, (), basis, Estimate(0.1, low, 0.2, 50), minutes, "", p=0.001)
+    >>> found = rank_levers([lever("a", "ceiling", 0.05, 1), lever("b", "measured", -0.1, 1),
+    ...                      lever("c", "counted", 0.05, 60), lever("d", "measured", 0.05, 30)])
+    >>> [one.name for one in found]
+    ['d', 'c', 'a', 'b']
+    """
+    measured = [one.p if one.basis == "measured" else math.nan for one in levers]
+    told = [replace(one, p_holm=p) for one, p in zip(levers, holm(measured), strict=True)]
+
+    def place(one: Lever) -> tuple[int, float, str]:
+        if one.helps:
+            return 0, -one.gain_per_hour, one.name
+        worth = -one.gain.value if one.gain.value == one.gain.value else math.inf
+        return (1 if one.basis == "ceiling" else 2), worth, one.name
+
+    return sorted(told, key=place)
+
+
+def first_step(levers: Sequence[Lever]) -> str:
+    """The sentence before the table, from ranked levers."""
+    if not levers:
+        return "Nothing to do: no question failed and no setting was tried."
+    best = levers[0]
+    if best.helps:
+        slower = f", {best.added_ms:+.0f} ms a request" if best.added_ms == best.added_ms else ""
+        how = {"measured": "measured", "counted": "from the verdicts", "ceiling": ""}[best.basis]
+        return (
+            f"Next: {best.name}: {_points(best.gain)} right answers, {how} on {best.gain.n:,} "
+            f"questions{slower}, about {_work(best.work_minutes)} of work."
+        )
+    if best.basis == "ceiling":
+        return (
+            f"No setting tried is shown to help. The most is left in: {best.name} (at most "
+            f"{_points(best.gain)} right answers; how much of it comes is not known)."
+        )
+    return (
+        f"No lever is shown to help on {best.gain.n:,} questions; the table tells what was tried."
+    )
+
+
+def counted_gain(mended: int, n: int, right: Estimate) -> Estimate:
+    """The gain if ``mended`` of ``n`` questions could be answered as well as those whose gold
+    reached the prompt, which are right with the rate ``right``. The bounds are the products of
+    both intervals' bounds, which is wider than 95 %.
+
+    >>> found = counted_gain(10, 100, Estimate(0.8, 0.7, 0.9, 60))
+    >>> round(found.value, 3), round(found.low, 3), round(found.high, 3)
+    (0.08, 0.039, 0.157)
+    """
+    from ragdiag.stats.intervals import wilson
+
+    share = wilson(mended, n)
+    if math.isnan(right.value) or math.isnan(share.value):
+        return Estimate.undefined(right.reason or share.reason or "undefined", n=n)
+    return Estimate(share.value * right.value, share.low * right.low, share.high * right.high, n)
+
+
+def _points(found: Estimate) -> str:
+    value, low, high = (100 * x for x in (found.value, found.low, found.high))
+    return f"{value:+.1f} points ({low:+.1f} to {high:+.1f})"
+
+
+def _work(minutes: float) -> str:
+    return f"{minutes:.0f} minutes" if minutes < 90 else f"{minutes / 60:.1f} hours"
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None

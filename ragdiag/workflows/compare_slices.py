@@ -1,0 +1,113 @@
+"""Two versions by kind of question, and Holm's correction over everything that is shown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from ragdiag.metrics.question_slices import SliceKind, Slices, in_order
+from ragdiag.records import Estimate
+from ragdiag.stats.contrasts import paired_means
+from ragdiag.stats.paired import DETECTABLE, PairedComparison, clustered_t, holm
+
+LEAST_QUESTIONS = 10
+"""In a slice, for a test: below, each difference is shown and none is judged."""
+
+
+class Pair(Protocol):
+    """One question with both versions' metrics by name."""
+
+    @property
+    def question_id(self) -> str: ...
+    @property
+    def cluster(self) -> str: ...
+    @property
+    def a(self) -> Mapping[str, float]: ...
+    @property
+    def b(self) -> Mapping[str, float]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SliceChange:
+    """B − A of one metric in one slice, with its cluster-robust (CR1) t interval and p; p is NaN
+    where the slice has too few questions for a test."""
+
+    a: float
+    b: float
+    difference: Estimate
+    p: float
+    p_holm: float
+    minimum_detectable: float
+
+
+@dataclass(frozen=True, slots=True)
+class SliceComparison:
+    kind: SliceKind
+    name: str
+    n: int
+    metrics: Mapping[str, SliceChange]
+
+
+def compare_slices(
+    pairs: Sequence[Pair], slices: Slices, metrics: Sequence[str]
+) -> list[SliceComparison]:
+    """Every slice of every kind that divides these questions, not yet corrected."""
+    compared = []
+    for kind, slice_of in slices.items():
+        held: dict[str, list[Pair]] = {}
+        for pair in pairs:
+            if pair.question_id in slice_of:
+                held.setdefault(slice_of[pair.question_id], []).append(pair)
+        if len(held) > 1:
+            compared += [
+                SliceComparison(
+                    kind,
+                    name,
+                    len(held[name]),
+                    {metric: _change(held[name], metric) for metric in metrics},
+                )
+                for name in in_order(kind, held)
+            ]
+    return compared
+
+
+def correct_family(
+    metrics: Mapping[str, PairedComparison], slices: Sequence[SliceComparison]
+) -> tuple[dict[str, float], tuple[SliceComparison, ...], int]:
+    """Holm's p of every metric over all questions, the slices with theirs, and the family's size:
+    how many tests there are in both together."""
+    places = [(n, name) for n, one in enumerate(slices) for name in one.metrics]
+    overall = [found.p for found in metrics.values()]
+    sliced = [slices[n].metrics[name].p for n, name in places]
+    corrected = holm([*overall, *sliced])
+    p_of = dict(zip(places, corrected[len(overall) :], strict=True))
+    told = tuple(
+        replace(
+            one,
+            metrics={
+                name: replace(found, p_holm=p_of[n, name]) for name, found in one.metrics.items()
+            },
+        )
+        for n, one in enumerate(slices)
+    )
+    family = sum(not math.isnan(p) for p in [*overall, *sliced])
+    return dict(zip(metrics, corrected, strict=False)), told, family
+
+
+def _change(pairs: Sequence[Pair], metric: str) -> SliceChange:
+    means = paired_means(
+        [pair.a[metric] for pair in pairs],
+        [pair.b[metric] for pair in pairs],
+        [pair.cluster for pair in pairs],
+    )
+    contrast = means.contrast(1.0)
+    return SliceChange(
+        a=means.a,
+        b=means.b,
+        difference=contrast.estimate(means.n),
+        p=clustered_t(means) if means.n >= LEAST_QUESTIONS else math.nan,
+        p_holm=math.nan,
+        minimum_detectable=DETECTABLE * contrast.error,
+    )

@@ -1,0 +1,71 @@
+"""Levers ranked by what they bring for their work, and told in one sentence."""
+
+from __future__ import annotations
+
+import json
+import math
+
+from ragdiag.diagnosis.levers import Lever, counted_gain, first_step, rank_levers
+from ragdiag.diagnosis.tried_settings import settings_to_try
+from ragdiag.records import Estimate
+from ragdiag.version import CandidateSpec, ExtractiveSpec, LexicalSpec, RerankerSpec, Spec
+
+
+def lever(name: str, basis: str = "measured", **changes: object) -> Lever:
+    fields = {"gain": Estimate(0.1, 0.05, 0.15, 80), "work_minutes": 30.0, "action": "do it"}
+    return Lever(name, (), basis, **{**fields, **changes})  # type: ignore[arg-type]
+
+
+def test_the_best_return_comes_first_and_is_the_sentence() -> None:
+    ranked = rank_levers(
+        [
+            lever("slow work", "counted", work_minutes=300.0),
+            lever("most", "ceiling", gain=Estimate(0.5, 0.4, 0.6, 80)),
+            lever("quick", p=0.001, added_ms=12.0),
+            lever("by chance", p=0.2),
+        ]
+    )
+    assert [one.name for one in ranked] == ["quick", "slow work", "most", "by chance"]
+    assert first_step(ranked) == (
+        "Next: quick: +10.0 points (+5.0 to +15.0) right answers, measured on 80 questions, "
+        "+12 ms a request, about 30 minutes of work."
+    )
+    json.dumps([one.to_json() for one in ranked], allow_nan=False)
+
+
+def test_many_settings_tried_do_not_make_one_help() -> None:
+    ranked = rank_levers([lever(f"setting {n}", p=0.03) for n in range(5)])
+    assert not any(one.helps for one in ranked)
+    assert first_step(ranked).startswith("No lever is shown to help on 80 questions")
+
+
+def test_a_ceiling_is_never_told_as_a_gain() -> None:
+    ranked = rank_levers([lever("train", "ceiling")])
+    assert not ranked[0].helps
+    assert "at most +10.0 points" in first_step(ranked)
+    assert first_step([]).startswith("Nothing to do")
+
+
+def test_a_gain_is_not_counted_where_nothing_was_right() -> None:
+    assert math.isnan(counted_gain(3, 10, Estimate.undefined("no rows")).value)
+
+
+def test_settings_go_beyond_what_the_version_has() -> None:
+    spec = Spec(
+        lexical=LexicalSpec(),
+        candidates=CandidateSpec(depth=400),
+        reranker=RerankerSpec(model="toy", depth=50),
+        generator=ExtractiveSpec(),
+    )
+    tried = {one.name: one.spec for one in settings_to_try(spec)}
+    assert list(tried) == [
+        "candidates 400 → 800",
+        "passages in the prompt 5 → 10",
+        "passages in the prompt 5 → 20",
+        "tokens in the prompt 1,500 → 3,000",
+        "no reranker",
+        "reranked hits 50 → 100",
+    ]
+    assert tried["candidates 400 → 800"].candidates.depth == 800
+    assert tried["no reranker"].reranker is None
+    assert {one.index_key for one in tried.values()} == {spec.index_key}

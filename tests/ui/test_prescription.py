@@ -1,0 +1,24 @@
+"""What was prescribed, as a table."""
+
+from __future__ import annotations
+
+from ragdiag.diagnosis.levers import Lever, rank_levers
+from ragdiag.records import Estimate
+from ragdiag.ui.prescription import lever_table
+
+
+def test_levers_are_told_with_their_intervals_and_what_is_unknown_is_a_dash() -> None:
+    gain = Estimate(0.1, 0.05, 0.15, 80)
+    ranked = rank_levers(
+        [
+            Lever("train", (), "ceiling", gain, 240.0, "ragdiag tune retriever", note="a note"),
+            Lever("k = 10", (), "measured", gain, 15.0, "k = 10", gain, p=0.001, added_ms=12.0),
+        ]
+    )
+    table = lever_table([one.to_json() for one in ranked])
+    assert table["Lever"] == ["k = 10", "train"]
+    assert table["Helps"] == ["yes", "not shown"]
+    assert table["Right answers gained"][0].replace("\u00a0", " ") == "+10.0 points (+5.0 to +15.0)"
+    assert table["MRR@10"] == ["+0.100 (+0.050 to +0.150)", "–"]
+    assert table["A request"][1] == "–"
+    assert table["Work"] == ["0.2 h", "4.0 h"]
