@@ -336,6 +336,20 @@ def grader_calibrations(con: duckdb.DuckDBPyConnection) -> None:
             found varchar)""")
 
 
+def second_levels(con: duckdb.DuckDBPyConnection) -> None:
+    """What splits a cause, and by what a replayed answer is known again; unknown until now."""
+    con.execute("alter table verdicts add column second_level varchar")
+    con.execute("alter table replays add column status varchar")
+    con.execute("alter table replays add column draw_key varchar")
+    con.execute("""
+        create or replace view latest_verdicts as
+            select * from verdicts
+            qualify row_number() over (
+                partition by request_id
+                order by diagnosed_at desc, verdict desc nulls first, cause desc nulls first,
+                         verified_fix desc nulls first) = 1""")
+
+
 def _widen(con: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str]) -> None:
     """Make ``table`` anew with more columns. One that is altered keeps a place in the catalog for
     small rows of its older form until compaction has written them out."""
@@ -372,6 +386,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     owed_checks,
     request_filters,
     grader_calibrations,
+    second_levels,
 )
 """Migration n is the n-th entry, counted from 1."""
 
