@@ -13,7 +13,12 @@ def verdict_sentences(story: Story) -> list[str]:
     if story.verdict is None:
         return [_undiagnosed(story)]
     verdict, cause = story.verdict["verdict"], story.verdict["cause"]
-    sentences = [f"{_verdict(verdict)}.", *_whereabouts(story, cause), *_replays(story)]
+    sentences = [
+        f"{_verdict(verdict)}.",
+        *_whereabouts(story, cause),
+        *_replays(story),
+        *_second_level(story),
+    ]
     if verdict not in ("ok", "lucky"):
         sentences.append(f"To be mended by: {words.owner(verdict)}.")
     return sentences
@@ -46,9 +51,21 @@ def _whereabouts(story: Story, cause: str) -> list[str]:
     return [f"Gold passage: {where}. Cause {cause}: {words.CAUSES.get(cause, cause)}."]
 
 
+def _second_level(story: Story) -> list[str]:
+    name = None if story.verdict is None else story.verdict["second_level"]
+    if name not in words.SECOND_LEVELS:
+        return []
+    shown, lever = words.SECOND_LEVELS[name]
+    return [f"More closely ({name}): {shown}. What would help: {lever}."]
+
+
 def _replays(story: Story) -> list[str]:
     told = []
-    for arm, given in (("g", "given only the gold passages"), ("g+", "with gold put first")):
+    for arm, given in (
+        ("g", "given only the gold passages"),
+        ("s", "with what was found in a perfect order"),
+        ("g+", "with gold put first"),
+    ):
         draws = story.draws(arm)
         if draws:
             right = sum(draw["y"] == 1 for draw in draws)
