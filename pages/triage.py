@@ -37,10 +37,10 @@ with st.container():
     with boxes[5]:
         cause = filters.choice("Cause", "cause", list(queries.FAILURE_CAUSES))
     with boxes[6]:
-        closer = filters.choice("Closer", "cause2", list(words.SECOND_LEVELS))
+        second_level = filters.choice("Closer", "cause2", list(words.SECOND_LEVELS))
 
 scope = Filters(traffic=kind, version_id=version, topic=topic, week=week)
-chosen = replace(scope, verdict=verdict, cause=cause, second_level=closer)
+chosen = replace(scope, verdict=verdict, cause=cause, second_level=second_level)
 counts = fetch(view, queries.graded_counts, scope)
 by_verdict = fetch(view, queries.failure_counts, scope, "verdict")
 by_cause = fetch(view, queries.failure_counts, scope, "cause")
@@ -83,7 +83,8 @@ with page_box:
     offset = tables.page_offset(total)
 rows = fetch(view, queries.failures, chosen, order=order, limit=tables.PAGE_ROWS, offset=offset)
 names = fetch(view, queries.version_names)
-closer_by_id = fetch(view, queries.second_levels, tuple(row["request_id"] for row in rows))
+split = fetch(view, queries.second_levels, tuple(row["request_id"] for row in rows))
+closer = [split.get(row["request_id"], "") for row in rows]
 if not rows:
     st.info("No failed request meets these filters. Set verdict or cause back to “all”.")
     st.stop()
@@ -94,11 +95,8 @@ opened = tables.chosen_row(
         "Question": [shown_text(row["question"]) for row in rows],
         "Verdict": [words.spoken(row["verdict"]) for row in rows],
         "Cause": [words.spoken(row["cause"]) for row in rows],
-        "Closer": [closer_by_id.get(row["request_id"], "–") for row in rows],
-        "What would help": [
-            words.SECOND_LEVELS.get(closer_by_id.get(row["request_id"], ""), ("", "–"))[1]
-            for row in rows
-        ],
+        "Closer": [name or "–" for name in closer],
+        "What would help": [words.SECOND_LEVELS.get(name, ("", "–"))[1] for name in closer],
         "Who mends it": [words.owner(row["verdict"]) for row in rows],
         "Topic": [row["topic"] for row in rows],
         "Version": [names.get(row["version_id"], row["version_id"]) for row in rows],
@@ -109,14 +107,14 @@ opened = tables.chosen_row(
     key=f"failures-{offset}-{order}-{chosen}",
     config={
         "Asked (UTC)": st.column_config.DatetimeColumn(format="D MMM, HH:mm", width=92),
-        "Question": text(width=260),
-        "Verdict": text(width=88),
+        "Question": text(width=190),
+        "Verdict": text(width=84),
         "Cause": text(width=88),
-        "Closer": text(width=104, help="What a test has shown beyond the cause"),
-        "What would help": text(width=150),
-        "Who mends it": text(width=104),
-        "Topic": text(width=95),
-        "Version": text(width=120),
+        "Closer": text(width=88, help="What a test has shown beyond the cause"),
+        "What would help": text(width=140),
+        "Who mends it": text(width=98),
+        "Topic": text(width=70),
+        "Version": text(width=80),
         "Right with": text(width=78, help="The first replayed context with a right answer"),
         "Token F1": numeric(format="%.2f", width=62),
         "Total": numeric(format="%.0f ms", width=62),

@@ -104,7 +104,7 @@ def waterfall(steps: Sequence[Bar], rest: Sequence[Bar], axis: str) -> go.Figure
         if bar in steps:
             start += bar.share.value
     figure.update_layout(bargap=0.3)
-    figure.update_xaxes(title=axis, range=[0, 108], tickvals=[0, 25, 50, 75, 100], ticksuffix=" %")
+    figure.update_xaxes(title=axis, range=[0, 108], dtick=25, ticksuffix=" %")
     figure.update_yaxes(ticksuffix="  ", autorange="reversed")
     return laid_out(figure, height=80 + 32 * (len(steps) + len(rest)))
 

@@ -26,7 +26,7 @@ STEPS = {
     "g": ("and nothing else", palette.PINK, "the gold passages alone"),
     "G+": ("and a stronger generator", palette.ORANGE, "on the gold passages"),
 }
-REST = {"no_fix": ("nothing tried helps", palette.GREY), "": ("not replayed", "#b3b8bf")}
+REST = {"no_fix": ("nothing tried helps", palette.GREY)}
 
 
 def show_headroom(view: View, filters: Filters) -> None:
@@ -36,13 +36,18 @@ def show_headroom(view: View, filters: Filters) -> None:
         return
     st.subheader("Headroom: what perfect retrieval would buy", anchor=False)
     st.markdown(literal(found["sentence"]))
-    steps, rest = _bars(found["fixes"], found["n"])
+    fixes = found["fixes"]
+    replayed = found["n"] - fixes[""]
+    steps, rest = _bars(fixes, replayed)
     charts.show(
-        charts.waterfall(steps, rest, f"share of diagnosed failures (n = {found['n']:,})"),
+        charts.waterfall(steps, rest, f"share of replayed failures (n = {replayed:,})"),
         key="headroom",
         alt="; ".join(f"{bar.name} {bar.text}" for bar in (*steps, *rest)),
     )
     notes = [found["bounds"]] if found["bounds"] else []
+    if fixes[""]:
+        others = words.count(fixes[""], "failure")
+        notes.append(f"Not replayed, or right when asked again: {others}.")
     if found["n"] == MOST:
         notes.append(f"The {MOST:,} most recent ones.")
     if notes:

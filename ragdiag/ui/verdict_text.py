@@ -29,7 +29,7 @@ def _verdict(verdict: str) -> str:
         "ok": "The answer is right",
         "lucky": "Right by luck: no gold passage reached the prompt",
         "corpus": "The corpus is the cause: no gold passage is in the index that served",
-        "label_suspect": "The label is in doubt: no gold passage supports the gold answer",
+        "label_suspect": "The label is in doubt: gold answer and gold passages do not fit",
         "packing": "Prompt packing is the cause: the gold passage was found, then cut",
         "retrieval": "The retriever is the cause: it lost the gold passage",
         "distraction": "Distraction is the cause: the gold passage was in the prompt, among others",

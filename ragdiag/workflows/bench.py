@@ -26,7 +26,7 @@ from ragdiag.records import (
     Request,
     Retrieval,
 )
-from ragdiag.retrieval.builds import build_ids, load_index
+from ragdiag.retrieval.builds import Index, build_ids, load_index
 from ragdiag.retrieval.filters import filter_of
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.retrieval.packing import Packer
@@ -69,6 +69,7 @@ class Bench:
         found = {**load_logged_passages(lake, gold), **self._known}
         self._passages = {name: _readable(passage) for name, passage in found.items()}
         self._builds: dict[str, dict[str, Passage]] = {}
+        self._indexes: dict[str, Index] = {}
         self._retrievers: dict[tuple[str, int], Retriever] = {}
 
     def grade(self, request: Request, answer: Answer) -> Grade:
@@ -203,8 +204,9 @@ class Bench:
         if key not in self._retrievers:
             assert self._spec is not None
             spec = with_depth(self._spec, deeper * self._spec.candidates.depth)
-            index = load_index(self._workspace, build_id, self._spec)
-            self._retrievers[key] = HybridRetriever(index, spec)
+            if build_id not in self._indexes:
+                self._indexes[build_id] = load_index(self._workspace, build_id, self._spec)
+            self._retrievers[key] = HybridRetriever(self._indexes[build_id], spec)
         return self._retrievers[key]
 
     @cached_property
