@@ -52,8 +52,8 @@ def _whereabouts(story: Story, cause: str) -> list[str]:
 
 
 def _second_level(story: Story) -> list[str]:
-    name = None if story.verdict is None else story.verdict["second_level"]
-    if name not in words.SECOND_LEVELS:
+    name = (story.verdict or {}).get("second_level")
+    if name is None or name not in words.SECOND_LEVELS:
         return []
     shown, lever = words.SECOND_LEVELS[name]
     return [f"More closely ({name}): {shown}. What would help: {lever}."]
