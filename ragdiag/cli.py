@@ -288,10 +288,8 @@ def diagnose(
     from ragdiag.workflows.diagnose import Scope, open_diagnosis
     from ragdiag.workflows.replays import Limits
 
-    lake, (first, last) = (
-        _lake(context),
-        (day and day.replace(tzinfo=UTC) for day in (since, until)),
-    )
+    lake = _lake(context)
+    first, last = (day and day.replace(tzinfo=UTC) for day in (since, until))
     run = open_diagnosis(
         lake,
         _workspace(context),
