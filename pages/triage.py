@@ -1,5 +1,7 @@
 """Triage: the failed requests, by who can mend them."""
 
+from dataclasses import replace
+
 import streamlit as st
 
 from ragdiag.privacy.hiding import shown_text
@@ -8,6 +10,7 @@ from ragdiag.store.queries import ORDERS, Filters
 from ragdiag.ui import filters, frame, grader_note, links, tables, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.faults import fault_bars, undiagnosed_notice
+from ragdiag.ui.headroom import show_headroom
 from ragdiag.ui.safe import literal
 from ragdiag.ui.segments import show_segments
 
@@ -20,7 +23,7 @@ view = frame.begin(
 )
 
 with st.container():
-    boxes = st.columns(6)
+    boxes = st.columns(7)
     with boxes[0]:
         kind = filters.traffic(view)
     with boxes[1]:
@@ -33,11 +36,11 @@ with st.container():
         verdict = filters.choice("Verdict", "verdict", list(queries.FAILURE_VERDICTS))
     with boxes[5]:
         cause = filters.choice("Cause", "cause", list(queries.FAILURE_CAUSES))
+    with boxes[6]:
+        second_level = filters.choice("Closer", "cause2", list(words.SECOND_LEVELS))
 
 scope = Filters(traffic=kind, version_id=version, topic=topic, week=week)
-chosen = Filters(
-    traffic=kind, version_id=version, topic=topic, week=week, verdict=verdict, cause=cause
-)
+chosen = replace(scope, verdict=verdict, cause=cause, second_level=second_level)
 counts = fetch(view, queries.graded_counts, scope)
 by_verdict = fetch(view, queries.failure_counts, scope, "verdict")
 by_cause = fetch(view, queries.failure_counts, scope, "cause")
@@ -64,6 +67,7 @@ with right:
     fault_bars(by_cause, counts["failed"], words.CAUSES, key="causes", owners=False)
 undiagnosed_notice(view, scope, kind)
 
+show_headroom(view, scope)
 show_segments(view, chosen)
 
 total = sum(row["n"] for row in fetch(view, queries.failure_counts, chosen, "verdict"))
@@ -79,6 +83,8 @@ with page_box:
     offset = tables.page_offset(total)
 rows = fetch(view, queries.failures, chosen, order=order, limit=tables.PAGE_ROWS, offset=offset)
 names = fetch(view, queries.version_names)
+split = fetch(view, queries.second_levels, tuple(row["request_id"] for row in rows))
+closer = [split.get(row["request_id"], "") for row in rows]
 if not rows:
     st.info("No failed request meets these filters. Set verdict or cause back to “all”.")
     st.stop()
@@ -89,6 +95,8 @@ opened = tables.chosen_row(
         "Question": [shown_text(row["question"]) for row in rows],
         "Verdict": [words.spoken(row["verdict"]) for row in rows],
         "Cause": [words.spoken(row["cause"]) for row in rows],
+        "Closer": [name or "–" for name in closer],
+        "What would help": [words.SECOND_LEVELS.get(name, ("", "–"))[1] for name in closer],
         "Who mends it": [words.owner(row["verdict"]) for row in rows],
         "Topic": [row["topic"] for row in rows],
         "Version": [names.get(row["version_id"], row["version_id"]) for row in rows],
@@ -99,12 +107,14 @@ opened = tables.chosen_row(
     key=f"failures-{offset}-{order}-{chosen}",
     config={
         "Asked (UTC)": st.column_config.DatetimeColumn(format="D MMM, HH:mm", width=92),
-        "Question": text(width=260),
-        "Verdict": text(width=88),
+        "Question": text(width=190),
+        "Verdict": text(width=84),
         "Cause": text(width=88),
-        "Who mends it": text(width=104),
-        "Topic": text(width=95),
-        "Version": text(width=120),
+        "Closer": text(width=88, help="What a test has shown beyond the cause"),
+        "What would help": text(width=140),
+        "Who mends it": text(width=98),
+        "Topic": text(width=70),
+        "Version": text(width=80),
         "Right with": text(width=78, help="The first replayed context with a right answer"),
         "Token F1": numeric(format="%.2f", width=62),
         "Total": numeric(format="%.0f ms", width=62),

@@ -275,27 +275,45 @@ def diagnose(
     ] = None,
     since: Day = None,
     until: Day = None,
-    again: Annotated[bool, typer.Option(help="Replay what has a verdict already.")] = False,
+    again: Annotated[bool, typer.Option(help="Diagnose what has a verdict already.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask a priced generator.")] = False,
+    max_calls: Annotated[int | None, typer.Option(min=0, help="Ask at most so often.")] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(min=0, help="Spend at most so many US$.")
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Under way at once.")
+    ] = None,
+    gold_accuracy: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Right on gold context, for bounds.")
+    ] = None,
     as_json: Json = False,
     progress_file: ProgressOption = None,
 ) -> None:
-    """Say for each failed request where the gold was lost and whether giving it back mends it."""
+    """Say for each failed request where the gold was lost and whether giving it back mends it. Of a
+    generator that costs, the price is shown first, and nothing is asked without --yes."""
     from ragdiag.store.results import find_served_version
-    from ragdiag.workflows.diagnose import diagnose as diagnose_version
+    from ragdiag.workflows.diagnose import Scope, open_diagnosis
+    from ragdiag.workflows.replays import Limits
 
     lake = _lake(context)
+    first, last = (day and day.replace(tzinfo=UTC) for day in (since, until))
+    run = open_diagnosis(
+        lake,
+        _workspace(context),
+        find_served_version(lake, version),
+        Scope(split, traffic, first, last, again),
+        Limits(max_calls, max_cost, concurrency),
+    )
+    if dry_run or (run.is_priced and not yes):
+        plan = run.plan()
+        if dry_run or plan.most_calls:
+            note = "" if dry_run else ". Nothing was asked: add --yes"
+            emit(plan.to_json(), as_json, lambda: plan.to_text() + note)
+            return
     with progress_to(progress_file) as progress:
-        found = diagnose_version(
-            lake,
-            _workspace(context),
-            find_served_version(lake, version),
-            split=split,
-            traffic=traffic,
-            since=since and since.replace(tzinfo=UTC),
-            until=until and until.replace(tzinfo=UTC),
-            again=again,
-            progress=progress,
-        )
+        found = run.diagnose(progress, gold_accuracy)
     emit(found.to_json(), as_json, found.to_text)
 
 

@@ -21,6 +21,7 @@ from pydantic import (
 
 from ragdiag.backends import LakeTable
 from ragdiag.errors import InputError
+from ragdiag.generator_spec import GeneratorSpec
 from ragdiag.settings import Workspace
 
 RedactionRule = Literal["email", "phone", "card", "iban", "ip", "secret"]
@@ -88,12 +89,23 @@ class JudgeTable(_Table):
     completion_price: float | None = Field(default=None, ge=0)
 
 
+class ReplayTable(_Table):
+    """How failures are answered again. ``stronger`` is a generator as in a version's spec, asked
+    for what the version's own fails at; ``draws`` of every context are taken of a generator that
+    does not repeat itself, ``concurrency`` questions are under way to a server."""
+
+    draws: int = Field(default=3, ge=3, le=50)
+    concurrency: int = Field(default=4, ge=1, le=64)
+    stronger: GeneratorSpec | None = None
+
+
 class Configuration(_Table):
     lake: LakeTable = LakeTable()
     retention: RetentionTable = RetentionTable()
     privacy: PrivacyTable = PrivacyTable()
     dashboard: DashboardTable = DashboardTable()
     judge: JudgeTable = JudgeTable()
+    replay: ReplayTable = ReplayTable()
 
 
 def read_configuration(workspace: Workspace) -> Configuration:

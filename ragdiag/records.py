@@ -44,7 +44,30 @@ Verdict = Literal[
     "generator",
     "undetermined",
 ]
-Arm = Literal["r", "g", "g+", "none"]
+Arm = Literal["r", "s", "g", "g+", "r-g", "r-m", "none", "G+", "G+r"]
+SecondLevel = Literal[
+    "one_path_blind",
+    "vocabulary",
+    "split_passage",
+    "partial",
+    "outvoted",
+    "not_offered",
+    "demoted",
+    "not_lifted",
+    "crowded",
+    "noise",
+    "position",
+    "ungrounded",
+    "numeric",
+    "incomplete",
+    "wrongful_abstention",
+    "missed_abstention",
+    "parametric",
+    "missing",
+    "stale",
+    "gold_answer",
+    "gold_passage",
+]
 Tier = Literal["A", "B", "C", "D"]
 
 LATENCY_STAGES = (
@@ -307,7 +330,10 @@ class Grade:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """One answer to one question under one context arm (METHODS.md §4)."""
+    """One answer to one question under one context arm (METHODS.md §4).
+
+    ``draw_key`` hashes what was asked of whom: an answer that is known is not asked for again.
+    """
 
     request_id: str
     arm: Arm
@@ -316,6 +342,8 @@ class Replay:
     y: int | None
     score: float | None
     passage_ids: tuple[str, ...]
+    status: Status = "ok"
+    draw_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,6 +369,7 @@ class Diagnosis:
     """Where the gold was lost, what the interventions showed, and what mends the request.
 
     ``evidence`` is plain JSON: probabilities by arm, gold ranks by stage, and the rule that held.
+    ``second_level`` is None where no test decides it.
     """
 
     request_id: str
@@ -349,6 +378,7 @@ class Diagnosis:
     verified_fix: str
     tier: Tier
     evidence: Mapping[str, Any]
+    second_level: SecondLevel | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,11 +46,14 @@ DEGRADED = "dense: no answer within its deadline"
 HOSTILE_REQUEST = "p-11-00"
 FAULTS = (
     ("retrieval", "recall_miss", "g"),
-    ("retrieval", "fusion_loss", "g+"),
+    ("retrieval", "fusion_loss", "s"),
     ("generator", "in_context", "no_fix"),
     ("distraction", "in_context", "g"),
     ("packing", "packing", "g+"),
 )
+
+
+SECOND_LEVELS = {"recall_miss": "vocabulary", "fusion_loss": "outvoted", "corpus_gap": "stale"}
 
 
 def versions() -> list[Version]:
@@ -258,6 +261,7 @@ def save_opinions(lake: Lake, logged: list[tuple[Request, tuple[str, str, str] |
                 fix,
                 "A" if arms else "B",
                 {"rule": f"the rule of {verdict}", "p": arms},
+                SECOND_LEVELS.get(cause),  # type: ignore[arg-type]
             )
         )
         for arm, y in arms.items():
@@ -273,4 +277,5 @@ def arms_of(fault: tuple[str, str, str] | None) -> dict[str, int]:
     if fault is None or fault[0] == "corpus":
         return {}
     fixed = fault[0] != "generator"
-    return {"r": 0, "g": int(fixed), "g+": int(fixed and fault[2] == "g+"), "none": 0}
+    plus, order = int(fault[2] in ("s", "g+")), int(fault[2] == "s")
+    return {"r": 0, "g": int(fixed), "g+": plus, "s": order, "none": 0}

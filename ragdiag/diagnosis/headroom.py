@@ -7,27 +7,130 @@ regresses to the mean.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
-from ragdiag.diagnosis.replay import ArmOutcome
 from ragdiag.records import Arm, Estimate
-from ragdiag.stats.intervals import bca_mean, wilson
+from ragdiag.stats.cluster_bootstrap import cluster_mean
+from ragdiag.stats.intervals import wilson
 
-HEADROOM_ARMS: Mapping[str, Arm] = {"tau": "g", "tau_recall": "g+"}
+HEADROOM_ARMS: Mapping[str, Arm] = {"tau": "g", "tau_rerank": "s", "tau_recall": "g+"}
+SHORT, LONG = 8, 15
+"""Questions of fewer words than SHORT are short, from LONG on they are long."""
 
 
-def headroom(failures: Sequence[Mapping[Arm, ArmOutcome]]) -> dict[str, Estimate]:
-    """``tau`` (gold alone) and ``tau_recall`` (gold added) over replayed failures.
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failed request: ``p`` is P(Y=1) by arm, empty where nothing was replayed. ``cluster`` is
+    the gold's source document, else the topic; ``n_gold`` 0 means that no gold is known."""
 
-    Each mapping is one failed request's arms. Undefined without failures.
+    p: Mapping[str, float]
+    deterministic: bool = True
+    cluster: str = ""
+    topic: str = ""
+    words: int = 0
+    n_gold: int = 1
+
+    @classmethod
+    def of(cls, evidence: Mapping[str, Any], topic: str, question: str, cause: str) -> Self:
+        """From the evidence of a diagnosis, as it is stored."""
+        known = {arm: p for arm, p in (evidence.get("p") or {}).items() if p is not None}
+        documents = evidence.get("gold_documents") or [topic]
+        n_gold = 0 if cause == "gold_unknown" else int(evidence.get("n_gold") or 1)
+        words = len(question.split())
+        repeats = bool(evidence.get("deterministic", True))
+        return cls(known, repeats, documents[0], topic, words, n_gold)
+
+
+def headroom(failures: Sequence[Failure]) -> dict[str, Estimate]:
+    """By name, each undefined with its reason where no failure has its arms:
+
+    ``tau`` gold alone, ``tau_rerank`` a perfect order of what was found, ``tau_recall`` gold added;
+    ``tau_net`` is p(g) − p(r). ``phi_R`` and ``phi_G`` are the Shapley values of perfect retrieval
+    and of the stronger generator, where one was asked; they sum to p(G+) − p(r). ``tau_bounds`` has
+    bounds alone: τ if gold context would mend none, or all, of the failures without known gold.
     """
-    return {name: _share(failures, arm) for name, arm in HEADROOM_ARMS.items()}
+    found = {name: _share(failures, arm) for name, arm in HEADROOM_ARMS.items()}
+    found["tau_net"] = _mean(failures, {"g": 1.0, "r": -1.0})
+    if any("G+" in failure.p for failure in failures):
+        found["phi_R"] = _mean(failures, {"g": 0.5, "r": -0.5, "G+": 0.5, "G+r": -0.5})
+        found["phi_G"] = _mean(failures, {"G+r": 0.5, "r": -0.5, "G+": 0.5, "g": -0.5})
+    found["tau_bounds"] = _with_unknown_gold(found["tau"], failures)
+    return found
 
 
-def _share(failures: Sequence[Mapping[Arm, ArmOutcome]], arm: Arm) -> Estimate:
-    pairs = [(arms[arm], arms["r"]) for arms in failures if arm in arms and arms[arm].draws]
-    if not pairs:
+def headroom_by_slice(failures: Sequence[Failure]) -> dict[str, dict[str, Estimate]]:
+    """``tau`` by topic, length of the question and number of gold passages; of replayed ones."""
+    replayed = [failure for failure in failures if "g" in failure.p]
+    slices: dict[str, dict[str, list[Failure]]] = {"topic": {}, "length": {}, "golds": {}}
+    for failure in replayed:
+        golds = str(failure.n_gold) if failure.n_gold < 3 else "3 or more"
+        names = (failure.topic or "no topic", length_of(failure.words), golds)
+        for kind, name in zip(slices, names, strict=True):
+            slices[kind].setdefault(name, []).append(failure)
+    return {
+        kind: {name: _share(same, "g") for name, same in sorted(found.items())}
+        for kind, found in slices.items()
+    }
+
+
+def length_of(words: int) -> str:
+    """``short`` below 8 words, ``medium``, ``long`` from 15 on."""
+    return "short" if words < SHORT else "medium" if words < LONG else "long"
+
+
+def bounds_without_replay(logged: float, gold: float) -> tuple[float, float]:
+    """The least and the most that τ can be, from the success rates on logged and on gold context.
+
+    >>> bounds_without_replay(0.6, 0.8)
+    (0.5000000000000001, 1.0)
+    >>> bounds_without_replay(1.0, 1.0)
+    (nan, nan)
+    """
+    if logged >= 1:
+        return math.nan, math.nan
+    return max(0.0, (gold - logged) / (1 - logged)), min(1.0, gold / (1 - logged))
+
+
+def tell_headroom(found: Mapping[str, Estimate]) -> str | None:
+    """One sentence; None where nothing was replayed."""
+    tau, order = found["tau"], found["tau_rerank"]
+    if math.isnan(tau.value):
+        return None
+    interval = "" if math.isnan(tau.low) else f"{100 * tau.low:.0f}–{100 * tau.high:.0f} %, "
+    told = f"Perfect retrieval would fix {tau.value:.0%} of the failures ({interval}n = {tau.n:,})"
+    if not math.isnan(order.value):
+        told += f"; a perfect order of what was found alone {order.value:.0%}"
+    return f"{told}.".replace("%", " %").replace("  %", " %")
+
+
+def _share(failures: Sequence[Failure], arm: Arm) -> Estimate:
+    replayed = [failure for failure in failures if arm in failure.p]
+    if not replayed:
         return Estimate.undefined("no failure was replayed")
-    if all(changed.deterministic for changed, _ in pairs):
-        return wilson(sum(changed.successes > 0 for changed, _ in pairs), len(pairs))
-    return bca_mean([changed.p - logged.p for changed, logged in pairs])
+    if all(failure.deterministic for failure in replayed):
+        return wilson(sum(failure.p[arm] == 1 for failure in replayed), len(replayed))
+    return _mean(replayed, {arm: 1.0, "r": -1.0})
+
+
+def _mean(failures: Sequence[Failure], weights: Mapping[Arm, float]) -> Estimate:
+    """The mean over failures that have all these arms of Σ weight · p."""
+    whole = [failure for failure in failures if weights.keys() <= failure.p.keys()]
+    if not whole:
+        return Estimate.undefined("no failure was replayed")
+    values = [sum(weight * one.p[arm] for arm, weight in weights.items()) for one in whole]
+    return cluster_mean(values, [one.cluster for one in whole])
+
+
+def _with_unknown_gold(tau: Estimate, failures: Sequence[Failure]) -> Estimate:
+    """τ(1 − m) … τ(1 − m) + m, with m the share of failures whose gold is not known."""
+    n = len(failures)
+    if not n or math.isnan(tau.value):
+        return Estimate.undefined("no failure was replayed", n=n)
+    unknown = sum(failure.n_gold == 0 for failure in failures)
+    low = tau.value * (1 - unknown / n)
+    return Estimate(
+        math.nan, low, low + unknown / n, n, f"bounds: gold is not known for {unknown} of {n}"
+    )

@@ -1,25 +1,25 @@
-"""Answer a request again under chosen contexts: the intervention behind a verdict.
-
-Arms (METHODS.md §4): ``r`` the logged context, ``g`` the gold passages alone, ``g+`` the gold put
-in front of the logged context, ``none`` no context at all.
-"""
+"""Answer a request again under chosen contexts: the intervention behind a verdict."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from ragdiag.diagnosis.arms import STRONGER, Contexts, draw_key
+from ragdiag.diagnosis.budget import Budget, Price, prompt_tokens
 from ragdiag.errors import GenerationError
-from ragdiag.records import Answer, Arm, ContextPassage, Grade, Passage, Replay, Request
+from ragdiag.privacy.hiding import is_hidden
+from ragdiag.records import Answer, Arm, ContextPassage, Grade, Replay, Request
 
-ARMS: tuple[Arm, ...] = ("r", "g", "g+", "none")
 SAMPLED_DRAWS = 3
 SURE = 0.9
 """Posterior probability from which p(c) counts as high or low."""
 
 Level = Literal["high", "low", "unsure"]
 Grader = Callable[[Answer], Grade]
+Slot = tuple[Arm, int]
 
 
 class Generator(Protocol):
@@ -56,76 +56,185 @@ class ArmOutcome:
         return "low" if below >= SURE else "high" if 1 - below >= SURE else "unsure"
 
 
-def arm_contexts(
-    logged: Sequence[ContextPassage], gold: Sequence[Passage]
-) -> dict[Arm, tuple[ContextPassage, ...]]:
-    """The context of every arm. Gold is given whole and first; what was logged keeps its order."""
-    given = tuple(ContextPassage(p.passage_id, p.text, p.title) for p in gold)
-    known = {passage.passage_id for passage in given}
-    kept = tuple(passage for passage in logged if passage.passage_id not in known)
-    return {"r": tuple(logged), "g": given, "g+": given + kept, "none": ()}
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The draws of one request; not ``complete`` where the budget ended before all were had."""
+
+    draws: tuple[Replay, ...] = ()
+    complete: bool = True
 
 
-def replay(
-    request: Request,
-    contexts: Mapping[Arm, Sequence[ContextPassage]],
-    generator: Generator,
-    grade: Grader,
-) -> list[Replay]:
-    """Answer every arm; once where the generator repeats itself on ``r``, else three times.
+class Replayer:
+    """One generator that is asked again, and what it has said before.
 
-    An arm whose generation failed has a draw with ``y`` None, and its outcome is unsure.
+    ``identity`` is all that decides its answers, ``kept`` draws by their ``draw_key``; what is in
+    there is not asked for. Up to ``concurrency`` questions are under way.
     """
-    draws = [_draw(request, arm, 0, contexts[arm], generator, grade) for arm in contexts]
-    again = _draw(request, "r", 1, contexts["r"], generator, grade)
-    first = next(draw for draw in draws if draw.arm == "r")
-    draws.append(again)
-    if first.y is not None and first.answer == again.answer:
-        return draws
-    for number in range(1, SAMPLED_DRAWS):
-        for arm in contexts:
-            if (arm, number) != ("r", 1):
-                draws.append(_draw(request, arm, number, contexts[arm], generator, grade))
-    return draws
+
+    def __init__(
+        self,
+        generator: Callable[[], Generator],
+        identity: str,
+        *,
+        kept: Mapping[str, Replay] | None = None,
+        budget: Budget | None = None,
+        price: Price | None = None,
+        draws: int = SAMPLED_DRAWS,
+        concurrency: int = 1,
+    ) -> None:
+        """``generator`` loads it, and is called when the first answer is not known yet."""
+        self._generator, self._identity = generator, identity
+        self._kept = dict(kept or {})
+        self._answers: dict[str, Answer] = {}
+        self._budget, self._price = budget or Budget(), price
+        self._draws, self._concurrency = draws, concurrency
+
+    def replay(self, request: Request, contexts: Contexts, grade: Grader) -> Replayed:
+        """Answer every arm; once where the generator repeats itself on the first, else as many
+        times as it draws.
+
+        An arm whose generation failed has a draw with ``y`` None, and its outcome is unsure.
+        """
+        reference = next(iter(contexts))
+        first = [(arm, 0) for arm in contexts]
+        found = self._round(request, contexts, [*first, (reference, 1)], grade)
+        same = [draw for draw in found.draws if draw.arm == reference]
+        repeated = same[0].y is not None and same[0].answer == same[-1].answer if same else False
+        if not found.complete or repeated:
+            return found
+        rest = [
+            (arm, number)
+            for number in range(1, self._draws)
+            for arm in contexts
+            if (arm, number) != (reference, 1)
+        ]
+        more = self._round(request, contexts, rest, grade)
+        return Replayed((*found.draws, *more.draws), more.complete)
+
+    def unknown(
+        self, request: Request, contexts: Contexts
+    ) -> tuple[dict[str, tuple[ContextPassage, ...]], dict[str, tuple[ContextPassage, ...]]]:
+        """The contexts that a replay must ask about, by key: the fewest, if the generator repeats
+        itself, and the most."""
+        fewest = [*((arm, 0) for arm in contexts), (next(iter(contexts)), 1)]
+        most: list[Slot] = [(arm, number) for arm in contexts for number in range(self._draws)]
+        few, many = (
+            {
+                key: contexts[arm]
+                for arm, number in slots
+                if not self._knows(key := self._key(request, contexts[arm], number))
+            }
+            for slots in (fewest, most)
+        )
+        return few, many
+
+    def _round(
+        self, request: Request, contexts: Contexts, slots: Sequence[Slot], grade: Grader
+    ) -> Replayed:
+        """What ``slots`` (arm, number) ask for; equal contexts are asked about once."""
+        keys = {slot: self._key(request, contexts[slot[0]], slot[1]) for slot in slots}
+        waiting = {key: contexts[arm] for (arm, _), key in keys.items() if not self._knows(key)}
+        self._ask_all(request.question, waiting)
+        draws = tuple(
+            self._draw(request, slot, contexts[slot[0]], key, grade)
+            for slot, key in keys.items()
+            if self._knows(key)
+        )
+        return Replayed(draws, len(draws) == len(slots))
+
+    def _ask_all(self, question: str, waiting: Mapping[str, tuple[ContextPassage, ...]]) -> None:
+        if not waiting:
+            return
+        generator = self._generator()
+
+        def ask(key: str) -> None:
+            if (answer := self._ask(generator, question, waiting[key])) is not None:
+                self._answers[key] = answer
+
+        if self._concurrency == 1 or len(waiting) == 1:
+            for key in waiting:
+                ask(key)
+            return
+        with ThreadPoolExecutor(self._concurrency, "replay") as pool:
+            list(pool.map(ask, waiting))
+
+    def _ask(
+        self, generator: Generator, question: str, context: tuple[ContextPassage, ...]
+    ) -> Answer | None:
+        """None where the budget does not allow it."""
+        price = self._price
+        most = 0.0 if price is None else price.most_usd(prompt_tokens(question, context))
+        if not self._budget.take(most):
+            return None
+        cost = None
+        try:
+            answer = generator.answer(question, context)
+            cost = answer.cost_usd
+        except GenerationError as error:
+            answer = Answer(text="", status="error", error=str(error))
+        finally:
+            self._budget.settle(most, cost)
+        return answer
+
+    def _draw(
+        self,
+        request: Request,
+        slot: Slot,
+        context: tuple[ContextPassage, ...],
+        key: str,
+        grade: Grader,
+    ) -> Replay:
+        kept = self._kept.get(key)
+        answer = self._answers.get(key) or Answer(kept.answer, status=kept.status)  # type: ignore[union-attr]
+        if kept is not None and is_hidden(answer.text):
+            y, score = kept.y, kept.score  # its text is gone: what was graded then holds
+        elif answer.status == "error":
+            y, score = None, None
+        else:
+            graded = grade(answer)
+            y, score = graded.y, graded.score
+        return Replay(
+            request_id=request.request_id,
+            arm=slot[0],
+            draw=slot[1],
+            answer=answer.text,
+            y=y,
+            score=score,
+            passage_ids=tuple(passage.passage_id for passage in context),
+            status=answer.status,
+            draw_key=key,
+        )
+
+    def _knows(self, key: str) -> bool:
+        return key in self._answers or key in self._kept
+
+    def _key(self, request: Request, context: Sequence[ContextPassage], number: int) -> str:
+        return draw_key(self._identity, request.question, context, number)
 
 
 def outcomes(draws: Sequence[Replay]) -> dict[Arm, ArmOutcome]:
-    """Tally the draws of one request by arm."""
+    """Tally the draws of one request by arm.
+
+    Of each generator the arm that was drawn most tells whether it repeats itself: twice, with one
+    answer.
+    """
     by_arm: dict[Arm, list[Replay]] = {}
     for draw in draws:
         by_arm.setdefault(draw.arm, []).append(draw)
-    logged = by_arm.get("r", [])
-    deterministic = len(logged) == 2 and len({draw.answer for draw in logged}) == 1
+    repeats = {
+        stronger: _repeats([same for arm, same in by_arm.items() if (arm in STRONGER) == stronger])
+        for stronger in (False, True)
+    }
     return {
         arm: ArmOutcome(
             successes=sum(draw.y == 1 for draw in same),
             draws=sum(draw.y is not None for draw in same),
-            deterministic=deterministic,
+            deterministic=repeats[arm in STRONGER],
         )
         for arm, same in by_arm.items()
     }
 
 
-def _draw(
-    request: Request,
-    arm: Arm,
-    number: int,
-    context: Sequence[ContextPassage],
-    generator: Generator,
-    grade: Grader,
-) -> Replay:
-    try:
-        answer = generator.answer(request.question, context)
-    except GenerationError as error:
-        answer = Answer(text="", status="error", error=str(error))
-    graded = grade(answer)
-    known = answer.status != "error"
-    return Replay(
-        request_id=request.request_id,
-        arm=arm,
-        draw=number,
-        answer=answer.text,
-        y=graded.y if known else None,
-        score=graded.score if known else None,
-        passage_ids=tuple(passage.passage_id for passage in context),
-    )
+def _repeats(arms: Sequence[Sequence[Replay]]) -> bool:
+    most = max(arms, key=len, default=())
+    return len(most) == 2 and len({draw.answer for draw in most}) == 1

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ragdiag.diagnosis.arms import STRONGER
 from ragdiag.diagnosis.replay import ArmOutcome
 from ragdiag.diagnosis.waterfall import Loss, contains
 from ragdiag.metrics.answers import normalise_answer
 from ragdiag.records import Arm, Diagnosis, Grade, Request, Tier, Verdict
 
 RETRIEVAL_CAUSES = frozenset({"recall_miss", "fusion_loss", "rerank_loss", "beyond_logged_depth"})
-FIX_ORDER: tuple[Arm, ...] = ("g+", "g")
+FIX_ORDER: tuple[Arm, ...] = ("s", "g+", "g", "G+")
 SUPPORT_RECALL = 0.5
 """Share of a gold answer's words that the gold passages must hold to count as its support; free
 text answers are seldom verbatim."""
@@ -82,7 +83,9 @@ def judge(
             "p": {arm: _number(outcome.p) for arm, outcome in arms.items()},
             "level": {arm: outcome.level for arm, outcome in arms.items()},
             "draws": {arm: outcome.draws for arm, outcome in arms.items()},
-            "deterministic": all(outcome.deterministic for outcome in arms.values()),
+            "deterministic": all(
+                outcome.deterministic for arm, outcome in arms.items() if arm not in STRONGER
+            ),
         },
     )
 
@@ -113,18 +116,21 @@ def _verdict_on_failure(
         if loss.cause == "in_context":
             return "distraction", "gold was in the prompt; alone, it gives the right answer"
     if level.get("g") == "low":
-        return "generator", "given the gold passages alone, the answer is still wrong"
+        if level.get("G+") == "low":
+            return "label_suspect", "given gold alone, a stronger generator is wrong too"
+        if level.get("G+") != "unsure":
+            return "generator", "given the gold passages alone, the answer is still wrong"
     return "undetermined", "no intervention decides it"
 
 
 def _verified_fix(arms: Mapping[Arm, ArmOutcome]) -> str:
-    if not arms or arms["r"].level != "low":
+    if "r" not in arms or arms["r"].level != "low":
         return ""
     return next((arm for arm in FIX_ORDER if arm in arms and arms[arm].level == "high"), "no_fix")
 
 
 def _tier(grade: Grade, loss: Loss, arms: Mapping[Arm, ArmOutcome]) -> Tier:
-    if arms:
+    if "r" in arms:
         return "A"
     if grade.status == "no_gold":
         return "D"

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from ragdiag.records import DEFAULT_GRADER, Diagnosis, Grade, Replay
 from ragdiag.store.lake import Lake
 from ragdiag.store.rows import grade_from_row
+
+_DRAW = (
+    "request_id, arm, draw, answer, y, score, passage_ids,"
+    " coalesce(status, 'ok') as status, coalesce(draw_key, '') as draw_key"
+)
 
 
 def find_grade(lake: Lake, request_id: str) -> Grade | None:
@@ -32,8 +38,8 @@ def load_grades(lake: Lake, grader: str, request_ids: Sequence[str]) -> dict[str
 def load_diagnoses(lake: Lake, request_ids: Sequence[str]) -> dict[str, Diagnosis]:
     """The latest diagnosis of each request that has one, by request id."""
     rows = lake.rows(
-        "select request_id, cause, verdict, verified_fix, tier, evidence from latest_verdicts"
-        " where request_id in (select unnest(?::varchar[]))",
+        "select request_id, cause, verdict, verified_fix, tier, evidence, second_level"
+        " from latest_verdicts where request_id in (select unnest(?::varchar[]))",
         [list(request_ids)],
     )
     return {
@@ -46,14 +52,29 @@ def load_replays(lake: Lake, request_ids: Sequence[str]) -> dict[str, list[Repla
     """The draws of each request's latest replay, by request id; requests without any are left
     out."""
     rows = lake.rows(
-        "select request_id, arm, draw, answer, y, score, passage_ids from replays"
-        " where request_id in (select unnest(?::varchar[]))"
+        f"select {_DRAW} from replays where request_id in (select unnest(?::varchar[]))"
         " qualify rank() over (partition by request_id order by replayed_at desc) = 1"
         " order by request_id, draw, arm",
         [list(request_ids)],
     )
     found: dict[str, list[Replay]] = {}
     for row in rows:
-        draw = Replay(**{**row, "passage_ids": tuple(row["passage_ids"])})
-        found.setdefault(draw.request_id, []).append(draw)
+        found.setdefault(row["request_id"], []).append(_draw(row))
     return found
+
+
+def load_draws(lake: Lake, questions: Collection[str]) -> dict[str, Replay]:
+    """Every answer that was ever drawn to one of these questions, whatever the request and the
+    version, by its ``draw_key``; failures are left out."""
+    rows = lake.rows(
+        f"select {_DRAW} from replays"
+        " where draw_key <> '' and status <> 'error' and request_id in ("
+        "select request_id from requests where question in (select unnest(?::varchar[])))"
+        " qualify row_number() over (partition by draw_key order by replayed_at desc) = 1",
+        [sorted(set(questions))],
+    )
+    return {row["draw_key"]: _draw(row) for row in rows}
+
+
+def _draw(row: Mapping[str, Any]) -> Replay:
+    return Replay(**{**row, "passage_ids": tuple(row["passage_ids"])})

@@ -355,6 +355,20 @@ def prescriptions(con: duckdb.DuckDBPyConnection) -> None:
             version_id varchar, split varchar, prescribed_at timestamp, prescription varchar)""")
 
 
+def second_levels(con: duckdb.DuckDBPyConnection) -> None:
+    """What splits a cause, and by what a replayed answer is known again; unknown until now."""
+    con.execute("alter table verdicts add column second_level varchar")
+    con.execute("alter table replays add column status varchar")
+    con.execute("alter table replays add column draw_key varchar")
+    con.execute("""
+        create or replace view latest_verdicts as
+            select * from verdicts
+            qualify row_number() over (
+                partition by request_id
+                order by diagnosed_at desc, verdict desc nulls first, cause desc nulls first,
+                         verified_fix desc nulls first) = 1""")
+
+
 def _widen(con: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str]) -> None:
     """Make ``table`` anew with more columns. One that is altered keeps a place in the catalog for
     small rows of its older form until compaction has written them out."""
@@ -393,6 +407,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     grader_calibrations,
     influences,
     prescriptions,
+    second_levels,
 )
 """Migration n is the n-th entry, counted from 1."""
 

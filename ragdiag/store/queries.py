@@ -55,6 +55,7 @@ class Filters:
     week: date | None = None
     verdict: str | None = None
     cause: str | None = None
+    second_level: str | None = None
     text: str | None = None
 
     def where(self, time: str = "asked_at") -> tuple[str, dict[str, Any]]:
@@ -176,6 +177,32 @@ def failure_counts(lake: Lake, filters: Filters, column: FailureColumn) -> list[
     )
 
 
+def second_levels(lake: Lake, request_ids: Sequence[str]) -> dict[str, str]:
+    """What splits the cause of each of these requests, by request id; of those that have one."""
+    rows = lake.rows(
+        "select request_id, second_level from latest_verdicts "
+        "where second_level is not null and request_id in (select unnest($ids::varchar[]))",
+        {"ids": list(request_ids)},
+    )
+    return {row["request_id"]: row["second_level"] for row in rows}
+
+
+def replayed_failures(lake: Lake, filters: Filters, most: int) -> list[Row]:
+    """The ``most`` recent failed requests that are diagnosed: ``topic, question, cause,
+    verified_fix, second_level`` and ``evidence``, as JSON text."""
+    condition, parameters = failed(filters)
+    return lake.rows(
+        f"""with chosen as (
+                select request_id, asked_at, topic, question, cause, verified_fix from failures r
+                where {condition} and r.verdict <> '{NOT_DIAGNOSED}'
+                order by asked_at desc, request_id limit $most)
+            select c.* exclude (asked_at), v.second_level, v.evidence
+            from chosen c join latest_verdicts v using (request_id)
+            order by c.asked_at desc, c.request_id""",
+        {**parameters, "most": most},
+    )
+
+
 def graded_counts(lake: Lake, filters: Filters) -> Row:
     """``n`` logged requests, ``graded`` ones (y known) and ``failed`` ones; verdict and cause
     ignored."""
@@ -228,7 +255,8 @@ def said_about(lake: Lake, request_id: str) -> dict[str, list[Row]]:
     statements = {
         "grades": """select grader, y, score, status, reason, graded_at from latest_grades
                      where request_id = $id order by grader""",
-        "verdicts": """select cause, verdict, verified_fix, tier, evidence, diagnosed_at
+        "verdicts": """select cause, verdict, verified_fix, tier, evidence, second_level,
+                              diagnosed_at
                        from latest_verdicts where request_id = $id""",
         "replays": """select arm, draw, answer, y, score, passage_ids from replays
                       where request_id = $id
@@ -260,4 +288,10 @@ def failed(filters: Filters) -> tuple[str, dict[str, Any]]:
         if (wanted := getattr(filters, column)) is not None:
             condition += f" and r.{column} = ${column}"
             parameters[column] = wanted
+    if filters.second_level is not None:
+        condition += (
+            " and r.request_id in "
+            "(select request_id from latest_verdicts where second_level = $second_level)"
+        )
+        parameters["second_level"] = filters.second_level
     return condition, parameters

@@ -67,14 +67,15 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         (TIME, "graded_at"),
     ),
     "replays": _table(
-        (TEXT, "request_id arm answer"),
+        (TEXT, "request_id arm answer status draw_key"),
         (WHOLE, "draw y"),
         (NUMBER, "score"),
         (TEXTS, "passage_ids"),
         (TIME, "replayed_at"),
     ),
     "verdicts": _table(
-        (TEXT, "request_id cause verdict verified_fix tier evidence"), (TIME, "diagnosed_at")
+        (TEXT, "request_id cause verdict verified_fix tier evidence second_level"),
+        (TIME, "diagnosed_at"),
     ),
     "context_trials": _table(
         (TEXT, "request_id setting answer"),

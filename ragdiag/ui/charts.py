@@ -83,6 +83,32 @@ def paired_bars(
     return laid_out(figure, height=80 + 40 * len(rows))
 
 
+def waterfall(steps: Sequence[Bar], rest: Sequence[Bar], axis: str) -> go.Figure:
+    """What each of ``steps`` adds to the ones above it, then the ``rest`` as bars of their own."""
+    figure = go.Figure()
+    start = 0.0
+    for bar in (*steps, *rest):
+        base = start if bar in steps else 0.0
+        figure.add_bar(
+            x=[100 * bar.share.value],
+            base=[100 * base],
+            y=[escape(bar.name)],
+            orientation="h",
+            marker_color=bar.colour,
+            text=[words.number(bar.share.value, "share")],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate=f"%{{y}}: {escape(bar.text)}<extra></extra>",
+            showlegend=False,
+        )
+        if bar in steps:
+            start += bar.share.value
+    figure.update_layout(bargap=0.3)
+    figure.update_xaxes(title=axis, range=[0, 108], dtick=25, ticksuffix=" %")
+    figure.update_yaxes(ticksuffix="  ", autorange="reversed")
+    return laid_out(figure, height=80 + 32 * (len(steps) + len(rest)))
+
+
 def points(
     rows: Sequence[str],
     series: Sequence[tuple[str, Sequence[Estimate], str]],

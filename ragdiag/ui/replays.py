@@ -16,7 +16,7 @@ _EDGE = "rgba(128,128,128,.35)"
 
 
 def side_by_side(story: Story) -> None:
-    """Arms r and g first, then g+ and none; where nothing was replayed, says why."""
+    """Arms r and g first, then the others; where nothing was replayed, says why."""
     if not story.replays:
         st.caption(_why_not(story))
         return

@@ -13,7 +13,12 @@ def verdict_sentences(story: Story) -> list[str]:
     if story.verdict is None:
         return [_undiagnosed(story)]
     verdict, cause = story.verdict["verdict"], story.verdict["cause"]
-    sentences = [f"{_verdict(verdict)}.", *_whereabouts(story, cause), *_replays(story)]
+    sentences = [
+        f"{_verdict(verdict)}.",
+        *_whereabouts(story, cause),
+        *_replays(story),
+        *_second_level(story),
+    ]
     if verdict not in ("ok", "lucky"):
         sentences.append(f"To be mended by: {words.owner(verdict)}.")
     return sentences
@@ -24,7 +29,7 @@ def _verdict(verdict: str) -> str:
         "ok": "The answer is right",
         "lucky": "Right by luck: no gold passage reached the prompt",
         "corpus": "The corpus is the cause: no gold passage is in the index that served",
-        "label_suspect": "The label is in doubt: no gold passage supports the gold answer",
+        "label_suspect": "The label is in doubt: gold answer and gold passages do not fit",
         "packing": "Prompt packing is the cause: the gold passage was found, then cut",
         "retrieval": "The retriever is the cause: it lost the gold passage",
         "distraction": "Distraction is the cause: the gold passage was in the prompt, among others",
@@ -46,9 +51,21 @@ def _whereabouts(story: Story, cause: str) -> list[str]:
     return [f"Gold passage: {where}. Cause {cause}: {words.CAUSES.get(cause, cause)}."]
 
 
+def _second_level(story: Story) -> list[str]:
+    name = (story.verdict or {}).get("second_level")
+    if name is None or name not in words.SECOND_LEVELS:
+        return []
+    shown, lever = words.SECOND_LEVELS[name]
+    return [f"More closely ({name}): {shown}. What would help: {lever}."]
+
+
 def _replays(story: Story) -> list[str]:
     told = []
-    for arm, given in (("g", "given only the gold passages"), ("g+", "with gold put first")):
+    for arm, given in (
+        ("g", "given only the gold passages"),
+        ("s", "with what was found in a perfect order"),
+        ("g+", "with gold put first"),
+    ):
         draws = story.draws(arm)
         if draws:
             right = sum(draw["y"] == 1 for draw in draws)

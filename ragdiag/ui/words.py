@@ -60,13 +60,69 @@ STAGES: Mapping[str, str] = {
 ARMS: Mapping[str, str] = {
     "r": "with the retrieved context",
     "g": "with the gold passages only",
+    "s": "with what was found, in a perfect order",
     "g+": "with gold put in front of the retrieved context",
+    "r-g": "with the retrieved context without gold",
+    "r-m": "without the passage that misled",
     "none": "with no context",
+    "G+": "of a stronger generator, with the gold passages only",
+    "G+r": "of a stronger generator, with the retrieved context",
 }
 
+SECOND_LEVELS: Mapping[str, tuple[str, str]] = {
+    "one_path_blind": (
+        "one path finds the gold deeper down, the other does not",
+        "weigh that path more, or give it more candidates",
+    ),
+    "vocabulary": (
+        "neither path finds it: question and gold share few words",
+        "fine-tune the embedder, or expand the question",
+    ),
+    "split_passage": ("the answer spans two passages", "cut the documents elsewhere"),
+    "partial": (
+        "some of the gold passages were missing",
+        "hand on more passages, or ask in parts",
+    ),
+    "outvoted": ("one path had it among its first, and fusion cut it", "tune fusion's alpha"),
+    "not_offered": ("it stood below the reranker's depth", "let the reranker read deeper"),
+    "demoted": ("the reranker moved it down", "another reranker"),
+    "not_lifted": ("the reranker did not move it up enough", "fine-tune the reranker"),
+    "crowded": ("copies of other passages stood above it", "collapse duplicates"),
+    "noise": ("without the passage that misled it is right", "filter what is handed on"),
+    "position": ("with gold put first it is right", "reorder what is handed on"),
+    "ungrounded": (
+        "the gold passages do not say what it answers",
+        "ask for citations, or fine-tune the generator",
+    ),
+    "numeric": ("its numbers are others than the gold answer's", "check numbers"),
+    "incomplete": ("it states only some of the facts", "ask for all of them in the prompt"),
+    "wrongful_abstention": (
+        "it declined although the answer was there",
+        "lower the threshold from which it answers",
+    ),
+    "missed_abstention": (
+        "it answered although nothing in its prompt supports that",
+        "raise the threshold from which it answers",
+    ),
+    "parametric": ("right without any context too", "ask for citations"),
+    "missing": ("the gold passage never was in the corpus", "add the document"),
+    "stale": ("the corpus has it, the build that served does not", "build the index again"),
+    "gold_answer": (
+        "two generators read another answer from the gold passages",
+        "have the gold answer reviewed",
+    ),
+    "gold_passage": (
+        "a passage that is not gold supports the gold answer",
+        "have the gold passages reviewed",
+    ),
+}
+"""What the test of each second level has shown, and the lever that it names."""
+
 FIXES: Mapping[str, str] = {
+    "s": "a perfect order",
     "g+": "gold added",
     "g": "gold alone",
+    "G+": "stronger generator",
     "no_fix": "nothing",
     "": "not replayed",
 }

@@ -1,100 +1,131 @@
 """Grade, locate and replay a version's requests, and keep a verdict with its evidence for each.
 
-Resumable: work is saved every BATCH requests or SAVE_EVERY_S seconds, and a request that has a
-verdict is not replayed again unless asked for.
+Resumable: work is saved every BATCH requests or SAVE_EVERY_S seconds, a request that has a verdict
+is not replayed again unless asked for, and an answer that was drawn before is not asked for again.
 """
 
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
-from ragdiag.diagnosis.headroom import headroom
-from ragdiag.diagnosis.replay import outcomes
 from ragdiag.errors import UnknownName
 from ragdiag.progress import Progress, report
-from ragdiag.records import (
-    Answer,
-    Cause,
-    Diagnosis,
-    Estimate,
-    Grade,
-    Replay,
-    Request,
-    Traffic,
-    Verdict,
-)
+from ragdiag.records import Answer, Diagnosis, Grade, Replay, Request, Traffic
 from ragdiag.settings import Workspace
-from ragdiag.stats.intervals import wilson
 from ragdiag.store.corpus import load_judgments
-from ragdiag.store.findings import load_diagnoses, load_replays
+from ragdiag.store.findings import load_diagnoses
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import load_requests, save_findings
 from ragdiag.version import LoggedVersion, Version
 from ragdiag.workflows.bench import Bench
-from ragdiag.workflows.sliced_questions import SliceRate, failure_rates, load_slices
+from ragdiag.workflows.diagnosis_summary import DiagnosisSummary as DiagnosisSummary
+from ragdiag.workflows.diagnosis_summary import summarise
+from ragdiag.workflows.replays import NO_LIMITS, NOTHING_TO_ASK, Limits, ReplayPlan, Replays
 
 BATCH = 100
 SAVE_EVERY_S = 10.0
 
-Examined = tuple[Grade, Diagnosis, list[Replay]]
+Examined = tuple[Grade, Diagnosis | None, list[Replay]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The latest evaluation of ``split``, else one ``traffic`` (production) of a window; ``again``
+    also what has a verdict."""
+
+    split: str | None = None
+    traffic: Traffic | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    again: bool = False
 
 
 @dataclass(frozen=True)
-class DiagnosisSummary:
-    """The verdicts over one scope; counts are over failed requests."""
+class DiagnosisRun:
+    """What there is to diagnose, opened: nothing was asked of a generator yet."""
 
+    lake: Lake
     version: Version | LoggedVersion
-    n: int
-    failures: int
-    causes: Mapping[Cause, int]
-    verdicts: Mapping[Verdict, int]
-    fixes: Mapping[str, int]
-    undetermined: Estimate
-    headroom: Mapping[str, Estimate]
-    slices: Sequence[SliceRate] = ()
+    requests: Sequence[Request]
+    todo: Sequence[Request]
+    bench: Bench
+    replays: Replays | None
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "version": self.version.name,
-            "n": self.n,
-            "failures": self.failures,
-            "causes": dict(self.causes),
-            "verdicts": dict(self.verdicts),
-            "verified_fixes": dict(self.fixes),
-            "undetermined": self.undetermined.to_json(),
-            "headroom": {name: value.to_json() for name, value in self.headroom.items()},
-            "failure_rate_by_slice": [
-                {"kind": one.kind, "name": one.name, **one.failures.to_json()}
-                for one in self.slices
-            ],
-        }
+    @property
+    def is_priced(self) -> bool:
+        return self.replays is not None and self.replays.is_priced
 
-    def to_text(self) -> str:
-        lines = [f"{self.failures} of {self.n} requests failed"]
-        for title, counts in (
-            ("verdict", self.verdicts),
-            ("lost at", self.causes),
-            ("mended by", self.fixes),
-        ):
-            ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-            lines += [f"{title:10} {name:20} {count}" for name, count in ordered]
-        tau = self.headroom["tau"]
-        if tau.reason is None:
-            lines.append(
-                f"perfect retrieval would mend {tau.value:.1%} of the failures"
-                f" ({tau.low:.1%}–{tau.high:.1%}, n = {tau.n})"
-            )
-        lines += [
-            f"by {one.kind:7} {one.name:30} {one.failures.value:.1%} fail"
-            f" ({one.failures.low:.1%}–{one.failures.high:.1%}, n = {one.failures.n})"
-            for one in self.slices
-        ]
-        return "\n".join(lines)
+    def plan(self) -> ReplayPlan:
+        """What replaying would ask and cost."""
+        if self.replays is None:
+            return NOTHING_TO_ASK
+        jobs = (self.bench.job(self.bench.look_at(one, self._grade(one))) for one in self.todo)
+        return self.replays.plan(job for job in jobs if job is not None)
+
+    def diagnose(
+        self, progress: Progress | None = None, gold_accuracy: float | None = None
+    ) -> DiagnosisSummary:
+        """Raises GeneratorDown; what was found until then is kept."""
+        done = len(self.requests) - len(self.todo)
+        report(progress, 0.0, f"{len(self.todo)} requests to diagnose, {done} done before")
+        left = self._work(progress)
+        found = summarise(self.lake, self.version, self.requests, gold_accuracy=gold_accuracy)
+        if self.replays is None:
+            return found
+        budget = self.replays.budget
+        return replace(found, calls=budget.calls, cost_usd=budget.cost_usd, left=left)
+
+    def _work(self, progress: Progress | None) -> int:
+        """How many requests were left when the budget was spent."""
+        batch: list[Examined] = []
+        saved, total, left = time.monotonic(), len(self.todo), 0
+        try:
+            for finished, request in enumerate(self.todo, start=1):
+                batch.append(examined := self._examine(request))
+                # Those whose answers are known, or need none, can still be told.
+                left += examined[1] is None
+                is_due = len(batch) == BATCH or time.monotonic() - saved >= SAVE_EVERY_S
+                if is_due or finished == total:
+                    _save(self.lake, batch)
+                    batch, saved = [], time.monotonic()
+                    report(progress, finished / total, f"diagnosed {finished} of {total}")
+        finally:
+            _save(self.lake, batch)
+        return left
+
+    def _examine(self, request: Request) -> Examined:
+        grade = self._grade(request)
+        return grade, *self.bench.examine(request, grade, self.replays)
+
+    def _grade(self, request: Request) -> Grade:
+        return self.bench.grade(request, Answer(request.answer, status=request.status))
+
+
+def open_diagnosis(
+    lake: Lake,
+    workspace: Workspace,
+    version: Version | LoggedVersion,
+    scope: Scope,
+    limits: Limits = NO_LIMITS,
+) -> DiagnosisRun:
+    """Find what there is to diagnose.
+
+    Raises UnknownName where the scope holds no request, InputError as :class:`Replays`.
+    """
+    requests = requests_in_scope(
+        lake, version, scope.split, scope.traffic, scope.since, scope.until
+    )
+    ids = [request.request_id for request in requests]
+    done = set() if scope.again else set(load_diagnoses(lake, ids))
+    todo = [request for request in requests if request.request_id not in done]
+    asked = {request.question for request in todo}
+    replays = (
+        None if version.spec is None else Replays(lake, workspace, version.spec, asked, limits)
+    )
+    return DiagnosisRun(lake, version, requests, todo, Bench(lake, workspace, version), replays)
 
 
 def diagnose(
@@ -107,56 +138,12 @@ def diagnose(
     since: datetime | None = None,
     until: datetime | None = None,
     again: bool = False,
+    limits: Limits = NO_LIMITS,
     progress: Progress | None = None,
 ) -> DiagnosisSummary:
-    """Diagnose the latest evaluation of ``split``, else one ``traffic`` (production) of a window.
-
-    Raises UnknownName where the scope holds no request.
-    """
-    requests = requests_in_scope(lake, version, split, traffic, since, until)
-    done = set() if again else set(load_diagnoses(lake, [r.request_id for r in requests]))
-    todo = [request for request in requests if request.request_id not in done]
-    bench = Bench(lake, workspace, version)
-    report(progress, 0.0, f"{len(todo)} requests to diagnose, {len(done)} done before")
-    batch: list[Examined] = []
-    saved = time.monotonic()
-    for finished, request in enumerate(todo, start=1):
-        batch.append(_diagnose(bench, request))
-        is_due = len(batch) == BATCH or time.monotonic() - saved >= SAVE_EVERY_S
-        if is_due or finished == len(todo):
-            _save(lake, batch)
-            batch, saved = [], time.monotonic()
-            report(progress, finished / len(todo), f"diagnosed {finished} of {len(todo)}")
-    return summarise(lake, version, requests)
-
-
-def summarise(
-    lake: Lake, version: Version | LoggedVersion, requests: Sequence[Request]
-) -> DiagnosisSummary:
-    """Count what the store holds about ``requests``."""
-    request_ids = [request.request_id for request in requests]
-    diagnoses = load_diagnoses(lake, request_ids)
-    failed = [found for found in diagnoses.values() if found.evidence.get("y") == 0]
-    replays = load_replays(lake, [found.request_id for found in failed])
-    verdicts = Counter(found.verdict for found in failed)
-    right = {
-        request.question_id: diagnoses[request.request_id].evidence["y"] == 1
-        for request in requests
-        if request.question_id
-        and request.request_id in diagnoses
-        and diagnoses[request.request_id].evidence.get("y") is not None
-    }
-    return DiagnosisSummary(
-        version=version,
-        n=len(requests),
-        failures=len(failed),
-        causes=Counter(found.cause for found in failed),
-        verdicts=verdicts,
-        fixes=Counter(found.verified_fix for found in failed if found.verified_fix),
-        undetermined=wilson(verdicts["undetermined"], len(failed)),
-        headroom=headroom([outcomes(draws) for draws in replays.values()]),
-        slices=failure_rates(load_slices(lake), right) if right else (),
-    )
+    """Diagnose a :class:`Scope`. Raises as :func:`open_diagnosis`, and GeneratorDown."""
+    scope = Scope(split, traffic, since, until, again)
+    return open_diagnosis(lake, workspace, version, scope, limits).diagnose(progress)
 
 
 def requests_in_scope(
@@ -195,17 +182,10 @@ def _remedy(version: Version | LoggedVersion, split: str | None) -> str:
     return f"run: ragdiag evaluate {version.name} --split {split or 'SPLIT'}"
 
 
-def _diagnose(bench: Bench, request: Request) -> Examined:
-    grade = bench.grade(request, Answer(request.answer, status=request.status))
-    return grade, *bench.examine(request, grade)
-
-
 def _save(lake: Lake, batch: Sequence[Examined]) -> None:
-    grades = [grade for grade, _, _ in batch]
-    draws = [draw for _, _, drawn in batch for draw in drawn]
     save_findings(
         lake,
-        grades=grades,
-        replays=draws,
-        diagnoses=[diagnosis for _, diagnosis, _ in batch],
+        grades=[grade for grade, _, _ in batch],
+        replays=[draw for _, _, drawn in batch for draw in drawn],
+        diagnoses=[found for _, found, _ in batch if found is not None],
     )

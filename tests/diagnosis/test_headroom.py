@@ -2,35 +2,79 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from ragdiag.diagnosis.headroom import headroom
-from ragdiag.diagnosis.replay import ArmOutcome
-from ragdiag.records import Arm
+from ragdiag.diagnosis.headroom import Failure, headroom, headroom_by_slice, tell_headroom
 from ragdiag.stats.intervals import wilson
 
 
-def arms(g: bool, plus: bool) -> dict[Arm, ArmOutcome]:
-    def outcome(right: bool) -> ArmOutcome:
-        return ArmOutcome(int(right), 1, deterministic=True)
-
-    return {"r": ArmOutcome(0, 2, deterministic=True), "g": outcome(g), "g+": outcome(plus)}
+def arms(g: float, plus: float, order: float = 0.0, **more: float) -> dict[str, float]:
+    return {"r": 0.0, "g": g, "g+": plus, "s": order, "none": 0.0, **more}
 
 
-def test_share_of_failures_that_gold_turns_right() -> None:
-    found = headroom([arms(True, True), arms(True, False), arms(False, False)])
+def test_share_of_failures_that_each_context_turns_right() -> None:
+    found = headroom([Failure(p) for p in (arms(1, 1, 1), arms(1, 0), arms(0, 0))])
     assert found["tau"] == wilson(2, 3)
-    assert found["tau_recall"] == wilson(1, 3)
+    assert found["tau_recall"] == found["tau_rerank"] == wilson(1, 3)
+    assert tell_headroom(found) == (
+        "Perfect retrieval would fix 67 % of the failures (21–94 %, n = 3); a perfect order of"
+        " what was found alone 33 %."
+    )
 
 
 def test_a_sampling_generator_is_measured_net_of_its_own_luck() -> None:
-    sampled: dict[Arm, ArmOutcome] = {
-        "r": ArmOutcome(1, 3, deterministic=False),
-        "g": ArmOutcome(3, 3, deterministic=False),
-    }
+    sampled = Failure({"r": 1.5 / 4, "g": 3.5 / 4}, deterministic=False)
     found = headroom([sampled] * 5)
-    assert found["tau"].value == pytest.approx((3.5 - 1.5) / 4)
+    assert found["tau"].value == found["tau_net"].value == pytest.approx((3.5 - 1.5) / 4)
+
+
+def test_shapley_values_share_out_the_whole_headroom() -> None:
+    """Beside the plain definition: the mean over both orders of putting the two in."""
+    failures = [
+        Failure(arms(1, 1, **{"G+": 1.0, "G+r": 0.0}), cluster="a"),
+        Failure(arms(0, 0, **{"G+": 1.0, "G+r": 0.0}), cluster="b"),
+        Failure(arms(0, 0, **{"G+": 1.0, "G+r": 1.0}), cluster="c"),
+        Failure(arms(1, 0), cluster="d"),  # the stronger generator was not asked
+    ]
+    retrieval = [
+        ((f.p["g"] - f.p["r"]) + (f.p["G+"] - f.p["G+r"])) / 2 for f in failures if "G+" in f.p
+    ]
+    found = headroom(failures)
+    assert found["phi_R"].value == pytest.approx(sum(retrieval) / 3)
+    assert found["phi_R"].value + found["phi_G"].value == pytest.approx(1.0)
+    assert "phi_R" not in headroom(failures[3:])
+
+
+def test_failures_without_known_gold_widen_to_bounds() -> None:
+    bounds = headroom([Failure(arms(1, 1)), Failure(arms(0, 0)), *[Failure({}, n_gold=0)] * 2])[
+        "tau_bounds"
+    ]
+    assert (bounds.low, bounds.high, bounds.n) == (0.25, 0.75, 4)
+    assert math.isnan(bounds.value)
+
+
+def test_slices_by_topic_length_and_golds() -> None:
+    found = headroom_by_slice(
+        [
+            Failure(arms(1, 1), topic="tea", words=3),
+            Failure(arms(0, 0), topic="tea", words=20, n_gold=4),
+            Failure({}, topic="not replayed"),
+        ]
+    )
+    assert found["topic"] == {"tea": wilson(1, 2)}
+    assert found["length"] == {"short": wilson(1, 1), "long": wilson(0, 1)}
+    assert found["golds"] == {"1": wilson(1, 1), "3 or more": wilson(0, 1)}
 
 
 def test_without_failures_it_is_undefined_with_its_reason() -> None:
     assert headroom([])["tau"].reason == "no failure was replayed"
+    assert tell_headroom(headroom([])) is None
+
+
+def test_what_a_diagnosis_keeps_is_read_back() -> None:
+    kept = {"p": {"g": 1.0, "r": None}, "gold_documents": ["d2"], "n_gold": 2}
+    read = Failure.of(kept, "tea", "How long?", "recall_miss")
+    assert read == Failure({"g": 1.0}, True, "d2", "tea", 2, 2)
+    assert Failure.of({}, "tea", "How?", "gold_unknown").n_gold == 0

@@ -53,6 +53,12 @@ def test_gold_that_does_not_support_the_answer_goes_to_a_person() -> None:
     assert verdict("recall_miss", HOPELESS, supported=False).verdict == "label_suspect"
 
 
+def test_a_stronger_generator_that_fails_on_gold_too_puts_the_label_in_doubt() -> None:
+    assert verdict("recall_miss", HOPELESS | {"G+": HIGH}).verdict == "generator"
+    assert verdict("recall_miss", HOPELESS | {"G+": LOW}).verdict == "label_suspect"
+    assert verdict("recall_miss", HOPELESS | {"G+": UNSURE}).verdict == "undetermined"
+
+
 def test_successes_have_states_too() -> None:
     assert verdict("in_context", {}, y=1).verdict == "ok"
     assert verdict("recall_miss", {}, y=1).verdict == "lucky"
@@ -65,7 +71,9 @@ def test_an_answer_that_could_not_be_graded_is_undetermined() -> None:
 
 def test_the_verified_fix_is_the_first_arm_that_flips() -> None:
     assert verdict("recall_miss", MENDED).verified_fix == "g+"
-    assert verdict("in_context", MENDED | {"g+": LOW}).verified_fix == "g"
+    assert verdict("recall_miss", MENDED | {"s": HIGH}).verified_fix == "s"
+    assert verdict("in_context", MENDED | {"g+": LOW, "s": LOW}).verified_fix == "g"
+    assert verdict("in_context", HOPELESS | {"G+": HIGH}).verified_fix == "G+"
     assert verdict("in_context", HOPELESS).verified_fix == "no_fix"
     assert verdict("in_context", MENDED | {"r": HIGH}).verified_fix == ""
 

@@ -50,6 +50,12 @@ def test_an_undiagnosed_failure_names_the_command(open_page, toy_workspace, said
     assert 'python -m ragdiag diagnose "hybrid"' in text
 
 
+def test_what_splits_the_cause_is_told_with_its_lever(open_page, toy_workspace, said) -> None:
+    text = said(open_page("request", toy_workspace, request_id="p-11-02"))
+    assert "More closely (stale)" in text
+    assert "build the index again" in text
+
+
 def test_feedback_is_told_in_words(open_page, toy_workspace) -> None:
     app = open_page("request", toy_workspace, request_id="p-10-05")
     table = next(one.value for one in app.dataframe if "What" in one.value)

@@ -13,16 +13,31 @@ def test_failures_are_counted_and_paged(open_page, toy_workspace, said) -> None:
     app = open_page("triage", toy_workspace)
     assert "86 failed requests" in said(app)
     assert "of 288 graded answers" in said(app)
-    assert len(app.dataframe[0].value) == 25
+    assert len(app.dataframe[-1].value) == 25
     last = open_page("triage", toy_workspace, page="4")
-    assert len(last.dataframe[0].value) == 86 - 75
+    assert len(last.dataframe[-1].value) == 86 - 75
 
 
 def test_filters_come_from_the_address(open_page, toy_workspace, said) -> None:
     app = open_page("triage", toy_workspace, verdict="corpus", week="2025-11-17")
     assert chosen(app, "verdict") == "corpus"
     assert "12 failed requests" in said(app)
-    assert set(app.dataframe[0].value["Who mends it"]) == {"corpus owner"}
+    assert set(app.dataframe[-1].value["Who mends it"]) == {"corpus owner"}
+
+
+def test_headroom_is_told_and_drawn(open_page, toy_workspace, said) -> None:
+    text = said(open_page("triage", toy_workspace))
+    assert "Perfect retrieval would fix" in text
+    assert "a perfect order of what was found alone" in text
+
+
+def test_what_splits_a_cause_is_shown_with_its_lever_and_can_be_filtered(
+    open_page, toy_workspace
+) -> None:
+    app = open_page("triage", toy_workspace, cause2="vocabulary")
+    rows = app.dataframe[-1].value
+    assert set(rows["Closer"]) == {"vocabulary"}
+    assert set(rows["What would help"]) == {"fine-tune the embedder, or expand the question"}
 
 
 def test_an_unknown_filter_value_is_ignored(open_page, toy_workspace, said) -> None:
@@ -33,7 +48,7 @@ def test_an_unknown_filter_value_is_ignored(open_page, toy_workspace, said) -> N
 
 def test_sorting_happens_over_all_pages(open_page, toy_workspace) -> None:
     app = open_page("triage", toy_workspace, sort="slowest first")
-    slowest = list(app.dataframe[0].value["Total"])
+    slowest = list(app.dataframe[-1].value["Total"])
     assert slowest == sorted(slowest, reverse=True)
 
 
@@ -52,7 +67,7 @@ def test_filters_that_match_nothing_say_so(open_page, toy_workspace, said) -> No
 
 def test_hostile_text_stays_in_its_cell(open_page, toy_workspace, said) -> None:
     app = open_page("triage", toy_workspace, verdict="corpus")
-    assert HOSTILE in list(app.dataframe[0].value["Question"])
+    assert HOSTILE in list(app.dataframe[-1].value["Question"])
     assert "<script>" not in said(app)
 
 

@@ -18,6 +18,12 @@ def test_bars_have_asymmetric_whiskers_in_percent() -> None:
     assert [round(v, 6) for v in (*bar.error_x.array, *bar.error_x.arrayminus)] == [15.0, 10.0]
 
 
+def test_a_step_starts_where_the_one_above_ends() -> None:
+    steps = [charts.Bar(name, SHARE, palette.BLUE, "50") for name in ("order", "lost")]
+    figure = charts.waterfall(steps, [charts.Bar("rest", SHARE, palette.GREY, "50")], "share")
+    assert [bar.base for bar in figure.data] == [(0,), (50.0,), (0,)]
+
+
 def test_names_cannot_carry_html_into_a_chart() -> None:
     figure = charts.share_bars([charts.Bar("<a href='x'>", SHARE, palette.BLUE, "<b>")], "share")
     assert figure.data[0].y == ("&lt;a href=&#x27;x&#x27;&gt;",)

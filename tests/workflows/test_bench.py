@@ -13,6 +13,7 @@ from ragdiag.settings import Workspace
 from ragdiag.store.lake import close_lakes, open_lake
 from ragdiag.version import Version, parse_spec
 from ragdiag.workflows.bench import Bench, with_whole_lists
+from ragdiag.workflows.replays import Replays
 
 WHOLE = tuple(Hit(f"p{rank}", 1.0 / rank) for rank in range(1, 21))
 LOGGED = Request(
@@ -72,7 +73,10 @@ def test_what_is_not_stored_is_neither_graded_nor_replayed(
     grade = bench.grade(hidden, Answer(hidden.answer))
     assert (grade.y, grade.reason) == (None, "(text not stored)")
     failed = replace(grade, y=0, status="ok")
-    found, draws = bench.examine(replace(hidden, answer="boiling"), failed)
+    wrong = replace(hidden, answer="boiling")
+    replays = Replays(lake, workspace, spec, [wrong.question])
+    found, draws = bench.examine(wrong, failed, replays)
     assert draws == []
+    assert found is not None
     assert found.verdict == "undetermined"
     close_lakes()

@@ -1,0 +1,104 @@
+"""What fixing retrieval would buy, on the failures that a page shows."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import streamlit as st
+
+from ragdiag.diagnosis.headroom import Failure, headroom, headroom_by_slice, tell_headroom
+from ragdiag.stats.intervals import wilson
+from ragdiag.store.lake import Lake
+from ragdiag.store.queries import Filters, Row, replayed_failures
+from ragdiag.ui import charts, palette, tables, words
+from ragdiag.ui.cached import fetch
+from ragdiag.ui.charts import Bar
+from ragdiag.ui.safe import literal
+from ragdiag.ui.view import View
+
+MOST = 5_000
+"""Failures that are looked at, the most recent ones."""
+
+STEPS = {
+    "s": ("a perfect order", palette.BLUE, "of what was found"),
+    "g+": ("and nothing lost", "#62a8dd", "gold added to what was handed on"),
+    "g": ("and nothing else", palette.PINK, "the gold passages alone"),
+    "G+": ("and a stronger generator", palette.ORANGE, "on the gold passages"),
+}
+REST = {"no_fix": ("nothing tried helps", palette.GREY)}
+
+
+def show_headroom(view: View, filters: Filters) -> None:
+    """The sentence, the waterfall of what mends the failures, and the share by slice."""
+    found = fetch(view, _measure, filters, MOST)
+    if found["sentence"] is None:
+        return
+    st.subheader("Headroom: what perfect retrieval would buy", anchor=False)
+    st.markdown(literal(found["sentence"]))
+    fixes = found["fixes"]
+    replayed = found["n"] - fixes[""]
+    steps, rest = _bars(fixes, replayed)
+    charts.show(
+        charts.waterfall(steps, rest, f"share of replayed failures (n = {replayed:,})"),
+        key="headroom",
+        alt="; ".join(f"{bar.name} {bar.text}" for bar in (*steps, *rest)),
+    )
+    notes = [found["bounds"]] if found["bounds"] else []
+    if fixes[""]:
+        others = words.count(fixes[""], "failure")
+        notes.append(f"Not replayed, or right when asked again: {others}.")
+    if found["n"] == MOST:
+        notes.append(f"The {MOST:,} most recent ones.")
+    if notes:
+        st.caption(literal(" ".join(notes)))
+    with st.expander("Where perfect retrieval would help most"):
+        tables.show(
+            {
+                "Slice": [f"{kind}: {name}" for kind, name, _ in found["slices"]],
+                "Perfect retrieval would fix": [
+                    words.with_interval(share, "share") for _, _, share in found["slices"]
+                ],
+            },
+            key="headroom-slices",
+        )
+
+
+def _measure(lake: Lake, filters: Filters, most: int) -> Row:
+    rows = replayed_failures(lake, filters, most)
+    failures = [
+        Failure.of(json.loads(row["evidence"]), row["topic"] or "", row["question"], row["cause"])
+        for row in rows
+    ]
+    measured = headroom(failures)
+    bounds = measured["tau_bounds"]
+    unknown = sum(failure.n_gold == 0 for failure in failures)
+    slices = [
+        (kind, name, share)
+        for kind, shares in headroom_by_slice(failures).items()
+        for name, share in sorted(shares.items(), key=lambda item: -item[1].value)[:12]
+    ]
+    return {
+        "n": len(failures),
+        "sentence": tell_headroom(measured),
+        "fixes": Counter(row["verified_fix"] or "" for row in rows),
+        "slices": slices,
+        "bounds": f"Gold is not known for {words.count(unknown, 'failure')}: among all, perfect "
+        f"retrieval would fix {bounds.low:.0%} to {bounds.high:.0%}."
+        if unknown
+        else "",
+    }
+
+
+def _bars(fixes: Counter[str], n: int) -> tuple[list[Bar], list[Bar]]:
+    steps = [
+        Bar(name, wilson(fixes[arm], n), colour, f"{fixes[arm]:,} of {n:,}: {meaning}")
+        for arm, (name, colour, meaning) in STEPS.items()
+        if fixes[arm] or arm != "G+"
+    ]
+    rest = [
+        Bar(name, wilson(fixes[arm], n), colour, f"{fixes[arm]:,} of {n:,}")
+        for arm, (name, colour) in REST.items()
+        if fixes[arm]
+    ]
+    return steps, rest

@@ -1,0 +1,168 @@
+"""A version's generator, and the stronger one that is configured, asked again within a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any
+
+from ragdiag.configuration import read_configuration
+from ragdiag.diagnosis.arms import STRONGER, Contexts
+from ragdiag.diagnosis.budget import Budget, Price, prompt_tokens
+from ragdiag.diagnosis.replay import Grader, Replayed, Replayer
+from ragdiag.errors import InputError
+from ragdiag.generation.generator import Generator, load_generator
+from ragdiag.generation.steadfast import SteadfastGenerator
+from ragdiag.generator_spec import GeneratorSpec, OpenAISpec
+from ragdiag.records import Replay, Request
+from ragdiag.settings import Workspace
+from ragdiag.store.findings import load_draws
+from ragdiag.store.lake import Lake
+from ragdiag.version import Spec
+
+Job = tuple[Request, Contexts]
+"""What to replay: a request and its arms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most that one run may ask and spend; None: as much as it takes. ``concurrency`` questions
+    are under way to a server, None: as configured."""
+
+    max_calls: int | None = None
+    max_cost_usd: float | None = None
+    concurrency: int | None = None
+
+
+NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayPlan:
+    """What replaying would ask: the fewest ``calls``, if generators repeat themselves, and the
+    ``most_calls``. ``cost_usd`` is what those at most cost; None where a server's prices are not
+    known, 0 where all answers are made here."""
+
+    requests: int
+    calls: int
+    most_calls: int
+    prompt_tokens: int
+    cost_usd: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"dry_run": True, **asdict(self)}
+
+    def to_text(self) -> str:
+        price = (
+            "unknown cost (the generator's spec names no prices)"
+            if self.cost_usd is None
+            else f"at most about {self.cost_usd:.2f} US$"
+        )
+        return (
+            f"{self.requests} requests to replay: {self.calls} calls, {self.most_calls} if the "
+            f"generator does not repeat itself; up to about {self.prompt_tokens:,} prompt tokens; "
+            f"{price}"
+        )
+
+
+NOTHING_TO_ASK = ReplayPlan(0, 0, 0, 0, 0.0)
+
+
+class Replays:
+    """What was asked before of these ``questions`` is taken from the lake's replays."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        workspace: Workspace,
+        spec: Spec,
+        questions: Iterable[str],
+        limits: Limits = NO_LIMITS,
+    ) -> None:
+        """Raises InputError where a cost limit is set and a server's prices are not known."""
+        table = read_configuration(workspace).replay
+        self._specs = [spec.generator, *([table.stronger] if table.stronger else [])]
+        self.prices = [Price.of(one) for one in self._specs]
+        self.budget = Budget(limits.max_calls, limits.max_cost_usd)
+        if limits.max_cost_usd is not None and self._has_unknown_price():
+            raise InputError(
+                "the cost of a call is not known, so it cannot be limited",
+                remedy="set prompt_price and completion_price in [generator], or use --max-calls",
+            )
+        kept = load_draws(lake, list(questions))
+        concurrency = limits.concurrency or table.concurrency
+        self._replayers = [
+            self._replayer(one, kept, table.draws, concurrency) for one in self._specs
+        ]
+
+    @property
+    def is_priced(self) -> bool:
+        return any(price is not None for price in self.prices)
+
+    def replay(self, job: Job, grade: Grader) -> Replayed:
+        """Every arm's draws. Raises GeneratorDown."""
+        found = [
+            replayer.replay(job[0], contexts, grade)
+            for replayer, contexts in zip(self._replayers, self._split(job[1]), strict=False)
+            if contexts
+        ]
+        draws = tuple(draw for one in found for draw in one.draws)
+        return Replayed(draws, all(one.complete for one in found))
+
+    def plan(self, jobs: Iterable[Job]) -> ReplayPlan:
+        """What ``replay`` of all of them would ask; asks nothing."""
+        requests, cost = 0, 0.0
+        few: list[set[str]] = [set() for _ in self._specs]
+        many: list[dict[str, int]] = [{} for _ in self._specs]
+        for request, contexts in jobs:
+            requests += 1
+            for n, (replayer, own) in enumerate(
+                zip(self._replayers, self._split(contexts), strict=False)
+            ):
+                if not own:
+                    continue
+                fewest, most = replayer.unknown(request, own)
+                few[n] |= fewest.keys()
+                many[n] |= {k: prompt_tokens(request.question, c) for k, c in most.items()}
+        for price, asked in zip(self.prices, many, strict=True):
+            cost += 0.0 if price is None else price.most_usd(sum(asked.values()), len(asked))
+        return ReplayPlan(
+            requests=requests,
+            calls=sum(map(len, few)),
+            most_calls=sum(map(len, many)),
+            prompt_tokens=sum(sum(asked.values()) for asked in many),
+            cost_usd=None if self._has_unknown_price() else cost,
+        )
+
+    def _split(self, contexts: Contexts) -> list[Contexts]:
+        """The arms of each generator; the stronger one only where the first has ``g`` and ``r``."""
+        stronger: Contexts = {
+            arm: contexts[same] for arm, same in STRONGER.items() if {"r", "g"} <= contexts.keys()
+        }
+        return [contexts, stronger]
+
+    def _has_unknown_price(self) -> bool:
+        pairs = zip(self._specs, self.prices, strict=True)
+        return any(isinstance(one, OpenAISpec) and price is None for one, price in pairs)
+
+    def _replayer(
+        self, spec: GeneratorSpec, kept: dict[str, Replay], draws: int, concurrency: int
+    ) -> Replayer:
+        return Replayer(
+            _loaded_once(spec),
+            spec.model_dump_json(),
+            kept=kept,
+            budget=self.budget,
+            price=Price.of(spec),
+            draws=draws,
+            concurrency=concurrency if isinstance(spec, OpenAISpec) else 1,
+        )
+
+
+def _loaded_once(spec: GeneratorSpec) -> Callable[[], Generator]:
+    @cache
+    def load() -> Generator:
+        return SteadfastGenerator(load_generator(spec))
+
+    return load

@@ -1,0 +1,99 @@
+"""What the tests of the second level look at, put together for one diagnosed request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ragdiag.diagnosis.replay import outcomes
+from ragdiag.diagnosis.second_level import Scene, term_overlap
+from ragdiag.diagnosis.waterfall import Loss, best_judged
+from ragdiag.grading.contract import Item
+from ragdiag.grading.groundedness import LEXICAL, GroundednessGrader, lexical_support
+from ragdiag.records import Answer, Arm, ContextPassage, Grade, Passage, Replay, Request, Retrieval
+from ragdiag.store.corpus import load_judgments
+from ragdiag.store.judgments import load_questions
+from ragdiag.store.lake import Lake
+from ragdiag.version import Spec
+
+FEWEST_FOR_DECILE = 10
+"""Questions below which a lowest decile says nothing."""
+
+_GROUNDED = GroundednessGrader("grounded_lexical", lexical_support, LEXICAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """One graded request whose gold was followed; ``whole`` is the request with the lists that its
+    log cut off, where those could be had, ``context`` what its prompt held."""
+
+    request: Request
+    whole: Request
+    grade: Grade
+    loss: Loss
+    gold: Sequence[Passage]
+    answers: Sequence[str]
+    context: tuple[ContextPassage, ...]
+
+
+def scene_of(
+    seen: Examination,
+    draws: Sequence[Replay],
+    served: Mapping[str, Passage],
+    *,
+    spec: Spec | None,
+    ever: frozenset[str],
+    rare: float | None,
+    deeper: Callable[[], Retrieval] | None,
+) -> Scene:
+    """``served`` are the passages of the build, ``ever`` those that the corpus has had."""
+    reranker = None if spec is None else spec.reranker
+    return Scene(
+        request=seen.whole,
+        loss=seen.loss,
+        arms=outcomes(draws),
+        gold=seen.gold,
+        answers=seen.answers,
+        texts=served,
+        context=seen.context,
+        k=len(seen.request.context) if spec is None else spec.context.k,
+        rerank_depth=None if reranker is None else reranker.depth,
+        on_gold=_answer_to(draws, "g"),
+        stronger=_answer_to(draws, "G+"),
+        deeper=deeper,
+        rare_overlap=rare,
+        ever=ever,
+        grounded=is_grounded,
+    )
+
+
+def rare_overlap(lake: Lake, passages: Mapping[str, Passage]) -> float | None:
+    """The lowest decile of the overlap of questions with their gold ``passages``; None where there
+    are too few to tell."""
+    judged = load_judgments(lake)
+    overlaps = []
+    for question in load_questions(lake):
+        gold = best_judged(judged.get(question.question_id, {}))
+        texts = [passages[name].text for name in gold if name in passages]
+        if texts:
+            overlaps.append(term_overlap(question.text, texts))
+    if len(overlaps) < FEWEST_FOR_DECILE:
+        return None
+    return sorted(overlaps)[(len(overlaps) - 1) // 10]
+
+
+def is_grounded(answer: str, context: Sequence[ContextPassage]) -> bool | None:
+    """Whether the context holds the answer's words; None where nothing was said."""
+    if not answer.strip():
+        return None
+    if not context:
+        return False
+    (grade,) = _GROUNDED.grade([Item("", "", answer, context=tuple(context))])
+    return None if grade.y is None else grade.y == 1
+
+
+def _answer_to(draws: Sequence[Replay], arm: Arm) -> Answer | None:
+    """The first answer under an arm; None where it was not replayed."""
+    return next(
+        (Answer(draw.answer, status=draw.status) for draw in draws if draw.arm == arm), None
+    )
