@@ -177,6 +177,7 @@ class _Builder:
         """Evaluate on the test split, then diagnose that and the production traffic.
 
         An evaluation that was cut short is run again; its latest answer to a question counts.
+        A version that serves nobody has no traffic to diagnose.
         """
         asked = {
             request.question_id
@@ -187,7 +188,10 @@ class _Builder:
         if len(asked) < len(self.material.test):
             stretch = part(progress, 0.0, 0.5)
             evaluate(self.lake, self.workspace, version, "test", _named(version, stretch))
-        for split, (start, end) in {"test": (0.5, 0.7), None: (0.7, 1.0)}.items():
+        stretches: dict[str | None, tuple[float, float]] = {"test": (0.5, 0.7)}
+        if any(version.name in week.versions for week in WEEKS):
+            stretches[None] = (0.7, 1.0)
+        for split, (start, end) in stretches.items():
             stretch = part(progress, start, end)
             diagnose(
                 self.lake, self.workspace, version, split=split, progress=_named(version, stretch)
