@@ -19,6 +19,7 @@ from typer.exceptions import Abort, Exit, TyperException
 from ragdiag.commands.collect import collect_command
 from ragdiag.commands.corpus import documents_app, import_app
 from ragdiag.commands.deploy import deploy_app
+from ragdiag.commands.diagnose import DIAGNOSE, diagnose_app
 from ragdiag.commands.gate import gate_command
 from ragdiag.commands.grade import grade_app
 from ragdiag.commands.index import index_app
@@ -61,6 +62,7 @@ app.add_typer(reranker_app, name="reranker")
 app.add_typer(tune_app, name="tune")
 app.add_typer(deploy_app, name="deploy")
 app.add_typer(grade_app, name="grade")
+app.add_typer(diagnose_app, name="diagnose")
 app.command("collect")(collect_command)
 app.command("serve")(serve_command)
 app.command("gate")(gate_command)
@@ -254,7 +256,7 @@ def score(
     emit(document, as_json, lambda: format_trec(scores, per_query).rstrip("\n"))
 
 
-@app.command()
+@diagnose_app.command(DIAGNOSE)
 def diagnose(
     context: typer.Context,
     version: str,

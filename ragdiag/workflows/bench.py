@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ragdiag.diagnosis.replay import arm_contexts, outcomes, replay
+from ragdiag.diagnosis.tiers import NO_SIGNS, Signs
 from ragdiag.diagnosis.verdicts import judge, supports
 from ragdiag.diagnosis.waterfall import Loss, best_judged, locate_loss
 from ragdiag.generation.generator import Generator, load_generator
@@ -38,6 +40,20 @@ from ragdiag.store.findings import find_grade
 from ragdiag.store.lake import Lake
 from ragdiag.store.logged_passages import load_logged_passages
 from ragdiag.version import LoggedVersion, Spec, Version
+from ragdiag.workflows.signs import SignReader
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a diagnosis may use of one question beside its log: less makes a lower tier.
+
+    ``reported`` is whether the user called the answer bad; None where nobody said anything.
+    """
+
+    gold: tuple[Passage, ...] = ()
+    answers: tuple[str, ...] = ()
+    may_replay: bool = True
+    reported: bool | None = None
 
 
 class Bench:
@@ -58,34 +74,81 @@ class Bench:
         self._texts: dict[str, dict[str, str]] = {}
         self._retrievers: dict[str, Retriever] = {}
         self._loaded: Generator | None = None
+        self._signs = SignReader(lake)
 
-    def grade(self, request: Request, answer: Answer) -> Grade:
+    def over(
+        self, build_id: str, texts: Mapping[str, str], retriever: Retriever, generator: Generator
+    ) -> Bench:
+        """The same bench for requests that another system served: a build of these passages, this
+        retriever and this generator."""
+        other = copy.copy(self)
+        other._texts = {build_id: dict(texts)}
+        other._retrievers = {build_id: retriever}
+        other._loaded = SteadfastGenerator(generator)
+        other._signs = self._signs.anew()
+        return other
+
+    def evidence(self, request: Request) -> Evidence:
+        """Everything that the workspace knows about the question, and what its user said."""
+        answers = tuple(self._answers.get(request.question_id or "", ()))
+        return Evidence(
+            tuple(self._gold(request)),
+            answers,
+            reported=None if answers else self._signs.reported(request),
+        )
+
+    def grade(self, request: Request, answer: Answer, evidence: Evidence | None = None) -> Grade:
         """The default grade; of an answer that is not stored the one it got while it was told."""
         if is_hidden(answer.text):
             unknown = Grade(request.request_id, DEFAULT_GRADER, None, None, "error", NOT_STORED)
             return find_grade(self._lake, request.request_id) or unknown
-        golds = self._answers.get(request.question_id or "")
+        known = self._answers.get(request.question_id or "")
+        golds = known if evidence is None else evidence.answers
         return grade_answer(request.request_id, answer.text, answer.status, golds)
 
-    def examine(self, request: Request, grade: Grade) -> tuple[Diagnosis, list[Replay]]:
-        """The verdict on one request, with the draws it rests on (none for a success)."""
-        gold = self._gold(request)
-        answers = self._answers.get(request.question_id or "", ())
+    def examine(
+        self, request: Request, grade: Grade, evidence: Evidence | None = None
+    ) -> tuple[Diagnosis, list[Replay]]:
+        """The verdict on one request, with the draws it rests on (none for a success), from
+        ``evidence`` alone; default: everything that is known."""
+        known = self.evidence(request) if evidence is None else evidence
+        gold, answers = known.gold, known.answers
         served = {} if self._spec is None else self._served(request.build_id)
         loss = self._locate(request, gold, answers, served)
         draws = []
         texts = [passage.text for passage in gold if passage.text]
         told = not is_hidden(request.question) and len(texts) == len(gold)
-        if grade.y == 0 and gold and told and self._spec is not None:
+        if grade.y == 0 and gold and told and known.may_replay and self._spec is not None:
             contexts = arm_contexts(context_of(request, served), gold)
             draws = replay(
                 request,
                 contexts,
                 self._generator(self._spec),
-                lambda answer: self.grade(request, answer),
+                lambda answer: self.grade(request, answer, known),
             )
         supported = not texts or not answers or supports(texts, answers)
-        return judge(request, grade, loss, outcomes(draws), gold_supported=supported), draws
+        signs = self._read_signs(request, grade, known, served)
+        found = judge(request, grade, loss, outcomes(draws), gold_supported=supported, signs=signs)
+        return found, draws
+
+    def sufficiency_features(self, request: Request) -> tuple[float, ...] | None:
+        """What the sufficiency of its context is estimated from; None where the texts of its
+        context are not known."""
+        served = {} if self._spec is None else self._served(request.build_id)
+        return self._signs.features(request, served)
+
+    def _read_signs(
+        self, request: Request, grade: Grade, known: Evidence, served: Mapping[str, str]
+    ) -> Signs:
+        """Only where there is no gold passage, and only what the tier needs."""
+        if grade.y == 1 or known.gold or is_hidden(request.question):
+            return NO_SIGNS
+        if grade.status == "no_gold":
+            return self._signs.without_gold(request, served, known.reported)
+        held = self._signs.holders(request, served, known.answers)
+        if not held:
+            return NO_SIGNS
+        return Signs(answer_at=self._locate(request, held, known.answers, served).cause)
 
     def _locate(
         self,
@@ -124,15 +187,20 @@ class Bench:
         # Of a log's gold passages some are known by their ids alone.
         return [self._passages.get(name) or Passage(name, name, "") for name in gold]
 
+    def passages_of(self, build_id: str) -> dict[str, Passage]:
+        """The passages of a build; the corpus as it is where the log names no build."""
+        passages = (
+            load_build_passages(self._lake, build_ids(self._workspace, build_id))
+            if build_id
+            else load_passages(self._lake)
+        )
+        return {passage.passage_id: passage for passage in passages}
+
     def _served(self, build_id: str) -> dict[str, str]:
-        """Texts by passage of a build; of the corpus as it is where the log names no build."""
+        """Texts by passage of a build."""
         if build_id not in self._texts:
-            passages = (
-                load_build_passages(self._lake, build_ids(self._workspace, build_id))
-                if build_id
-                else load_passages(self._lake)
-            )
-            self._texts[build_id] = {p.passage_id: p.text for p in passages}
+            found = self.passages_of(build_id)
+            self._texts[build_id] = {name: passage.text for name, passage in found.items()}
         return self._texts[build_id]
 
     def _retriever(self, build_id: str, spec: Spec) -> Retriever:
