@@ -25,11 +25,12 @@ from ragdiag.records import (
     Grade,
     Replay,
     Request,
+    Tier,
     Traffic,
     Verdict,
 )
 from ragdiag.settings import Workspace
-from ragdiag.stats.intervals import wilson
+from ragdiag.stats.intervals import rate_bounds_with_unknown, wilson
 from ragdiag.store.corpus import load_judgments
 from ragdiag.store.findings import load_diagnoses, load_replays
 from ragdiag.store.lake import Lake
@@ -45,7 +46,12 @@ Examined = tuple[Grade, Diagnosis, list[Replay]]
 
 @dataclass(frozen=True)
 class DiagnosisSummary:
-    """The verdicts over one scope; counts are over failed requests."""
+    """The verdicts over one scope; counts are over failed requests.
+
+    ``tiers`` counts the verdicts on failures, and on requests that nobody could grade, by the tier
+    of their evidence. ``failed`` is the rate over graded requests, ``failed_bounds`` that over all
+    if every ungraded one were right, and if every one were wrong.
+    """
 
     version: Version | LoggedVersion
     n: int
@@ -55,6 +61,10 @@ class DiagnosisSummary:
     fixes: Mapping[str, int]
     undetermined: Estimate
     headroom: Mapping[str, Estimate]
+    tiers: Mapping[Tier, Mapping[Verdict, int]]
+    ungraded: int
+    failed: Estimate
+    failed_bounds: tuple[float, float]
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -66,10 +76,20 @@ class DiagnosisSummary:
             "verified_fixes": dict(self.fixes),
             "undetermined": self.undetermined.to_json(),
             "headroom": {name: value.to_json() for name, value in self.headroom.items()},
+            "tiers": {tier: dict(counts) for tier, counts in self.tiers.items()},
+            "ungraded": self.ungraded,
+            "failed": self.failed.to_json(),
+            "failed_bounds": [None if bound != bound else bound for bound in self.failed_bounds],
         }
 
     def to_text(self) -> str:
-        lines = [f"{self.failures} of {self.n} requests failed"]
+        low, high = self.failed_bounds
+        unknown = (
+            f"; {self.ungraded} could not be graded: {low:.1%} to {high:.1%} of all failed"
+            if self.ungraded
+            else ""
+        )
+        lines = [f"{self.failures} of {self.n} requests failed{unknown}"]
         for title, counts in (
             ("verdict", self.verdicts),
             ("lost at", self.causes),
@@ -77,6 +97,9 @@ class DiagnosisSummary:
         ):
             ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
             lines += [f"{title:10} {name:20} {count}" for name, count in ordered]
+        for tier, counts in self.tiers.items():
+            told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+            lines.append(f"{'tier ' + tier:10} {told}")
         tau = self.headroom["tau"]
         if tau.reason is None:
             lines.append(
@@ -128,6 +151,10 @@ def summarise(
     failed = [found for found in diagnoses.values() if found.evidence.get("y") == 0]
     replays = load_replays(lake, [found.request_id for found in failed])
     verdicts = Counter(found.verdict for found in failed)
+    ungraded = [found for found in diagnoses.values() if found.evidence.get("y") is None]
+    known = len(diagnoses) - len(ungraded)
+    right = known - len(failed)
+    worst, best = rate_bounds_with_unknown(right, known, len(ungraded))
     return DiagnosisSummary(
         version=version,
         n=len(requests),
@@ -137,7 +164,19 @@ def summarise(
         fixes=Counter(found.verified_fix for found in failed if found.verified_fix),
         undetermined=wilson(verdicts["undetermined"], len(failed)),
         headroom=headroom([outcomes(draws) for draws in replays.values()]),
+        tiers=_by_tier([*failed, *ungraded]),
+        ungraded=len(ungraded),
+        failed=wilson(len(failed), known),
+        failed_bounds=(1 - best, 1 - worst),
     )
+
+
+def _by_tier(diagnoses: Sequence[Diagnosis]) -> dict[Tier, dict[Verdict, int]]:
+    """Tier → verdict → count, the best evidence first."""
+    counts: dict[Tier, Counter[Verdict]] = {}
+    for found in sorted(diagnoses, key=lambda one: (one.tier, one.verdict)):
+        counts.setdefault(found.tier, Counter())[found.verdict] += 1
+    return {tier: dict(counted) for tier, counted in counts.items()}
 
 
 def requests_in_scope(
