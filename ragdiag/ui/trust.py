@@ -18,7 +18,8 @@ from ragdiag.ui.words import NBSP
 
 
 def show_trust(view: View, scope: Filters) -> None:
-    """The tiers of the failures in scope, and the last validation of their version, else of any."""
+    """The tiers of the failures in scope, and the last validation of the version that is chosen; of
+    any, where all are shown."""
     st.subheader("How far to trust these verdicts", anchor=False)
     counted = fetch(view, tier_counts, scope)
     if counted:
