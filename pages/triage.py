@@ -7,7 +7,7 @@ import streamlit as st
 from ragdiag.privacy.hiding import shown_text
 from ragdiag.store import queries
 from ragdiag.store.queries import ORDERS, Filters
-from ragdiag.ui import filters, frame, grader_note, links, tables, words
+from ragdiag.ui import filters, frame, grader_note, links, tables, trust, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.faults import fault_bars, undiagnosed_notice
 from ragdiag.ui.headroom import show_headroom
@@ -66,6 +66,7 @@ with right:
     st.subheader("Cause: where the gold passage was lost", anchor=False)
     fault_bars(by_cause, counts["failed"], words.CAUSES, key="causes", owners=False)
 undiagnosed_notice(view, scope, kind)
+trust.show_trust(view, scope)
 
 show_headroom(view, scope)
 show_segments(view, chosen)

@@ -20,6 +20,7 @@ from ragdiag.commands.collect import collect_command
 from ragdiag.commands.compare import compare_command
 from ragdiag.commands.corpus import documents_app, import_app
 from ragdiag.commands.deploy import deploy_app
+from ragdiag.commands.diagnose import DIAGNOSE, diagnose_app
 from ragdiag.commands.gate import gate_command
 from ragdiag.commands.grade import grade_app
 from ragdiag.commands.index import index_app
@@ -66,6 +67,7 @@ app.add_typer(reranker_app, name="reranker")
 app.add_typer(tune_app, name="tune")
 app.add_typer(deploy_app, name="deploy")
 app.add_typer(grade_app, name="grade")
+app.add_typer(diagnose_app, name="diagnose")
 app.command("collect")(collect_command)
 app.command("serve")(serve_command)
 app.command("compare")(compare_command)
@@ -263,7 +265,7 @@ def score(
     emit(document, as_json, lambda: format_trec(scores, per_query).rstrip("\n"))
 
 
-@app.command()
+@diagnose_app.command(DIAGNOSE)
 def diagnose(
     context: typer.Context,
     version: str,

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 from ragdiag.diagnosis.arms import STRONGER
 from ragdiag.diagnosis.replay import ArmOutcome
+from ragdiag.diagnosis.tiers import (
+    NO_SIGNS,
+    RETRIEVAL_CAUSES,
+    Signs,
+    from_gold_answer,
+    from_logged_gold,
+    from_signs,
+)
 from ragdiag.diagnosis.waterfall import Loss, contains
 from ragdiag.metrics.answers import normalise_answer
 from ragdiag.records import Arm, Diagnosis, Grade, Request, Tier, Verdict
 
-RETRIEVAL_CAUSES = frozenset({"recall_miss", "fusion_loss", "rerank_loss", "beyond_logged_depth"})
 FIX_ORDER: tuple[Arm, ...] = ("s", "g+", "g", "G+")
 SUPPORT_RECALL = 0.5
 """Share of a gold answer's words that the gold passages must hold to count as its support; free
@@ -54,16 +62,22 @@ def judge(
     arms: Mapping[Arm, ArmOutcome],
     *,
     gold_supported: bool,
+    signs: Signs = NO_SIGNS,
 ) -> Diagnosis:
     """The verdict on one graded request, with everything it rests on.
 
     ``arms`` is empty where nothing was replayed (a success, or no gold passages): tier B with
-    gold passages and answer, C with the answer alone, D with neither.
+    gold passages and answer, C with the answer alone, D with neither (tiers.py). A replay of
+    which no answer could be graded is none.
     """
+    if not any(outcome.draws for outcome in arms.values()):
+        arms = {}
     verdict, rule = (
         _state_of_success(loss)
         if grade.y == 1
-        else _verdict_on_failure(grade, loss, arms, gold_supported)
+        else from_signs(signs, request.status)
+        if grade.status == "no_gold"
+        else _verdict_on_failure(grade, loss, arms, gold_supported, signs)
     )
     return Diagnosis(
         request_id=request.request_id,
@@ -80,6 +94,7 @@ def judge(
             "ranks": dict(loss.ranks),
             "gold_recall@context": _number(loss.gold_recall_at_context),
             "gold_supported": gold_supported,
+            "signs": asdict(signs),
             "p": {arm: _number(outcome.p) for arm, outcome in arms.items()},
             "level": {arm: outcome.level for arm, outcome in arms.items()},
             "draws": {arm: outcome.draws for arm, outcome in arms.items()},
@@ -97,16 +112,22 @@ def _state_of_success(loss: Loss) -> tuple[Verdict, str]:
 
 
 def _verdict_on_failure(
-    grade: Grade, loss: Loss, arms: Mapping[Arm, ArmOutcome], gold_supported: bool
+    grade: Grade,
+    loss: Loss,
+    arms: Mapping[Arm, ArmOutcome],
+    gold_supported: bool,
+    signs: Signs,
 ) -> tuple[Verdict, str]:
     if grade.y is None:
         return "undetermined", f"the answer could not be graded: {grade.reason or grade.status}"
     if loss.cause == "gold_unknown":
-        return "undetermined", "no gold passage is known for this question"
+        return from_gold_answer(signs.answer_at)
     if loss.cause == "corpus_gap":
         return "corpus", "no gold passage is in the index build that served"
     if not gold_supported:
         return "label_suspect", "no gold passage supports the gold answer"
+    if not arms:
+        return from_logged_gold(loss.cause)
     level = {arm: outcome.level for arm, outcome in arms.items()}
     if loss.cause == "packing" and level.get("g+") == "high" and level.get("r") == "low":
         return "packing", "gold was cut on the way into the prompt; put back, the answer is right"

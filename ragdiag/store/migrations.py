@@ -369,6 +369,16 @@ def second_levels(con: duckdb.DuckDBPyConnection) -> None:
                          verified_fix desc nulls first) = 1""")
 
 
+def trust_in_verdicts(con: duckdb.DuckDBPyConnection) -> None:
+    """How known causes were diagnosed, and how the sufficiency of contexts is estimated: rows are
+    only added, the last holds. ``found`` is JSON."""
+    for statement in (
+        "validations(version_id varchar, split varchar, validated_at timestamp, found varchar)",
+        "sufficiency_models(version_id varchar, calibrated_at timestamp, found varchar)",
+    ):
+        con.execute(f"create table {statement}")
+
+
 def _widen(con: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str]) -> None:
     """Make ``table`` anew with more columns. One that is altered keeps a place in the catalog for
     small rows of its older form until compaction has written them out."""
@@ -408,6 +418,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     influences,
     prescriptions,
     second_levels,
+    trust_in_verdicts,
 )
 """Migration n is the n-th entry, counted from 1."""
 

@@ -203,6 +203,16 @@ def replayed_failures(lake: Lake, filters: Filters, most: int) -> list[Row]:
     )
 
 
+def tier_counts(lake: Lake, filters: Filters) -> list[Row]:
+    """Failed requests that are diagnosed, by the ``tier`` of their evidence: ``tier`` and ``n``."""
+    condition, parameters = failed(filters)
+    return lake.rows(
+        f"""select v.tier, count(*) as n from failures r join latest_verdicts v using (request_id)
+            where {condition} group by 1 order by 1""",
+        parameters,
+    )
+
+
 def graded_counts(lake: Lake, filters: Filters) -> Row:
     """``n`` logged requests, ``graded`` ones (y known) and ``failed`` ones; verdict and cause
     ignored."""

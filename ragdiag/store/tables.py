@@ -113,6 +113,8 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         (TEXT, "set_name question_id from_request reason state"), (TIME, "recorded_at")
     ),
     "grader_calibrations": _table((TEXT, "grader about labels found"), (TIME, "calibrated_at")),
+    "validations": _table((TEXT, "version_id split found"), (TIME, "validated_at")),
+    "sufficiency_models": _table((TEXT, "version_id found"), (TIME, "calibrated_at")),
     "index_measurements": _table((TEXT, "version_id build_id measured"), (TIME, "measured_at")),
     "prescriptions": _table((TEXT, "version_id split prescription"), (TIME, "prescribed_at")),
     "rejects": _table((TEXT, "source reason body"), (pa.int64(), "line"), (TIME, "rejected_at")),

@@ -13,13 +13,18 @@ def verdict_sentences(story: Story) -> list[str]:
     if story.verdict is None:
         return [_undiagnosed(story)]
     verdict, cause = story.verdict["verdict"], story.verdict["cause"]
+    opening = _verdict(verdict)
+    if story.verdict["tier"] in words.UNPROVEN and verdict in words.LIKELY:
+        opening = f"Likely, not proven by a replay: {opening[0].lower()}{opening[1:]}"
     sentences = [
-        f"{_verdict(verdict)}.",
+        f"{opening}.",
         *_whereabouts(story, cause),
         *_replays(story),
         *_second_level(story),
     ]
     if verdict not in ("ok", "lucky"):
+        tier = story.verdict["tier"]
+        sentences.append(f"Evidence of tier {tier}: {words.TIERS.get(tier, 'unknown')}.")
         sentences.append(f"To be mended by: {words.owner(verdict)}.")
     return sentences
 

@@ -128,6 +128,16 @@ FIXES: Mapping[str, str] = {
 }
 """``verified_fix``: the first context that made the answer right."""
 
+TIERS: Mapping[str, str] = {
+    "A": "replayed with the gold passages",
+    "B": "gold passages and answer are known, nothing was replayed",
+    "C": "a gold answer is known, no gold passage",
+    "D": "neither is known: feedback, groundedness and sufficiency alone",
+}
+UNPROVEN = frozenset("BCD")
+LIKELY = frozenset({"retrieval", "packing", "generator", "distraction"})
+"""Verdicts that only a replay can prove; ``corpus`` and ``label_suspect`` are seen in the log."""
+
 CORRECT = (
     "Correct means: a gold answer stands in the answer, or their token F1 is at least "
     f"{F1_THRESHOLD:g}."

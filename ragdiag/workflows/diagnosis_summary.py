@@ -15,8 +15,8 @@ from ragdiag.diagnosis.headroom import (
     headroom_by_slice,
     tell_headroom,
 )
-from ragdiag.records import Cause, Diagnosis, Estimate, Request, SecondLevel, Verdict
-from ragdiag.stats.intervals import wilson
+from ragdiag.records import Cause, Diagnosis, Estimate, Request, SecondLevel, Tier, Verdict
+from ragdiag.stats.intervals import rate_bounds_with_unknown, wilson
 from ragdiag.store.findings import load_diagnoses
 from ragdiag.store.lake import Lake
 from ragdiag.version import LoggedVersion, Version
@@ -28,8 +28,10 @@ class DiagnosisSummary:
     """The verdicts over one scope; counts are over failed requests.
 
     ``slices`` is τ by kind of slice and its name, ``failing`` how many of each kind of question
-    fail. ``calls`` and ``cost_usd`` are what this run
-    asked and spent; ``left`` requests have no verdict because its budget was spent.
+    fail. ``tiers`` counts the verdicts on failures, and on ``ungraded`` requests, by the tier of
+    their evidence. ``failed`` is the rate over graded requests, ``failed_bounds`` that over all if
+    every ungraded one were right, and if every one were wrong. ``calls`` and ``cost_usd`` are what
+    this run asked and spent; ``left`` requests have no verdict because its budget was spent.
     """
 
     version: Version | LoggedVersion
@@ -42,6 +44,10 @@ class DiagnosisSummary:
     undetermined: Estimate
     headroom: Mapping[str, Estimate]
     slices: Mapping[str, Mapping[str, Estimate]]
+    tiers: Mapping[Tier, Mapping[Verdict, int]]
+    ungraded: int
+    failed: Estimate
+    failed_bounds: tuple[float, float]
     failing: Sequence[SliceRate] = ()
     calls: int = 0
     cost_usd: float = 0.0
@@ -66,11 +72,21 @@ class DiagnosisSummary:
                 {"kind": one.kind, "name": one.name, **one.failures.to_json()}
                 for one in self.failing
             ],
+            "tiers": {tier: dict(counts) for tier, counts in self.tiers.items()},
+            "ungraded": self.ungraded,
+            "failed": self.failed.to_json(),
+            "failed_bounds": [None if math.isnan(bound) else bound for bound in self.failed_bounds],
             **({"left": self.left} if self.left else {}),
         }
 
     def to_text(self) -> str:
-        lines = [f"{self.failures} of {self.n} requests failed"]
+        low, high = self.failed_bounds
+        unknown = (
+            f"; {self.ungraded} could not be graded: {low:.1%} to {high:.1%} of all failed"
+            if self.ungraded
+            else ""
+        )
+        lines = [f"{self.failures} of {self.n} requests failed{unknown}"]
         for title, counts in (
             ("verdict", self.verdicts),
             ("lost at", self.causes),
@@ -79,6 +95,9 @@ class DiagnosisSummary:
         ):
             ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
             lines += [f"{title:10} {name:20} {count}" for name, count in ordered]
+        for tier, found in self.tiers.items():
+            listed = ", ".join(f"{count} {verdict}" for verdict, count in found.items())
+            lines.append(f"{'tier ' + tier:10} {listed}")
         told = tell_headroom(self.headroom)
         bounds = self.headroom["tau_bounds"]
         if told is not None:
@@ -110,6 +129,7 @@ def summarise(
     replayed."""
     diagnoses = load_diagnoses(lake, [request.request_id for request in requests])
     failed = [found for found in diagnoses.values() if found.evidence.get("y") == 0]
+    ungraded = [found for found in diagnoses.values() if found.evidence.get("y") is None]
     right = sum(found.evidence.get("y") == 1 for found in diagnoses.values())
     outcomes = {
         request.question_id: diagnoses[request.request_id].evidence["y"] == 1
@@ -123,6 +143,7 @@ def summarise(
     verdicts = Counter(found.verdict for found in failed)
     measured = headroom(failures)
     graded = right + len(failed)
+    worst, best = rate_bounds_with_unknown(right, graded, len(ungraded))
     if gold_accuracy is not None and graded and math.isnan(measured["tau"].value):
         low, high = bounds_without_replay(right / graded, gold_accuracy)
         reason = "bounds: nothing was replayed"
@@ -140,8 +161,20 @@ def summarise(
         undetermined=wilson(verdicts["undetermined"], len(failed)),
         headroom=measured,
         slices=headroom_by_slice(failures),
+        tiers=_by_tier([*failed, *ungraded]),
+        ungraded=len(ungraded),
+        failed=wilson(len(failed), graded),
+        failed_bounds=(1 - best, 1 - worst),
         failing=failure_rates(load_slices(lake), outcomes) if outcomes else (),
     )
+
+
+def _by_tier(diagnoses: Sequence[Diagnosis]) -> dict[Tier, dict[Verdict, int]]:
+    """Tier → verdict → count, the best evidence first."""
+    counts: dict[Tier, Counter[Verdict]] = {}
+    for found in sorted(diagnoses, key=lambda one: (one.tier, one.verdict)):
+        counts.setdefault(found.tier, Counter())[found.verdict] += 1
+    return {tier: dict(counted) for tier, counted in counts.items()}
 
 
 def _failure(found: Diagnosis, request: Request) -> Failure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -15,6 +16,7 @@ from ragdiag.errors import InputError
 from ragdiag.generation.generator import Generator, load_generator
 from ragdiag.generation.steadfast import SteadfastGenerator
 from ragdiag.generator_spec import GeneratorSpec, OpenAISpec
+from ragdiag.identifiers import time_ordered_id
 from ragdiag.records import Replay, Request
 from ragdiag.settings import Workspace
 from ragdiag.store.findings import load_draws
@@ -91,10 +93,22 @@ class Replays:
                 remedy="set prompt_price and completion_price in [generator], or use --max-calls",
             )
         kept = load_draws(lake, list(questions))
-        concurrency = limits.concurrency or table.concurrency
+        self._draws = table.draws
+        self._concurrency = limits.concurrency or table.concurrency
         self._replayers = [
-            self._replayer(one, kept, table.draws, concurrency) for one in self._specs
+            self._replayer(one, _loaded_once(one), one.model_dump_json(), kept)
+            for one in self._specs
         ]
+
+    def over(self, generator: Generator) -> Replays:
+        """The same with this generator in place of the version's, as one with a known fault. No
+        draw that the lake keeps is taken for its answers, and none of its own can be taken for
+        the version's: their keys are of no other use."""
+        other = copy.copy(self)
+        identity = f"not a version's generator: {time_ordered_id()}"
+        replayer = self._replayer(self._specs[0], lambda: generator, identity, {})
+        other._replayers = [replayer, *self._replayers[1:]]
+        return other
 
     @property
     def is_priced(self) -> bool:
@@ -147,16 +161,20 @@ class Replays:
         return any(isinstance(one, OpenAISpec) and price is None for one, price in pairs)
 
     def _replayer(
-        self, spec: GeneratorSpec, kept: dict[str, Replay], draws: int, concurrency: int
+        self,
+        spec: GeneratorSpec,
+        load: Callable[[], Generator],
+        identity: str,
+        kept: dict[str, Replay],
     ) -> Replayer:
         return Replayer(
-            _loaded_once(spec),
-            spec.model_dump_json(),
+            load,
+            identity,
             kept=kept,
             budget=self.budget,
             price=Price.of(spec),
-            draws=draws,
-            concurrency=concurrency if isinstance(spec, OpenAISpec) else 1,
+            draws=self._draws,
+            concurrency=self._concurrency if isinstance(spec, OpenAISpec) else 1,
         )
 
 

@@ -23,16 +23,29 @@ _GROUNDED = GroundednessGrader("grounded_lexical", lexical_support, LEXICAL)
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a diagnosis may use of one question beside its log: less makes a lower tier.
+
+    ``reported`` is whether the user called the answer bad; None where nobody said anything.
+    """
+
+    gold: tuple[Passage, ...] = ()
+    answers: tuple[str, ...] = ()
+    may_replay: bool = True
+    reported: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Examination:
-    """One graded request whose gold was followed; ``whole`` is the request with the lists that its
-    log cut off, where those could be had, ``context`` what its prompt held."""
+    """One graded request whose gold was followed, from what is ``known``; ``whole`` is the request
+    with the lists that its log cut off, where those could be had, ``context`` what its prompt
+    held."""
 
     request: Request
     whole: Request
     grade: Grade
     loss: Loss
-    gold: Sequence[Passage]
-    answers: Sequence[str]
+    known: Evidence
     context: tuple[ContextPassage, ...]
 
 
@@ -52,8 +65,8 @@ def scene_of(
         request=seen.whole,
         loss=seen.loss,
         arms=outcomes(draws),
-        gold=seen.gold,
-        answers=seen.answers,
+        gold=seen.known.gold,
+        answers=seen.known.answers,
         texts=served,
         context=seen.context,
         k=len(seen.request.context) if spec is None else spec.context.k,

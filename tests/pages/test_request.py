@@ -28,6 +28,7 @@ def test_a_packing_fault_is_told_with_its_proof(open_page, toy_workspace, said) 
     assert "the fused list at rank 2" in text
     assert "given only the gold passages it answers correctly" in text
     assert "To be mended by: prompt assembly" in text
+    assert "Evidence of tier A: replayed with the gold passages" in text
     assert text.count("lost here") == 1
 
 

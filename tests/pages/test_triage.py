@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from tests.toy_lake import HOSTILE
+from ragdiag.diagnosis.trust import TIERS, Told, trust
+from ragdiag.store.validations import save_validation
+from ragdiag.workflows.validate import Validation
+from tests.toy_lake import HOSTILE, versions
+
+
+def trusted(told: list[Told]) -> dict:
+    return {tier: trust(told, tier) for tier in TIERS}
 
 
 def chosen(app, key: str) -> str:
@@ -75,3 +82,22 @@ def test_failures_are_told_by_kind_of_question(open_page, toy_workspace, said) -
     app = open_page("triage", toy_workspace, by="rare words", traffic="evaluation")
     assert not app.exception
     assert "Of requests that name a question of the workspace." in said(app)
+
+
+def test_verdicts_are_shown_with_their_tiers_and_their_worth(
+    open_page, copied, workspace, toy_workspace, said
+) -> None:
+    assert "never held against failures of known cause" in said(open_page("triage", toy_workspace))
+    lake = copied(toy_workspace)
+    told = [Told("context_cut", "packing", tier, "packing") for tier in TIERS]
+    found = Validation(
+        "hybrid", "test", 9, 0, {"context_cut": 5}, {"context_cut": 1}, trusted(told), "record"
+    )
+    save_validation(lake, versions()[2].version_id, "test", found.to_json())
+    app = open_page("triage", workspace)
+    assert not app.exception
+    text = said(app)
+    assert "of tier A (replayed with the gold passages)" in text
+    assert "right in 100 % (21–100, n=1) of known faults" in text
+    tables = [table.value for table in app.dataframe]
+    assert any("packing" in table.columns and "Fault" in table.columns for table in tables)

@@ -66,12 +66,39 @@ def test_the_loss_is_located_and_nothing_is_replayed(lake: Lake, workspace: Work
     found = diagnose(lake, workspace, find_served_version(lake, "theirs"))
     assert (found.n, found.failures) == (3, 3)
     assert found.causes == {"recall_miss": 1, "packing": 1, "in_context": 1}
-    assert found.verdicts == {"undetermined": 3}
+    assert found.verdicts == {"retrieval": 1, "packing": 1, "undetermined": 1}
+    assert found.tiers == {"B": {"packing": 1, "retrieval": 1, "undetermined": 1}}
     assert found.headroom["tau"].reason is not None
     diagnoses = load_diagnoses(lake, ["missed", "packed", "shown"])
     assert {one.tier for one in diagnoses.values()} == {"B"}
     assert lake.rows("select * from replays") == []
     assert found.to_json()["version"] == "theirs"
+
+
+def test_a_gold_answer_alone_is_looked_for_in_what_was_retrieved(
+    lake: Lake, workspace: Workspace
+) -> None:
+    lake.write(lambda cursor: cursor.execute("delete from judgments"))
+    found = diagnose(lake, workspace, find_served_version(lake, "theirs"))
+    assert found.tiers == {"C": {"packing": 1, "undetermined": 2}}
+    told = load_diagnoses(lake, ["missed", "packed", "shown"])
+    assert told["missed"].evidence["signs"]["answer_at"] is None
+    assert told["shown"].evidence["signs"]["answer_at"] == "in_context"
+
+
+def test_what_nobody_can_grade_is_bounded_and_waits_for_sufficiency(
+    lake: Lake, workspace: Workspace
+) -> None:
+    for table in ("judgments", "gold_answers"):
+        lake.write(lambda cursor, name=table: cursor.execute(f"delete from {name}"))
+    found = diagnose(lake, workspace, find_served_version(lake, "theirs"))
+    assert (found.failures, found.ungraded, found.failed_bounds) == (0, 3, (0.0, 1.0))
+    assert found.tiers == {"D": {"undetermined": 3}}
+    assert "3 could not be graded: 0.0% to 100.0% of all failed" in found.to_text()
+    assert "tier D     3 undetermined" in found.to_text()
+    told = found.to_json()
+    assert (told["ungraded"], told["failed_bounds"]) == (3, [0.0, 1.0])
+    assert told["tiers"] == found.tiers
 
 
 def test_a_name_that_nothing_has_is_unknown(lake: Lake) -> None:

@@ -1,0 +1,111 @@
+"""``ragdiag diagnose``: beside the diagnosis itself, what its verdicts are worth."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from ragdiag.commands.options import Json, ProgressOption, opened
+from ragdiag.console import emit, progress_to, table
+from ragdiag.records import Traffic
+from ragdiag.settings import command_workspace
+
+if TYPE_CHECKING:
+    from ragdiag.records import Estimate
+    from ragdiag.workflows.validate import Validation
+
+DIAGNOSE = "version"
+
+
+class VersionFirst(TyperGroup):
+    """``diagnose VERSION`` is ``diagnose version VERSION``: scripts rely on the short form. A
+    version that is named as a command is named in the long form."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        if args and args[0] not in self.commands and args[0] != "--help":
+            args = [DIAGNOSE, *args]
+        return super().parse_args(ctx, args)
+
+
+diagnose_app = typer.Typer(
+    cls=VersionFirst,
+    no_args_is_help=True,
+    help="Say why requests failed (diagnose VERSION), and how far to trust it. docs/diagnosis.md.",
+)
+
+
+@diagnose_app.command("validate")
+def validate_command(
+    context: typer.Context,
+    version: str,
+    split: Annotated[str, typer.Option("--split", help="Whose successes are broken.")],
+    n: Annotated[int, typer.Option("-n", "--n", min=1, help="Failures of each fault.")] = 20,
+    seed: Annotated[int, typer.Option(help="The same seed breaks the same requests.")] = 0,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Break what works in known ways, diagnose it at every tier, and count the right verdicts."""
+    from ragdiag.workflows.validate import expectations, validate
+
+    print(table(expectations()), file=sys.stderr, flush=True)
+    with progress_to(progress_file) as progress:
+        found = validate(*opened(context, version), split, n=n, seed=seed, progress=progress)
+    emit(found.to_json(), as_json, lambda: _told(found))
+
+
+@diagnose_app.command("sufficiency")
+def sufficiency_command(
+    context: typer.Context,
+    version: str,
+    split: Annotated[
+        str | None, typer.Option(help="Its latest evaluation; else production.")
+    ] = None,
+    traffic: Annotated[
+        Traffic | None, typer.Option(help="Without a split; default: production.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Draws the folds.")] = 0,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Learn from diagnosed requests to tell whether a context suffices where no gold is known."""
+    from ragdiag.store.lake import open_lake
+    from ragdiag.store.results import find_served_version
+    from ragdiag.workflows.sufficiency import calibrate_sufficiency
+
+    workspace = command_workspace(context.obj)
+    lake = open_lake(workspace)
+    with progress_to(progress_file) as progress:
+        found = calibrate_sufficiency(
+            lake,
+            workspace,
+            find_served_version(lake, version),
+            split=split,
+            traffic=traffic,
+            seed=seed,
+            progress=progress,
+        )
+    emit(found.to_json(), as_json, found.to_text)
+
+
+def _told(found: Validation) -> str:
+    """A matrix for each tier, below what its verdicts were worth."""
+    from ragdiag.workflows.validate import matrix_rows
+
+    lines = [f"{sum(found.failed.values())} known failures from {found.successes} successes"]
+    for tier, one in found.tiers.items():
+        lines += [
+            "",
+            f"tier {tier}: right in {_percent(one.right)}, when decided "
+            f"{_percent(one.right_when_decided)}, abstained in {_percent(one.abstained)}",
+            table(matrix_rows(one.matrix)),
+        ]
+    return "\n".join(lines)
+
+
+def _percent(found: Estimate) -> str:
+    if found.value != found.value:
+        return f"– ({found.reason})"
+    return f"{found.value:.0%} ({found.low:.0%}–{found.high:.0%}, n = {found.n})"

@@ -1,0 +1,80 @@
+"""How often verdicts were right about failures whose cause is known, by tier of evidence.
+
+A verdict is right where it names the fault's part. An abstention (``undetermined``) is not right,
+nor is it wrong: ``right`` counts it among all, ``right_when_decided`` leaves it out, and its share
+stands beside them. ``by_verdict`` is the calibration: how often each verdict, when given, was true.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from ragdiag.records import Estimate, Tier, Verdict
+from ragdiag.stats.intervals import wilson
+
+TIERS: tuple[Tier, ...] = get_args(Tier)
+ABSTAINED: Verdict = "undetermined"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One verdict at one tier about a failure whose fault calls for ``expected``."""
+
+    fault: str
+    expected: Verdict
+    tier: Tier
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class TierTrust:
+    """``matrix`` {fault: {verdict: count}}, every fault's counts adding up to its failures."""
+
+    tier: Tier
+    right: Estimate
+    right_when_decided: Estimate
+    abstained: Estimate
+    by_verdict: Mapping[str, Estimate]
+    matrix: Mapping[str, Mapping[str, int]]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "right": self.right.to_json(),
+            "right_when_decided": self.right_when_decided.to_json(),
+            "abstained": self.abstained.to_json(),
+            "by_verdict": {name: one.to_json() for name, one in self.by_verdict.items()},
+            "matrix": {fault: dict(row) for fault, row in self.matrix.items()},
+        }
+
+
+def trust(told: Sequence[Told], tier: Tier) -> TierTrust:
+    """What one tier's verdicts were worth; undefined estimates without any.
+
+    >>> told = [Told("f", "corpus", "A", "corpus"), Told("f", "corpus", "A", "packing")]
+    >>> found = trust(told, "A")
+    >>> found.right.value, found.matrix["f"]
+    (0.5, {'corpus': 1, 'packing': 1})
+    """
+    mine = [one for one in told if one.tier == tier]
+    decided = [one for one in mine if one.verdict != ABSTAINED]
+    matrix: dict[str, Counter[str]] = {}
+    for one in mine:
+        matrix.setdefault(one.fault, Counter())[one.verdict] += 1
+    return TierTrust(
+        tier=tier,
+        right=_share(mine),
+        right_when_decided=_share(decided),
+        abstained=wilson(len(mine) - len(decided), len(mine)),
+        by_verdict={
+            verdict: _share([one for one in decided if one.verdict == verdict])
+            for verdict in sorted({one.verdict for one in decided})
+        },
+        matrix={fault: dict(row) for fault, row in matrix.items()},
+    )
+
+
+def _share(told: Sequence[Told]) -> Estimate:
+    return wilson(sum(one.verdict == one.expected for one in told), len(told))
