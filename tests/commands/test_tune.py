@@ -82,7 +82,7 @@ def test_a_running_run_stops_at_its_next_step(
 
     def work() -> None:
         with recorded(lake, folder, "retriever", BEGUN):
-            options = LoopOptions(epochs=100_000, batch=8)
+            options = LoopOptions(epochs=100_000, batch=8, patience=10**9)
             train(ToyTask(), options, folder.root, folder.stoppable(None))
 
     def keep() -> None:

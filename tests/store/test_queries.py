@@ -82,7 +82,7 @@ def test_gold_and_what_was_said(toy_lake: Lake) -> None:
     said = queries.said_about(toy_lake, "p-10-05")
     assert said["verdicts"][0]["verdict"] == "packing"
     assert [(r["arm"], r["draw"]) for r in said["replays"]] == [
-        ("g", 0), ("g+", 0), ("none", 0), ("r", 0), ("r", 1),
+        ("g", 0), ("g+", 0), ("none", 0), ("r", 0), ("r", 1), ("s", 0),
     ]  # fmt: skip
     assert {row["kind"] for row in said["feedback"]} >= {"task_success"}
 
