@@ -81,8 +81,8 @@ def photograph(page: Page, folder: Path | None, name: str) -> None:
 
 
 def open_first_failure(page: Page) -> str:
-    """Click the first row of the triage table; returns the id of the request it leads to."""
-    table = page.locator('[data-testid="stDataFrame"]').first
+    """Click the first row of the failures, triage's last table; the id of the request behind it."""
+    table = page.locator('[data-testid="stDataFrame"]').last
     table.scroll_into_view_if_needed()
     page.wait_for_timeout(500)
     table.click(position={"x": 300, "y": 52})  # the header is 35 px tall, the row begins below
