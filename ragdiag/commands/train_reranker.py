@@ -7,14 +7,15 @@ from typing import Annotated, Literal
 import typer
 
 from ragdiag.commands.options import Json, ProgressOption, opened
-from ragdiag.commands.tune import (
+from ragdiag.commands.tune import tell_run, tune_app
+from ragdiag.commands.tune_options import (
     Augment,
+    Epochs,
     FromFailures,
+    LearningRate,
     LearnSplit,
     SaveTuned,
     TestSplit,
-    tell_run,
-    tune_app,
 )
 from ragdiag.console import progress_to
 from ragdiag.version import PACKAGED_MODEL
@@ -45,8 +46,8 @@ def train_reranker_command(
     ] = None,
     max_tokens: Annotated[int, typer.Option(min=16, max=8192)] = 256,
     depth: Annotated[int, typer.Option(min=2, max=1000, help="Hits that it reorders.")] = 50,
-    epochs: Annotated[int | None, typer.Option(min=1, max=100)] = None,
-    learning_rate: Annotated[float | None, typer.Option(min=0)] = None,
+    epochs: Epochs = None,
+    learning_rate: LearningRate = None,
     negatives: Annotated[int, typer.Option(min=1, max=64, help="Hard ones, of each pair.")] = 7,
     augment: Augment = 0,
     seed: int = 0,

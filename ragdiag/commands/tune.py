@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.exceptions import Exit
@@ -18,21 +18,6 @@ from ragdiag.settings import Workspace, command_workspace
 if TYPE_CHECKING:
     from ragdiag.store.lake import Lake
     from ragdiag.workflows.training_state import KnownRun
-
-LearnSplit = Annotated[str, typer.Option("--split", help="Judged questions to learn from.")]
-TestSplit = Annotated[
-    str,
-    typer.Option("--test", help="Judged questions to be tested on; nothing is learnt from them."),
-]
-FromFailures = Annotated[
-    bool, typer.Option("--from-failures", help="Learn only from what retrieval got wrong.")
-]
-Augment = Annotated[
-    int, typer.Option(min=0, max=20, help="Variants of each question, as users type them.")
-]
-SaveTuned = Annotated[
-    str | None, typer.Option("--save-as", help="Name of the version that comes of it.")
-]
 
 tune_app = typer.Typer(help="Fine-tuning: runs, and the questions every release is checked on.")
 tune_app.add_typer(regressions_app, name="regressions")

@@ -8,7 +8,16 @@ from typing import Annotated, Literal
 import typer
 
 from ragdiag.commands.options import Json, ProgressOption, opened
-from ragdiag.commands.tune import SaveTuned, TestSplit, tell_run, tune_app
+from ragdiag.commands.tune import tell_run, tune_app
+from ragdiag.commands.tune_options import (
+    Alpha,
+    Batch,
+    Epochs,
+    LearningRate,
+    Rank,
+    SaveTuned,
+    TestSplit,
+)
 from ragdiag.console import emit, progress_to
 
 AnswerSplit = Annotated[
@@ -24,11 +33,6 @@ Declines = Annotated[
     float,
     typer.Option(min=0, max=1, help="Share of the questions to learn to decline as well."),
 ]
-Epochs = Annotated[int | None, typer.Option(min=1, max=100)]
-LearningRate = Annotated[float | None, typer.Option(min=0)]
-Batch = Annotated[int, typer.Option(min=1, max=4096)]
-Rank = Annotated[int, typer.Option(min=1, max=512, help="Of the adapter.")]
-Alpha = Annotated[float, typer.Option(min=0, help="Scale of the adapter.")]
 
 
 @tune_app.command("reader")

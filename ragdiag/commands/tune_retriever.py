@@ -7,14 +7,18 @@ from typing import Annotated, Literal
 import typer
 
 from ragdiag.commands.options import Json, ProgressOption, opened
-from ragdiag.commands.tune import (
+from ragdiag.commands.tune import tell_run, tune_app
+from ragdiag.commands.tune_options import (
+    Alpha,
     Augment,
+    Batch,
+    Epochs,
     FromFailures,
+    LearningRate,
     LearnSplit,
+    Rank,
     SaveTuned,
     TestSplit,
-    tell_run,
-    tune_app,
 )
 from ragdiag.console import progress_to
 
@@ -33,11 +37,11 @@ def tune_retriever_command(
     loss: Annotated[
         Literal["info_nce", "triplet", "margin_mse", "kl"], typer.Option(help="What is minimised.")
     ] = "info_nce",
-    epochs: Annotated[int | None, typer.Option(min=1, max=100)] = None,
-    learning_rate: Annotated[float | None, typer.Option(min=0)] = None,
-    batch: Annotated[int, typer.Option(min=1, max=4096)] = 32,
-    rank: Annotated[int, typer.Option(min=1, max=512, help="Of the adapter.")] = 32,
-    alpha: Annotated[float, typer.Option(min=0, help="Scale of the adapter.")] = 64,
+    epochs: Epochs = None,
+    learning_rate: LearningRate = None,
+    batch: Batch = 32,
+    rank: Rank = 32,
+    alpha: Alpha = 64,
     rslora: Annotated[bool, typer.Option("--rslora", help="Scale by the root of rank.")] = False,
     dora: Annotated[bool, typer.Option("--dora", help="Magnitudes apart from directions.")] = False,
     target_modules: Annotated[

@@ -48,8 +48,6 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             NUMBER,
             " ".join(["cost_usd keep_probability", *(f"{stage}_ms" for stage in LATENCY_STAGES)]),
         ),
-        (WHOLE, "prompt_tokens completion_tokens searched_depth logged_depth"),
-        (NUMBER, " ".join(["cost_usd", *(f"{stage}_ms" for stage in LATENCY_STAGES)])),
         (HITS, "lexical dense fused reranked"),
         (CONTEXT, "context"),
         (pa.list_(pa.uint8()), "rel"),

@@ -22,6 +22,7 @@ from ragdiag.progress import Progress, report
 from ragdiag.settings import Workspace
 from ragdiag.store.locks import is_locked, locked
 from ragdiag.training.files import replace_file
+from ragdiag.training.processes import Processes
 
 PATIENCE_S = 1.0
 """Longer than anybody who only looks holds the lock."""
@@ -149,6 +150,17 @@ def begin_run(workspace: Workspace, config: Mapping[str, Any]) -> RunFolder:
     folder = RunFolder(root)
     replace_file(folder.config, lambda file: file.write(text.encode()))
     return folder
+
+
+def shared_run(workspace: Workspace, config: Mapping[str, Any]) -> tuple[RunFolder, bool]:
+    """As :func:`begin_run`, one folder for all processes that train together; and whether this is
+    the first of them, which alone writes what is said of the run."""
+    processes = Processes()
+    if not processes.is_first:
+        return RunFolder(Path(processes.shared(""))), False
+    folder = begin_run(workspace, config)
+    processes.shared(str(folder.root))
+    return folder, True
 
 
 def run_folder(workspace: Workspace, run_id: str) -> RunFolder:

@@ -24,14 +24,14 @@ from ragdiag.training.cross_encoder import (
     train_cross_encoder,
 )
 from ragdiag.training.cross_encoder_model import base_folder
-from ragdiag.training.processes import Processes
 from ragdiag.training.recording import recorded
 from ragdiag.training.rerank_dev import RerankDev, RerankQuestion
 from ragdiag.training.rerank_losses import DISTILLED, LossName
-from ragdiag.training.run_folder import begin_run
+from ragdiag.training.run_folder import shared_run
 from ragdiag.training.runs import Base, Gated, RunFacts
 from ragdiag.training.teacher import Teacher
 from ragdiag.version import PACKAGED_MODEL, RerankerSpec, Version
+from ragdiag.workflows.index import build_version_index
 from ragdiag.workflows.reranker_evidence import score_questions
 from ragdiag.workflows.tune_reranker import with_setting
 from ragdiag.workflows.tuned_change import HeldOut
@@ -98,12 +98,10 @@ def train_reranker(
     UnknownName.
     """
     plan = _plan(lake, workspace, version, training, part(progress, 0.0, 0.15))
-    processes = Processes()
-    if not processes.is_first:
-        plan.train(Path(processes.shared("")))
+    folder, is_first = shared_run(workspace, plan.config)
+    if not is_first:
+        plan.train(folder.root)
         return None
-    folder = begin_run(workspace, plan.config)
-    processes.shared(str(folder.root))
     with recorded(lake, folder, "reranker", plan.facts) as recording:
         plan.assembled.save(folder.root)
         told = folder.stoppable(progress)
@@ -117,7 +115,8 @@ def train_reranker(
         if made is None:
             recording.say(gate=Gated("inconclusive", (NOT_WORTH_IT,)))
         else:
-            test, rest = training.learn.test, part(told, 0.7, 1.0)
+            build_version_index(lake, workspace, made, part(told, 0.7, 0.8))
+            test, rest = training.learn.test, part(told, 0.8, 1.0)
             release_tuned(lake, workspace, recording, version, made, plan.sets, test, rest)
     return find_run(lake, folder.run_id)
 

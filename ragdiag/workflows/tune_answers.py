@@ -15,9 +15,8 @@ from ragdiag.store.lake import Lake
 from ragdiag.store.training_runs import TrainingRun, find_run
 from ragdiag.training.answer_examples import AnswerParts, split_answers
 from ragdiag.training.answers import Refused
-from ragdiag.training.processes import Processes
 from ragdiag.training.recording import recorded
-from ragdiag.training.run_folder import begin_run
+from ragdiag.training.run_folder import shared_run
 from ragdiag.training.runs import Base, Data, Gated, RunFacts
 from ragdiag.version import Version
 from ragdiag.workflows.answer_release import release_generator, require_test_answers
@@ -48,12 +47,10 @@ def tune_answers(
     without gold answers.
     """
     plan = _plan(lake, workspace, version, tuning, part(progress, 0.0, 0.15))
-    processes = Processes()
-    if not processes.is_first:
-        plan.train(Path(processes.shared("")))
+    folder, is_first = shared_run(workspace, plan.config)
+    if not is_first:
+        plan.train(folder.root)
         return None
-    folder = begin_run(workspace, plan.config)
-    processes.shared(str(folder.root))
     with recorded(lake, folder, tuning.kind, plan.facts) as recording:
         plan.parts.save(folder.root)
         told = folder.stoppable(progress)

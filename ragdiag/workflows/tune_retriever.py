@@ -27,9 +27,8 @@ from ragdiag.training.assemble import Assembled
 from ragdiag.training.bi_encoder import DevSet, Embedded, TunedBiEncoder, train_bi_encoder
 from ragdiag.training.bi_encoder_options import LOOPS, BiEncoderOptions, Method
 from ragdiag.training.contrastive import Loss
-from ragdiag.training.processes import Processes
 from ragdiag.training.recording import recorded
-from ragdiag.training.run_folder import begin_run
+from ragdiag.training.run_folder import shared_run
 from ragdiag.training.runs import Base, Gated, RunFacts
 from ragdiag.version import EmbedderSpec, Version
 from ragdiag.workflows.index import build_version_index
@@ -96,12 +95,10 @@ def tune_retriever(
             remedy="add [embedder] to its spec",
         )
     plan = plan_retriever(lake, workspace, version, embedder, tuning, part(progress, 0.0, 0.1))
-    processes = Processes()
-    if not processes.is_first:
-        plan.train(Path(processes.shared("")))
+    folder, is_first = shared_run(workspace, plan.config)
+    if not is_first:
+        plan.train(folder.root)
         return None
-    folder = begin_run(workspace, plan.config)
-    processes.shared(str(folder.root))
     with recorded(lake, folder, "retriever", plan.facts) as recording:
         plan.assembled.save(folder.root)
         told = folder.stoppable(progress)

@@ -22,7 +22,6 @@ from ragdiag.training.runs import Candidate, Overfit, SetName
 from ragdiag.version import Version
 from ragdiag.workflows.evaluate import evaluate
 from ragdiag.workflows.gate import gate_versions
-from ragdiag.workflows.index import build_version_index
 from ragdiag.workflows.tuned_change import (
     HeldOut,
     Ranked,
@@ -73,14 +72,11 @@ def release_tuned(
     test: str,
     progress: Progress | None = None,
 ) -> None:
-    """Index ``tuned``, measure it beside ``version`` on ``sets``, judge it, and write all down.
-
-    Raises what building an index and asking questions raise.
-    """
+    """Measure ``tuned``, which has an index, beside ``version`` on ``sets``, judge it, and write
+    all down. Raises what asking questions raises."""
     save_version(lake, tuned)
-    build_version_index(lake, workspace, tuned, part(progress, 0.0, 0.3))
-    before = _ranked(lake, workspace, version, sets, part(progress, 0.3, 0.4))
-    after = _ranked(lake, workspace, tuned, sets, part(progress, 0.4, 0.5))
+    before = _ranked(lake, workspace, version, sets, part(progress, 0.0, 0.15))
+    after = _ranked(lake, workspace, tuned, sets, part(progress, 0.15, 0.3))
     gained, lost = moved_questions(sets[0], before["test"], after["test"])
     overfit = _overfit(sets, before, after)
     recording.say(
@@ -90,8 +86,8 @@ def release_tuned(
         overfit=overfit,
     )
     # Both in one run, so that their times are of one machine in one mood.
-    evaluate(lake, workspace, version, test, part(progress, 0.5, 0.75))
-    evaluate(lake, workspace, tuned, test, part(progress, 0.75, 1.0))
+    evaluate(lake, workspace, version, test, part(progress, 0.3, 0.65))
+    evaluate(lake, workspace, tuned, test, part(progress, 0.65, 1.0))
     release = gate_versions(lake, version, tuned, test)
     gate = judge_release(release, sets[1:], before, after, overfit)
     recording.say(gate=gate, candidate=Candidate(tuned.name, tuned.version_id))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -118,3 +119,24 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = SentenceTransformer(modules=[transformer, pooling, Normalize()], device="cpu")
     model.save(str(folder / "model"))
     return folder / "model"
+
+
+@pytest.fixture(scope="session")
+def plain_adapter(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LoRA adapter of the tiny model, PEFT's files alone, with weights that are
+    not the identity."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(tiny_model), local_files_only=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
+        lora = get_peft_model(model[0].model, LoraConfig(r=2, target_modules=["query", "value"]))
+    with torch.no_grad():
+        for name, weight in lora.named_parameters():
+            if "lora_B" in name:
+                weight.fill_(0.5)
+    folder = tmp_path_factory.mktemp("adapter")
+    lora.save_pretrained(str(folder))
+    return folder

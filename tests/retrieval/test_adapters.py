@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -33,31 +32,11 @@ WEIGHTS = "adapter_model.safetensors"
 Make = Callable[..., Path]
 
 
-@pytest.fixture(scope="module")
-def plain(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """PEFT's files alone, with weights that are not the identity."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from sentence_transformers import SentenceTransformer
-
-    model = SentenceTransformer(str(tiny_model), local_files_only=True)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
-        lora = get_peft_model(model[0].model, LoraConfig(r=2, target_modules=["query", "value"]))
-    with torch.no_grad():
-        for name, weight in lora.named_parameters():
-            if "lora_B" in name:
-                weight.fill_(0.5)
-    folder = tmp_path_factory.mktemp("plain")
-    lora.save_pretrained(str(folder))
-    return folder
-
-
 @pytest.fixture
-def made(plain: Path, tiny_model: Path, tmp_path: Path) -> Make:
+def made(plain_adapter: Path, tiny_model: Path, tmp_path: Path) -> Make:
     def make(**changes: object) -> Path:
         folder = tmp_path / "adapter"
-        shutil.copytree(plain, folder)
+        shutil.copytree(plain_adapter, folder)
         manifest = AdapterManifest(
             base="tiny",
             base_sha256=base_hash(str(tiny_model)),

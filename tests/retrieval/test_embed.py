@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -15,26 +14,6 @@ from ragdiag.retrieval.vectors import EmbeddingCache, embed_passages
 from ragdiag.version import PACKAGED_MODEL, EmbedderSpec
 
 TEXTS = ["short", "a rather longer text about masks", "and one of middling length"]
-
-
-@pytest.fixture(scope="module")
-def adapter(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A LoRA adapter of the tiny model, with weights that are not the identity."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from sentence_transformers import SentenceTransformer
-
-    model = SentenceTransformer(str(tiny_model), local_files_only=True)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
-        lora = get_peft_model(model[0].model, LoraConfig(r=2, target_modules=["query", "value"]))
-    with torch.no_grad():
-        for name, weight in lora.named_parameters():
-            if "lora_B" in name:
-                weight.fill_(0.5)
-    folder = tmp_path_factory.mktemp("adapter")
-    lora.save_pretrained(str(folder))
-    return folder
 
 
 def test_vectors_are_unit_float32_in_the_order_of_the_texts(tiny_model: Path) -> None:
@@ -88,21 +67,21 @@ def test_a_text_is_cut_at_max_tokens(tiny_model: Path) -> None:
         load_embedder(EmbedderSpec(model=str(tiny_model), max_tokens=33))
 
 
-def test_an_adapter_changes_vectors_and_hash(tiny_model: Path, adapter: Path) -> None:
+def test_an_adapter_changes_vectors_and_hash(tiny_model: Path, plain_adapter: Path) -> None:
     plain = load_embedder(str(tiny_model))
-    tuned = load_embedder(EmbedderSpec(model=str(tiny_model), adapter=str(adapter)))
+    tuned = load_embedder(EmbedderSpec(model=str(tiny_model), adapter=str(plain_adapter)))
     assert tuned.model_hash != plain.model_hash
     assert np.abs(tuned.encode(TEXTS) - plain.encode(TEXTS)).max() > 1e-3
 
 
 @pytest.mark.parametrize("fault", ["weights", "keys", "targets"])
 def test_an_adapter_that_does_not_fit_is_named(
-    fault: str, tiny_model: Path, adapter: Path, tmp_path: Path
+    fault: str, tiny_model: Path, plain_adapter: Path, tmp_path: Path
 ) -> None:
     from safetensors.torch import load_file, save_file
 
     folder = tmp_path / "adapter"
-    shutil.copytree(adapter, folder)
+    shutil.copytree(plain_adapter, folder)
     weights = folder / "adapter_model.safetensors"
     if fault == "weights":
         weights.write_bytes(b"broken")

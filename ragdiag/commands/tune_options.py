@@ -1,0 +1,27 @@
+"""What the commands that train have in common."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+LearnSplit = Annotated[str, typer.Option("--split", help="Judged questions to learn from.")]
+TestSplit = Annotated[
+    str,
+    typer.Option("--test", help="Judged questions to be tested on; nothing is learnt from them."),
+]
+FromFailures = Annotated[
+    bool, typer.Option("--from-failures", help="Learn only from what retrieval got wrong.")
+]
+Augment = Annotated[
+    int, typer.Option(min=0, max=20, help="Variants of each question, as users type them.")
+]
+SaveTuned = Annotated[
+    str | None, typer.Option("--save-as", help="Name of the version that comes of it.")
+]
+Epochs = Annotated[int | None, typer.Option(min=1, max=100)]
+LearningRate = Annotated[float | None, typer.Option(min=0)]
+Batch = Annotated[int, typer.Option(min=1, max=4096)]
+Rank = Annotated[int, typer.Option(min=1, max=512, help="Of the adapter.")]
+Alpha = Annotated[float, typer.Option(min=0, help="Scale of the adapter.")]
