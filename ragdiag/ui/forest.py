@@ -10,7 +10,7 @@ from ragdiag.records import Estimate
 from ragdiag.ui import charts, palette, tables, words
 from ragdiag.ui.safe import literal
 from ragdiag.workflows.compare import Comparison
-from ragdiag.workflows.compare_slices import SliceComparison
+from ragdiag.workflows.compare_slices import LEAST_QUESTIONS, SliceComparison
 from ragdiag.workflows.compare_words import ALPHA, family_words
 
 KINDS = {
@@ -21,7 +21,8 @@ KINDS = {
     "words": "rarity (mean idf)",
 }
 MOST = 24
-"""Slices drawn: the largest."""
+"""Slices drawn: the largest of those that are tested. The interval of two questions would set the
+scale for all the others."""
 
 
 def show_slices(compared: Comparison, measure: str) -> None:
@@ -30,7 +31,8 @@ def show_slices(compared: Comparison, measure: str) -> None:
     if not known:
         st.caption("These questions are of one kind only.")
         return
-    largest = sorted(known, key=lambda one: -one.n)[:MOST]
+    tested = [one for one in known if one.n >= LEAST_QUESTIONS]
+    largest = sorted(tested, key=lambda one: -one.n)[:MOST]
     drawn = [one for one in known if one in largest]
     overall = compared.metrics[measure].paired.difference
     rows = [("all questions", overall), *((_name(one), _change(one, measure)) for one in drawn)]
