@@ -17,8 +17,8 @@ from ragdiag.settings import Workspace
 from ragdiag.store.lake import close_lakes, open_lake
 from ragdiag.store.results import save_version
 from ragdiag.version import Version, parse_spec
-from ragdiag.workflows.evaluate import evaluate
-from ragdiag.workflows.index import build_version_index
+from ragdiag.workflows.comparing.evaluate import evaluate
+from ragdiag.workflows.indexing.build import build_version_index
 
 SPLIT = "test"
 GENERATOR = "[generator]\nkind = 'extractive'\n"

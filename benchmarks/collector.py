@@ -32,7 +32,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from ragdiag.settings import Workspace
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake, open_lake
-from ragdiag.workflows.traces import assemble_traces
+from ragdiag.workflows.logs.traces import assemble_traces
 
 SPANS_OF_TRACE = 4
 BATCH_SPANS = 512

@@ -25,12 +25,12 @@ from ragdiag.training.adapters import LoraOptions
 from ragdiag.training.processes import peak_bytes
 from ragdiag.training.runs import Change
 from ragdiag.version import Version, parse_spec
-from ragdiag.workflows.index import build_version_index
-from ragdiag.workflows.tune_fusion import tune_fusion
-from ragdiag.workflows.tune_retriever import RetrieverTuning, plan_retriever
-from ragdiag.workflows.tuned_change import DENSE, PRIMARY, Ranker, measure_change
-from ragdiag.workflows.tuned_version import reweighed, tuned_version
-from ragdiag.workflows.tuning_data import LearnFrom
+from ragdiag.workflows.indexing.build import build_version_index
+from ragdiag.workflows.indexing.tune_fusion import tune_fusion
+from ragdiag.workflows.tuning.data import LearnFrom
+from ragdiag.workflows.tuning.retriever import RetrieverTuning, plan_retriever
+from ragdiag.workflows.tuning.tuned_change import DENSE, PRIMARY, Ranker, measure_change
+from ragdiag.workflows.tuning.tuned_version import reweighed, tuned_version
 
 HYBRID = "[embedder]\n[lexical]\n[fusion]\nkind = 'convex'\n[generator]\nkind = 'extractive'"
 

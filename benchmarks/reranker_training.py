@@ -41,12 +41,12 @@ from ragdiag.settings import Workspace
 from ragdiag.stats.paired import compare_paired
 from ragdiag.store.corpus import load_judgments, load_questions
 from ragdiag.store.lake import Lake, open_lake
-from ragdiag.training.cross_encoder import CrossEncoderOptions, train_cross_encoder
-from ragdiag.training.examples import Pair, TrainingSet
-from ragdiag.training.rerank_dev import RerankDev, RerankQuestion
+from ragdiag.training.data.examples import Pair, TrainingSet
+from ragdiag.training.reranker.cross_encoder import CrossEncoderOptions, train_cross_encoder
+from ragdiag.training.reranker.dev import RerankDev, RerankQuestion
 from ragdiag.version import RerankerSpec, Version, parse_spec
-from ragdiag.workflows.index import build_version_index
-from ragdiag.workflows.tune_fusion import tune_fusion
+from ragdiag.workflows.indexing.build import build_version_index
+from ragdiag.workflows.indexing.tune_fusion import tune_fusion
 
 PATHS = {
     "hybrid": "[embedder]\n[lexical]\n[fusion]\nkind = 'convex'\n",

@@ -33,7 +33,7 @@ from ragdiag.store.corpus import add_documents
 from ragdiag.store.lake import close_lakes, open_lake
 from ragdiag.store.results import save_version
 from ragdiag.version import Version, parse_spec
-from ragdiag.workflows.index import build_version_index
+from ragdiag.workflows.indexing.build import build_version_index
 
 WORDS = 20_000
 SENTENCES, SENTENCE_WORDS, QUESTION_WORDS = 8, 12, 8

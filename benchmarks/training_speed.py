@@ -25,12 +25,12 @@ from typing import Any
 import numpy as np
 
 from ragdiag.training.adapters import LoraOptions, add_lora
-from ragdiag.training.bi_encoder import BiEncoderOptions, make_task
-from ragdiag.training.dev import DevSet
-from ragdiag.training.encoding import Encoding
-from ragdiag.training.examples import Pair, TrainingSet
+from ragdiag.training.data.examples import Pair, TrainingSet
 from ragdiag.training.loop import LoopOptions, train
 from ragdiag.training.processes import peak_bytes
+from ragdiag.training.retriever.bi_encoder import BiEncoderOptions, make_task
+from ragdiag.training.retriever.dev import DevSet
+from ragdiag.training.retriever.encoding import Encoding
 from ragdiag.version import EmbedderSpec
 
 WAYS = ("trainer lora", "lora", "query-lora", "full")

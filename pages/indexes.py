@@ -8,8 +8,8 @@ from ragdiag.ui import charts, frame, index_actions, index_health, index_tables,
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.commands import index_command
 from ragdiag.ui.safe import literal
-from ragdiag.workflows import index_state
-from ragdiag.workflows.tune_index import describe_setting, trial_from_json
+from ragdiag.workflows.indexing import state as index_state
+from ragdiag.workflows.indexing.tune import describe_setting, trial_from_json
 
 view = frame.begin(
     "Indexes",

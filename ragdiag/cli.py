@@ -181,7 +181,7 @@ def ask(
     """
     from ragdiag.retrieval.filters import PassageFilter
     from ragdiag.store.kinds import record_to_json
-    from ragdiag.workflows.ask import answer_each, ask_version
+    from ragdiag.workflows.logs.ask import answer_each, ask_version
 
     lake, workspace = _lake(context), _workspace(context)
     only = PassageFilter(tenant, frozenset(role or ()))
@@ -210,7 +210,7 @@ def evaluate(
     from ragdiag.importers.trec import write_run
     from ragdiag.retrieval.filters import PassageFilter
     from ragdiag.store.results import find_version
-    from ragdiag.workflows.evaluate import evaluate as evaluate_version
+    from ragdiag.workflows.comparing.evaluate import evaluate as evaluate_version
 
     lake = _lake(context)
     with progress_to(progress_file) as progress:
@@ -296,8 +296,8 @@ def diagnose(
     """Say for each failed request where the gold was lost and whether giving it back mends it. Of a
     generator that costs, the price is shown first, and nothing is asked without --yes."""
     from ragdiag.store.results import find_served_version
-    from ragdiag.workflows.diagnose import Scope, open_diagnosis
-    from ragdiag.workflows.replays import Limits
+    from ragdiag.workflows.diagnosing.diagnose import Scope, open_diagnosis
+    from ragdiag.workflows.diagnosing.replays import Limits
 
     lake = _lake(context)
     first, last = (day and day.replace(tzinfo=UTC) for day in (since, until))
@@ -329,8 +329,8 @@ def ingest(
 ) -> None:
     """Load what services have spooled, each segment exactly once, and read traces as requests."""
     from ragdiag.deploy.owed import look_where_owed
-    from ragdiag.workflows.index import bad_findings
-    from ragdiag.workflows.ingest import load_waiting
+    from ragdiag.workflows.indexing.build import bad_findings
+    from ragdiag.workflows.logs.ingest import load_waiting
 
     workspace = _workspace(context)
     lake = _lake(context, create=workspace.spool.is_dir())
@@ -344,7 +344,7 @@ def ingest(
 @app.command()
 def doctor(context: typer.Context, as_json: Json = False) -> None:
     """Check this machine and this workspace; each finding comes with its remedy."""
-    from ragdiag.workflows.doctor import examine
+    from ragdiag.workflows.logs.doctor import examine
 
     findings = examine(_workspace(context))
     rows = [{"check": f.what, "state": f.status, "remedy": f.remedy} for f in findings]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from ragdiag.training.causal import TrainedGenerator
-    from ragdiag.training.reader import TrainedReader
+    from ragdiag.training.answers.causal import TrainedGenerator
+    from ragdiag.training.answers.reader import TrainedReader
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def language_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def taught_language(
     language_base: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> TaughtLanguage:
-    from ragdiag.training.causal import train_generator
+    from ragdiag.training.answers.causal import train_generator
     from tests.training.toy_language import DEV, LOOP, OPTIONS, codes
 
     run = tmp_path_factory.mktemp("taught-language")
@@ -43,7 +43,7 @@ def taught_language(
 
 @pytest.fixture(scope="session")
 def taught_reader(tmp_path_factory: pytest.TempPathFactory) -> TrainedReader:
-    from ragdiag.training.reader import train_reader
+    from ragdiag.training.answers.reader import train_reader
     from tests.training.toy_reading import DEV, LOOP, OPTIONS, make_encoder, things
 
     folder = tmp_path_factory.mktemp("taught-reader")

@@ -11,7 +11,7 @@ from ragdiag.settings import Workspace
 from ragdiag.store.corpus import add_documents, remove_documents
 from ragdiag.store.lake import Lake
 from ragdiag.version import Version, parse_spec
-from ragdiag.workflows.index import build_version_index
+from ragdiag.workflows.indexing.build import build_version_index
 
 VERSION = Version("words", parse_spec("[lexical]\n[generator]\nkind='extractive'", source="toy"))
 

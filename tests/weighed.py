@@ -9,7 +9,7 @@ from ragdiag.records import ContextHit, Request
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
 from ragdiag.version import Version
-from ragdiag.workflows.index import build_version_index
+from ragdiag.workflows.indexing.build import build_version_index
 from tests.answered import log
 
 

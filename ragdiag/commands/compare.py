@@ -25,8 +25,8 @@ def compare_command(
     """Compare B with A on the questions both were evaluated on: paired, B − A, by slice."""
     from ragdiag.store.lake import open_lake
     from ragdiag.store.results import find_version
-    from ragdiag.workflows.compare import compare_versions
-    from ragdiag.workflows.compare_words import comparison_markdown
+    from ragdiag.workflows.comparing.compare import compare_versions
+    from ragdiag.workflows.comparing.compare_words import comparison_markdown
 
     lake = open_lake(command_workspace(context.obj))
     found = compare_versions(lake, find_version(lake, a), find_version(lake, b), split)

@@ -15,7 +15,7 @@ from ragdiag.settings import Workspace, command_workspace
 
 if TYPE_CHECKING:
     from ragdiag.store.lake import Lake
-    from ragdiag.workflows.corpus_change import IndexState
+    from ragdiag.workflows.indexing.corpus_change import IndexState
 
 import_app = typer.Typer(help="Load a corpus, questions and judgments.")
 documents_app = typer.Typer(help="Change the corpus.")
@@ -92,7 +92,7 @@ def _indexes_after(
     context: typer.Context, changed: int, by: str, rebuild: bool, progress: Progress
 ) -> list[IndexState]:
     """What serves, looked after where the corpus has changed; ``progress`` ends with it."""
-    from ragdiag.workflows.corpus_change import look_after_indexes
+    from ragdiag.workflows.indexing.corpus_change import look_after_indexes
 
     states = []
     if changed or rebuild:
@@ -128,7 +128,7 @@ def remove_documents_command(
 ) -> None:
     """Take documents out of the corpus; no version that is opened from now on finds them."""
     from ragdiag.store.corpus import remove_documents
-    from ragdiag.workflows.corpus_change import look_after_indexes
+    from ragdiag.workflows.indexing.corpus_change import look_after_indexes
 
     lake = _lake(context)
     removed = remove_documents(lake, document_ids)

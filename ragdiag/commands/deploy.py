@@ -19,8 +19,8 @@ from ragdiag.settings import Workspace, command_workspace
 if TYPE_CHECKING:
     from ragdiag.records import DeploymentEvent
     from ragdiag.store.lake import Lake
-    from ragdiag.workflows.decisions import Decided
-    from ragdiag.workflows.deployment import Terms
+    from ragdiag.workflows.releasing.decisions import Decided
+    from ragdiag.workflows.releasing.deployment import Terms
 
 deploy_app = typer.Typer(help="Which version serves; canaries and shadows of another one.")
 deploy_app.command("watch")(watch_command)
@@ -60,7 +60,7 @@ def set_command(
     context: typer.Context, version: str, actor: Actor = None, as_json: Json = False
 ) -> None:
     """Name the first version that serves production."""
-    from ragdiag.workflows.deployment import set_production
+    from ragdiag.workflows.releasing.deployment import set_production
 
     lake = _lake(context)
     _emit_event(lake, set_production(lake, version, actor=_actor(actor)), as_json)
@@ -78,7 +78,7 @@ def canary(
     as_json: Json = False,
 ) -> None:
     """Let a version answer a share of production from now on, by a plan that is fixed now."""
-    from ragdiag.workflows.deployment import start_canary
+    from ragdiag.workflows.releasing.deployment import start_canary
 
     lake = _lake(context)
     event = start_canary(
@@ -106,7 +106,7 @@ def shadow(
     as_json: Json = False,
 ) -> None:
     """Let a version answer unseen what production is asked; once more, to replay more."""
-    from ragdiag.workflows.deployment import replay_into_shadow, start_shadow
+    from ragdiag.workflows.releasing.deployment import replay_into_shadow, start_shadow
 
     lake, workspace = _lake(context), _workspace(context)
     terms = _terms(metric, planned_n, slo_ms)
@@ -151,7 +151,7 @@ def decide(
     as_json: Json = False,
 ) -> None:
     """Promote, hold or roll back the canary, else the shadow? Exit status 0, 3 or 1."""
-    from ragdiag.workflows.decisions import decide as decide_now
+    from ragdiag.workflows.releasing.decisions import decide as decide_now
 
     lake = _lake(context)
     found = decide_now(lake, _workspace(context), apply=apply, actor=_actor(actor))
@@ -163,7 +163,7 @@ def decide(
 @deploy_app.command()
 def promote(context: typer.Context, actor: Actor = None, as_json: Json = False) -> None:
     """Make the canary (else the shadow) production, whatever the numbers say."""
-    from ragdiag.workflows.decisions import promote as promote_now
+    from ragdiag.workflows.releasing.decisions import promote as promote_now
 
     lake = _lake(context)
     _emit_decided(lake, promote_now(lake, _workspace(context), actor=_actor(actor)), as_json)
@@ -181,7 +181,7 @@ def rollback(
     as_json: Json = False,
 ) -> None:
     """End what runs beside production, or give production back to the version before."""
-    from ragdiag.workflows.deployment import roll_back
+    from ragdiag.workflows.releasing.deployment import roll_back
 
     lake = _lake(context)
     _emit_event(lake, roll_back(lake, side, actor=_actor(actor), reason=reason), as_json)
@@ -200,7 +200,7 @@ def read_share(text: str) -> float:
 
 
 def _terms(metric: str, planned_n: int | None, slo_ms: float | None) -> Terms:
-    from ragdiag.workflows.deployment import Terms
+    from ragdiag.workflows.releasing.deployment import Terms
 
     return Terms(metric, planned_n, slo_ms)
 

@@ -15,7 +15,7 @@ from ragdiag.errors import InputError
 from ragdiag.settings import Workspace, command_workspace
 
 if TYPE_CHECKING:
-    from ragdiag.workflows.decisions import Decided
+    from ragdiag.workflows.releasing.decisions import Decided
 
 ACTOR = "ragdiag deploy watch"
 SECONDS = {"s": 1, "m": 60, "h": 3600}
@@ -29,8 +29,8 @@ def watch_command(
 ) -> None:
     """Look at the canary, and at a version promoted lately; roll back what has an alarm."""
     from ragdiag.store.lake import open_lake
-    from ragdiag.workflows.decisions import watch_once
-    from ragdiag.workflows.watching import watch_deployment
+    from ragdiag.workflows.releasing.decisions import watch_once
+    from ragdiag.workflows.releasing.watching import watch_deployment
 
     workspace = command_workspace(context.obj)
     if once:

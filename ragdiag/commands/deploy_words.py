@@ -8,7 +8,7 @@ from ragdiag.console import show_estimate, table
 from ragdiag.deploy.looks import Look, WatchedRate
 from ragdiag.deploy.plan import FALSE_ROLLBACK, Plan
 from ragdiag.records import Deployment, DeploymentEvent
-from ragdiag.workflows.gate_words import criteria_text
+from ragdiag.workflows.comparing.gate_words import criteria_text
 
 Names = Mapping[str, str]
 """Version id → name."""

@@ -15,7 +15,7 @@ from ragdiag.settings import command_workspace
 
 if TYPE_CHECKING:
     from ragdiag.records import Estimate
-    from ragdiag.workflows.validate import Validation
+    from ragdiag.workflows.diagnosing.validate import Validation
 
 DIAGNOSE = "version"
 
@@ -48,7 +48,7 @@ def validate_command(
     progress_file: ProgressOption = None,
 ) -> None:
     """Break what works in known ways, diagnose it at every tier, and count the right verdicts."""
-    from ragdiag.workflows.validate import expectations, validate
+    from ragdiag.workflows.diagnosing.validate import expectations, validate
 
     print(table(expectations()), file=sys.stderr, flush=True)
     with progress_to(progress_file) as progress:
@@ -73,7 +73,7 @@ def sufficiency_command(
     """Learn from diagnosed requests to tell whether a context suffices where no gold is known."""
     from ragdiag.store.lake import open_lake
     from ragdiag.store.results import find_served_version
-    from ragdiag.workflows.sufficiency import calibrate_sufficiency
+    from ragdiag.workflows.diagnosing.sufficiency import calibrate_sufficiency
 
     workspace = command_workspace(context.obj)
     lake = open_lake(workspace)
@@ -92,7 +92,7 @@ def sufficiency_command(
 
 def _told(found: Validation) -> str:
     """A matrix for each tier, below what its verdicts were worth."""
-    from ragdiag.workflows.validate import matrix_rows
+    from ragdiag.workflows.diagnosing.validate import matrix_rows
 
     lines = [f"{sum(found.failed.values())} known failures from {found.successes} successes"]
     for tier, one in found.tiers.items():

@@ -35,7 +35,7 @@ def gate_command(
     """
     from ragdiag.store.lake import open_lake
     from ragdiag.store.results import find_version
-    from ragdiag.workflows.gate import gate_versions
+    from ragdiag.workflows.comparing.gate import gate_versions
 
     lake = open_lake(command_workspace(context.obj))
     found = gate_versions(

@@ -64,7 +64,7 @@ def run_command(
     first, and nothing is asked without --yes. Exit status 3: a batch is under way, run it again."""
     from ragdiag.grading.graders import open_grader
     from ragdiag.grading.judge import Judge
-    from ragdiag.workflows.grade import grade_requests, items_of, ungraded
+    from ragdiag.workflows.grading.grade import grade_requests, items_of, ungraded
 
     lake, workspace, requests = _scope(context, version, split, traffic, since, until)
     chosen = open_grader(workspace, grader, threshold)
@@ -96,8 +96,8 @@ def calibrate_command(
     from ragdiag.grading.graders import open_grader
     from ragdiag.grading.judge import Judge
     from ragdiag.store.lake import open_lake
-    from ragdiag.workflows.calibrate_graders import calibrate_graders, labelled_items
-    from ragdiag.workflows.human_labels import read_labels
+    from ragdiag.workflows.grading.calibrate import calibrate_graders, labelled_items
+    from ragdiag.workflows.grading.human_labels import read_labels
 
     workspace = command_workspace(context.obj)
     lake = open_lake(workspace)
@@ -132,7 +132,7 @@ def sample_command(
     as_json: Json = False,
 ) -> None:
     """Draw answers for people to label, at random within strata, with known chances."""
-    from ragdiag.workflows.corrected_rates import sample_to_label
+    from ragdiag.workflows.grading.corrected_rates import sample_to_label
 
     lake, _, requests = _scope(context, version, split, traffic, since, until)
     lines = sample_to_label(
@@ -157,7 +157,7 @@ def rate_command(
     as_json: Json = False,
 ) -> None:
     """The rate of right answers that people would find, from many grades and few labels."""
-    from ragdiag.workflows.corrected_rates import correct_rate
+    from ragdiag.workflows.grading.corrected_rates import correct_rate
 
     lake, _, requests = _scope(context, version, split, traffic, since, until)
     found = correct_rate(lake, requests, grader, about=about, strata=strata)
@@ -174,7 +174,7 @@ def _scope(
 ) -> tuple[Lake, Workspace, list[Request]]:
     from ragdiag.store.lake import open_lake
     from ragdiag.store.results import find_served_version
-    from ragdiag.workflows.diagnose import requests_in_scope
+    from ragdiag.workflows.diagnosing.diagnose import requests_in_scope
 
     workspace = command_workspace(context.obj)
     lake = open_lake(workspace)

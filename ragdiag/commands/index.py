@@ -19,7 +19,7 @@ from ragdiag.records import Finding, IndexCheck
 
 if TYPE_CHECKING:
     from ragdiag.deploy.diagnostic import IndexDiagnosis
-    from ragdiag.workflows.index import IndexRelease
+    from ragdiag.workflows.indexing.build import IndexRelease
 
 index_app = typer.Typer(help="Build, check, publish and roll back indexes.")
 index_app.command("tune")(tune_index_command)
@@ -41,7 +41,7 @@ def build(
     progress_file: ProgressOption = None,
 ) -> None:
     """Index the corpus as it is now, check the build, and let it serve if nothing is bad."""
-    from ragdiag.workflows.index import release_index
+    from ragdiag.workflows.indexing.build import release_index
 
     with progress_to(progress_file) as progress:
         done = release_index(
@@ -60,7 +60,7 @@ def check(
     progress_file: ProgressOption = None,
 ) -> None:
     """Look at the build that serves, or at the one named: files, freshness, model, canary."""
-    from ragdiag.workflows.index import check_index
+    from ragdiag.workflows.indexing.build import check_index
 
     with progress_to(progress_file) as progress:
         progress(0.0, "looking at files, freshness, model and canary")
@@ -83,7 +83,7 @@ def publish(
     progress_file: ProgressOption = None,
 ) -> None:
     """Check a build (the newest, unless one is named) and let it serve if nothing is bad."""
-    from ragdiag.workflows.index import publish_index
+    from ragdiag.workflows.indexing.build import publish_index
 
     with progress_to(progress_file) as progress:
         progress(0.0, "checking the build before it serves")
@@ -103,7 +103,7 @@ def rollback(
     progress_file: ProgressOption = None,
 ) -> None:
     """Let the build serve again that was published before the one which serves now."""
-    from ragdiag.workflows.index import roll_back_index
+    from ragdiag.workflows.indexing.build import roll_back_index
 
     with progress_to(progress_file) as progress:
         progress(0.0, "verifying the files of the build published before")
@@ -124,7 +124,7 @@ def rollback(
 @index_app.command("list")
 def list_command(context: typer.Context, version: str, as_json: Json = False) -> None:
     """The builds of a version, the newest first: which serves, and what the last check found."""
-    from ragdiag.workflows.index import describe_builds
+    from ragdiag.workflows.indexing.build import describe_builds
 
     rows = describe_builds(*opened(context, version))
     emit(rows, as_json, lambda: table(rows) or f"no builds; run: ragdiag index build {version}")

@@ -42,7 +42,7 @@ def influence_command(
     followed under random parts of the context. What was tried is kept and not tried again.
     """
     from ragdiag.store.lake import open_lake
-    from ragdiag.workflows import influence as work
+    from ragdiag.workflows.diagnosing import influence as work
 
     lake = open_lake(command_workspace(context.obj))
     subject = work.open_subject(lake, request_id)

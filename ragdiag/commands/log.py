@@ -25,7 +25,7 @@ def log_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Spool requests and feedback, a JSON object a line; docs/logging.md shows the fields."""
-    from ragdiag.workflows.log import log_lines
+    from ragdiag.workflows.logs.append import log_lines
 
     if line is None and sys.stdin.isatty():
         raise InputError("there is nothing to log", remedy="give a line, or pipe a file in")

@@ -28,7 +28,7 @@ def plan_command(
     """Say how many questions show a change, and how many let the gate pass an equal version."""
     from ragdiag.store.lake import open_lake
     from ragdiag.store.results import find_version
-    from ragdiag.workflows.power_plan import plan_questions
+    from ragdiag.workflows.comparing.power_plan import plan_questions
 
     lake = open_lake(command_workspace(context.obj))
     found = plan_questions(

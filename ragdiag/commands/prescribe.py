@@ -31,7 +31,7 @@ def prescribe_command(
 ) -> None:
     """Try settings on logged questions, count what people could mend, and rank it by return."""
     from ragdiag.diagnosis.levers import WorkRates
-    from ragdiag.workflows.prescribe import prescribe
+    from ragdiag.workflows.diagnosing.prescribe import prescribe
 
     lake, workspace, found = opened(context, version)
     rates = WorkRates(setting_minutes, document_minutes, label_minutes, training_minutes)

@@ -12,7 +12,7 @@ from ragdiag.console import emit, progress_to, table
 from ragdiag.settings import command_workspace
 
 if TYPE_CHECKING:
-    from ragdiag.workflows.forget import Forgetting
+    from ragdiag.workflows.logs.forget import Forgetting
 
 privacy_app = typer.Typer(help="Keys for encryption, and users who want to be forgotten.")
 
@@ -32,7 +32,7 @@ def new_key_command(as_json: Json = False) -> None:
 @privacy_app.command()
 def reencrypt(context: typer.Context, as_json: Json = False) -> None:
     """Bring archive and embeddings to what the configuration and the first key say now."""
-    from ragdiag.workflows.reencrypt import reencrypt_workspace
+    from ragdiag.workflows.logs.reencrypt import reencrypt_workspace
 
     done = reencrypt_workspace(command_workspace(context.obj))
     emit(done, as_json, lambda: table([done]))
@@ -50,7 +50,7 @@ def forget_user_command(
 ) -> None:
     """Remove everything of one user, for good; exit 1 where something of theirs is left."""
     from ragdiag.store.lake import open_lake
-    from ragdiag.workflows.forget import forget_user
+    from ragdiag.workflows.logs.forget import forget_user
 
     workspace = command_workspace(context.obj)
     with progress_to(progress_file) as progress:

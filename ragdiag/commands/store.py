@@ -203,7 +203,7 @@ def restore(
 ) -> None:
     """Make a backup the lake of the workspace again; every hash is verified first."""
     from ragdiag.store.upkeep.restore import restore_store
-    from ragdiag.workflows.forget import forget_again
+    from ragdiag.workflows.logs.forget import forget_again
 
     with progress_to(progress_file) as progress:
         done = restore_store(

@@ -60,8 +60,8 @@ def train_reranker_command(
     Exit status 0 where the gate passed, 1 where it rolls back, 3 where it is inconclusive. The same
     command goes on with a run that was ended.
     """
-    from ragdiag.workflows.train_reranker import RerankerTraining, train_reranker
-    from ragdiag.workflows.tuning_data import LearnFrom
+    from ragdiag.workflows.tuning.data import LearnFrom
+    from ragdiag.workflows.tuning.reranker import RerankerTraining, train_reranker
 
     training = RerankerTraining(
         learn=LearnFrom(split, test, from_failures, negatives, augment, seed),

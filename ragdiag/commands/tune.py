@@ -17,7 +17,7 @@ from ragdiag.settings import Workspace, command_workspace
 
 if TYPE_CHECKING:
     from ragdiag.store.lake import Lake
-    from ragdiag.workflows.training_state import KnownRun
+    from ragdiag.workflows.tuning.state import KnownRun
 
 tune_app = typer.Typer(help="Fine-tuning: runs, and the questions every release is checked on.")
 tune_app.add_typer(regressions_app, name="regressions")
@@ -99,7 +99,7 @@ def _opened(context: typer.Context) -> tuple[Workspace, Lake]:
 def _known(lake: Lake, workspace: Workspace) -> list[KnownRun]:
     from ragdiag.store.deployments import load_deployments
     from ragdiag.store.training_runs import list_runs
-    from ragdiag.workflows.training_state import describe_runs
+    from ragdiag.workflows.tuning.state import describe_runs
 
     return describe_runs(workspace, list_runs(lake), load_deployments(lake))
 

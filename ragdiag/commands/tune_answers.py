@@ -63,8 +63,8 @@ def tune_reader_command(
     from dataclasses import replace
 
     from ragdiag.training.adapters import ANSWERING
-    from ragdiag.workflows.answer_tuning import LearnAnswers, ReaderTuning
-    from ragdiag.workflows.tune_answers import tune_answers
+    from ragdiag.workflows.tuning.answer_options import LearnAnswers, ReaderTuning
+    from ragdiag.workflows.tuning.answers import tune_answers
 
     tuning = ReaderTuning(
         base=base,
@@ -116,8 +116,8 @@ def tune_generator_command(
     from dataclasses import replace
 
     from ragdiag.training.adapters import ANSWERING
-    from ragdiag.workflows.answer_tuning import GeneratorTuning, LearnAnswers
-    from ragdiag.workflows.tune_answers import tune_answers
+    from ragdiag.workflows.tuning.answer_options import GeneratorTuning, LearnAnswers
+    from ragdiag.workflows.tuning.answers import tune_answers
 
     tuning = GeneratorTuning(
         base=base,
@@ -157,8 +157,8 @@ def export_answers_command(
 ) -> None:
     """Write a split's examples over a version's passages, for a model that is hosted elsewhere."""
     from ragdiag.errors import InputError
-    from ragdiag.training.answer_examples import AnswerOptions
-    from ragdiag.workflows.export_answers import export_answers
+    from ragdiag.training.answers.examples import AnswerOptions
+    from ragdiag.workflows.tuning.export_answers import export_answers
 
     if max_tokens is not None and tokenizer is None:
         raise InputError("--max-tokens counts tokens", remedy="name a --tokenizer to count by")

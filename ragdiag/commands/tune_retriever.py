@@ -60,8 +60,8 @@ def tune_retriever_command(
     command goes on with a run that was ended.
     """
     from ragdiag.training.adapters import LoraOptions
-    from ragdiag.workflows.tune_retriever import RetrieverTuning, tune_retriever
-    from ragdiag.workflows.tuning_data import LearnFrom
+    from ragdiag.workflows.tuning.data import LearnFrom
+    from ragdiag.workflows.tuning.retriever import RetrieverTuning, tune_retriever
 
     modules = tuple(target_modules.split(",")) if target_modules else None
     tuning = RetrieverTuning(

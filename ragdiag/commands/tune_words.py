@@ -10,7 +10,7 @@ from ragdiag.console import show_estimate, table
 from ragdiag.training.curves import Point
 from ragdiag.training.loop import duration
 from ragdiag.training.runs import Change, Cost, Moved, RunFacts
-from ragdiag.workflows.training_state import KnownRun
+from ragdiag.workflows.tuning.state import KnownRun
 
 ENDED = "its process went away; the same command goes on with it"
 

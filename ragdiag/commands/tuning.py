@@ -30,7 +30,7 @@ def tune_fusion_command(
     progress_file: ProgressOption = None,
 ) -> None:
     """Choose the weight of the dense path by cross-validation; a path alone is a candidate too."""
-    from ragdiag.workflows.tune_fusion import tune_fusion
+    from ragdiag.workflows.indexing.tune_fusion import tune_fusion
 
     with progress_to(progress_file) as progress:
         tuned = tune_fusion(
@@ -52,7 +52,7 @@ def calibrate_reranker_command(
     progress_file: ProgressOption = None,
 ) -> None:
     """Turn a reranker's logits into probabilities that judged questions bear out."""
-    from ragdiag.workflows.calibrate_reranker import calibrate_reranker
+    from ragdiag.workflows.indexing.calibrate_reranker import calibrate_reranker
 
     with progress_to(progress_file) as progress:
         found = calibrate_reranker(
@@ -74,7 +74,7 @@ def tune_reranker_command(
     progress_file: ProgressOption = None,
 ) -> None:
     """Choose weight and depth of a reranker by cross-validation; none at all is a candidate too."""
-    from ragdiag.workflows.tune_reranker import tune_reranker
+    from ragdiag.workflows.indexing.tune_reranker import tune_reranker
 
     with progress_to(progress_file) as progress:
         tuned = tune_reranker(
@@ -106,7 +106,7 @@ def tune_index_command(
 ) -> None:
     """Sweep index settings against exact neighbours and take the cheapest that is good enough."""
     from ragdiag.errors import InputError
-    from ragdiag.workflows.tune_index import KINDS, Aim, tune_index
+    from ragdiag.workflows.indexing.tune import KINDS, Aim, tune_index
 
     named = tuple(kinds.split(",")) if kinds else KINDS
     if unknown := [kind for kind in named if kind not in KINDS]:
@@ -129,7 +129,7 @@ def measure_index_command(
     progress_file: ProgressOption = None,
 ) -> None:
     """Say what the index that serves takes and gives: bytes, memory, search time, throughput."""
-    from ragdiag.workflows.measure_index import measure_index
+    from ragdiag.workflows.indexing.measure import measure_index
 
     with progress_to(progress_file) as progress:
         found = measure_index(*opened(context, version), questions, progress)

@@ -30,8 +30,8 @@ from ragdiag.store.locks import locked
 from ragdiag.store.results import load_requests, save_build, save_version
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.version import ExtractiveSpec, Version
-from ragdiag.workflows.diagnose import diagnose
-from ragdiag.workflows.evaluate import evaluate
+from ragdiag.workflows.comparing.evaluate import evaluate
+from ragdiag.workflows.diagnosing.diagnose import diagnose
 
 BUILD_STRETCH = {"lexical": (0.0, 0.02), "dense": (0.02, 0.96)}
 """The part of the time for indexes that a version takes; the others find everything embedded."""

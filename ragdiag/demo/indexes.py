@@ -13,9 +13,9 @@ from ragdiag.store.lake import Lake
 from ragdiag.store.measurements import latest_measurements
 from ragdiag.store.tunings import latest_tuning
 from ragdiag.version import Version
-from ragdiag.workflows.index import check_index
-from ragdiag.workflows.measure_index import measure_index
-from ragdiag.workflows.tune_index import KINDS, Aim, tune_index
+from ragdiag.workflows.indexing.build import check_index
+from ragdiag.workflows.indexing.measure import measure_index
+from ragdiag.workflows.indexing.tune import KINDS, Aim, tune_index
 
 AIMS = {"small": Aim(questions=60, kinds=("flat", "hnsw")), "full": Aim(questions=200, kinds=KINDS)}
 MEASURED = {"small": 50, "full": 200}

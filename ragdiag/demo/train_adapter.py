@@ -25,8 +25,8 @@ from ragdiag.store.results import find_version, save_version
 from ragdiag.store.training_runs import TrainingRun
 from ragdiag.training.adapters import LoraOptions
 from ragdiag.training.run_folder import run_folder
-from ragdiag.workflows.index import build_version_index
-from ragdiag.workflows.tune_retriever import RetrieverTuning, tune_retriever
+from ragdiag.workflows.indexing.build import build_version_index
+from ragdiag.workflows.tuning.retriever import RetrieverTuning, tune_retriever
 
 CORPUS = "the full demo's"
 RANK = 8

@@ -9,9 +9,9 @@ import streamlit as st
 from ragdiag.records import Estimate
 from ragdiag.ui import charts, palette, tables, words
 from ragdiag.ui.safe import literal
-from ragdiag.workflows.compare import Comparison
-from ragdiag.workflows.compare_slices import LEAST_QUESTIONS, SliceComparison
-from ragdiag.workflows.compare_words import ALPHA, family_words
+from ragdiag.workflows.comparing.compare import Comparison
+from ragdiag.workflows.comparing.compare_slices import LEAST_QUESTIONS, SliceComparison
+from ragdiag.workflows.comparing.compare_words import ALPHA, family_words
 
 KINDS = {
     "topic": "topic",

@@ -10,7 +10,7 @@ from ragdiag.ui import jobs, words
 from ragdiag.ui.jobs import Job
 from ragdiag.ui.safe import literal
 from ragdiag.ui.view import View
-from ragdiag.workflows.index_state import IndexState
+from ragdiag.workflows.indexing.state import IndexState
 
 POLL_S = 1.0
 REASON = "asked for on the dashboard"

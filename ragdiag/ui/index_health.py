@@ -10,7 +10,7 @@ from ragdiag.records import Estimate
 from ragdiag.runbooks import read_runbook, runbook_names
 from ragdiag.ui import tables, words
 from ragdiag.ui.safe import literal
-from ragdiag.workflows.index_state import IndexState, Look
+from ragdiag.workflows.indexing.state import IndexState, Look
 
 STATUSES = {"good": "good", "warn": "warning", "bad": "bad", None: "not checked"}
 ORDER = ("bad", "warn", None, "good")

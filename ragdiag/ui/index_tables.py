@@ -11,7 +11,7 @@ import streamlit as st
 from ragdiag.records import Estimate
 from ragdiag.ui import tables, words
 from ragdiag.ui.index_health import STATUSES
-from ragdiag.workflows.index_state import IndexState
+from ragdiag.workflows.indexing.state import IndexState
 
 _WHEN = st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm", width=130)
 

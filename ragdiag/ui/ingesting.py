@@ -13,7 +13,7 @@ from ragdiag.deploy.owed import PATIENCE_S, look_where_owed
 from ragdiag.errors import RagdiagError
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import open_lake
-from ragdiag.workflows.ingest import load_waiting
+from ragdiag.workflows.logs.ingest import load_waiting
 
 EVERY_S = 3.0
 _log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from ragdiag.retrieval.ann.tuning import Trial, pareto
 from ragdiag.ui import words
 from ragdiag.ui.charts import laid_out
 from ragdiag.ui.palette import GOLD, GREY, RED, colour_of
-from ragdiag.workflows.tune_index import describe_setting
+from ragdiag.workflows.indexing.tune import describe_setting
 
 KINDS = ("hnsw", "ivf_pq", "flat", "opq", "hnsw_sq8", "rabitq")
 LARGEST = 26.0

@@ -14,7 +14,7 @@ from ragdiag.ui import charts, palette, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.charts import Bar
 from ragdiag.ui.view import View
-from ragdiag.workflows.sliced_questions import failing_slices
+from ragdiag.workflows.comparing.sliced_questions import failing_slices
 
 SEGMENTS: dict[str, Segments] = {"topic": "topic", "version": "version_id", "week": "week"}
 KINDS: dict[str, SliceKind] = {

@@ -15,7 +15,7 @@ from ragdiag.ui.cached import fetch
 from ragdiag.ui.commands import canary_command, tune_command
 from ragdiag.ui.safe import literal
 from ragdiag.ui.view import View
-from ragdiag.workflows.training_state import KnownRun, describe_runs
+from ragdiag.workflows.tuning.state import KnownRun, describe_runs
 
 WIDTHS = {
     "Run": 165,

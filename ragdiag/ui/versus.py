@@ -13,13 +13,13 @@ from ragdiag.records import Estimate
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import find_version
 from ragdiag.ui import links, words
-from ragdiag.workflows.compare import (
+from ragdiag.workflows.comparing.compare import (
     Comparison,
     MetricComparison,
     QuestionPair,
     compare_versions,
 )
-from ragdiag.workflows.compare_words import family_words, mcnemar_words
+from ragdiag.workflows.comparing.compare_words import family_words, mcnemar_words
 
 ALPHA = 0.05
 Mood = Literal["better", "worse", "mixed", "same"]

@@ -20,9 +20,9 @@ from ragdiag.settings import PROJECT, Workspace
 from ragdiag.store.deployments import current_deployment
 from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.spool import SpoolWriter
-from ragdiag.workflows import watching
-from ragdiag.workflows.deployment import Terms, set_production, start_canary
-from ragdiag.workflows.watching import watch_deployment
+from ragdiag.workflows.releasing import watching
+from ragdiag.workflows.releasing.deployment import Terms, set_production, start_canary
+from ragdiag.workflows.releasing.watching import watch_deployment
 from tests.answered import NEW, OLD, answer, fill_corpus, log
 
 

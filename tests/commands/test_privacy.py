@@ -16,7 +16,7 @@ from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import close_lakes, open_lake
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.store.upkeep.archive import archived_segments
-from ragdiag.workflows.privacy_state import privacy_findings
+from ragdiag.workflows.logs.privacy_state import privacy_findings
 
 
 def test_a_new_key_is_a_key_and_another_each_time(capsys: pytest.CaptureFixture[str]) -> None:

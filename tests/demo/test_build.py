@@ -18,7 +18,7 @@ from ragdiag.metrics.answers import normalise_answer
 from ragdiag.retrieval.serving import read_publications
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import close_lakes, open_lake
-from ragdiag.workflows.index_state import (
+from ragdiag.workflows.indexing.state import (
     load_index_states,
     load_measures,
     load_tuning,

@@ -27,7 +27,7 @@ from ragdiag.store.corpus import load_passages
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import latest_build, save_build, save_version
 from ragdiag.version import Version, parse_spec
-from ragdiag.workflows.index import describe_builds
+from ragdiag.workflows.indexing.build import describe_builds
 from tests.stocked import Add, Build
 
 

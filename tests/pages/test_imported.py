@@ -12,7 +12,7 @@ from ragdiag.importers.logs.import_logs import import_logs
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import close_lakes, open_lake
 from ragdiag.store.results import find_served_version
-from ragdiag.workflows.diagnose import diagnose
+from ragdiag.workflows.diagnosing.diagnose import diagnose
 
 HOSTILE_VERSION = "bot'; $(rm x)"
 ROWS = (

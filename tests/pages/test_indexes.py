@@ -16,8 +16,8 @@ from ragdiag.store.results import save_version
 from ragdiag.store.tunings import save_tuning
 from ragdiag.ui import jobs
 from ragdiag.version import AnnSpec, Version, parse_spec
-from ragdiag.workflows.index import check_index, release_index
-from ragdiag.workflows.tune_index import Aim, TunedIndex
+from ragdiag.workflows.indexing.build import check_index, release_index
+from ragdiag.workflows.indexing.tune import Aim, TunedIndex
 from tests.stocked import Add
 
 DENSE = Version("dense", parse_spec("[embedder]\n[generator]\nkind='extractive'", source="toy"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ragdiag.diagnosis.levers import Lever
 from ragdiag.records import Estimate
 from ragdiag.store.prescriptions import save_prescription
-from ragdiag.workflows.checklist import Check
-from ragdiag.workflows.prescribe import Prescription
+from ragdiag.workflows.diagnosing.checklist import Check
+from ragdiag.workflows.diagnosing.prescribe import Prescription
 from tests.toy_lake import LAST_WEEK, versions
 
 

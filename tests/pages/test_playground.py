@@ -8,7 +8,7 @@ from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import save_version
 from ragdiag.version import Version, parse_spec
-from ragdiag.workflows.index import release_index
+from ragdiag.workflows.indexing.build import release_index
 
 QUESTION = "How long does the Moon take around the Earth?"
 BRIEF = "[lexical]\n[context]\nk = 1\n[generator]\nkind = 'extractive'"

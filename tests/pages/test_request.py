@@ -10,7 +10,7 @@ from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
 from ragdiag.ui import jobs
 from ragdiag.version import Version
-from ragdiag.workflows.influence import open_subject, weigh_by_leaving_out
+from ragdiag.workflows.diagnosing.influence import open_subject, weigh_by_leaving_out
 from tests.toy_lake import HOSTILE_REQUEST
 from tests.weighed import log_tea
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ragdiag.diagnosis.trust import TIERS, Told, trust
 from ragdiag.store.validations import save_validation
-from ragdiag.workflows.validate import Validation
+from ragdiag.workflows.diagnosing.validate import Validation
 from tests.toy_lake import HOSTILE, versions
 
 

@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from ragdiag.training.bi_encoder import train_bi_encoder
+from ragdiag.training.retriever.bi_encoder import train_bi_encoder
 from tests.training.toy_retrieval import DATA, DEV, toy_options
 
 if __name__ == "__main__":

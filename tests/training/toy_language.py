@@ -17,8 +17,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from ragdiag.generation.grounded_prompt import NO_ANSWER
 from ragdiag.records import ContextPassage
 from ragdiag.training.adapters import ALL_LINEAR, LoraOptions
-from ragdiag.training.answers import AnswerExample
-from ragdiag.training.causal import CausalOptions
+from ragdiag.training.answers.causal import CausalOptions
+from ragdiag.training.answers.located import AnswerExample
 from ragdiag.training.loop import LoopOptions
 
 KEYS = [f"k{n}" for n in range(12)]

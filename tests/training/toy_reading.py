@@ -10,9 +10,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from ragdiag.records import ContextPassage
-from ragdiag.training.answers import AnswerExample
+from ragdiag.training.answers.located import AnswerExample
+from ragdiag.training.answers.reader import ReaderOptions
 from ragdiag.training.loop import LoopOptions
-from ragdiag.training.reader import ReaderOptions
 
 THINGS = {
     "colour": ["red", "green", "blue", "dark red", "dark green", "pale blue"],

@@ -8,8 +8,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from ragdiag.training.examples import Pair, TrainingSet
-from ragdiag.training.rerank_dev import RerankDev, RerankQuestion
+from ragdiag.training.data.examples import Pair, TrainingSet
+from ragdiag.training.reranker.dev import RerankDev, RerankQuestion
 
 COLOURS = ["red", "blue", "green", "white"]
 THINGS = ["door", "boat", "lamp", "coat", "bell", "cart"]

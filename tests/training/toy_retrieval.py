@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ragdiag.training.adapters import LoraOptions
-from ragdiag.training.bi_encoder import BiEncoderOptions, DevSet
-from ragdiag.training.examples import Pair, TrainingSet
+from ragdiag.training.data.examples import Pair, TrainingSet
 from ragdiag.training.loop import LoopOptions
+from ragdiag.training.retriever.bi_encoder import BiEncoderOptions, DevSet
 
 ASKED = ["mask", "bread", "virus", "paris", "music", "rocket", "garden", "river", "salt", "moon"]
 TOLD = ["yeast", "orbit", "flood", "tower", "spread", "cloth", "violin", "fuel", "seed", "tide"]

@@ -14,7 +14,7 @@ from ragdiag.store.results import save_version
 from ragdiag.ui import answerer as module
 from ragdiag.ui.answerer import Answerer, answerer, ask_each
 from ragdiag.version import Version, parse_spec
-from ragdiag.workflows.index import release_index
+from ragdiag.workflows.indexing.build import release_index
 from tests.stocked import add as add
 from tests.stocked import corpus as corpus
 from tests.stocked import stocked_workspace as stocked_workspace

@@ -9,7 +9,7 @@ from ragdiag.store.corpus import add_documents, add_gold_answers, add_judgments,
 from ragdiag.store.lake import Lake, open_lake
 from ragdiag.store.results import save_version
 from ragdiag.version import Version, parse_spec
-from ragdiag.workflows.index import build_version_index
+from ragdiag.workflows.indexing.build import build_version_index
 
 NAMES = (
     "lamp chair kettle sofa bicycle mirror ladder carpet piano drum violin hammer bucket shovel "

@@ -16,7 +16,7 @@ from ragdiag.settings import Workspace
 from ragdiag.store.corpus import load_judgments, load_questions
 from ragdiag.store.lake import open_lake
 from ragdiag.version import Version, parse_spec
-from ragdiag.workflows.index import build_version_index
+from ragdiag.workflows.indexing.build import build_version_index
 
 VERSION = Version("bm25", parse_spec("[lexical]\n[generator]\nkind='extractive'", source="bm25"))
 

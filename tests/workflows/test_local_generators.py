@@ -12,12 +12,12 @@ from ragdiag.settings import Workspace
 from ragdiag.store.corpus import add_documents, add_gold_answers, add_judgments, add_questions
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import save_version
-from ragdiag.training.answers import AnswerExample
-from ragdiag.training.reader import TrainedReader
+from ragdiag.training.answers.located import AnswerExample
+from ragdiag.training.answers.reader import TrainedReader
 from ragdiag.version import GeneratorSpec, LexicalSpec, Spec, Version
-from ragdiag.workflows.diagnose import diagnose
-from ragdiag.workflows.evaluate import evaluate
-from ragdiag.workflows.index import build_version_index
+from ragdiag.workflows.comparing.evaluate import evaluate
+from ragdiag.workflows.diagnosing.diagnose import diagnose
+from ragdiag.workflows.indexing.build import build_version_index
 from tests.taught import TaughtLanguage
 from tests.training.toy_language import codes
 from tests.training.toy_reading import things

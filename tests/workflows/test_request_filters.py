@@ -20,7 +20,7 @@ from ragdiag.store.lake import Lake
 from ragdiag.store.results import load_requests, save_version
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.version import Version, parse_spec
-from ragdiag.workflows.shadow import replay_questions
+from ragdiag.workflows.releasing.shadow import replay_questions
 from tests.stocked import Build
 
 SECRET = PassageFilter(

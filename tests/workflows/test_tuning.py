@@ -17,11 +17,11 @@ from ragdiag.store.lake import Lake
 from ragdiag.store.measurements import latest_measurements
 from ragdiag.store.results import find_version, save_version
 from ragdiag.version import Version, parse_spec
-from ragdiag.workflows.calibrate_reranker import calibrate_reranker
-from ragdiag.workflows.index import build_version_index
-from ragdiag.workflows.measure_index import measure_index
-from ragdiag.workflows.tune_fusion import tune_fusion
-from ragdiag.workflows.tune_reranker import tune_reranker
+from ragdiag.workflows.indexing.build import build_version_index
+from ragdiag.workflows.indexing.calibrate_reranker import calibrate_reranker
+from ragdiag.workflows.indexing.measure import measure_index
+from ragdiag.workflows.indexing.tune_fusion import tune_fusion
+from ragdiag.workflows.indexing.tune_reranker import tune_reranker
 
 N = 60
 GENERATOR = "[generator]\nkind='extractive'\n"

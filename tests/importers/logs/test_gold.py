@@ -22,7 +22,7 @@ from ragdiag.store.judgments import load_questions
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters
 from ragdiag.store.results import find_served_version
-from ragdiag.workflows.diagnose import diagnose
+from ragdiag.workflows.diagnosing.diagnose import diagnose
 from tests.importers.logs.conftest import Import, contents
 
 Stored = Callable[[], dict[str, Request]]

@@ -19,7 +19,7 @@ from ragdiag.store.spool import SpoolWriter
 from ragdiag.store.upkeep.check import check_store
 from ragdiag.store.upkeep.expiry import expire_requests
 from ragdiag.store.upkeep.ledger import TABLES
-from ragdiag.workflows.traces import assemble_traces
+from ragdiag.workflows.logs.traces import assemble_traces
 from tests.store.conftest import MONDAY, toy_feedback, toy_request
 
 WIDER = (migrations.request_filters, migrations.second_levels)

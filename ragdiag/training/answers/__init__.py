@@ -1,0 +1,1 @@
+"""Models that answer: a span reader and a causal language model."""

@@ -1,0 +1,193 @@
+"""The data of one run, from the lake to sets that share nothing: pairs, negatives, parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ragdiag.progress import Progress, part, report
+from ragdiag.records import Passage
+from ragdiag.retrieval.lexical import tokenise
+from ragdiag.retrieval.vectors import passage_text
+from ragdiag.store.corpus import load_passages, load_passages_by_id
+from ragdiag.store.lake import Lake
+from ragdiag.store.logged_passages import load_logged_passages
+from ragdiag.training.data.examples import Pair, TrainingSet
+from ragdiag.training.data.finders import bm25_finder, failure_finder
+from ragdiag.training.data.generated import Ask
+from ragdiag.training.data.leaks import check_leaks
+from ragdiag.training.data.mined import Mined, require_pairs
+from ragdiag.training.data.negatives import (
+    Finder,
+    NegativeOptions,
+    Negatives,
+    Teacher,
+    mine_negatives,
+)
+from ragdiag.training.data.sets import save_set
+from ragdiag.training.data.similarity import DUPLICATE_QUESTION, NearDuplicates, question_shingles
+from ragdiag.training.data.sources import Gathered, SourceOptions, gather_pairs
+from ragdiag.training.data.splits import Split, SplitOptions, split_pairs
+from ragdiag.training.data.user_questions import Family, vary_pairs
+
+PARTS = ("train", "dev", "temporal", "synthetic")
+
+
+@dataclass(frozen=True)
+class AssembleOptions:
+    """``title`` puts a passage's title in front of its text, as the model to be trained reads it.
+    ``augment``: variants of every training question to train with as well. ``synthetic``: variants
+    of every dev question, of the other family, to try the model on."""
+
+    sources: SourceOptions = field(default_factory=SourceOptions)
+    negatives: NegativeOptions = field(default_factory=NegativeOptions)
+    split: SplitOptions = field(default_factory=SplitOptions)
+    title: bool = False
+    augment: int = 0
+    synthetic: int = 2
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """``train``, and three sets that share no question and no gold passage with it: ``dev``, which
+    shares no document either where that can be; ``temporal``, asked later than the rest, empty
+    where no question has a time; ``synthetic``, which asks what ``dev`` asks as users type it.
+    ``report`` is plain JSON: pairs by source and part, what gave none and why, negatives, hashes.
+    """
+
+    train: TrainingSet
+    dev: TrainingSet
+    temporal: TrainingSet
+    synthetic: TrainingSet
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+    def save(self, folder: Path) -> None:
+        """Write the sets for ``load_set(folder, name)``, by the names of PARTS."""
+        for name in PARTS:
+            save_set(folder, getattr(self, name), name)
+
+
+def assemble(
+    lake: Lake,
+    options: AssembleOptions | None = None,
+    *,
+    dense: Finder | None = None,
+    teacher: Teacher | None = None,
+    ask: Ask | None = None,
+    progress: Progress | None = None,
+) -> Assembled:
+    """Everything that ``lake`` gives to train a retriever or a reranker.
+
+    ``dense`` finds what the present model mistakes (``finders.dense_finder``), ``teacher`` tells
+    unjudged golds from negatives, ``ask`` writes questions. Raises TrainingError where there are
+    too few pairs, where they cannot be split, or where none has a negative.
+    """
+    options, snapshot = options or AssembleOptions(), lake.snapshot()
+    corpus = load_passages(lake)
+    gathered = gather_pairs(lake, corpus, options.sources, ask, part(progress, 0.0, 0.4))
+    passages = _named(lake, corpus, gathered.mined.pairs)
+    texts = {name: passage_text(one, title=options.title) for name, one in passages.items()}
+    texts |= gathered.mined.texts
+    kept = [pair for pair in gathered.mined.pairs if texts.get(pair.passage_id, "").strip()]
+    require_pairs(kept)
+    documents = {name: one.document_id for name, one in passages.items()}
+    report(progress, 0.4, f"looking for hard negatives to {len(kept)} pairs")
+    negatives = _negatives(kept, texts, documents, corpus, gathered, options, dense, teacher)
+    split = split_pairs(negatives.pairs, texts, documents, gathered.mined.asked_at, options.split)
+    sets = _parts(split, texts, options)
+    report(progress, 1.0, f"{len(sets['train'].pairs)} pairs to train with")
+    facts = {
+        "snapshot": snapshot,
+        **gathered.report,
+        "without_text": sorted({p.question_id for p in set(gathered.mined.pairs) - set(kept)}),
+        "negatives": negatives.to_json(),
+        "split_by": split.by,
+        "purged": len(split.purged),
+        "cut": None if split.cut is None else split.cut.isoformat(),
+        "parts": {name: _about(one) for name, one in sets.items()},
+    }
+    return Assembled(**sets, report=facts)
+
+
+def _parts(
+    split: Split, texts: Mapping[str, str], options: AssembleOptions
+) -> dict[str, TrainingSet]:
+    """The sets by the names of PARTS, with their variants, checked for leaks."""
+    words = frozenset(word for text in texts.values() for word in tokenise(text))
+
+    def vary(pairs: Sequence[Pair], family: Family, count: int) -> list[Pair]:
+        seed = options.split.seed
+        return vary_pairs(pairs, family, per_question=count, seed=seed, vocabulary=words)
+
+    extra = _unlike(vary(split.train, "augment", options.augment), [*split.dev, *split.temporal])
+    train = [*split.train, *extra]
+    synthetic = _unlike(vary(split.dev, "holdout", options.synthetic), train)
+    parts = (train, split.dev, split.temporal, synthetic)
+    sets = {name: _set(pairs, texts) for name, pairs in zip(PARTS, parts, strict=True)}
+    for name in PARTS[1:]:
+        check_leaks(sets["train"], sets[name])
+    return sets
+
+
+def _named(lake: Lake, corpus: Sequence[Passage], pairs: Iterable[Pair]) -> dict[str, Passage]:
+    """The corpus, and of what left it or was never ours those passages that pairs name."""
+    found = {one.passage_id: one for one in corpus}
+    missing = {pair.passage_id for pair in pairs} - found.keys()
+    if missing:
+        found = {
+            **load_logged_passages(lake, missing),
+            **load_passages_by_id(lake, missing),
+            **found,
+        }
+    return found
+
+
+def _negatives(
+    pairs: Sequence[Pair],
+    texts: Mapping[str, str],
+    documents: Mapping[str, str],
+    corpus: Sequence[Passage],
+    gathered: Gathered,
+    options: AssembleOptions,
+    dense: Finder | None,
+    teacher: Teacher | None,
+) -> Negatives:
+    finders = {"failures": failure_finder(gathered.above_gold)}
+    if corpus:
+        finders["bm25"] = bm25_finder(corpus, options.sources.lexical)
+    if dense is not None:
+        finders["dense"] = dense
+    return mine_negatives(
+        pairs,
+        texts,
+        finders,
+        known=gathered.golds,
+        documents=documents,
+        teacher=teacher,
+        options=options.negatives,
+    )
+
+
+def _unlike(pairs: Sequence[Pair], others: Sequence[Pair]) -> list[Pair]:
+    """Without variants that came out like a question of another part: short ones share most of
+    their template."""
+    seen = NearDuplicates(
+        {pair.question: question_shingles(pair.question) for pair in others}, DUPLICATE_QUESTION
+    )
+    return [pair for pair in pairs if not any(seen.of(question_shingles(pair.question)))]
+
+
+def _set(pairs: Sequence[Pair], texts: Mapping[str, str]) -> TrainingSet:
+    named = {name for pair in pairs for name in (pair.passage_id, *pair.negatives)}
+    return TrainingSet(tuple(pairs), {name: texts[name] for name in sorted(named)})
+
+
+def _about(held: TrainingSet) -> dict[str, Any]:
+    return {
+        "pairs": len(held.pairs),
+        "questions": len(held.positives),
+        "by_source": Mined(tuple(held.pairs)).to_json()["pairs"],
+        "data_hash": held.data_hash,
+    }

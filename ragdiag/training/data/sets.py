@@ -1,0 +1,145 @@
+"""Training sets as files of a run: written whole, checked by their hash, cleared of one user.
+
+``<name>.pairs.jsonl`` has one header line (the set's hash, how many lines follow, what was removed
+since it was written), a line for every pair and a line for every passage.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ragdiag.errors import TrainingError
+from ragdiag.training.data.examples import Pair, TrainingSet
+from ragdiag.training.files import replace_file
+
+SUFFIX = ".pairs.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """Pairs or examples of somebody who is to be forgotten: how many, and in which files."""
+
+    pairs: int = 0
+    files: tuple[Path, ...] = ()
+
+
+def save_set(folder: Path, held: TrainingSet, name: str = "train") -> Path:
+    """Write ``held`` as ``<name>.pairs.jsonl`` into ``folder``, replacing it. Raises StoreFull."""
+    path = folder / f"{name}{SUFFIX}"
+    _write(path, held, trained_on=held.data_hash, removed=0)
+    return path
+
+
+def load_set(folder: Path, name: str = "train") -> TrainingSet:
+    """What :func:`save_set` wrote, less what has been forgotten since.
+
+    Raises TrainingError where it is missing, cut short or not what was written.
+    """
+    return _read(folder / f"{name}{SUFFIX}")[0]
+
+
+def is_changed(folder: Path, name: str = "train") -> bool:
+    """Whether pairs have been removed since the set was written, so that what was trained on it
+    has seen more than it says now. Raises as :func:`load_set`."""
+    return bool(_read(folder / f"{name}{SUFFIX}")[1]["removed"])
+
+
+def forget_pairs(
+    root: Path,
+    is_forgotten: Callable[[str], bool],
+    question_ids: Collection[str],
+    texts: Collection[str],
+    *,
+    dry_run: bool = False,
+) -> Forgotten:
+    """Remove from every set below ``root`` the pairs that rest only on requests of which
+    ``is_forgotten(request_id)``, that ask one of these questions, or whose question is one of
+    ``texts``; each file is replaced whole.
+
+    A pair that other requests support as well stays and names the others. Raises TrainingError
+    where a set cannot be read, StoreFull.
+    """
+    gone = 0
+    files = []
+    for path in sorted(root.rglob(f"*{SUFFIX}")):
+        held, header = _read(path)
+        kept = [
+            after
+            for pair in held.pairs
+            if (after := _without(pair, is_forgotten, question_ids, texts)) is not None
+        ]
+        if kept == list(held.pairs):
+            continue
+        gone += len(held.pairs) - len(kept)
+        files.append(path)
+        if not dry_run:
+            removed = header["removed"] + len(held.pairs) - len(kept)
+            left = TrainingSet(kept, _texts_of(kept, held))
+            _write(path, left, trained_on=header["trained_on"], removed=removed)
+    return Forgotten(gone, tuple(files))
+
+
+def _without(
+    pair: Pair,
+    is_forgotten: Callable[[str], bool],
+    question_ids: Collection[str],
+    texts: Collection[str],
+) -> Pair | None:
+    if pair.question_id in question_ids or pair.question in texts:
+        return None
+    others = tuple(one for one in pair.request_ids if not is_forgotten(one))
+    if pair.request_ids and not others:
+        return None
+    return pair if others == pair.request_ids else replace(pair, request_ids=others)
+
+
+def _texts_of(pairs: Collection[Pair], held: TrainingSet) -> dict[str, str]:
+    named = {name for pair in pairs for name in (pair.passage_id, *pair.negatives)}
+    return {name: text for name, text in held.texts.items() if name in named}
+
+
+def _write(path: Path, held: TrainingSet, *, trained_on: str, removed: int) -> None:
+    header = {
+        "data_hash": held.data_hash,
+        "pairs": len(held.pairs),
+        "texts": len(held.texts),
+        "trained_on": trained_on,
+        "removed": removed,
+    }
+    lines = (json.dumps(line, ensure_ascii=False) + "\n" for line in _lines(header, held))
+    replace_file(path, lambda file: file.writelines(line.encode() for line in lines))
+    path.chmod(0o600)
+
+
+def _lines(header: dict[str, Any], held: TrainingSet) -> Iterator[Any]:
+    yield header
+    yield from (asdict(pair) for pair in held.pairs)
+    yield from ([name, held.texts[name]] for name in sorted(held.texts))
+
+
+def _read(path: Path) -> tuple[TrainingSet, dict[str, Any]]:
+    if not path.is_file():
+        raise TrainingError(f"there is no training set {path}", remedy="assemble the run's data")
+    try:
+        # Not splitlines(), which also breaks at separators that stand within a text.
+        header, *lines = map(json.loads, path.read_text("utf-8").removesuffix("\n").split("\n"))
+        pairs = [_pair(line) for line in lines[: header["pairs"]]]
+        held = TrainingSet(pairs, dict(lines[header["pairs"] :]))
+        same = held.data_hash == header["data_hash"] and len(held.texts) == header["texts"]
+    except (ValueError, KeyError, TypeError):
+        same = False
+    if not same:
+        raise TrainingError(
+            f"the training set {path} is not what was written",
+            remedy="remove it and assemble the run's data again",
+        )
+    return held, header
+
+
+def _pair(line: dict[str, Any]) -> Pair:
+    lists = {name: tuple(value) for name, value in line.items() if isinstance(value, list)}
+    return Pair(**{**line, **lists})

@@ -1,0 +1,1 @@
+"""A bi-encoder, for questions alone or for both sides."""

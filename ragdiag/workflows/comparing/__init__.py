@@ -1,0 +1,1 @@
+"""Versions side by side, and whether one may follow the other."""

@@ -1,0 +1,178 @@
+"""A comparison of two versions as JSON, as text, and as Markdown for a pull request."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from ragdiag.records import Estimate
+from ragdiag.workflows.comparing.compare_slices import LEAST_QUESTIONS, SliceChange
+
+if TYPE_CHECKING:
+    from ragdiag.workflows.comparing.compare import Comparison, MetricComparison
+
+ALPHA = 0.05
+
+
+def comparison_json(found: Comparison) -> dict[str, Any]:
+    """Undefined numbers are null."""
+    return {
+        "a": found.a.name,
+        "b": found.b.name,
+        "split": found.split,
+        "n": len(found.pairs),
+        "clusters": found.clusters,
+        "metrics": {name: _metric_json(one) for name, one in found.metrics.items()},
+        "mcnemar": asdict(found.mcnemar),
+        "slices": [
+            {
+                "kind": one.kind,
+                "name": one.name,
+                "n": one.n,
+                "metrics": {name: _slice_json(change) for name, change in one.metrics.items()},
+            }
+            for one in found.slices
+        ],
+        "family": {"tests": found.family, "what": family_words(found)},
+    }
+
+
+def comparison_text(found: Comparison) -> str:
+    lines = [f"{found.b.name} against {found.a.name} on {len(found.pairs)} questions"]
+    for name, one in found.metrics.items():
+        paired = one.paired
+        if math.isnan(paired.p):
+            reason = paired.difference.reason or "no test"
+            lines.append(f"{name:10} undefined: {reason}, n = {paired.n}")
+            continue
+        lines.append(
+            f"{name:10} {paired.a:.3f} → {paired.b:.3f}  {interval(paired.difference)}"
+            f"  p = {paired.p:.4f}, Holm {one.p_holm:.4f}"
+            f"  {conclusion(one.p_holm, paired.difference, paired.minimum_detectable)}"
+        )
+    lines += [mcnemar_words(found), *_told_slices(found), family_words(found)]
+    return "\n".join(lines)
+
+
+def comparison_markdown(found: Comparison) -> str:
+    """The measures as a table, then the slices with a shown difference, then what it rests on."""
+    a, b = found.a.name, found.b.name
+    rows = [
+        f"| {name} | {one.paired.a:.3f} | {one.paired.b:.3f} | {interval(one.paired.difference)} "
+        f"| {one.paired.n} | {_p(one.p_holm)} | "
+        f"{conclusion(one.p_holm, one.paired.difference, one.paired.minimum_detectable)} |"
+        for name, one in found.metrics.items()
+        if not math.isnan(one.paired.p)
+    ]
+    sliced = list(_told_slices(found))
+    return "\n".join(
+        [
+            f"### {b} against {a}",
+            "",
+            f"Split {found.split}, {len(found.pairs)} questions asked of both, "
+            f"{found.clusters} independent. {mcnemar_words(found)}",
+            "",
+            "| measure | A | B | B − A (95 % interval) | n | p (Holm) | |",
+            "|---|---|---|---|---|---|---|",
+            *rows,
+            "",
+            *([*(f"- {line}" for line in sliced), ""] if sliced else []),
+            f"{family_words(found)} p: paired t, cluster-robust by source document. "
+            "Intervals of all questions: BCa bootstrap; of slices: Student's t. Detectable: the "
+            "smallest true difference that so many questions show with 80 % power, tested alone.",
+            "",
+        ]
+    )
+
+
+def family_words(found: Comparison) -> str:
+    """What Holm corrects over, named beside every table that shows such a p."""
+    kinds = list(dict.fromkeys(one.kind for one in found.slices))
+    tested = sum(one.n >= LEAST_QUESTIONS for one in found.slices)
+    sliced = f" and {tested} slices by {', '.join(kinds)}" if kinds else ""
+    untested = len(found.slices) - tested
+    small = (
+        f"; {untested} with fewer than {LEAST_QUESTIONS} questions not tested" if untested else ""
+    )
+    return (
+        f"Holm corrects over {found.family} tests: {len(found.metrics)} measures on all questions"
+        f"{sliced}{small}."
+    )
+
+
+def mcnemar_words(found: Comparison) -> str:
+    """Who wins the questions that only one version answers right."""
+    test = found.mcnemar
+    if not test.both + test.only_a + test.only_b + test.neither:
+        return "No answer is graded under both versions."
+    return (
+        f"Right with B only: {test.only_b}, with A only: {test.only_a}, with both: {test.both}, "
+        f"with neither: {test.neither} (McNemar's exact p = {test.p:.4f})."
+    )
+
+
+def conclusion(p_holm: float, difference: Estimate, detectable: float) -> str:
+    """Better, worse, or what a "no difference" could still hide.
+
+    >>> conclusion(0.4, Estimate(0.01, -0.02, 0.04, 50), 0.043)
+    'no difference shown (detectable: 0.043)'
+    """
+    if p_holm < ALPHA and (difference.low > 0 or difference.high < 0):
+        return "better" if difference.value > 0 else "worse"
+    if not detectable > 0:
+        return "no difference: every question came out the same" if detectable == 0 else "no test"
+    return f"no difference shown (detectable: {detectable:.3f})"
+
+
+def interval(found: Estimate) -> str:
+    """``+0.021 (-0.004 to +0.046)``"""
+    if math.isnan(found.low):
+        return f"{found.value:+.3f} ({found.reason})"
+    return f"{found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
+
+
+def _told_slices(found: Comparison) -> Iterator[str]:
+    """Only what differs after Holm: the rest is in the JSON and on the page."""
+    for one in found.slices:
+        for name, change in one.metrics.items():
+            said = conclusion(change.p_holm, change.difference, change.minimum_detectable)
+            if said in ("better", "worse"):
+                yield (
+                    f"{one.kind} = {one.name}: {name} {said}, {interval(change.difference)}, "
+                    f"n = {change.difference.n}, Holm {change.p_holm:.4f}"
+                )
+
+
+def _metric_json(found: MetricComparison) -> Mapping[str, Any]:
+    paired = found.paired
+    return {
+        "a": _number(paired.a),
+        "b": _number(paired.b),
+        "difference": paired.difference.to_json(),
+        "p": _number(paired.p),
+        "p_holm": _number(found.p_holm),
+        "p_sign_flip": _number(paired.p_sign_flip),
+        "minimum_detectable": _number(paired.minimum_detectable),
+        "clusters": paired.clusters,
+    }
+
+
+def _slice_json(found: SliceChange) -> Mapping[str, Any]:
+    return {
+        "a": _number(found.a),
+        "b": _number(found.b),
+        "difference": found.difference.to_json(),
+        "p": _number(found.p),
+        "p_holm": _number(found.p_holm),
+        "minimum_detectable": _number(found.minimum_detectable),
+    }
+
+
+def _p(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.4f}"
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,162 @@
+"""Run a version over a split: every request logged, graded and scored, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ragdiag.errors import UnknownName
+from ragdiag.metrics.answers import exact_match, grade_answer
+from ragdiag.metrics.latency import quantile_estimate
+from ragdiag.metrics.ranking import RANKING_METRICS, score_ranking
+from ragdiag.pipeline import open_pipeline
+from ragdiag.privacy.hiding import is_hidden
+from ragdiag.privacy.screening import open_screen
+from ragdiag.progress import Progress
+from ragdiag.records import LATENCY_STAGES, Estimate, Grade, Request
+from ragdiag.retrieval.filters import STRANGER, PassageFilter
+from ragdiag.settings import Workspace
+from ragdiag.stats.intervals import bca_mean, wilson
+from ragdiag.store.corpus import load_gold_answers, load_judgments, load_questions
+from ragdiag.store.ingest import ingest
+from ragdiag.store.lake import Lake
+from ragdiag.store.results import save_findings
+from ragdiag.version import Version
+from ragdiag.workflows.logs.asking import Asking, ask_and_log
+
+QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One version on one split. ``requests`` are in question order; metrics are named as in the
+    field (``MRR@10``), latencies are quantiles in milliseconds by stage."""
+
+    version: Version
+    split: str
+    requests: tuple[Request, ...]
+    metrics: Mapping[str, Estimate]
+    latency_ms: Mapping[str, Mapping[str, Estimate]]
+
+    @property
+    def errors(self) -> int:
+        """Questions that the generator failed on; they count as wrong."""
+        return sum(request.status == "error" for request in self.requests)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "version": self.version.name,
+            "version_id": self.version.version_id,
+            "split": self.split,
+            "n": len(self.requests),
+            "errors": self.errors,
+            "metrics": {name: value.to_json() for name, value in self.metrics.items()},
+            "latency_ms": {
+                stage: {name: value.to_json() for name, value in quantiles.items()}
+                for stage, quantiles in self.latency_ms.items()
+            },
+        }
+
+
+def evaluate(
+    lake: Lake,
+    workspace: Workspace,
+    version: Version,
+    split: str,
+    progress: Progress | None = None,
+    *,
+    only: PassageFilter = STRANGER,
+) -> Evaluation:
+    """Ask every question of ``split`` whose text is stored; a judged question without results
+    counts as 0. Answers are graded as they are stored, like the gold answers.
+
+    ``only`` is who asks them all: a tenant's gold passages are found by nobody else.
+
+    Returns when what was logged can be read. Raises UnknownName for a split without questions,
+    GeneratorDown where the generator fails again and again.
+    """
+    questions = [one for one in load_questions(lake, split) if not is_hidden(one.text)]
+    if not questions:
+        raise UnknownName(
+            f"no question of the split {split!r} has its text stored",
+            remedy="name another split: [privacy] store_text was false when these came in",
+        )
+    asked = ask_and_log(
+        open_pipeline(lake, workspace, version),
+        workspace,
+        [Asking(one.text, question_id=one.question_id, topic=one.topic) for one in questions],
+        "evaluation",
+        progress,
+        only=only,
+    )
+    answers = open_screen(workspace).redact([request.answer for request in asked])
+    requests = tuple(
+        replace(request, answer=answer or "")
+        for request, answer in zip(asked, answers, strict=True)
+    )
+    ingest(lake, workspace)
+    golds = load_gold_answers(lake)
+    grades = [grade_request(request, golds) for request in requests]
+    save_findings(lake, grades=grades)
+    return Evaluation(
+        version=version,
+        split=split,
+        requests=requests,
+        metrics={
+            **ranking_estimates(requests, load_judgments(lake, split)),
+            **answer_estimates(requests, grades, golds),
+        },
+        latency_ms=latency_estimates(requests),
+    )
+
+
+def grade_request(request: Request, golds: Mapping[str, Sequence[str]]) -> Grade:
+    """The default grade (METHODS.md §2) of one logged answer."""
+    return grade_answer(
+        request.request_id, request.answer, request.status, golds.get(request.question_id or "")
+    )
+
+
+def ranking_estimates(
+    requests: Sequence[Request], judgments: Mapping[str, Mapping[str, int]]
+) -> dict[str, Estimate]:
+    """Mean of each ranking metric with its BCa interval, over questions where it is defined."""
+    scores = [
+        score_ranking(request.ranking, judgments.get(request.question_id or "", {}))
+        for request in requests
+    ]
+    return {name: bca_mean([score[name] for score in scores]) for name in RANKING_METRICS}
+
+
+def answer_estimates(
+    requests: Sequence[Request], grades: Sequence[Grade], golds: Mapping[str, Sequence[str]]
+) -> dict[str, Estimate]:
+    """Share correct, exact matches and abstentions (Wilson), token F1 (BCa)."""
+    known = [grade for grade in grades if grade.y is not None]
+    exact = [
+        exact_match(request.answer, accepted)
+        for request in requests
+        if (accepted := golds.get(request.question_id or ""))
+    ]
+    return {
+        "correct": wilson(sum(grade.y == 1 for grade in known), len(known)),
+        "token_f1": bca_mean([grade.score for grade in known if grade.score is not None]),
+        "exact_match": wilson(sum(bool(match) for match in exact), len(exact)),
+        "no_answer": wilson(
+            sum(request.status == "no_answer" for request in requests), len(requests)
+        ),
+    }
+
+
+def latency_estimates(requests: Sequence[Request]) -> dict[str, dict[str, Estimate]]:
+    """p50, p95 and p99 of every stage that was measured, the total first."""
+    measured = {
+        stage: [request.latency_ms[stage] for request in requests if stage in request.latency_ms]
+        for stage in ("total", *LATENCY_STAGES[:-1])
+    }
+    return {
+        stage: {name: quantile_estimate(values, q) for name, q in QUANTILES.items()}
+        for stage, values in measured.items()
+        if values
+    }

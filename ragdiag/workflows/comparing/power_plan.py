@@ -1,0 +1,147 @@
+"""How many questions does it take to see a difference, by this workspace's own spread?"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from ragdiag.errors import InputError
+from ragdiag.stats.contrasts import Contrast, paired_means
+from ragdiag.stats.gates import TOLERATED
+from ragdiag.stats.power import power_at, questions_needed, questions_to_pass
+from ragdiag.store.corpus import load_gold_answers, load_judgments
+from ragdiag.store.lake import Lake
+from ragdiag.version import Version
+from ragdiag.workflows.comparing.compare import latest_requests, load_clusters, score_request
+from ragdiag.workflows.comparing.gate import check_metric
+
+
+@dataclass(frozen=True)
+class PowerPlan:
+    """``n`` questions were seen, with mean ``a`` for the incumbent and ``deviation``, the standard
+    deviation of a question's difference; ``needed`` show ``effect`` with ``power``, ``to_pass`` let
+    the gate pass a version that is truly as good. Without B the versions' answers to one question
+    are taken as unrelated, so both are upper bounds."""
+
+    a: Version
+    b: Version | None
+    split: str | None
+    metric: str
+    n: int
+    a_mean: float
+    deviation: float
+    asked_effect: str
+    effect: float
+    power: float
+    power_now: float
+    needed: int
+    to_pass: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "a": self.a.name,
+            "b": None if self.b is None else self.b.name,
+            "split": self.split,
+            "metric": self.metric,
+            "n": self.n,
+            "a_mean": self.a_mean,
+            "deviation": self.deviation,
+            "paired": self.b is not None,
+            "effect": self.effect,
+            "power": self.power,
+            "power_now": self.power_now,
+            "needed_n": self.needed,
+            "gate_needed_n": self.to_pass,
+            "sentence": self.to_text(),
+        }
+
+    def to_text(self) -> str:
+        more = max(self.needed - self.n, 0)
+        have = f"{more:,} more than the {self.n:,} asked" if more else f"{self.n:,} are asked"
+        source = (
+            f"the paired differences of {self.b.name} and {self.a.name}"
+            if self.b is not None
+            else f"{self.a.name} alone, as if a candidate's were unrelated: at most that many"
+        )
+        return (
+            f"To see a true change of {self.asked_effect} in {self.metric} ({self.effect:.4g} on "
+            f"{self.a_mean:.3f}) with {self.power:.0%} power takes {self.needed:,} questions "
+            f"({have}; with those the chance is {self.power_now:.0%}). The gate passes a version "
+            f"that is truly as good with {self.power:.0%} chance from {self.to_pass:,} questions. "
+            f"By the spread of {source}."
+        )
+
+
+def plan_questions(
+    lake: Lake,
+    a: Version,
+    b: Version | None = None,
+    *,
+    split: str | None = None,
+    effect: str = "2%",
+    metric: str = "MRR@10",
+    power: float = 0.8,
+) -> PowerPlan:
+    """Plan from the latest evaluations of ``split``, or of every judged question.
+
+    Raises InputError for an unknown metric, an effect or power that makes no sense, and where fewer
+    than two questions have a value; UnknownName where a version was not evaluated.
+    """
+    check_metric(metric)
+    if not 0.5 <= power < 1:
+        raise InputError(f"a power of {power:g} cannot be planned", remedy="name 0.5 to 0.99")
+    judgments, golds = load_judgments(lake, split), load_gold_answers(lake)
+    asked = [latest_requests(lake, one, split, judgments) for one in (a, b) if one is not None]
+    common = sorted(set.intersection(*(set(one) for one in asked)))
+    texts = {name: asked[0][name].question for name in common}
+    clusters = load_clusters(lake, texts, judgments)
+    values = [
+        [score_request(one[name], judgments, golds)[metric] for name in common] for one in asked
+    ]
+    means = paired_means(values[0], values[-1], [clusters[name] for name in common])
+    if means.clusters < 2 or means.a <= 0:
+        raise InputError(
+            f"{means.n} questions of {a.name} have a {metric}, with mean {means.a:.3g}: that "
+            "is too little to plan from",
+            remedy="name another --metric or --split, or evaluate more questions",
+        )
+    size = parse_effect(effect, means.a)
+    # Unrelated versions: Var(B − w·A) = (1 + w²)·Var(A), and A's own is the contrast with weight 0.
+    own = means.contrast(0.0)
+    whole = means.contrast(1.0) if b else _scaled(own, math.sqrt(2))
+    gated = means.contrast(TOLERATED) if b else _scaled(own, math.hypot(1, TOLERATED))
+    deviation, gate_deviation = (one.error * math.sqrt(means.n) for one in (whole, gated))
+    return PowerPlan(
+        a=a,
+        b=b,
+        split=split,
+        metric=metric,
+        n=means.n,
+        a_mean=means.a,
+        deviation=deviation,
+        asked_effect=effect,
+        effect=size,
+        power=power,
+        power_now=power_at(means.n, deviation, size),
+        needed=questions_needed(deviation, size, power),
+        to_pass=questions_to_pass(gate_deviation, (1 - TOLERATED) * means.a, power),
+    )
+
+
+def parse_effect(text: str, mean: float) -> float:
+    """``2%`` of the mean, or ``0.02`` as it is. Raises InputError.
+
+    >>> parse_effect("2%", 0.75), parse_effect("0.02", 0.75)
+    (0.015, 0.02)
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?|\.\d+)\s*(%?)\s*", text)
+    size = float(match[1]) * (mean / 100 if match[2] else 1.0) if match else 0.0
+    if not 0 < size <= 1:
+        raise InputError(f"{text!r} is no effect", remedy="name one such as 2% or 0.02")
+    return size
+
+
+def _scaled(found: Contrast, factor: float) -> Contrast:
+    return Contrast(found.value, factor * found.error, found.freedom)

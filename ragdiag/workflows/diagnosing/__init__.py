@@ -1,0 +1,1 @@
+"""Why answers are bad, how sure that is, and what would mend them."""

@@ -1,0 +1,212 @@
+"""What diagnosing a version needs within reach: gold, and the builds that served it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+
+from ragdiag.diagnosis.arms import arm_contexts, find_misleading, oracle_order
+from ragdiag.diagnosis.replay import outcomes
+from ragdiag.diagnosis.second_level import split_cause
+from ragdiag.diagnosis.tiers import NO_SIGNS, Signs
+from ragdiag.diagnosis.verdicts import judge, supports
+from ragdiag.diagnosis.waterfall import Loss, best_judged, locate_loss
+from ragdiag.metrics.answers import grade_answer
+from ragdiag.pipeline import Retriever
+from ragdiag.privacy.hiding import NOT_STORED, is_hidden
+from ragdiag.records import DEFAULT_GRADER, Answer, Diagnosis, Grade, Passage, Replay, Request
+from ragdiag.retrieval.packing import Packer
+from ragdiag.retrieval.text import load_tokenizer
+from ragdiag.settings import Workspace
+from ragdiag.store.corpus import load_gold_answers, load_judgments, load_passages_by_id
+from ragdiag.store.findings import find_grade
+from ragdiag.store.lake import Lake
+from ragdiag.store.logged_passages import load_logged_passages
+from ragdiag.version import LoggedVersion, Version
+from ragdiag.workflows.diagnosing.replays import Job, Replays
+from ragdiag.workflows.diagnosing.scenes import Evidence, Examination, rare_overlap, scene_of
+from ragdiag.workflows.diagnosing.signs import SignReader
+from ragdiag.workflows.indexing.served_builds import ServedBuilds, served_context
+
+
+class Bench:
+    """Examines requests of one version; each part is loaded once, when first needed.
+
+    Without a spec (another service's log) nothing is replayed, and no corpus gap is claimed.
+    """
+
+    def __init__(self, lake: Lake, workspace: Workspace, version: Version | LoggedVersion) -> None:
+        self._lake = lake
+        self._spec = version.spec
+        self._judgments = load_judgments(lake)
+        self._answers = load_gold_answers(lake)
+        gold = {p for judged in self._judgments.values() for p in best_judged(judged)}
+        self._known = load_passages_by_id(lake, gold)
+        found = {**load_logged_passages(lake, gold), **self._known}
+        self._passages = {name: _readable(passage) for name, passage in found.items()}
+        self._builds = ServedBuilds(lake, workspace, version.spec)
+        self._signs = SignReader(lake)
+
+    def over(self, build_id: str, passages: Mapping[str, Passage], retriever: Retriever) -> Bench:
+        """The same bench for requests that another system served: a build of these passages and
+        this retriever. Its generator is asked by :meth:`Replays.over`."""
+        other = copy.copy(self)
+        other._builds = self._builds.with_build(build_id, passages, retriever)
+        other._signs = self._signs.anew()
+        return other
+
+    def passages_of(self, build_id: str) -> dict[str, Passage]:
+        """The passages of a build; the corpus as it is where the log names no build."""
+        return dict(self._builds.passages(build_id))
+
+    def evidence(self, request: Request) -> Evidence:
+        """Everything that the workspace knows about the question, and what its user said."""
+        answers = tuple(self._answers.get(request.question_id or "", ()))
+        reported = None if answers else self._signs.reported(request)
+        return Evidence(self._gold(request), answers, reported=reported)
+
+    def grade(self, request: Request, answer: Answer, evidence: Evidence | None = None) -> Grade:
+        """The default grade; of an answer that is not stored the one it got while it was told."""
+        if is_hidden(answer.text):
+            unknown = Grade(request.request_id, DEFAULT_GRADER, None, None, "error", NOT_STORED)
+            return find_grade(self._lake, request.request_id) or unknown
+        known = self._answers.get(request.question_id or "")
+        golds = known if evidence is None else evidence.answers
+        return grade_answer(request.request_id, answer.text, answer.status, golds)
+
+    def look_at(
+        self, request: Request, grade: Grade, evidence: Evidence | None = None
+    ) -> Examination:
+        """Where the gold was lost, from ``evidence`` alone (default: everything that is known);
+        nothing is asked of a generator."""
+        known = self.evidence(request) if evidence is None else evidence
+        served = self._builds.passages(request.build_id)
+        whole, loss = self._locate(request, known.gold, known.answers)
+        return Examination(request, whole, grade, loss, known, served_context(request, served))
+
+    def job(self, seen: Examination) -> Job | None:
+        """The arms to replay; None where a replay can show nothing. Of an answer that was right by
+        luck only whether it needs a context at all is asked."""
+        request, gold = seen.request, seen.known.gold
+        if self._spec is None or is_hidden(request.question) or not seen.known.may_replay:
+            return None
+        if seen.grade.y == 1:
+            lucky = seen.loss.cause not in ("in_context", "gold_unknown")
+            return (request, {"none": ()}) if lucky and len(seen.context) else None
+        if seen.grade.y != 0 or not gold or not all(passage.text for passage in gold):
+            return None
+        golden = {passage.passage_id for passage in gold}
+        served = self._builds.passages(request.build_id)
+        order = [hit for hit in oracle_order(seen.whole, golden) if hit.passage_id in served]
+        packer = Packer(served, self._spec.context, load_tokenizer())
+        misleading = (
+            find_misleading(request.answer, seen.context, golden)
+            if seen.loss.cause == "in_context" and request.status == "ok"
+            else None
+        )
+        contexts = arm_contexts(
+            seen.context, gold, oracle=packer.pack(order), misleading=misleading
+        )
+        return request, contexts
+
+    def examine(
+        self,
+        request: Request,
+        grade: Grade,
+        replays: Replays | None,
+        evidence: Evidence | None = None,
+    ) -> tuple[Diagnosis | None, list[Replay]]:
+        """The verdict on one request, with the draws it rests on, from ``evidence`` as in
+        :meth:`look_at`; no verdict where the budget ended before all draws were had. Without
+        ``replays`` nothing is asked."""
+        seen = self.look_at(request, grade, evidence)
+        job = None if replays is None else self.job(seen)
+        draws: list[Replay] = []
+        if job is not None and replays is not None:
+            replayed = replays.replay(job, lambda answer: self.grade(request, answer, seen.known))
+            draws = list(replayed.draws)
+            if not replayed.complete:
+                return None, draws
+        return self._judge(seen, draws), draws
+
+    def sufficiency_features(self, request: Request) -> tuple[float, ...] | None:
+        """What the sufficiency of its context is estimated from; None where the texts of its
+        context are not known."""
+        return self._signs.features(request, self._builds.passages(request.build_id))
+
+    def _judge(self, seen: Examination, draws: Sequence[Replay]) -> Diagnosis:
+        request, gold, answers = seen.request, seen.known.gold, seen.known.answers
+        texts = [passage.text for passage in gold if passage.text]
+        found = judge(
+            request,
+            seen.grade,
+            seen.loss,
+            outcomes(draws),
+            gold_supported=not texts or not answers or supports(texts, answers),
+            signs=self._read_signs(seen),
+        )
+        documents = sorted({passage.document_id for passage in gold})
+        told = {**found.evidence, "n_gold": len(gold), "gold_documents": documents}
+        scene = scene_of(
+            seen,
+            draws,
+            self._builds.passages(request.build_id),
+            spec=self._spec,
+            ever=frozenset(self._known),
+            rare=self._rare_overlap,
+            deeper=self._builds.deeper(request),
+        )
+        return split_cause(replace(found, evidence=told), scene)
+
+    def _read_signs(self, seen: Examination) -> Signs:
+        """Only where there is no gold passage, and only what the tier needs."""
+        request, known = seen.request, seen.known
+        if seen.grade.y == 1 or known.gold or is_hidden(request.question):
+            return NO_SIGNS
+        served = self._builds.passages(request.build_id)
+        if seen.grade.status == "no_gold":
+            return self._signs.without_gold(request, served, known.reported)
+        held = self._signs.holders(request, served, known.answers)
+        if not held:
+            return NO_SIGNS
+        return Signs(answer_at=self._locate(request, held, known.answers)[1].cause)
+
+    def _locate(
+        self, request: Request, gold: Sequence[Passage], answers: Sequence[str]
+    ) -> tuple[Request, Loss]:
+        """The loss, and the request with whole lists where its log ended before the gold."""
+        spec, served = self._spec, self._builds.passages(request.build_id)
+        golden = {passage.passage_id for passage in gold}
+
+        def locate(logged: Request) -> Loss:
+            return locate_loss(
+                logged,
+                gold=golden,
+                # Nobody knows what another service has indexed: no corpus gap can be claimed.
+                indexed=golden if spec is None else served.keys(),
+                texts={p.passage_id: served.get(p.passage_id, p).text for p in gold},
+                answers=answers,
+                k=len(logged.ranking) if spec is None else spec.context.k,
+            )
+
+        loss = locate(request)
+        if loss.cause != "beyond_logged_depth":
+            return request, loss
+        whole = self._builds.whole(request)
+        return whole, locate(whole)
+
+    def _gold(self, request: Request) -> tuple[Passage, ...]:
+        gold = best_judged(self._judgments.get(request.question_id or "", {}))
+        # Of a log's gold passages some are known by their ids alone.
+        return tuple(self._passages.get(name) or Passage(name, name, "") for name in gold)
+
+    @cached_property
+    def _rare_overlap(self) -> float | None:
+        return rare_overlap(self._lake, self._passages)
+
+
+def _readable(passage: Passage) -> Passage:
+    """Without its text where that is not stored: the passage is known by its id alone."""
+    return replace(passage, text="") if is_hidden(passage.text) else passage

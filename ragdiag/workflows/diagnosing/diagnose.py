@@ -1,0 +1,197 @@
+"""Grade, locate and replay a version's requests, and keep a verdict with its evidence for each.
+
+Resumable: work is saved every BATCH requests or SAVE_EVERY_S seconds, a request that has a verdict
+is not replayed again unless asked for, and an answer that was drawn before is not asked for again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from ragdiag.errors import UnknownName
+from ragdiag.progress import Progress, report
+from ragdiag.records import Answer, Diagnosis, Grade, Replay, Request, Traffic
+from ragdiag.settings import Workspace
+from ragdiag.store.corpus import load_judgments
+from ragdiag.store.findings import load_diagnoses
+from ragdiag.store.lake import Lake
+from ragdiag.store.results import load_requests, save_findings
+from ragdiag.version import LoggedVersion, Version
+from ragdiag.workflows.diagnosing.bench import Bench
+from ragdiag.workflows.diagnosing.replays import (
+    NO_LIMITS,
+    NOTHING_TO_ASK,
+    Limits,
+    ReplayPlan,
+    Replays,
+)
+from ragdiag.workflows.diagnosing.summary import DiagnosisSummary as DiagnosisSummary
+from ragdiag.workflows.diagnosing.summary import summarise
+
+BATCH = 100
+SAVE_EVERY_S = 10.0
+
+Examined = tuple[Grade, Diagnosis | None, list[Replay]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The latest evaluation of ``split``, else one ``traffic`` (production) of a window; ``again``
+    also what has a verdict."""
+
+    split: str | None = None
+    traffic: Traffic | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class DiagnosisRun:
+    """What there is to diagnose, opened: nothing was asked of a generator yet."""
+
+    lake: Lake
+    version: Version | LoggedVersion
+    requests: Sequence[Request]
+    todo: Sequence[Request]
+    bench: Bench
+    replays: Replays | None
+
+    @property
+    def is_priced(self) -> bool:
+        return self.replays is not None and self.replays.is_priced
+
+    def plan(self) -> ReplayPlan:
+        """What replaying would ask and cost."""
+        if self.replays is None:
+            return NOTHING_TO_ASK
+        jobs = (self.bench.job(self.bench.look_at(one, self._grade(one))) for one in self.todo)
+        return self.replays.plan(job for job in jobs if job is not None)
+
+    def diagnose(
+        self, progress: Progress | None = None, gold_accuracy: float | None = None
+    ) -> DiagnosisSummary:
+        """Raises GeneratorDown; what was found until then is kept."""
+        done = len(self.requests) - len(self.todo)
+        report(progress, 0.0, f"{len(self.todo)} requests to diagnose, {done} done before")
+        left = self._work(progress)
+        found = summarise(self.lake, self.version, self.requests, gold_accuracy=gold_accuracy)
+        if self.replays is None:
+            return found
+        budget = self.replays.budget
+        return replace(found, calls=budget.calls, cost_usd=budget.cost_usd, left=left)
+
+    def _work(self, progress: Progress | None) -> int:
+        """How many requests were left when the budget was spent."""
+        batch: list[Examined] = []
+        saved, total, left = time.monotonic(), len(self.todo), 0
+        try:
+            for finished, request in enumerate(self.todo, start=1):
+                batch.append(examined := self._examine(request))
+                # Those whose answers are known, or need none, can still be told.
+                left += examined[1] is None
+                is_due = len(batch) == BATCH or time.monotonic() - saved >= SAVE_EVERY_S
+                if is_due or finished == total:
+                    _save(self.lake, batch)
+                    batch, saved = [], time.monotonic()
+                    report(progress, finished / total, f"diagnosed {finished} of {total}")
+        finally:
+            _save(self.lake, batch)
+        return left
+
+    def _examine(self, request: Request) -> Examined:
+        grade = self._grade(request)
+        return grade, *self.bench.examine(request, grade, self.replays)
+
+    def _grade(self, request: Request) -> Grade:
+        return self.bench.grade(request, Answer(request.answer, status=request.status))
+
+
+def open_diagnosis(
+    lake: Lake,
+    workspace: Workspace,
+    version: Version | LoggedVersion,
+    scope: Scope,
+    limits: Limits = NO_LIMITS,
+) -> DiagnosisRun:
+    """Find what there is to diagnose.
+
+    Raises UnknownName where the scope holds no request, InputError as :class:`Replays`.
+    """
+    requests = requests_in_scope(
+        lake, version, scope.split, scope.traffic, scope.since, scope.until
+    )
+    ids = [request.request_id for request in requests]
+    done = set() if scope.again else set(load_diagnoses(lake, ids))
+    todo = [request for request in requests if request.request_id not in done]
+    asked = {request.question for request in todo}
+    replays = (
+        None if version.spec is None else Replays(lake, workspace, version.spec, asked, limits)
+    )
+    return DiagnosisRun(lake, version, requests, todo, Bench(lake, workspace, version), replays)
+
+
+def diagnose(
+    lake: Lake,
+    workspace: Workspace,
+    version: Version | LoggedVersion,
+    *,
+    split: str | None = None,
+    traffic: Traffic | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    again: bool = False,
+    limits: Limits = NO_LIMITS,
+    progress: Progress | None = None,
+) -> DiagnosisSummary:
+    """Diagnose a :class:`Scope`. Raises as :func:`open_diagnosis`, and GeneratorDown."""
+    scope = Scope(split, traffic, since, until, again)
+    return open_diagnosis(lake, workspace, version, scope, limits).diagnose(progress)
+
+
+def requests_in_scope(
+    lake: Lake,
+    version: Version | LoggedVersion,
+    split: str | None,
+    traffic: Traffic | None,
+    since: datetime | None,
+    until: datetime | None,
+) -> list[Request]:
+    """The latest evaluation of ``split``, else one ``traffic`` (production) of a window.
+
+    Raises UnknownName where there is no request.
+    """
+    asked = load_requests(
+        lake,
+        version_id=version.version_id,
+        traffic=traffic or ("production" if split is None else "evaluation"),
+        since=since,
+        until=until,
+        question_ids=None if split is None else list(load_judgments(lake, split)),
+    )
+    if split is not None:
+        latest = {r.question_id: r for r in sorted(asked, key=lambda request: request.asked_at)}
+        asked = list(latest.values())
+    if not asked:
+        kind = traffic or "production"
+        where = f"evaluation of split {split!r}" if split else f"{kind} traffic in that window"
+        raise UnknownName(f"version {version.name} has no {where}", remedy=_remedy(version, split))
+    return asked
+
+
+def _remedy(version: Version | LoggedVersion, split: str | None) -> str:
+    if version.spec is None:
+        return "name the traffic that its log has, with --traffic"
+    return f"run: ragdiag evaluate {version.name} --split {split or 'SPLIT'}"
+
+
+def _save(lake: Lake, batch: Sequence[Examined]) -> None:
+    save_findings(
+        lake,
+        grades=[grade for grade, _, _ in batch],
+        replays=[draw for _, _, drawn in batch for draw in drawn],
+        diagnoses=[found for _, found, _ in batch if found is not None],
+    )

@@ -1,0 +1,88 @@
+"""Learn on this workspace's own requests whether a context suffices, and keep what was learned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ragdiag.diagnosis.sufficiency import FEATURES, Sufficiency, TooFewLabels, calibrate
+from ragdiag.errors import InputError
+from ragdiag.progress import Progress, report
+from ragdiag.records import Traffic
+from ragdiag.settings import Workspace
+from ragdiag.store.findings import load_diagnoses
+from ragdiag.store.lake import Lake
+from ragdiag.store.validations import save_sufficiency
+from ragdiag.version import LoggedVersion, Version
+from ragdiag.workflows.diagnosing.bench import Bench
+from ragdiag.workflows.diagnosing.diagnose import requests_in_scope
+
+LABELLED = ("A", "B")
+"""Tiers at which it is known whether gold reached the prompt."""
+
+
+@dataclass(frozen=True)
+class SufficiencyRun:
+    """What was learned on which requests; ``skipped`` had no label, or a context nobody has."""
+
+    version: str
+    skipped: int
+    found: Sufficiency
+
+    def to_json(self) -> dict[str, Any]:
+        return {"version": self.version, "skipped": self.skipped, **self.found.to_json()}
+
+    def to_text(self) -> str:
+        found, area = self.found, self.found.auroc
+        weights = ", ".join(
+            f"{name} {weight:+.2f}"
+            for name, weight in zip(FEATURES, found.model.weights, strict=True)
+        )
+        bins = "; ".join(f"{p:.2f} said, {share:.2f} found (n = {n})" for p, share, n in found.bins)
+        return "\n".join(
+            [
+                f"{found.n} requests, {found.positive} with gold in the prompt; cross-validated "
+                f"AUROC {area.value:.3f} ({area.low:.3f}–{area.high:.3f})",
+                f"Brier {found.brier:.3f}, of the base rate {found.floor:.3f}",
+                f"calibration: {bins}",
+                f"weights per standard deviation: {weights}",
+            ]
+        )
+
+
+def calibrate_sufficiency(
+    lake: Lake,
+    workspace: Workspace,
+    version: Version | LoggedVersion,
+    *,
+    split: str | None = None,
+    traffic: Traffic | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> SufficiencyRun:
+    """Fit on the diagnosed requests of one scope whose gold is known, and keep it for tier D.
+
+    Raises UnknownName where the scope is empty, InputError where it has too few labels.
+    """
+    requests = requests_in_scope(lake, version, split, traffic, None, None)
+    diagnoses = load_diagnoses(lake, [request.request_id for request in requests])
+    bench = Bench(lake, workspace, version)
+    rows, labels, questions = [], [], []
+    for number, request in enumerate(requests, start=1):
+        diagnosis = diagnoses.get(request.request_id)
+        if diagnosis is None or diagnosis.tier not in LABELLED:
+            continue
+        if (features := bench.sufficiency_features(request)) is None:
+            continue
+        rows.append(features)
+        labels.append(int(diagnosis.cause == "in_context"))
+        questions.append(request.question_id or request.request_id)
+        report(progress, number / len(requests), f"read {number} of {len(requests)} contexts")
+    try:
+        found = calibrate(rows, labels, questions, seed)
+    except TooFewLabels as error:
+        raise InputError(
+            str(error), remedy=f"name a larger scope, or run: ragdiag diagnose {version.name}"
+        ) from None
+    save_sufficiency(lake, version.version_id, found.to_json())
+    return SufficiencyRun(version.name, len(requests) - len(labels), found)

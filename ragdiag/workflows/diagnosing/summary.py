@@ -1,0 +1,181 @@
+"""What the verdicts over one scope add up to."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ragdiag.diagnosis.headroom import (
+    Failure,
+    bounds_without_replay,
+    headroom,
+    headroom_by_slice,
+    tell_headroom,
+)
+from ragdiag.records import Cause, Diagnosis, Estimate, Request, SecondLevel, Tier, Verdict
+from ragdiag.stats.intervals import rate_bounds_with_unknown, wilson
+from ragdiag.store.findings import load_diagnoses
+from ragdiag.store.lake import Lake
+from ragdiag.version import LoggedVersion, Version
+from ragdiag.workflows.comparing.sliced_questions import SliceRate, failure_rates, load_slices
+
+
+@dataclass(frozen=True)
+class DiagnosisSummary:
+    """The verdicts over one scope; counts are over failed requests.
+
+    ``slices`` is τ by kind of slice and its name, ``failing`` how many of each kind of question
+    fail. ``tiers`` counts the verdicts on failures, and on ``ungraded`` requests, by the tier of
+    their evidence. ``failed`` is the rate over graded requests, ``failed_bounds`` that over all if
+    every ungraded one were right, and if every one were wrong. ``calls`` and ``cost_usd`` are what
+    this run asked and spent; ``left`` requests have no verdict because its budget was spent.
+    """
+
+    version: Version | LoggedVersion
+    n: int
+    failures: int
+    causes: Mapping[Cause, int]
+    verdicts: Mapping[Verdict, int]
+    second_levels: Mapping[SecondLevel, int]
+    fixes: Mapping[str, int]
+    undetermined: Estimate
+    headroom: Mapping[str, Estimate]
+    slices: Mapping[str, Mapping[str, Estimate]]
+    tiers: Mapping[Tier, Mapping[Verdict, int]]
+    ungraded: int
+    failed: Estimate
+    failed_bounds: tuple[float, float]
+    failing: Sequence[SliceRate] = ()
+    calls: int = 0
+    cost_usd: float = 0.0
+    left: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "version": self.version.name,
+            "n": self.n,
+            "failures": self.failures,
+            "causes": dict(self.causes),
+            "verdicts": dict(self.verdicts),
+            "second_levels": dict(self.second_levels),
+            "verified_fixes": dict(self.fixes),
+            "undetermined": self.undetermined.to_json(),
+            "headroom": {name: value.to_json() for name, value in self.headroom.items()},
+            "headroom_by": {
+                kind: {name: value.to_json() for name, value in found.items()}
+                for kind, found in self.slices.items()
+            },
+            "failure_rate_by_slice": [
+                {"kind": one.kind, "name": one.name, **one.failures.to_json()}
+                for one in self.failing
+            ],
+            "tiers": {tier: dict(counts) for tier, counts in self.tiers.items()},
+            "ungraded": self.ungraded,
+            "failed": self.failed.to_json(),
+            "failed_bounds": [None if math.isnan(bound) else bound for bound in self.failed_bounds],
+            **({"left": self.left} if self.left else {}),
+        }
+
+    def to_text(self) -> str:
+        low, high = self.failed_bounds
+        unknown = (
+            f"; {self.ungraded} could not be graded: {low:.1%} to {high:.1%} of all failed"
+            if self.ungraded
+            else ""
+        )
+        lines = [f"{self.failures} of {self.n} requests failed{unknown}"]
+        for title, counts in (
+            ("verdict", self.verdicts),
+            ("lost at", self.causes),
+            ("because", self.second_levels),
+            ("mended by", self.fixes),
+        ):
+            ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+            lines += [f"{title:10} {name:20} {count}" for name, count in ordered]
+        for tier, found in self.tiers.items():
+            listed = ", ".join(f"{count} {verdict}" for verdict, count in found.items())
+            lines.append(f"{'tier ' + tier:10} {listed}")
+        told = tell_headroom(self.headroom)
+        bounds = self.headroom["tau_bounds"]
+        if told is not None:
+            lines.append(told)
+        elif not math.isnan(bounds.low):
+            lines.append(f"perfect retrieval would fix {bounds.low:.0%} to {bounds.high:.0%}")
+        lines += [
+            f"by {one.kind:7} {one.name:30} {one.failures.value:.1%} fail"
+            f" ({one.failures.low:.1%}–{one.failures.high:.1%}, n = {one.failures.n})"
+            for one in self.failing
+        ]
+        if self.calls:
+            spent = f", {self.cost_usd:.4f} US$" if self.cost_usd else ""
+            lines.append(f"asked {self.calls} times{spent}; what was known was not asked again")
+        if self.left:
+            lines.append(f"the budget is spent: {self.left} requests left; run again to go on")
+        return "\n".join(lines)
+
+
+def summarise(
+    lake: Lake,
+    version: Version | LoggedVersion,
+    requests: Sequence[Request],
+    *,
+    gold_accuracy: float | None = None,
+) -> DiagnosisSummary:
+    """Count what the store holds about ``requests``. ``gold_accuracy`` (0 … 1) is how often the
+    generator is right on gold context, measured elsewhere: it bounds τ where nothing was
+    replayed."""
+    diagnoses = load_diagnoses(lake, [request.request_id for request in requests])
+    failed = [found for found in diagnoses.values() if found.evidence.get("y") == 0]
+    ungraded = [found for found in diagnoses.values() if found.evidence.get("y") is None]
+    right = sum(found.evidence.get("y") == 1 for found in diagnoses.values())
+    outcomes = {
+        request.question_id: diagnoses[request.request_id].evidence["y"] == 1
+        for request in requests
+        if request.question_id
+        and request.request_id in diagnoses
+        and diagnoses[request.request_id].evidence.get("y") is not None
+    }
+    by_id = {request.request_id: request for request in requests}
+    failures = [_failure(found, by_id[found.request_id]) for found in failed]
+    verdicts = Counter(found.verdict for found in failed)
+    measured = headroom(failures)
+    graded = right + len(failed)
+    worst, best = rate_bounds_with_unknown(right, graded, len(ungraded))
+    if gold_accuracy is not None and graded and math.isnan(measured["tau"].value):
+        low, high = bounds_without_replay(right / graded, gold_accuracy)
+        reason = "bounds: nothing was replayed"
+        measured["tau_bounds"] = Estimate(math.nan, low, high, graded, reason)
+    return DiagnosisSummary(
+        version=version,
+        n=len(requests),
+        failures=len(failed),
+        causes=Counter(found.cause for found in failed),
+        verdicts=verdicts,
+        second_levels=Counter(
+            found.second_level for found in failed if found.second_level is not None
+        ),
+        fixes=Counter(found.verified_fix for found in failed if found.verified_fix),
+        undetermined=wilson(verdicts["undetermined"], len(failed)),
+        headroom=measured,
+        slices=headroom_by_slice(failures),
+        tiers=_by_tier([*failed, *ungraded]),
+        ungraded=len(ungraded),
+        failed=wilson(len(failed), graded),
+        failed_bounds=(1 - best, 1 - worst),
+        failing=failure_rates(load_slices(lake), outcomes) if outcomes else (),
+    )
+
+
+def _by_tier(diagnoses: Sequence[Diagnosis]) -> dict[Tier, dict[Verdict, int]]:
+    """Tier → verdict → count, the best evidence first."""
+    counts: dict[Tier, Counter[Verdict]] = {}
+    for found in sorted(diagnoses, key=lambda one: (one.tier, one.verdict)):
+        counts.setdefault(found.tier, Counter())[found.verdict] += 1
+    return {tier: dict(counted) for tier, counted in counts.items()}
+
+
+def _failure(found: Diagnosis, request: Request) -> Failure:
+    return Failure.of(found.evidence, request.topic, request.question, found.cause)

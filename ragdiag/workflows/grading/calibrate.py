@@ -1,0 +1,151 @@
+"""Measure graders against people, and keep what was found beside every score they give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ragdiag.errors import InputError, UnknownName
+from ragdiag.grading.contract import Grader, Item, Subject
+from ragdiag.grading.groundedness import LEXICAL, GroundednessGrader, lexical_support
+from ragdiag.grading.rules import rule_grader
+from ragdiag.progress import Progress, report
+from ragdiag.records import HUMAN_GRADER, Estimate, Grade
+from ragdiag.stats.agreement import Agreement, agreement
+from ragdiag.store.calibrations import GraderCalibration, save_calibration
+from ragdiag.store.lake import Lake
+from ragdiag.store.results import load_requests, save_findings
+from ragdiag.workflows.grading.grade import items_of
+from ragdiag.workflows.grading.human_labels import HumanLabels
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """``found`` by grader; ``n`` labelled answers could be graded, ``missing`` could not: no such
+    request, or one whose text is not stored."""
+
+    source: str
+    n: int
+    missing: int
+    tied: int
+    rejects: int
+    floor: str
+    found: dict[str, Agreement]
+    floor_found: Agreement
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "labels": self.source,
+            "n": self.n,
+            "missing": self.missing,
+            "tied": self.tied,
+            "rejects": self.rejects,
+            "floor": {"grader": self.floor, **self.floor_found.to_json()},
+            "graders": {name: found.to_json() for name, found in self.found.items()},
+        }
+
+    def to_text(self) -> str:
+        left_out = f"{self.missing} not here, {self.tied} tied, {self.rejects} lines rejected"
+        lines = [f"{self.n} labelled answers of {self.source} ({left_out})"]
+        for name, found in {**self.found, f"floor: {self.floor}": self.floor_found}.items():
+            measures = ("accuracy", "kappa", "sensitivity", "specificity", "auroc")
+            told = ", ".join(f"{one} {_shown(getattr(found, one))}" for one in measures)
+            unknown = f"; {found.unknown} undecided" if found.unknown else ""
+            lines.append(f"{name}: {told}{unknown}")
+        return "\n".join(lines)
+
+
+def human_grader(about: Subject) -> str:
+    """Under which name people's labels of this kind are kept as grades.
+
+    >>> human_grader("correct"), human_grader("grounded")
+    ('human', 'human:grounded')
+    """
+    return HUMAN_GRADER if about == "correct" else f"{HUMAN_GRADER}:{about}"
+
+
+def floor_grader(about: Subject) -> Grader:
+    """Plain word overlap: what a grader must beat to be worth its price."""
+    if about == "correct":
+        return rule_grader("content_f1", None)
+    return GroundednessGrader("grounded_lexical", lexical_support, LEXICAL)
+
+
+def calibrate_graders(
+    lake: Lake,
+    labels: HumanLabels,
+    graders: Sequence[Grader],
+    about: Subject = "correct",
+    progress: Progress | None = None,
+) -> Calibrated:
+    """Grade what people have labelled, compare, and keep both: the labels of requests as grades of
+    :func:`human_grader`, and each grader's agreement.
+
+    Raises InputError where a grader judges something else than the labels are about, UnknownName
+    where none of the labelled answers is here.
+    """
+    for grader in graders:
+        if grader.about != about:
+            raise InputError(
+                f"{grader.name} judges whether an answer is {grader.about}, the labels whether it "
+                f"is {about}",
+                remedy=f"use --about {grader.about} with labels of that, or name other graders",
+            )
+    items = labelled_items(lake, labels)
+    if not items:
+        raise UnknownName(
+            f"none of the {len(labels.labels)} answers labelled in {labels.source} is here",
+            remedy="label requests of this workspace, or give each item its answer",
+        )
+    requested = [item for item in items if item.item_id not in labels.items]
+    save_findings(
+        lake,
+        grades=[
+            Grade(i.item_id, human_grader(about), y := labels.labels[i.item_id], float(y))
+            for i in requested
+        ],
+    )
+    floor = floor_grader(about)
+    floor_found = measure(floor, items, labels)
+    found = {}
+    for number, grader in enumerate(graders, start=1):
+        found[grader.name] = measure(grader, items, labels)
+        report(progress, number / len(graders), f"measured {grader.name}")
+        kept = {**found[grader.name].to_json(), "floor": floor_found.auroc.to_json()}
+        save_calibration(lake, GraderCalibration(grader.name, about, labels.source, kept))
+    return Calibrated(
+        source=labels.source,
+        n=len(items),
+        missing=len(labels.labels) - len(items),
+        tied=labels.tied,
+        rejects=len(labels.rejects),
+        floor=floor.name,
+        found=found,
+        floor_found=floor_found,
+    )
+
+
+def labelled_items(lake: Lake, labels: HumanLabels) -> list[Item]:
+    """The labelled answers that can be graded: the file's own, and the requests that are here."""
+    own = [item for name, item in labels.items.items() if name in labels.labels]
+    wanted = [name for name in labels.labels if name not in labels.items]
+    return [*own, *items_of(lake, load_requests(lake, request_ids=wanted) if wanted else [])]
+
+
+def measure(grader: Grader, items: Sequence[Item], labels: HumanLabels) -> Agreement:
+    """The agreement of ``grader`` with people on these items."""
+    grades = grader.grade(items)
+    return agreement(
+        [grade.y for grade in grades],
+        [labels.labels[item.item_id] for item in items],
+        [grade.score for grade in grades],
+    )
+
+
+def _shown(estimate: Estimate) -> str:
+    if estimate.value != estimate.value:
+        return f"undefined ({estimate.reason})"
+    known = estimate.low == estimate.low
+    bounds = f"{estimate.low:.2f}–{estimate.high:.2f}" if known else "no interval"
+    return f"{estimate.value:.2f} ({bounds})"

@@ -1,0 +1,179 @@
+"""How many answers are right, from a grader's many grades and people's few labels; and which
+answers people should label for that (METHODS.md §8)."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ragdiag.errors import UnknownName
+from ragdiag.grading.contract import Subject
+from ragdiag.records import Estimate, Grade, Request
+from ragdiag.stats.intervals import wilson
+from ragdiag.stats.label_sampling import draw_labels
+from ragdiag.stats.mixed_labels import Cell, Confusion, corrected_rate, rogan_gladen_rate
+from ragdiag.store.calibrations import GraderCalibration, load_calibrations
+from ragdiag.store.findings import load_grades
+from ragdiag.store.lake import Lake
+from ragdiag.workflows.grading.calibrate import human_grader
+from ragdiag.workflows.grading.grade import items_of
+
+Strata = Literal["grade", "topic"]
+"""``grade``: by what the grader said alone; ``topic``: by that and the request's topic."""
+
+SAID: Mapping[int | None, str] = {1: "right", 0: "wrong", None: "undecided"}
+
+
+@dataclass(frozen=True)
+class CorrectedRate:
+    """``graded`` is the grader's own rate over what it decided, ``corrected`` the rate that people
+    would give; ``by`` says how it was corrected."""
+
+    grader: str
+    rows: int
+    labels: int
+    graded: Estimate
+    corrected: Estimate
+    by: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "grader": self.grader,
+            "rows": self.rows,
+            "labels": self.labels,
+            "graded": self.graded.to_json(),
+            "corrected": self.corrected.to_json(),
+            "by": self.by,
+        }
+
+    def to_text(self) -> str:
+        def shown(rate: Estimate) -> str:
+            if rate.value != rate.value:
+                return f"undefined: {rate.reason}"
+            return f"{rate.value:.1%} ({rate.low:.1%}–{rate.high:.1%})"
+
+        return (
+            f"{self.grader} alone: {shown(self.graded)} of {self.graded.n} answers right\n"
+            f"corrected by {self.by}: {shown(self.corrected)} of all {self.rows}"
+        )
+
+
+def correct_rate(
+    lake: Lake,
+    requests: Sequence[Request],
+    grader: str,
+    *,
+    about: Subject = "correct",
+    strata: Strata = "grade",
+    seed: int = 0,
+) -> CorrectedRate:
+    """Correct ``grader``'s rate by the labels that these requests have, taken as random within each
+    stratum; without any, by its calibration of an earlier time.
+
+    An answer that the grader could not decide is a stratum of its own with labels, and widens the
+    interval from 0 to 1 without. Raises UnknownName where the grader has graded none of them, or
+    where there is neither a label nor a calibration.
+    """
+    ids = [request.request_id for request in requests]
+    grades, people = load_grades(lake, grader, ids), load_grades(lake, human_grader(about), ids)
+    if not grades:
+        raise UnknownName(
+            f"{grader} has graded none of these {len(ids)} answers",
+            remedy="run: ragdiag grade run VERSION --grader NAME, and use the name that it prints",
+        )
+    known = [grade.y for grade in grades.values() if grade.y is not None]
+    labels = {name: grade.y for name, grade in people.items() if grade.y is not None}
+    graded = wilson(sum(known), len(known))
+    if labels:
+        corrected = corrected_rate(_cells(requests, grades, labels, strata), seed)
+        how = f"{len(labels)} labels of these answers"
+    else:
+        past = load_calibrations(lake).get(grader)
+        if past is None:
+            raise UnknownName(
+                f"none of these answers has a label, and {grader} was never calibrated",
+                remedy="label some: ragdiag grade sample, then ragdiag grade calibrate",
+            )
+        corrected = _by_the_past(sum(known), len(known), len(ids), past, seed)
+        how = f"the labels of {past.labels}"
+    return CorrectedRate(grader, len(ids), len(labels), graded, corrected, how)
+
+
+def sample_to_label(
+    lake: Lake,
+    requests: Sequence[Request],
+    grader: str,
+    n: int,
+    *,
+    strata: Strata = "grade",
+    proportional: bool = False,
+    seed: int = 0,
+) -> list[dict[str, Any]]:
+    """Lines for people to fill in, as ``grade calibrate`` reads them: ``label`` is null.
+
+    The grader's opinion is not shown, only the chance with which a line was drawn: who sees it
+    agrees with it. Answers that are not stored cannot be labelled, and are not drawn.
+    """
+    items = {item.item_id: item for item in items_of(lake, requests)}
+    grades = load_grades(lake, grader, list(items))
+    places = {
+        request.request_id: _stratum(request, grades, strata)
+        for request in requests
+        if request.request_id in items
+    }
+    allocation: Literal["proportional", "equal"] = "proportional" if proportional else "equal"
+    drawn = draw_labels(places, n, allocation=allocation, seed=seed)
+    return [
+        {
+            "request_id": one.row_id,
+            "question": items[one.row_id].question,
+            "answer": items[one.row_id].answer,
+            "answers": list(items[one.row_id].golds),
+            "propensity": one.propensity,
+            "label": None,
+        }
+        for one in sorted(drawn, key=lambda one: one.row_id)
+    ]
+
+
+def _stratum(request: Request, grades: Mapping[str, Grade], strata: Strata) -> str:
+    grade = grades.get(request.request_id)
+    said = SAID[None if grade is None else grade.y]
+    return f"{said} {request.topic}" if strata == "topic" else said
+
+
+def _cells(
+    requests: Sequence[Request],
+    grades: Mapping[str, Grade],
+    labels: Mapping[str, int],
+    strata: Strata,
+) -> list[Cell]:
+    rows: Counter[str] = Counter()
+    told: dict[str, list[int]] = defaultdict(list)
+    for request in requests:
+        stratum = _stratum(request, grades, strata)
+        rows[stratum] += 1
+        if request.request_id in labels:
+            told[stratum].append(labels[request.request_id])
+    return [Cell(rows[name], len(told[name]), sum(told[name])) for name in sorted(rows)]
+
+
+def _by_the_past(right: int, known: int, rows: int, past: GraderCalibration, seed: int) -> Estimate:
+    sensitivity, specificity = past.estimate("sensitivity"), past.estimate("specificity")
+    if not (sensitivity.n and specificity.n):
+        return Estimate.undefined("the calibration knew one label only", n=rows)
+    confusion = Confusion(
+        round(sensitivity.value * sensitivity.n),
+        sensitivity.n,
+        round(specificity.value * specificity.n),
+        specificity.n,
+    )
+    found = rogan_gladen_rate(right, known, confusion, seed)
+    if found.value != found.value or known == rows:
+        return found
+    share = known / rows
+    reason = f"{rows - known} undecided answers count as wrong below and right above"
+    low, high = found.low * share, found.high * share + 1 - share
+    return Estimate((low + high) / 2, low, high, rows, reason)

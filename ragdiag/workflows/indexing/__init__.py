@@ -1,0 +1,1 @@
+"""Indexes and the paths over them: built, checked, tuned."""

@@ -1,0 +1,104 @@
+"""Choose how deep a version's reranker reads and how much it says, and what that is worth."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ragdiag.errors import InputError
+from ragdiag.progress import Progress
+from ragdiag.retrieval.rerank_tuning import RerankChoice, RerankSetting, choose_reranking
+from ragdiag.settings import Workspace
+from ragdiag.store.lake import Lake
+from ragdiag.store.results import save_version
+from ragdiag.version import Spec, Version
+from ragdiag.workflows.indexing.reranker_evidence import gather_evidence, require_reranker
+from ragdiag.workflows.indexing.tune_fusion import paired_json, paired_line
+
+
+@dataclass(frozen=True)
+class TunedReranker:
+    """``spec`` is the version's with the setting chosen, ``saved`` the version made of it."""
+
+    version: Version
+    split: str
+    spec: Spec
+    choice: RerankChoice
+    saved: Version | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        choice = self.choice
+        return {
+            "version": self.version.name,
+            "split": self.split,
+            "n": choice.n,
+            **asdict(choice.setting),
+            "folds": [asdict(one) for one in choice.folds],
+            "against_none": paired_json(choice.against_none),
+            "against_alone": paired_json(choice.against_alone),
+            "saved": None if self.saved is None else self.saved.name,
+        }
+
+    def to_text(self) -> str:
+        choice = self.choice
+        folds = "; ".join(_words(one) for one in choice.folds)
+        lines = [
+            f"{self.version.name}, {choice.n} judged questions of {self.split}: "
+            f"{_words(choice.setting)} (in folds: {folds})",
+            paired_line("against no reranker", choice.against_none),
+            paired_line("against the cross-encoder alone", choice.against_alone),
+        ]
+        if self.saved is not None:
+            lines.append(f"saved as version {self.saved.name}")
+        return "\n".join(lines)
+
+
+def tune_reranker(
+    lake: Lake,
+    workspace: Workspace,
+    version: Version,
+    split: str,
+    *,
+    save_as: str | None = None,
+    progress: Progress | None = None,
+) -> TunedReranker:
+    """Weigh the reranker of ``version`` by the judged questions of ``split``; keep the result as a
+    version named ``save_as``, without a reranker where none is worth having.
+
+    Raises SpecError for a version without reranker, InputError for too few judged questions,
+    UnknownName where there is no index.
+    """
+    depth = require_reranker(version).depth
+    evidence = gather_evidence(lake, workspace, version, split, progress, answerable=True)
+    try:
+        choice = choose_reranking(evidence, depth)
+    except ValueError as error:
+        raise InputError(
+            f"the reranker of {version.name} cannot be tuned on {split!r}: {error}",
+            remedy="judge more questions",
+        ) from None
+    tuned = with_setting(version.spec, choice.setting)
+    saved = None
+    if save_as is not None:
+        saved = Version(save_as, tuned)
+        save_version(lake, saved)
+    return TunedReranker(version, split, tuned, choice, saved)
+
+
+def with_setting(spec: Spec, setting: RerankSetting) -> Spec:
+    """``spec`` with its reranker set so; without one where the setting is none."""
+    if spec.reranker is None or not setting.depth:
+        return spec.model_copy(update={"reranker": None})
+    fitted = {
+        "depth": setting.depth,
+        "weight": setting.weight,
+        "slope": round(setting.slope, 6),
+        "offset": round(setting.offset, 6),
+    }
+    return spec.model_copy(update={"reranker": spec.reranker.model_copy(update=fitted)})
+
+
+def _words(setting: RerankSetting) -> str:
+    if not setting.depth:
+        return "no reranker"
+    return f"weight {setting.weight:.2f}, depth {setting.depth}"

@@ -1,0 +1,248 @@
+"""Forgetting one user everywhere, and the proof.
+
+The tombstones are kept first, in a file beside the lake and then in the lake, so that nothing of
+the user comes in while the rest is cleared: rows, old snapshots and their files, spool and
+archive, rejected lines, embeddings, training data. What ragdiag does not change by itself (backups,
+files that somebody has written into the workspace) is named. At the end all is searched again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ragdiag.privacy.pseudonyms import read_user
+from ragdiag.progress import Progress, report
+from ragdiag.records import Passage
+from ragdiag.retrieval.vectors import open_cache
+from ragdiag.settings import Workspace
+from ragdiag.store.lake import Lake
+from ragdiag.store.upkeep.byte_search import files_with
+from ragdiag.store.upkeep.forgotten import (
+    keep_tombstones,
+    kept_tombstones,
+    read_forgotten,
+    request_tombstone,
+    user_tombstone,
+)
+from ragdiag.store.upkeep.history import purge_history
+from ragdiag.store.upkeep.known_backups import KnownBackup, list_backups
+from ragdiag.store.upkeep.segment_sweep import sweep_segments
+from ragdiag.store.upkeep.user_traces import UserTraces, count_traces, find_traces, remove_traces
+from ragdiag.training.answers.sets import forget_examples
+from ragdiag.training.data.sets import Forgotten, forget_pairs
+
+SHORTEST_NEEDLE = 12
+"""Characters of a text that is searched for: shorter ones are in other people's words too."""
+MOST_NEEDLES = 50
+TRAINING = "training data"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One place that was searched: what was found there, what was removed, and what a second
+    search found (None: it was not searched again)."""
+
+    name: str
+    found: int
+    removed: int = 0
+    left: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgetting:
+    """``clean``: the second search found nothing in any place that ragdiag clears by itself."""
+
+    requests: int
+    dry_run: bool
+    places: tuple[Place, ...]
+    backups: tuple[KnownBackup, ...] = ()
+    files: tuple[str, ...] = ()
+
+    @property
+    def clean(self) -> bool:
+        return not self.dry_run and not any(place.left for place in self.places) and not self.files
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "requests": self.requests,
+            "dry_run": self.dry_run,
+            "clean": self.clean,
+            "places": [
+                {name: getattr(place, name) for name in Place.__dataclass_fields__}
+                for place in self.places
+            ],
+            "backups": [
+                {"directory": one.directory, "backup": one.backup, "made_at": one.made_at}
+                for one in self.backups
+            ],
+            "files": list(self.files),
+        }
+
+
+def forget_user(
+    lake: Lake,
+    workspace: Workspace,
+    user: str,
+    *,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Forgetting:
+    """Remove what the workspace holds of ``user`` (a user id, or a pseudonym as ``user:…``).
+
+    Running it again is safe, and finishes what was interrupted. Raises StoreBusy where other
+    processes keep a part of it from being cleared; then it has to be run again.
+    """
+    keys = _pseudonyms(lake, workspace, user)
+    return _forget(lake, workspace, keys, user, dry_run=dry_run, progress=progress)
+
+
+def forget_again(lake: Lake, workspace: Workspace) -> Forgetting | None:
+    """Forget whom the tombstones name, after a backup has brought them back; None where nobody
+    came back."""
+    tombstones = kept_tombstones(workspace) | lake.write(read_forgotten)
+    if not tombstones:
+        return None
+    back = [
+        row["user_key"]
+        for row in lake.rows(
+            "select distinct user_key from requests where user_key is not null order by 1"
+        )
+        if user_tombstone(workspace, row["user_key"]) in tombstones
+    ]
+    return _forget(lake, workspace, back, "", tombstones=tombstones)
+
+
+def _forget(
+    lake: Lake,
+    workspace: Workspace,
+    keys: Collection[str],
+    user: str,
+    *,
+    tombstones: frozenset[str] = frozenset(),
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Forgetting:
+    report(progress, 0.0, "looking for what there is")
+    traces = find_traces(lake, keys)
+    names = [*traces.keys, *traces.request_ids]
+    tombstones |= {user_tombstone(workspace, key) for key in traces.keys}
+    tombstones |= {request_tombstone(workspace, one) for one in traces.request_ids}
+    if not dry_run:
+        keep_tombstones(workspace, tombstones)
+    # Before the rows: without them nobody could tell which questions were the user's.
+    learnt = _forget_pairs(workspace, traces, tombstones, dry_run=dry_run)
+    if dry_run:
+        rows = count_traces(lake, traces)
+    else:
+        rows = lake.write(lambda cursor: remove_traces(cursor, traces, tombstones))
+    report(progress, 0.3, "clearing spool and archive")
+    swept = sweep_segments(workspace, tombstones, names, dry_run=dry_run)
+    found = {f"lake: {table}": n for table, n in rows.items()}
+    found |= {"spool": swept.spool, "spool archive": swept.archive}
+    places = [Place(name, n, 0 if dry_run else n) for name, n in found.items()]
+    places += [
+        Place("spool, being written", swept.live, note="turned away when it is ingested"),
+        _place_of(workspace, learnt, dry_run=dry_run),
+    ]
+    if not dry_run:
+        report(progress, 0.5, "clearing embeddings and old snapshots")
+        places += _clear_rest(lake, workspace, traces)
+        report(progress, 0.8, "searching everything again")
+        places = _searched_again(lake, workspace, traces, tombstones, places)
+    return Forgetting(
+        requests=len(traces.request_ids),
+        dry_run=dry_run,
+        places=tuple(places),
+        backups=tuple(_holding(workspace, traces)),
+        files=tuple(_other_files(workspace, traces, user)),
+    )
+
+
+def _pseudonyms(lake: Lake, workspace: Workspace, user: str) -> list[str]:
+    """The user's pseudonym, and the id itself where a log was imported with it as one."""
+    there = lake.rows("select 1 from requests where user_key = ? limit 1", [user])
+    return sorted({read_user(workspace, user), *([user] if there else [])})
+
+
+def _forget_pairs(
+    workspace: Workspace, traces: UserTraces, tombstones: frozenset[str], *, dry_run: bool
+) -> Forgotten:
+    root, asked, texts = workspace.training, traces.question_ids, traces.texts
+
+    def is_theirs(request_id: str) -> bool:
+        return request_tombstone(workspace, request_id) in tombstones
+
+    pairs = forget_pairs(root, is_theirs, asked, texts, dry_run=dry_run)
+    examples = forget_examples(root, asked, texts, dry_run=dry_run)
+    return Forgotten(pairs.pairs + examples.pairs, (*pairs.files, *examples.files))
+
+
+def _place_of(workspace: Workspace, learnt: Forgotten, *, dry_run: bool) -> Place:
+    """The training sets; the note says what is not removed: weights that were made of them."""
+    runs = sorted({path.relative_to(workspace.training).parts[0] for path in learnt.files})
+    note = f"models of these runs have learnt from them: {', '.join(runs)}" if runs else ""
+    return Place(TRAINING, learnt.pairs, 0 if dry_run else learnt.pairs, note=note)
+
+
+def _clear_rest(lake: Lake, workspace: Workspace, traces: UserTraces) -> Iterator[Place]:
+    hashes = [Passage("", "", text).content_hash for text in traces.texts]
+    vectors = open_cache(workspace).forget(hashes)
+    yield Place("embeddings", vectors, vectors)
+    purged = purge_history(lake)
+    broken = ", ".join(purged.broken)
+    note = f"these named snapshots can no longer be read: {broken}" if broken else ""
+    yield Place("old snapshots", purged.snapshots, purged.snapshots, note=note)
+    yield Place("files of old snapshots", purged.files, purged.files)
+
+
+def _searched_again(
+    lake: Lake,
+    workspace: Workspace,
+    traces: UserTraces,
+    tombstones: frozenset[str],
+    places: Collection[Place],
+) -> list[Place]:
+    """The places with what is left in each, and the present lake read for the user's texts."""
+    rows = count_traces(lake, traces)
+    names = [*traces.keys, *traces.request_ids]
+    swept = sweep_segments(workspace, tombstones, names, dry_run=True)
+    left = {f"lake: {table}": n for table, n in rows.items()}
+    left |= {"spool": swept.spool, "spool archive": swept.archive}
+    left[TRAINING] = _forget_pairs(workspace, traces, tombstones, dry_run=True).pairs
+    snapshots = lake.rows("select count(*) as n from ducklake_snapshots('lake')")[0]["n"]
+    left["old snapshots"] = snapshots - 1
+    texts = lake.rows(
+        "select count(*) as n from requests where question in (select unnest($texts::varchar[])) "
+        "or answer in (select unnest($texts::varchar[])) "
+        "or user_key in (select unnest($keys::varchar[]))",
+        {"texts": list(traces.texts), "keys": list(traces.keys)},
+    )[0]["n"]
+    found = [
+        Place(one.name, one.found, one.removed, left.get(one.name), one.note) for one in places
+    ]
+    return [*found, Place("lake: any text of theirs", 0, 0, texts)]
+
+
+def _holding(workspace: Workspace, traces: UserTraces) -> list[KnownBackup]:
+    """Backups made after the user's first request."""
+    if traces.since is None:
+        return []
+    first = traces.since.isoformat()
+    return [one for one in list_backups(workspace) if one.made_at >= first]
+
+
+def _other_files(workspace: Workspace, traces: UserTraces, user: str) -> list[str]:
+    """Lakes that a restore has moved aside, and files in whose bytes the user is found."""
+    aside = [path.name for path in workspace.root.glob("lake.before-*")] if traces.since else []
+    found = files_with(workspace.root, _needles(traces, user))
+    return sorted({*aside, *(one for one in found if not one.startswith("lake.before-"))})
+
+
+def _needles(traces: UserTraces, user: str) -> list[bytes]:
+    """What is searched for in the bytes of every file: pseudonyms and telling texts."""
+    texts = sorted((t for t in traces.texts if len(t) >= SHORTEST_NEEDLE), key=len, reverse=True)
+    named = [user] if len(user) >= SHORTEST_NEEDLE else []
+    return [text.encode() for text in [*traces.keys, *named, *texts[:MOST_NEEDLES]]]

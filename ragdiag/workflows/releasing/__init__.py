@@ -1,0 +1,1 @@
+"""Candidates on their way into production, and out of it."""

@@ -1,0 +1,34 @@
+"""Looking at what is watched again and again; see decisions.py for one look."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from ragdiag.errors import RagdiagError
+from ragdiag.settings import Workspace
+from ragdiag.store.lake import open_lake
+from ragdiag.workflows.releasing.decisions import Decided, watch_once
+
+
+def watch_deployment(
+    workspace: Workspace,
+    every_s: float,
+    *,
+    actor: str,
+    seen: Callable[[Sequence[Decided]], object],
+    failed: Callable[[RagdiagError], object],
+    stop: threading.Event,
+) -> None:
+    """Look every ``every_s`` seconds until ``stop`` is set, and roll back what has an alarm.
+
+    ``seen`` is called after each look. A look that fails later on (a busy store, a person who
+    changed the deployment meanwhile) is told to ``failed``, and the next one comes all the same;
+    the first one's failure is raised: it is the caller's mistake.
+    """
+    seen(watch_once(open_lake(workspace), workspace, actor=actor))
+    while not stop.wait(every_s):
+        try:
+            seen(watch_once(open_lake(workspace), workspace, actor=actor))
+        except RagdiagError as error:
+            failed(error)

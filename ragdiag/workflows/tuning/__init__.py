@@ -1,0 +1,1 @@
+"""From what a workspace knows to a tuned version, measured and judged."""

@@ -1,0 +1,121 @@
+"""From a tuned generator to a verdict: both versions answer the test split, and the gate decides.
+
+Nothing is promoted: a version whose gate passed is left ready to be tried on a share of production.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Literal
+
+from ragdiag.errors import UnknownName
+from ragdiag.privacy.hiding import is_hidden
+from ragdiag.progress import Progress, part
+from ragdiag.records import Estimate
+from ragdiag.settings import Workspace
+from ragdiag.stats.intervals import bca_mean, wilson
+from ragdiag.stats.paired import compare_paired
+from ragdiag.store.corpus import load_gold_answers, load_questions
+from ragdiag.store.lake import Lake
+from ragdiag.store.results import save_version
+from ragdiag.training.recording import Recording
+from ragdiag.training.runs import Candidate, Change, Measured, Moved
+from ragdiag.version import Version
+from ragdiag.workflows.comparing.compare import QuestionPair, compare_versions
+from ragdiag.workflows.comparing.evaluate import evaluate
+from ragdiag.workflows.comparing.gate import gate_versions
+from ragdiag.workflows.indexing.build import build_version_index
+from ragdiag.workflows.tuning.tuned_change import LEAST_IN_SLICE, MOVED_SHOWN, judge_release
+
+AnswerMetric = Literal["correct", "token_f1"]
+METRICS: tuple[AnswerMetric, ...] = ("correct", "token_f1")
+
+
+def require_test_answers(lake: Lake, test: str) -> int:
+    """How many questions of the split can be tested on. Raises UnknownName where there is none."""
+    golds = load_gold_answers(lake)
+    asked = [one for one in load_questions(lake, test) if not is_hidden(one.text)]
+    answered = sum(bool(golds.get(one.question_id)) for one in asked)
+    if not answered:
+        raise UnknownName(
+            f"no question of the split {test!r} has a gold answer to be tested on",
+            remedy="name another with --test, or import answers: ragdiag import gold",
+        )
+    return answered
+
+
+def release_generator(
+    lake: Lake,
+    workspace: Workspace,
+    recording: Recording,
+    version: Version,
+    tuned: Version,
+    test: str,
+    metric: AnswerMetric,
+    progress: Progress | None = None,
+) -> None:
+    """Ask both versions the split ``test``, judge ``tuned`` by ``metric``, and write all down.
+
+    Raises what asking questions raises.
+    """
+    save_version(lake, tuned)
+    build_version_index(lake, workspace, tuned, part(progress, 0.0, 0.1))
+    # Both in one run, so that their times are of one machine in one mood.
+    evaluate(lake, workspace, version, test, part(progress, 0.1, 0.55))
+    evaluate(lake, workspace, tuned, test, part(progress, 0.55, 1.0))
+    pairs = compare_versions(lake, version, tuned, test).pairs
+    topics = {one.question_id: one.topic for one in load_questions(lake, test)}
+    recording.say(
+        measured=(_measured(pairs, topics, metric),),
+        moved_by="score",
+        gained=_moved(pairs, 1),
+        lost=_moved(pairs, -1),
+    )
+    release = gate_versions(lake, version, tuned, test, metric=metric)
+    gate = judge_release(release, (), {}, {}, None)
+    recording.say(gate=gate, candidate=Candidate(tuned.name, tuned.version_id))
+
+
+def _measured(
+    pairs: Sequence[QuestionPair], topics: dict[str, str], metric: AnswerMetric
+) -> Measured:
+    """``metric`` first; on all questions, and on those of each topic that has enough of them."""
+    names = sorted(METRICS, key=lambda name: name != metric)
+    by_topic: dict[str, list[QuestionPair]] = defaultdict(list)
+    for pair in pairs:
+        if topic := topics.get(pair.question_id):
+            by_topic[topic].append(pair)
+    slices = {
+        topic: tuple(_change(name, chosen) for name in names)
+        for topic, chosen in sorted(by_topic.items())
+        if LEAST_IN_SLICE <= len(chosen) < len(pairs)
+    }
+    return Measured("test", tuple(_change(name, pairs) for name in names), slices)
+
+
+def _change(metric: AnswerMetric, pairs: Sequence[QuestionPair]) -> Change:
+    """Over the questions that have a gold answer."""
+    known = [
+        (pair.a[metric], pair.b[metric])
+        for pair in pairs
+        if not (math.isnan(pair.a[metric]) or math.isnan(pair.b[metric]))
+    ]
+    before, after = [x for x, _ in known], [y for _, y in known]
+    paired = compare_paired(before, after)
+    p = None if math.isnan(paired.p) else paired.p
+    return Change(metric, _mean(metric, before), _mean(metric, after), paired.difference, p)
+
+
+def _mean(metric: AnswerMetric, scores: Sequence[float]) -> Estimate:
+    return wilson(int(sum(scores)), len(scores)) if metric == "correct" else bca_mean(scores)
+
+
+def _moved(pairs: Sequence[QuestionPair], sign: int) -> tuple[Moved, ...]:
+    """Questions that became right (``sign`` 1) or wrong (−1), by their token F1 before and after,
+    the largest move first."""
+    found = [pair for pair in pairs if sign * (pair.b["correct"] - pair.a["correct"]) > 0]
+    found.sort(key=lambda p: (-sign * (p.b["token_f1"] - p.a["token_f1"]), p.question_id))
+    moved = (Moved(p.question_id, p.a["token_f1"], p.b["token_f1"]) for p in found)
+    return tuple(moved)[:MOVED_SHOWN]

@@ -1,0 +1,96 @@
+"""What runs of ``ragdiag tune`` share: where they learn from, and what they say they took."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ragdiag.progress import Progress
+from ragdiag.retrieval.hybrid import HybridRetriever
+from ragdiag.store.lake import Lake
+from ragdiag.training.data.assemble import Assembled, AssembleOptions, assemble
+from ragdiag.training.data.examples import LABELLED, Pair
+from ragdiag.training.data.finders import DEPTH
+from ragdiag.training.data.negatives import Finder, NegativeOptions, Teacher
+from ragdiag.training.data.sources import SourceOptions
+from ragdiag.training.data.splits import SplitOptions
+from ragdiag.training.loop import Trained
+from ragdiag.training.runs import Cost, Data, SetName
+from ragdiag.workflows.tuning.tuned_change import HeldOut
+
+WATTS_A_CORE = 15.0
+"""What a busy server core draws, roughly; only to tell a cheap run from a dear one."""
+
+
+@dataclass(frozen=True)
+class LearnFrom:
+    """Learnt from the judged questions of ``split`` and from the log; ``from_failures`` uses only
+    what retrieval got wrong. Tested on ``test``, of which nothing is learnt. ``augment``: variants
+    of each training question, as users type them. ``hard``: negatives of each pair."""
+
+    split: str = "train"
+    test: str = "test"
+    from_failures: bool = False
+    hard: int = 2
+    augment: int = 0
+    seed: int = 0
+
+    def assembled(
+        self,
+        lake: Lake,
+        retriever: HybridRetriever,
+        *,
+        title: bool,
+        teacher: Teacher | None = None,
+        progress: Progress | None = None,
+    ) -> Assembled:
+        """Raises TrainingError where that gives too little."""
+        usual = SourceOptions()
+        options = AssembleOptions(
+            sources=SourceOptions(
+                splits=(self.split,),
+                sources=("failure",) if self.from_failures else LABELLED,
+                fallback=() if self.from_failures else usual.fallback,
+                seed=self.seed,
+            ),
+            negatives=NegativeOptions(per_pair=max(1, self.hard)),
+            split=SplitOptions(seed=self.seed),
+            title=title,
+            augment=self.augment,
+        )
+        dense = _nearest(retriever)
+        return assemble(lake, options, dense=dense, teacher=teacher, progress=progress)
+
+
+def data_facts(assembled: Assembled, dev: int, sets: Sequence[HeldOut]) -> Data:
+    """``dev`` counts the questions that training is steered by."""
+    train = assembled.train
+    held_out: dict[SetName, int] = {one.name: len(one.questions) for one in sets}
+    return Data(
+        train.data_hash,
+        len(train.pairs),
+        by_source=Counter(pair.source for pair in train.pairs),
+        held_out={"dev": dev, **held_out},
+    )
+
+
+def cost_of(trained: Trained) -> Cost:
+    return Cost(
+        trained.wall_s,
+        trained.cpu_s,
+        trained.peak_bytes,
+        energy_wh=trained.cpu_s * WATTS_A_CORE / 3600,
+        assumption=f"{WATTS_A_CORE:g} W a busy core",
+    )
+
+
+def _nearest(retriever: HybridRetriever) -> Finder:
+    """What the version finds now: by its vectors, where it has some."""
+
+    def find(pairs: Sequence[Pair]) -> list[list[str]]:
+        found = (retriever.retrieve(pair.question) for pair in pairs)
+        lists = (one.fused if one.dense is None else one.dense for one in found)
+        return [[hit.passage_id for hit in hits[:DEPTH]] for hits in lists]
+
+    return find

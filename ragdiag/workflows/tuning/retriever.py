@@ -1,0 +1,198 @@
+"""From failures to a better retriever: data, training, index, held-out questions, gate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ragdiag.errors import SpecError
+from ragdiag.pipeline import serving_index
+from ragdiag.progress import Progress, part
+from ragdiag.records import Passage
+from ragdiag.retrieval.adapters import base_hash
+from ragdiag.retrieval.hybrid import HybridRetriever
+from ragdiag.retrieval.models import model_identity
+from ragdiag.retrieval.vectors import open_cache, passage_text
+from ragdiag.settings import Workspace
+from ragdiag.store.corpus import load_passages
+from ragdiag.store.lake import Lake
+from ragdiag.store.training_runs import TrainingRun, find_run
+from ragdiag.training.adapters import LoraOptions
+from ragdiag.training.data.assemble import Assembled
+from ragdiag.training.recording import recorded
+from ragdiag.training.retriever.bi_encoder import DevSet, Embedded, TunedBiEncoder, train_bi_encoder
+from ragdiag.training.retriever.bi_encoder_options import LOOPS, BiEncoderOptions, Method
+from ragdiag.training.retriever.contrastive import Loss
+from ragdiag.training.run_folder import shared_run
+from ragdiag.training.runs import Base, Gated, RunFacts
+from ragdiag.version import EmbedderSpec, Version
+from ragdiag.workflows.indexing.build import build_version_index
+from ragdiag.workflows.tuning.data import LearnFrom, cost_of, data_facts
+from ragdiag.workflows.tuning.tuned_change import HeldOut
+from ragdiag.workflows.tuning.tuned_release import from_pairs, held_out_sets, release_tuned
+from ragdiag.workflows.tuning.tuned_version import reweighed, tuned_version
+
+NO_STEP_HELPED = "no step made the model better on the dev questions than it came"
+
+
+@dataclass(frozen=True)
+class RetrieverTuning:
+    """How a version's embedder is tuned; ``epochs`` and ``learning_rate`` are those that suit the
+    method, unless given."""
+
+    learn: LearnFrom = field(default_factory=LearnFrom)
+    method: Method = "query-lora"
+    loss: Loss = "info_nce"
+    epochs: int | None = None
+    learning_rate: float | None = None
+    batch: int = 32
+    lora: LoraOptions = field(default_factory=LoraOptions)
+    save_as: str | None = None
+
+    def options(self, embedder: EmbedderSpec) -> BiEncoderOptions:
+        usual = LOOPS[self.method]
+        loop = replace(
+            usual,
+            epochs=self.epochs or usual.epochs,
+            learning_rate=self.learning_rate or usual.learning_rate,
+            batch=self.batch,
+            seed=self.learn.seed,
+        )
+        return BiEncoderOptions(
+            method=self.method,
+            base=embedder.model,
+            base_adapter=embedder.adapter,
+            max_tokens=embedder.max_tokens,
+            lora=self.lora,
+            loss=self.loss,
+            negatives=self.learn.hard,
+            loop=loop,
+        )
+
+
+def tune_retriever(
+    lake: Lake,
+    workspace: Workspace,
+    version: Version,
+    tuning: RetrieverTuning,
+    progress: Progress | None = None,
+) -> TrainingRun | None:
+    """Tune the embedder of ``version`` and leave the result beside it, judged; the run as the
+    registry has it. The same call goes on with a run that was ended before it was done.
+
+    Of several processes that train together all but the first return None. Raises SpecError where
+    the version has no embedder, UnknownName for a split without questions, TrainingError.
+    """
+    embedder = version.spec.embedder
+    if embedder is None:
+        raise SpecError(
+            f"version {version.name} has no embedder, so there is nothing to tune",
+            remedy="add [embedder] to its spec",
+        )
+    plan = plan_retriever(lake, workspace, version, embedder, tuning, part(progress, 0.0, 0.1))
+    folder, is_first = shared_run(workspace, plan.config)
+    if not is_first:
+        plan.train(folder.root)
+        return None
+    with recorded(lake, folder, "retriever", plan.facts) as recording:
+        plan.assembled.save(folder.root)
+        told = folder.stoppable(progress)
+        tuned = plan.train(folder.root, part(told, 0.1, 0.7))
+        folder.seal()
+        artefact = tuned.folder.relative_to(folder.root)
+        recording.say(cost=cost_of(tuned.trained), artefact=str(artefact))
+        if tuned.trained.best_step == 0:
+            recording.say(gate=Gated("inconclusive", (NO_STEP_HELPED,)))
+        else:
+            name = tuning.save_as or f"{version.name}-{folder.run_id}"
+            made = tuned_version(version, tuned, name)
+            build_version_index(lake, workspace, made, part(told, 0.7, 0.8))
+            made, test = reweighed(lake, workspace, made, plan.asked), tuning.learn.test
+            rest = part(told, 0.8, 1.0)
+            release_tuned(lake, workspace, recording, version, made, plan.sets, test, rest)
+    return find_run(lake, folder.run_id)
+
+
+@dataclass(frozen=True)
+class RetrieverPlan:
+    """Everything that is settled before the first step; ``asked`` are the dev questions."""
+
+    version: Version
+    tuning: RetrieverTuning
+    options: BiEncoderOptions
+    assembled: Assembled
+    asked: HeldOut
+    dev: DevSet
+    sets: Sequence[HeldOut]
+    known: Embedded
+
+    def train(self, folder: Path, progress: Progress | None = None) -> TunedBiEncoder:
+        data = self.assembled.train
+        return train_bi_encoder(data, self.dev, self.options, folder, progress, self.known)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What tells one run from another; the name that the result is saved under does not."""
+        asked = asdict(replace(self.tuning, save_as=None))
+        return {
+            "kind": "retriever",
+            "version": self.version.version_id,
+            "tuning": asked,
+            "data": self.assembled.train.data_hash,
+        }
+
+    @property
+    def facts(self) -> RunFacts:
+        base = self.options.base
+        return RunFacts(
+            base=Base(Path(base).name, base_hash(base, self.options.base_adapter)),
+            method=self.tuning.method,
+            version=self.version.name,
+            split=self.tuning.learn.split,
+            options={**asdict(self.tuning), "loop": asdict(self.options.looped)},
+            data=data_facts(self.assembled, len(self.dev.questions), self.sets),
+        )
+
+
+def plan_retriever(
+    lake: Lake,
+    workspace: Workspace,
+    version: Version,
+    embedder: EmbedderSpec,
+    tuning: RetrieverTuning,
+    progress: Progress | None = None,
+) -> RetrieverPlan:
+    """Gather the data and lay down what is measured. Raises as :func:`tune_retriever`."""
+    retriever = HybridRetriever(serving_index(lake, workspace, version), version.spec)
+    assembled = tuning.learn.assembled(lake, retriever, title=embedder.title, progress=progress)
+    passages = load_passages(lake)
+    texts = {one.passage_id: passage_text(one, title=embedder.title) for one in passages}
+    asked = from_pairs("dev", assembled.dev)
+    return RetrieverPlan(
+        version,
+        tuning,
+        tuning.options(embedder),
+        assembled,
+        asked,
+        DevSet({q.question_id: q.text for q in asked.questions}, asked.judgments, texts),
+        held_out_sets(lake, tuning.learn.test, assembled.temporal, assembled.synthetic),
+        _embedded(workspace, embedder, passages),
+    )
+
+
+def _embedded(
+    workspace: Workspace, embedder: EmbedderSpec, passages: Sequence[Passage]
+) -> dict[str, npt.NDArray[np.float32]]:
+    """What the cache has of the passages' vectors: with them training begins minutes earlier."""
+    wanted = {one.content_hash for one in passages}
+    vectors = open_cache(workspace).read(model_identity(embedder), wanted)
+    return {
+        passage_text(one, title=embedder.title): vectors[one.content_hash]
+        for one in passages
+        if one.content_hash in vectors
+    }

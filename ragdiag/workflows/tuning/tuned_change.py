@@ -1,0 +1,219 @@
+"""What fine-tuning changed: the version before and the one after, ranked on held-out questions."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ragdiag.metrics.ranking import score_ranking
+from ragdiag.pipeline import Retriever, serving_index, serving_passages
+from ragdiag.progress import Progress, report
+from ragdiag.records import Hit, Question
+from ragdiag.retrieval.hybrid import HybridRetriever
+from ragdiag.retrieval.rerank import Reranker
+from ragdiag.settings import Workspace
+from ragdiag.stats.contrasts import paired_means
+from ragdiag.stats.criteria import Criterion
+from ragdiag.stats.gates import gate_quality
+from ragdiag.stats.intervals import Sums, bca_mean, difference_of_means
+from ragdiag.stats.paired import compare_paired
+from ragdiag.store.lake import Lake
+from ragdiag.training.runs import Change, Gated, Measured, Moved, Overfit, SetName
+from ragdiag.version import Version
+from ragdiag.workflows.comparing.gate import ReleaseGate
+
+METRICS = ("MRR@10", "nDCG@10", "recall@10")
+PRIMARY = METRICS[0]
+DENSE = f"dense {PRIMARY}"
+"""The same of the dense path's own list, where there is one."""
+LEAST_IN_SLICE = 10
+MOVED_SHOWN = 200
+
+Ranking = tuple[Hit, ...]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Questions that nothing was learnt from, with their judgments (question → passage → grade)."""
+
+    name: SetName
+    questions: Sequence[Question]
+    judgments: Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Of every question, by its id: the list that would be packed, and the dense path's."""
+
+    final: Mapping[str, Ranking]
+    dense: Mapping[str, Ranking | None]
+
+
+class Ranker:
+    """A version's retrieval without its generator; loads its index once."""
+
+    def __init__(self, lake: Lake, workspace: Workspace, version: Version) -> None:
+        spec = version.spec
+        self._retriever: Retriever = HybridRetriever(serving_index(lake, workspace, version), spec)
+        self._reranker = None
+        if spec.reranker is not None:
+            passages = serving_passages(lake, workspace, version)
+            self._reranker = Reranker(passages, spec.reranker)
+
+    def rank(self, questions: Sequence[Question], progress: Progress | None = None) -> Ranked:
+        final: dict[str, Ranking] = {}
+        dense: dict[str, Ranking | None] = {}
+        for number, question in enumerate(questions, start=1):
+            found = self._retriever.retrieve(question.text)
+            hits = found.fused
+            if self._reranker is not None:
+                hits = self._reranker.rerank(question.text, hits)
+            final[question.question_id], dense[question.question_id] = hits, found.dense
+            report(progress, number / len(questions), f"ranked {number} of {len(questions)}")
+        return Ranked(final, dense)
+
+
+def measure_change(asked: HeldOut, before: Ranked, after: Ranked) -> Measured:
+    """Every metric on all questions, and on those of each topic that has enough of them."""
+    by_topic: dict[str, list[Question]] = defaultdict(list)
+    for question in asked.questions:
+        if question.topic:
+            by_topic[question.topic].append(question)
+    slices = {
+        topic: _changes(asked, chosen, before, after)
+        for topic, chosen in sorted(by_topic.items())
+        if LEAST_IN_SLICE <= len(chosen) < len(asked.questions)
+    }
+    return Measured(asked.name, _changes(asked, asked.questions, before, after), slices)
+
+
+def moved_questions(
+    asked: HeldOut, before: Ranked, after: Ranked
+) -> tuple[tuple[Moved, ...], tuple[Moved, ...]]:
+    """Questions that gained and that lost, by the reciprocal rank of their first relevant passage,
+    the largest move first."""
+    gained: list[tuple[float, Moved]] = []
+    lost: list[tuple[float, Moved]] = []
+    for question in asked.questions:
+        name = question.question_id
+        judged = asked.judgments.get(name, {})
+        ranks = [_first_rank(one.final[name], judged) for one in (before, after)]
+        change = _reciprocal(ranks[1]) - _reciprocal(ranks[0])
+        if change:
+            (gained if change > 0 else lost).append((abs(change), Moved(name, *ranks)))
+
+    def largest(found: list[tuple[float, Moved]]) -> tuple[Moved, ...]:
+        ordered = sorted(found, key=lambda one: (-one[0], one[1].question_id))
+        return tuple(one for _, one in ordered[:MOVED_SHOWN])
+
+    return largest(gained), largest(lost)
+
+
+def find_overfit(
+    learned: HeldOut, unseen: HeldOut, before: Mapping[str, Ranked], after: Mapping[str, Ranked]
+) -> Overfit:
+    """How much more ``learned`` gained than ``unseen`` (Welch): other questions in each. Rankings
+    are by the name of the set."""
+    samples = []
+    for asked in (unseen, learned):
+        deltas = [
+            y - x
+            for x, y in zip(
+                _scores(asked, asked.questions, before[asked.name].final, PRIMARY),
+                _scores(asked, asked.questions, after[asked.name].final, PRIMARY),
+                strict=True,
+            )
+        ]
+        samples.append(Sums.of(one for one in deltas if not math.isnan(one)))
+    drop = difference_of_means(*samples)
+    known = not (math.isnan(drop.low) or math.isnan(drop.value))
+    verdict = "unknown" if not known else "overfit" if drop.low > 0 else "none"
+    return Overfit(PRIMARY, learned.name, unseen.name, drop, verdict)  # type: ignore[arg-type]
+
+
+def judge_release(
+    release: ReleaseGate,
+    held_out: Sequence[HeldOut],
+    before: Mapping[str, Ranked],
+    after: Mapping[str, Ranked],
+    overfit: Overfit | None,
+) -> Gated:
+    """The gate on the test split (METHODS.md §11), which every other set can only make stricter: a
+    loss shown on one of them rolls back, a gain that is not of use on new questions holds."""
+    decision = release.decision
+    reasons = [
+        f"{name}: {one.reason}"
+        for name, one in release.criteria.items()
+        if one.decision == decision
+    ]
+    for asked in held_out:
+        found = _quality(asked, before[asked.name].final, after[asked.name].final)
+        if found.decision == "rollback":
+            decision = "rollback"
+            reasons.insert(0, f"{asked.name} questions: {found.reason}")
+    if decision == "pass" and overfit is not None and overfit.verdict == "overfit":
+        decision = "inconclusive"
+        reasons.insert(
+            0,
+            f"{overfit.learned} gained {overfit.drop.value:.3f} {overfit.metric} more than "
+            f"{overfit.unseen}: part of the gain is not of use on new questions",
+        )
+    return Gated(decision, tuple(reasons))
+
+
+def _quality(
+    asked: HeldOut, before: Mapping[str, Ranking], after: Mapping[str, Ranking]
+) -> Criterion:
+    scores = (_scores(asked, asked.questions, one, PRIMARY) for one in (before, after))
+    return gate_quality(paired_means(*scores), PRIMARY)
+
+
+def _changes(
+    asked: HeldOut, chosen: Sequence[Question], before: Ranked, after: Ranked
+) -> tuple[Change, ...]:
+    found = [
+        _change(
+            name,
+            _scores(asked, chosen, before.final, name),
+            _scores(asked, chosen, after.final, name),
+        )
+        for name in METRICS
+    ]
+    if all(one.dense[q.question_id] is not None for one in (before, after) for q in chosen):
+        found.append(
+            _change(
+                DENSE,
+                _scores(asked, chosen, before.dense, PRIMARY),
+                _scores(asked, chosen, after.dense, PRIMARY),
+            )
+        )
+    return tuple(found)
+
+
+def _change(metric: str, before: Sequence[float], after: Sequence[float]) -> Change:
+    paired = compare_paired(before, after)
+    p = None if math.isnan(paired.p) else paired.p
+    return Change(metric, bca_mean(before), bca_mean(after), paired.difference, p)
+
+
+def _scores(
+    asked: HeldOut,
+    chosen: Sequence[Question],
+    rankings: Mapping[str, Ranking | None],
+    metric: str,
+) -> list[float]:
+    return [
+        score_ranking(rankings[q.question_id] or (), asked.judgments.get(q.question_id, {}))[metric]
+        for q in chosen
+    ]
+
+
+def _first_rank(hits: Ranking, judged: Mapping[str, int]) -> int | None:
+    ranks = (rank for rank, hit in enumerate(hits, start=1) if judged.get(hit.passage_id, 0) > 0)
+    return next(ranks, None)
+
+
+def _reciprocal(rank: int | None) -> float:
+    return 1 / rank if rank is not None else 0.0

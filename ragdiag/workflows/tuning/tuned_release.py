@@ -1,0 +1,128 @@
+"""From a tuned version to a verdict: its index, its change on every held-out set, the gate.
+
+Nothing is promoted: a version whose gate passed is left ready to be tried on a share of production.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ragdiag.errors import UnknownName
+from ragdiag.privacy.hiding import is_hidden
+from ragdiag.progress import Progress, part
+from ragdiag.records import Question
+from ragdiag.settings import Workspace
+from ragdiag.store.corpus import load_judgments, load_questions
+from ragdiag.store.lake import Lake
+from ragdiag.store.regressions import load_regressions
+from ragdiag.store.results import save_version
+from ragdiag.training.data.examples import TrainingSet
+from ragdiag.training.recording import Recording
+from ragdiag.training.runs import Candidate, Overfit, SetName
+from ragdiag.version import Version
+from ragdiag.workflows.comparing.evaluate import evaluate
+from ragdiag.workflows.comparing.gate import gate_versions
+from ragdiag.workflows.tuning.tuned_change import (
+    HeldOut,
+    Ranked,
+    Ranker,
+    find_overfit,
+    judge_release,
+    measure_change,
+    moved_questions,
+)
+
+
+def held_out_sets(
+    lake: Lake, test: str, temporal: TrainingSet, synthetic: TrainingSet
+) -> list[HeldOut]:
+    """The test split first; those of the others that hold a question. Raises UnknownName where the
+    test split has none that can be asked."""
+    judged = load_judgments(lake, test)
+    asked = [
+        one
+        for one in load_questions(lake, test)
+        if not is_hidden(one.text) and any(judged.get(one.question_id, {}).values())
+    ]
+    if not asked:
+        raise UnknownName(
+            f"no question of the split {test!r} has a relevant passage to be tested on",
+            remedy="name another with --test",
+        )
+    sets = [HeldOut("test", asked, judged)]
+    sets += [from_pairs("temporal", temporal), from_pairs("synthetic", synthetic)]
+    sets.append(_regressions(lake))
+    return [one for one in sets if one.questions]
+
+
+def from_pairs(name: SetName, held: TrainingSet) -> HeldOut:
+    """Each pair's passage is relevant to its question."""
+    words = {pair.question_id: pair.question for pair in held.pairs}
+    judgments = {q: dict.fromkeys(golds, 1) for q, golds in held.positives.items()}
+    return HeldOut(name, [Question(q, text) for q, text in words.items()], judgments)
+
+
+def release_tuned(
+    lake: Lake,
+    workspace: Workspace,
+    recording: Recording,
+    version: Version,
+    tuned: Version,
+    sets: Sequence[HeldOut],
+    test: str,
+    progress: Progress | None = None,
+) -> None:
+    """Measure ``tuned``, which has an index, beside ``version`` on ``sets``, judge it, and write
+    all down. Raises what asking questions raises."""
+    save_version(lake, tuned)
+    before = _ranked(lake, workspace, version, sets, part(progress, 0.0, 0.15))
+    after = _ranked(lake, workspace, tuned, sets, part(progress, 0.15, 0.3))
+    gained, lost = moved_questions(sets[0], before["test"], after["test"])
+    overfit = _overfit(sets, before, after)
+    recording.say(
+        measured=tuple(measure_change(s, before[s.name], after[s.name]) for s in sets),
+        gained=gained,
+        lost=lost,
+        overfit=overfit,
+    )
+    # Both in one run, so that their times are of one machine in one mood.
+    evaluate(lake, workspace, version, test, part(progress, 0.3, 0.65))
+    evaluate(lake, workspace, tuned, test, part(progress, 0.65, 1.0))
+    release = gate_versions(lake, version, tuned, test)
+    gate = judge_release(release, sets[1:], before, after, overfit)
+    recording.say(gate=gate, candidate=Candidate(tuned.name, tuned.version_id))
+
+
+def _ranked(
+    lake: Lake,
+    workspace: Workspace,
+    version: Version,
+    sets: Sequence[HeldOut],
+    progress: Progress | None,
+) -> dict[str, Ranked]:
+    ranker = Ranker(lake, workspace, version)
+    share = 1 / len(sets)
+    return {
+        one.name: ranker.rank(one.questions, part(progress, at * share, (at + 1) * share))
+        for at, one in enumerate(sets)
+    }
+
+
+def _overfit(
+    sets: Sequence[HeldOut], before: Mapping[str, Ranked], after: Mapping[str, Ranked]
+) -> Overfit | None:
+    """Of later questions where there are any: they tell more than made ones."""
+    by_name = {one.name: one for one in sets}
+    unseen = by_name.get("temporal") or by_name.get("synthetic")
+    return None if unseen is None else find_overfit(by_name["test"], unseen, before, after)
+
+
+def _regressions(lake: Lake) -> HeldOut:
+    wanted = {one.question_id for one in load_regressions(lake)}
+    judged = load_judgments(lake)
+    asked = [
+        one
+        for one in load_questions(lake)
+        if one.question_id in wanted and not is_hidden(one.text) and judged.get(one.question_id)
+    ]
+    return HeldOut("regressions", asked, judged)

@@ -1,0 +1,37 @@
+"""The version that comes of a tuned embedder: its spec, and the weight of its paths."""
+
+from __future__ import annotations
+
+from ragdiag.pipeline import serving_index
+from ragdiag.retrieval.fusion_tuning import LABELS_NEEDED, choose_alpha
+from ragdiag.retrieval.hybrid import HybridRetriever
+from ragdiag.settings import Workspace
+from ragdiag.store.lake import Lake
+from ragdiag.training.retriever.bi_encoder import TunedBiEncoder
+from ragdiag.version import Version
+from ragdiag.workflows.tuning.tuned_change import HeldOut
+
+
+def tuned_version(version: Version, tuned: TunedBiEncoder, name: str) -> Version:
+    """``version`` with the embedder that came of training."""
+    assert version.spec.embedder is not None
+    embedder = version.spec.embedder.model_copy(update=dict(tuned.embedder))
+    return Version(name, version.spec.model_copy(update={"embedder": embedder}))
+
+
+def reweighed(lake: Lake, workspace: Workspace, tuned: Version, asked: HeldOut) -> Version:
+    """With the weight of the paths that suits the tuned one, learnt from the dev questions where
+    there are enough: those that it was trained on it ranks better than any new one."""
+    spec = tuned.spec
+    if spec.lexical is None or spec.fusion.kind != "convex":
+        return tuned
+    retriever = HybridRetriever(serving_index(lake, workspace, tuned), spec)
+    evidence = [
+        retriever.evidence(one.text, set(asked.judgments[one.question_id]))
+        for one in asked.questions
+    ]
+    if len(evidence) < LABELS_NEEDED:
+        return tuned
+    alpha = round(choose_alpha(evidence).alpha, 2)
+    fusion = spec.fusion.model_copy(update={"alpha": alpha})
+    return Version(tuned.name, spec.model_copy(update={"fusion": fusion}))

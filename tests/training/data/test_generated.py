@@ -1,0 +1,101 @@
+"""Questions written by a model behind a real server that misbehaves as real ones do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+
+import pytest
+
+from ragdiag.errors import GeneratorDown, ProviderRefused
+from ragdiag.generation.chat import ChatClient
+from ragdiag.records import Passage
+from ragdiag.training.data.generated import Ask, pairs_from_model
+from ragdiag.version import OpenAISpec
+from tests.faulty_server import FaultyServer
+
+TEXT = "Cats sleep about fifteen hours a day.\n=== end of passage"
+PASSAGE = Passage("cats#0", "cats", TEXT, "All about cats")
+GOOD = '```json\n{"question": "How long do cats sleep?"}\n```'
+
+
+@pytest.fixture
+def ask(faulty_server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> Ask:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        # a proxy of this machine must not stand between the test and its own server
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    spec = OpenAISpec(kind="openai", model="m", base_url=faulty_server.base_url, retries=0)
+    client = ChatClient(spec)
+    return lambda messages: client.complete(messages).content or ""
+
+
+def says(server: FaultyServer, *replies: str) -> None:
+    """One reply after the other, the last for ever."""
+
+    def each() -> Iterator[str]:
+        yield from replies
+        while True:
+            yield replies[-1]
+
+    following = each()
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        body = {"choices": [{"message": {"content": next(following)}}]}
+        server.answers(200, body)
+        answer_once, server.respond = server.respond, respond
+        answer_once(handler)
+
+    server.respond = respond
+
+
+def test_a_question_is_read_from_whatever_stands_around_it(
+    faulty_server: FaultyServer, ask: Ask
+) -> None:
+    says(faulty_server, GOOD)
+    (pair,) = pairs_from_model([PASSAGE], ask).pairs
+    assert (pair.question, pair.passage_id, pair.source) == (
+        "How long do cats sleep?",
+        "cats#0",
+        "generated",
+    )
+    sent = faulty_server.seen[0]["messages"]
+    assert "begin with ====." in sent[0]["content"], "the passage cannot close its own fence"
+    assert sent[1]["content"].endswith("\n==== end of passage")
+
+
+@pytest.mark.parametrize(
+    ("bad", "fault"),
+    [
+        ("How long do cats sleep?", "not the JSON object"),
+        ('{"question": 3}', "not the JSON object"),
+        ('{"question": "Cats?"}', "has 1 words"),
+        ('{"question": "What does the passage say of cats?"}', "speaks of the passage"),
+        ('{"question": "Cats sleep about fifteen hours?"}', "word for word"),
+        ('{"question": "All about cats"}', "word for word"),
+        ('{"question": "Who won the war of 1812?"}', "shares no word"),
+    ],
+)
+def test_what_is_no_question_is_asked_for_once_more_and_then_counted(
+    faulty_server: FaultyServer, ask: Ask, bad: str, fault: str
+) -> None:
+    says(faulty_server, bad, GOOD, bad)
+    assert len(pairs_from_model([PASSAGE], ask).pairs) == 1
+    assert fault in json.dumps(faulty_server.seen[1]["messages"][-1])
+    found = pairs_from_model([PASSAGE], ask)
+    assert found.pairs == ()
+    assert found.skipped == {"the model wrote no usable question": ["cats#0"]}
+
+
+def test_a_server_that_is_down_ends_the_work_and_one_that_refuses_at_once(
+    faulty_server: FaultyServer, ask: Ask
+) -> None:
+    faulty_server.answers(503, {})
+    found = pairs_from_model([PASSAGE] * 2, ask)
+    assert found.skipped == {"the model did not answer": ["cats#0"] * 2}
+    with pytest.raises(GeneratorDown, match="3 questions in a row were not written: http"):
+        pairs_from_model([PASSAGE] * 3, ask)
+    faulty_server.answers(401, {"error": {"message": "no"}})
+    with pytest.raises(ProviderRefused, match="HTTP 401"):
+        pairs_from_model([PASSAGE], ask)

@@ -1,0 +1,69 @@
+"""Sets on disk: what is read is what was written, and one user's pairs leave it for good."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ragdiag.errors import TrainingError
+from ragdiag.training.data.examples import Pair, TrainingSet
+from ragdiag.training.data.sets import forget_pairs, is_changed, load_set, save_set
+
+TEXTS = {"p1": "Cats sleep\u2028long.", "p2": "Dogs “smell”.", "p3": "Tea is green."}
+HELD = TrainingSet(
+    [
+        Pair("q1", "How long do cats sleep?", "p1", "judgment", 0.5, ("p2",), (1.5, -2.0)),
+        Pair("ann-1", "What smells of ann?", "p2", "click", request_ids=("ann-1",)),
+        Pair("q2", "Is tea green?", "p3", "feedback", request_ids=("ann-2", "bob-2")),
+        Pair("q3", "A text of Ann's alone", "p3", "bm25"),
+    ],
+    TEXTS,
+)
+
+
+def test_a_set_comes_back_as_it_was(tmp_path: Path) -> None:
+    path = save_set(tmp_path, HELD, "dev")
+    assert path.stat().st_mode & 0o077 == 0, "users' questions are nobody else's to read"
+    found = load_set(tmp_path, "dev")
+    assert (list(found.pairs), dict(found.texts)) == (HELD.pairs, TEXTS)
+    assert found.data_hash == HELD.data_hash
+    assert not is_changed(tmp_path, "dev")
+
+
+@pytest.mark.parametrize("old", ["cats", "q2", '"weight": 0.5', '"data_hash": "'])
+def test_a_changed_file_is_refused(tmp_path: Path, old: str) -> None:
+    path = save_set(tmp_path, HELD)
+    text = path.read_text("utf-8")
+    path.write_text(text.replace(old, old[:-1] + "x", 1), "utf-8")
+    with pytest.raises(TrainingError, match="not what was written"):
+        load_set(tmp_path)
+    path.write_text(text[: len(text) // 2], "utf-8")
+    with pytest.raises(TrainingError, match="not what was written"):
+        load_set(tmp_path)
+
+
+def test_a_missing_set_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"no training set .*train\.pairs\.jsonl"):
+        load_set(tmp_path)
+
+
+def test_a_forgotten_users_pairs_leave_every_run(tmp_path: Path) -> None:
+    paths = [save_set(tmp_path / run, HELD) for run in ("one", "two")]
+    untouched = save_set(tmp_path / "three", TrainingSet(HELD.pairs[:1], TEXTS))
+    before = untouched.read_bytes()
+    about = ({"ann-1", "ann-2"}.__contains__, ["q-of-ann"], ["A text of Ann's alone"])
+
+    trial = forget_pairs(tmp_path, *about, dry_run=True)
+    assert (trial.pairs, set(trial.files)) == (4, set(paths))
+    assert not is_changed(tmp_path / "one")
+
+    assert forget_pairs(tmp_path, *about) == trial
+    for run in ("one", "two"):
+        left = load_set(tmp_path / run)
+        assert [pair.question_id for pair in left.pairs] == ["q1", "q2"]
+        assert left.pairs[1].request_ids == ("bob-2",)
+        assert is_changed(tmp_path / run)
+    assert b"ann" not in b"".join(path.read_bytes().lower() for path in paths)
+    assert untouched.read_bytes() == before
+    assert forget_pairs(tmp_path, *about).pairs == 0

@@ -1,0 +1,104 @@
+"""Two versions by kind of question: what is paired, sliced, clustered and corrected."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+
+import pytest
+
+from ragdiag.metrics.question_slices import Slices
+from ragdiag.records import Question
+from ragdiag.settings import Workspace
+from ragdiag.stats.paired import holm, mcnemar
+from ragdiag.store.corpus import add_questions
+from ragdiag.store.lake import Lake, close_lakes
+from ragdiag.workflows.comparing.compare import Comparison, QuestionPair, compare_versions
+from ragdiag.workflows.comparing.compare_slices import compare_slices
+from ragdiag.workflows.comparing.compare_words import comparison_markdown, comparison_text
+from tests.answered import NEW, OLD, QUESTIONS, answer, fill_corpus, log
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comparison]:
+    """``new`` is right where ``old`` is wrong, but only on the even questions, whose topic is
+    their own."""
+    workspace = Workspace(tmp_path_factory.mktemp("compare") / "workspace")
+    lake: Lake = fill_corpus(workspace)
+    everything = range(QUESTIONS)
+    add_questions(
+        lake,
+        [Question(f"q{n}", f"How is item {n} set?", "even") for n in everything if n % 2 == 0],
+    )
+    log(
+        lake,
+        workspace,
+        [
+            *(answer(n, OLD, rank=2, right=n % 4 == 1) for n in everything),
+            *(answer(n, NEW, rank=2, right=n % 4 != 3) for n in everything),
+        ],
+    )
+    yield compare_versions(lake, OLD, NEW, "test")
+    close_lakes()
+
+
+def test_a_gain_is_found_in_the_slice_that_has_it(compared: Comparison) -> None:
+    by_topic = {one.name: one for one in compared.slices if one.kind == "topic"}
+    assert {name: one.n for name, one in by_topic.items()} == {"even": 100, "items": 100}
+    assert by_topic["even"].metrics["correct"].difference.value == 1.0
+    assert by_topic["even"].metrics["correct"].p_holm == 0.0
+    assert by_topic["items"].metrics["correct"].p_holm == 1.0
+    assert "topic = even: correct better, +1.000" in comparison_text(compared)
+
+
+def test_holm_corrects_over_everything_that_is_shown(compared: Comparison) -> None:
+    overall = [found.paired.p for found in compared.metrics.values()]
+    sliced = [found.p for one in compared.slices for found in one.metrics.values()]
+    corrected = [found.p_holm for found in compared.metrics.values()]
+    corrected += [found.p_holm for one in compared.slices for found in one.metrics.values()]
+    assert corrected == pytest.approx(holm([*overall, *sliced]), nan_ok=True)
+    assert compared.family == sum(not math.isnan(p) for p in [*overall, *sliced])
+    told = compared.to_json()
+    assert told["family"]["tests"] == compared.family
+    assert f"Holm corrects over {compared.family} tests: 5 measures" in told["family"]["what"]
+    json.dumps(told, allow_nan=False)
+
+
+def test_right_and_wrong_answers_are_compared_by_mcnemar(compared: Comparison) -> None:
+    assert compared.mcnemar == mcnemar([0] * 100 + [1] * 50 + [0] * 50, [1] * 150 + [0] * 50)
+    assert "Right with B only: 100, with A only: 0" in comparison_text(compared)
+
+
+def test_no_difference_tells_what_it_could_hide(compared: Comparison) -> None:
+    text = comparison_markdown(compared)
+    assert text.startswith("### new against old\n")
+    assert "| MRR@10 | 0.500 | 0.500 |" in text
+    assert "no difference: every question came out the same" in text
+    assert f"Holm corrects over {compared.family} tests" in text
+
+
+def pair(name: str, cluster: str, a: float, b: float) -> QuestionPair:
+    return QuestionPair(name, name, cluster, "", "", {"correct": a}, {"correct": b})
+
+
+def test_questions_about_one_document_are_not_independent() -> None:
+    slices: Slices = {"topic": {f"q{n}": "one" if n < 20 else "two" for n in range(40)}}
+    values = [(0.0, float(n % 20 < 10)) for n in range(40)]
+    alone = [pair(f"q{n}", str(n), *v) for n, v in enumerate(values)]
+    joined = [pair(f"q{n}", str(n // 5), *v) for n, v in enumerate(values)]
+    free, bound = (compare_slices(pairs, slices, ["correct"])[0] for pairs in (alone, joined))
+    assert free.metrics["correct"].p < 0.01 < bound.metrics["correct"].p
+    assert free.metrics["correct"].difference.low > bound.metrics["correct"].difference.low
+
+
+def test_a_handful_of_questions_is_shown_and_not_tested() -> None:
+    slices: Slices = {
+        "topic": {f"q{n}": "few" if n < 9 else "many" for n in range(30)},
+        "length": {f"q{n}": "all alike" for n in range(30)},
+    }
+    pairs = [pair(f"q{n}", str(n), 0.0, 1.0) for n in range(30)]
+    few, many = compare_slices(pairs, slices, ["correct"])
+    assert (few.n, few.metrics["correct"].difference.value) == (9, 1.0)
+    assert math.isnan(few.metrics["correct"].p)
+    assert many.metrics["correct"].p == 0.0

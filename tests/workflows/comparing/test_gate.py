@@ -1,0 +1,86 @@
+"""The gate on logged evaluations: what is paired, what is judged, what is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from ragdiag.errors import InputError, UnknownName
+from ragdiag.settings import Workspace
+from ragdiag.store.lake import Lake, close_lakes
+from ragdiag.workflows.comparing.gate import gate_versions
+from tests.answered import MONDAY, NEW, OLD, QUESTIONS, THIRD, answer, fill_corpus, log
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+    """``old`` finds the gold first or second; ``new`` is as good, and was bad in an evaluation
+    before; ``third`` is half as good, dearer, slower, and was asked half of the questions."""
+    workspace = Workspace(tmp_path_factory.mktemp("gate") / "workspace")
+    lake = fill_corpus(workspace)
+    everything = range(QUESTIONS)
+    log(
+        lake,
+        workspace,
+        [
+            *(answer(n, OLD, rank=1 + n % 2, cost_usd=0.01) for n in everything),
+            *(answer(n, NEW, rank=0, request_id=f"bad-{n}", cost_usd=0.5) for n in everything),
+            *(
+                answer(n, NEW, rank=1 + n % 2, asked_at=MONDAY + timedelta(days=1, seconds=n))
+                for n in everything
+            ),
+            *(
+                answer(n, THIRD, rank=n % 2, total_ms=200.0 + n, cost_usd=0.03, right=n % 4 == 0)
+                for n in everything
+                if n % 2 == 0 or n < QUESTIONS // 2
+            ),
+        ],
+    )
+    yield lake
+    close_lakes()
+
+
+def test_the_latest_evaluations_are_judged_question_by_question(lake: Lake) -> None:
+    found = gate_versions(lake, OLD, NEW, "test")
+    assert (found.decision, found.n, found.unpaired) == ("pass", QUESTIONS, 0)
+    quality, latency, cost = (found.criteria[name] for name in ("quality", "latency", "cost"))
+    assert (quality.a, quality.b) == (0.75, 0.75)
+    assert (latency.decision, latency.change.value) == ("pass", 1.0)
+    assert (cost.decision, cost.reason) == (None, "no request of one version has a cost")
+    document = found.to_json()
+    assert list(document)[:2] == ["decision", "a"]
+    assert {"quality", "latency", "cost", "needed_n", "snapshot"} <= document.keys()
+    json.dumps(document, allow_nan=False)
+
+
+def test_one_bad_criterion_is_enough(lake: Lake) -> None:
+    assert gate_versions(lake, OLD, NEW, "test", slo_ms=30).decision == "rollback"
+    found = gate_versions(lake, OLD, THIRD, "test")
+    assert {one.decision for one in found.criteria.values()} == {"rollback"}
+    assert (found.n, found.unpaired) == (150, 50)
+
+
+def test_quality_can_be_another_metric(lake: Lake) -> None:
+    found = gate_versions(lake, OLD, THIRD, "test", metric="correct").criteria["quality"]
+    assert (found.measure, found.a, found.b) == ("correct", 1.0, pytest.approx(1 / 3))
+    with pytest.raises(InputError, match="'MRR'; name one of: MRR@10"):
+        gate_versions(lake, OLD, NEW, "test", metric="MRR")
+
+
+def test_a_version_without_an_evaluation_is_named(lake: Lake) -> None:
+    with pytest.raises(UnknownName, match="version old has no evaluation on split 'dev'"):
+        gate_versions(lake, OLD, NEW, "dev")
+
+
+def test_the_summary_tells_what_it_rests_on(lake: Lake) -> None:
+    found = gate_versions(lake, OLD, THIRD, "test")
+    text = found.to_markdown()
+    assert text.startswith("### Release gate: rollback\n")
+    assert "| latency | **rollback** | p95 latency, ms | 57.0 → " in text
+    assert "50 more were asked of one version only" in text
+    assert f"snapshot {found.snapshot}" in text
+    assert len([line for line in text.splitlines() if line.startswith("| ")]) == 4
+    assert "quality  rollback" in found.to_text()

@@ -1,0 +1,169 @@
+"""A failure diagnosed with a served generator: what it asks, what it keeps, and what it costs."""
+
+from __future__ import annotations
+
+import json
+from http.server import BaseHTTPRequestHandler
+
+import pytest
+
+from ragdiag.cli import main
+from ragdiag.errors import InputError
+from ragdiag.records import GoldAnswer, Judgment, Question
+from ragdiag.settings import Workspace
+from ragdiag.store.corpus import add_gold_answers, add_judgments, add_questions
+from ragdiag.store.findings import load_diagnoses, load_replays
+from ragdiag.store.lake import Lake
+from ragdiag.store.results import save_version
+from ragdiag.version import OpenAISpec, Version, parse_spec
+from ragdiag.workflows.comparing.evaluate import evaluate
+from ragdiag.workflows.diagnosing.diagnose import Scope, diagnose, open_diagnosis
+from ragdiag.workflows.diagnosing.replays import Limits
+from ragdiag.workflows.indexing.build import build_version_index
+from tests.faulty_server import FaultyServer
+
+PRICES = "prompt_price = 1.0\ncompletion_price = 1.0\n"
+SPEC = """[lexical]
+[generator]
+kind = "openai"
+model = "reader"
+base_url = "{url}"
+retries = 0
+max_output_tokens = 100
+"""
+
+
+@pytest.fixture
+def reader(faulty_server: FaultyServer) -> FaultyServer:
+    """A model that reads its passages: it knows one answer, and says another without it."""
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        asked = faulty_server.seen[-1]["messages"][-1]["content"]
+        said = "fifteen hours a day [1]" if "fifteen hours a day" in asked else "two weeks"
+        body = json.dumps({"choices": [{"message": {"content": said}}]}).encode()
+        handler.send_response(200)
+        handler.send_header("content-type", "application/json")
+        handler.send_header("content-length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    faulty_server.respond = respond
+    return faulty_server
+
+
+def lost(lake: Lake, workspace: Workspace, reader: FaultyServer, more: str = "") -> Version:
+    """A version evaluated on one question none of whose words BM25 finds."""
+    add_questions(lake, [Question("q-lost", "qwertz?", "keys")])
+    add_judgments(lake, [Judgment("q-lost", "cats", 1, "lost")])
+    add_gold_answers(lake, [GoldAnswer("q-lost", ("fifteen hours a day",))])
+    version = Version("served", parse_spec(SPEC.format(url=reader.base_url) + more, source="toy"))
+    save_version(lake, version)
+    build_version_index(lake, workspace, version)
+    evaluate(lake, workspace, version, "lost")
+    reader.seen.clear()
+    return version
+
+
+ONE = Limits(concurrency=1)
+
+
+def test_a_lost_passage_is_mended_by_giving_it_back(
+    corpus: Lake, workspace: Workspace, reader: FaultyServer
+) -> None:
+    version = lost(corpus, workspace, reader)
+    found = diagnose(corpus, workspace, version, split="lost", limits=ONE)
+    assert (found.verdicts, found.causes) == ({"retrieval": 1}, {"recall_miss": 1})
+    assert found.fixes == {"g+": 1}
+    assert found.headroom["tau"].value == 1.0
+    assert found.headroom["tau_rerank"].value == 0.0
+    assert found.slices["topic"]["keys"].n == 1
+    # r, s, r-g and none are one context, g and g+ another; r is asked twice.
+    assert found.calls == len(reader.seen) == 3
+    (draws,) = load_replays(corpus, load_ids(corpus)).values()
+    assert {draw.arm for draw in draws} == {"r", "s", "g", "g+", "r-g", "none"}
+
+
+def test_a_second_diagnosis_asks_nothing(
+    corpus: Lake, workspace: Workspace, reader: FaultyServer
+) -> None:
+    version = lost(corpus, workspace, reader)
+    first = diagnose(corpus, workspace, version, split="lost", limits=ONE)
+    reader.seen.clear()
+    again = diagnose(corpus, workspace, version, split="lost", again=True)
+    assert reader.seen == []
+    assert again.calls == 0
+    assert again.to_json() == first.to_json()
+
+
+def test_a_spent_budget_leaves_the_request_and_the_next_run_goes_on(
+    corpus: Lake, workspace: Workspace, reader: FaultyServer
+) -> None:
+    version = lost(corpus, workspace, reader)
+    limited = Limits(max_calls=2, concurrency=1)
+    first = diagnose(corpus, workspace, version, split="lost", limits=limited)
+    assert (first.calls, first.left, first.failures) == (2, 1, 0)
+    assert "1 requests left" in first.to_text()
+    second = diagnose(corpus, workspace, version, split="lost", limits=ONE)
+    assert (second.calls, second.left, second.verdicts) == (1, 0, {"retrieval": 1})
+
+
+def test_a_stronger_generator_is_asked_on_gold_and_on_what_was_logged(
+    corpus: Lake, workspace: Workspace, reader: FaultyServer
+) -> None:
+    version = lost(corpus, workspace, reader)
+    workspace.configuration.write_text(
+        f'[replay]\n[replay.stronger]\nkind = "openai"\nmodel = "big"\n'
+        f'base_url = "{reader.base_url}"\n'
+    )
+    found = diagnose(corpus, workspace, version, split="lost", limits=ONE)
+    assert [body["model"] for body in reader.seen] == ["reader"] * 3 + ["big"] * 3
+    # Both generators do what the retriever lets them: all of the headroom is the retriever's.
+    assert found.headroom["phi_R"].value == 1.0
+    assert found.headroom["phi_G"].value == 0.0
+
+
+def test_the_price_comes_first_and_can_be_limited(
+    corpus: Lake, workspace: Workspace, reader: FaultyServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version = lost(corpus, workspace, reader, PRICES)
+    run = open_diagnosis(corpus, workspace, version, Scope("lost"))
+    plan = run.plan()
+    assert (plan.requests, plan.calls, plan.most_calls) == (1, 3, 6)
+    assert plan.cost_usd == pytest.approx((plan.prompt_tokens + 6 * 100) / 1e6)
+    arguments = ["--workspace", str(workspace.root), "diagnose", "served", "--split", "lost"]
+    assert main([*arguments]) == 0
+    assert "add --yes" in capsys.readouterr().out
+    assert main([*arguments, "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["calls"] == 3
+    assert main([*arguments, "--yes", "--max-cost", "0.000001", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["left"] == 1
+    assert reader.seen == []
+
+
+def test_without_prices_the_cost_cannot_be_limited(
+    corpus: Lake, workspace: Workspace, reader: FaultyServer
+) -> None:
+    version = lost(corpus, workspace, reader)
+    assert isinstance(version.spec.generator, OpenAISpec)
+    with pytest.raises(InputError, match="prompt_price"):
+        open_diagnosis(corpus, workspace, version, Scope("lost"), Limits(max_cost_usd=1.0))
+
+
+def test_a_passage_that_came_after_the_build_is_a_stale_gap(
+    corpus: Lake, workspace: Workspace, reader: FaultyServer, add: object
+) -> None:
+    add("rust")  # type: ignore[operator]
+    version = lost(corpus, workspace, reader)
+    add("fresh")  # type: ignore[operator]
+    add_questions(corpus, [Question("q-gap", "qwertz uiop?")])
+    add_judgments(corpus, [Judgment("q-gap", "fresh", 1, "gap")])
+    add_gold_answers(corpus, [GoldAnswer("q-gap", ("about fresh",))])
+    evaluate(corpus, workspace, version, "gap")
+    found = diagnose(corpus, workspace, version, split="gap", limits=ONE)
+    assert found.second_levels == {"stale": 1}
+    assert found.to_json()["second_levels"] == {"stale": 1}
+
+
+def load_ids(lake: Lake) -> list[str]:
+    ids = [row["request_id"] for row in lake.rows("select request_id from requests")]
+    return list(load_diagnoses(lake, ids))

@@ -1,0 +1,152 @@
+"""Known faults in a real pipeline over the toy corpus: BM25, MiniLM's sentences as answers."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from ragdiag.diagnosis.injection import EXPECTED, FAULTS
+from ragdiag.errors import InputError
+from ragdiag.records import Answer, ContextPassage, Grade, Replay
+from ragdiag.settings import Workspace
+from ragdiag.store.lake import Lake, close_lakes, open_lake
+from ragdiag.store.results import save_findings, save_version
+from ragdiag.store.validations import load_validation
+from ragdiag.version import Version, parse_spec
+from ragdiag.workflows.comparing.evaluate import evaluate
+from ragdiag.workflows.diagnosing.diagnose import diagnose, requests_in_scope
+from ragdiag.workflows.diagnosing.inject import Injected, Injector
+from ragdiag.workflows.diagnosing.replays import Job, Replays
+from ragdiag.workflows.diagnosing.sufficiency import calibrate_sufficiency
+from ragdiag.workflows.diagnosing.validate import (
+    RECORDS,
+    compare,
+    diagnose_broken,
+    read_record,
+    validate,
+    withhold,
+    write_record,
+)
+from ragdiag.workflows.indexing.build import build_version_index
+
+SPEC = "[lexical]\n[context]\nk = 2\n[generator]\nkind = 'extractive'\nsentences = 1"
+
+
+@pytest.fixture(scope="module")
+def version() -> Version:
+    return Version("narrow", parse_spec(SPEC, source="toy"))
+
+
+@pytest.fixture(scope="module")
+def evaluated(
+    tmp_path_factory: pytest.TempPathFactory, stocked_workspace: Workspace, version: Version
+) -> Workspace:
+    """An evaluation of a version that takes two passages; to be copied."""
+    workspace = Workspace(tmp_path_factory.mktemp("evaluated") / "workspace")
+    shutil.copytree(stocked_workspace.root, workspace.root)
+    lake = open_lake(workspace)
+    save_version(lake, version)
+    build_version_index(lake, workspace, version)
+    evaluate(lake, workspace, version, "test")
+    close_lakes()
+    return workspace
+
+
+@pytest.fixture
+def lake(copied: Callable[[Workspace], Lake], evaluated: Workspace) -> Lake:
+    return copied(evaluated)
+
+
+@pytest.fixture
+def injected(lake: Lake, workspace: Workspace, version: Version) -> Injected:
+    requests = requests_in_scope(lake, version, "test", None, None, None)
+    return Injector(lake, workspace, version, requests).inject(3)
+
+
+def test_only_failures_count_and_each_replayed_verdict_names_its_fault(
+    lake: Lake, injected: Injected
+) -> None:
+    assert {"gold_not_indexed", "distractors_added", "label_swapped"} <= set(
+        injected.record.values()
+    )
+    assert "dense_blind" not in injected.tried
+    for one in injected.broken:
+        verdict = diagnose_broken([one])[one.request.request_id]["A"]
+        assert verdict == EXPECTED[injected.record[one.request.request_id]].verdict
+
+
+def test_deleting_the_record_changes_no_verdict(
+    lake: Lake, workspace: Workspace, injected: Injected
+) -> None:
+    record = write_record(workspace, injected)
+    kept = read_record(record)
+    before = diagnose_broken(injected.broken)
+    shutil.rmtree(workspace.root / RECORDS)
+    after = diagnose_broken(injected.broken)
+    assert after == before
+    assert compare(kept, after)["A"].right.n == len(injected.broken)
+
+
+def test_less_evidence_never_says_what_it_cannot_know(injected: Injected) -> None:
+    told = diagnose_broken(injected.broken)
+    said = {tier: {one[tier] for one in told.values()} for tier in ("B", "C", "D")}  # type: ignore[index]
+    assert not said["B"] & {"distraction", "generator"}
+    assert said["C"] <= {"retrieval", "packing", "undetermined"}
+    assert said["D"] == {"undetermined"}
+    labels = injected.broken[0].labels
+    assert withhold(labels, "C").gold == ()
+    assert withhold(labels, "D").answers == ()
+
+
+def test_what_was_found_is_kept_and_nothing_is_logged(
+    lake: Lake, workspace: Workspace, version: Version
+) -> None:
+    counts = "select (select count(*) from requests) as n, (select count(*) from replays) as m"
+    logged = lake.rows(counts)
+    found = validate(lake, workspace, version, "test", n=1)
+    assert lake.rows(counts) == logged
+    kept = load_validation(lake, version.version_id) or {}
+    assert kept["tiers"] == found.to_json()["tiers"]
+    assert set(found.tried) < set(FAULTS)
+    assert (workspace.root / found.record).is_file()
+
+
+def test_a_broken_generator_is_asked_itself_and_its_answers_are_nobody_elses(
+    lake: Lake, workspace: Workspace, version: Version
+) -> None:
+    class Parrot:
+        def answer(self, question: str, context: Sequence[ContextPassage]) -> Answer:
+            return Answer("polly")
+
+    request = requests_in_scope(lake, version, "test", None, None, None)[0]
+    job: Job = (request, {"g": (ContextPassage("p", "Water boils at 100 degrees."),)})
+
+    def replay(replays: Replays) -> Sequence[Replay]:
+        return replays.replay(job, lambda said: Grade(request.request_id, "toy", 0)).draws
+
+    kept = replay(Replays(lake, workspace, version.spec, ()))
+    save_findings(lake, replays=kept)
+    known = Replays(lake, workspace, version.spec, [request.question])
+    first, second = replay(known.over(Parrot())), replay(known.over(Parrot()))
+    assert {draw.answer for draw in (*first, *second)} == {"polly"}
+    assert [draw.answer for draw in replay(known)] == [draw.answer for draw in kept]
+    keys = {draw.draw_key for draw in (*kept, *first, *second)}
+    assert len(keys) == len(kept) + len(first) + len(second)
+
+
+def test_a_version_that_never_succeeds_has_nothing_to_break(
+    lake: Lake, workspace: Workspace, version: Version
+) -> None:
+    lake.write(lambda cursor: cursor.execute("delete from gold_answers"))
+    with pytest.raises(InputError, match="succeeds today; only what works can be broken"):
+        validate(lake, workspace, version, "test")
+
+
+def test_sufficiency_asks_for_more_labels_than_six(
+    lake: Lake, workspace: Workspace, version: Version
+) -> None:
+    diagnose(lake, workspace, version, split="test")
+    with pytest.raises(InputError, match=r"6 requests have known gold.*larger scope"):
+        calibrate_sufficiency(lake, workspace, version, split="test")

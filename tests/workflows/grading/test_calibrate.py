@@ -1,0 +1,126 @@
+"""Graders against people, and rates that few labels correct."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ragdiag.errors import InputError, UnknownName
+from ragdiag.grading.rules import rule_grader
+from ragdiag.records import Request
+from ragdiag.settings import Workspace
+from ragdiag.store.calibrations import load_calibrations
+from ragdiag.store.findings import load_grades
+from ragdiag.store.lake import Lake
+from ragdiag.store.results import load_requests
+from ragdiag.workflows.grading.calibrate import calibrate_graders, floor_grader
+from ragdiag.workflows.grading.corrected_rates import correct_rate, sample_to_label
+from ragdiag.workflows.grading.grade import grade_requests
+from ragdiag.workflows.grading.human_labels import HumanLabels, read_labels
+from tests.answered import OLD, answer, log
+
+COUNT = 120
+NUMERIC = rule_grader("numeric", None)
+
+
+def truly_right(n: int) -> bool:
+    """A third of the answers are wrong, and half of those the grader takes for right."""
+    return n % 3 != 0
+
+
+@pytest.fixture
+def lake(copied: Callable[[Workspace], Lake], answered_corpus: Workspace) -> Lake:
+    return copied(answered_corpus)
+
+
+@pytest.fixture
+def asked(lake: Lake, workspace: Workspace) -> list[Request]:
+    log(lake, workspace, [answer(n, OLD, right=truly_right(n) or n % 2 == 0) for n in range(COUNT)])
+    return load_requests(lake, version_id=OLD.version_id)
+
+
+def write(path: Path, lines: list[dict[str, object]]) -> HumanLabels:
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return read_labels(path)
+
+
+def labels_of(requests: list[Request], path: Path) -> HumanLabels:
+    return write(
+        path,
+        [
+            {"request_id": r.request_id, "label": truly_right(int(r.request_id[-5:]))}
+            for r in requests
+        ],
+    )
+
+
+def test_agreement_is_counted_and_kept(lake: Lake, asked: list[Request], tmp_path: Path) -> None:
+    found = calibrate_graders(lake, labels_of(asked, tmp_path / "people.jsonl"), [NUMERIC])
+    agreed = found.found["numeric-v1"]
+    assert (found.n, agreed.n) == (COUNT, COUNT)
+    assert agreed.accuracy.value == pytest.approx(100 / 120)
+    assert (agreed.sensitivity.value, agreed.specificity.value) == (1, 0.5)
+    kept = load_calibrations(lake)["numeric-v1"]
+    assert kept.estimate("accuracy") == agreed.accuracy
+    assert kept.estimate("floor") == found.floor_found.auroc
+    assert (kept.labels, kept.about) == ("people.jsonl", "correct")
+    assert len(load_grades(lake, "human", [r.request_id for r in asked])) == COUNT
+    assert "numeric-v1: accuracy 0.83 (0.76–0.89)" in found.to_text()
+
+
+def test_items_of_a_file_need_no_request(lake: Lake, tmp_path: Path) -> None:
+    lines: list[dict[str, object]] = [
+        {"item_id": f"i{n}", "label": n % 2, "answer": str(n % 2), "answers": ["1"]}
+        for n in range(10)
+    ]
+    labels = write(tmp_path / "l.jsonl", [*lines, {"request_id": "gone", "label": 1}])
+    found = calibrate_graders(lake, labels, [NUMERIC, floor_grader("correct")])
+    assert (found.n, found.missing) == (10, 1)
+    assert found.found["numeric-v1"].accuracy.value == 1
+    assert lake.rows("select count(*) as n from grades") == [{"n": 0}]
+    assert found.to_json()["graders"]["numeric-v1"]["n"] == 10
+
+
+def test_what_cannot_be_measured_is_refused(lake: Lake, tmp_path: Path) -> None:
+    labels = write(tmp_path / "l.jsonl", [{"request_id": "gone", "label": 1}])
+    with pytest.raises(UnknownName, match=r"none of the 1 answers labelled in l\.jsonl is here"):
+        calibrate_graders(lake, labels, [NUMERIC])
+    with pytest.raises(InputError, match="use --about correct"):
+        calibrate_graders(lake, labels, [NUMERIC], "grounded")
+
+
+def test_few_labels_correct_the_grader(lake: Lake, asked: list[Request], tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match="graded none of these 120"):
+        correct_rate(lake, asked, "numeric-v1")
+    grade_requests(lake, asked, NUMERIC)
+    with pytest.raises(UnknownName, match="never calibrated"):
+        correct_rate(lake, asked, "numeric-v1")
+    lines = sample_to_label(lake, asked, "numeric-v1", 60)
+    assert len(lines) == 60
+    assert {line["propensity"] for line in lines} == {1.0, 0.4}
+    assert {line["label"] for line in lines} == {None}
+    for line in lines:
+        line["label"] = truly_right(int(line["request_id"][-5:]))
+    calibrate_graders(lake, write(tmp_path / "filled.jsonl", lines), [NUMERIC])
+    found = correct_rate(lake, asked, "numeric-v1", strata="topic")
+    assert found.graded.value == pytest.approx(100 / 120)
+    assert found.corrected.low <= 80 / 120 <= found.corrected.high < found.graded.value
+    assert found.by == "60 labels of these answers"
+
+
+def test_old_labels_correct_new_answers_and_undecided_ones_widen_it(
+    lake: Lake, workspace: Workspace, asked: list[Request], tmp_path: Path
+) -> None:
+    calibrate_graders(lake, labels_of(asked, tmp_path / "old.jsonl"), [NUMERIC])
+    log(lake, workspace, [answer(n, OLD, right=n % 6 != 3) for n in range(COUNT, 2 * COUNT)])
+    log(lake, workspace, [answer(n, OLD, question_id=None) for n in range(240, 250)])
+    new = load_requests(lake, version_id=OLD.version_id)[COUNT:]
+    grade_requests(lake, new, NUMERIC)
+    found = correct_rate(lake, new, "numeric-v1")
+    assert found.by == "the labels of old.jsonl"
+    assert (found.rows, found.labels) == (130, 0)
+    assert found.corrected.low < 0.66 * 120 / 130 < found.corrected.high
+    assert found.corrected.reason == ("10 undecided answers count as wrong below and right above")

@@ -1,0 +1,47 @@
+"""Which answers are graded where nobody has yet."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from ragdiag.records import Grade
+from ragdiag.settings import Workspace
+from ragdiag.store.lake import Lake
+from ragdiag.store.results import save_findings
+from ragdiag.workflows.grading.running import grade_new_answers
+from tests.answered import MONDAY, NEW, OLD, answer, fill_corpus, log
+
+
+def test_only_answers_that_can_be_graded_and_are_not(lake: Lake, workspace: Workspace) -> None:
+    fill_corpus(workspace)
+    hidden = "[text 00112233445566778899aabbccddeeff]"
+    log(
+        lake,
+        workspace,
+        [
+            answer(0, OLD, traffic="production"),
+            answer(1, OLD, traffic="production", right=False),
+            answer(2, OLD, traffic="production", right=False),
+            answer(3, OLD, traffic="production", question_id=None),
+            answer(4, OLD, traffic="production", answer=hidden),
+            answer(5, OLD, traffic="production", asked_at=MONDAY - timedelta(days=1)),
+            answer(6, NEW, traffic="canary"),
+        ],
+    )
+    save_findings(
+        lake,
+        grades=[
+            Grade("old-00002", "contains_or_f1", 1, reason="a person said so"),
+            Grade("old-00001", "judge:x", 1),
+        ],
+    )
+    assert grade_new_answers(lake, OLD.version_id, MONDAY) == 2
+    assert grade_new_answers(lake, OLD.version_id, MONDAY) == 0
+    found = lake.rows(
+        "select request_id, y from latest_grades where grader = 'contains_or_f1' order by 1"
+    )
+    assert {row["request_id"]: row["y"] for row in found} == {
+        "old-00000": 1,
+        "old-00001": 0,
+        "old-00002": 1,
+    }

@@ -1,0 +1,350 @@
+"""Canaries and shadows from their start to their end, on logged traffic of stated quality."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import numpy as np
+import pytest
+
+from ragdiag.deploy.plan import Plan
+from ragdiag.errors import InputError, UnknownName
+from ragdiag.identifiers import shadow_id
+from ragdiag.records import Deployment, Feedback, IndexBuild, Request
+from ragdiag.retrieval.serving import pointer_path
+from ragdiag.settings import Workspace
+from ragdiag.store import deployments
+from ragdiag.store.deployments import current_deployment, load_deployments
+from ragdiag.store.lake import Lake, close_lakes
+from ragdiag.store.results import save_build, save_version
+from ragdiag.version import ExtractiveSpec, LexicalSpec, Spec, Version
+from ragdiag.workflows.releasing.decisions import decide, promote, watch_once
+from ragdiag.workflows.releasing.deployment import (
+    Terms,
+    roll_back,
+    set_production,
+    start_canary,
+    start_shadow,
+)
+from tests.answered import MONDAY, NEW, OLD, THIRD, answer, fill_corpus, log
+
+DAY = timedelta(days=1)
+STARTED = MONDAY + DAY
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, empty_workspace: Workspace) -> Workspace:
+    """``old`` has served 1,000 requests on Monday, of which one in ten is wrong."""
+    workspace = Workspace(tmp_path_factory.mktemp("served") / "workspace")
+    shutil.copytree(empty_workspace.root, workspace.root)
+    lake = fill_corpus(workspace)
+    set_production(lake, "old", actor="ada")
+    log(lake, workspace, traffic(OLD, 1_000, MONDAY, wrong=0.1))
+    close_lakes()
+    return workspace
+
+
+@pytest.fixture
+def lake(copied: Callable[[Workspace], Lake], served: Workspace) -> Iterator[Lake]:
+    """Where it is Tuesday."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(deployments, "now_utc", lambda: STARTED.replace(tzinfo=None))
+        yield copied(served)
+
+
+def traffic(
+    version: Version,
+    n: int,
+    since: datetime,
+    *,
+    wrong: float,
+    kind: str = "production",
+    first: int = 0,
+    **changes: object,
+) -> list[Request]:
+    """Requests a second apart by as many users, wrong at random with that chance."""
+    chance = np.random.default_rng([n, first, int(1000 * wrong)])
+    return [
+        answer(
+            number,
+            version,
+            right=bool(chance.random() >= wrong),
+            request_id=f"{kind}-{version.name}-{since:%d}-{number:05}",
+            asked_at=since + timedelta(seconds=number),
+            traffic=kind,
+            user_key=f"{kind}-{number}",
+            total_ms=float(20 + chance.integers(0, 40)),
+            **changes,
+        )
+        for number in range(first, first + n)
+    ]
+
+
+def tried(lake: Lake, workspace: Workspace, *, wrong: float, n: int = 400, **plan: object) -> None:
+    """``new`` as a canary, with its first ``n`` requests and 800 of production meanwhile."""
+    terms = Terms(**{"planned_n": 300, **plan})  # type: ignore[arg-type]
+    start_canary(lake, workspace, "new", 0.3, terms, actor="ada")
+    log(lake, workspace, traffic(OLD, 800, STARTED, wrong=0.1))
+    log(lake, workspace, traffic(NEW, n, STARTED, wrong=wrong, kind="canary"))
+
+
+def test_a_canary_is_planned_from_what_production_showed(lake: Lake, workspace: Workspace) -> None:
+    event = start_canary(lake, workspace, "new", 0.05, Terms(), actor="ada")
+    assert (event.kind, event.actor, event.happened_at) == ("canary", "ada", STARTED)
+    assert event.deployment == Deployment(OLD.version_id, canary=NEW.version_id, share=0.05)
+    plan = Plan.from_json(event.evidence["plan"])
+    mean = 1 - plan.monitors["failures"].bad / 1_000
+    spread = float(np.std([0] * plan.monitors["failures"].bad + [1] * round(1_000 * mean), ddof=1))
+    # 2.80 standard errors of a 2 % loss, with 19 requests of production to one of the canary.
+    expected = (2.8 * spread / (0.02 * mean)) ** 2 / 0.95
+    assert plan.planned_n == pytest.approx(expected, abs=1)
+    assert plan.detectable == pytest.approx(0.02 * mean, rel=1e-3)
+    assert plan.planned_requests == plan.planned_n
+    assert plan.level == 20 * plan.planned_n
+    assert plan.slow_ms == pytest.approx(1.1 * 57, abs=1.2)
+    assert set(plan.monitors) == {"failures", "errors", "slow"}
+    assert 0.1 < plan.monitors["failures"].p0 < 0.14
+    assert plan.monitors["errors"].p0 < 0.005
+
+
+def test_where_few_requests_are_judged_the_watch_is_planned_for_all_of_them(
+    lake: Lake, workspace: Workspace
+) -> None:
+    unknown = traffic(OLD, 1_000, MONDAY - DAY, wrong=0.1, question_id=None)
+    log(lake, workspace, unknown)
+    event = start_canary(lake, workspace, "new", 0.5, Terms(planned_n=300), actor="ada")
+    plan = Plan.from_json(event.evidence["plan"])
+    assert (plan.planned_n, plan.planned_requests, plan.level) == (300, 600, 12_000)
+    assert (plan.monitors["failures"].n, plan.monitors["errors"].n) == (1_000, 2_000)
+
+
+def test_a_good_canary_is_held_until_the_planned_number_and_then_promoted(
+    lake: Lake, workspace: Workspace
+) -> None:
+    tried(lake, workspace, wrong=0.02, n=200)
+    early = decide(lake, workspace, apply=True, actor="ada")
+    assert (early.look.action, early.look.judged, early.look.criteria) == ("hold", 200, {})
+    assert early.event is not None
+    assert (early.event.kind, early.event.deployment.canary) == ("hold", NEW.version_id)
+    log(
+        lake,
+        workspace,
+        traffic(NEW, 200, STARTED, wrong=0.02, kind="canary", first=200),
+    )
+    assert decide(lake, workspace, apply=False, actor="ada").event is None
+    found = decide(lake, workspace, apply=True, actor="ada")
+    assert {one.decision for one in found.look.criteria.values()} == {"pass", None}
+    assert found.event is not None
+    assert (found.event.kind, found.event.deployment) == (
+        "promote",
+        Deployment(NEW.version_id, previous=OLD.version_id),
+    )
+    assert found.event.evidence["look"]["gate"]["quality"]["decision"] == "pass"
+    assert found.event.evidence["look"]["gate"]["quality"]["difference"]["n"] == 300
+    json.dumps(found.to_json(), allow_nan=False)
+
+
+def test_the_gate_is_applied_once_however_much_comes_later(
+    lake: Lake, workspace: Workspace
+) -> None:
+    tried(lake, workspace, wrong=0.1, n=320)
+    first = decide(lake, workspace, apply=False, actor="ada").look
+    log(lake, workspace, traffic(NEW, 200, STARTED, wrong=0.0, kind="canary", first=320))
+    log(lake, workspace, traffic(OLD, 200, STARTED, wrong=0.9, first=800))
+    second = decide(lake, workspace, apply=False, actor="ada").look
+    assert second.judged == 520
+    assert {name: one.to_json() for name, one in second.criteria.items()} == {
+        name: one.to_json() for name, one in first.criteria.items()
+    }
+
+
+def test_a_bad_canary_is_rolled_back_by_an_alarm_before_the_planned_number(
+    lake: Lake, workspace: Workspace
+) -> None:
+    tried(lake, workspace, wrong=0.5, n=150)
+    (watched,) = watch_once(lake, workspace, actor="watch")
+    assert watched.look.alarms == ["failures"]
+    rate = watched.look.rates["failures"]
+    assert rate.watched.n < 100
+    assert rate.changed_at is not None
+    assert rate.changed_at - STARTED < timedelta(seconds=40)
+    assert watched.event is not None
+    assert (watched.event.kind, watched.event.actor) == ("rollback", "watch")
+    assert current_deployment(lake) == Deployment(OLD.version_id)
+    evidence = watched.event.evidence["look"]
+    assert evidence["reason"] == "alarm: failures"
+    assert evidence["watch"]["mean_requests_between_false_alarms"] == 6_000
+    assert 0 < evidence["watch"]["false_alarm_chance_so_far"] < 0.05
+    assert watch_once(lake, workspace, actor="watch") == []
+
+
+def test_errors_and_slowness_are_watched_too(lake: Lake, workspace: Workspace) -> None:
+    start_canary(lake, workspace, "new", 0.3, Terms(planned_n=300), actor="ada")
+    failing = traffic(NEW, 60, STARTED, wrong=0.0, kind="canary", status="error")
+    log(lake, workspace, failing)
+    assert "errors" in decide(lake, workspace, apply=False, actor="ada").look.alarms
+    roll_back(lake, None, actor="ada")
+    start_canary(lake, workspace, "third", 0.3, Terms(planned_n=300), actor="ada")
+    slow = [
+        answer(n, THIRD, traffic="canary", asked_at=STARTED + timedelta(seconds=n), total_ms=90.0)
+        for n in range(100)
+    ]
+    log(lake, workspace, slow)
+    found = decide(lake, workspace, apply=True, actor="ada")
+    assert found.look.alarms == ["slow"]
+    assert current_deployment(lake) == Deployment(OLD.version_id)
+
+
+def test_an_equal_canary_is_not_rolled_back_by_looking_often(
+    lake: Lake, workspace: Workspace
+) -> None:
+    start_canary(lake, workspace, "new", 0.3, Terms(planned_n=10_000), actor="ada")
+    for part in range(4):
+        requests = traffic(NEW, 50, STARTED, wrong=0.1, kind="canary", first=50 * part)
+        log(lake, workspace, requests)
+        (watched,) = watch_once(lake, workspace, actor="watch")
+        assert watched.event is None
+        assert (
+            watched.look.reason
+            == f"{50 * (part + 1)} of the 10,000 judged requests that were planned"
+        )
+
+
+def test_a_promoted_version_is_watched_and_production_goes_back(
+    lake: Lake, workspace: Workspace
+) -> None:
+    tried(lake, workspace, wrong=0.02)
+    promote(lake, workspace, actor="ada")
+    log(lake, workspace, traffic(NEW, 100, STARTED + DAY, wrong=0.02))
+    (calm,) = watch_once(lake, workspace, actor="watch")
+    assert (calm.look.side, calm.look.reason, calm.event) == ("production", "no alarm", None)
+    log(lake, workspace, traffic(NEW, 100, STARTED + DAY, wrong=0.6, first=100))
+    (alarmed,) = watch_once(lake, workspace, actor="watch")
+    assert alarmed.event is not None
+    assert "release_plan" not in alarmed.event.evidence
+    assert current_deployment(lake) == Deployment(OLD.version_id)
+    assert alarmed.event.evidence["look"]["side"] == "production"
+    assert alarmed.look.plan.level == 200_000
+
+
+def test_thumbs_are_reported_and_decide_nothing(lake: Lake, workspace: Workspace) -> None:
+    tried(lake, workspace, wrong=0.1, n=100)
+    thumbs = [
+        Feedback(f"f{n}", f"canary-new-06-{n:05}", STARTED, "thumbs", 1.0 if n % 4 else -1.0)
+        for n in range(40)
+    ]
+    log(lake, workspace, thumbs)
+    look = decide(lake, workspace, apply=False, actor="ada").look
+    assert look.arms["new"]["thumbs_up"].value == 0.75
+    assert look.arms["old"]["thumbs_up"].reason == "no rows"
+    assert look.action == "hold"
+
+
+def test_ranking_can_be_the_measure(lake: Lake, workspace: Workspace) -> None:
+    start_canary(lake, workspace, "new", 0.3, Terms("MRR@10", 100), actor="ada")
+    log(lake, workspace, traffic(OLD, 300, STARTED, wrong=0.1))
+    log(lake, workspace, traffic(NEW, 150, STARTED, wrong=0.1, kind="canary", rank=3))
+    look = decide(lake, workspace, apply=False, actor="ada").look
+    assert look.criteria["quality"].b == pytest.approx(1 / 3)
+    assert look.action == "rollback"
+
+
+def test_who_decides_on_an_older_state_is_told(lake: Lake, workspace: Workspace) -> None:
+    tried(lake, workspace, wrong=0.1, n=50)
+    roll_back(lake, "canary", actor="ada", reason="it smells")
+    assert load_deployments(lake)[-1].evidence == {"by_hand": True, "reason": "it smells"}
+    with pytest.raises(InputError, match="neither a canary nor a shadow"):
+        decide(lake, workspace, apply=True, actor="ada")
+
+
+def test_what_cannot_run_or_be_planned_says_why(lake: Lake, workspace: Workspace) -> None:
+    bare = Version("bare", Spec(lexical=LexicalSpec(k1=2.0), generator=ExtractiveSpec()))
+    save_version(lake, bare)
+    for name, terms, error, told in (
+        ("bare", Terms(), UnknownName, "ragdiag index build bare"),
+        ("nwe", Terms(), UnknownName, "no version 'nwe'"),
+        ("new", Terms("recall@100"), InputError, "no metric 'recall@100'"),
+        ("old", Terms(), InputError, "production itself"),
+    ):
+        with pytest.raises(error, match=told):
+            start_canary(lake, workspace, name, 0.1, terms, actor="ada")
+    assert len(load_deployments(lake)) == 1
+    lake.write(lambda cursor: cursor.execute("delete from gold_answers"))
+    lake.write(lambda cursor: cursor.execute("delete from grades"))
+    with pytest.raises(InputError, match=r"0 of production's latest requests.*--planned-n"):
+        start_canary(lake, workspace, "new", 0.1, Terms(), actor="ada")
+    event = start_canary(lake, workspace, "new", 0.1, Terms(planned_n=500), actor="ada")
+    plan = Plan.from_json(event.evidence["plan"])
+    assert (plan.detectable, set(plan.monitors)) == (None, {"errors", "slow"})
+    assert "known of 0 of production's requests" in plan.unwatched["failures"]
+
+
+def test_nothing_is_decided_before_anything_is_deployed(
+    copied: Callable[[Workspace], Lake], empty_workspace: Workspace, workspace: Workspace
+) -> None:
+    lake = copied(empty_workspace)
+    for attempt in (
+        lambda: decide(lake, workspace, apply=False, actor="ada"),
+        lambda: watch_once(lake, workspace, actor="ada"),
+        lambda: roll_back(lake, None, actor="ada"),
+    ):
+        with pytest.raises(InputError, match="ragdiag deploy set VERSION"):
+            attempt()
+
+
+def test_a_shadow_is_paired_with_the_requests_it_follows(lake: Lake, workspace: Workspace) -> None:
+    start_shadow(lake, workspace, "new", Terms(planned_n=200), actor="ada")
+    followed = traffic(OLD, 1_000, MONDAY, wrong=0.1)[:300]
+    log(
+        lake,
+        workspace,
+        [
+            *(
+                replace(
+                    one,
+                    request_id=shadow_id(one.request_id, NEW.version_id),
+                    version_id=NEW.version_id,
+                    traffic="shadow",
+                    asked_at=one.asked_at + DAY,
+                )
+                for one in followed
+            ),
+            *traffic(NEW, 50, STARTED, wrong=1.0, kind="shadow"),
+        ],
+    )
+    found = decide(lake, workspace, apply=True, actor="ada")
+    assert (found.look.n, found.look.judged, found.look.rates) == (300, 300, {})
+    quality = found.look.criteria["quality"]
+    assert (quality.change.value, quality.change.n, quality.decision) == (0.0, 200, "pass")
+    assert found.event is not None
+    assert found.event.deployment == Deployment(NEW.version_id, previous=OLD.version_id)
+
+
+def test_a_shadow_runs_on_the_terms_it_began_with(lake: Lake, workspace: Workspace) -> None:
+    event = start_shadow(lake, workspace, "new", Terms(planned_n=200), actor="ada")
+    again = start_shadow(lake, workspace, "new", Terms(planned_n=200), actor="bob")
+    assert again == event
+    assert event.evidence["plan"]["monitors"] == {}
+    with pytest.raises(InputError, match=r"other terms \(correct, 200 requests\)"):
+        start_shadow(lake, workspace, "new", Terms(planned_n=300), actor="bob")
+    other = start_shadow(lake, workspace, "third", Terms(planned_n=300), actor="bob")
+    assert other.deployment == Deployment(OLD.version_id, shadow=THIRD.version_id)
+
+
+def test_a_build_that_was_never_published_cannot_be_deployed(
+    lake: Lake, workspace: Workspace
+) -> None:
+    spec = Spec(lexical=LexicalSpec(k1=0.7), generator=ExtractiveSpec())
+    save_version(lake, Version("unseen", spec))
+    pointer = pointer_path(workspace, spec.index_key)
+    pointer.parent.mkdir(parents=True)
+    pointer.write_text(json.dumps({"publications": []}))
+    save_build(lake, IndexBuild("b9", spec.index_key, "c", 1, None, None, 1, 0.1, MONDAY, {}))
+    with pytest.raises(UnknownName, match="no index build of version unseen has been published"):
+        set_production(lake, "unseen", actor="ada")
+    with pytest.raises(UnknownName, match="index publish unseen"):
+        start_canary(lake, workspace, "unseen", 0.1, Terms(), actor="ada")

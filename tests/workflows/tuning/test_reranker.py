@@ -1,0 +1,54 @@
+"""A reranker is trained over what a version retrieves, weighed, measured and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from ragdiag.settings import Workspace
+from ragdiag.store.lake import close_lakes, open_lake
+from ragdiag.store.results import find_version
+from ragdiag.store.training_runs import TrainingRun
+from ragdiag.training.run_folder import run_folder
+from ragdiag.training.runs import facts_of
+from ragdiag.workflows.tuning.data import LearnFrom
+from ragdiag.workflows.tuning.reranker import RerankerTraining, train_reranker
+from tests.workflows.aliases import fill
+
+pytestmark = pytest.mark.slow
+
+TRAINING = RerankerTraining(
+    learn=LearnFrom(hard=3),
+    max_tokens=48,
+    depth=10,
+    epochs=5,
+    learning_rate=2e-4,
+    save_as="dense-reranked",
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, TrainingRun]]:
+    workspace = Workspace(tmp_path_factory.mktemp("reranked") / "workspace")
+    lake, version = fill(workspace)
+    run = train_reranker(lake, workspace, version, TRAINING)
+    assert run is not None
+    yield workspace, run
+    close_lakes()
+
+
+def test_it_puts_the_passage_first_that_was_second(
+    trained: tuple[Workspace, TrainingRun],
+) -> None:
+    workspace, run = trained
+    facts = facts_of(run)
+    assert (run.kind, run.state, facts.artefact) == ("reranker", "done", "model")
+    run_folder(workspace, run.run_id).verify()
+    mrr = facts.measured[0].changes[0]
+    assert mrr.before.value < 0.85 < mrr.after.value
+    assert facts.gate is not None
+    assert facts.gate.decision in ("pass", "inconclusive")
+    made = find_version(open_lake(workspace), "dense-reranked").spec.reranker
+    assert made is not None
+    assert (made.depth, made.max_tokens) == (10, 48)

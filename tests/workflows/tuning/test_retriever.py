@@ -1,0 +1,131 @@
+"""From judged questions to a tuned version: it learns, it is measured, it is judged, it waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from ragdiag.errors import RunCancelled, SpecError, UnknownName
+from ragdiag.records import IndexBuild
+from ragdiag.settings import Workspace
+from ragdiag.store.lake import Lake, close_lakes, open_lake
+from ragdiag.store.regressions import Regression, add_regressions
+from ragdiag.store.results import find_version, list_builds, save_version
+from ragdiag.store.training_runs import TrainingRun, list_runs
+from ragdiag.training.data.sets import load_set
+from ragdiag.training.run_folder import run_folder
+from ragdiag.training.runs import RunFacts, facts_of
+from ragdiag.version import Version, parse_spec
+from ragdiag.workflows.tuning.data import LearnFrom
+from ragdiag.workflows.tuning.retriever import RetrieverTuning, tune_retriever
+from tests.workflows.aliases import fill
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tuned retriever")]
+
+TUNING = RetrieverTuning(epochs=4, batch=16, learning_rate=2e-3)
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, TrainingRun]]:
+    workspace = Workspace(tmp_path_factory.mktemp("tuned") / "workspace")
+    lake, version = fill(workspace)
+    add_regressions(lake, [Regression("bell#quimp", reason="was wrong in May")])
+    run = tune_retriever(lake, workspace, version, replace(TUNING, save_as="dense-tuned"))
+    assert run is not None
+    close_lakes()
+    yield workspace, run
+    close_lakes()
+
+
+@pytest.fixture
+def lake(tuned: tuple[Workspace, TrainingRun]) -> Lake:
+    return open_lake(tuned[0])
+
+
+@pytest.fixture
+def facts(tuned: tuple[Workspace, TrainingRun]) -> RunFacts:
+    return facts_of(tuned[1])
+
+
+def test_what_was_learnt_is_of_use_on_things_it_never_saw(facts: RunFacts) -> None:
+    by_name = {one.name: one for one in facts.measured}
+    assert list(by_name) == ["test", "synthetic", "regressions"]
+    mrr = by_name["test"].changes[0]
+    assert (mrr.metric, mrr.before.n) == ("MRR@10", 28)
+    assert mrr.before.value < 0.85 < mrr.after.value
+    assert mrr.p is not None
+    assert mrr.p < 0.05
+    assert set(by_name["test"].slices) == {"blorf", "quimp"}
+    assert len(facts.gained) > len(facts.lost)
+    assert facts.gained[0].before != facts.gained[0].after == 1
+
+
+def test_the_gate_is_that_of_every_release_and_nothing_is_promoted(
+    lake: Lake, facts: RunFacts
+) -> None:
+    assert facts.gate is not None
+    assert facts.gate.decision in ("pass", "inconclusive")  # 28 questions are too few to pass
+    assert facts.gate.reasons
+    assert facts.overfit is not None
+    assert (facts.overfit.learned, facts.overfit.unseen) == ("test", "synthetic")
+    assert facts.candidate is not None
+    tuned = find_version(lake, "dense-tuned")
+    assert facts.candidate.version_id == tuned.version_id
+
+
+def test_documents_stay_as_they_are(lake: Lake) -> None:
+    base, tuned = find_version(lake, "dense"), find_version(lake, "dense-tuned")
+    assert tuned.spec.index_key == base.spec.index_key
+    builds: list[IndexBuild] = list_builds(lake, base.spec.index_key)
+    assert len(builds) == 1
+
+
+def test_the_run_says_what_it_saw_and_took(
+    tuned: tuple[Workspace, TrainingRun], facts: RunFacts
+) -> None:
+    workspace, run = tuned
+    folder = run_folder(workspace, run.run_id)
+    folder.verify()
+    assert facts.data is not None
+    assert load_set(folder.root).data_hash == facts.data.data_hash
+    assert facts.data.by_source == {"judgment": facts.data.pairs}
+    assert facts.cost is not None
+    assert facts.cost.wall_s > 0
+    assert facts.base.name == "all-MiniLM-L6-v2"
+    assert facts.artefact == "adapter"
+
+
+def test_a_stopped_run_goes_on(tuned: tuple[Workspace, TrainingRun], lake: Lake) -> None:
+    workspace, _ = tuned
+    version = find_version(lake, "dense")
+    tuning = replace(TUNING, learn=LearnFrom(seed=1), save_as="dense-again")
+
+    def stop(fraction: float, message: str) -> None:
+        if message.startswith("step 3 "):
+            running = list_runs(lake)[0]
+            run_folder(workspace, running.run_id).ask_to_stop()
+
+    with pytest.raises(RunCancelled, match="was stopped; the same command goes on"):
+        tune_retriever(lake, workspace, version, tuning, stop)
+    stopped = list_runs(lake)[0]
+    assert stopped.state == "cancelled"
+    again = tune_retriever(lake, workspace, version, tuning)
+    assert again is not None
+    assert (again.run_id, again.state) == (stopped.run_id, "done")
+
+
+def test_what_cannot_be_tuned_says_why(tuned: tuple[Workspace, TrainingRun], lake: Lake) -> None:
+    workspace, _ = tuned
+    words = Version("words", parse_spec("[lexical]\n[generator]\nkind='extractive'", source="toy"))
+    save_version(lake, words)
+    with pytest.raises(SpecError, match="version words has no embedder"):
+        tune_retriever(lake, workspace, words, TUNING)
+    with pytest.raises(UnknownName, match="there is no split 'holdout'"):
+        tune_retriever(
+            lake,
+            workspace,
+            find_version(lake, "dense"),
+            replace(TUNING, learn=LearnFrom(test="holdout")),
+        )
