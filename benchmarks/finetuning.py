@@ -43,12 +43,18 @@ def main() -> None:
         for method in given.methods:
             for seed in given.seeds:
                 tuning = RetrieverTuning(
-                    learn=LearnFrom(hard=given.negatives, augment=given.augment, seed=seed),
+                    learn=LearnFrom(
+                        hard=given.negatives,
+                        augment=given.augment,
+                        seed=seed,
+                        sentences=given.sentences,
+                    ),
                     method=method,
                     loss=given.loss,
                     epochs=given.epochs,
                     learning_rate=given.learning_rate,
                     batch=given.batch,
+                    precision=given.precision,
                     lora=LoraOptions(rank=given.rank, alpha=2 * given.rank),
                 )
                 print(told(folder.name, measured(lake, workspace, version, tuning)), flush=True)
@@ -67,6 +73,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rank", type=int, default=32)
     parser.add_argument("--negatives", type=int, default=2)
     parser.add_argument("--augment", type=int, default=0)
+    parser.add_argument("--sentences", type=int, default=0)
+    parser.add_argument("--precision", default="fp32")
     return parser.parse_args()
 
 

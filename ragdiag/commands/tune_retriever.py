@@ -49,6 +49,12 @@ def tune_retriever_command(
     ] = None,
     negatives: Annotated[int, typer.Option(min=0, max=64, help="Hard ones, of each pair.")] = 2,
     augment: Augment = 0,
+    sentences: Annotated[
+        int, typer.Option(min=0, help="Of the corpus, learnt from as questions too.")
+    ] = 0,
+    precision: Annotated[
+        Literal["fp32", "bf16"], typer.Option(help="bf16 where the machine multiplies it faster.")
+    ] = "fp32",
     seed: int = 0,
     save_as: SaveTuned = None,
     as_json: Json = False,
@@ -65,12 +71,13 @@ def tune_retriever_command(
 
     modules = tuple(target_modules.split(",")) if target_modules else None
     tuning = RetrieverTuning(
-        learn=LearnFrom(split, test, from_failures, negatives, augment, seed),
+        learn=LearnFrom(split, test, from_failures, negatives, augment, seed, sentences),
         method=method,
         loss=loss,
         epochs=epochs,
         learning_rate=learning_rate,
         batch=batch,
+        precision=precision,
         lora=LoraOptions(rank, alpha, rslora=rslora, dora=dora, target_modules=modules),
         save_as=save_as,
     )

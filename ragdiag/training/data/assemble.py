@@ -26,6 +26,7 @@ from ragdiag.training.data.negatives import (
     Teacher,
     mine_negatives,
 )
+from ragdiag.training.data.sentences import pairs_from_sentences
 from ragdiag.training.data.sets import save_set
 from ragdiag.training.data.similarity import DUPLICATE_QUESTION, NearDuplicates, question_shingles
 from ragdiag.training.data.sources import Gathered, SourceOptions, gather_pairs
@@ -39,7 +40,9 @@ PARTS = ("train", "dev", "temporal", "synthetic")
 class AssembleOptions:
     """``title`` puts a passage's title in front of its text, as the model to be trained reads it.
     ``augment``: variants of every training question to train with as well. ``synthetic``: variants
-    of every dev question, of the other family, to try the model on."""
+    of every dev question, of the other family, to try the model on. ``sentences``: how many
+    sentences of the corpus to train with as questions; no part of the split, since they know no
+    label."""
 
     sources: SourceOptions = field(default_factory=SourceOptions)
     negatives: NegativeOptions = field(default_factory=NegativeOptions)
@@ -47,6 +50,7 @@ class AssembleOptions:
     title: bool = False
     augment: int = 0
     synthetic: int = 2
+    sentences: int = 0
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ def assemble(
     negatives = _negatives(kept, texts, documents, corpus, gathered, options, dense, teacher)
     split = split_pairs(negatives.pairs, texts, documents, gathered.mined.asked_at, options.split)
     sets = _parts(split, texts, options)
+    sets["train"] = _with_sentences(sets, texts, corpus, options)
     report(progress, 1.0, f"{len(sets['train'].pairs)} pairs to train with")
     facts = {
         "snapshot": snapshot,
@@ -129,6 +134,24 @@ def _parts(
     for name in PARTS[1:]:
         check_leaks(sets["train"], sets[name])
     return sets
+
+
+def _with_sentences(
+    sets: Mapping[str, TrainingSet],
+    texts: Mapping[str, str],
+    corpus: Sequence[Passage],
+    options: AssembleOptions,
+) -> TrainingSet:
+    """What is trained on, with sentences of the corpus that ask nothing like a held-out question.
+    Their negatives are BM25's alone: the version itself finds what holds the words."""
+    train = sets["train"]
+    found = pairs_from_sentences(corpus, most=options.sentences, seed=options.split.seed)
+    drawn = _unlike(found.pairs, [pair for name in PARTS[1:] for pair in sets[name].pairs])
+    if not drawn:
+        return train
+    finders = {"bm25": bm25_finder(corpus, options.sources.lexical)}
+    mined = mine_negatives(drawn, texts, finders, options=options.negatives)
+    return _set([*train.pairs, *mined.pairs], texts)
 
 
 def _named(lake: Lake, corpus: Sequence[Passage], pairs: Iterable[Pair]) -> dict[str, Passage]:

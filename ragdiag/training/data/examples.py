@@ -13,7 +13,15 @@ from functools import cached_property
 from typing import Literal
 
 Source = Literal[
-    "judgment", "failure", "feedback", "click", "bm25", "title", "generated", "general"
+    "judgment",
+    "failure",
+    "feedback",
+    "click",
+    "bm25",
+    "title",
+    "generated",
+    "general",
+    "sentence",
 ]
 
 LABELLED: tuple[Source, ...] = ("judgment", "failure", "click", "feedback")

@@ -22,6 +22,7 @@ STRENGTH: tuple[Source, ...] = (
     "bm25",
     "title",
     "general",
+    "sentence",
 )
 """Sources from the one that is believed most. The first two rest on the same labels."""
 

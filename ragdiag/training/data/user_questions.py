@@ -113,6 +113,12 @@ def vary_pairs(
     return found
 
 
+def telling_words(text: str) -> list[str]:
+    """The words of ``text`` that somebody who types keywords would keep, in their order."""
+    words = [one.strip("?!,;:.").replace("’", "'") for one in text.split()]
+    return [word for word in words if word and word.lower() not in _EMPTY_WORDS]
+
+
 def _reworded(text: str, family: Family, chance: Random) -> str | None:
     asked = " ".join(text.split()).rstrip("?.! ")
     for pattern, wordings in TEMPLATES[family]:
@@ -126,8 +132,7 @@ def _reworded(text: str, family: Family, chance: Random) -> str | None:
 def _keywords(text: str, family: Family) -> str | None:
     """The words that tell, in their order to train with, the last of them first in the holdout:
     there only where no word hangs on its neighbour."""
-    words = [one.strip("?!,;:.").replace("’", "'") for one in text.split()]
-    kept = [word for word in words if word and word.lower() not in _EMPTY_WORDS]
+    kept = telling_words(text)
     if family == "holdout":
         if any(_ORDER_COUNTS.fullmatch(word) for word in kept) or len(set(kept)) < len(kept):
             return None

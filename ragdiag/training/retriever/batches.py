@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ragdiag.training.data.examples import Pair, TrainingSet
@@ -14,15 +14,15 @@ class Batch:
 
     ``rows`` (b,) is each pair's question. ``candidates`` (b, 1 + h) are columns of its positive and
     its negatives, −1 where it has fewer than h, and ``teacher`` (b, 1 + h) the logits of these, or
-    nothing. ``known`` (b, n) marks other passages that answer its question.
+    nothing. ``known`` are the other passages that answer its question, as (row, column) of (b, n).
     """
 
     questions: list[int]
-    passages: list[int]
+    passages: Sequence[int]
     rows: list[int]
     candidates: list[list[int]]
     teacher: list[list[float]]
-    known: list[list[bool]]
+    known: list[tuple[int, int]]
     weights: list[float]
 
 
@@ -30,8 +30,15 @@ class Layout:
     """Numbers the texts of a training set. Passages of one text are one, and so are questions:
     under two ids they would be each other's negatives."""
 
-    def __init__(self, pairs: Sequence[Pair], data: TrainingSet, negatives: int) -> None:
-        """At most ``negatives`` of each pair are used, the hardest first."""
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        data: TrainingSet,
+        negatives: int,
+        everywhere: Iterable[str] = (),
+    ) -> None:
+        """At most ``negatives`` of each pair are used, the hardest first. Where there are texts
+        ``everywhere``, every batch has them and those of all pairs as its passages."""
         self._pairs = pairs
         self._question: dict[str, int] = {}
         self._text: dict[str, int] = {}
@@ -44,6 +51,10 @@ class Layout:
                 number = self._text.setdefault(data.texts[passage_id], len(self._text))
                 self._passage[passage_id] = number
             known.update(self._passage[name] for name in data.positives[pair.question_id])
+        others = list(everywhere)
+        for text in others:
+            self._text.setdefault(text, len(self._text))
+        self._everywhere = range(len(self._text) if others else 0)
         self._answers: Mapping[int, frozenset[int]] = {
             question: frozenset(known) for question, known in answers.items()
         }
@@ -64,7 +75,7 @@ class Layout:
     def batch(self, chosen: Sequence[int]) -> Batch:
         pairs = [self._pairs[at] for at in chosen]
         widest = 1 + max((len(self._chosen[at]) for at in chosen), default=0)
-        column: dict[int, int] = {}
+        column: dict[int, int] = {number: number for number in self._everywhere}
         row: dict[int, int] = {}
         rows, candidates, teacher = [], [], []
         for at, pair in zip(chosen, pairs, strict=True):
@@ -81,7 +92,12 @@ class Layout:
             rows=rows,
             candidates=candidates,
             teacher=teacher,
-            known=[self._known(pair, column) for pair in pairs],
+            known=[
+                (place, column[other])
+                for place, pair in enumerate(pairs)
+                for other in self._others(pair)
+                if other in column
+            ],
             weights=[pair.weight for pair in pairs],
         )
 
@@ -91,7 +107,6 @@ class Layout:
         fair = [n for n, i in enumerate(pair.negatives, start=1) if self._passage[i] not in answers]
         return fair[:most]
 
-    def _known(self, pair: Pair, column: Mapping[int, int]) -> list[bool]:
-        own = self._passage[pair.passage_id]
-        answers = self._answers[self._question[pair.question]] - {own}
-        return [passage in answers for passage in column]
+    def _others(self, pair: Pair) -> Iterable[int]:
+        """What answers the question of ``pair`` beside its own passage."""
+        return self._answers[self._question[pair.question]] - {self._passage[pair.passage_id]}

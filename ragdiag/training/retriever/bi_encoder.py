@@ -109,15 +109,16 @@ def make_task(
     known: Embedded | None = None,
 ) -> BiEncoderTask:
     """The base on this process's device, ready for the loop; frozen passages are embedded here."""
-    layout = Layout(pairs, data, options.negatives)
+    ids = dev.passages(options.searched, options.looped.seed)
+    searched = [dev.texts[name] for name in ids]
+    frozen = options.method == "query-lora" and options.loss == "info_nce"
+    layout = Layout(pairs, data, options.negatives, searched if frozen else ())
     bare = layout.without_negatives()
     if options.loss != "info_nce" and bare:
         raise TrainingError(
             f"{bare} of {len(pairs)} pairs have no negatives, which {options.loss} needs",
             remedy="mine negatives for them, or use loss info_nce",
         )
-    ids = dev.passages(options.searched, options.looped.seed)
-    searched = [dev.texts[name] for name in ids]
     embedder = Embedder(options.embedder)
     embedder.model.to(Processes().device)
     if options.method == "query-lora":
@@ -125,7 +126,10 @@ def make_task(
         model = _trainable(embedder.model, options)
     else:
         model = _trainable(embedder.model, options)
-        passages, found = Encoding(model, layout.passages), Encoding(model, searched)
+        passages, found = (
+            Encoding(model, layout.passages, options.precision),
+            Encoding(model, searched),
+        )
     asked = Encoding(model, [dev.questions[name] for name in dev.asked()])
     return BiEncoderTask(
         model,
@@ -133,7 +137,7 @@ def make_task(
         size=len(pairs),
         passages=passages,
         dev=Dev(dev, ids, asked, found),
-        costs=Costs(options.loss, options.scale, options.margin, options.cached),
+        costs=Costs(options.loss, options.scale, options.margin, options.cached, options.precision),
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from ragdiag.training.retriever import losses
 from ragdiag.training.retriever.batches import Batch, Layout
 from ragdiag.training.retriever.dev import DevSet
-from ragdiag.training.retriever.encoding import Encoding
+from ragdiag.training.retriever.encoding import Encoding, Precision
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,12 +35,14 @@ class FrozenVectors:
 
 @dataclass(frozen=True)
 class Costs:
-    """Which loss, with what; ``cached`` texts are in memory with their activations at a time."""
+    """Which loss, with what; ``cached`` texts are in memory with their activations at a time,
+    questions are encoded in ``precision``."""
 
     loss: Loss
     scale: float
     margin: float
     cached: int | None
+    precision: Precision = "fp32"
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class BiEncoderTask:
     ) -> None:
         self.model, self.size = model, size
         self._layout, self._passages, self._dev, self._costs = layout, passages, dev, costs
-        self._questions = Encoding(model, layout.questions)
+        self._questions = Encoding(model, layout.questions, costs.precision)
 
     def loss(self, chosen: Sequence[int]) -> Tensor:
         batch = self._layout.batch(chosen)
@@ -92,7 +94,8 @@ def batch_loss(questions: Tensor, passages: Tensor, batch: Batch, costs: Costs) 
     scores = questions[batch.rows] @ passages.T
     columns = torch.tensor(batch.candidates, device=device)
     if costs.loss == "info_nce":
-        known = torch.tensor(batch.known, device=device)
+        known = torch.zeros_like(scores, dtype=torch.bool)
+        known[[at for at, _ in batch.known], [column for _, column in batch.known]] = True
         return losses.info_nce(scores, columns[:, 0], known, weights, costs.scale)
     present = columns >= 0
     own = scores.gather(1, columns.clamp(min=0))

@@ -27,7 +27,8 @@ WATTS_A_CORE = 15.0
 class LearnFrom:
     """Learnt from the judged questions of ``split`` and from the log; ``from_failures`` uses only
     what retrieval got wrong. Tested on ``test``, of which nothing is learnt. ``augment``: variants
-    of each training question, as users type them. ``hard``: negatives of each pair."""
+    of each training question, as users type them. ``hard``: negatives of each pair. ``sentences``:
+    how many sentences of the corpus are learnt from too, as questions."""
 
     split: str = "train"
     test: str = "test"
@@ -35,6 +36,7 @@ class LearnFrom:
     hard: int = 2
     augment: int = 0
     seed: int = 0
+    sentences: int = 0
 
     def assembled(
         self,
@@ -58,6 +60,7 @@ class LearnFrom:
             split=SplitOptions(seed=self.seed),
             title=title,
             augment=self.augment,
+            sentences=self.sentences,
         )
         dense = _nearest(retriever)
         return assemble(lake, options, dense=dense, teacher=teacher, progress=progress)

@@ -28,6 +28,7 @@ from ragdiag.training.recording import recorded
 from ragdiag.training.retriever.bi_encoder import DevSet, Embedded, TunedBiEncoder, train_bi_encoder
 from ragdiag.training.retriever.bi_encoder_options import LOOPS, BiEncoderOptions, Method
 from ragdiag.training.retriever.contrastive import Loss
+from ragdiag.training.retriever.encoding import Precision
 from ragdiag.training.run_folder import shared_run
 from ragdiag.training.runs import Base, Gated, RunFacts
 from ragdiag.version import EmbedderSpec, Version
@@ -51,6 +52,7 @@ class RetrieverTuning:
     epochs: int | None = None
     learning_rate: float | None = None
     batch: int = 32
+    precision: Precision = "fp32"
     lora: LoraOptions = field(default_factory=LoraOptions)
     save_as: str | None = None
 
@@ -71,6 +73,7 @@ class RetrieverTuning:
             lora=self.lora,
             loss=self.loss,
             negatives=self.learn.hard,
+            precision=self.precision,
             loop=loop,
         )
 

@@ -136,6 +136,18 @@ def test_a_window_leaves_out_what_was_asked_outside(stocked: Lake) -> None:
     assert "click" not in json.dumps(found.report["parts"])
 
 
+def test_sentences_of_held_out_documents_train_too_and_change_no_part(stocked: Lake) -> None:
+    plain, found = (assemble(stocked, replace(LABELS, sentences=n)) for n in (0, 200))
+    drawn = [pair for pair in found.train.pairs if pair.source == "sentence"]
+    assert [p for p in found.train.pairs if p.source != "sentence"] == list(plain.train.pairs)
+    assert found.dev.data_hash == plain.dev.data_hash
+    assert {pair.passage_id for pair in found.dev.pairs} & {pair.passage_id for pair in drawn}
+    assert {*TESTED} & {pair.passage_id for pair in drawn}
+    assert any(pair.negatives for pair in drawn)
+    assert all(pair.passage_id not in pair.negatives for pair in drawn)
+    assert found.report["parts"]["train"]["by_source"]["sentence"] == len(drawn)
+
+
 def test_weak_pairs_come_where_labels_are_few_and_variants_where_they_are_asked_for(
     stocked: Lake,
 ) -> None:

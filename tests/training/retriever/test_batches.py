@@ -36,7 +36,7 @@ def test_a_passage_that_answers_is_no_negative_whoever_brought_it() -> None:
     answers = {"first?": {"one", "two", "four"}, "second?": {"three"}}
     for row, pair in enumerate(PAIRS):
         expected = answers[pair.question] - {TEXTS[pair.passage_id]}
-        assert {name for name, k in zip(named, batch.known[row], strict=True) if k} == expected
+        assert {named[column] for at, column in batch.known if at == row} == expected
     assert batch.candidates[0] == [named.index("one"), named.index("three")]
     assert batch.candidates[1] == [named.index("two"), -1], "both of its negatives answer it"
 
@@ -67,3 +67,13 @@ def test_the_teachers_scores_follow_their_passages() -> None:
     pairs[2] = replace(pairs[2], teacher=(1.0, 2.0, 3.0))
     batch = Layout(pairs, TrainingSet(pairs, TEXTS), negatives=1).batch([0, 1])
     assert batch.teacher == [[9.0, 7.0], [5.0, 0.0]], "p1 answers q1, so p3 is its first negative"
+
+
+def test_what_is_held_against_everybody_is_in_every_batch() -> None:
+    layout = Layout(PAIRS, DATA, negatives=2, everywhere=["five", "two"])
+    assert sorted(layout.passages) == ["five", "four", "one", "three", "two"]
+    batch = layout.batch([3])
+    named = [layout.passages[at] for at in batch.passages]
+    assert named == layout.passages
+    assert named[batch.candidates[0][0]] == "four"
+    assert {named[column] for _, column in batch.known} == {"one", "two"}, "q1 asks the same"

@@ -61,6 +61,34 @@ def test_it_learns_and_what_is_served_scores_as_it_did(
     assert same_index == (method == "query-lora")
 
 
+@pytest.mark.parametrize("method", ["query-lora", "lora"])
+def test_half_precision_learns_the_same_and_is_served_whole(
+    method: str, tune: Tune, tiny_model: Path
+) -> None:
+    whole, half = (tune(name, method=method, precision=name).trained for name in ("fp32", "bf16"))
+    assert half.best_score == pytest.approx(whole.best_score, abs=0.1)
+    assert half.best_score > half.first_score + 0.03
+    losses = [
+        [point.loss for point in one.curve if point.loss is not None] for one in (whole, half)
+    ]
+    assert losses[0][0] == pytest.approx(losses[1][0], rel=0.02)
+    assert losses[0] != losses[1]
+
+
+def test_frozen_passages_are_all_held_against_a_question(tiny_model: Path) -> None:
+    options = toy_options(str(tiny_model))
+    extra = {"p99": "nobody asks of this"}
+    dev = replace(DEV, texts={**TEXTS, **extra})
+    alone = make_task(PAIRS[:1], DATA, dev, options)
+    questions = Embedder(options.embedder).encode([PAIRS[0].question])
+    passages = Embedder(options.embedder).encode([*TEXTS.values(), *extra.values()])
+    logits = torch.from_numpy(questions @ passages.T) * options.scale
+    wanted = torch.nn.functional.cross_entropy(logits, torch.tensor([0])).item()
+    torch.manual_seed(0)  # of the dropout, which moves it a little
+    assert alone.loss([0]).item() == pytest.approx(wanted, rel=0.1)
+    assert wanted > 2 * torch.nn.functional.cross_entropy(logits[:, :2], torch.tensor([0])).item()
+
+
 def test_an_adapter_says_what_it_was_made_of(tune: Tune, tiny_model: Path) -> None:
     tuned = tune(loop=replace(LOOP, epochs=1))
     manifest = read_manifest(tuned.folder)
