@@ -115,7 +115,7 @@ def made(
     plan = plan_retriever(lake, workspace, version, embedder, tuning)
     name = sha256(json.dumps(asdict(tuning)).encode()).hexdigest()[:10]
     tuned = plan.train(workspace.training / name, lambda _, message: print("  " + message))
-    after = tuned_version(version, tuned, f"tuned-{name}")
+    after = tuned_version(workspace, version, tuned, f"tuned-{name}")
     save_version(lake, after)
     build_version_index(lake, workspace, after)
     after = reweighed(lake, workspace, after, plan.asked)

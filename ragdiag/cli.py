@@ -138,7 +138,7 @@ def version_add(
     from ragdiag.store.results import save_version
     from ragdiag.version import Version, read_spec
 
-    version = Version(name, read_spec(spec))
+    version = Version(name, read_spec(spec).portable(_workspace(context).root))
     save_version(_lake(context, create=True), version)
     document = {"name": name, "version_id": version.version_id}
     emit(document, as_json, lambda: f"version {name} is {version.version_id}")
@@ -158,7 +158,7 @@ def version_list(context: typer.Context, as_json: Json = False) -> None:
                 "name": version.name,
                 "version_id": version.version_id,
                 "build_id": serving_build_id(lake, _workspace(context), version.spec.index_key),
-                "spec": version.spec.model_dump(mode="json"),
+                "spec": version.spec.as_written.model_dump(mode="json"),
             }
         )
     plain = [{name: row[name] for name in ("name", "version_id", "build_id")} for row in rows]

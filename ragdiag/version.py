@@ -57,6 +57,7 @@ from ragdiag.generator_spec import GeneratorSpec as GeneratorSpec
 from ragdiag.generator_spec import OpenAISpec as OpenAISpec
 from ragdiag.generator_spec import ReaderSpec as ReaderSpec
 from ragdiag.generator_spec import TransformersSpec as TransformersSpec
+from ragdiag.model_folders import PortableSpec
 
 
 class EmbedderSpec(SpecTable):
@@ -156,7 +157,7 @@ class ContextSpec(SpecTable):
     max_tokens: int = Field(default=1500, ge=16, le=1_000_000)
 
 
-class Spec(SpecTable):
+class Spec(PortableSpec):
     embedder: EmbedderSpec | None = None
     ann: AnnSpec = AnnSpec()
     lexical: LexicalSpec | None = None
@@ -187,7 +188,7 @@ class Spec(SpecTable):
     @property
     def index_key(self) -> str:
         """Hash of what shapes an index: versions that differ elsewhere share a build."""
-        shape = self.model_dump(
+        shape = self.as_written.model_dump(
             include={"embedder", "lexical"},
             exclude={"embedder": {"questions", "question_adapter"}},
             exclude_defaults=True,
@@ -211,7 +212,7 @@ class Version:
     version_id: str = field(init=False)
 
     def __post_init__(self) -> None:
-        own = _digest(self.spec.model_dump(exclude_defaults=True))
+        own = _digest(self.spec.as_written.model_dump(exclude_defaults=True))
         object.__setattr__(self, "version_id", own)
 
     @classmethod

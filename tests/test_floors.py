@@ -20,6 +20,7 @@ FLOORS = (
         "version",
         "ann_spec",
         "generator_spec",
+        "model_folders",
         "progress",
         "jobs",
         "timing",

@@ -50,7 +50,12 @@ def save_version(lake: Lake, version: Version) -> None:
             )
         cursor.execute(
             "insert into versions values (?, ?, ?, ?)",
-            [version.version_id, version.name, version.spec.model_dump_json(), now_utc()],
+            [
+                version.version_id,
+                version.name,
+                version.spec.as_written.model_dump_json(),
+                now_utc(),
+            ],
         )
 
     lake.write(save)
@@ -59,7 +64,7 @@ def save_version(lake: Lake, version: Version) -> None:
 def list_versions(lake: Lake) -> list[Version]:
     """Every version, oldest first."""
     rows = lake.rows("select name, spec, version_id from versions order by created_at, name")
-    return [_read_version(row) for row in rows]
+    return [_read_version(lake, row) for row in rows]
 
 
 def find_version(lake: Lake, name_or_id: str) -> Version:
@@ -75,7 +80,7 @@ def find_version(lake: Lake, name_or_id: str) -> Version:
             f"there is no version {name_or_id!r}",
             remedy=f"name one of: {', '.join(names)}" if names else "add one (ragdiag version add)",
         )
-    return _read_version(rows[0])
+    return _read_version(lake, rows[0])
 
 
 def find_served_version(lake: Lake, name_or_id: str) -> Version | LoggedVersion:
@@ -248,9 +253,10 @@ def _list(ids: Sequence[str] | None) -> list[str] | None:
     return None if ids is None else list(ids)
 
 
-def _read_version(row: Mapping[str, Any]) -> Version:
+def _read_version(lake: Lake, row: Mapping[str, Any]) -> Version:
     try:
-        return Version.saved(row["name"], Spec.model_validate_json(row["spec"]), row["version_id"])
+        spec = Spec.model_validate_json(row["spec"]).opened_in(lake.workspace.root)
+        return Version.saved(row["name"], spec, row["version_id"])
     except ValidationError as error:
         raise StoreError(
             f"the spec of version {row['name']} cannot be read ({error.error_count()} faults)",

@@ -65,7 +65,7 @@ def tune_answers(
             recording.say(gate=Gated("inconclusive", (NO_STEP_HELPED,)))
         else:
             name = tuning.save_as or f"{version.name}-{folder.run_id}"
-            spec = version.spec.model_copy(update={"generator": learned.generator})
+            spec = version.spec.with_tables(workspace.root, generator=learned.generator)
             tuned, learn, rest = Version(name, spec), tuning.learn, part(told, 0.6, 1.0)
             release_generator(
                 lake, workspace, recording, version, tuned, learn.test, learn.metric, rest

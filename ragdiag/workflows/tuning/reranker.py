@@ -210,7 +210,7 @@ def _weighed(
     reranker = RerankerSpec(
         model=str(tuned.model), max_tokens=training.max_tokens, depth=training.depth
     )
-    made = Version(name, plan.version.spec.model_copy(update={"reranker": reranker}))
+    made = Version(name, plan.version.spec.with_tables(workspace.root, reranker=reranker))
     if len(plan.asked.questions) < LABELS_NEEDED:
         before, after = tuned.first_stage["MRR@10"], tuned.reranked["MRR@10"]
         return made if after > before else None

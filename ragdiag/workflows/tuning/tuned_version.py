@@ -12,11 +12,13 @@ from ragdiag.version import Version
 from ragdiag.workflows.tuning.tuned_change import HeldOut
 
 
-def tuned_version(version: Version, tuned: TunedBiEncoder, name: str) -> Version:
+def tuned_version(
+    workspace: Workspace, version: Version, tuned: TunedBiEncoder, name: str
+) -> Version:
     """``version`` with the embedder that came of training."""
     assert version.spec.embedder is not None
     embedder = version.spec.embedder.model_copy(update=dict(tuned.embedder))
-    return Version(name, version.spec.model_copy(update={"embedder": embedder}))
+    return Version(name, version.spec.with_tables(workspace.root, embedder=embedder))
 
 
 def reweighed(lake: Lake, workspace: Workspace, tuned: Version, asked: HeldOut) -> Version:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from ragdiag.errors import RunCancelled, SpecError, UnknownName
+from ragdiag.pipeline import open_pipeline
 from ragdiag.records import IndexBuild
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake, close_lakes, open_lake
@@ -129,3 +131,20 @@ def test_what_cannot_be_tuned_says_why(tuned: tuple[Workspace, TrainingRun], lak
             find_version(lake, "dense"),
             replace(TUNING, learn=LearnFrom(test="holdout")),
         )
+
+
+def test_a_workspace_that_was_moved_still_answers(
+    tuned: tuple[Workspace, TrainingRun], tmp_path: Path
+) -> None:
+    root = tuned[0].root
+    close_lakes()
+    moved = Workspace(root.rename(tmp_path / "moved"))
+    try:
+        lake = open_lake(moved)
+        version = find_version(lake, "dense-tuned")
+        assert version.spec.embedder is not None
+        assert str(version.spec.embedder.question_adapter).startswith(str(moved.root))
+        assert open_pipeline(lake, moved, version).ask("What is the blorf of the bell?").context
+    finally:
+        close_lakes()
+        moved.root.rename(root)
