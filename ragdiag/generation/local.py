@@ -27,7 +27,7 @@ from ragdiag.generation.loading import (
 )
 from ragdiag.records import Answer, ContextPassage
 from ragdiag.retrieval.adapters import merge_adapter, require_base
-from ragdiag.retrieval.models import adapter_path
+from ragdiag.retrieval.models import Signature, adapter_path, signature_of
 from ragdiag.version import TransformersSpec
 
 _load_lock = Lock()
@@ -173,24 +173,28 @@ def load_transformers(spec: TransformersSpec) -> TransformersGenerator:
     """Raises ModelError: no such model, adapter or device, an adapter of another model, too little
     memory, a tokenizer that ends no reply."""
     with _load_lock:
-        held = _loaded(spec.model, spec.adapter, spec.device, spec.dtype)
+        folder = model_folder(spec.model)
+        adapter = None if spec.adapter is None else adapter_path(spec.adapter)
+        signatures = tuple(signature_of(one) for one in (folder, adapter) if one is not None)
+        held = _loaded(folder, adapter, spec.device, spec.dtype, signatures)
     return TransformersGenerator(spec, held)
 
 
 @lru_cache(maxsize=2)
-def _loaded(name: str, adapter: str | None, device: Any, dtype: str) -> LanguageModel:
-    folder = model_folder(name)
-    place = None if adapter is None else adapter_path(adapter)
-    if place is not None:
-        require_base(place, name)
+def _loaded(
+    folder: Path, adapter: Path | None, device: Any, dtype: str, signatures: tuple[Signature, ...]
+) -> LanguageModel:
+    """``signatures`` are part of the key so that what is retrained in place is loaded again."""
+    if adapter is not None:
+        require_base(adapter, str(folder))
     tokenizer = load_tokenizer(folder)
     model = load_model(folder, "CausalLM", device=device, dtype=dtype)
-    if place is not None:
-        model = merge_adapter(model, place).eval()
+    if adapter is not None:
+        model = merge_adapter(model, adapter).eval()
     held = LanguageModel(model, tokenizer)
     if not held.ends:
         raise ModelError(
-            f"the tokenizer of {name} has no token that ends a reply",
+            f"the tokenizer of {folder} has no token that ends a reply",
             remedy="set eos_token in its tokenizer_config.json",
         )
     return held

@@ -11,6 +11,7 @@ from ragdiag.generation.loading import load_model, load_tokenizer, model_folder
 from ragdiag.generation.spans import SpanModel, read_settings
 from ragdiag.generator_spec import Device
 from ragdiag.records import Answer, ContextPassage
+from ragdiag.retrieval.models import Signature, signature_of
 from ragdiag.version import ReaderSpec
 
 _load_lock = Lock()
@@ -49,12 +50,13 @@ def load_reader(spec: ReaderSpec) -> ReaderGenerator:
     """The reader of ``spec``, loaded once per process. Raises ModelError: no such model or device,
     one that was not trained to mark answers."""
     with _load_lock:
-        return ReaderGenerator(spec, _loaded(spec.model, spec.device))
+        folder = model_folder(spec.model)
+        return ReaderGenerator(spec, _loaded(folder, spec.device, signature_of(folder)))
 
 
 @lru_cache(maxsize=2)
-def _loaded(name: str, device: Device) -> SpanModel:
-    folder = model_folder(name)
+def _loaded(folder: Path, device: Device, signature: Signature) -> SpanModel:
+    """``signature`` is part of the key so that a model retrained in place is loaded again."""
     tokenizer = load_tokenizer(folder)
     model = load_model(folder, "QuestionAnswering", device=device)
     return SpanModel(model, tokenizer, read_settings(folder))

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ragdiag.errors import ModelError
+from ragdiag.retrieval.models import Signature, signature_of
 
 Logits = npt.NDArray[np.float64]
 
@@ -54,15 +55,16 @@ class CrossEncoder:
 def load_cross_encoder(model: str, max_tokens: int | None = None) -> CrossEncoder:
     """The cross-encoder in the folder ``model``, loaded once per process. Raises ModelError."""
     with _load_lock:
-        return _loaded(model, max_tokens)
+        folder = Path(model).expanduser()
+        return _loaded(folder, max_tokens, signature_of(folder))
 
 
 @lru_cache(maxsize=4)
-def _loaded(name: str, max_tokens: int | None) -> CrossEncoder:
-    folder = Path(name).expanduser()
+def _loaded(folder: Path, max_tokens: int | None, signature: Signature) -> CrossEncoder:
+    """``signature`` is part of the key so that a model retrained in place is loaded again."""
     remedy = "name a folder that sentence-transformers saved a CrossEncoder to"
     if not (folder / "config.json").is_file():
-        raise ModelError(f"no cross-encoder at {name}", remedy=remedy)
+        raise ModelError(f"no cross-encoder at {folder}", remedy=remedy)
     import torch
     from sentence_transformers import CrossEncoder as Model
     from transformers.utils import logging
@@ -78,8 +80,12 @@ def _loaded(name: str, max_tokens: int | None) -> CrossEncoder:
         )
     except Exception as error:  # transformers and safetensors share no type for a broken folder
         line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise ModelError(f"cannot load the cross-encoder {name} ({line})", remedy=remedy) from None
+        raise ModelError(
+            f"cannot load the cross-encoder {folder} ({line})", remedy=remedy
+        ) from None
     outputs = int(model.num_labels)
     if outputs != 1:
-        raise ModelError(f"the cross-encoder {name} has {outputs} outputs, not one", remedy=remedy)
+        raise ModelError(
+            f"the cross-encoder {folder} has {outputs} outputs, not one", remedy=remedy
+        )
     return CrossEncoder(model)

@@ -26,7 +26,8 @@ _DECIDING = frozenset({".safetensors", ".bin", ".json", ".txt", ".model", ".onnx
 EXPORT = "export.json"
 """What tells a folder that ``ragdiag model export`` wrote from one of sentence-transformers."""
 
-_Signature = tuple[tuple[str, int, int], ...]
+Signature = tuple[tuple[str, int, int], ...]
+"""(name, bytes, time of change in ns) of files."""
 
 
 def model_path(name: str) -> Path:
@@ -76,10 +77,10 @@ def model_identity(spec: EmbedderSpec) -> str:
     folder = model_path(spec.model)
     if spec.model == PACKAGED_MODEL:
         _verify_packaged(folder / "model.safetensors")
-    parts = [_folder_hash(folder, _signature(folder)), str(spec.max_tokens), str(spec.title)]
+    parts = [_folder_hash(folder, signature_of(folder)), str(spec.max_tokens), str(spec.title)]
     if spec.adapter is not None:
         adapter = adapter_path(spec.adapter)
-        parts.append(_folder_hash(adapter, _signature(adapter)))
+        parts.append(_folder_hash(adapter, signature_of(adapter)))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
@@ -90,7 +91,7 @@ def question_identity(spec: EmbedderSpec) -> str:
     if spec.question_adapter is None:
         return identity
     adapter = adapter_path(spec.question_adapter)
-    parts = [identity, "questions", _folder_hash(adapter, _signature(adapter))]
+    parts = [identity, "questions", _folder_hash(adapter, signature_of(adapter))]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
@@ -113,9 +114,16 @@ def weights_hash(name: str) -> str:
     )
 
 
+def signature_of(folder: Path) -> Signature:
+    """What tells, without reading them, that a folder's deciding files are the same as before."""
+    files = sorted(p for p in folder.rglob("*") if p.suffix in _DECIDING and p.is_file())
+    stats = [(str(p.relative_to(folder)), p.stat()) for p in files]
+    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
+
+
 def folder_sha256(folder: Path) -> str:
     """Hash over the names and bytes of every file in ``folder`` that decides what a model says."""
-    return _folder_hash(folder, _signature(folder))
+    return _folder_hash(folder, signature_of(folder))
 
 
 def tokenizer_file(name: str) -> Path:
@@ -143,15 +151,8 @@ def _verify_packaged(weights: Path) -> None:
         )
 
 
-def _signature(folder: Path) -> _Signature:
-    """What tells, without reading them, that a folder's deciding files are the same as before."""
-    files = sorted(p for p in folder.rglob("*") if p.suffix in _DECIDING and p.is_file())
-    stats = [(str(p.relative_to(folder)), p.stat()) for p in files]
-    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
-
-
 @lru_cache(maxsize=64)
-def _folder_hash(folder: Path, signature: _Signature) -> str:
+def _folder_hash(folder: Path, signature: Signature) -> str:
     """Hash over names and bytes; the signature is the cache's key, so each file is read once."""
     digest = hashlib.sha256()
     for name, _, modified in signature:

@@ -112,10 +112,15 @@ class TokenCounter:
         return len(self._tokenizer.encode(text, add_special_tokens=False)) if text else 0
 
 
-@lru_cache(maxsize=4)
 def load_tokenizer(model: str = PACKAGED_MODEL) -> TokenCounter:
     """The token counter of a model, loaded once. Raises ModelError where there is none."""
-    return TokenCounter(tokenizer_file(model))
+    path = tokenizer_file(model)
+    return _counter(path, path.stat().st_mtime_ns if path.is_file() else 0)
+
+
+@lru_cache(maxsize=4)
+def _counter(path: Path, modified: int) -> TokenCounter:
+    return TokenCounter(path)
 
 
 def chunk_document(

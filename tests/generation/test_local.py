@@ -17,6 +17,7 @@ from ragdiag.generation.loading import memory_faults
 from ragdiag.generation.local import LanguageModel, TransformersGenerator, load_transformers
 from ragdiag.records import Answer, ContextPassage
 from ragdiag.version import TransformersSpec
+from tests.retrained import retrain
 from tests.training.toy_language import WINDOW, toy_tokenizer
 
 PASSAGES = tuple(ContextPassage(f"p{n}", f"k{n} v{n} . " * 5) for n in range(7))
@@ -205,3 +206,13 @@ def test_the_name_says_model_and_adapter(spec: TransformersSpec) -> None:
     named = replace(held)
     tuned = spec.model_copy(update={"adapter": "runs/7/adapter"})
     assert TransformersGenerator(tuned, named).name == "transformers:untaught+adapter"
+
+
+def test_a_model_retrained_in_place_is_loaded_again(folder: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(folder, own)
+    spec = TransformersSpec(kind="transformers", model=str(own), max_output_tokens=8)
+    before = load_transformers(spec).answer("k0", PASSAGES[:2]).text
+    assert load_transformers(spec).answer("k0", PASSAGES[:2]).text == before
+    retrain(own)
+    assert load_transformers(spec).answer("k0", PASSAGES[:2]).text != before

@@ -84,7 +84,9 @@ class Replays:
     ) -> None:
         """Raises InputError where a cost limit is set and a server's prices are not known."""
         table = read_configuration(workspace).replay
-        self._specs = [spec.generator, *([table.stronger] if table.stronger else [])]
+        own, more = spec.generator, [table.stronger] if table.stronger else []
+        self._specs = [own, *more]
+        known_as = [one.model_dump_json() for one in (spec.as_written.generator, *more)]
         self.prices = [Price.of(one) for one in self._specs]
         self.budget = Budget(limits.max_calls, limits.max_cost_usd)
         if limits.max_cost_usd is not None and self._has_unknown_price():
@@ -96,8 +98,8 @@ class Replays:
         self._draws = table.draws
         self._concurrency = limits.concurrency or table.concurrency
         self._replayers = [
-            self._replayer(one, _loaded_once(one), one.model_dump_json(), kept)
-            for one in self._specs
+            self._replayer(one, _loaded_once(one), identity, kept)
+            for one, identity in zip(self._specs, known_as, strict=True)
         ]
 
     def over(self, generator: Generator) -> Replays:
