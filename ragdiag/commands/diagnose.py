@@ -44,15 +44,25 @@ def validate_command(
     split: Annotated[str, typer.Option("--split", help="Whose successes are broken.")],
     n: Annotated[int, typer.Option("-n", "--n", min=1, help="Failures of each fault.")] = 20,
     seed: Annotated[int, typer.Option(help="The same seed breaks the same requests.")] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask a priced generator.")] = False,
     as_json: Json = False,
     progress_file: ProgressOption = None,
 ) -> None:
-    """Break what works in known ways, diagnose it at every tier, and count the right verdicts."""
+    """Break what works in known ways, diagnose it at every tier, and count the right verdicts. Of a
+    generator that costs, the price is shown first, and nothing is asked without --yes."""
     from ragdiag.workflows.diagnosing.validate import expectations, validate
+    from ragdiag.workflows.diagnosing.validation_price import plan_validation
 
     print(table(expectations()), file=sys.stderr, flush=True)
+    lake, workspace, tried = opened(context, version)
+    plan = plan_validation(lake, workspace, tried, split, n)
+    if dry_run or (plan.is_priced and not yes):
+        note = "" if dry_run else ". Nothing was asked: add --yes"
+        emit(plan.to_json(), as_json, lambda: plan.to_text() + note)
+        return
     with progress_to(progress_file) as progress:
-        found = validate(*opened(context, version), split, n=n, seed=seed, progress=progress)
+        found = validate(lake, workspace, tried, split, n=n, seed=seed, progress=progress)
     emit(found.to_json(), as_json, lambda: _told(found))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
@@ -55,16 +55,17 @@ class ReplayPlan:
     def to_json(self) -> dict[str, Any]:
         return {"dry_run": True, **asdict(self)}
 
+    @property
+    def price_text(self) -> str:
+        if self.cost_usd is None:
+            return "unknown cost (the generator's spec names no prices)"
+        return f"at most about {self.cost_usd:.2f} US$"
+
     def to_text(self) -> str:
-        price = (
-            "unknown cost (the generator's spec names no prices)"
-            if self.cost_usd is None
-            else f"at most about {self.cost_usd:.2f} US$"
-        )
         return (
             f"{self.requests} requests to replay: {self.calls} calls, {self.most_calls} if the "
             f"generator does not repeat itself; up to about {self.prompt_tokens:,} prompt tokens; "
-            f"{price}"
+            f"{self.price_text}"
         )
 
 
@@ -95,7 +96,7 @@ class Replays:
                 remedy="set prompt_price and completion_price in [generator], or use --max-calls",
             )
         kept = load_draws(lake, list(questions))
-        self._draws = table.draws
+        self.draws = table.draws
         self._concurrency = limits.concurrency or table.concurrency
         self._replayers = [
             self._replayer(one, _loaded_once(one), identity, kept)
@@ -116,6 +117,18 @@ class Replays:
     def is_priced(self) -> bool:
         return any(price is not None for price in self.prices)
 
+    @property
+    def has_stronger(self) -> bool:
+        return len(self._specs) > 1
+
+    def most_usd(self, prompt_tokens: Sequence[int], calls: Sequence[int]) -> float | None:
+        """The most that so many calls of each generator cost; None where a server's prices are not
+        known."""
+        if self._has_unknown_price():
+            return None
+        asked = zip(self.prices, prompt_tokens, calls, strict=False)
+        return sum(0.0 if price is None else price.most_usd(n, of) for price, n, of in asked)
+
     def replay(self, job: Job, grade: Grader) -> Replayed:
         """Every arm's draws. Raises GeneratorDown."""
         found = [
@@ -128,7 +141,7 @@ class Replays:
 
     def plan(self, jobs: Iterable[Job]) -> ReplayPlan:
         """What ``replay`` of all of them would ask; asks nothing."""
-        requests, cost = 0, 0.0
+        requests = 0
         few: list[set[str]] = [set() for _ in self._specs]
         many: list[dict[str, int]] = [{} for _ in self._specs]
         for request, contexts in jobs:
@@ -141,14 +154,13 @@ class Replays:
                 fewest, most = replayer.unknown(request, own)
                 few[n] |= fewest.keys()
                 many[n] |= {k: prompt_tokens(request.question, c) for k, c in most.items()}
-        for price, asked in zip(self.prices, many, strict=True):
-            cost += 0.0 if price is None else price.most_usd(sum(asked.values()), len(asked))
+        tokens, calls = [sum(asked.values()) for asked in many], [len(asked) for asked in many]
         return ReplayPlan(
             requests=requests,
             calls=sum(map(len, few)),
-            most_calls=sum(map(len, many)),
-            prompt_tokens=sum(sum(asked.values()) for asked in many),
-            cost_usd=None if self._has_unknown_price() else cost,
+            most_calls=sum(calls),
+            prompt_tokens=sum(tokens),
+            cost_usd=self.most_usd(tokens, calls),
         )
 
     def _split(self, contexts: Contexts) -> list[Contexts]:
@@ -175,7 +187,7 @@ class Replays:
             kept=kept,
             budget=self.budget,
             price=Price.of(spec),
-            draws=self._draws,
+            draws=self.draws,
             concurrency=self._concurrency if isinstance(spec, OpenAISpec) else 1,
         )
 

@@ -1,0 +1,68 @@
+"""What validating verdicts would ask of generators, and what that costs at most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import get_args
+
+from ragdiag.diagnosis.arms import STRONGER
+from ragdiag.diagnosis.budget import prompt_tokens
+from ragdiag.diagnosis.injection import FAULTS, applies
+from ragdiag.records import Arm, ContextPassage
+from ragdiag.settings import Workspace
+from ragdiag.store.lake import Lake
+from ragdiag.version import Version
+from ragdiag.workflows.diagnosing.bench import Bench
+from ragdiag.workflows.diagnosing.diagnose import requests_in_scope
+from ragdiag.workflows.diagnosing.replays import ReplayPlan, Replays
+
+OWN_ARMS = len(get_args(Arm)) - len(STRONGER)
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationPlan(ReplayPlan):
+    """``requests`` are those with gold. Each is asked once, which are the fewest ``calls``, and at
+    most once for every fault; what is wrong then is replayed."""
+
+    is_priced: bool
+
+    def to_text(self) -> str:
+        return (
+            f"{self.requests} questions to try, to break and to replay: {self.calls} to "
+            f"{self.most_calls} calls; up to about {self.prompt_tokens:,} prompt tokens; "
+            f"{self.price_text}"
+        )
+
+
+def plan_validation(
+    lake: Lake, workspace: Workspace, version: Version, split: str, n: int
+) -> ValidationPlan:
+    """What :func:`~ragdiag.workflows.diagnosing.validate.validate` would ask; asks nothing.
+
+    Raises UnknownName without an evaluation.
+    """
+    bench, replays = Bench(lake, workspace, version), Replays(lake, workspace, version.spec, ())
+    sizes = []
+    for request in requests_in_scope(lake, version, split, None, None, None):
+        if gold := bench.evidence(request).gold:
+            given = tuple(ContextPassage(p.passage_id, p.text, p.title) for p in gold)
+            packed = version.spec.context.max_tokens
+            sizes.append(prompt_tokens(request.question, given) + packed)
+    sizes.sort(reverse=True)
+    paths = {"dense": version.spec.embedder, "lexical": version.spec.lexical}
+    there = {path for path, table in paths.items() if table is not None}
+    faults = sum(applies(fault, there) for fault in FAULTS)
+    # the generator with the fault wrong_sentence asks twice for an answer
+    answers, failures = faults + 1, sizes[:n]
+    replayed = OWN_ARMS * replays.draws * answers
+    compared = len(STRONGER) * replays.draws * faults * replays.has_stronger
+    tokens = [(1 + answers) * sum(sizes) + replayed * sum(failures), compared * sum(failures)]
+    calls = [(1 + answers) * len(sizes) + replayed * len(failures), compared * len(failures)]
+    return ValidationPlan(
+        requests=len(sizes),
+        calls=len(sizes),
+        most_calls=sum(calls),
+        prompt_tokens=sum(tokens),
+        cost_usd=replays.most_usd(tokens, calls),
+        is_priced=replays.is_priced,
+    )
