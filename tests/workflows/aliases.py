@@ -22,9 +22,11 @@ COLOURS = ("red", "green", "blue", "white")
 DENSE = "[embedder]\n[context]\nk = 1\n[generator]\nkind = 'extractive'\nthreshold = 0"
 
 
-def fill(workspace: Workspace) -> tuple[Lake, Version]:
+Toys = tuple[list[Passage], list[Question], list[Judgment], list[GoldAnswer]]
+
+
+def toys() -> Toys:
     """Two passages and two questions a thing; the last third of the things is the test split."""
-    lake = open_lake(workspace, create=True)
     passages, questions, judgments, golds = [], [], [], []
     for number, thing in enumerate(THINGS):
         split = "train" if number < len(THINGS) * 2 // 3 else "test"
@@ -36,6 +38,13 @@ def fill(workspace: Workspace) -> tuple[Lake, Version]:
             questions.append(Question(name, f"What is the {alias} of the {thing}?", alias))
             judgments.append(Judgment(name, name, 1, split))
             golds.append(GoldAnswer(name, (answer.format(**told),)))
+    return passages, questions, judgments, golds
+
+
+def fill(workspace: Workspace) -> tuple[Lake, Version]:
+    """A new lake with the toys, and a version over them."""
+    lake = open_lake(workspace, create=True)
+    passages, questions, judgments, golds = toys()
     add_documents(lake, passages)
     add_questions(lake, questions)
     add_judgments(lake, judgments)
