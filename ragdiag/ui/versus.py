@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import streamlit as st
@@ -75,8 +76,13 @@ def speed(a: Mapping[str, Estimate] | None, b: Mapping[str, Estimate] | None) ->
 
 
 def table(compared: Comparison) -> dict[str, list[str]]:
-    """One row a metric: both means, the difference, its p values, what could have been seen."""
+    """One row a metric: both means, the difference, its p values, what could have been seen; the
+    secondary ones last and without any p."""
     found = [(name, metric.paired, metric.p_holm) for name, metric in compared.metrics.items()]
+    found += [
+        (name, replace(paired, p=math.nan, p_sign_flip=math.nan), math.nan)
+        for name, paired in compared.secondary.items()
+    ]
     unit = {name: "share" if name == "correct" else "score" for name, _, _ in found}
     return {
         "Measure": [name for name, _, _ in found],
@@ -96,7 +102,14 @@ def footnote(compared: Comparison) -> str:
         f"p: paired t test, two-sided, {words.count(compared.clusters, 'independent group')} of "
         f"questions (by the document that answers them). {family_words(compared)} Sign flip is the "
         "check. Interval: BCa bootstrap. Detectable: the smallest true difference that this many "
-        "questions show with 80 % power. " + mcnemar_words(compared)
+        f"questions show with 80 % power. {_secondary_words(compared)} {mcnemar_words(compared)}"
+    )
+
+
+def _secondary_words(compared: Comparison) -> str:
+    return (
+        f"{', '.join(compared.secondary)}: shown beside them and not tested; passages that nobody "
+        "judged count as irrelevant."
     )
 
 

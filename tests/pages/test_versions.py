@@ -7,9 +7,11 @@ def test_two_versions_are_compared_with_intervals_and_p(open_page, toy_workspace
     app = open_page("versions", toy_workspace, a="lexical", b="hybrid")
     assert not app.exception
     table = app.dataframe[0].value
-    assert list(table["Measure"]) == ["MRR@10", "recall@10", "nDCG@10", "correct", "token_f1"]
+    tested = ["MRR@10", "recall@10", "nDCG@10", "correct", "token_f1"]
+    assert list(table["Measure"]) == [*tested, "precision@5"]
     assert set(table["n"]) == {"60"}
     assert all(" to " in cell for cell in table["B − A (95 % interval)"])
+    assert [cell == "–" for cell in table["p"]] == [False] * 5 + [True]
 
 
 def test_wins_and_losses_link_to_both_stories(open_page, toy_workspace, said) -> None:

@@ -29,6 +29,10 @@ from ragdiag.workflows.comparing.sliced_questions import load_slices
 PRIMARY_METRICS = ("MRR@10", "recall@10", "nDCG@10", "correct", "token_f1")
 """Over these, for all questions and for every slice, Holm corrects."""
 
+SECONDARY_METRICS = ("precision@5",)
+"""Shown beside them with their intervals, and not tested: precision counts what nobody judged as
+irrelevant, so it is a lower bound for either version."""
+
 
 @dataclass(frozen=True, slots=True)
 class QuestionPair:
@@ -53,13 +57,15 @@ class MetricComparison:
 @dataclass(frozen=True)
 class Comparison:
     """B − A over the questions that both versions were asked; A is the incumbent. ``family`` is
-    how many tests Holm corrects over: every metric and every slice with enough questions."""
+    how many tests Holm corrects over: every metric and every slice with enough questions, not the
+    ``secondary`` ones."""
 
     a: Version
     b: Version
     split: str
     pairs: tuple[QuestionPair, ...]
     metrics: Mapping[str, MetricComparison]
+    secondary: Mapping[str, PairedComparison]
     slices: tuple[SliceComparison, ...]
     mcnemar: McNemar
     family: int
@@ -106,6 +112,7 @@ def compare_versions(lake: Lake, a: Version, b: Version, split: str) -> Comparis
         split=split,
         pairs=pairs,
         metrics={name: MetricComparison(metrics[name], corrected[name]) for name in metrics},
+        secondary={name: _compare_metric(pairs, name) for name in SECONDARY_METRICS},
         slices=sliced,
         mcnemar=mcnemar([_outcome(p.a) for p in pairs], [_outcome(p.b) for p in pairs]),
         family=family,

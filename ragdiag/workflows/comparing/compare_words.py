@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ragdiag.records import Estimate
+from ragdiag.stats.paired import PairedComparison
 from ragdiag.workflows.comparing.compare_slices import LEAST_QUESTIONS, SliceChange
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def comparison_json(found: Comparison) -> dict[str, Any]:
         "n": len(found.pairs),
         "clusters": found.clusters,
         "metrics": {name: _metric_json(one) for name, one in found.metrics.items()},
+        "secondary": {name: _secondary_json(paired) for name, paired in found.secondary.items()},
         "mcnemar": asdict(found.mcnemar),
         "slices": [
             {
@@ -52,6 +54,11 @@ def comparison_text(found: Comparison) -> str:
             f"  p = {paired.p:.4f}, Holm {one.p_holm:.4f}"
             f"  {conclusion(one.p_holm, paired.difference, paired.minimum_detectable)}"
         )
+    for name, paired in found.secondary.items():
+        lines.append(
+            f"{name:10} {paired.a:.3f} → {paired.b:.3f}  {interval(paired.difference)}"
+            f"  n = {paired.n}, not tested"
+        )
     lines += [mcnemar_words(found), *_told_slices(found), family_words(found)]
     return "\n".join(lines)
 
@@ -65,6 +72,12 @@ def comparison_markdown(found: Comparison) -> str:
         f"{conclusion(one.p_holm, one.paired.difference, one.paired.minimum_detectable)} |"
         for name, one in found.metrics.items()
         if not math.isnan(one.paired.p)
+    ]
+    rows += [
+        f"| {name} | {paired.a:.3f} | {paired.b:.3f} | {interval(paired.difference)} "
+        f"| {paired.n} | – | not tested |"
+        for name, paired in found.secondary.items()
+        if not math.isnan(paired.difference.value)
     ]
     sliced = list(_told_slices(found))
     return "\n".join(
@@ -156,6 +169,15 @@ def _metric_json(found: MetricComparison) -> Mapping[str, Any]:
         "p_sign_flip": _number(paired.p_sign_flip),
         "minimum_detectable": _number(paired.minimum_detectable),
         "clusters": paired.clusters,
+    }
+
+
+def _secondary_json(paired: PairedComparison) -> Mapping[str, Any]:
+    return {
+        "a": _number(paired.a),
+        "b": _number(paired.b),
+        "difference": paired.difference.to_json(),
+        "minimum_detectable": _number(paired.minimum_detectable),
     }
 
 

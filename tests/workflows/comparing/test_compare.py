@@ -78,6 +78,16 @@ def test_no_difference_tells_what_it_could_hide(compared: Comparison) -> None:
     assert f"Holm corrects over {compared.family} tests" in text
 
 
+def test_precision_is_shown_beside_the_family_and_not_tested(compared: Comparison) -> None:
+    found = compared.secondary["precision@5"]
+    assert (found.a, found.b, found.difference.n) == (0.2, 0.2, QUESTIONS)
+    assert compared.to_json()["secondary"]["precision@5"]["difference"]["n"] == QUESTIONS
+    assert "precision@5" not in compared.metrics
+    told = comparison_text(compared)
+    assert f"precision@5 0.200 → 0.200  +0.000 (+0.000 to +0.000)  n = {QUESTIONS}" in told
+    assert "| precision@5 | 0.200 | 0.200 |" in comparison_markdown(compared)
+
+
 def pair(name: str, cluster: str, a: float, b: float) -> QuestionPair:
     return QuestionPair(name, name, cluster, "", "", {"correct": a}, {"correct": b})
 
