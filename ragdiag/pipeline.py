@@ -231,16 +231,6 @@ def serving_passages(lake: Lake, workspace: Workspace, version: Version) -> dict
         return _passages(lake, workspace, require_serving(lake, workspace, version))
 
 
-def context_of(request: Request, texts: Mapping[str, str]) -> tuple[ContextPassage, ...]:
-    """What the prompt held, from the logged hits and the passages' texts; unknown ones are left
-    out."""
-    return tuple(
-        ContextPassage(hit.passage_id, texts[hit.passage_id][: hit.chars], score=hit.score)
-        for hit in request.context
-        if hit.passage_id in texts
-    )
-
-
 def _passages(lake: Lake, workspace: Workspace, build_id: str) -> dict[str, Passage]:
     found = load_build_passages(lake, build_ids(workspace, build_id))
     return {passage.passage_id: passage for passage in found}

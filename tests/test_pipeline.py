@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ragdiag.errors import InputError, ProviderUnreachable
-from ragdiag.pipeline import Pipeline, context_of
+from ragdiag.pipeline import Pipeline
 from ragdiag.records import Answer, ContextPassage, Hit, Retrieval
 from ragdiag.retrieval.breaker import CircuitBreaker, Guard, Unavailable
 from ragdiag.retrieval.filters import STRANGER, PassageFilter
@@ -84,12 +84,6 @@ def test_a_generator_that_fails_still_leaves_a_request() -> None:
 def test_an_empty_question_is_refused() -> None:
     with pytest.raises(InputError, match="empty"):
         pipeline(Echo()).ask("  \n")
-
-
-def test_the_prompt_can_be_read_back_from_the_log() -> None:
-    request = pipeline(Echo()).ask("Why?")
-    read = context_of(request, {"p1": "text and what was cut"})
-    assert [(passage.passage_id, passage.text) for passage in read] == [("p1", "text")]
 
 
 class Reversed:
