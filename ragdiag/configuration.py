@@ -25,7 +25,7 @@ from ragdiag.generator_spec import GeneratorSpec
 from ragdiag.settings import Workspace
 
 RedactionRule = Literal["email", "phone", "card", "iban", "ip", "secret"]
-Encrypted = Literal["archive", "backups", "embeddings"]
+Encrypted = Literal["archive", "backups", "embeddings", "training"]
 PatternName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$")]
 Region = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 

@@ -31,7 +31,7 @@ def new_key_command(as_json: Json = False) -> None:
 
 @privacy_app.command()
 def reencrypt(context: typer.Context, as_json: Json = False) -> None:
-    """Bring archive and embeddings to what the configuration and the first key say now."""
+    """Write archive, embeddings and training sets as configuration and first key say now."""
     from ragdiag.workflows.logs.reencrypt import reencrypt_workspace
 
     done = reencrypt_workspace(command_workspace(context.obj))

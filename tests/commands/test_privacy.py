@@ -16,6 +16,9 @@ from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import close_lakes, open_lake
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.store.upkeep.archive import archived_segments
+from ragdiag.training.data.examples import Pair, TrainingSet
+from ragdiag.training.data.sets import load_set, save_set
+from ragdiag.training.set_files import training_seal
 from ragdiag.workflows.logs.privacy_state import privacy_findings
 
 
@@ -36,31 +39,35 @@ def test_keys_are_changed_without_losing_anything(
     old, new = new_key(), new_key()
     monkeypatch.setenv("RAGDIAG_KEY", old)
     workspace.root.mkdir()
-    workspace.configuration.write_text("[privacy]\nencrypt = ['archive', 'embeddings']\n")
+    encrypted = "['archive', 'embeddings', 'training']"
+    workspace.configuration.write_text(f"[privacy]\nencrypt = {encrypted}\n")
     lake = open_lake(workspace, create=True)
     with SpoolWriter(workspace) as spool:
         asked_at = datetime(2026, 1, 5, tzinfo=UTC)
         spool.write(Request("r1", asked_at, "v1", "production", "How long do cats sleep?"))
     ingest(lake, workspace)
     open_cache(workspace).write("model", {"a" * 64: np.ones(2, np.float32)})
+    learnt = TrainingSet([Pair("q1", "How long do cats sleep?", "p1")], {"p1": "Long."})
+    save_set(workspace.training / "run", learnt, seal=training_seal(workspace))
     (archived,) = archived_segments(workspace).values()
     arguments = ["--workspace", str(workspace.root), "privacy", "reencrypt", "--json"]
 
     monkeypatch.setenv("RAGDIAG_KEY", new)
     ((check, remedy),) = [one for one in privacy_findings(workspace) if one[1]]
-    assert check.startswith("2 files need the key ")
+    assert check.startswith("3 files need the key ")
     assert remedy
     assert main(arguments) == 2
     assert "RAGDIAG_KEY has another" in capsys.readouterr().err
     monkeypatch.setenv("RAGDIAG_KEY", f"{new} {old}")
     assert main(arguments) == 0
-    assert json.loads(capsys.readouterr().out) == {"archive": 1, "embeddings": 1}
+    assert json.loads(capsys.readouterr().out) == {"archive": 1, "embeddings": 1, "training": 1}
     monkeypatch.setenv("RAGDIAG_KEY", new)
     assert key_id_of(archived) == parse_keys(new, "test").keys[0].key_id
     assert open_cache(workspace).read("model", {"a" * 64})["a" * 64][0] == 1.0
+    assert load_set(workspace.training / "run").data_hash == learnt.data_hash
     assert [one for one in privacy_findings(workspace) if one[1]] == []
     assert main(arguments) == 0
-    assert json.loads(capsys.readouterr().out) == {"archive": 0, "embeddings": 0}
+    assert json.loads(capsys.readouterr().out) == {"archive": 0, "embeddings": 0, "training": 0}
     close_lakes()
 
 

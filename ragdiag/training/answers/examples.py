@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ragdiag.errors import TrainingError
 from ragdiag.privacy.hiding import is_hidden
+from ragdiag.privacy.keys import Keyring
 from ragdiag.progress import Progress, report
 from ragdiag.records import ContextPassage, Passage
 from ragdiag.store.corpus import load_gold_answers, load_passages_by_id
@@ -71,10 +72,11 @@ class AnswerParts:
     def data_hash(self) -> str:
         return examples_hash([*self.train, *self.dev])
 
-    def save(self, folder: Path) -> None:
-        """Write both for ``load_examples(folder, "train")`` and ``"dev"``. Raises StoreFull."""
-        save_examples(folder, self.train, "train")
-        save_examples(folder, self.dev, "dev")
+    def save(self, folder: Path, seal: Keyring | None = None) -> None:
+        """Write both for ``load_examples(folder, "train")`` and ``"dev"``, encrypted under ``seal``
+        if there is one. Raises StoreFull."""
+        save_examples(folder, self.train, "train", seal)
+        save_examples(folder, self.dev, "dev", seal)
 
 
 def gather_answers(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ragdiag.privacy.keys import Keyring
 from ragdiag.progress import Progress, part, report
 from ragdiag.records import Passage
 from ragdiag.retrieval.lexical import tokenise
@@ -67,10 +68,11 @@ class Assembled:
     synthetic: TrainingSet
     report: Mapping[str, Any] = field(default_factory=dict)
 
-    def save(self, folder: Path) -> None:
-        """Write the sets for ``load_set(folder, name)``, by the names of PARTS."""
+    def save(self, folder: Path, seal: Keyring | None = None) -> None:
+        """Write the sets for ``load_set(folder, name)``, by the names of PARTS, encrypted under
+        ``seal`` if there is one."""
         for name in PARTS:
-            save_set(folder, getattr(self, name), name)
+            save_set(folder, getattr(self, name), name, seal)
 
 
 def assemble(

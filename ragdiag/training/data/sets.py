@@ -1,20 +1,21 @@
 """Training sets as files of a run: written whole, checked by their hash, cleared of one user.
 
 ``<name>.pairs.jsonl`` has one header line (the set's hash, how many lines follow, what was removed
-since it was written), a line for every pair and a line for every passage.
+since it was written), a line for every pair and a line for every passage. Encrypted or not is the
+file's own matter: it is read either way, and stays as it is when somebody is forgotten.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ragdiag.errors import TrainingError
+from ragdiag.privacy.keys import Keyring
 from ragdiag.training.data.examples import Pair, TrainingSet
-from ragdiag.training.files import replace_file
+from ragdiag.training.set_files import read_lines, seal_of, write_lines
 
 SUFFIX = ".pairs.jsonl"
 
@@ -27,25 +28,29 @@ class Forgotten:
     files: tuple[Path, ...] = ()
 
 
-def save_set(folder: Path, held: TrainingSet, name: str = "train") -> Path:
-    """Write ``held`` as ``<name>.pairs.jsonl`` into ``folder``, replacing it. Raises StoreFull."""
+def save_set(
+    folder: Path, held: TrainingSet, name: str = "train", seal: Keyring | None = None
+) -> Path:
+    """Write ``held`` as ``<name>.pairs.jsonl`` into ``folder``, replacing it, encrypted under
+    ``seal`` if there is one. Raises StoreFull."""
     path = folder / f"{name}{SUFFIX}"
-    _write(path, held, trained_on=held.data_hash, removed=0)
+    _write(path, held, trained_on=held.data_hash, removed=0, seal=seal)
     return path
 
 
-def load_set(folder: Path, name: str = "train") -> TrainingSet:
-    """What :func:`save_set` wrote, less what has been forgotten since.
+def load_set(folder: Path, name: str = "train", keys: Keyring | None = None) -> TrainingSet:
+    """What :func:`save_set` wrote, less what has been forgotten since; ``keys`` (default: those of
+    the default variable) decrypt it where it is encrypted.
 
-    Raises TrainingError where it is missing, cut short or not what was written.
+    Raises TrainingError where it is missing, cut short or not what was written, KeyMissing.
     """
-    return _read(folder / f"{name}{SUFFIX}")[0]
+    return _read(folder / f"{name}{SUFFIX}", keys)[0]
 
 
-def is_changed(folder: Path, name: str = "train") -> bool:
+def is_changed(folder: Path, name: str = "train", keys: Keyring | None = None) -> bool:
     """Whether pairs have been removed since the set was written, so that what was trained on it
     has seen more than it says now. Raises as :func:`load_set`."""
-    return bool(_read(folder / f"{name}{SUFFIX}")[1]["removed"])
+    return bool(_read(folder / f"{name}{SUFFIX}", keys)[1]["removed"])
 
 
 def forget_pairs(
@@ -54,6 +59,7 @@ def forget_pairs(
     question_ids: Collection[str],
     texts: Collection[str],
     *,
+    keys: Keyring | None = None,
     dry_run: bool = False,
 ) -> Forgotten:
     """Remove from every set below ``root`` the pairs that rest only on requests of which
@@ -61,12 +67,13 @@ def forget_pairs(
     ``texts``; each file is replaced whole.
 
     A pair that other requests support as well stays and names the others. Raises TrainingError
-    where a set cannot be read, StoreFull.
+    where a set cannot be read, KeyMissing where it is encrypted and its key is not in ``keys``,
+    StoreFull.
     """
     gone = 0
     files = []
     for path in sorted(root.rglob(f"*{SUFFIX}")):
-        held, header = _read(path)
+        held, header = _read(path, keys)
         kept = [
             after
             for pair in held.pairs
@@ -79,7 +86,8 @@ def forget_pairs(
         if not dry_run:
             removed = header["removed"] + len(held.pairs) - len(kept)
             left = TrainingSet(kept, _texts_of(kept, held))
-            _write(path, left, trained_on=header["trained_on"], removed=removed)
+            seal = seal_of(path, keys)
+            _write(path, left, trained_on=header["trained_on"], removed=removed, seal=seal)
     return Forgotten(gone, tuple(files))
 
 
@@ -102,7 +110,9 @@ def _texts_of(pairs: Collection[Pair], held: TrainingSet) -> dict[str, str]:
     return {name: text for name, text in held.texts.items() if name in named}
 
 
-def _write(path: Path, held: TrainingSet, *, trained_on: str, removed: int) -> None:
+def _write(
+    path: Path, held: TrainingSet, *, trained_on: str, removed: int, seal: Keyring | None
+) -> None:
     header = {
         "data_hash": held.data_hash,
         "pairs": len(held.pairs),
@@ -110,9 +120,7 @@ def _write(path: Path, held: TrainingSet, *, trained_on: str, removed: int) -> N
         "trained_on": trained_on,
         "removed": removed,
     }
-    lines = (json.dumps(line, ensure_ascii=False) + "\n" for line in _lines(header, held))
-    replace_file(path, lambda file: file.writelines(line.encode() for line in lines))
-    path.chmod(0o600)
+    write_lines(path, _lines(header, held), seal)
 
 
 def _lines(header: dict[str, Any], held: TrainingSet) -> Iterator[Any]:
@@ -121,12 +129,11 @@ def _lines(header: dict[str, Any], held: TrainingSet) -> Iterator[Any]:
     yield from ([name, held.texts[name]] for name in sorted(held.texts))
 
 
-def _read(path: Path) -> tuple[TrainingSet, dict[str, Any]]:
+def _read(path: Path, keys: Keyring | None) -> tuple[TrainingSet, dict[str, Any]]:
     if not path.is_file():
         raise TrainingError(f"there is no training set {path}", remedy="assemble the run's data")
     try:
-        # Not splitlines(), which also breaks at separators that stand within a text.
-        header, *lines = map(json.loads, path.read_text("utf-8").removesuffix("\n").split("\n"))
+        header, *lines = read_lines(path, keys)
         pairs = [_pair(line) for line in lines[: header["pairs"]]]
         held = TrainingSet(pairs, dict(lines[header["pairs"] :]))
         same = held.data_hash == header["data_hash"] and len(held.texts) == header["texts"]

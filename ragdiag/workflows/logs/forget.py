@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ragdiag.privacy.keys import workspace_keys
 from ragdiag.privacy.pseudonyms import read_user
 from ragdiag.progress import Progress, report
 from ragdiag.records import Passage
@@ -175,8 +176,9 @@ def _forget_pairs(
     def is_theirs(request_id: str) -> bool:
         return request_tombstone(workspace, request_id) in tombstones
 
-    pairs = forget_pairs(root, is_theirs, asked, texts, dry_run=dry_run)
-    examples = forget_examples(root, asked, texts, dry_run=dry_run)
+    keys = workspace_keys(workspace)
+    pairs = forget_pairs(root, is_theirs, asked, texts, keys=keys, dry_run=dry_run)
+    examples = forget_examples(root, asked, texts, keys=keys, dry_run=dry_run)
     return Forgotten(pairs.pairs + examples.pairs, (*pairs.files, *examples.files))
 
 

@@ -15,6 +15,7 @@ from ragdiag.privacy.pseudonyms import key_file
 from ragdiag.privacy.screening import open_screen
 from ragdiag.settings import Workspace
 from ragdiag.store.upkeep.archive import archived_segments
+from ragdiag.training.set_files import set_files
 
 
 def privacy_findings(workspace: Workspace) -> Iterator[tuple[str, str]]:
@@ -65,6 +66,7 @@ def _unreadable(workspace: Workspace, keyring: Keyring) -> Iterator[tuple[str, s
 def _encrypted_files(workspace: Workspace) -> Iterator[Path]:
     yield from (path for path in archived_segments(workspace).values() if is_encrypted(path))
     yield from (path for path in workspace.embeddings.rglob("*.enc") if is_encrypted(path))
+    yield from (path for path in set_files(workspace.training) if is_encrypted(path))
 
 
 def _user_key(workspace: Workspace) -> Iterator[tuple[str, str]]:

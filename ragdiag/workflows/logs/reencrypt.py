@@ -1,4 +1,4 @@
-"""Archive and embeddings brought to what the configuration and the first key say now."""
+"""Archive, embeddings and training sets written as configuration and first key say now."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ragdiag.retrieval.vectors import open_cache
 from ragdiag.settings import Workspace
 from ragdiag.store.upkeep.archive import archive_turn, archived_segments
 from ragdiag.store.upkeep.sealed import copy_in
+from ragdiag.training.set_files import set_files, training_seal
 
 
 def reencrypt_workspace(workspace: Workspace) -> dict[str, int]:
@@ -27,7 +28,15 @@ def reencrypt_workspace(workspace: Workspace) -> dict[str, int]:
             if _key_of(path) != _key_id(seal):
                 copy_in(path, path, seal, keys)
                 done += 1
-    return {"archive": done, "embeddings": open_cache(workspace).reseal()}
+    learnt = training_seal(workspace)
+    sets = [path for path in set_files(workspace.training) if _key_of(path) != _key_id(learnt)]
+    for path in sets:
+        copy_in(path, path, learnt, keys)
+    return {
+        "archive": done,
+        "embeddings": open_cache(workspace).reseal(),
+        "training": len(sets),
+    }
 
 
 def _key_of(path: Path) -> str | None:

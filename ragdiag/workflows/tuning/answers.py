@@ -18,6 +18,7 @@ from ragdiag.training.answers.located import Refused
 from ragdiag.training.recording import recorded
 from ragdiag.training.run_folder import shared_run
 from ragdiag.training.runs import Base, Data, Gated, RunFacts
+from ragdiag.training.set_files import training_seal
 from ragdiag.version import Version
 from ragdiag.workflows.tuning.answer_options import (
     GeneratorTuning,
@@ -46,13 +47,14 @@ def tune_answers(
     TrainingError, ModelError, InputError where split and test are one, UnknownName for a test split
     without gold answers.
     """
+    seal = training_seal(workspace)
     plan = _plan(lake, workspace, version, tuning, part(progress, 0.0, 0.15))
     folder, is_first = shared_run(workspace, plan.config)
     if not is_first:
         plan.train(folder.root)
         return None
     with recorded(lake, folder, tuning.kind, plan.facts) as recording:
-        plan.parts.save(folder.root)
+        plan.parts.save(folder.root, seal)
         told = folder.stoppable(progress)
         learned = plan.train(folder.root, part(told, 0.15, 0.6))
         folder.seal()

@@ -30,6 +30,7 @@ from ragdiag.training.reranker.losses import DISTILLED, LossName
 from ragdiag.training.reranker.teacher import Teacher
 from ragdiag.training.run_folder import shared_run
 from ragdiag.training.runs import Base, Gated, RunFacts
+from ragdiag.training.set_files import training_seal
 from ragdiag.version import PACKAGED_MODEL, RerankerSpec, Version
 from ragdiag.workflows.indexing.build import build_version_index
 from ragdiag.workflows.indexing.reranker_evidence import score_questions
@@ -97,13 +98,14 @@ def train_reranker(
     depth are chosen on the dev questions where there are enough. Raises TrainingError, ModelError,
     UnknownName.
     """
+    seal = training_seal(workspace)
     plan = _plan(lake, workspace, version, training, part(progress, 0.0, 0.15))
     folder, is_first = shared_run(workspace, plan.config)
     if not is_first:
         plan.train(folder.root)
         return None
     with recorded(lake, folder, "reranker", plan.facts) as recording:
-        plan.assembled.save(folder.root)
+        plan.assembled.save(folder.root, seal)
         told = folder.stoppable(progress)
         tuned = plan.train(folder.root, part(told, 0.15, 0.6))
         folder.seal()

@@ -31,6 +31,7 @@ from ragdiag.training.retriever.contrastive import Loss
 from ragdiag.training.retriever.encoding import Precision
 from ragdiag.training.run_folder import shared_run
 from ragdiag.training.runs import Base, Gated, RunFacts
+from ragdiag.training.set_files import training_seal
 from ragdiag.version import EmbedderSpec, Version
 from ragdiag.workflows.indexing.build import build_version_index
 from ragdiag.workflows.tuning.data import LearnFrom, cost_of, data_facts
@@ -97,13 +98,14 @@ def tune_retriever(
             f"version {version.name} has no embedder, so there is nothing to tune",
             remedy="add [embedder] to its spec",
         )
+    seal = training_seal(workspace)
     plan = plan_retriever(lake, workspace, version, embedder, tuning, part(progress, 0.0, 0.1))
     folder, is_first = shared_run(workspace, plan.config)
     if not is_first:
         plan.train(folder.root)
         return None
     with recorded(lake, folder, "retriever", plan.facts) as recording:
-        plan.assembled.save(folder.root)
+        plan.assembled.save(folder.root, seal)
         told = folder.stoppable(progress)
         tuned = plan.train(folder.root, part(told, 0.1, 0.7))
         folder.seal()

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ragdiag.errors import TrainingError
+from ragdiag.errors import KeyMissing, TrainingError
+from ragdiag.privacy.encryption import is_encrypted
+from ragdiag.privacy.keys import new_key, parse_keys
 from ragdiag.records import ContextPassage, GoldAnswer, Judgment, Passage, Question
 from ragdiag.store.corpus import add_documents, add_gold_answers, add_judgments, add_questions
 from ragdiag.store.lake import Lake
@@ -103,6 +105,18 @@ def test_too_few_to_choose_by_are_told(told: Lake) -> None:
     few = type(data)(data.examples[:20], (), data.pairs, data.passages)
     with pytest.raises(TrainingError, match=r"20 questions of the split 'train' .*24 are the"):
         split_answers(few, AnswerOptions())
+
+
+def test_sealed_examples_are_read_and_cleared_with_their_key(told: Lake, tmp_path: Path) -> None:
+    parts = split_answers(gather_answers(told, found, AnswerOptions()), AnswerOptions())
+    keys = parse_keys(new_key(), "OURS")
+    parts.save(tmp_path, keys)
+    asked = parts.dev[0].question
+    with pytest.raises(KeyMissing, match=r"dev\.answers\.jsonl is encrypted"):
+        load_examples(tmp_path, "dev")
+    assert forget_examples(tmp_path, (), [asked], keys=keys).pairs
+    assert is_encrypted(tmp_path / "dev.answers.jsonl")
+    assert asked not in {one.question for one in load_examples(tmp_path, "dev", keys)}
 
 
 def test_a_forgotten_user_is_in_no_example(told: Lake, tmp_path: Path) -> None:

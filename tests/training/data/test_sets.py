@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ragdiag.errors import TrainingError
+from ragdiag.errors import KeyMissing, TrainingError
+from ragdiag.privacy.encryption import is_encrypted
+from ragdiag.privacy.keys import Keyring, new_key, parse_keys
 from ragdiag.training.data.examples import Pair, TrainingSet
 from ragdiag.training.data.sets import forget_pairs, is_changed, load_set, save_set
 
@@ -41,6 +43,30 @@ def test_a_changed_file_is_refused(tmp_path: Path, old: str) -> None:
     path.write_text(text[: len(text) // 2], "utf-8")
     with pytest.raises(TrainingError, match="not what was written"):
         load_set(tmp_path)
+
+
+def test_a_sealed_set_is_read_with_its_key_alone(tmp_path: Path) -> None:
+    ours, other = parse_keys(new_key(), "OURS"), parse_keys(new_key(), "OTHER")
+    path = save_set(tmp_path, HELD, seal=ours)
+    assert b"sleep" not in path.read_bytes()
+    assert load_set(tmp_path, keys=ours).data_hash == HELD.data_hash
+    for keys, said in ((other, "OTHER has another"), (Keyring("NONE"), "NONE holds none")):
+        with pytest.raises(KeyMissing, match=rf"train\.pairs\.jsonl is encrypted.*{said}"):
+            load_set(tmp_path, keys=keys)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(TrainingError, match="not what was written"):
+        load_set(tmp_path, keys=ours)
+
+
+def test_a_sealed_set_stays_so_when_somebody_is_forgotten(tmp_path: Path) -> None:
+    keys = parse_keys(new_key(), "OURS")
+    path = save_set(tmp_path, HELD, seal=keys)
+    about = ({"ann-1", "ann-2"}.__contains__, ["q-of-ann"], ["A text of Ann's alone"])
+    with pytest.raises(KeyMissing):
+        forget_pairs(tmp_path, *about)
+    assert forget_pairs(tmp_path, *about, keys=keys).files == (path,)
+    assert is_encrypted(path)
+    assert [one.question_id for one in load_set(tmp_path, keys=keys).pairs] == ["q1", "q2"]
 
 
 def test_a_missing_set_is_named(tmp_path: Path) -> None:
