@@ -5,7 +5,7 @@ A spec is TOML; every table but the generator may be left out. At least one of `
 
     [embedder]
     model = "all-MiniLM-L6-v2"      # packaged weights, or a sentence-transformers folder
-    # adapter = "path/to/lora"      # a PEFT adapter, merged on load
+    # adapter = "path/to/lora"      # a PEFT adapter, merged on load; in the workspace or not
     # question_adapter = "path"     # merged for questions alone, over the same index
     # questions = "path/to/export"  # the same model as `ragdiag model export` writes it, faster
     [ann]
