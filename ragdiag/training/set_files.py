@@ -15,7 +15,8 @@ from ragdiag.privacy.keys import Keyring, default_keys, keyring_for
 from ragdiag.settings import Workspace
 from ragdiag.training.files import replace_file
 
-SUFFIXES = (".pairs.jsonl", ".answers.jsonl")
+PAIRS = ".pairs.jsonl"
+EXAMPLES = ".answers.jsonl"
 
 
 def training_seal(workspace: Workspace) -> Keyring | None:
@@ -28,7 +29,7 @@ def training_seal(workspace: Workspace) -> Keyring | None:
 
 def set_files(root: Path) -> list[Path]:
     """Every training set below ``root``."""
-    return sorted(path for suffix in SUFFIXES for path in root.rglob(f"*{suffix}"))
+    return sorted(path for suffix in (PAIRS, EXAMPLES) for path in root.rglob(f"*{suffix}"))
 
 
 def write_lines(path: Path, lines: Iterable[Any], seal: Keyring | None = None) -> None:

@@ -17,9 +17,7 @@ from ragdiag.privacy.keys import Keyring
 from ragdiag.records import ContextPassage
 from ragdiag.training.answers.located import DECLINED, AnswerExample, examples_hash
 from ragdiag.training.data.sets import Forgotten
-from ragdiag.training.set_files import read_lines, seal_of, write_lines
-
-SUFFIX = ".answers.jsonl"
+from ragdiag.training.set_files import EXAMPLES, read_lines, seal_of, write_lines
 
 
 def save_examples(
@@ -30,7 +28,7 @@ def save_examples(
 ) -> Path:
     """Write ``<name>.answers.jsonl`` into ``folder``, replacing it, encrypted under ``seal`` if
     there is one. Raises StoreFull."""
-    path = folder / f"{name}{SUFFIX}"
+    path = folder / f"{name}{EXAMPLES}"
     _write(path, examples, trained_on=examples_hash(examples), removed=0, seal=seal)
     return path
 
@@ -43,7 +41,7 @@ def load_examples(
 
     Raises TrainingError where it is missing, cut short or not what was written, KeyMissing.
     """
-    return _read(folder / f"{name}{SUFFIX}", keys)[0]
+    return _read(folder / f"{name}{EXAMPLES}", keys)[0]
 
 
 def forget_examples(
@@ -61,7 +59,7 @@ def forget_examples(
     """
     gone = 0
     files = []
-    for path in sorted(root.rglob(f"*{SUFFIX}")):
+    for path in sorted(root.rglob(f"*{EXAMPLES}")):
         held, header = _read(path, keys)
         kept = [
             one

@@ -15,9 +15,7 @@ from typing import Any
 from ragdiag.errors import TrainingError
 from ragdiag.privacy.keys import Keyring
 from ragdiag.training.data.examples import Pair, TrainingSet
-from ragdiag.training.set_files import read_lines, seal_of, write_lines
-
-SUFFIX = ".pairs.jsonl"
+from ragdiag.training.set_files import PAIRS, read_lines, seal_of, write_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ def save_set(
 ) -> Path:
     """Write ``held`` as ``<name>.pairs.jsonl`` into ``folder``, replacing it, encrypted under
     ``seal`` if there is one. Raises StoreFull."""
-    path = folder / f"{name}{SUFFIX}"
+    path = folder / f"{name}{PAIRS}"
     _write(path, held, trained_on=held.data_hash, removed=0, seal=seal)
     return path
 
@@ -44,13 +42,13 @@ def load_set(folder: Path, name: str = "train", keys: Keyring | None = None) -> 
 
     Raises TrainingError where it is missing, cut short or not what was written, KeyMissing.
     """
-    return _read(folder / f"{name}{SUFFIX}", keys)[0]
+    return _read(folder / f"{name}{PAIRS}", keys)[0]
 
 
 def is_changed(folder: Path, name: str = "train", keys: Keyring | None = None) -> bool:
     """Whether pairs have been removed since the set was written, so that what was trained on it
     has seen more than it says now. Raises as :func:`load_set`."""
-    return bool(_read(folder / f"{name}{SUFFIX}", keys)[1]["removed"])
+    return bool(_read(folder / f"{name}{PAIRS}", keys)[1]["removed"])
 
 
 def forget_pairs(
@@ -72,7 +70,7 @@ def forget_pairs(
     """
     gone = 0
     files = []
-    for path in sorted(root.rglob(f"*{SUFFIX}")):
+    for path in sorted(root.rglob(f"*{PAIRS}")):
         held, header = _read(path, keys)
         kept = [
             after

@@ -54,11 +54,12 @@ def comparison_text(found: Comparison) -> str:
             f"  p = {paired.p:.4f}, Holm {one.p_holm:.4f}"
             f"  {conclusion(one.p_holm, paired.difference, paired.minimum_detectable)}"
         )
-    for name, paired in found.secondary.items():
-        lines.append(
-            f"{name:10} {paired.a:.3f} → {paired.b:.3f}  {interval(paired.difference)}"
-            f"  n = {paired.n}, not tested"
-        )
+    lines += [
+        f"{name:10} {paired.a:.3f} → {paired.b:.3f}  {interval(paired.difference)}"
+        f"  n = {paired.n}, not tested"
+        for name, paired in found.secondary.items()
+        if not math.isnan(paired.difference.value)
+    ]
     lines += [mcnemar_words(found), *_told_slices(found), family_words(found)]
     return "\n".join(lines)
 
