@@ -51,8 +51,8 @@ name = fetch(view, version_names).get(request.version_id, request.version_id)
 passages.question_and_answers(story)
 st.caption(
     literal(
-        f"Answered by {name}, {request.traffic}, {words.moment(request.asked_at)}. {words.CORRECT} "
-        f"{grader_note.note(view)}"
+        f"Answered by {name}, {request.traffic}, {words.moment(request.asked_at)}. "
+        f"{grader_note.whose_word(story)} {grader_note.note(view, story.decided_by)}"
     )
 )
 sentences = verdict_sentences(story)
@@ -60,7 +60,7 @@ box = st.success if story.y == 1 else st.error if story.y == 0 else st.info
 box(
     "  \n".join(literal(sentence) for sentence in sentences[1:]) or " ", title=literal(sentences[0])
 )
-if story.verdict is None and story.y != 1:
+if story.outdated or (story.verdict is None and story.y != 1):
     st.code(diagnose_command(view, request.version_id, request.traffic), language="bash")
 
 if story.opinions:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 Traffic = Literal["production", "canary", "shadow", "evaluation", "replay"]
 Status = Literal["ok", "no_answer", "error"]
 FeedbackKind = Literal["click", "task_success", "thumbs"]
-GradeStatus = Literal["ok", "error", "judge_error", "no_gold", "undefined"]
+GradeStatus = Literal["ok", "error", "judge_error", "no_gold", "undefined", "withdrawn"]
 SpanStatus = Literal["unset", "ok", "error"]
 FindingStatus = Literal["good", "warn", "bad"]
 Severity = Literal["warning", "critical"]

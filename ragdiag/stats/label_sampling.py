@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import random
+import hashlib
+import heapq
 from collections import defaultdict
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
@@ -24,7 +25,8 @@ def draw_labels(
     strata: Mapping[str, Hashable], n: int, *, allocation: Allocation = "equal", seed: int = 0
 ) -> list[Drawn]:
     """Draw ``n`` of the rows ``{row id: stratum}`` without replacement, or all where there are
-    fewer; the same rows and seed give the same draw, whatever their order.
+    fewer; the same rows and seed give the same draw, whatever their order, and a row that is added
+    later displaces at most one: each draws its lot by itself.
 
     ``equal`` gives small strata as many labels as large ones, as far as they go (wrong answers are
     few, and it is them that a correction needs); ``proportional`` is a plain random sample with
@@ -40,12 +42,18 @@ def draw_labels(
         members[str(stratum)].append(row_id)
     sizes = {stratum: len(rows) for stratum, rows in sorted(members.items())}
     shares = _allocate(sizes, min(n, len(strata)), allocation)
-    chance = random.Random(seed)
     return [
         Drawn(row_id, stratum, shares[stratum] / sizes[stratum])
         for stratum in sizes
-        for row_id in sorted(chance.sample(members[stratum], shares[stratum]))
+        for row_id in sorted(
+            heapq.nsmallest(shares[stratum], members[stratum], key=lambda one: _lot(one, seed))
+        )
     ]
+
+
+def _lot(row_id: str, seed: int) -> bytes:
+    """A number that is random over rows and seeds; the rows with the smallest are drawn."""
+    return hashlib.sha256(f"{seed} {row_id}".encode()).digest()
 
 
 def _allocate(sizes: Mapping[str, int], n: int, allocation: Allocation) -> dict[str, int]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ragdiag.records import DEFAULT_GRADER, LATENCY_STAGES
+from ragdiag.records import LATENCY_STAGES
+from ragdiag.store.authority import decisions
 from ragdiag.store.weighing import weight_of
 from ragdiag.timing import BUCKET_BASE
 
@@ -56,16 +57,9 @@ BETWEEN = "request_id >= $low and request_id <= $high"
 """Where to look for what is said about requests. Bounds let files be passed over unopened."""
 
 
-def _opinions(where: str) -> str:
-    return f"""
-        opinions as (
-            select request_id,
-                   arg_max({{'y': y, 'score': score}},
-                           {{'at': graded_at, 'y': y, 'score': score, 'reason': reason}}) as found
-            from grades
-            where {where} and grader = '{DEFAULT_GRADER}'
-              and request_id in (select request_id from subject)
-            group by request_id)"""
+_NOT_OF_A_FAILURE = """(verdict in ('ok', 'lucky') or contains(evidence, '"y": 1')
+                                          or contains(evidence, '"y": null'))"""
+"""Of a row of verdicts: found while the answer counted as right, or as unknown."""
 
 
 def cells(scope: str, where: str = EVERYWHERE) -> str:
@@ -92,7 +86,7 @@ def cells(scope: str, where: str = EVERYWHERE) -> str:
                         then len(list_filter(hits, lambda hit: hit))::double / n_relevant
                         end as recall
             from ranked),
-        {_opinions(where)},
+        {decisions(where)},
         said as (
             select request_id, max(1) filter (kind = 'click') as clicked,
                    max({{'at': given_at, 'id': feedback_id, 'value': value}})
@@ -111,13 +105,15 @@ def cells(scope: str, where: str = EVERYWHERE) -> str:
 
 
 def failing(scope: str, where: str = EVERYWHERE) -> str:
-    """A SELECT of the rows of ``failures``: those of ``scope`` whose latest grade is wrong."""
+    """A SELECT of the rows of ``failures``: those of ``scope`` whose answer counts as wrong now. A
+    verdict that was found while it counted as right, or as unknown, is none on this failure."""
     return f"""
         with subject as ({scope}),
-        {_opinions(where)},
+        {decisions(where)},
         diagnoses as (
             select request_id,
-                   arg_max({{'verdict': verdict, 'cause': cause, 'fix': verified_fix}},
+                   arg_max({{'verdict': verdict, 'cause': cause, 'fix': verified_fix,
+                             'outdated': {_NOT_OF_A_FAILURE}}},
                            {{'at': diagnosed_at, 'v': verdict, 'c': cause, 'f': verified_fix}}
                    ) as found
             from verdicts
@@ -130,7 +126,7 @@ def failing(scope: str, where: str = EVERYWHERE) -> str:
                coalesce(d.found.fix, '') as verified_fix
         from subject s
         join opinions o on o.request_id = s.request_id and o.found.y = 0
-        left join diagnoses d on d.request_id = s.request_id"""
+        left join diagnoses d on d.request_id = s.request_id and not d.found.outdated"""
 
 
 def latencies(scope: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ragdiag.records import DEFAULT_GRADER, Diagnosis, Grade, Replay
+from ragdiag.store.deciding import load_deciding
 from ragdiag.store.lake import Lake
 from ragdiag.store.rows import grade_from_row
 
@@ -36,16 +37,32 @@ def load_grades(lake: Lake, grader: str, request_ids: Sequence[str]) -> dict[str
 
 
 def load_diagnoses(lake: Lake, request_ids: Sequence[str]) -> dict[str, Diagnosis]:
-    """The latest diagnosis of each request that has one, by request id."""
+    """The latest diagnosis of each request that has one, by request id. One that was found while
+    the answer counted as right and that now counts as wrong, say, is out of date: left out."""
     rows = lake.rows(
         "select request_id, cause, verdict, verified_fix, tier, evidence, second_level"
         " from latest_verdicts where request_id in (select unnest(?::varchar[]))",
         [list(request_ids)],
     )
+    found = [Diagnosis(**{**row, "evidence": json.loads(row["evidence"])}) for row in rows]
+    deciding = load_deciding(lake, [one.request_id for one in found])
     return {
-        row["request_id"]: Diagnosis(**{**row, "evidence": json.loads(row["evidence"])})
-        for row in rows
+        one.request_id: one
+        for one in found
+        if one.request_id not in deciding
+        or is_of_outcome(one.verdict, one.evidence, deciding[one.request_id].y)
     }
+
+
+def is_of_outcome(verdict: str, evidence: Mapping[str, Any], y: int | None) -> bool:
+    """Whether a diagnosis explains an answer that counts as ``y``.
+
+    >>> is_of_outcome("generator", {"y": 0}, 0), is_of_outcome("ok", {"y": 1}, 0)
+    (True, False)
+    """
+    if "y" in evidence:
+        return bool(evidence["y"] == y)
+    return (verdict in ("ok", "lucky")) == (y == 1)
 
 
 def load_replays(lake: Lake, request_ids: Sequence[str]) -> dict[str, list[Replay]]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 import duckdb
 
 from ragdiag.errors import NewerWorkspace
+from ragdiag.store.authority import OVERRULES
 from ragdiag.store.facts import MEASURES, WHOLE_MEASURES
 from ragdiag.store.rollups import fill_rollups
 from ragdiag.store.upkeep.ledger import TRACES, find_gaps, record_counts
@@ -379,6 +380,14 @@ def trust_in_verdicts(con: duckdb.DuckDBPyConnection) -> None:
         con.execute(f"create table {statement}")
 
 
+def people_decide(con: duckdb.DuckDBPyConnection) -> None:
+    """What people and judges say goes before the default grade: where they have said something,
+    rollups are filled anew."""
+    ((heard,),) = con.execute(f"select count(*) from grades where {OVERRULES}").fetchall()
+    if heard:
+        fill_rollups(con)
+
+
 def _widen(con: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str]) -> None:
     """Make ``table`` anew with more columns. One that is altered keeps a place in the catalog for
     small rows of its older form until compaction has written them out."""
@@ -419,6 +428,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     prescriptions,
     second_levels,
     trust_in_verdicts,
+    people_decide,
 )
 """Migration n is the n-th entry, counted from 1."""
 

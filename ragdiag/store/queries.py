@@ -208,7 +208,7 @@ def tier_counts(lake: Lake, filters: Filters) -> list[Row]:
     condition, parameters = failed(filters)
     return lake.rows(
         f"""select v.tier, count(*) as n from failures r join latest_verdicts v using (request_id)
-            where {condition} group by 1 order by 1""",
+            where {condition} and r.verdict <> '{NOT_DIAGNOSED}' group by 1 order by 1""",
         parameters,
     )
 

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from ragdiag.errors import InputError, UnknownName
-from ragdiag.records import DEFAULT_GRADER
+from ragdiag.store.authority import decisions
 from ragdiag.store.lake import Lake
 from ragdiag.store.tables import insert
 from ragdiag.store.times import now_utc
@@ -80,21 +80,23 @@ def mended_failures(lake: Lake, version_id: str) -> list[Regression]:
     """Questions that an earlier request got wrong and that ``version_id`` answers rightly in its
     last evaluation of them, with the last request that was wrong."""
     rows = lake.rows(
-        """
-        with graded as (
-            select r.question_id, r.request_id, r.version_id, r.traffic, r.asked_at, g.y
-            from requests r join latest_grades g using (request_id)
-            where g.grader = $grader and g.y is not null and r.question_id is not null),
+        f"""
+        with {decisions("true", "select request_id from requests where question_id is not null")},
+        graded as (
+            select r.question_id, r.request_id, r.version_id, r.traffic, r.asked_at, o.found.y as y
+            from requests r join opinions o using (request_id)
+            where o.found.y is not null),
         mended as (
             select question_id, max(asked_at) as asked_at from graded
             where version_id = $version_id and traffic = 'evaluation'
-            group by question_id having arg_max(y, {'at': asked_at, 'id': request_id}) = 1)
-        select w.question_id, arg_max(w.request_id, {'at': w.asked_at, 'id': w.request_id}) as wrong
+            group by question_id having arg_max(y, {{'at': asked_at, 'id': request_id}}) = 1)
+        select w.question_id, arg_max(w.request_id, {{'at': w.asked_at, 'id': w.request_id}})
+               as wrong
         from graded w join mended m using (question_id)
         where w.y = 0 and w.asked_at < m.asked_at
           and w.question_id in (select question_id from judgments where grade > 0)
         group by w.question_id order by w.question_id""",
-        {"grader": DEFAULT_GRADER, "version_id": version_id},
+        {"version_id": version_id},
     )
     return [Regression(row["question_id"], row["wrong"]) for row in rows]
 

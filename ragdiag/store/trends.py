@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ragdiag.records import DEFAULT_GRADER, Weighed
+from ragdiag.records import Weighed
+from ragdiag.store.authority import decisions
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import NOT_DIAGNOSED, Filters, Row, counted, failed
 from ragdiag.store.weighing import read_weighed, weighed, weight_of
@@ -97,10 +98,11 @@ def failing_questions(lake: Lake, filters: Filters) -> list[Row]:
             f"""with asked as (
                     select r.request_id, r.question_id, {weight_of("r")} as weight
                     from requests r where r.question_id is not null and {condition}),
+                {decisions("true", "select request_id from asked")},
                 totals as (
                     select question_id, {weighed("1", "graded")}
-                    from asked join latest_grades g using (request_id)
-                    where g.grader = '{DEFAULT_GRADER}' and g.y is not null group by 1),
+                    from asked join opinions o using (request_id)
+                    where o.found.y is not null group by 1),
                 wrong as (
                     select asked.question_id, {weighed("1", "failed")}
                     from asked join (select request_id from failures r where {failures}) f

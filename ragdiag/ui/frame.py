@@ -31,6 +31,7 @@ TITLES = {
     links.OVERVIEW: "Overview",
     links.TRIAGE: "Triage",
     links.REQUEST: "Request",
+    links.REVIEW: "Review",
     links.VERSIONS: "Versions",
     links.LATENCY: "Latency",
     links.DRIFT: "Drift",

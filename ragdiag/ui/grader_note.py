@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from ragdiag.records import DEFAULT_GRADER, HUMAN_GRADER, Estimate
+from ragdiag.records import DEFAULT_GRADER, Estimate
+from ragdiag.store.authority import is_person
 from ragdiag.store.calibrations import GraderCalibration, load_calibrations
 from ragdiag.store.lake import Lake
+from ragdiag.ui import words
 from ragdiag.ui.cached import fetch
+from ragdiag.ui.story import Story
 from ragdiag.ui.view import View
 from ragdiag.ui.words import NBSP
 
@@ -13,6 +16,17 @@ from ragdiag.ui.words import NBSP
 def note(view: View, grader: str = DEFAULT_GRADER) -> str:
     """One sentence about ``grader``, for a caption below its score."""
     return told(fetch(view, _found, grader), grader)
+
+
+def whose_word(story: Story) -> str:
+    """One sentence: who says that the answer is right or wrong, and by what rule."""
+    if story.decided_by == DEFAULT_GRADER or story.y is None:
+        return words.CORRECT
+    said = "right" if story.y else "wrong"
+    if is_person(story.decided_by):
+        votes = story.reason.replace(" to ", f"{NBSP}to{NBSP}")
+        return f"Reviewers say that it is {said}, {votes}; that goes before every grader's word."
+    return f"The judge says that it is {said}; that goes before the default grader's word."
 
 
 def _found(lake: Lake, grader: str) -> GraderCalibration | None:
@@ -25,7 +39,7 @@ def told(found: GraderCalibration | None, grader: str) -> str:
     >>> told(None, "numeric-v1").replace(NBSP, " ")
     'The grader numeric-v1 was never held against people: ragdiag grade calibrate.'
     """
-    if grader.partition(":")[0] == HUMAN_GRADER:
+    if is_person(grader):
         return "A person's own label."
     if found is None:
         return (

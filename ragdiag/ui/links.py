@@ -10,6 +10,7 @@ import streamlit as st
 OVERVIEW: Final = "pages/overview.py"
 TRIAGE: Final = "pages/triage.py"
 REQUEST: Final = "pages/request.py"
+REVIEW: Final = "pages/review.py"
 VERSIONS: Final = "pages/versions.py"
 LATENCY: Final = "pages/latency.py"
 DRIFT: Final = "pages/drift.py"

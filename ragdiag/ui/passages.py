@@ -28,24 +28,26 @@ _LABEL = "font-size:.75rem;opacity:.7;margin-bottom:.15rem"
 _CARD = f"border:1px solid {_EDGE};border-radius:.5rem;padding:.6rem .8rem"
 
 
-def question_and_answers(story: Story) -> None:
-    """The question, then answer and gold answer beside each other."""
+def question_and_answers(story: Story, *, blind: bool = False) -> None:
+    """The question, then answer and gold answer beside each other; ``blind`` does not tell what
+    anybody makes of the answer."""
     request = story.request
     marks = {1: ("correct", KEPT), 0: ("wrong", LOST), None: ("not graded", "inherit")}
     mark = marks[story.y]
     status = {"no_answer": "declined to answer", "error": "failed to answer"}.get(request.status)
-    f1 = "" if story.score is None else f", token F1 {story.score:.2f}"
+    f1 = "" if blind or story.score is None else f", token F1 {story.score:.2f}"
     given = shown_text(request.answer or request.error or "") or f"({status or 'empty'})"
+    opinion = "" if blind else f": <b style='color:{mark[1]}'>{mark[0]}</b>"
+    edge = BLUE if blind else mark[1]
     gold = " · or · ".join(map(shown_text, story.gold_answers)) or "no gold answer is known"
     draw(
         f"<div style='font-size:1.25rem;font-weight:600;margin-bottom:.7rem'>"
         f"{escape(shown_text(request.question))}</div>"
         "<div style='display:grid;grid-template-columns:1fr 1fr;gap:1rem'>"
         + answer_card(
-            f"Answer given: <b style='color:{mark[1]}'>{mark[0]}</b>"
-            f"{escape(f1)}{escape(', ' + status if status else '')}",
+            f"Answer given{opinion}{escape(f1)}{escape(', ' + status if status else '')}",
             given,
-            mark[1],
+            edge,
         )
         + answer_card("Gold answer", gold, GOLD)
         + "</div>"
@@ -83,6 +85,11 @@ def stage_tabs(story: Story) -> None:
     for tab, (hits, measure) in zip(st.tabs(list(lists)), lists.values(), strict=True):
         with tab:
             _list(story, hits, measure)
+
+
+def prompt_passages(story: Story) -> None:
+    """The passages that the answer was made from, those cited marked."""
+    _list(story, story.stages.get("context", ()), "score")
 
 
 def answer_card(title: str, text: str, colour: str) -> str:

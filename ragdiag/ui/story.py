@@ -9,6 +9,8 @@ from typing import Any
 
 from ragdiag.diagnosis.waterfall import best_judged
 from ragdiag.records import DEFAULT_GRADER, RANKED_STAGES, ContextHit, Hit, Request
+from ragdiag.store.deciding import load_deciding
+from ragdiag.store.findings import is_of_outcome
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Row, gold_of, passages_at, said_about
 from ragdiag.store.results import load_requests
@@ -18,7 +20,8 @@ from ragdiag.store.results import load_requests
 class Story:
     """``gold`` is {passage_id: grade} of the passages of the highest grade, ``stages`` the ranked
     lists that were logged, in order, ``passages`` the texts as they were when the question was
-    asked, ``opinions`` the grades of other graders than the default one."""
+    asked, ``opinions`` the grades of other graders than the default one. ``decided_by`` is the
+    grader whose word ``y`` is, ``outdated`` whether the verdict explains another ``y``."""
 
     request: Request
     gold: Mapping[str, int]
@@ -32,6 +35,9 @@ class Story:
     replays: Sequence[Row]
     feedback: Sequence[Row]
     opinions: Sequence[Row] = ()
+    decided_by: str = DEFAULT_GRADER
+    reason: str = ""
+    outdated: bool = False
 
     def rank(self, stage: str) -> int | None:
         """The rank (from 1) of the best gold passage at a stage."""
@@ -58,7 +64,10 @@ def compose(lake: Lake, request: Request) -> Story:
     }
     said = said_about(lake, request.request_id)
     grade = next((row for row in said["grades"] if row["grader"] == DEFAULT_GRADER), None)
+    deciding = load_deciding(lake, [request.request_id]).get(request.request_id)
+    y = deciding.y if deciding else None
     verdict = said["verdicts"][0] if said["verdicts"] else None
+    evidence = _evidence(verdict)
     wanted = {hit.passage_id for hits in stages.values() for hit in hits} | set(gold)
     wanted |= {passage for draw in said["replays"] for passage in draw["passage_ids"] or ()}
     return Story(
@@ -67,13 +76,16 @@ def compose(lake: Lake, request: Request) -> Story:
         gold_answers=known.get("answers", ()),
         stages=stages,
         passages=passages_at(lake, sorted(wanted), request.asked_at),
-        y=grade["y"] if grade else None,
+        y=y,
         score=grade["score"] if grade else None,
         verdict=verdict,
-        evidence=_evidence(verdict),
+        evidence=evidence,
         replays=said["replays"],
         feedback=said["feedback"],
         opinions=[row for row in said["grades"] if row["grader"] != DEFAULT_GRADER],
+        decided_by=deciding.grader if deciding else DEFAULT_GRADER,
+        reason=deciding.reason if deciding else "",
+        outdated=verdict is not None and not is_of_outcome(verdict["verdict"], evidence, y),
     )
 
 

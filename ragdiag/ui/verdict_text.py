@@ -5,6 +5,11 @@ from __future__ import annotations
 from ragdiag.ui import words
 from ragdiag.ui.story import Story
 
+_OUTDATED = {
+    1: "The answer is right",
+    0: "The answer is wrong, for a reason that is not known yet",
+    None: "Nobody decides any more whether this answer is right",
+}
 _OUTCOMES = {1: "answers correctly", 0: "is still wrong", None: "could not be graded"}
 
 
@@ -12,6 +17,8 @@ def verdict_sentences(story: Story) -> list[str]:
     """The first sentence is the verdict; the others are its evidence. Plain text."""
     if story.verdict is None:
         return [_undiagnosed(story)]
+    if story.outdated:
+        return [_OUTDATED[story.y], f"{_counted(story)} Diagnose it anew."]
     verdict, cause = story.verdict["verdict"], story.verdict["cause"]
     opening = _verdict(verdict)
     if story.verdict["tier"] in words.UNPROVEN and verdict in words.LIKELY:
@@ -27,6 +34,12 @@ def verdict_sentences(story: Story) -> list[str]:
         sentences.append(f"Evidence of tier {tier}: {words.TIERS.get(tier, 'unknown')}.")
         sentences.append(f"To be mended by: {words.owner(verdict)}.")
     return sentences
+
+
+def _counted(story: Story) -> str:
+    """What the verdict that is out of date explains."""
+    then = words.grade(story.evidence["y"]) if "y" in story.evidence else "otherwise"
+    return f"Its diagnosis is out of date: it was made while the answer counted as {then}."
 
 
 def _verdict(verdict: str) -> str:

@@ -139,8 +139,8 @@ LIKELY = frozenset({"retrieval", "packing", "generator", "distraction"})
 """Verdicts that only a replay can prove; ``corpus`` and ``label_suspect`` are seen in the log."""
 
 CORRECT = (
-    "Correct means: a gold answer stands in the answer, or their token F1 is at least "
-    f"{F1_THRESHOLD:g}."
+    "Correct means: reviewers say so, else a judge; where neither has spoken, a gold answer stands "
+    f"in the answer or their token F1 is at least {F1_THRESHOLD:g}."
 )
 
 AXES: Mapping[str, str] = {"share": "share of requests", "score": "mean score", "ms": "ms"}

@@ -22,6 +22,7 @@ TITLES = (
     "Overview",
     "Triage",
     "Request",
+    "Review",
     "Versions",
     "Latency",
     "Drift",

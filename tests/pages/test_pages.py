@@ -15,6 +15,7 @@ PAGES = {
     "overview": "Overview",
     "triage": "Triage",
     "request": "Request",
+    "review": "Review",
     "versions": "Versions",
     "latency": "Latency",
     "drift": "Drift",

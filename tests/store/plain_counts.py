@@ -14,10 +14,15 @@ from ragdiag.store.results import load_requests
 
 Fact = dict[str, Any]
 
+PEOPLE = ("human", "reviewer:ada", "reviewer:bo")
+JUDGE = "judge:m/correct-v1"
+GRADERS = (DEFAULT_GRADER, JUDGE, *PEOPLE)
+_LATEST = ("graded_at", "y", "score", "reason")
+
 
 def facts(lake: Lake) -> list[Fact]:
     """Every request with what is said about it, one dictionary each."""
-    graded = _last(lake, "grades", ("graded_at", "y", "score", "reason"), grader=DEFAULT_GRADER)
+    by_grader = {grader: _last(lake, "grades", _LATEST, grader=grader) for grader in GRADERS}
     diagnosed = _last(lake, "verdicts", ("diagnosed_at", "verdict", "cause", "verified_fix"))
     said: dict[str, list[Fact]] = defaultdict(list)
     for row in lake.rows("select * from feedback order by given_at, feedback_id"):
@@ -28,13 +33,27 @@ def facts(lake: Lake) -> list[Fact]:
     return [
         _fact(
             request,
-            graded.get(request.request_id),
+            _decided({name: by_grader[name].get(request.request_id) for name in GRADERS}),
             diagnosed.get(request.request_id),
             said[request.request_id],
             judged.get(request.question_id or "", {}),
         )
         for request in load_requests(lake)
     ]
+
+
+def _decided(said: dict[str, Fact | None]) -> Fact | None:
+    """People's majority, else the judge, else the default grader."""
+    ys = {name: None if row is None else row["y"] for name, row in said.items()}
+    people = [y for name, y in ys.items() if name in PEOPLE and y is not None]
+    own = said[DEFAULT_GRADER]
+    if sum(people) * 2 != len(people):
+        y = int(sum(people) * 2 > len(people))
+    elif ys[JUDGE] is not None:
+        y = ys[JUDGE]
+    else:
+        return own
+    return {"y": y, "score": None if own is None else own["score"]}
 
 
 def _last(lake: Lake, table: str, order: tuple[str, ...], **wanted: str) -> dict[str, Fact]:
@@ -66,6 +85,8 @@ def _fact(
         rr = next((1 / rank for rank, p in enumerate(first_ten, 1) if p in relevant), 0.0)
         recall = len(set(first_ten) & relevant) / len(relevant)
     y = None if grade is None else grade["y"]
+    if verdict is not None and y == 0 and verdict["verdict"] == "ok":
+        verdict = None  # found while the answer counted as right
     return {
         "request": request,
         "weight": 1.0 if any(row["certain"] for row in said) else 1 / request.keep_probability,

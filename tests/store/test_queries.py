@@ -92,7 +92,7 @@ def test_only_the_latest_grade_counts(workspace: Workspace) -> None:
     before = queries.graded_counts(lake, PRODUCTION)["failed"]
     save_findings(lake, grades=[Grade("p-10-05", DEFAULT_GRADER, 1, 1.0)])
     assert queries.graded_counts(lake, PRODUCTION)["failed"] == before - 1
-    save_findings(lake, grades=[Grade("p-10-04", "judge:other", 1, 1.0)])
+    save_findings(lake, grades=[Grade("p-10-04", "numeric-v1", 1, 1.0)])
     assert queries.graded_counts(lake, PRODUCTION)["failed"] == before - 1
 
 

@@ -40,7 +40,7 @@ from ragdiag.store.rollups import fill_rollups, recounted
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.timing import BUCKET_BASE, RELATIVE_ERROR
 from tests.store import plain_counts
-from tests.store.plain_counts import Fact, by_cell, facts
+from tests.store.plain_counts import GRADERS, Fact, by_cell, facts
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 pytestmark = pytest.mark.slow
@@ -118,7 +118,7 @@ class Story:
             grades=[
                 Grade(
                     self.some_id(),
-                    chance.choice([DEFAULT_GRADER, "judge"]),
+                    chance.choice([*GRADERS, "numeric-v1"]),
                     chance.choice([None, 0, 0, 1]),
                     chance.choice([None, 0.25]),
                 )
@@ -127,7 +127,11 @@ class Story:
         )
 
     def diagnose(self) -> None:
-        verdicts: list[Any] = [("retrieval", "recall_miss"), ("generator", "in_context")]
+        verdicts: list[Any] = [
+            ("retrieval", "recall_miss"),
+            ("generator", "in_context"),
+            ("ok", "in_context"),
+        ]
         diagnoses = []
         for _ in range(8):
             verdict, cause = self.chance.choice(verdicts)

@@ -21,6 +21,7 @@ from ragdiag.retrieval.packing import Packer
 from ragdiag.retrieval.text import load_tokenizer
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import load_gold_answers, load_judgments, load_passages_by_id
+from ragdiag.store.deciding import overrule
 from ragdiag.store.findings import find_grade
 from ragdiag.store.lake import Lake
 from ragdiag.store.logged_passages import load_logged_passages
@@ -92,6 +93,8 @@ class Bench:
         request, gold = seen.request, seen.known.gold
         if self._spec is None or is_hidden(request.question) or not seen.known.may_replay:
             return None
+        if seen.grade.status == "no_gold":  # a person's label, but nothing to grade a replay by
+            return None
         if seen.grade.y == 1:
             lucky = seen.loss.cause not in ("in_context", "gold_unknown")
             return (request, {"none": ()}) if lucky and len(seen.context) else None
@@ -125,11 +128,17 @@ class Bench:
         job = None if replays is None else self.job(seen)
         draws: list[Replay] = []
         if job is not None and replays is not None:
-            replayed = replays.replay(job, lambda answer: self.grade(request, answer, seen.known))
+            replayed = replays.replay(job, lambda answer: self._grade_replay(seen, answer))
             draws = list(replayed.draws)
             if not replayed.complete:
                 return None, draws
         return self._judge(seen, draws), draws
+
+    def _grade_replay(self, seen: Examination, answer: Answer) -> Grade:
+        """The default grade; of the very answer that was logged, what people or a judge say."""
+        graded, logged = self.grade(seen.request, answer, seen.known), seen.request
+        same = (answer.text, answer.status) == (logged.answer, logged.status)
+        return overrule(graded, seen.grade) if same else graded
 
     def sufficiency_features(self, request: Request) -> tuple[float, ...] | None:
         """What the sufficiency of its context is estimated from; None where the texts of its
@@ -167,7 +176,8 @@ class Bench:
             return NO_SIGNS
         served = self._builds.passages(request.build_id)
         if seen.grade.status == "no_gold":
-            return self._signs.without_gold(request, served, known.reported)
+            reported = known.reported if seen.grade.y is None else seen.grade.y == 0
+            return self._signs.without_gold(request, served, reported)
         held = self._signs.holders(request, served, known.answers)
         if not held:
             return NO_SIGNS

@@ -1,13 +1,14 @@
 """Grade, locate and replay a version's requests, and keep a verdict with its evidence for each.
 
 Resumable: work is saved every BATCH requests or SAVE_EVERY_S seconds, a request that has a verdict
-is not replayed again unless asked for, and an answer that was drawn before is not asked for again.
+is not replayed again unless asked for, or its answer counts otherwise by now; and an answer that
+was drawn before is not asked for again.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -16,6 +17,7 @@ from ragdiag.progress import Progress, report
 from ragdiag.records import Answer, Diagnosis, Grade, Replay, Request, Traffic
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import load_judgments
+from ragdiag.store.deciding import load_deciding, overrule
 from ragdiag.store.findings import load_diagnoses
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import load_requests, save_findings
@@ -51,7 +53,8 @@ class Scope:
 
 @dataclass(frozen=True)
 class DiagnosisRun:
-    """What there is to diagnose, opened: nothing was asked of a generator yet."""
+    """What there is to diagnose, opened: nothing was asked of a generator yet. ``deciding`` grades
+    are those whose word counted when it was opened."""
 
     lake: Lake
     version: Version | LoggedVersion
@@ -59,6 +62,7 @@ class DiagnosisRun:
     todo: Sequence[Request]
     bench: Bench
     replays: Replays | None
+    deciding: Mapping[str, Grade]
 
     @property
     def is_priced(self) -> bool:
@@ -68,7 +72,10 @@ class DiagnosisRun:
         """What replaying would ask and cost."""
         if self.replays is None:
             return NOTHING_TO_ASK
-        jobs = (self.bench.job(self.bench.look_at(one, self._grade(one))) for one in self.todo)
+        jobs = (
+            self.bench.job(self.bench.look_at(one, self._decide(one, self._grade(one))))
+            for one in self.todo
+        )
         return self.replays.plan(job for job in jobs if job is not None)
 
     def diagnose(
@@ -104,10 +111,13 @@ class DiagnosisRun:
 
     def _examine(self, request: Request) -> Examined:
         grade = self._grade(request)
-        return grade, *self.bench.examine(request, grade, self.replays)
+        return grade, *self.bench.examine(request, self._decide(request, grade), self.replays)
 
     def _grade(self, request: Request) -> Grade:
         return self.bench.grade(request, Answer(request.answer, status=request.status))
+
+    def _decide(self, request: Request, grade: Grade) -> Grade:
+        return overrule(grade, self.deciding.get(request.request_id))
 
 
 def open_diagnosis(
@@ -131,7 +141,9 @@ def open_diagnosis(
     replays = (
         None if version.spec is None else Replays(lake, workspace, version.spec, asked, limits)
     )
-    return DiagnosisRun(lake, version, requests, todo, Bench(lake, workspace, version), replays)
+    deciding = load_deciding(lake, [request.request_id for request in todo])
+    bench = Bench(lake, workspace, version)
+    return DiagnosisRun(lake, version, requests, todo, bench, replays, deciding)
 
 
 def diagnose(

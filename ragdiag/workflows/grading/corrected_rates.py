@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from ragdiag.errors import UnknownName
 from ragdiag.grading.contract import Subject
@@ -15,6 +15,7 @@ from ragdiag.stats.intervals import wilson
 from ragdiag.stats.label_sampling import draw_labels
 from ragdiag.stats.mixed_labels import Cell, Confusion, corrected_rate, rogan_gladen_rate
 from ragdiag.store.calibrations import GraderCalibration, load_calibrations
+from ragdiag.store.deciding import load_people
 from ragdiag.store.findings import load_grades
 from ragdiag.store.lake import Lake
 from ragdiag.workflows.grading.calibrate import human_grader
@@ -24,6 +25,15 @@ Strata = Literal["grade", "topic"]
 """``grade``: by what the grader said alone; ``topic``: by that and the request's topic."""
 
 SAID: Mapping[int | None, str] = {1: "right", 0: "wrong", None: "undecided"}
+
+
+class Counted(Protocol):
+    """What of a request its rate and its stratum need."""
+
+    @property
+    def request_id(self) -> str: ...
+    @property
+    def topic(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,7 @@ class CorrectedRate:
 
 def correct_rate(
     lake: Lake,
-    requests: Sequence[Request],
+    requests: Sequence[Counted],
     grader: str,
     *,
     about: Subject = "correct",
@@ -77,14 +87,13 @@ def correct_rate(
     where there is neither a label nor a calibration.
     """
     ids = [request.request_id for request in requests]
-    grades, people = load_grades(lake, grader, ids), load_grades(lake, human_grader(about), ids)
+    grades, labels = load_grades(lake, grader, ids), _labels(lake, ids, about)
     if not grades:
         raise UnknownName(
             f"{grader} has graded none of these {len(ids)} answers",
             remedy="run: ragdiag grade run VERSION --grader NAME, and use the name that it prints",
         )
     known = [grade.y for grade in grades.values() if grade.y is not None]
-    labels = {name: grade.y for name, grade in people.items() if grade.y is not None}
     graded = wilson(sum(known), len(known))
     if labels:
         corrected = corrected_rate(_cells(requests, grades, labels, strata), seed)
@@ -138,14 +147,21 @@ def sample_to_label(
     ]
 
 
-def _stratum(request: Request, grades: Mapping[str, Grade], strata: Strata) -> str:
+def _labels(lake: Lake, ids: Sequence[str], about: Subject) -> dict[str, int]:
+    if about == "correct":
+        return load_people(lake, ids)
+    said = load_grades(lake, human_grader(about), ids)
+    return {name: grade.y for name, grade in said.items() if grade.y is not None}
+
+
+def _stratum(request: Counted, grades: Mapping[str, Grade], strata: Strata) -> str:
     grade = grades.get(request.request_id)
     said = SAID[None if grade is None else grade.y]
     return f"{said} {request.topic}" if strata == "topic" else said
 
 
 def _cells(
-    requests: Sequence[Request],
+    requests: Sequence[Counted],
     grades: Mapping[str, Grade],
     labels: Mapping[str, int],
     strata: Strata,

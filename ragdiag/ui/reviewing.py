@@ -1,0 +1,163 @@
+"""Reviewing drawn: one answer to label, blind; what the others say after; what labels are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import get_args
+
+import streamlit as st
+
+from ragdiag.errors import UnknownName
+from ragdiag.records import DEFAULT_GRADER, Grade
+from ragdiag.store.findings import load_grades
+from ragdiag.store.lake import Lake
+from ragdiag.store.queries import Filters
+from ragdiag.ui import links, passages, words
+from ragdiag.ui.cached import fetch
+from ragdiag.ui.safe import literal
+from ragdiag.ui.story import tell
+from ragdiag.ui.view import View
+from ragdiag.workflows.grading.corrected_rates import CorrectedRate, correct_rate
+from ragdiag.workflows.grading.reviews import (
+    LABELS,
+    Draw,
+    Label,
+    load_answered,
+    load_reviews,
+    reviewer_agreement,
+    reviewer_grader,
+    save_label,
+    withdraw_label,
+)
+
+SIZES = ("50", "20", "100", "200", "500")
+MOST_PAIRS = 6
+Reviews = Mapping[str, Mapping[str, Grade]]
+_WORDS: Mapping[int | None, Label] = {y: label for label, y in LABELS.items()}
+
+
+def choose_draw() -> Draw:
+    """How the sample is drawn."""
+    draws: tuple[Draw, ...] = get_args(Draw)
+    return st.selectbox(
+        "Drawn",
+        draws,
+        key="review_draw",
+        bind="query-params",
+        help="At random: the plain rate of labels is that of all answers. As many right as wrong: "
+        "by the default grader, so that its mistakes show with fewer labels.",
+    )
+
+
+def choose_size() -> int:
+    """How many answers the sample has."""
+    return int(st.selectbox("Sample", SIZES, key="review_size", bind="query-params"))
+
+
+def known_as(name: str) -> str:
+    """How the labels call this reviewer. Raises InputError."""
+    return reviewer_grader(name).partition(":")[2]
+
+
+def reviews_in(lake: Lake, scope: Filters) -> dict[str, dict[str, Grade]]:
+    """Every label of the answers in scope, by reviewer and request."""
+    return load_reviews(lake, [one.request_id for one in load_answered(lake, scope)])
+
+
+def ask(view: View, request_id: str) -> Label | None:
+    """Draw one answer without what anybody makes of it; the label that was clicked."""
+    story = fetch(view, tell, request_id)
+    if story is None:
+        st.warning("This request has left the log. Load the page anew for the next one.")
+        return None
+    passages.question_and_answers(story, blind=True)
+    clicked: Label | None = None
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        for number, label in enumerate(LABELS, start=1):
+            # The id in the key: a second click meant for this answer must not label the next.
+            if st.button(
+                label.capitalize(), key=f"review_{number}_{request_id}", shortcut=str(number)
+            ):
+                clicked = label
+        st.text_input(
+            "Note (optional)",
+            key=_note_key(request_id),
+            max_chars=500,
+            placeholder="Note (optional), kept with your label",
+            label_visibility="collapsed",
+        )
+    st.subheader("What the answer was made from", anchor=False)
+    passages.prompt_passages(story)
+    return clicked
+
+
+def keep(view: View, reviewer: str, request_id: str, label: Label) -> None:
+    """Keep the label with its note, and go on to the next answer."""
+    note = st.session_state.get(_note_key(request_id)) or ""
+    save_label(view.lake, reviewer, request_id, label, note)
+    st.rerun()
+
+
+def draw_last(view: View, reviewer: str, request_id: str, reviews: Reviews) -> None:
+    """What was labelled last, what the others say of it, and the way back."""
+    story = fetch(view, tell, request_id)
+    own = reviews[reviewer][request_id]
+    others = [
+        f"{name} said {_WORDS[said[request_id].y]}"
+        for name, said in reviews.items()
+        if name != reviewer and request_id in said
+    ]
+    graded = fetch(view, load_grades, DEFAULT_GRADER, [request_id])
+    if request_id in graded:
+        others.append(f"the default grader said {words.grade(graded[request_id].y)}")
+    told = "; ".join(others) or "nobody else has said anything"
+    question = "" if story is None else f" “{story.request.question}”"
+    st.divider()
+    st.caption(literal(f"Your last:{question} {_WORDS[own.y]}. {told[0].upper()}{told[1:]}."))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button("Undo", key=f"review_undo_{request_id}"):
+            withdraw_label(view.lake, reviewer, request_id)
+            st.rerun()
+        st.page_link(
+            links.REQUEST, label="Its whole story →", query_params={links.REQUEST_ID: request_id}
+        )
+
+
+def draw_worth(view: View, reviews: Reviews, scope: Filters) -> None:
+    """The rate that people would find beside the grader's own, and κ of every two reviewers."""
+    st.subheader("What the labels are worth", anchor=False)
+    found = fetch(view, _rate, scope) if reviews else None
+    if isinstance(found, CorrectedRate):
+        st.metric("Right, by the default grader", words.number(found.graded.value, "share"))
+        st.caption(words.interval_only(found.graded, "share"))
+        st.metric("Right, corrected by labels", words.number(found.corrected.value, "share"))
+        st.caption(
+            f"{words.interval_only(found.corrected, 'share')}, from "
+            f"{words.count(found.labels, 'decided label')}"
+        )
+    else:
+        st.caption(literal(found or "No reviewer has labelled an answer here yet."))
+    pairs = reviewer_agreement(reviews)
+    for pair in pairs[:MOST_PAIRS]:
+        st.markdown(literal(f"{pair.first} and {pair.second}"))
+        st.caption(
+            f"Cohen's κ {words.with_interval(pair.kappa, 'score')}; the same label "
+            f"{pair.same} times of {pair.kappa.n}"
+        )
+    if reviews and not pairs:
+        st.caption("Agreement needs two reviewers who have labelled the same answers.")
+    for name, said in reviews.items():
+        decided = sum(grade.y is not None for grade in said.values())
+        st.caption(literal(f"{name}: {words.count(len(said), 'label')}, {decided} decided"))
+
+
+def _rate(lake: Lake, scope: Filters) -> CorrectedRate | str:
+    """The corrected rate, or why there is none."""
+    try:
+        return correct_rate(lake, load_answered(lake, scope), DEFAULT_GRADER)
+    except UnknownName as error:
+        return f"{error.message}: {error.remedy}."
+
+
+def _note_key(request_id: str) -> str:
+    return f"review_note_{request_id}"

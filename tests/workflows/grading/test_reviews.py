@@ -1,0 +1,120 @@
+"""What reviewers are given, what they say, and how far they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from ragdiag.errors import InputError
+from ragdiag.records import DEFAULT_GRADER, Grade, Request
+from ragdiag.settings import Workspace
+from ragdiag.store.deciding import load_people
+from ragdiag.store.lake import Lake
+from ragdiag.store.queries import Filters
+from ragdiag.store.results import load_requests, save_findings
+from ragdiag.workflows.diagnosing.diagnose import diagnose
+from ragdiag.workflows.grading.corrected_rates import correct_rate
+from ragdiag.workflows.grading.reviews import (
+    draw_reviews,
+    load_answered,
+    load_reviews,
+    reviewer_agreement,
+    reviewer_grader,
+    save_label,
+    withdraw_label,
+)
+from tests.answered import OLD, answer, log
+
+COUNT = 40
+ALL = Filters()
+
+
+@pytest.fixture
+def lake(copied: Callable[[Workspace], Lake], answered_corpus: Workspace) -> Lake:
+    return copied(answered_corpus)
+
+
+@pytest.fixture
+def asked(lake: Lake, workspace: Workspace) -> list[Request]:
+    """Forty answers, every tenth wrong; the default grader has graded them."""
+    log(lake, workspace, [answer(n, OLD, right=n % 10 != 0) for n in range(COUNT)])
+    log(lake, workspace, [answer(COUNT, OLD, answer="", status="no_answer")])
+    requests = load_requests(lake, version_id=OLD.version_id)
+    save_findings(
+        lake,
+        grades=[Grade(f"old-{n:05}", DEFAULT_GRADER, int(n % 10 != 0), 0.5) for n in range(COUNT)],
+    )
+    return requests
+
+
+def test_the_sample_is_the_same_for_all_and_grows_in_place(
+    lake: Lake, workspace: Workspace, asked: list[Request]
+) -> None:
+    first = draw_reviews(lake, ALL, 12, "at random")
+    assert (len(first), len(set(first))) == (12, 12)
+    assert asked[-1].request_id not in {one.request_id for one in load_answered(lake, ALL)}
+    log(lake, workspace, [answer(n, OLD) for n in range(COUNT + 1, COUNT + 4)])
+    # Three answers that came since displace three at most.
+    assert len(set(first) & set(draw_reviews(lake, ALL, 12, "at random"))) >= 9
+    both = draw_reviews(lake, Filters(version_id=OLD.version_id), 8, "as many right as wrong")
+    assert sum(name[-1] == "0" for name in both) >= 2
+    assert [name[-1] == "0" for name in both] != sorted(name[-1] == "0" for name in both)
+
+
+def test_a_label_replaces_the_last_and_can_be_taken_back(lake: Lake, asked: list[Request]) -> None:
+    one, two = (request.request_id for request in asked[:2])
+    save_label(lake, "Ada", one, "wrong", " no number ")
+    save_label(lake, " ADA ", one, "correct")
+    save_label(lake, "ada", two, "cannot tell")
+    assert [(name, list(said)) for name, said in load_reviews(lake, [one, two]).items()] == [
+        ("ada", [one, two])
+    ]
+    assert load_people(lake, [one, two]) == {one: 1}
+    withdraw_label(lake, "Ada", one)
+    assert list(load_reviews(lake, [one, two])["ada"]) == [two]
+    assert load_people(lake, [one, two]) == {}
+    for name in ("", "x" * 41, "a\x07b"):
+        with pytest.raises(InputError, match="give 1 to 40 printable characters"):
+            reviewer_grader(name)
+
+
+def test_kappa_of_two_reviewers_is_over_what_both_decided(lake: Lake, asked: list[Request]) -> None:
+    for n, request in enumerate(asked[:8]):
+        save_label(lake, "ada", request.request_id, "correct" if n % 2 else "wrong")
+        bo = "cannot tell" if n == 7 else "correct" if n % 2 or n == 0 else "wrong"
+        save_label(lake, "bo", request.request_id, bo)
+    save_label(lake, "cy", asked[20].request_id, "wrong")
+    ids = [request.request_id for request in asked]
+    (pair,) = reviewer_agreement(load_reviews(lake, ids))
+    assert (pair.first, pair.second, pair.same, pair.kappa.n) == ("ada", "bo", 6, 7)
+    # By hand: p_o = 6/7, p_e = (3/7 · 4/7) + (4/7 · 3/7) = 24/49.
+    assert pair.kappa.value == pytest.approx((6 / 7 - 24 / 49) / (1 - 24 / 49))
+    assert pair.kappa.low < pair.kappa.value < pair.kappa.high
+
+
+def test_reviews_correct_the_graders_rate(lake: Lake, asked: list[Request]) -> None:
+    """Everything labelled: the rate of the labels, not the grader's 0.9."""
+    for n, request in enumerate(asked[:COUNT]):
+        save_label(lake, "ada", request.request_id, "correct" if n % 2 else "wrong")
+    found = correct_rate(lake, load_answered(lake, ALL), DEFAULT_GRADER)
+    assert (found.graded.value, found.labels) == (0.9, COUNT)
+    assert found.corrected.value == pytest.approx(0.5, abs=0.03)
+
+
+def test_a_relabelled_answer_is_diagnosed_anew_in_the_reviewers_word(
+    lake: Lake, workspace: Workspace, asked: list[Request]
+) -> None:
+    log(lake, workspace, [answer(n, OLD, traffic="production") for n in (100, 101)])
+    first = diagnose(lake, workspace, OLD, traffic="production")
+    assert (first.failures, first.verdicts) == (0, {})
+    save_label(lake, "ada", "old-00100", "wrong")
+    second = diagnose(lake, workspace, OLD, traffic="production")
+    assert second.failures == 1
+    evidence = lake.rows("select evidence from latest_verdicts where request_id = 'old-00100'")[0][
+        "evidence"
+    ]
+    assert '"grader": "human"' in evidence
+    assert '"y": 0' in evidence
+    withdraw_label(lake, "ada", "old-00100")
+    assert diagnose(lake, workspace, OLD, traffic="production").failures == 0
