@@ -52,7 +52,7 @@ passages.question_and_answers(story)
 st.caption(
     literal(
         f"Answered by {name}, {request.traffic}, {words.moment(request.asked_at)}. "
-        f"{grader_note.whose_word(story)} {grader_note.note(view, story.decided_by)}"
+        f"{grader_note.whose_word(view, story)}"
     )
 )
 sentences = verdict_sentences(story)

@@ -73,3 +73,5 @@ with main:
             reviewing.keep(view, reviewer, waiting[0], said)
     if done:
         reviewing.draw_last(view, reviewer, done[-1], reviews)
+    if waiting:
+        reviewing.draw_context(view, waiting[0])

@@ -74,7 +74,8 @@ def agreement(
 
 def cohen_kappa(a: Sequence[int], b: Sequence[int]) -> Estimate:
     """κ = (p_o − p_e) / (1 − p_e) of two 0/1 raters, with its normal interval; undefined where
-    chance alone would agree always (both gave one and the same label).
+    chance alone would agree always (both gave one and the same label). At 1 exactly the
+    variance is 0 and says nothing: no interval.
 
     >>> round(cohen_kappa([1, 1, 0, 0], [1, 0, 0, 0]).value, 3)
     0.5
@@ -89,6 +90,8 @@ def cohen_kappa(a: Sequence[int], b: Sequence[int]) -> Estimate:
     if expected > 1 - 1e-12:
         return Estimate.undefined("one label only", n=n)
     kappa = (observed - expected) / (1 - expected)
+    if observed > 1 - 1e-12:
+        return Estimate(1.0, math.nan, math.nan, n, "no interval: perfect")
     margins = (
         columns[:, None] + rows[None, :]
     )  # of cell (i, j): column i and row j, as in the paper

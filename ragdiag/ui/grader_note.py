@@ -18,15 +18,18 @@ def note(view: View, grader: str = DEFAULT_GRADER) -> str:
     return told(fetch(view, _found, grader), grader)
 
 
-def whose_word(story: Story) -> str:
-    """One sentence: who says that the answer is right or wrong, and by what rule."""
-    if story.decided_by == DEFAULT_GRADER or story.y is None:
-        return words.CORRECT
+def whose_word(view: View, story: Story) -> str:
+    """Who says that the answer is right or wrong, by what rule, and what that grader is worth."""
     said = "right" if story.y else "wrong"
-    if is_person(story.decided_by):
+    if story.y is not None and is_person(story.decided_by):
         votes = story.reason.replace(" to ", f"{NBSP}to{NBSP}")
         return f"Reviewers say that it is {said}, {votes}; that goes before every grader's word."
-    return f"The judge says that it is {said}; that goes before the default grader's word."
+    rule = (
+        words.CORRECT
+        if story.y is None or story.decided_by == DEFAULT_GRADER
+        else f"A judge says that it is {said}; that goes before the default grader's word."
+    )
+    return f"{rule} {note(view, story.decided_by)}"
 
 
 def _found(lake: Lake, grader: str) -> GraderCalibration | None:

@@ -88,8 +88,8 @@ def stage_tabs(story: Story) -> None:
 
 
 def prompt_passages(story: Story) -> None:
-    """The passages that the answer was made from, those cited marked."""
-    _list(story, story.stages.get("context", ()), "score")
+    """The passages that the answer was made from, unfolded; gold and cited ones marked."""
+    _list(story, story.stages.get("context", ()), "score", unfolded=True)
 
 
 def answer_card(title: str, text: str, colour: str) -> str:
@@ -144,11 +144,15 @@ def _card(title: str, value: str, note: str, colour: str) -> str:
     )
 
 
-def _list(story: Story, hits: Sequence[Hit | ContextHit], measure: str) -> None:
+def _list(
+    story: Story, hits: Sequence[Hit | ContextHit], measure: str, *, unfolded: bool = False
+) -> None:
     if not hits:
         st.caption("Nothing here.")
         return
-    draw("".join(_passage(story, n, hit, measure) for n, hit in enumerate(hits[:SHOWN], start=1)))
+    shown = [_passage(story, n, hit, measure) for n, hit in enumerate(hits[:SHOWN], start=1)]
+    # Of our own tag: text from outside is escaped and holds none.
+    draw("".join(shown).replace("<details ", "<details open " if unfolded else "<details "))
     hidden = [
         f"{n} ({hit.passage_id})"
         for n, hit in enumerate(hits[SHOWN:], start=SHOWN + 1)

@@ -8,6 +8,7 @@ from typing import get_args
 import streamlit as st
 
 from ragdiag.errors import UnknownName
+from ragdiag.privacy.hiding import shown_text
 from ragdiag.records import DEFAULT_GRADER, Grade
 from ragdiag.store.findings import load_grades
 from ragdiag.store.lake import Lake
@@ -86,9 +87,15 @@ def ask(view: View, request_id: str) -> Label | None:
             placeholder="Note (optional), kept with your label",
             label_visibility="collapsed",
         )
-    st.subheader("What the answer was made from", anchor=False)
-    passages.prompt_passages(story)
     return clicked
+
+
+def draw_context(view: View, request_id: str) -> None:
+    """The passages that the generator was given, unfolded."""
+    story = fetch(view, tell, request_id)
+    if story is not None:
+        st.subheader("What the answer was made from", anchor=False)
+        passages.prompt_passages(story)
 
 
 def keep(view: View, reviewer: str, request_id: str, label: Label) -> None:
@@ -111,10 +118,12 @@ def draw_last(view: View, reviewer: str, request_id: str, reviews: Reviews) -> N
     if request_id in graded:
         others.append(f"the default grader said {words.grade(graded[request_id].y)}")
     told = "; ".join(others) or "nobody else has said anything"
-    question = "" if story is None else f" “{story.request.question}”"
-    st.divider()
-    st.caption(literal(f"Your last:{question} {_WORDS[own.y]}. {told[0].upper()}{told[1:]}."))
+    question = "" if story is None else f" of “{shown_text(story.request.question)}”"
     with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(
+            literal(f"You last said {_WORDS[own.y]}{question}. {told[0].upper()}{told[1:]}."),
+            width="stretch",
+        )
         if st.button("Undo", key=f"review_undo_{request_id}"):
             withdraw_label(view.lake, reviewer, request_id)
             st.rerun()
@@ -132,8 +141,8 @@ def draw_worth(view: View, reviews: Reviews, scope: Filters) -> None:
         st.caption(words.interval_only(found.graded, "share"))
         st.metric("Right, corrected by labels", words.number(found.corrected.value, "share"))
         st.caption(
-            f"{words.interval_only(found.corrected, 'share')}, from "
-            f"{words.count(found.labels, 'decided label')}"
+            f"{words.interval_only(found.corrected, 'share')} decided "
+            + ("label" if found.labels == 1 else "labels")
         )
     else:
         st.caption(literal(found or "No reviewer has labelled an answer here yet."))

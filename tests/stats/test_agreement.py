@@ -44,6 +44,12 @@ def test_what_a_grader_could_not_decide_bounds_its_agreement() -> None:
     assert found.to_json()["bounds"] == [0.5, 0.75]
 
 
+def test_a_perfect_kappa_claims_no_certainty() -> None:
+    found = cohen_kappa([1, 0, 1], [1, 0, 1])
+    assert (found.value, found.n, found.reason) == (1, 3, "no interval: perfect")
+    assert math.isnan(found.low)
+
+
 def test_one_label_alone_has_neither_kappa_nor_auroc() -> None:
     found = agreement([1, 1], [1, 1], [0.5, 0.7])
     assert found.kappa.reason == found.auroc.reason == "one label only"

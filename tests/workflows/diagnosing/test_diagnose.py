@@ -19,6 +19,7 @@ from ragdiag.version import OpenAISpec, Version, parse_spec
 from ragdiag.workflows.comparing.evaluate import evaluate
 from ragdiag.workflows.diagnosing.diagnose import Scope, diagnose, open_diagnosis
 from ragdiag.workflows.diagnosing.replays import Limits
+from ragdiag.workflows.grading.reviews import save_label
 from ragdiag.workflows.indexing.build import build_version_index
 from tests.faulty_server import FaultyServer
 
@@ -81,6 +82,21 @@ def test_a_lost_passage_is_mended_by_giving_it_back(
     assert found.calls == len(reader.seen) == 3
     (draws,) = load_replays(corpus, load_ids(corpus)).values()
     assert {draw.arm for draw in draws} == {"r", "s", "g", "g+", "r-g", "none"}
+
+
+def test_a_replay_of_the_labelled_answer_is_graded_by_its_label(
+    corpus: Lake, workspace: Workspace, reader: FaultyServer
+) -> None:
+    """The grader takes “two weeks” for right, a reviewer does not: given gold, it is mended."""
+    version = lost(corpus, workspace, reader)
+    add_gold_answers(corpus, [GoldAnswer("q-lost", ("fifteen hours a day", "two weeks"))])
+    assert diagnose(corpus, workspace, version, split="lost", limits=ONE).failures == 0
+    (name,) = load_ids(corpus)
+    save_label(corpus, "ada", name, "wrong")
+    found = diagnose(corpus, workspace, version, split="lost", limits=ONE)
+    assert (found.verdicts, found.fixes) == ({"retrieval": 1}, {"g+": 1})
+    evidence = load_diagnoses(corpus, [name])[name].evidence
+    assert (evidence["grader"], evidence["p"]["r"], evidence["p"]["g"]) == ("human", 0, 1)
 
 
 def test_a_second_diagnosis_asks_nothing(
