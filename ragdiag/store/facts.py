@@ -57,8 +57,8 @@ BETWEEN = "request_id >= $low and request_id <= $high"
 """Where to look for what is said about requests. Bounds let files be passed over unopened."""
 
 
-_NOT_OF_A_FAILURE = """(verdict in ('ok', 'lucky') or contains(evidence, '"y": 1')
-                                          or contains(evidence, '"y": null'))"""
+NOT_OF_A_FAILURE = """(verdict in ('ok', 'lucky') or contains(evidence, '"y": 1')
+                     or contains(evidence, '"y": null'))"""
 """Of a row of verdicts: found while the answer counted as right, or as unknown."""
 
 
@@ -113,7 +113,7 @@ def failing(scope: str, where: str = EVERYWHERE) -> str:
         diagnoses as (
             select request_id,
                    arg_max({{'verdict': verdict, 'cause': cause, 'fix': verified_fix,
-                             'outdated': {_NOT_OF_A_FAILURE}}},
+                             'outdated': {NOT_OF_A_FAILURE}}},
                            {{'at': diagnosed_at, 'v': verdict, 'c': cause, 'f': verified_fix}}
                    ) as found
             from verdicts

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from ragdiag.records import Cause
 from ragdiag.store.facts import NOT_DIAGNOSED as NOT_DIAGNOSED
-from ragdiag.store.facts import cells
+from ragdiag.store.facts import NOT_OF_A_FAILURE, cells
 from ragdiag.store.lake import Lake
 from ragdiag.store.logged_passages import logged_passages_at
 from ragdiag.store.weighing import read_weighed, weighed
@@ -178,10 +178,11 @@ def failure_counts(lake: Lake, filters: Filters, column: FailureColumn) -> list[
 
 
 def second_levels(lake: Lake, request_ids: Sequence[str]) -> dict[str, str]:
-    """What splits the cause of each of these requests, by request id; of those that have one."""
+    """What splits the cause of each of these failures, by request id; of those that have one."""
     rows = lake.rows(
         "select request_id, second_level from latest_verdicts "
-        "where second_level is not null and request_id in (select unnest($ids::varchar[]))",
+        f"where second_level is not null and not {NOT_OF_A_FAILURE} "
+        "and request_id in (select unnest($ids::varchar[]))",
         {"ids": list(request_ids)},
     )
     return {row["request_id"]: row["second_level"] for row in rows}
@@ -301,7 +302,8 @@ def failed(filters: Filters) -> tuple[str, dict[str, Any]]:
     if filters.second_level is not None:
         condition += (
             " and r.request_id in "
-            "(select request_id from latest_verdicts where second_level = $second_level)"
+            "(select request_id from latest_verdicts where second_level = $second_level "
+            f"and not {NOT_OF_A_FAILURE})"
         )
         parameters["second_level"] = filters.second_level
     return condition, parameters

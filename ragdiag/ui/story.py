@@ -85,7 +85,9 @@ def compose(lake: Lake, request: Request) -> Story:
         opinions=[row for row in said["grades"] if row["grader"] != DEFAULT_GRADER],
         decided_by=deciding.grader if deciding else DEFAULT_GRADER,
         reason=deciding.reason if deciding else "",
-        outdated=verdict is not None and not is_of_outcome(verdict["verdict"], evidence, y),
+        outdated=verdict is not None
+        and deciding is not None
+        and not is_of_outcome(verdict["verdict"], evidence, y),
     )
 
 
