@@ -19,17 +19,20 @@ def note(view: View, grader: str = DEFAULT_GRADER) -> str:
 
 
 def whose_word(view: View, story: Story) -> str:
-    """Who says that the answer is right or wrong, by what rule, and what that grader is worth."""
+    """Who says that the answer is right or wrong, by what rule, and what each grader is worth: the
+    default one, whose score stands beside the answer, too."""
     said = "right" if story.y else "wrong"
-    if story.y is not None and is_person(story.decided_by):
+    if story.y is None or story.decided_by == DEFAULT_GRADER:
+        return f"{words.CORRECT} {note(view)}"
+    if is_person(story.decided_by):
         votes = story.reason.replace(" to ", f"{NBSP}to{NBSP}")
-        return f"Reviewers say that it is {said}, {votes}; that goes before every grader's word."
-    rule = (
-        words.CORRECT
-        if story.y is None or story.decided_by == DEFAULT_GRADER
-        else f"A judge says that it is {said}; that goes before the default grader's word."
-    )
-    return f"{rule} {note(view, story.decided_by)}"
+        rule = f"Reviewers say that it is {said}, {votes}; that goes before every grader's word."
+    else:
+        rule = (
+            f"A judge says that it is {said}; that goes before the default grader's word. "
+            f"{note(view, story.decided_by)}"
+        )
+    return f"{rule} {note(view)}"
 
 
 def _found(lake: Lake, grader: str) -> GraderCalibration | None:
