@@ -118,15 +118,17 @@ def draw_last(view: View, reviewer: str, request_id: str, reviews: Reviews) -> N
     if request_id in graded:
         others.append(f"the default grader said {words.grade(graded[request_id].y)}")
     told = "; ".join(others) or "nobody else has said anything"
-    question = "" if story is None else f" of “{shown_text(story.request.question)}”"
-    with st.container(horizontal=True, vertical_alignment="center"):
+    question = " a lost request" if story is None else f" “{shown_text(story.request.question)}”"
+    told_box, undo_box, story_box = st.columns([5, 1, 2], vertical_alignment="center")
+    with told_box:
         st.caption(
-            literal(f"You last said {_WORDS[own.y]}{question}. {told[0].upper()}{told[1:]}."),
-            width="stretch",
+            literal(f"You last said {_WORDS[own.y]} of{question}. {told[0].upper()}{told[1:]}.")
         )
+    with undo_box:
         if st.button("Undo", key=f"review_undo_{request_id}"):
             withdraw_label(view.lake, reviewer, request_id)
             st.rerun()
+    with story_box:
         st.page_link(
             links.REQUEST, label="Its whole story →", query_params={links.REQUEST_ID: request_id}
         )
