@@ -40,13 +40,17 @@ def weighted_quantile_estimate(
     """
     if all(weight == 1 for weight in weights):
         return quantile_estimate(values, q)
-    pairs = sorted(zip(values, weights, strict=True))
-    kept = [value for value, _ in pairs]
-    found = _places([w for _, w in pairs], [w * w for _, w in pairs], q)
+    # Equal values are one item: how much they tell cannot hang on the order of their weights.
+    equal: dict[float, list[float]] = {}
+    for value, weight in zip(values, weights, strict=True):
+        equal.setdefault(value, []).append(weight)
+    kept = sorted(equal)
+    squares = [sum(weight * weight for weight in equal[value]) for value in kept]
+    found = _places([sum(equal[value]) for value in kept], squares, q)
     if found.bounds is None:
-        return Estimate(kept[found.at], math.nan, math.nan, len(kept), found.reason(q))
+        return Estimate(kept[found.at], math.nan, math.nan, len(values), found.reason(q))
     low, high = found.bounds
-    return Estimate(kept[found.at], kept[low], kept[high], len(kept))
+    return Estimate(kept[found.at], kept[low], kept[high], len(values))
 
 
 def weighted_histogram_estimate(buckets: Mapping[int | None, Weighed], q: float) -> Estimate:

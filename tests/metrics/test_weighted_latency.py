@@ -105,3 +105,12 @@ def test_intervals_of_p95_hold_the_truth_as_often_as_they_say(form: str) -> None
     assert np.mean([one.high - one.low for one in found]) < 0.2 * TRUE_P95
     plain = [quantile_estimate(values, 0.95) for values, _ in days]
     assert not any(one.low <= TRUE_P95 <= one.high for one in plain)
+
+
+def test_equal_values_tell_as_much_as_their_bucket() -> None:
+    """However their weights differ: nothing lies between them."""
+    weights = [1.0] * 8 + [4.0] * 3
+    exact = weighted_quantile_estimate([0.0] * 11, weights, 0.5)
+    held = Weighed(11, sum(weights), sum(weight * weight for weight in weights))
+    near = weighted_histogram_estimate({None: held}, 0.5)
+    assert (exact.low, exact.high, exact.n) == (near.low, near.high, 11) == (0, 0, 11)
