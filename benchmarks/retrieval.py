@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.index_bytes import on_disk
+from benchmarks.index_bytes import embedded_milvus, words_bytes
 from ragdiag.metrics.latency import quantile_estimate
 from ragdiag.retrieval.ann.index import Ann, Effort, build_ann
 from ragdiag.retrieval.ann.ladder import resolve
@@ -39,6 +39,8 @@ from ragdiag.version import AnnSpec, Spec
 QUESTIONS = 300
 SLOW_QUESTIONS = 10
 """Of rank-bm25, which takes seconds a question where there are many passages."""
+
+MILVUS_QUESTIONS = 100
 
 NOISE = 0.35
 DEADLINE_MS = 50.0
@@ -165,6 +167,18 @@ def fallback(index: Index, embedder: Embedder, questions: list[str]) -> list[flo
     return late
 
 
+def milvus_lite(vectors: Vectors, spec: AnnSpec, encoded: dict[str, Vectors]) -> tuple[Any, str]:
+    """Times of the embedded Milvus over the same vectors, and a sentence on what it takes."""
+    with embedded_milvus(vectors, spec) as filled:
+        way = {"Milvus Lite alone": lambda question: filled.index.search(encoded[question], DEPTH)}
+        times = ask_in_turn(way, list(encoded)[:MILVUS_QUESTIONS])
+        each = filled.bytes() / len(vectors)
+    return times, (
+        f"\nMilvus Lite was filled and had its index after {filled.seconds:.0f} s; rows and index "
+        f"take {each:.0f} bytes a passage on disk."
+    )
+
+
 def make_spec(**tables: Any) -> Spec:
     return Spec.model_validate(
         {
@@ -187,6 +201,7 @@ def main() -> None:
     parser.add_argument("passages", type=int)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kind", default="auto")
+    parser.add_argument("--milvus", action="store_true", help="Ask the embedded Milvus as well.")
     parser.add_argument("--without-reference", action="store_true", help="Leave rank-bm25 out.")
     given = parser.parse_args()
     embedder = load_embedder(make_spec().embedder)  # type: ignore[arg-type]
@@ -223,6 +238,11 @@ def main() -> None:
         reference = build_lexical(texts, slow)
         times |= ask_in_turn({"rank-bm25 alone": reference.scores}, questions[:SLOW_QUESTIONS])
 
+    of_milvus = ""
+    if given.milvus:
+        asked_of_it, of_milvus = milvus_lite(vectors, made, encoded)
+        times |= asked_of_it
+
     print(f"\n## {given.passages:,} passages, {made.kind}, {time.strftime('%Y-%m-%d')}\n")
     libraries = ", ".join(
         f"{name} {installed_version(name)}" for name in ("faiss-cpu", "bm25s", "torch")
@@ -243,15 +263,13 @@ def main() -> None:
     for threads in (1, 2):
         rate = queries_per_second(hybrid.retrieve, questions, threads)
         print(f"\n{rate:.0f} questions a second with {threads} thread(s).")
-    words_bytes, rows_bytes = on_disk(lexical, vectors, made)
-    print(
-        f"\nOn disk: words {words_bytes / len(texts):.0f} bytes a passage, rows of the embedded "
-        f"Milvus with their index {rows_bytes / len(texts):.0f}."
-    )
+    print(of_milvus)
+    words_each = words_bytes(lexical) / len(texts)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000
     print(
         f"\nBuilding: vectors {ann_seconds:.1f} s, words {words_seconds:.1f} s. Vector index "
-        f"{ann.bytes / len(texts):.0f} bytes a passage. Peak memory {peak:,} MB, the texts "
+        f"{ann.bytes / len(texts):.0f} bytes a passage, words {words_each:.0f} on "
+        f"disk. Peak memory {peak:,} MB, the texts "
         f"{'' if given.without_reference else 'and rank-bm25 '}included."
     )
 
