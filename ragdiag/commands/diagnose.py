@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,10 +16,13 @@ from ragdiag.records import Traffic
 from ragdiag.settings import command_workspace
 
 if TYPE_CHECKING:
-    from ragdiag.records import Estimate
+    from ragdiag.diagnosis.trust import TierTrust
+    from ragdiag.records import Estimate, Tier
+    from ragdiag.workflows.diagnosing.blind_labels import BlindAgreement
     from ragdiag.workflows.diagnosing.validate import Validation
 
 DIAGNOSE = "version"
+SHOWN_REJECTS = 5
 
 
 class VersionFirst(TyperGroup):
@@ -100,19 +105,67 @@ def sufficiency_command(
     emit(found.to_json(), as_json, found.to_text)
 
 
+@diagnose_app.command("sample")
+def sample_command(
+    context: typer.Context,
+    version: str,
+    split: Annotated[
+        str | None, typer.Option(help="Its latest evaluation; else production.")
+    ] = None,
+    n: Annotated[int, typer.Option("-n", "--n", min=1, help="Failures at most.")] = 100,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same failures.")] = 0,
+) -> None:
+    """Draw failures for a person to say who is to blame, one line of JSON each, without what
+    ragdiag makes of them. Write a verdict into "label", then: ragdiag diagnose agree FILE."""
+    from ragdiag.store.lake import open_lake
+    from ragdiag.store.results import find_served_version
+    from ragdiag.workflows.diagnosing.blind_labels import draw_failures
+
+    workspace = command_workspace(context.obj)
+    lake = open_lake(workspace)
+    found = find_served_version(lake, version)
+    for line in draw_failures(lake, workspace, found, split, n=n, seed=seed):
+        print(json.dumps(line, ensure_ascii=False))
+
+
+@diagnose_app.command("agree")
+def agree_command(context: typer.Context, labels: Path, as_json: Json = False) -> None:
+    """Compare the verdicts with what a person wrote into the file of `diagnose sample`."""
+    from ragdiag.store.lake import open_lake
+    from ragdiag.workflows.diagnosing.blind_labels import compare_blame
+
+    found = compare_blame(open_lake(command_workspace(context.obj)), labels)
+    emit(found.to_json(), as_json, lambda: _compared(found))
+
+
+def _compared(found: BlindAgreement) -> str:
+    from ragdiag.workflows.diagnosing.blind_labels import blame_rows
+
+    lines = [
+        f"{found.labels} labels, {found.undecided} of them undecided; {len(found.missing)} have no "
+        f"diagnosis that is up to date; {len(found.rejects)} lines were rejected"
+    ]
+    lines += [f"  line {one.line}: {one.reason}" for one in found.rejects[:SHOWN_REJECTS]]
+    for tier, one in found.tiers.items():
+        lines += ["", _worth(tier, one), table(blame_rows(one.matrix))]
+    return "\n".join(lines)
+
+
 def _told(found: Validation) -> str:
     """A matrix for each tier, below what its verdicts were worth."""
     from ragdiag.workflows.diagnosing.validate import matrix_rows
 
     lines = [f"{sum(found.failed.values())} known failures from {found.successes} successes"]
     for tier, one in found.tiers.items():
-        lines += [
-            "",
-            f"tier {tier}: right in {_percent(one.right)}, when decided "
-            f"{_percent(one.right_when_decided)}, abstained in {_percent(one.abstained)}",
-            table(matrix_rows(one.matrix)),
-        ]
+        lines += ["", _worth(tier, one), table(matrix_rows(one.matrix))]
     return "\n".join(lines)
+
+
+def _worth(tier: Tier, found: TierTrust) -> str:
+    return (
+        f"tier {tier}: right in {_percent(found.right)}, when decided "
+        f"{_percent(found.right_when_decided)}, abstained in {_percent(found.abstained)}"
+    )
 
 
 def _percent(found: Estimate) -> str:
