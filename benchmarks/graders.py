@@ -2,10 +2,11 @@
 
     python -m benchmarks.graders ../shared/data [--encoder]
 
-``clapnq_human_eval``: 240 answers (answerable questions, without the reference answers), three
-annotators on faithfulness (1 … 4); faithful is a mean of 2.5 or more. ``ragchecker``: 280 pairs of
-answers, two annotators' preference (−2 … 2); the correlation is that of the difference of a
-grader's scores with the preference, once with each annotation and once with their mean.
+``clapnq_human_eval``: 300 answers (without the reference answers), three annotators on faithfulness
+(1 … 4); faithful is a mean of 2.5 or more; differences of AUROC are resampled by question.
+``ragchecker``: 280 pairs of answers, two annotators' preference (−2 … 2); the correlation is that of
+the difference of a grader's scores with the preference, once with each annotation and once with
+their mean.
 ``--encoder`` adds the graders that need the packaged model (minutes instead of seconds).
 """
 
@@ -29,41 +30,80 @@ from ragdiag.grading.groundedness import (
     encoder_support,
     lexical_support,
 )
+from ragdiag.grading.new_words import NewWordsF1, NewWordsSupport
 from ragdiag.grading.rules import rule_grader
 from ragdiag.grading.semantic import SemanticGrader, packaged_vectors
 from ragdiag.records import ContextPassage, Estimate
 from ragdiag.stats.agreement import agreement, auroc
 from ragdiag.stats.intervals import Z95
 
+RESAMPLES = 2000
 PREFERENCES = ("overall", "correctness", "completeness")
 MEASURES = ("auroc", "accuracy", "kappa", "sensitivity", "specificity")
 
 
 def main(arguments: list[str]) -> None:
     folder, with_encoder = Path(arguments[0]), "--encoder" in arguments
-    faithful(folder / "clapnq_human_eval" / "clapnq_rag_model_performance.json", with_encoder)
+    for kind in ("ANSWERABLE", "UNANSWERABLE"):
+        path = folder / "clapnq_human_eval" / "clapnq_rag_model_performance.json"
+        faithful(path, kind, with_encoder)
     preferred(folder / "ragchecker", with_encoder)
 
 
-def faithful(path: Path, with_encoder: bool) -> None:
-    """Groundedness graders on ClapNQ's answers."""
-    rows, items, labels = read_faithful(path)
-    print(f"## Faithfulness: clapnq_human_eval, n = {len(rows)}, {sum(labels)} faithful\n")
-    print(f"| grader | {' | '.join(MEASURES)} |\n|---{'|---' * len(MEASURES)}|")
-    graders = [GroundednessGrader("grounded_lexical", lexical_support, LEXICAL)]
+def faithful(path: Path, kind: str, with_encoder: bool) -> None:
+    """Groundedness graders on ClapNQ's answers; the first is the one to beat."""
+    rows, items, labels = read_faithful(path, kind)
+    print(
+        f"## Faithfulness: clapnq_human_eval, {kind.lower()} questions, n = {len(rows)}, "
+        f"{sum(labels)} faithful\n"
+    )
+    print(f"| grader | {' | '.join(MEASURES)} | auroc more than words |")
+    print(f"|---{'|---' * (len(MEASURES) + 1)}|")
+    graders: list[Grader] = [
+        GroundednessGrader("grounded_lexical", lexical_support, LEXICAL),
+        NewWordsSupport(),
+    ]
     if with_encoder:
         support = encoder_support(packaged_vectors())
         graders.append(GroundednessGrader("grounded_encoder", support, ENCODER))
+    scores: list[list[float]] = []
     for grader in graders:
         grades = grader.grade(items)
         found = agreement([g.y for g in grades], labels, [g.score for g in grades])
-        print(f"| {grader.name} | {' | '.join(_shown(getattr(found, m)) for m in MEASURES)} |")
+        scores.append([g.score or 0.0 for g in grades])
+        questions = [row["task_id"] for row in rows]
+        more = _more(scores[0], scores[-1], labels, questions) if len(scores) > 1 else "–"
+        cells = [_shown(getattr(found, m)) for m in MEASURES]
+        print(f"| {grader.name} | {' | '.join(cells)} | {more} |")
     published = [row["scores"]["Bert-KPrec"]["system"]["value"] for row in rows]
-    cells = [_shown(auroc(published, labels)), *["–"] * (len(MEASURES) - 1)]
+    cells = [_shown(auroc(published, labels)), *["–"] * len(MEASURES)]
     print(f"| BertKPrec, as published | {' | '.join(cells)} |\n", flush=True)
 
 
-def read_faithful(path: Path) -> tuple[list[dict[str, Any]], list[Item], list[int]]:
+def _more(
+    words: Sequence[float], scores: Sequence[float], labels: Sequence[int], questions: Sequence[str]
+) -> str:
+    """AUROC of ``scores`` less that of ``words``, its interval by resampling questions."""
+    chance, y = np.random.default_rng(0), np.array(labels)
+    of = {q: np.flatnonzero(np.array(questions) == q) for q in dict.fromkeys(questions)}
+    both, names = np.array([words, scores]), list(of)
+
+    def difference(rows: np.ndarray[Any, Any]) -> float:
+        one, other = (auroc(list(each[rows]), list(y[rows])).value for each in both)
+        return other - one
+
+    drawn = (
+        np.concatenate([of[names[at]] for at in chance.integers(len(names), size=len(names))])
+        for _ in range(RESAMPLES)
+    )
+    found = [difference(rows) for rows in drawn if 0 < y[rows].sum() < len(rows)]
+    low, high = np.quantile(found, [0.025, 0.975])
+    return f"{difference(np.arange(len(y))):+.3f} ({low:+.3f} to {high:+.3f})"
+
+
+def read_faithful(
+    path: Path, kind: str = "ANSWERABLE"
+) -> tuple[list[dict[str, Any]], list[Item], list[int]]:
     """ClapNQ's rows, what a grader sees of each, and whether people find it faithful."""
     document = json.loads(path.read_text(encoding="utf-8"))
     tasks = {task["task_id"]: task for task in document["tasks"]}
@@ -71,7 +111,7 @@ def read_faithful(path: Path) -> tuple[list[dict[str, Any]], list[Item], list[in
     rows = [
         row
         for row in document["results"]
-        if tasks[row["task_id"]]["answerability"] == "ANSWERABLE" and row["model_id"] != "target"
+        if tasks[row["task_id"]]["answerability"] == kind and row["model_id"] != "target"
     ]
     items = [_clapnq_item(row, tasks[row["task_id"]], texts) for row in rows]
     return rows, items, [int(_mean_faithfulness(row) >= 2.5) for row in rows]
@@ -86,7 +126,7 @@ def preferred(folder: Path, with_encoder: bool) -> None:
     print("|---" * (len(PREFERENCES) + 2) + "|")
     # No long answer equals or contains another: the rules that ask for that say nothing here.
     names = ("numeric", "token_f1", "content_f1")
-    graders: list[Grader] = [rule_grader(name, None) for name in names]
+    graders: list[Grader] = [*(rule_grader(name, None) for name in names), NewWordsF1()]
     if with_encoder:
         graders.append(SemanticGrader(packaged_vectors()))
     for grader in graders:

@@ -1,0 +1,97 @@
+"""Graders that count only what an answer says beyond its question.
+
+Every answer repeats words of the question, a wrong or invented one too, so these tell nothing; nor
+do stop words, nor a word that is said twice. Of what is left, how much do gold answer or context
+hold? On public answers that people labelled both agree with them better than overlap of all words
+(docs/grading.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+from ragdiag.grading.contract import Item, Subject, undecidable
+from ragdiag.grading.groundedness import words_of
+from ragdiag.progress import Progress
+from ragdiag.records import Grade
+from ragdiag.retrieval.lexical import tokenise
+
+CORRECT, GROUNDED = 0.5, 0.4
+
+
+class NewWordsF1:
+    """Right where F1 between the new words of the answer and those of a gold answer reaches
+    ``threshold``; where neither has any, whether all their words are the same."""
+
+    about: Subject = "correct"
+
+    def __init__(self, threshold: float = CORRECT) -> None:
+        self.name = f"new_words_f1-v1@{threshold:g}"
+        self._threshold = threshold
+
+    def grade(self, items: Sequence[Item], progress: Progress | None = None) -> list[Grade]:
+        return [undecidable(item, self.name, self.about) or self._judge(item) for item in items]
+
+    def _judge(self, item: Item) -> Grade:
+        asked = frozenset(tokenise(item.question))
+        score = max(new_words_f1(item.answer, gold, asked) for gold in item.golds)
+        return _graded(item, self.name, score, self._threshold, "")
+
+
+class NewWordsSupport:
+    """Right where the share of the answer's new words that stand anywhere in its context reaches
+    ``threshold``; an answer without a new word says nothing that would need support."""
+
+    about: Subject = "grounded"
+
+    def __init__(self, threshold: float = GROUNDED) -> None:
+        self.name = f"grounded_new_words-v1@{threshold:g}"
+        self._threshold = threshold
+
+    def grade(self, items: Sequence[Item], progress: Progress | None = None) -> list[Grade]:
+        return [undecidable(item, self.name, self.about) or self._judge(item) for item in items]
+
+    def _judge(self, item: Item) -> Grade:
+        new = new_words(item.answer, item.question)
+        held = {word for passage in item.context for word in words_of(passage.text)}
+        missing = sorted(new - held)
+        score = 1 - len(missing) / len(new) if new else 1.0
+        named = f"; not there: {', '.join(missing[:5])}" if missing else ""
+        return _graded(item, self.name, score, self._threshold, named)
+
+
+def new_words(answer: str, question: str) -> frozenset[str]:
+    """What the answer says that is neither in the question nor a stop word, digits too.
+
+    >>> sorted(new_words("A dose of Paxil is 2 mg.", "What is a dose of Paxil?"))
+    ['2', 'mg']
+    """
+    return frozenset(words_of(answer)) - frozenset(words_of(question)) - _stop_words()
+
+
+def new_words_f1(answer: str, gold: str, asked: frozenset[str]) -> float:
+    """F1 between the sets of words, without those that are ``asked``.
+
+    >>> new_words_f1("Paris has the tower", "the tower is in Rome", frozenset({"tower"}))
+    0.0
+    """
+    said, wanted = frozenset(tokenise(answer)), frozenset(tokenise(gold))
+    if not (said - asked or wanted - asked):
+        return float(said == wanted)
+    said, wanted = said - asked, wanted - asked
+    return 2 * len(said & wanted) / (len(said) + len(wanted))
+
+
+def _graded(item: Item, name: str, score: float, threshold: float, more: str) -> Grade:
+    right = score >= threshold
+    reason = f"{score:.2f} {'≥' if right else '<'} {threshold:g}{more}"
+    return Grade(item.item_id, name, int(right), score, reason=reason)
+
+
+@cache
+def _stop_words() -> frozenset[str]:
+    """The 318 of Glasgow, as scikit-learn has them: many more than a search index leaves out."""
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+    return frozenset(ENGLISH_STOP_WORDS)
