@@ -4,8 +4,8 @@
 
 ``clapnq_human_eval``: 300 answers (without the reference answers), three annotators on faithfulness
 (1 … 4); faithful is a mean of 2.5 or more; differences of AUROC are resampled by question.
-``ragchecker``: 280 pairs of answers, two annotators' preference (−2 … 2); the correlation is that of
-the difference of a grader's scores with the preference, once with each annotation and once with
+``ragchecker``: 280 pairs of answers, two annotators' preference (−2 … 2); the correlation is that
+of the difference of a grader's scores with the preference, once with each annotation and once with
 their mean.
 ``--encoder`` adds the graders that need the packaged model (minutes instead of seconds).
 """
