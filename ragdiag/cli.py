@@ -249,15 +249,22 @@ def score(
 ) -> None:
     """Score any TREC run: the numbers of trec_eval, by its own metric names."""
     from ragdiag.importers.trec import read_qrels, read_run, read_run_id
-    from ragdiag.metrics.trec import format_trec, score_run
+    from ragdiag.metrics.trec import format_trec, score_run, summary_scores
+    from ragdiag.metrics.trec_files import summarise_files
 
-    scores = score_run(
-        read_qrels(qrels),
-        read_run(run),
-        metric or ["official"],
-        relevance_level=relevance_level,
-        complete=complete,
-        run_id=read_run_id(run),
+    judged, asked = read_qrels(qrels), metric or ["official"]
+    known = None if per_query else summarise_files(judged, run, asked, relevance_level, complete)
+    scores = (
+        summary_scores(known, asked)
+        if known is not None
+        else score_run(
+            judged,
+            read_run(run),
+            asked,
+            relevance_level=relevance_level,
+            complete=complete,
+            run_id=read_run_id(run),
+        )
     )
     document: dict[str, Any] = {"metrics": scores.summary}
     if per_query:

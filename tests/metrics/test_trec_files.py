@@ -1,0 +1,116 @@
+"""What is scored by a join equals what is scored hit by hit, and anything unusual goes that way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ragdiag.cli import main
+from ragdiag.errors import InputError
+from ragdiag.importers.trec import read_qrels, read_run
+from ragdiag.metrics.trec import score_run
+from ragdiag.metrics.trec_files import FORMULAS, summarise_files
+from ragdiag.metrics.trec_names import MEASURES
+
+MEASURED = [name if not MEASURES[name].cutoffs else f"{name}.1,3,10" for name in FORMULAS]
+PASSAGES = ["p1", "p10", "p2", "p3", "P4", "p~", "10", "9"]
+GRADES = st.dictionaries(st.sampled_from(PASSAGES), st.integers(-1, 3), min_size=1)
+SCORES = st.dictionaries(
+    st.sampled_from(PASSAGES), st.sampled_from([0.0, 0.5, 0.5 + 1e-12, 1.0, -7.25]), min_size=1
+)
+
+
+def write(path: Path, run: dict[str, dict[str, float]], between: str = " ") -> Path:
+    lines = [
+        between.join([query, "Q0", passage, "0", repr(score), "tag"]) + "\n"
+        for query, scores in run.items()
+        for passage, score in scores.items()
+    ]
+    path.write_text("".join(lines), encoding="utf-8")
+    return path
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    qrels=st.dictionaries(st.sampled_from("abc"), GRADES, min_size=1),
+    run=st.dictionaries(st.sampled_from("abcd"), SCORES, min_size=1),
+    level=st.integers(1, 2),
+    complete=st.booleans(),
+    between=st.sampled_from(" \t"),
+)
+def test_every_measure_equals_the_plain_one(
+    tmp_path: Path,
+    qrels: dict[str, dict[str, int]],
+    run: dict[str, dict[str, float]],
+    level: int,
+    complete: bool,
+    between: str,
+) -> None:
+    path = write(tmp_path / "run", run, between)
+    found = summarise_files(qrels, path, MEASURED, level, complete)
+    if not qrels.keys() & run.keys() and not complete:
+        assert found is None
+        return
+    wanted = score_run(qrels, run, MEASURED, relevance_level=level, complete=complete).summary
+    assert found == pytest.approx(wanted, abs=1e-9)
+
+
+def test_it_is_the_same_on_trec_evals_own_run(shared_data: Path, tmp_path: Path) -> None:
+    folder = shared_data / "trec_eval"
+    qrels = read_qrels(folder / "qrels.test")
+    run = read_run(folder / "results.test")
+    found = summarise_files(qrels, write(tmp_path / "run", run), MEASURED)
+    assert found == pytest.approx(score_run(qrels, run, MEASURED).summary, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# a comment\nq Q0 p 1 0.5 tag\n",
+        "q Q0 p 1 0.5 tag\nq Q0 p 2 0.4 tag\n",
+        "q Q0 p 1 0.5 tag\nq Q0 r  2 0.4 tag\n",
+        "q Q0 p 1 0.5 tag\nq Q0 r 2 nan tag\n",
+        "q Q0 p 1 0.5 tag\nq Q0 r 2 high tag\n",
+        "q Q0 p 1 0.5 tag\nq Q0 r 2 1e300 tag\n",
+        "q Q0 p 1 0.5 tag more\n",
+        "q Q0 p 1 0.5\n",
+        "q Q0 p 1 0.5 tag\nq Q0 p\u2028r 2 0.4 tag\n",
+        "q Q0 p 1 0.5 tag\nq Q0 p\x1cr 2 0.4 tag\n",
+        "q Q0 p 1 0.5 tag\nq\tQ0\tr\t2\t0.4\ttag\n",
+        "\ufeffq Q0 p 1 0.5 tag\n",
+        "",
+    ],
+)
+def test_whatever_is_unusual_or_wrong_is_left_to_the_plain_way(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "run"
+    path.write_text(text, encoding="utf-8")
+    assert summarise_files({"q": {"p": 1}}, path, ["recip_rank"]) is None
+
+
+def test_measures_that_need_whole_rankings_are_left_too(tmp_path: Path) -> None:
+    path = write(tmp_path / "run", {"q": {"p": 1.0}})
+    for metric in ("bpref", "official", "runid", "infAP"):
+        assert summarise_files({"q": {"p": 1}}, path, [metric]) is None
+    with pytest.raises(InputError, match="unknown metric"):
+        summarise_files({"q": {"p": 1}}, path, ["mrr"])
+
+
+def test_the_command_prints_the_same_either_way(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    qrels = tmp_path / "qrels"
+    qrels.write_text("q 0 p 1\nq 0 r 2\n", encoding="utf-8")
+    run = write(tmp_path / "run", {"q": {"p": 1.0, "s": 2.0, "r": 0.5}})
+    asked = ["score", "--qrels", str(qrels), "--run", str(run)]
+    asked += ["-m", "ndcg_cut_10", "-m", "recip_rank", "-m", "num_ret"]
+    assert main(asked) == 0
+    joined = capsys.readouterr().out
+    run.write_text("# plain\n" + run.read_text(encoding="utf-8"), encoding="utf-8")
+    assert main(asked) == 0
+    assert capsys.readouterr().out == joined
+    assert "recip_rank            \tall\t0.5000" in joined
