@@ -31,16 +31,16 @@ FORMULAS: Mapping[str, str] = {
     "num_ret": "any_value(retrieved)",
     "num_rel": "any_value(num_rel)",
     "num_rel_ret": "count(*) filter (relevant)",
-    "map": f"{_PRECISIONS} / any_value(num_rel)",
-    "map_cut": f"{_PRECISIONS} / any_value(num_rel)",
+    "map": f"{_PRECISIONS} / nullif(any_value(num_rel), 0)",
+    "map_cut": f"{_PRECISIONS} / nullif(any_value(num_rel), 0)",
     "recip_rank": "1 / min(rank) filter (relevant)",
     "P": f"{_AT_K} / {{k}}",
-    "recall": f"{_AT_K} / any_value(num_rel)",
+    "recall": f"{_AT_K} / nullif(any_value(num_rel), 0)",
     "success": f"least({_AT_K}, 1)",
     "set_P": "count(*) filter (relevant) / any_value(retrieved)",
-    "set_recall": "count(*) filter (relevant) / any_value(num_rel)",
-    "ndcg": f"{_GAIN} / any_value(ideal_{{k}})",
-    "ndcg_cut": f"{_GAIN} / any_value(ideal_{{k}})",
+    "set_recall": "count(*) filter (relevant) / nullif(any_value(num_rel), 0)",
+    "ndcg": f"{_GAIN} / nullif(any_value(ideal_{{k}}), 0)",
+    "ndcg_cut": f"{_GAIN} / nullif(any_value(ideal_{{k}}), 0)",
 }
 """Measure → SQL over one query's hits with a positive grade: their ``rank``, ``grade``, whether
 each is ``relevant`` and how many are up to it (``nth``). Something over 0 is 0."""
