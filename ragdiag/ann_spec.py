@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 SEARCH_TIME = {"ef_search", "nprobe", "refine_factor", "search_shards", "token_env", "timeout_s"}
 """Settings that change no index."""
 
-AnnKind = Literal["auto", "flat", "hnsw", "hnsw_sq8", "ivf_flat", "ivf_pq", "opq", "rabitq"]
+AnnKind = Literal[
+    "auto", "flat", "flat_sq8", "hnsw", "hnsw_sq8", "ivf_flat", "ivf_pq", "opq", "rabitq"
+]
 MILVUS_KINDS = ("auto", "flat", "hnsw", "hnsw_sq8", "ivf_flat")
 Refiner = Literal["flat", "fp16", "sq8", "sq6", "sq4"]
 

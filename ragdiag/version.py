@@ -9,7 +9,7 @@ A spec is TOML; every table but the generator may be left out. At least one of `
     # question_adapter = "path"     # merged for questions alone, over the same index
     # questions = "path/to/export"  # the same model as `ragdiag model export` writes it, faster
     [ann]
-    kind = "hnsw"                   # or "flat", "hnsw_sq8", "ivf_pq", "opq", "rabitq", "auto"
+    kind = "hnsw"                   # or flat, flat_sq8, hnsw_sq8, ivf_pq, opq, rabitq, auto
     # engine = "milvus"             # the vectors are held by Milvus (docs/retrieval.md)
     # uri = "http://localhost:19530"  # or a file of the embedded engine, in the workspace
     # shard_by = "topic"            # or "time": an index for each

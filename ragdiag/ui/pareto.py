@@ -14,7 +14,7 @@ from ragdiag.ui.charts import laid_out
 from ragdiag.ui.palette import GOLD, GREY, RED, colour_of
 from ragdiag.workflows.indexing.tune import describe_setting
 
-KINDS = ("hnsw", "ivf_pq", "flat", "opq", "hnsw_sq8", "rabitq")
+KINDS = ("hnsw", "ivf_pq", "flat", "opq", "hnsw_sq8", "rabitq", "flat_sq8")
 LARGEST = 26.0
 """Of a marker, in pixels; its area goes with the bytes a vector."""
 

@@ -179,6 +179,8 @@ class Ann:
             parameters = faiss.SearchParametersHNSW(
                 efSearch=max(depth, effort.ef_search), sel=selector
             )
+        elif isinstance(index, faiss.IndexScalarQuantizer):
+            parameters = None if selector is None else faiss.SearchParameters(sel=selector)
         else:
             # the refiner's turn is taken by scores(), which reads what the refiner keeps
             index = faiss.downcast_index(index.base_index)

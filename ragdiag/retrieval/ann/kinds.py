@@ -4,6 +4,7 @@
 itself keeps too little of a vector for exact scores, a refiner beside it keeps more (``refine``).
 
 - flat: every vector, every time.
+- flat_sq8: one byte a dimension of every vector, every time.
 - hnsw: a graph of neighbours over whole vectors (Malkov & Yashunin 2018).
 - hnsw_sq8: the same over one byte a dimension.
 - ivf_pq: inverted lists of product codes (Jégou et al. 2011).
@@ -40,6 +41,7 @@ REBUILD = "build it again: ragdiag index build VERSION"
 
 _CLASSES: Mapping[str, Sequence[str]] = {
     "flat": ("IndexFlat",),
+    "flat_sq8": ("IndexScalarQuantizer",),
     "hnsw": ("IndexHNSWFlat",),
     "hnsw_sq8": ("IndexHNSWSQ",),
     "ivf_pq": ("IndexRefine", "IndexIVFPQ"),
@@ -66,6 +68,8 @@ def make_index(vectors: Vectors, spec: AnnSpec) -> Any:
     inner = faiss.METRIC_INNER_PRODUCT
     if spec.kind == "flat":
         index = faiss.IndexFlatIP(dimension)
+    elif spec.kind == "flat_sq8":
+        index = faiss.IndexScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_8bit, inner)
     elif spec.kind == "hnsw":
         index = faiss.IndexHNSWFlat(dimension, spec.m, inner)
     elif spec.kind == "hnsw_sq8":

@@ -40,6 +40,8 @@ def bytes_per_vector(spec: AnnSpec, size: int, dimension: int) -> float:
     whole, links = 4.0 * dimension, 4.0 * (2 * spec.m + 4)
     if spec.kind == "flat":
         return whole
+    if spec.kind == "flat_sq8":
+        return float(dimension)
     if spec.kind == "hnsw":
         return whole + links
     if spec.kind == "hnsw_sq8":

@@ -36,6 +36,14 @@ class Reduction:
             )
         return np.asarray(reduced / norms, dtype=np.float32)
 
+    @property
+    def bytes(self) -> int:
+        """What the map takes beside the index."""
+        faiss = load_faiss()
+        written = faiss.VectorIOWriter()
+        faiss.write_VectorTransform(self._transform, written)
+        return int(written.data.size())
+
     def save(self, path: Path) -> None:
         load_faiss().write_VectorTransform(self._transform, str(path))
 

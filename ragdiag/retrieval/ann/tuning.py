@@ -31,6 +31,7 @@ Objective = Literal["latency", "memory"]
 
 _BUILDS: Mapping[str, Mapping[str, Sequence[int]]] = {
     "flat": {},
+    "flat_sq8": {},
     "hnsw": {"m": (16, 32), "ef_construction": (100, 200)},
     "hnsw_sq8": {"m": (16, 32), "ef_construction": (100, 200)},
     "ivf_pq": {},
@@ -40,6 +41,7 @@ _BUILDS: Mapping[str, Mapping[str, Sequence[int]]] = {
 _LISTS = {"nprobe": (4, 8, 16, 32, 64, 128), "refine_factor": (1, 2, 4, 8)}
 _EFFORTS: Mapping[str, Mapping[str, Sequence[int]]] = {
     "flat": {},
+    "flat_sq8": {},
     "hnsw": {"ef_search": (16, 32, 64, 128, 256, 512)},
     "hnsw_sq8": {"ef_search": (16, 32, 64, 128, 256, 512)},
     "ivf_pq": _LISTS,
@@ -52,7 +54,7 @@ _EFFORTS: Mapping[str, Mapping[str, Sequence[int]]] = {
 class Trial:
     """One setting with what it found and cost. ``recall`` is of the questions that choose,
     ``confirmed`` of the others; times are of one search in one thread, milliseconds;
-    ``bytes_per_vector`` counts links, lists and refiner."""
+    ``bytes_per_vector`` counts links, lists, refiner and the reduction."""
 
     spec: AnnSpec
     recall: Estimate
@@ -105,7 +107,7 @@ def try_setting(task: Task, spec: AnnSpec) -> list[Trial]:
     questions = task.questions if reduction is None else reduction.apply(task.questions)
     ann = build_ann(vectors, spec)
     seconds = perf_counter() - started
-    size = ann.bytes / len(vectors)
+    size = (ann.bytes + (0 if reduction is None else reduction.bytes)) / len(vectors)
     return [_measured(task, questions, ann, tried, size, seconds) for tried in _with_efforts(spec)]
 
 

@@ -37,7 +37,7 @@ from ragdiag.store.results import save_version
 from ragdiag.store.tunings import load_trials, save_trials, save_tuning
 from ragdiag.version import AnnSpec, Spec, Version
 
-KINDS = ("flat", "hnsw", "hnsw_sq8", "ivf_pq", "opq", "rabitq")
+KINDS = ("flat", "flat_sq8", "hnsw", "hnsw_sq8", "ivf_pq", "opq", "rabitq")
 SEED = 0
 
 
