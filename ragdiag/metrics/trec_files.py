@@ -8,14 +8,12 @@ numbers (and the error, where a file is wrong).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from ragdiag.metrics.ranking import discounted_gain
 from ragdiag.metrics.trec import Qrels
 from ragdiag.metrics.trec_names import Choice, asks_for_run_id, choose_measures
 
@@ -127,19 +125,23 @@ def _is_clean(con: duckdb.DuckDBPyConnection) -> bool:
 def _register(
     con: duckdb.DuckDBPyConnection, qrels: Qrels, choices: Sequence[Choice], level: int
 ) -> None:
-    """Tables ``gold`` (positive grades) and ``judged`` (every query, what it can reach)."""
-    gold = [(q, d, g) for q, judged in qrels.items() for d, g in judged.items() if g > 0]
-    con.register("gold", _table(gold, ("q", "d", "grade")))
-    judged = {query: sorted(grades.values(), reverse=True) for query, grades in qrels.items()}
-    columns: dict[str, list[Any]] = {
-        "q": list(judged),
-        "num_rel": [sum(grade >= level for grade in grades) for grades in judged.values()],
-    }
-    for k in {_cutoff(one) for one in choices if one.measure.name in ("ndcg", "ndcg_cut")}:
-        columns[f"ideal_{k}"] = [
-            discounted_gain([max(grade, 0) for grade in grades[:k]]) for grades in judged.values()
-        ]
-    con.register("judged", pa.table(columns))
+    """Tables ``gold`` (positive grades) and ``judged`` (every query, and what it can reach)."""
+    rows = [(q, d, grade) for q, judged in qrels.items() for d, grade in judged.items()]
+    queries, passages, grades = zip(*rows, strict=True)
+    con.register("judgments", pa.table({"q": queries, "d": passages, "grade": grades}))
+    con.execute("create temp table gold as select * from judgments where grade > 0")
+    cutoffs = {_cutoff(one) for one in choices if one.measure.name in ("ndcg", "ndcg_cut")}
+    ideals = "".join(
+        f", sum(greatest(grade, 0) / log2(place + 1)) filter (place <= {k}) as ideal_{k}"
+        for k in sorted(cutoffs)
+    )
+    con.execute(
+        "create temp table judged as"
+        f" select q, count(*) filter (grade >= $level) as num_rel{ideals}"
+        " from (select q, grade, row_number() over (partition by q order by grade desc) as place"
+        " from judgments) group by q",
+        {"level": level},
+    )
 
 
 def _summary(
@@ -171,11 +173,3 @@ def _summary(
 
 def _cutoff(choice: Choice) -> int:
     return int(choice.cutoff) or ENDLESS
-
-
-def _table(rows: Sequence[tuple[Any, ...]], names: Sequence[str]) -> pa.Table:
-    types: dict[str, Callable[[], pa.DataType]] = {"grade": pa.int64}
-    columns = list(zip(*rows, strict=True)) or [()] * len(names)
-    return pa.table(
-        {n: pa.array(c, types.get(n, pa.string)()) for n, c in zip(names, columns, strict=True)}
-    )
