@@ -11,6 +11,8 @@ from ragdiag.serve.fleet import RETRY_S, Fleet
 LOOK_S = 1.0
 """How long what is published or deployed waits to be seen."""
 
+PATIENCE_S = 2.0
+
 _log = logging.getLogger(__name__)
 
 
@@ -21,14 +23,18 @@ class Watch:
         self.fault: Exception | None = None
         self._fleet, self._failed = fleet, failed
         self._over = Event()
-        # A daemon: who ends the service does not wait for a model to be loaded.
+        # A daemon: who ends the service does not wait long for a model to be loaded.
         self._thread = Thread(target=self._run, name="watch", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
+        """End it, unless it loads a model: a look at the store that the process's end cuts short
+        would abort it."""
         self._over.set()
+        if self._thread.is_alive():
+            self._thread.join(PATIENCE_S)
 
     def _run(self) -> None:
         try:

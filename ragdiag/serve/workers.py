@@ -74,7 +74,7 @@ class Workers:
         self._mean_s = FIRST_MEAN_S
         self._taken = 0
         self._lock = Lock()
-        self._line: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._line: SimpleQueue[Callable[[], Callable[[], None]] | None] = SimpleQueue()
         # Daemons, so that work which hangs does not keep the process from ending.
         self._threads = [
             Thread(target=self._run, name=f"answer-{number}", daemon=True)
@@ -116,15 +116,18 @@ class Workers:
     def _run(self) -> None:
         while (job := self._line.get()) is not None:
             started = monotonic()
-            job()
-            with self._lock:
+            settle = job()
+            with self._lock:  # before anybody hears of it, and may ask the next question
                 self._taken -= 1
                 self._mean_s += SMOOTHING * (monotonic() - started - self._mean_s)
+            settle()
 
 
-def _work_on(ticket: Ticket[T], work: Callable[[Ticket[T]], T]) -> None:
+def _work_on(ticket: Ticket[T], work: Callable[[Ticket[T]], T]) -> Callable[[], None]:
+    """Do the work; what is called then tells its outcome."""
     try:
         if monotonic() < ticket.deadline:
-            ticket.settle(work(ticket))
+            return partial(ticket.settle, work(ticket))
     except Exception as error:
-        ticket.settle(error)
+        return partial(ticket.settle, error)
+    return lambda: None
