@@ -30,7 +30,7 @@ from ragdiag.grading.groundedness import (
     encoder_support,
     lexical_support,
 )
-from ragdiag.grading.new_words import NewWordsF1, NewWordsSupport
+from ragdiag.grading.new_words import NewWordsSupport
 from ragdiag.grading.rules import rule_grader
 from ragdiag.grading.semantic import SemanticGrader, packaged_vectors
 from ragdiag.records import ContextPassage, Estimate
@@ -125,8 +125,8 @@ def preferred(folder: Path, with_encoder: bool) -> None:
     print("| grader | " + " | ".join(PREFERENCES) + " | overall, mean of two |")
     print("|---" * (len(PREFERENCES) + 2) + "|")
     # No long answer equals or contains another: the rules that ask for that say nothing here.
-    names = ("numeric", "token_f1", "content_f1")
-    graders: list[Grader] = [*(rule_grader(name, None) for name in names), NewWordsF1()]
+    names = ("numeric", "token_f1", "content_f1", "new_words_f1")
+    graders: list[Grader] = [rule_grader(name, None) for name in names]
     if with_encoder:
         graders.append(SemanticGrader(packaged_vectors()))
     for grader in graders:

@@ -196,6 +196,22 @@ def clocked(work: Callable[[], Any]) -> tuple[Any, float]:
     return work(), time.perf_counter() - started
 
 
+def material(folder: Path, n: int) -> tuple[Embedder, list[str], Vectors, list[str]]:
+    """Encoder, ``n`` passages, their vectors, and the questions that are asked of them."""
+    embedder = load_embedder(make_spec().embedder)  # type: ignore[arg-type]
+    source = read_texts(folder / "corpus.jsonl", ("title", "text"))
+    base = embedder.encode(source[: min(len(source), n)])
+    texts, vectors = grown(source, base, n)
+    asked = read_texts(folder / "queries.jsonl", ("text",))
+    chance = np.random.default_rng(1)
+    return (
+        embedder,
+        texts,
+        vectors,
+        [asked[at] for at in chance.permutation(len(asked))[:QUESTIONS]],
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("passages", type=int)
@@ -204,14 +220,7 @@ def main() -> None:
     parser.add_argument("--milvus", action="store_true", help="Ask the embedded Milvus as well.")
     parser.add_argument("--without-reference", action="store_true", help="Leave rank-bm25 out.")
     given = parser.parse_args()
-    embedder = load_embedder(make_spec().embedder)  # type: ignore[arg-type]
-    source = read_texts(given.folder / "corpus.jsonl", ("title", "text"))
-    base = embedder.encode(source[: min(len(source), given.passages)])
-    texts, vectors = grown(source, base, given.passages)
-    asked = read_texts(given.folder / "queries.jsonl", ("text",))
-    chance = np.random.default_rng(1)
-    questions = [asked[at] for at in chance.permutation(len(asked))[:QUESTIONS]]
-
+    embedder, texts, vectors, questions = material(given.folder, given.passages)
     spec = make_spec(ann={"kind": given.kind})
     made: AnnSpec = resolve(spec.ann, *vectors.shape)
     ann: Ann

@@ -10,20 +10,15 @@ import argparse
 import resource
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks.retrieval import (
-    QUESTIONS,
     SLOW_QUESTIONS,
     ask_in_turn,
     clocked,
-    grown,
     make_spec,
+    material,
     milvus_lite,
-    read_texts,
     row,
 )
-from ragdiag.retrieval.embed import load_embedder
 from ragdiag.retrieval.lexical import build_lexical
 from ragdiag.version import AnnSpec
 
@@ -34,13 +29,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     given = parser.parse_args()
     spec = make_spec()
-    embedder = load_embedder(spec.embedder)  # type: ignore[arg-type]
-    source = read_texts(given.folder / "corpus.jsonl", ("title", "text"))
-    base = embedder.encode(source[: min(len(source), given.passages)])
-    texts, vectors = grown(source, base, given.passages)
-    asked = read_texts(given.folder / "queries.jsonl", ("text",))
-    drawn = np.random.default_rng(1).permutation(len(asked))[:QUESTIONS]
-    questions = [asked[at] for at in drawn]
+    embedder, texts, vectors, questions = material(given.folder, given.passages)
     encoded = {question: embedder.encode([question])[0] for question in questions}
 
     print("| way | p50 ms | p95 ms | p99 ms | questions |\n|---|---|---|---|---|")

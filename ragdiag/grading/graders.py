@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 from ragdiag.configuration import read_configuration
 from ragdiag.errors import InputError, UnknownName
 from ragdiag.grading.contract import Grader
 from ragdiag.grading.judge import Judge
 from ragdiag.grading.judge_cache import JudgeCache
-from ragdiag.grading.new_words import NewWordsF1, NewWordsSupport
+from ragdiag.grading.new_words import GROUNDED, NewWordsSupport
 from ragdiag.grading.rubrics import RUBRICS
 from ragdiag.grading.rules import RULES, DefaultGrader, rule_grader
 from ragdiag.records import DEFAULT_GRADER
@@ -17,18 +15,8 @@ from ragdiag.settings import Workspace
 
 BY_ENCODER = ("semantic", "grounded_encoder")
 BY_CITATIONS = ("citation_recall", "citation_precision")
-BY_NEW_WORDS: Mapping[str, Callable[..., Grader]] = {
-    "new_words_f1": NewWordsF1,
-    "grounded_new_words": NewWordsSupport,
-}
-LOCAL = (
-    DEFAULT_GRADER,
-    *RULES,
-    *BY_NEW_WORDS,
-    "grounded_lexical",
-    *BY_CITATIONS,
-    *BY_ENCODER,
-)
+BY_WORDS = ("grounded_lexical", "grounded_new_words")
+LOCAL = (DEFAULT_GRADER, *RULES, *BY_WORDS, *BY_CITATIONS, *BY_ENCODER)
 """Graders that ask nobody."""
 
 JUDGES = tuple(f"{rubric.prefix}:MODEL" for rubric in RUBRICS)
@@ -55,9 +43,6 @@ def open_grader(workspace: Workspace, name: str, threshold: float | None = None)
         return Judge(model, rubric, table, JudgeCache(workspace.judgements))
     if name == DEFAULT_GRADER:
         return DefaultGrader()
-    if name in BY_NEW_WORDS:
-        made = BY_NEW_WORDS[name]
-        return made() if threshold is None else made(threshold)
     return rule_grader(name, threshold) if name in RULES else _by_passages(name, threshold)
 
 
@@ -72,6 +57,8 @@ def _by_passages(name: str, threshold: float | None) -> Grader:
         return grounded.GroundednessGrader(
             name, grounded.lexical_support, threshold or grounded.LEXICAL
         )
+    if name == "grounded_new_words":
+        return NewWordsSupport(threshold or GROUNDED)
     from ragdiag.grading.semantic import USUAL, SemanticGrader, packaged_vectors
 
     vectors = packaged_vectors()

@@ -17,26 +17,7 @@ from ragdiag.progress import Progress
 from ragdiag.records import Grade
 from ragdiag.retrieval.lexical import tokenise
 
-CORRECT, GROUNDED = 0.5, 0.4
-
-
-class NewWordsF1:
-    """Right where F1 between the new words of the answer and those of a gold answer reaches
-    ``threshold``; where neither has any, whether all their words are the same."""
-
-    about: Subject = "correct"
-
-    def __init__(self, threshold: float = CORRECT) -> None:
-        self.name = f"new_words_f1-v1@{threshold:g}"
-        self._threshold = threshold
-
-    def grade(self, items: Sequence[Item], progress: Progress | None = None) -> list[Grade]:
-        return [undecidable(item, self.name, self.about) or self._judge(item) for item in items]
-
-    def _judge(self, item: Item) -> Grade:
-        asked = frozenset(tokenise(item.question))
-        score = max(new_words_f1(item.answer, gold, asked) for gold in item.golds)
-        return _graded(item, self.name, score, self._threshold, "")
+GROUNDED = 0.4
 
 
 class NewWordsSupport:
@@ -58,7 +39,9 @@ class NewWordsSupport:
         missing = sorted(new - held)
         score = 1 - len(missing) / len(new) if new else 1.0
         named = f"; not there: {', '.join(missing[:5])}" if missing else ""
-        return _graded(item, self.name, score, self._threshold, named)
+        right = score >= self._threshold
+        reason = f"{score:.2f} {'≥' if right else '<'} {self._threshold:g}{named}"
+        return Grade(item.item_id, self.name, int(right), score, reason=reason)
 
 
 def new_words(answer: str, question: str) -> frozenset[str]:
@@ -70,23 +53,23 @@ def new_words(answer: str, question: str) -> frozenset[str]:
     return frozenset(words_of(answer)) - frozenset(words_of(question)) - _stop_words()
 
 
-def new_words_f1(answer: str, gold: str, asked: frozenset[str]) -> float:
-    """F1 between the sets of words, without those that are ``asked``.
+def new_words_f1(item: Item) -> float:
+    """The best F1 between the new words of the answer and those of a gold answer; where neither has
+    any, 1 if all their words are the same, else 0.
 
-    >>> new_words_f1("Paris has the tower", "the tower is in Rome", frozenset({"tower"}))
+    >>> new_words_f1(Item("r", "Which tower?", "Paris has the tower", golds=("the tower in Rome",)))
     0.0
     """
-    said, wanted = frozenset(tokenise(answer)), frozenset(tokenise(gold))
-    if not (said - asked or wanted - asked):
-        return float(said == wanted)
-    said, wanted = said - asked, wanted - asked
-    return 2 * len(said & wanted) / (len(said) + len(wanted))
+    asked = frozenset(tokenise(item.question))
+    said = frozenset(tokenise(item.answer))
+    return max(_f1(said, frozenset(tokenise(gold)), asked) for gold in item.golds)
 
 
-def _graded(item: Item, name: str, score: float, threshold: float, more: str) -> Grade:
-    right = score >= threshold
-    reason = f"{score:.2f} {'≥' if right else '<'} {threshold:g}{more}"
-    return Grade(item.item_id, name, int(right), score, reason=reason)
+def _f1(said: frozenset[str], gold: frozenset[str], asked: frozenset[str]) -> float:
+    new, wanted = said - asked, gold - asked
+    if not (new or wanted):
+        return float(said == gold)
+    return 2 * len(new & wanted) / (len(new) + len(wanted))
 
 
 @cache

@@ -7,14 +7,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from ragdiag.grading.contract import Item, Subject, undecidable
+from ragdiag.grading.new_words import new_words_f1
 from ragdiag.metrics.answers import contains_answer, exact_match, grade_answer, token_f1
 from ragdiag.metrics.numbers import numeric_match
 from ragdiag.progress import Progress
 from ragdiag.records import DEFAULT_GRADER, Grade
 from ragdiag.retrieval.lexical import tokenise
 
-Score = Callable[[str, Sequence[str]], float]
-"""From an answer and its gold answers to 0 … 1; NaN where it is undefined."""
+Score = Callable[[Item], float]
+"""Of an answer with gold answers: 0 … 1; NaN where it is undefined."""
 
 
 class RuleGrader:
@@ -31,7 +32,7 @@ class RuleGrader:
         return [undecidable(item, self.name, "correct") or self._judge(item) for item in items]
 
     def _judge(self, item: Item) -> Grade:
-        score = self._score(item.answer, item.golds)
+        score = self._score(item)
         if math.isnan(score):
             reason = "no gold answer has a number"
             return Grade(item.item_id, self.name, None, None, "undefined", reason)
@@ -69,12 +70,17 @@ def _f1(said: Counter[str], gold: Counter[str]) -> float:
     return 2.0 * (said & gold).total() / (said.total() + gold.total())
 
 
+def _by_golds(score: Callable[[str, Sequence[str]], float]) -> Score:
+    return lambda item: score(item.answer, item.golds)
+
+
 RULES: dict[str, tuple[Score, float | None]] = {
-    "exact_match": (exact_match, None),
-    "contains_answer": (contains_answer, None),
-    "numeric": (numeric_match, None),
-    "token_f1": (token_f1, 0.5),
-    "content_f1": (content_f1, 0.5),
+    "exact_match": (_by_golds(exact_match), None),
+    "contains_answer": (_by_golds(contains_answer), None),
+    "numeric": (_by_golds(numeric_match), None),
+    "token_f1": (_by_golds(token_f1), 0.5),
+    "content_f1": (_by_golds(content_f1), 0.5),
+    "new_words_f1": (new_words_f1, 0.5),
 }
 """Name → score, and its usual threshold; those without one are right where all of it holds."""
 

@@ -73,9 +73,10 @@ def summarise_files(
     Raises InputError for an unknown metric.
     """
     choices = choose_measures(metrics)
+    if asks_for_run_id(metrics) or any(one.measure.name not in FORMULAS for one in choices):
+        return None
     delimiter = _delimiter(run)
-    plain = all(choice.measure.name in FORMULAS for choice in choices)
-    if delimiter is None or not plain or asks_for_run_id(metrics):
+    if delimiter is None:
         return None
     with duckdb.connect(config={"threads": 2}) as con:
         try:

@@ -30,6 +30,8 @@ def pairs_from_sentences(passages: Sequence[Passage], *, most: int, seed: int = 
 
     A sentence that two passages hold leads to neither. Ids are "sentence:PASSAGE:NUMBER".
     """
+    if not most:
+        return Mined()
     found: dict[str, tuple[str, str] | None] = {}
     for passage in passages:
         for number, sentence in enumerate(split_sentences(passage.text)):
@@ -50,11 +52,12 @@ def _asked(sentence: str, chance: Random) -> str:
     form = chance.randrange(3)
     if form == 0:
         return sentence
-    words = telling_words(sentence) if form == 1 else sentence.rstrip(".!?").split()
     if form == 1:
+        words = telling_words(sentence)
         count = min(chance.randint(*_KEYWORDS), len(words))
         kept = sorted(chance.sample(range(len(words)), count))
         return " ".join(words[at] for at in kept)
+    words = sentence.rstrip(".!?").split()
     length = chance.randint(*_SPAN)
     start = chance.randint(0, max(0, len(words) - length))
     return " ".join([chance.choice(_OPENINGS), *words[start : start + length]]).strip() + "?"

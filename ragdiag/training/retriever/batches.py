@@ -88,7 +88,7 @@ class Layout:
                 teacher.append([pair.teacher[n] for n in own] + [0.0] * (widest - len(own)))
         return Batch(
             questions=list(row),
-            passages=list(column),
+            passages=self._everywhere or list(column),
             rows=rows,
             candidates=candidates,
             teacher=teacher,

@@ -30,6 +30,8 @@ class FrozenVectors:
     held: Tensor
 
     def vectors(self, chosen: Sequence[int], cached: int | None = None) -> Tensor:
+        if isinstance(chosen, range):  # the whole corpus, of every batch: no copy
+            return self.held[chosen.start : chosen.stop]
         return self.held[list(chosen)]
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 from ragdiag.diagnosis.trust import TIERS, TierTrust, Told, trust
 from ragdiag.errors import InputError
 from ragdiag.importers.jsonl import Identifier, Row, read_rows
-from ragdiag.records import Answer, ContextPassage, Passage, Reject, Tier, Verdict
+from ragdiag.records import Answer, ContextPassage, Passage, Reject, Tier
 from ragdiag.settings import Workspace
 from ragdiag.store.findings import load_diagnoses
 from ragdiag.store.lake import Lake
@@ -108,7 +108,7 @@ def compare_blame(lake: Lake, path: Path) -> BlindAgreement:
     decided = {name: label for name, label in said.items() if label != "undetermined"}
     diagnoses = load_diagnoses(lake, list(decided))
     told = [
-        Told(label, _verdict(label), diagnoses[name].tier, diagnoses[name].verdict)
+        Told(label, label, diagnoses[name].tier, diagnoses[name].verdict)
         for name, label in decided.items()
         if name in diagnoses
     ]
@@ -129,10 +129,6 @@ def blame_rows(matrix: Mapping[str, Mapping[str, int]]) -> list[dict[str, Any]]:
         for label in get_args(Blame)
         if label in matrix
     ]
-
-
-def _verdict(label: Blame) -> Verdict:
-    return label
 
 
 def _line(seen: Examination) -> dict[str, Any]:

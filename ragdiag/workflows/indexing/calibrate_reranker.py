@@ -10,7 +10,7 @@ from ragdiag.progress import Progress
 from ragdiag.retrieval.calibration import Calibration, calibrate
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
-from ragdiag.store.results import save_version
+from ragdiag.store.results import save_spec
 from ragdiag.version import Version
 from ragdiag.workflows.indexing.reranker_evidence import gather_evidence, require_reranker
 
@@ -73,11 +73,8 @@ def calibrate_reranker(
             f"the reranker of {version.name} cannot be calibrated on {split!r}: {error}",
             remedy="judge more questions, or train the reranker",
         ) from None
-    saved = None
-    if save_as is not None:
-        fitted = spec.model_copy(
-            update={"slope": round(found.slope, 6), "offset": round(found.offset, 6)}
-        )
-        saved = Version(save_as, version.spec.model_copy(update={"reranker": fitted}))
-        save_version(lake, saved)
+    fitted = spec.model_copy(
+        update={"slope": round(found.slope, 6), "offset": round(found.offset, 6)}
+    )
+    saved = save_spec(lake, save_as, version.spec.model_copy(update={"reranker": fitted}))
     return CalibratedReranker(version, split, len(evidence), found, saved)

@@ -33,7 +33,7 @@ from ragdiag.retrieval.vectors import embed_passages, open_cache
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import corpus_hash, load_passages, load_questions
 from ragdiag.store.lake import Lake
-from ragdiag.store.results import save_version
+from ragdiag.store.results import save_spec
 from ragdiag.store.tunings import load_trials, save_trials, save_tuning
 from ragdiag.version import AnnSpec, Spec, Version
 
@@ -122,10 +122,9 @@ def tune_index(
         )
     chosen = choose(trials, aim.target, aim.objective)
     saved = None
-    if chosen is not None and save_as is not None:
+    if chosen is not None:
         tuned: Spec = version.spec.model_copy(update={"ann": chosen.spec})
-        saved = Version(save_as, tuned)
-        save_version(lake, saved)
+        saved = save_spec(lake, save_as, tuned)
     found = TunedIndex(
         version,
         tuning_id,

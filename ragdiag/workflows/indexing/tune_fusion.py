@@ -15,7 +15,7 @@ from ragdiag.settings import Workspace
 from ragdiag.stats.paired import PairedComparison
 from ragdiag.store.corpus import load_judgments, load_questions
 from ragdiag.store.lake import Lake
-from ragdiag.store.results import save_version
+from ragdiag.store.results import save_spec
 from ragdiag.version import FusionSpec, Spec, Version
 
 PATHS = {0.0: "lexical path alone", 1.0: "dense path alone"}
@@ -108,10 +108,7 @@ def tune_fusion(
     tuned = convex.model_copy(
         update={"fusion": fusion.model_copy(update={"alpha": round(choice.alpha, 2)})}
     )
-    saved = None
-    if save_as is not None:
-        saved = Version(save_as, tuned)
-        save_version(lake, saved)
+    saved = save_spec(lake, save_as, tuned)
     return TunedFusion(version, split, tuned, choice, saved)
 
 

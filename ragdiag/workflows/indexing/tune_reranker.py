@@ -10,7 +10,7 @@ from ragdiag.progress import Progress
 from ragdiag.retrieval.rerank_tuning import RerankChoice, RerankSetting, choose_reranking
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
-from ragdiag.store.results import save_version
+from ragdiag.store.results import save_spec
 from ragdiag.version import Spec, Version
 from ragdiag.workflows.indexing.reranker_evidence import gather_evidence, require_reranker
 from ragdiag.workflows.indexing.tune_fusion import paired_json, paired_line
@@ -78,10 +78,7 @@ def tune_reranker(
             remedy="judge more questions",
         ) from None
     tuned = with_setting(version.spec, choice.setting)
-    saved = None
-    if save_as is not None:
-        saved = Version(save_as, tuned)
-        save_version(lake, saved)
+    saved = save_spec(lake, save_as, tuned)
     return TunedReranker(version, split, tuned, choice, saved)
 
 
