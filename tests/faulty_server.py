@@ -29,13 +29,15 @@ class FaultyServer:
     def answers(self, status: int, body: object) -> None:
         """Every request gets ``status`` and ``body`` (bytes as they are, else JSON)."""
         payload = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.respond = lambda handler: reply(handler, status, payload)
+
+    def says(self, answer: Callable[[str], str]) -> None:
+        """Every request gets what ``answer`` makes of its last message."""
 
         def respond(handler: BaseHTTPRequestHandler) -> None:
-            handler.send_response(status)
-            handler.send_header("content-type", "application/json")
-            handler.send_header("content-length", str(len(payload)))
-            handler.end_headers()
-            handler.wfile.write(payload)
+            said = answer(self.seen[-1]["messages"][-1]["content"])
+            body = json.dumps({"choices": [{"message": {"content": said}}]})
+            reply(handler, 200, body.encode())
 
         self.respond = respond
 
@@ -55,6 +57,14 @@ class FaultyServer:
                 handler.wfile.flush()
 
         self.respond = respond
+
+
+def reply(handler: BaseHTTPRequestHandler, status: int, payload: bytes) -> None:
+    handler.send_response(status)
+    handler.send_header("content-type", "application/json")
+    handler.send_header("content-length", str(len(payload)))
+    handler.end_headers()
+    handler.wfile.write(payload)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -37,18 +36,8 @@ max_output_tokens = 100
 @pytest.fixture
 def reader(faulty_server: FaultyServer) -> FaultyServer:
     """A model that reads its passages: it knows one answer, and says another without it."""
-
-    def respond(handler: BaseHTTPRequestHandler) -> None:
-        asked = faulty_server.seen[-1]["messages"][-1]["content"]
-        said = "fifteen hours a day [1]" if "fifteen hours a day" in asked else "two weeks"
-        body = json.dumps({"choices": [{"message": {"content": said}}]}).encode()
-        handler.send_response(200)
-        handler.send_header("content-type", "application/json")
-        handler.send_header("content-length", str(len(body)))
-        handler.end_headers()
-        handler.wfile.write(body)
-
-    faulty_server.respond = respond
+    known = "fifteen hours a day"
+    faulty_server.says(lambda asked: f"{known} [1]" if known in asked else "two weeks")
     return faulty_server
 
 

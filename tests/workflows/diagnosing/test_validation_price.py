@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -34,17 +33,7 @@ completion_price = 1.0
 @pytest.fixture
 def reader(faulty_server: FaultyServer) -> FaultyServer:
     """It says what its first passage says."""
-
-    def respond(handler: BaseHTTPRequestHandler) -> None:
-        asked = faulty_server.seen[-1]["messages"][-1]["content"]
-        body = json.dumps({"choices": [{"message": {"content": asked[:400] + " [1]"}}]}).encode()
-        handler.send_response(200)
-        handler.send_header("content-type", "application/json")
-        handler.send_header("content-length", str(len(body)))
-        handler.end_headers()
-        handler.wfile.write(body)
-
-    faulty_server.respond = respond
+    faulty_server.says(lambda asked: asked[:400] + " [1]")
     return faulty_server
 
 
