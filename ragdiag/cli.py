@@ -351,7 +351,7 @@ def ingest(
 @app.command()
 def doctor(context: typer.Context, as_json: Json = False) -> None:
     """Check this machine and this workspace; each finding comes with its remedy."""
-    from ragdiag.workflows.logs.doctor import examine
+    from ragdiag.workflows.doctor import examine
 
     findings = examine(_workspace(context))
     rows = [{"check": f.what, "state": f.status, "remedy": f.remedy} for f in findings]

@@ -17,8 +17,8 @@ from ragdiag.store.lake import Lake
 from ragdiag.store.owed_checks import load_owed
 from ragdiag.ui.ingesting import ingest_once
 from ragdiag.version import Version
+from ragdiag.workflows.doctor import examine
 from ragdiag.workflows.indexing.corpus_change import look_after_indexes
-from ragdiag.workflows.logs.doctor import examine
 from tests.stocked import Add, Build
 
 
@@ -59,7 +59,7 @@ def test_who_ingests_next_looks(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ragdiag.workflows.logs.doctor.PATIENCE_S", 0.0)
+    monkeypatch.setattr("ragdiag.workflows.doctor.PATIENCE_S", 0.0)
     told = [one for one in examine(workspace) if "nobody looked" in one.what]
     assert [(one.status, one.remedy) for one in told] == [("bad", "run: ragdiag ingest")]
     command = ["--workspace", str(workspace.root), "ingest", "--json"]

@@ -34,7 +34,7 @@ from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.migrations import MIGRATIONS
 from ragdiag.store.results import load_requests
 from ragdiag.store.spool import SpoolWriter
-from ragdiag.workflows.logs.doctor import examine
+from ragdiag.workflows.doctor import examine
 from tests.servers import (
     ENVIRONMENT,
     PASSWORD,

@@ -14,8 +14,8 @@ from ragdiag.store.corpus import remove_documents
 from ragdiag.store.lake import Lake, open_lake
 from ragdiag.store.results import save_version
 from ragdiag.version import Version, parse_spec
+from ragdiag.workflows.doctor import examine
 from ragdiag.workflows.indexing.build import build_version_index
-from ragdiag.workflows.logs.doctor import examine
 
 SPEC = "[lexical]\n[generator]\nkind = 'extractive'"
 
