@@ -7,6 +7,7 @@ Lists of hits are nested in their request, so one row tells one request whole.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import takewhile
 
 import duckdb
 
@@ -432,6 +433,9 @@ MIGRATIONS: tuple[Migration, ...] = (
 )
 """Migration n is the n-th entry, counted from 1."""
 
+SETS_AN_OPTION = requests_in_files
+"""It sets an option of a table, which must be committed before."""
+
 
 def is_behind(con: duckdb.DuckDBPyConnection) -> bool:
     """Whether the lake that ``con`` uses needs :func:`migrate`.
@@ -450,19 +454,31 @@ def migrate(con: duckdb.DuckDBPyConnection) -> int:
         "create table if not exists migrations(number integer, name varchar, applied_at timestamp)"
     )
     done = _done(con)
-    for number, migration in enumerate(MIGRATIONS[done:], start=done + 1):
+    for together in _transactions(done):
         con.execute("begin")
         try:
-            migration(con)
-            con.execute(
-                "insert into migrations values (?, ?, now() at time zone 'UTC')",
-                [number, migration.__name__],
-            )
+            for number, migration in together:
+                migration(con)
+                con.execute(
+                    "insert into migrations values (?, ?, now() at time zone 'UTC')",
+                    [number, migration.__name__],
+                )
             con.execute("commit")
         except BaseException:
             con.execute("rollback")
             raise
     return len(MIGRATIONS) - done
+
+
+def _transactions(done: int) -> list[list[tuple[int, Migration]]]:
+    """The numbered migrations that are left, by transaction. A lake with rows takes one at a time.
+    A new one has nothing to lose, and each commit costs more than its step: it takes as many at
+    once as DuckLake can."""
+    left = list(enumerate(MIGRATIONS[done:], start=done + 1))
+    if done:
+        return [[one] for one in left]
+    first = list(takewhile(lambda one: one[1] is not SETS_AN_OPTION, left))
+    return [first, left[len(first) :]]
 
 
 def _done(con: duckdb.DuckDBPyConnection) -> int:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -97,7 +98,27 @@ def test_a_lake_of_every_earlier_schema_is_migrated(
     load(lake, workspace, requests_of(make_request, range(3, 4), ["v1", "v2", "v3"]))
     assert lake.rows("select count(*) as n from requests") == [{"n": 36}]
     assert files_read(lake, "asked_at >= '2026-03-01' and version_id = 'v1'") == 1
+    step_by_step = shape(lake)
     close_lakes()
+    assert shape(open_lake(Workspace(workspace.root / "new"), create=True)) == step_by_step
+
+
+def shape(lake: Lake) -> list[tuple[Any, ...]]:
+    """Columns, views, options and the steps taken."""
+    return lake.read(
+        lambda c: [
+            row
+            for sql in (
+                "select table_name, column_name, data_type, column_default from duckdb_columns()"
+                " where database_name = 'lake' order by table_name, column_index",
+                "select view_name, sql from duckdb_views() where database_name = 'lake' order by 1",
+                "select option_name, value, scope, scope_entry from lake.options()"
+                " where option_name <> 'data_path' order by all",
+                "select number, name from migrations order by number",
+            )
+            for row in c.execute(sql).fetchall()
+        ]
+    )
 
 
 def open_lake_of(
