@@ -163,8 +163,10 @@ def _told(found: Validation) -> str:
 
 def _worth(tier: Tier, found: TierTrust) -> str:
     return (
-        f"tier {tier}: right in {_percent(found.right)}, when decided "
-        f"{_percent(found.right_when_decided)}, abstained in {_percent(found.abstained)}"
+        f"tier {tier}: right in {_percent(found.part.right)}, when decided "
+        f"{_percent(found.part.right_when_decided)}, abstained in {_percent(found.part.abstained)};"
+        f" retriever or generator right in {_percent(found.side.right)}, when decided "
+        f"{_percent(found.side.right_when_decided)}"
     )
 
 

@@ -39,7 +39,8 @@ def show_trust(view: View, scope: Filters) -> None:
         literal(
             f"Faults put into {name} on split {found['split']} on "
             f"{words.moment(found['validated_at'])}; only those that made a right answer wrong "
-            "count. An abstention counts as not right."
+            "count. An abstention counts as not right. Retriever or generator asks only whether "
+            "the prompt held what it needed; a swapped label has no side."
         )
     )
     tables.show(_tiers(found["tiers"]), key="trust-tiers")
@@ -77,8 +78,12 @@ def matrix_columns(found: Mapping[str, Any], tier: str) -> dict[str, list[Any]]:
 
 
 def _tiers(tiers: Mapping[str, Any]) -> dict[str, list[str]]:
+    """A validation of an earlier ragdiag does not tell of sides."""
+
     def column(name: str) -> list[str]:
         return [_share(Estimate.from_json(tier[name])) for tier in tiers.values()]
+
+    sides = [tier.get("side") for tier in tiers.values()]
 
     return {
         "Tier": list(tiers),
@@ -86,6 +91,9 @@ def _tiers(tiers: Mapping[str, Any]) -> dict[str, list[str]]:
         "Right": column("right"),
         "Right when decided": column("right_when_decided"),
         "Abstained": column("abstained"),
+        "Retriever or generator": [
+            _share(Estimate.from_json(side["right"])) if side else "–" for side in sides
+        ],
     }
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal, get_args
 
+from ragdiag.diagnosis.sides import side_of
 from ragdiag.diagnosis.trust import TIERS, TierTrust, Told, trust
 from ragdiag.errors import InputError
 from ragdiag.importers.jsonl import Identifier, Row, read_rows
@@ -108,9 +109,9 @@ def compare_blame(lake: Lake, path: Path) -> BlindAgreement:
     decided = {name: label for name, label in said.items() if label != "undetermined"}
     diagnoses = load_diagnoses(lake, list(decided))
     told = [
-        Told(label, label, diagnoses[name].tier, diagnoses[name].verdict)
+        Told(label, label, found.tier, found.verdict, side_of(found))
         for name, label in decided.items()
-        if name in diagnoses
+        if (found := diagnoses.get(name))
     ]
     return BlindAgreement(
         labels=len(said),

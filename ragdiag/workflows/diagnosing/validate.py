@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from ragdiag.diagnosis.injection import EXPECTED, FAULTS, Fault
+from ragdiag.diagnosis.sides import side_of
 from ragdiag.diagnosis.trust import TIERS, TierTrust, Told, trust
 from ragdiag.errors import InputError
 from ragdiag.identifiers import time_ordered_id
 from ragdiag.progress import Progress, part, report
-from ragdiag.records import Answer, Tier, Verdict
+from ragdiag.records import Answer, Diagnosis, Tier
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
 from ragdiag.store.validations import save_validation
@@ -30,7 +31,7 @@ from ragdiag.workflows.diagnosing.scenes import Evidence
 RECORDS = "injections"
 """Folder of a workspace in which the records of what was injected are kept, apart from the lake."""
 
-Verdicts = Mapping[str, Mapping[Tier, Verdict]]
+Diagnoses = Mapping[str, Mapping[Tier, Diagnosis]]
 """By request id."""
 
 
@@ -96,8 +97,8 @@ def validate(
         )
     injected = injector.inject(n, seed, part(progress, 0.0, 0.4))
     record = write_record(workspace, injected)
-    verdicts = diagnose_broken(injected.broken, part(progress, 0.4, 1.0))
-    found = compare(read_record(record), verdicts)
+    diagnoses = diagnose_broken(injected.broken, part(progress, 0.4, 1.0))
+    found = compare(read_record(record), diagnoses)
     failed = {f: list(injected.record.values()).count(f) for f in injected.tried}
     validation = Validation(
         version=version.name,
@@ -128,9 +129,9 @@ def read_record(path: Path) -> dict[str, Fault]:
     return {one["request_id"]: one["fault"] for one in map(json.loads, lines)}
 
 
-def diagnose_broken(broken: Sequence[Broken], progress: Progress | None = None) -> Verdicts:
-    """The verdict on each failure at each tier, from what that tier may see."""
-    found: dict[str, dict[Tier, Verdict]] = {}
+def diagnose_broken(broken: Sequence[Broken], progress: Progress | None = None) -> Diagnoses:
+    """The diagnosis of each failure at each tier, from what that tier may see."""
+    found: dict[str, dict[Tier, Diagnosis]] = {}
     for number, one in enumerate(broken, start=1):
         answer = Answer(one.request.answer, status=one.request.status)
         for tier in TIERS:
@@ -138,7 +139,7 @@ def diagnose_broken(broken: Sequence[Broken], progress: Progress | None = None) 
             grade = one.bench.grade(one.request, answer, seen)
             diagnosis, _ = one.bench.examine(one.request, grade, one.replays, seen)
             assert diagnosis is not None, "without a budget no draw is missing"
-            found.setdefault(one.request.request_id, {})[tier] = diagnosis.verdict
+            found.setdefault(one.request.request_id, {})[tier] = diagnosis
         report(progress, number / len(broken), f"diagnosed {number} of {len(broken)}")
     return found
 
@@ -153,12 +154,12 @@ def withhold(labels: Evidence, tier: Tier) -> Evidence:
     return replace(labels, gold=(), answers=labels.answers if tier == "C" else (), may_replay=False)
 
 
-def compare(record: Mapping[str, Fault], verdicts: Verdicts) -> dict[Tier, TierTrust]:
+def compare(record: Mapping[str, Fault], diagnoses: Diagnoses) -> dict[Tier, TierTrust]:
     """What the verdicts of each tier were worth."""
     told = [
-        Told(fault, EXPECTED[fault].verdict, tier, verdict)
+        Told(fault, EXPECTED[fault].verdict, tier, one.verdict, side_of(one))
         for request_id, fault in record.items()
-        for tier, verdict in verdicts[request_id].items()
+        for tier, one in diagnoses[request_id].items()
     ]
     return {tier: trust(told, tier) for tier in TIERS}
 

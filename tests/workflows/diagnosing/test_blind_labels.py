@@ -81,7 +81,7 @@ def test_labels_are_compared_with_the_diagnoses_there_are(
     assert main([*run, "words", "--split", "lost"]) == 0
     found = compare_blame(corpus, path)
     assert found.missing == ()
-    assert found.tiers["A"].right.n == 2
+    assert found.tiers["A"].part.right.n == 2
     assert found.tiers["A"].matrix == {"retrieval": {"generator": 1}, "generator": {"generator": 1}}
     capsys.readouterr()
     assert main([*run, "agree", str(path)]) == 0

@@ -73,8 +73,8 @@ def test_only_failures_count_and_each_replayed_verdict_names_its_fault(
     )
     assert "dense_blind" not in injected.tried
     for one in injected.broken:
-        verdict = diagnose_broken([one])[one.request.request_id]["A"]
-        assert verdict == EXPECTED[injected.record[one.request.request_id]].verdict
+        found = diagnose_broken([one])[one.request.request_id]["A"]
+        assert found.verdict == EXPECTED[injected.record[one.request.request_id]].verdict
 
 
 def test_deleting_the_record_changes_no_verdict(
@@ -86,12 +86,12 @@ def test_deleting_the_record_changes_no_verdict(
     shutil.rmtree(workspace.root / RECORDS)
     after = diagnose_broken(injected.broken)
     assert after == before
-    assert compare(kept, after)["A"].right.n == len(injected.broken)
+    assert compare(kept, after)["A"].part.right.n == len(injected.broken)
 
 
 def test_less_evidence_never_says_what_it_cannot_know(injected: Injected) -> None:
     told = diagnose_broken(injected.broken)
-    said = {tier: {one[tier] for one in told.values()} for tier in ("B", "C", "D")}  # type: ignore[index]
+    said = {tier: {one[tier].verdict for one in told.values()} for tier in ("B", "C", "D")}  # type: ignore[index]
     assert not said["B"] & {"distraction", "generator"}
     assert said["C"] <= {"retrieval", "packing", "undetermined"}
     assert said["D"] == {"undetermined"}
