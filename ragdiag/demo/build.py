@@ -13,7 +13,15 @@ from datetime import date, timedelta
 from ragdiag.demo.indexes import examine_indexes
 from ragdiag.demo.marker import DemoReport, planned_monday, read_marker, write_marker
 from ragdiag.demo.material import EXTENTS, Material, Size, ingest_early, ingest_late, read_material
-from ragdiag.demo.schedule import FAULT_WORDS, LATE_WEEK, REBUILD_WEEK, WEEKS, Week, demo_versions
+from ragdiag.demo.schedule import (
+    FAULT_WORDS,
+    LATE_WEEK,
+    REBUILD_WEEK,
+    TUNED_FROM,
+    WEEKS,
+    Week,
+    demo_versions,
+)
 from ragdiag.demo.serving import open_serving
 from ragdiag.demo.shipped import register_shipped
 from ragdiag.demo.traffic import give_feedback, make_visit, plan_week
@@ -27,11 +35,15 @@ from ragdiag.settings import Workspace
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake, open_lake
 from ragdiag.store.locks import locked
+from ragdiag.store.prescriptions import latest_prescriptions
 from ragdiag.store.results import load_requests, save_build, save_version
 from ragdiag.store.spool import SpoolWriter
+from ragdiag.store.validations import load_validation
 from ragdiag.version import ExtractiveSpec, Version
 from ragdiag.workflows.comparing.evaluate import evaluate
 from ragdiag.workflows.diagnosing.diagnose import diagnose
+from ragdiag.workflows.diagnosing.prescribe import prescribe
+from ragdiag.workflows.diagnosing.validate import validate
 
 BUILD_STRETCH = {"lexical": (0.0, 0.02), "dense": (0.02, 0.96)}
 """The part of the time for indexes that a version takes; the others find everything embedded."""
@@ -90,11 +102,13 @@ class _Builder:
             report(progress, done, f"week {week.number} of {len(WEEKS)}: asking")
             self._run_week(week, {v.name: v for v in versions}, builds)
         for number, version in enumerate(versions):
-            done = 0.83 + 0.14 * number / len(versions)
-            self._examine(version, part(progress, done, done + 0.14 / len(versions)))
+            done = 0.83 + 0.11 * number / len(versions)
+            self._examine(version, part(progress, done, done + 0.11 / len(versions)))
         register_shipped(self.lake, self.workspace, versions[-1])
-        stretch = part(progress, 0.97, 1.0)
+        stretch = part(progress, 0.94, 0.96)
         examine_indexes(self.lake, self.workspace, versions, self.size, stretch)
+        serving = next(one for one in versions if one.name == TUNED_FROM)
+        self._advise(serving, part(progress, 0.96, 1.0))
 
     @property
     def _weekly(self) -> int:
@@ -196,6 +210,15 @@ class _Builder:
             diagnose(
                 self.lake, self.workspace, version, split=split, progress=_named(version, stretch)
             )
+
+    def _advise(self, version: Version, progress: Progress) -> None:
+        """How far verdicts can be trusted, by known faults, and what would help most."""
+        if load_validation(self.lake) is None:
+            n, stretch = EXTENTS[self.size].faults, part(progress, 0.0, 0.6)
+            validate(self.lake, self.workspace, version, "test", n=n, progress=stretch)
+        if not latest_prescriptions(self.lake):
+            stretch = part(progress, 0.6, 1.0)
+            prescribe(self.lake, self.workspace, version, "test", progress=stretch)
 
     def describe(self) -> DemoReport:
         counts = {

@@ -26,18 +26,20 @@ class Extent:
     """How much of everything: ``entries`` of those that ``share`` of the objects give, or all.
 
     Nearly all the time goes to encoding: on two cores without an accelerator each 100 entries of
-    the full demo cost about 7 s, each request 25 ms.
+    the full demo cost about 7 s, each request 25 ms. ``faults``: failures of each known fault that
+    verdicts are held against.
     """
 
     share: float
     entries: int | None
     test_questions: int
     requests_per_week: int
+    faults: int
 
 
 EXTENTS: dict[Size, Extent] = {
-    "small": Extent(share=0.2, entries=200, test_questions=50, requests_per_week=30),
-    "full": Extent(share=0.75, entries=None, test_questions=200, requests_per_week=240),
+    "small": Extent(share=0.2, entries=200, test_questions=50, requests_per_week=30, faults=2),
+    "full": Extent(share=0.75, entries=None, test_questions=200, requests_per_week=240, faults=20),
 }
 
 

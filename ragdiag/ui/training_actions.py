@@ -9,6 +9,8 @@ import streamlit as st
 from ragdiag.store.judgments import split_sizes
 from ragdiag.store.results import list_versions
 from ragdiag.training.loop import duration
+from ragdiag.training.retriever.bi_encoder_options import LOOPS
+from ragdiag.training.retriever.bi_encoder_options import Method as TuningMethod
 from ragdiag.ui import jobs, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.commands import tune_command
@@ -21,24 +23,20 @@ POLL_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """How the encoder is tuned, what follows from it, and how many epochs that usually takes."""
+    """How the encoder is tuned, and what follows from it."""
 
     label: str
     follows: str
-    epochs: int
 
 
-METHODS = {
+METHODS: dict[TuningMethod, Method] = {
     "query-lora": Method(
         "LoRA, questions only",
         "Documents keep their vectors: no index is built anew, and training is the fastest.",
-        5,
     ),
-    "lora": Method(
-        "LoRA, both sides", "Small weights beside the model; the index is built anew.", 5
-    ),
+    "lora": Method("LoRA, both sides", "Small weights beside the model; the index is built anew."),
     "full": Method(
-        "all weights", "The most it can learn and the slowest; the index is built anew.", 3
+        "all weights", "The most it can learn and the slowest; the index is built anew."
     ),
 }
 
@@ -93,12 +91,11 @@ def _chosen(names: list[str], splits: dict[str, int]) -> list[str]:
             format_func=lambda name: METHODS[name].label,
             key="tune_method",
         )
-    chosen = METHODS[method]
     with boxes[3]:
         epochs = st.number_input(
-            "Epochs at most", 1, 50, value=chosen.epochs, key=f"tune_epochs_{method}"
+            "Epochs at most", 1, 50, value=LOOPS[method].epochs, key=f"tune_epochs_{method}"
         )
-    st.caption(chosen.follows)
+    st.caption(METHODS[method].follows)
     given = ["retriever", version, "--split", split, "--method", method]
     return [*given, "--epochs", str(epochs)]
 

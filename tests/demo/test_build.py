@@ -18,6 +18,8 @@ from ragdiag.metrics.answers import normalise_answer
 from ragdiag.retrieval.serving import read_publications
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import close_lakes, open_lake
+from ragdiag.store.prescriptions import latest_prescriptions
+from ragdiag.store.validations import load_validation
 from ragdiag.workflows.indexing.state import (
     load_index_states,
     load_measures,
@@ -263,3 +265,13 @@ def test_the_indexes_are_checked_measured_and_tuned(small_demo: BuiltDemo) -> No
     assert tuned[1]["chosen"] is not None
     (measured,) = load_measures(lake, states[-1].version_ids)
     assert measured["measured"]["questions"] == 50
+
+
+def test_it_says_how_far_to_trust_it_and_what_would_help(small_demo: BuiltDemo) -> None:
+    trusted = load_validation(small_demo.lake) or {}
+    assert trusted["tiers"]["A"]["right"]["value"] >= 0.9
+    assert sum(fault["failed"] for fault in trusted["faults"].values()) >= 5 * SMALL.faults
+    (advice,) = latest_prescriptions(small_demo.lake)
+    assert advice["version_id"] == trusted["version_id"]
+    assert advice["prescription"]["sentence"]
+    assert {lever["basis"] for lever in advice["prescription"]["levers"]} >= {"measured"}
