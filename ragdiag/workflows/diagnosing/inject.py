@@ -127,7 +127,9 @@ class Injector:
         """The request with the fault; None where its answer is right all the same."""
         request, labels = self.successes[at]
         if fault == "label_swapped":
-            other = self.successes[(at + 1) % len(self.successes)][1]
+            other = self._elsewhere(at)
+            if other is None:
+                return None
             labels = replace(labels, answers=other.answers)
         pipeline = system.pipeline
         if fault == "distractors_added":
@@ -137,6 +139,14 @@ class Injector:
         asked = _ask(pipeline, request)
         grade = system.bench.grade(asked, _said(asked), labels)
         return Broken(asked, system.bench, system.replays, labels) if grade.y == 0 else None
+
+    def _elsewhere(self, at: int) -> Evidence | None:
+        """The labels of the next success that shares no gold document: an answer that its own gold
+        passage tells is no wrong label."""
+        own = {passage.document_id for passage in self.successes[at][1].gold}
+        others = (*self.successes[at + 1 :], *self.successes[:at])
+        found = (labels for _, labels in others)
+        return next((x for x in found if own.isdisjoint(p.document_id for p in x.gold)), None)
 
     def _system(self, fault: Fault) -> _System:
         """The version with one part exchanged, and the bench that knows that system."""
