@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 
 from ragdiag.metrics.trec import Qrels
@@ -22,6 +21,7 @@ _AT_K = "count(*) filter (relevant and rank <= {k})"
 _PRECISIONS = "sum(nth / rank) filter (relevant and rank <= {k})"
 _GAIN = "sum(grade / log2(rank + 1)) filter (rank <= {k})"
 ENDLESS = 2**31
+_ODD_SPACES = b"\x0b\x0c\x1c\x1d\x1e\x1f"
 _CHUNK = 1 << 22
 
 FORMULAS: Mapping[str, str] = {
@@ -101,38 +101,26 @@ def _delimiter(run: Path) -> str | None:
             )
             if delimiter is None or first.startswith(b"#"):
                 return None
+            odd = _ODD_SPACES + (b"\t" if delimiter == b" " else b" ")
             file.seek(0)
             while chunk := file.read(_CHUNK):
-                if not chunk.isascii() or _has_odd_space(chunk, delimiter):
+                if not chunk.isascii() or len(chunk.translate(None, odd)) < len(chunk):
                     return None
     except OSError:
         return None
     return delimiter.decode()
 
 
-def _has_odd_space(chunk: bytes, delimiter: bytes) -> bool:
-    """A control character that does not end a line, or the delimiter that is not this file's."""
-    control = int(np.count_nonzero(np.frombuffer(chunk, np.uint8) < ord(" ")))
-    usual = chunk.count(b"\n") + chunk.count(b"\r")
-    if delimiter == b"\t":
-        return b" " in chunk or control != usual + chunk.count(b"\t")
-    return control != usual
-
-
 def _is_clean(con: duckdb.DuckDBPyConnection) -> bool:
     """Whether every field says something, every score is a number and no passage is twice there.
 
-    Passages are told apart by a hash: two that share one send the file the long way. Sorting the
-    hashes takes a tenth of the time of counting them in DuckDB.
+    Passages are told apart by a hash: two that share one send the file the long way.
     """
-    rows, faults = con.execute(
-        "select count(*), count(*) filter (q is null or d is null or s is null or isnan(s)"
-        " or q = '' or d = '' or starts_with(q, '#')) from run"
+    rows, pairs, faults = con.execute(
+        "select count(*), count(distinct hash(q, d)), count(*) filter (q is null or d is null or"
+        " s is null or isnan(s) or q = '' or d = '' or starts_with(q, '#')) from run"
     ).fetchall()[0]
-    if not rows or faults:
-        return False
-    hashes = np.sort(con.execute("select hash(q, d) as h from run").fetchnumpy()["h"])
-    return not bool((hashes[1:] == hashes[:-1]).any())
+    return bool(rows) and rows == pairs and not faults
 
 
 def _register(
