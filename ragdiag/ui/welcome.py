@@ -26,7 +26,7 @@ def show_welcome(failed: Job | None) -> None:
         st.subheader("Build the demo", anchor=False)
         st.markdown(
             "Twelve weeks of questions about the Python packages installed here, answered by six "
-            "real pipelines, one of them fine-tuned, with faults put in on purpose. About five "
+            "real pipelines, one of them fine-tuned, with faults put in on purpose. About seven "
             "minutes on two cores; nothing is downloaded."
         )
         if st.button("Build the demo", type="primary", key="build_demo"):
