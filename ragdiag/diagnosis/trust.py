@@ -84,8 +84,8 @@ def trust(told: Sequence[Told], tier: Tier) -> TierTrust:
         matrix.setdefault(one.fault, Counter())[one.verdict] += 1
     return TierTrust(
         tier=tier,
-        part=_trust([None if one.verdict == ABSTAINED else _is_right(one) for one in mine]),
-        side=_trust(
+        part=_worth([None if one.verdict == ABSTAINED else _is_right(one) for one in mine]),
+        side=_worth(
             [
                 None if one.side is None else one.side == SIDES[one.expected]
                 for one in mine
@@ -104,7 +104,7 @@ def _is_right(told: Told) -> bool:
     return told.verdict == told.expected
 
 
-def _trust(outcomes: Sequence[bool | None]) -> Trust:
+def _worth(outcomes: Sequence[bool | None]) -> Trust:
     """Of answers that are right, wrong, or None: an abstention."""
     decided = [one for one in outcomes if one is not None]
     return Trust(
