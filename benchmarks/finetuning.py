@@ -115,10 +115,12 @@ def made(
     plan = plan_retriever(lake, workspace, version, embedder, tuning)
     name = sha256(json.dumps(asdict(tuning)).encode()).hexdigest()[:10]
     tuned = plan.train(workspace.training / name, lambda _, message: print("  " + message))
-    after = tuned_version(workspace, version, tuned, f"tuned-{name}")
-    save_version(lake, after)
-    build_version_index(lake, workspace, after)
-    after = reweighed(lake, workspace, after, plan.asked)
+    after = version  # where no step helped, tuning makes no version
+    if tuned.trained.best_step:
+        after = tuned_version(workspace, version, tuned, f"tuned-{name}")
+        save_version(lake, after)
+        build_version_index(lake, workspace, after)
+        after = reweighed(lake, workspace, after, plan.asked)
     test = plan.sets[0]
     ranked = [Ranker(lake, workspace, one).rank(test.questions) for one in (version, after)]
     changes = {one.metric: one for one in measure_change(test, *ranked).changes}

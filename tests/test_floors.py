@@ -25,6 +25,7 @@ FLOORS = (
         "jobs",
         "timing",
         "identifiers",
+        "interrupts",
         "runbooks",
     ),
     ("privacy", "spans", "http"),

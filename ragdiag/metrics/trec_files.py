@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from ragdiag.interrupts import interruptible
 from ragdiag.metrics.trec import Qrels
 from ragdiag.metrics.trec_names import Choice, asks_for_run_id, choose_measures
 
@@ -78,7 +79,7 @@ def summarise_files(
     delimiter = _delimiter(run)
     if delimiter is None:
         return None
-    with duckdb.connect(config={"threads": 2}) as con:
+    with interruptible(), duckdb.connect(config={"threads": 2}) as con:
         try:
             con.execute(_RUN, [str(run), delimiter])
         except duckdb.Error:

@@ -24,6 +24,7 @@ import pyarrow as pa
 from ragdiag.backends import LakeTable
 from ragdiag.configuration import read_configuration
 from ragdiag.errors import NoWorkspace, RagdiagError, StoreError
+from ragdiag.interrupts import interruptible
 from ragdiag.settings import Workspace
 from ragdiag.store.catalogs.attachment import attach_statement, catalog_of
 from ragdiag.store.catalogs.catalog import Catalog, Turn
@@ -154,7 +155,7 @@ class Lake:
         if read_configuration(self.workspace).lake != self._table:
             return False
         try:
-            with self._connection.cursor() as cursor:
+            with interruptible(), self._connection.cursor() as cursor:
                 cursor.execute("select 1")
             return self._identity == self._catalog.identity()
         except duckdb.FatalException:
@@ -167,7 +168,7 @@ class Lake:
         pause = 0.01
         while True:
             try:
-                with self._connection.cursor() as cursor:
+                with interruptible(), self._connection.cursor() as cursor:
                     cursor.execute(f"use {self._database}")
                     return call(cursor)
             except duckdb.Error as error:
@@ -206,7 +207,8 @@ def open_lake(workspace: Workspace, *, create: bool = False) -> Lake:
         lake = _lakes.get(key)
         if lake is None or not lake.is_current:
             # A replaced lake is not closed here: another thread may still be reading from it.
-            lake = _lakes[key] = _open(workspace, create)
+            with interruptible():
+                lake = _lakes[key] = _open(workspace, create)
         return lake
 
 

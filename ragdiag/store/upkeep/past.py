@@ -13,6 +13,7 @@ from typing import Self, TypeVar
 import duckdb
 
 from ragdiag.errors import StoreError
+from ragdiag.interrupts import interruptible
 from ragdiag.store.catalogs.attachment import attach_statement
 from ragdiag.store.lake import Lake
 from ragdiag.store.upkeep.datafiles import CATALOG
@@ -48,7 +49,7 @@ class PastLake(Lake):
         self._database = f"lake_at_{self._snapshot}_{next(_numbers)}"
         option = f"snapshot_version {self._snapshot}"
         try:
-            with self._connection.cursor() as cursor:
+            with interruptible(), self._connection.cursor() as cursor:
                 cursor.execute(
                     attach_statement(
                         self.workspace, self._table, self._catalog, self._database, option
