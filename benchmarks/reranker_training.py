@@ -7,6 +7,7 @@ an inner split of its questions: most are learned from, the rest stop training e
 choose weight and depth (``reranker tune``). Everything reported is of the test split: MRR@10 of the
 first stage, with the cross-encoder alone over its head, and with the setting chosen, compared by
 paired t. Times are of this machine, one question at a time. ``--limit`` is for a quick look.
+``--pretrain`` names sets whose train splits are learned first, for one epoch, with 3 negatives.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -42,7 +44,11 @@ from ragdiag.stats.paired import compare_paired
 from ragdiag.store.corpus import load_judgments, load_questions
 from ragdiag.store.lake import Lake, open_lake
 from ragdiag.training.data.examples import Pair, TrainingSet
-from ragdiag.training.reranker.cross_encoder import CrossEncoderOptions, train_cross_encoder
+from ragdiag.training.reranker.cross_encoder import (
+    CrossEncoderOptions,
+    TunedCrossEncoder,
+    train_cross_encoder,
+)
 from ragdiag.training.reranker.dev import RerankDev, RerankQuestion
 from ragdiag.version import RerankerSpec, Version, parse_spec
 from ragdiag.workflows.indexing.build import build_version_index
@@ -54,6 +60,7 @@ PATHS = {
 }
 INNER_DEV = 0.2
 DEPTH = 50
+PRETRAINING_NEGATIVES = 3
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--first-stage", choices=list(PATHS), default="hybrid")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--limit", type=int, help="questions of each split")
+    parser.add_argument("--pretrain", nargs="+", default=[], metavar="SET")
+    parser.add_argument("--pretrain-limit", type=int, help="questions of each of these")
     own = CrossEncoderOptions()
     for name in ("base", "loss", "method"):
         parser.add_argument(f"--{name}", default=getattr(own, name))
@@ -92,14 +101,8 @@ def arguments() -> argparse.Namespace:
 
 
 def measure(given: argparse.Namespace, scratch: Path) -> dict[str, Any]:
-    workspace = Workspace(scratch / "workspace")
-    lake = open_lake(workspace, create=True)
-    import_beir(lake, given.data / given.set)
-    spec = PATHS[given.first_stage] + "[generator]\nkind = 'extractive'\n"
-    version = Version(given.first_stage, parse_spec(spec, source=given.first_stage))
-    build_version_index(lake, workspace, version)
-    if given.first_stage == "hybrid":
-        version = Version("tuned", tune_fusion(lake, workspace, version, "train").spec)
+    before = [pretraining_set(given, name, scratch) for name in given.pretrain]
+    lake, workspace, version = stocked(given, given.set, scratch / "workspace")
     passages = serving_passages(lake, workspace, version)
     learned = asked(lake, workspace, version, "train", given.limit)
     tested = asked(lake, workspace, version, "test", given.limit)
@@ -108,10 +111,44 @@ def measure(given: argparse.Namespace, scratch: Path) -> dict[str, Any]:
         "first_stage": version.spec.fusion.model_dump() | {"path": given.first_stage},
         "test_questions": len(tested),
         "runs": [
-            run_seed(given, seed, scratch / f"seed-{seed}", passages, learned, tested)
+            run_seed(given, seed, scratch / f"seed-{seed}", before, passages, learned, tested)
             for seed in given.seeds
         ],
     }
+
+
+def stocked(given: argparse.Namespace, name: str, root: Path) -> tuple[Lake, Workspace, Version]:
+    """A lake with the set, and the first stage over it."""
+    workspace = Workspace(root)
+    lake = open_lake(workspace, create=True)
+    import_beir(lake, given.data / name)
+    spec = PATHS[given.first_stage] + "[generator]\nkind = 'extractive'\n"
+    version = Version(given.first_stage, parse_spec(spec, source=given.first_stage))
+    build_version_index(lake, workspace, version)
+    if given.first_stage == "hybrid":
+        version = Version("tuned", tune_fusion(lake, workspace, version, "train").spec)
+    return lake, workspace, version
+
+
+def pretraining_set(given: argparse.Namespace, name: str, scratch: Path) -> TrainingSet:
+    lake, workspace, version = stocked(given, name, scratch / f"workspace-{name}")
+    passages = serving_passages(lake, workspace, version)
+    texts = {one: passage_text(passage, title=True) for one, passage in passages.items()}
+    learned = asked(lake, workspace, version, "train", given.pretrain_limit)
+    return training_set(learned, texts, PRETRAINING_NEGATIVES, seed=0)
+
+
+def joined(sets: Mapping[str, TrainingSet]) -> TrainingSet:
+    """All pairs, their ids headed by the name of their set."""
+    pairs, texts = [], {}
+    for name, one in sets.items():
+        texts |= {f"{name}/{own}": text for own, text in one.texts.items()}
+        for pair in one.pairs:
+            ids = {"question_id": f"{name}/{pair.question_id}"}
+            ids["passage_id"] = f"{name}/{pair.passage_id}"
+            negatives = tuple(f"{name}/{own}" for own in pair.negatives)
+            pairs.append(replace(pair, **ids, negatives=negatives))
+    return TrainingSet(pairs, texts)
 
 
 def asked(
@@ -135,6 +172,7 @@ def run_seed(
     given: argparse.Namespace,
     seed: int,
     folder: Path,
+    before: Sequence[TrainingSet],
     passages: Mapping[str, Passage],
     learned: Sequence[Asked],
     tested: Sequence[Asked],
@@ -145,7 +183,14 @@ def run_seed(
     texts = {name: passage_text(passage, title=True) for name, passage in passages.items()}
     options = options_of(given, seed)
     data = training_set(train, texts, given.negatives, seed)
-    tuned = train_cross_encoder(data, dev_lists(dev, texts), options, folder)
+    held_out = dev_lists(dev, texts)
+    pretrained = None
+    if before:
+        first = replace(options, loop=replace(options.loop, epochs=1))
+        sets = dict(zip(given.pretrain, before, strict=True))
+        pretrained = train_cross_encoder(joined(sets), held_out, first, folder / "pretrained", say)
+        options = replace(options, base=str(pretrained.model))
+    tuned = train_cross_encoder(data, held_out, options, folder, say)
     spec = RerankerSpec(model=str(tuned.model), max_tokens=given.max_tokens, depth=DEPTH)
     reranker = Reranker(passages, spec)
     evidence, _ = read(reranker, dev)
@@ -153,14 +198,26 @@ def run_seed(
     setting = choose_reranking(evidence, DEPTH).setting if enough else None
     return {
         "options": asdict(options),
-        "examples": tuned.examples,
+        "pretrained": pretrained and facts_of(pretrained),
+        **facts_of(tuned),
         "dev_questions": len(dev),
-        "dev": {"first_stage": tuned.first_stage, "reranked": tuned.reranked},
-        "best_step": tuned.trained.best_step,
-        "train_s": round(tuned.trained.wall_s, 1),
         "peak_mib": round(tuned.trained.peak_bytes / 2**20),
         **score_test(reranker, tested, setting),
     }
+
+
+def facts_of(tuned: TunedCrossEncoder) -> dict[str, Any]:
+    return {
+        "examples": tuned.examples,
+        "dev": {"first_stage": tuned.first_stage, "reranked": tuned.reranked},
+        "best_step": tuned.trained.best_step,
+        "scores": [(one.step, one.score) for one in tuned.trained.curve if one.score is not None],
+        "train_s": round(tuned.trained.wall_s, 1),
+    }
+
+
+def say(_: float, message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
 
 
 def options_of(given: argparse.Namespace, seed: int) -> CrossEncoderOptions:
