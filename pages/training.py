@@ -3,7 +3,14 @@
 import streamlit as st
 
 from ragdiag.training.run_folder import run_folder
-from ragdiag.ui import frame, training_actions, training_curve, training_effects, training_runs
+from ragdiag.ui import (
+    frame,
+    training_curve,
+    training_effects,
+    training_runs,
+    training_start,
+    training_watch,
+)
 from ragdiag.ui.training_numbers import draw_numbers, draw_origin
 
 view = frame.begin(
@@ -14,7 +21,7 @@ view = frame.begin(
 
 runs = training_runs.known(view)
 training_runs.decide(runs)
-training_actions.watch(view)
+training_watch.watch(view)
 
 if runs:
     ids = [run.run_id for run in runs]
@@ -52,4 +59,4 @@ else:
     st.info("Nothing has been trained yet. A run learns from judged questions and logged failures.")
 
 st.subheader("Start a run", anchor=False)
-training_actions.start(view)
+training_start.start(view)

@@ -55,10 +55,44 @@ def test_start_runs_the_command_that_is_shown(
     assert started == [(workspace, given)]
 
 
-def test_without_an_embedder_there_is_nothing_to_tune(open_page, workspace, corpus, said) -> None:
+def test_a_reranker_is_started_like_a_retriever(open_page, workspace, dense, said) -> None:
+    app = open_page("training", workspace)
+    app.selectbox(key="tune_method").select("reranker").run()
+    assert not app.exception
+    assert "python -m ragdiag tune reranker dense --split test --epochs 3" in said(app)
+
+
+@pytest.mark.parametrize("kind", ["reader", "generator"])
+def test_what_answers_begins_from_a_model_that_the_user_names(
+    open_page, workspace, dense, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(jobs, "start_tune", lambda _, arguments: started.append(arguments))
+    app = open_page("training", workspace)
+    app.selectbox(key="tune_method").select(kind).run()
+    assert next(one for one in app.button if one.key == "tune_start").disabled
+    app.text_input(key=f"tune_base_{kind}").input(" --models/small ").run()
+    press(app, "tune_start")
+    assert not app.exception
+    ((command, *given),) = started
+    assert command == kind
+    assert given[-1] == "--base=--models/small"
+
+
+def test_without_an_embedder_no_retriever_is_tuned(open_page, workspace, corpus, said) -> None:
     app = open_page("training", workspace)
     assert not app.exception
     assert "tuned for a version with an embedder; this workspace has none" in said(app)
+    assert not app.button
+    app.selectbox(key="tune_method").select("reranker").run()
+    assert "tune reranker lexical" in said(app)
+
+
+def test_without_a_version_there_is_nothing_to_train(open_page, workspace, corpus, said) -> None:
+    corpus.write(lambda cursor: cursor.execute("delete from versions"))
+    app = open_page("training", workspace)
+    assert not app.exception
+    assert "Training takes a version; this workspace has none" in said(app)
     assert not app.button
 
 

@@ -1,0 +1,51 @@
+"""Watching a command that trains, and stopping it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ragdiag.training.loop import duration
+from ragdiag.ui import jobs
+from ragdiag.ui.jobs import Job
+from ragdiag.ui.safe import literal
+from ragdiag.ui.view import View
+
+POLL_S = 1.0
+
+
+def watch(view: View) -> None:
+    """The command that runs, with a way to stop it; how the last one ended, until dismissed."""
+    job = jobs.tune_job(view.workspace)
+    if job is not None and job.progress.state == "running":
+        _poll(view)
+    elif job is not None:
+        _outcome(view, job)
+
+
+@st.fragment(run_every=POLL_S)
+def _poll(view: View) -> None:
+    job = jobs.tune_job(view.workspace)
+    if job is None or job.progress.state != "running":
+        st.rerun()
+        return
+    st.progress(job.progress.fraction, text=literal(job.progress.message))
+    st.caption(f"{duration(job.elapsed_s)} so far. You can close this page: the work goes on.")
+    if not view.read_only and st.button(
+        "Cancel",
+        key="tune_cancel",
+        help="At most a minute of work is lost: the same command goes on from the last checkpoint.",
+    ):
+        jobs.cancel(job)
+
+
+def _outcome(view: View, job: Job) -> None:
+    failed = job.progress.state == "failed"
+    told = job.progress.error if failed else job.progress.message
+    box = st.error if failed else st.info
+    box(
+        literal(told or "no reason was given"),
+        title="The command " + ("failed" if failed else "ended"),
+    )
+    if not view.read_only and st.button("Dismiss", key="tune_dismiss"):
+        jobs.forget(job)
+        st.rerun()
