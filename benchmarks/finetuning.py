@@ -117,7 +117,7 @@ def made(
     tuned = plan.train(workspace.training / name, lambda _, message: print("  " + message))
     after = version  # where no step helped, tuning makes no version
     if tuned.trained.best_step:
-        after = tuned_version(workspace, version, tuned, f"tuned-{name}")
+        after = tuned_version(workspace, version, tuned.embedder, f"tuned-{name}")
         save_version(lake, after)
         build_version_index(lake, workspace, after)
         after = reweighed(lake, workspace, after, plan.asked)

@@ -35,6 +35,7 @@ from ragdiag.commands.store import store_app
 from ragdiag.commands.train_reranker import train_reranker_command as train_reranker_command
 from ragdiag.commands.tune import tune_app
 from ragdiag.commands.tune_answers import export_answers_command as export_answers_command
+from ragdiag.commands.tune_average import tune_average_command as tune_average_command
 from ragdiag.commands.tune_retriever import tune_retriever_command as tune_retriever_command
 from ragdiag.commands.tuning import fusion_app, reranker_app
 from ragdiag.console import emit, fail, progress_to, show_estimate, table

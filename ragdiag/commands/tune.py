@@ -28,7 +28,7 @@ def list_command(context: typer.Context, as_json: Json = False) -> None:
     """Every run, the newest first: how it stands, what its gate said, what waits for a canary."""
     from ragdiag.commands.tune_words import run_row
 
-    workspace, lake = _opened(context)
+    workspace, lake = opened_lake(context)
     runs = _known(lake, workspace)
     emit(
         [_document(run) for run in runs],
@@ -40,12 +40,12 @@ def list_command(context: typer.Context, as_json: Json = False) -> None:
 @tune_app.command("show")
 def show_command(context: typer.Context, run: str, as_json: Json = False) -> None:
     """One run: data, cost, curve, before and after by set and slice, overfitting, gate."""
-    _tell(*_opened(context), run, as_json)
+    _tell(*opened_lake(context), run, as_json)
 
 
 def tell_run(context: typer.Context, run_id: str, as_json: bool) -> None:
     """What came of a run that just ended; exits with the status of its gate."""
-    run = _tell(*_opened(context), run_id, as_json)
+    run = _tell(*opened_lake(context), run_id, as_json)
     gate = None if run.facts is None else run.facts.gate
     raise Exit(EXIT_STATUS[gate.decision] if gate else 0)
 
@@ -56,7 +56,7 @@ def _tell(workspace: Workspace, lake: Lake, run: str, as_json: bool) -> KnownRun
     from ragdiag.training.loop import CURVE
     from ragdiag.training.run_folder import run_folder
 
-    found = _find(lake, workspace, run)
+    found = find_known(lake, workspace, run)
     folder = run_folder(workspace, found.run_id).root
     curve = read_curve(folder / CURVE)
     document = {
@@ -73,8 +73,8 @@ def cancel_command(context: typer.Context, run: str, as_json: Json = False) -> N
     """Ask a run to stop at its next step, which is kept: the same command goes on later."""
     from ragdiag.training.run_folder import run_folder
 
-    workspace, lake = _opened(context)
-    found = _find(lake, workspace, run)
+    workspace, lake = opened_lake(context)
+    found = find_known(lake, workspace, run)
     folder = run_folder(workspace, found.run_id)
     if not folder.is_running:
         raise InputError(
@@ -89,7 +89,7 @@ def cancel_command(context: typer.Context, run: str, as_json: Json = False) -> N
     )
 
 
-def _opened(context: typer.Context) -> tuple[Workspace, Lake]:
+def opened_lake(context: typer.Context) -> tuple[Workspace, Lake]:
     from ragdiag.store.lake import open_lake
 
     workspace = command_workspace(context.obj)
@@ -104,7 +104,7 @@ def _known(lake: Lake, workspace: Workspace) -> list[KnownRun]:
     return describe_runs(workspace, list_runs(lake), load_deployments(lake))
 
 
-def _find(lake: Lake, workspace: Workspace, given: str) -> KnownRun:
+def find_known(lake: Lake, workspace: Workspace, given: str) -> KnownRun:
     """By its id, or by as much of its beginning as no other run has."""
     found = [run for run in _known(lake, workspace) if run.run_id.startswith(given)]
     exact = [run for run in found if run.run_id == given]

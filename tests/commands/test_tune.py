@@ -30,6 +30,12 @@ def runs(lake: Lake, workspace: Workspace) -> None:
     save_toy_run(lake, workspace, "20260104-done", "done", DONE)
 
 
+def test_only_encoders_that_were_made_are_averaged(runs: None, command: Command) -> None:
+    assert "no training run 'nothing'" in command.mistake("tune", "average", "20260104", "nothing")
+    told = command.mistake("tune", "average", "20260104", "20260102")
+    assert "made no encoder of passages; name runs of tune retriever --method lora" in told
+
+
 def test_a_list_says_how_each_run_stands(runs: None, command: Command) -> None:
     listed = command.json("tune", "list")
     assert [(run["run_id"], run["state"]) for run in listed] == [

@@ -41,7 +41,7 @@ def test_before_the_first_run_it_can_be_started(open_page, workspace, dense, sai
     asked = "python -m ragdiag tune retriever dense --split test --method query-lora --epochs 5"
     assert asked in text
     app.selectbox(key="tune_method").select("full").run()
-    assert "--method full --epochs 3" in said(app)
+    assert "--method full --epochs 4" in said(app)
 
 
 def test_start_runs_the_command_that_is_shown(

@@ -222,9 +222,14 @@ def _save(model: Any, folder: Path, manifest: AdapterManifest) -> None:
     replace_folder(folder, lambda draft: model.save_pretrained(str(draft), create_model_card=False))
 
 
+def whole_model(saved: Path) -> dict[str, str | None]:
+    """What to change in a version's [embedder] to serve the model in ``saved`` and nothing else."""
+    return {"model": str(saved), "adapter": None, "question_adapter": None, "questions": None}
+
+
 def _serving(saved: Path, options: BiEncoderOptions) -> dict[str, str | None]:
     """An export of the model as it was (``questions``) does not fit any longer."""
     if options.method == "full":
-        return {"model": str(saved), "adapter": None, "question_adapter": None, "questions": None}
+        return whole_model(saved)
     key = "question_adapter" if options.method == "query-lora" else "adapter"
     return {key: str(saved), "questions": None}

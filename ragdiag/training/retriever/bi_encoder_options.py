@@ -20,8 +20,8 @@ Method = Literal["query-lora", "lora", "full"]
 
 LOOPS = {
     "query-lora": LoopOptions(epochs=5, learning_rate=1e-3),
-    "lora": LoopOptions(epochs=3, learning_rate=5e-4),
-    "full": LoopOptions(epochs=3, learning_rate=3e-5),
+    "lora": LoopOptions(epochs=4, learning_rate=1e-3),
+    "full": LoopOptions(epochs=4, learning_rate=5e-5),
 }
 
 

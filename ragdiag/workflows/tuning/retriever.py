@@ -115,7 +115,7 @@ def tune_retriever(
             recording.say(gate=Gated("inconclusive", (NO_STEP_HELPED,)))
         else:
             name = tuning.save_as or f"{version.name}-{folder.run_id}"
-            made = tuned_version(workspace, version, tuned, name)
+            made = tuned_version(workspace, version, tuned.embedder, name)
             build_version_index(lake, workspace, made, part(told, 0.7, 0.8))
             made, test = reweighed(lake, workspace, made, plan.asked), tuning.learn.test
             rest = part(told, 0.8, 1.0)

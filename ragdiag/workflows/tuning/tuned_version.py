@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ragdiag.pipeline import serving_index
 from ragdiag.retrieval.fusion_tuning import LABELS_NEEDED, choose_alpha
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
-from ragdiag.training.retriever.bi_encoder import TunedBiEncoder
 from ragdiag.version import Version
 from ragdiag.workflows.tuning.tuned_change import HeldOut
 
 
 def tuned_version(
-    workspace: Workspace, version: Version, tuned: TunedBiEncoder, name: str
+    workspace: Workspace, version: Version, embedder: Mapping[str, str | None], name: str
 ) -> Version:
-    """``version`` with the embedder that came of training."""
+    """``version`` with what came of training in its ``[embedder]``."""
     assert version.spec.embedder is not None
-    embedder = version.spec.embedder.model_copy(update=dict(tuned.embedder))
-    return Version(name, version.spec.with_tables(workspace.root, embedder=embedder))
+    changed = version.spec.embedder.model_copy(update=dict(embedder))
+    return Version(name, version.spec.with_tables(workspace.root, embedder=changed))
 
 
 def reweighed(lake: Lake, workspace: Workspace, tuned: Version, asked: HeldOut) -> Version:

@@ -1,0 +1,156 @@
+"""One retriever of several: the mean of the weights of runs, named by their ids, and its verdict.
+
+It is measured and judged as a run that trained is, on questions that none of its parts has learnt.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ragdiag.errors import TrainingError
+from ragdiag.progress import Progress, part
+from ragdiag.settings import Workspace
+from ragdiag.store.lake import Lake
+from ragdiag.store.results import find_version
+from ragdiag.store.training_runs import TrainingRun, find_run
+from ragdiag.training.data.examples import TrainingSet, mixed
+from ragdiag.training.data.sets import load_set, save_set
+from ragdiag.training.processes import peak_bytes
+from ragdiag.training.recording import recorded
+from ragdiag.training.retriever.averaging import average_models
+from ragdiag.training.retriever.bi_encoder import whole_model
+from ragdiag.training.run_folder import RunFolder, begin_run, run_folder
+from ragdiag.training.runs import Cost, Data, RunFacts, facts_of
+from ragdiag.training.set_files import training_seal
+from ragdiag.version import EmbedderSpec
+from ragdiag.workflows.indexing.build import build_version_index
+from ragdiag.workflows.tuning.tuned_release import from_pairs, held_out_sets, release_tuned
+from ragdiag.workflows.tuning.tuned_version import reweighed, tuned_version
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A run whose model goes into the mean."""
+
+    run_id: str
+    facts: RunFacts
+    folder: RunFolder
+    embedder: EmbedderSpec
+
+    def learnt(self) -> TrainingSet:
+        return load_set(self.folder.root, "train")
+
+
+def average_retrievers(
+    lake: Lake,
+    workspace: Workspace,
+    run_ids: Sequence[str],
+    save_as: str | None = None,
+    progress: Progress | None = None,
+) -> TrainingRun:
+    """Average the models of ``run_ids`` (methods "lora" and "full") and leave the result beside the
+    version that they tuned, judged; the run as the registry has it.
+
+    Raises UnknownName; TrainingError for fewer than two runs, one that made no version or one with
+    other files than it made, and runs of another version, base or test split.
+    """
+    parts = [_part(lake, workspace, run_id) for run_id in dict.fromkeys(run_ids)]
+    _refuse_unlike(parts)
+    first = parts[0].facts
+    version = find_version(lake, first.version)
+    test = str(first.options["learn"]["test"])
+    learnt = _together([one.learnt() for one in parts])
+    held = {
+        name: _unseen(load_set(parts[0].folder.root, name), learnt)
+        for name in ("dev", "temporal", "synthetic")
+    }
+    sets = held_out_sets(lake, test, held["temporal"], held["synthetic"])
+    asked = from_pairs("dev", held["dev"])
+    ids = sorted(one.run_id for one in parts)
+    facts = RunFacts(
+        base=first.base,
+        method="average",
+        version=first.version,
+        split=first.split,
+        options={"runs": ids},
+        data=Data(
+            learnt.data_hash,
+            len(learnt.pairs),
+            by_source=Counter(pair.source for pair in learnt.pairs),
+            held_out={"dev": len(asked.questions), **{s.name: len(s.questions) for s in sets}},
+        ),
+    )
+    config = {"kind": "average", "version": version.version_id, "runs": ids}
+    folder = begin_run(workspace, config)
+    with recorded(lake, folder, "retriever", facts) as recording:
+        save_set(folder.root, learnt, "train", training_seal(workspace))
+        told = folder.stoppable(progress)
+        began, busy = time.perf_counter(), time.process_time()
+        average_models([one.embedder for one in parts], folder.model, part(told, 0.0, 0.1))
+        folder.seal()
+        spent = time.perf_counter() - began, time.process_time() - busy
+        recording.say(cost=Cost(*spent, peak_bytes()), artefact=folder.model.name)
+        name = save_as or f"{version.name}-{folder.run_id}"
+        made = tuned_version(workspace, version, whole_model(folder.model), name)
+        build_version_index(lake, workspace, made, part(told, 0.1, 0.6))
+        made = reweighed(lake, workspace, made, asked)
+        release_tuned(lake, workspace, recording, version, made, sets, test, part(told, 0.6, 1.0))
+    return find_run(lake, folder.run_id)
+
+
+def _part(lake: Lake, workspace: Workspace, run_id: str) -> _Part:
+    run = find_run(lake, run_id)
+    facts = facts_of(run)
+    if run.kind != "retriever" or facts.candidate is None or facts.method == "query-lora":
+        raise TrainingError(
+            f"training run {run_id} ({run.kind}, {facts.method}) made no encoder of passages",
+            remedy="name runs of tune retriever --method lora or full that made a version",
+        )
+    folder = run_folder(workspace, run_id)
+    folder.verify()
+    embedder = find_version(lake, facts.candidate.version_id).spec.embedder
+    assert embedder is not None
+    return _Part(run_id, facts, folder, embedder)
+
+
+def _refuse_unlike(parts: Sequence[_Part]) -> None:
+    if len(parts) < 2:
+        raise TrainingError("one run is its own mean", remedy="name two runs or more")
+    first = parts[0]
+    for one in parts[1:]:
+        for what, ours, its in (
+            ("another version", first.facts.version, one.facts.version),
+            ("another base", first.facts.base.sha256, one.facts.base.sha256),
+            ("another test split", _test(first.facts), _test(one.facts)),
+        ):
+            if ours != its:
+                raise TrainingError(
+                    f"training run {one.run_id} is of {what} than {first.run_id}",
+                    remedy="average runs of one version that are tested on the same questions",
+                )
+
+
+def _test(facts: RunFacts) -> object:
+    return facts.options.get("learn", {}).get("test")
+
+
+def _together(sets: Sequence[TrainingSet]) -> TrainingSet:
+    """What any of them has, once."""
+    every = mixed(sets)
+    pairs = {(pair.question_id, pair.passage_id): pair for pair in every.pairs}
+    return TrainingSet(list(pairs.values()), every.texts)
+
+
+def _unseen(held: TrainingSet, learnt: TrainingSet) -> TrainingSet:
+    """What of ``held`` speaks of no question and no passage that was learnt: the parts may have
+    split their pairs differently."""
+    passages = {pair.passage_id for pair in learnt.pairs}
+    pairs = [
+        pair
+        for pair in held.pairs
+        if pair.question_id not in learnt.positives and pair.passage_id not in passages
+    ]
+    return replace(held, pairs=pairs)
