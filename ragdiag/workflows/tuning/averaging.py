@@ -61,7 +61,7 @@ def average_retrievers(
     _refuse_unlike(parts)
     first = parts[0].facts
     version = find_version(lake, first.version)
-    test = str(first.options["learn"]["test"])
+    test = str(_test(first))
     learnt = _together([one.learnt() for one in parts])
     held = {
         name: _unseen(load_set(parts[0].folder.root, name), learnt)
@@ -75,7 +75,7 @@ def average_retrievers(
         method="average",
         version=first.version,
         split=first.split,
-        options={"runs": ids},
+        options={"runs": ids, "learn": {"test": test}},
         data=Data(
             learnt.data_hash,
             len(learnt.pairs),
@@ -86,15 +86,16 @@ def average_retrievers(
     config = {"kind": "average", "version": version.version_id, "runs": ids}
     folder = begin_run(workspace, config)
     with recorded(lake, folder, "retriever", facts) as recording:
-        save_set(folder.root, learnt, "train", training_seal(workspace))
+        for name, kept in {"train": learnt, **held}.items():
+            save_set(folder.root, kept, name, training_seal(workspace))
         told = folder.stoppable(progress)
         began, busy = time.perf_counter(), time.process_time()
         average_models([one.embedder for one in parts], folder.model, part(told, 0.0, 0.1))
         folder.seal()
         spent = time.perf_counter() - began, time.process_time() - busy
         recording.say(cost=Cost(*spent, peak_bytes()), artefact=folder.model.name)
-        name = save_as or f"{version.name}-{folder.run_id}"
-        made = tuned_version(workspace, version, whole_model(folder.model), name)
+        called = save_as or f"{version.name}-{folder.run_id}"
+        made = tuned_version(workspace, version, whole_model(folder.model), called)
         build_version_index(lake, workspace, made, part(told, 0.1, 0.6))
         made = reweighed(lake, workspace, made, asked)
         release_tuned(lake, workspace, recording, version, made, sets, test, part(told, 0.6, 1.0))
@@ -134,7 +135,7 @@ def _refuse_unlike(parts: Sequence[_Part]) -> None:
 
 
 def _test(facts: RunFacts) -> object:
-    return facts.options.get("learn", {}).get("test")
+    return facts.options["learn"]["test"]
 
 
 def _together(sets: Sequence[TrainingSet]) -> TrainingSet:

@@ -55,7 +55,7 @@ def test_the_mean_is_measured_on_what_no_part_has_learnt(made: Made, lake: Lake)
     run = average_retrievers(lake, workspace, ids, "mean", lambda done, _: told.append(done))
     facts = facts_of(run)
     assert (run.kind, run.state, facts.method) == ("retriever", "done", "average")
-    assert facts.options == {"runs": sorted(ids)}
+    assert facts.options == {"runs": sorted(ids), "learn": {"test": "test"}}
     assert told == sorted(told)
     by_name = {one.name: one.changes[0] for one in facts.measured}
     assert by_name["test"].after.n == 28
@@ -77,6 +77,10 @@ def test_the_mean_is_measured_on_what_no_part_has_learnt(made: Made, lake: Lake)
     assert facts.data.pairs == len(learnt) == len(load_set(folder.root).pairs)
     dev = {pair.question_id for pair in load_set(run_folder(workspace, ids[0]).root, "dev").pairs}
     assert facts.data.held_out["dev"] == len(dev - learnt) < len(dev)
+
+    again = facts_of(average_retrievers(lake, workspace, [run.run_id, *ids]))
+    assert again.data is not None
+    assert again.data.held_out["dev"] == facts.data.held_out["dev"]
 
 
 def save_like(
