@@ -59,6 +59,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
     for item in items:
         assert isinstance(item, pytest.Function | pytest.DoctestItem)
+        if item.get_closest_marker("xdist_group") is not None:
+            continue
         shared = [TAKES_LONG[name] for name in item.fixturenames if name in TAKES_LONG]
         if not shared and has_module_fixture(item):
             shared = [item.nodeid.partition("::")[0]]

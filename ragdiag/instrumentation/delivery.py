@@ -70,8 +70,19 @@ class Delivery(Generic[ItemT, RecordT]):
     def _begin(self) -> None:
         self._queue: deque[ItemT | _Barrier] = deque()
         self._thread: threading.Thread | None = None
+        self._at_work = threading.Lock()
         self._wanted = threading.Event()
         self._giving_up = threading.Event()
+
+    def pause(self, timeout_s: float) -> Callable[[], None]:
+        """Let the thread finish what it has in hand and then wait; the result lets it go on. Where
+        it takes longer (a disk that hangs) it is not waited for.
+
+        A fork copies every lock that any thread holds, those of the interpreter's imports too, and
+        nobody in the child ever gives them back.
+        """
+        at_work = self._at_work
+        return at_work.release if at_work.acquire(timeout=timeout_s) else _nothing
 
     @property
     def waiting(self) -> int:
@@ -132,21 +143,23 @@ class Delivery(Generic[ItemT, RecordT]):
         self._work.started()
 
     def _run(self) -> None:
-        queue, wanted = self._queue, self._wanted
+        queue, wanted, at_work = self._queue, self._wanted, self._at_work
         ticked = 0.0
         while queue is self._queue:  # else it was given up as hanging
             if time.monotonic() - ticked >= TICK_S:
-                self._guarded(self._work.tick)
+                with at_work:
+                    self._guarded(self._work.tick)
                 ticked = time.monotonic()
             if not queue:
                 wanted.wait(LOOK_EVERY_S)
                 wanted.clear()
                 continue
-            item = queue.popleft()
-            if not isinstance(item, _Barrier):
-                self._guarded(partial(self._deliver, item))
-            elif self._guarded(partial(self._at_barrier, item)):
-                return
+            with at_work:
+                item = queue.popleft()
+                if not isinstance(item, _Barrier):
+                    self._guarded(partial(self._deliver, item))
+                elif self._guarded(partial(self._at_barrier, item)):
+                    return
 
     def _guarded(self, step: Callable[[], bool | None]) -> bool:
         """What ``step`` says; a defect of it is told, and does not end the logging."""
@@ -204,3 +217,7 @@ class Delivery(Generic[ItemT, RecordT]):
                 pause = min(pause * 2, LONGEST_PAUSE_S)
             else:
                 return True
+
+
+def _nothing() -> None:
+    """What lets a thread go on that was not made to wait."""

@@ -45,6 +45,8 @@ LOG_DEPTH = 10
 WARN_EVERY_S = 60.0
 EXIT_S = 5.0
 """How long the end of a process waits for the disk."""
+FORK_S = 0.5
+"""How long a fork waits for the record that is just being written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +266,9 @@ class QueryLogger:
         if util is not None:
             util.Finalize(None, self.close, args=(EXIT_S,), exitpriority=10)
 
+    def _pause_for_fork(self) -> Callable[[], None]:
+        return self._delivery.pause(FORK_S)
+
     def _forget_after_fork(self) -> None:
         self._delivery.forget()
         self._losses.forget()
@@ -281,7 +286,20 @@ def _is_thumbs_down(feedback: Feedback) -> bool:
 _loggers: weakref.WeakSet[QueryLogger] = weakref.WeakSet()
 
 
+_paused: list[Callable[[], None]] = []
+
+
+def _before_fork() -> None:
+    _paused.extend(logger._pause_for_fork() for logger in list(_loggers))
+
+
+def _after_fork_in_parent() -> None:
+    while _paused:
+        _paused.pop()()
+
+
 def _after_fork_in_child() -> None:
+    _paused.clear()  # locks of the parent's thread
     for logger in list(_loggers):
         logger._forget_after_fork()
     request = open_request()
@@ -294,5 +312,9 @@ def _close_all() -> None:
         logger.close(EXIT_S)
 
 
-os.register_at_fork(after_in_child=_after_fork_in_child)
+os.register_at_fork(
+    before=_before_fork,
+    after_in_parent=_after_fork_in_parent,
+    after_in_child=_after_fork_in_child,
+)
 atexit.register(_close_all)

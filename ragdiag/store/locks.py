@@ -67,4 +67,6 @@ def _exclusive(file: Path, path: Path, deadline: float) -> Iterator[None]:
             time.sleep(random.uniform(0.001, 0.01))
         yield
     finally:
+        # Said before it is closed: a child that was forked meanwhile has the file open as well.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)

@@ -63,8 +63,10 @@ def dashboard(demo_workspace_path: Path, tmp_path_factory: pytest.TempPathFactor
             server.wait(timeout=20)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """For these tests alone: while it is open an event loop runs in this thread, and no other test
+    could start one."""
     if not CHROMIUM.is_file():
         pytest.skip(f"no browser at {CHROMIUM}; install the package chromium")
     from playwright.sync_api import sync_playwright

@@ -57,6 +57,33 @@ def test_the_end_of_a_process_waits_for_what_it_said(
     assert len(spooled()) == 500
 
 
+def test_a_child_inherits_no_lock_of_the_thread_that_writes(
+    start_python: Start, finish: Finish, spooled: Callable[[], list[object]]
+) -> None:
+    code = (
+        "import os, threading, time\n"
+        "from ragdiag import QueryLogger\n"
+        "from ragdiag.instrumentation import query_logger\n"
+        "lock, begun, build = threading.Lock(), threading.Event(), query_logger.build_request\n"
+        "def slow(*given):\n"
+        "    with lock:  # as an import holds its module's\n"
+        "        begun.set()\n"
+        "        time.sleep(0.1)\n"
+        "        return build(*given)\n"
+        "query_logger.build_request = slow\n"
+        "logger = QueryLogger(workspace, version_id='v1')\n"
+        "with logger.request('q') as request: request.answer('a')\n"
+        "begun.wait()\n"
+        "child = os.fork()\n"
+        "with logger.request('q') as request: request.answer('a')\n"
+        "assert logger.flush(10)\n"
+        "if not child: os._exit(0)\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+    )
+    finish(start_python(code))
+    assert len(spooled()) == 3
+
+
 def test_a_request_that_is_open_when_the_process_forks_is_logged_once(
     start_python: Start, finish: Finish, spooled: Callable[[], list[object]]
 ) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -32,6 +34,31 @@ def test_one_holder_at_a_time(tmp_path: Path) -> None:
         thread.join()
     with locked(path, time.monotonic()), pytest.raises(StoreBusy, match=r"one\.lock"):
         locked(path, time.monotonic() + 0.05).__enter__()
+
+
+def test_a_child_that_was_forked_meanwhile_does_not_keep_it(tmp_path: Path) -> None:
+    code = (
+        "import os, sys, time\n"
+        "from pathlib import Path\n"
+        "from ragdiag.store.locks import locked\n"
+        "path = Path(sys.argv[1])\n"
+        "said, heard = os.pipe()\n"
+        "with locked(path, time.monotonic()):\n"
+        "    child = os.fork()\n"
+        "    if not child:\n"
+        "        os.close(heard)\n"
+        "        os.read(said, 1)  # until the parent ends\n"
+        "        os._exit(0)\n"
+        "with locked(path, time.monotonic() + 1): pass\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "one.lock")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_who_waits_comes_before_who_has_just_had_it(tmp_path: Path) -> None:
