@@ -1,6 +1,6 @@
 """How many spans a second the receiver takes, and whether every one it acknowledged is stored.
 
-    python benchmarks/collector.py [--seconds 60] [--clients 2] [--gzip] [--end TERM|KILL]
+    python -m benchmarks.collector [--seconds 60] [--clients 2] [--gzip] [--end TERM|KILL]
                                    [--assemble]
 
 One receiver process; each client process sends batches of 512 spans over one connection as fast

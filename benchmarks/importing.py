@@ -1,6 +1,6 @@
 """Rows per second of ``import logs``: one log as JSONL and as Parquet, then each again.
 
-Run by hand: ``python benchmarks/importing.py [ROWS]``. A row has a question, an answer, ten dense
+Run by hand: ``python -m benchmarks.importing [ROWS]``. A row has a question, an answer, ten dense
 hits, five contexts with their texts (of 2,000 passages), latencies and tokens. Wall time depends on
 what else the machine does, so processor time stands beside it.
 """
