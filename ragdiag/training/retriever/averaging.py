@@ -38,9 +38,6 @@ def average_models(
             )
         for name, tensor in other.items():
             total[name] += tensor
-    kinds = {name: tensor.dtype for name, tensor in first.state_dict().items()}
-    first.load_state_dict(
-        {name: (sum_ / len(specs)).to(kinds[name]) for name, sum_ in total.items()}
-    )
+    first.load_state_dict({name: tensor / len(specs) for name, tensor in total.items()})
     replace_folder(folder, lambda draft: first.save_pretrained(str(draft), create_model_card=False))
     report(progress, 1.0, f"the mean of {len(specs)} models")
