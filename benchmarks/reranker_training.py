@@ -59,7 +59,6 @@ PATHS = {
     "bm25": "[lexical]\n",
 }
 INNER_DEV = 0.2
-DEPTH = 50
 PRETRAINING_NEGATIVES = 3
 
 
@@ -86,6 +85,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--scratch", type=Path, help="kept, so that a killed run goes on")
     parser.add_argument("--first-stage", choices=list(PATHS), default="hybrid")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--depth", type=int, default=50, help="of the lists, in passages")
     parser.add_argument("--limit", type=int, help="questions of each split")
     parser.add_argument("--pretrain", nargs="+", default=[], metavar="SET")
     parser.add_argument("--pretrain-limit", type=int, help="questions of each of these")
@@ -104,8 +104,8 @@ def measure(given: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     before = [pretraining_set(given, name, scratch) for name in given.pretrain]
     lake, workspace, version = stocked(given, given.set, scratch / "workspace")
     passages = serving_passages(lake, workspace, version)
-    learned = asked(lake, workspace, version, "train", given.limit)
-    tested = asked(lake, workspace, version, "test", given.limit)
+    learned = asked(lake, workspace, version, "train", given.depth, given.limit)
+    tested = asked(lake, workspace, version, "test", given.depth, given.limit)
     return {
         "set": given.set,
         "first_stage": version.spec.fusion.model_dump() | {"path": given.first_stage},
@@ -134,7 +134,7 @@ def pretraining_set(given: argparse.Namespace, name: str, scratch: Path) -> Trai
     lake, workspace, version = stocked(given, name, scratch / f"workspace-{name}")
     passages = serving_passages(lake, workspace, version)
     texts = {one: passage_text(passage, title=True) for one, passage in passages.items()}
-    learned = asked(lake, workspace, version, "train", given.pretrain_limit)
+    learned = asked(lake, workspace, version, "train", given.depth, given.pretrain_limit)
     return training_set(learned, texts, PRETRAINING_NEGATIVES, seed=0)
 
 
@@ -152,7 +152,12 @@ def joined(sets: Mapping[str, TrainingSet]) -> TrainingSet:
 
 
 def asked(
-    lake: Lake, workspace: Workspace, version: Version, split: str, limit: int | None
+    lake: Lake,
+    workspace: Workspace,
+    version: Version,
+    split: str,
+    depth: int,
+    limit: int | None,
 ) -> list[Asked]:
     """The questions of ``split`` that have a relevant passage, found or not."""
     retriever = HybridRetriever(serving_index(lake, workspace, version), version.spec)
@@ -161,7 +166,7 @@ def asked(
     for question in load_questions(lake, split):
         grades = judged.get(question.question_id, {})
         if any(grade > 0 for grade in grades.values()):
-            hits = retriever.retrieve(question.text).fused
+            hits = retriever.retrieve(question.text).fused[:depth]
             found.append(Asked(question.question_id, question.text, hits, grades))
         if limit is not None and len(found) == limit:
             break
@@ -191,18 +196,18 @@ def run_seed(
         pretrained = train_cross_encoder(joined(sets), held_out, first, folder / "pretrained", say)
         options = replace(options, base=str(pretrained.model))
     tuned = train_cross_encoder(data, held_out, options, folder, say)
-    spec = RerankerSpec(model=str(tuned.model), max_tokens=given.max_tokens, depth=DEPTH)
+    spec = RerankerSpec(model=str(tuned.model), max_tokens=given.max_tokens, depth=given.depth)
     reranker = Reranker(passages, spec)
     evidence, _ = read(reranker, dev)
     enough = len(evidence) >= LABELS_NEEDED
-    setting = choose_reranking(evidence, DEPTH).setting if enough else None
+    setting = choose_reranking(evidence, given.depth).setting if enough else None
     return {
         "options": asdict(options),
         "pretrained": pretrained and facts_of(pretrained),
         **facts_of(tuned),
         "dev_questions": len(dev),
         "peak_mib": round(tuned.trained.peak_bytes / 2**20),
-        **score_test(reranker, tested, setting),
+        **score_test(reranker, tested, given.depth, setting),
     }
 
 
@@ -245,7 +250,7 @@ def training_set(
     chance = random.Random(seed)
     pairs = []
     for one in train:
-        wrong = [h.passage_id for h in one.hits[:DEPTH] if one.grades.get(h.passage_id, 0) <= 0]
+        wrong = [h.passage_id for h in one.hits if one.grades.get(h.passage_id, 0) <= 0]
         for gold in sorted(name for name, grade in one.grades.items() if grade > 0):
             drawn = tuple(chance.sample(wrong, min(negatives, len(wrong))))
             if gold in texts:
@@ -255,9 +260,7 @@ def training_set(
 
 def dev_lists(dev: Sequence[Asked], texts: Mapping[str, str]) -> RerankDev:
     questions = [
-        RerankQuestion(
-            one.question_id, one.text, tuple(h.passage_id for h in one.hits[:DEPTH]), one.grades
-        )
+        RerankQuestion(one.question_id, one.text, tuple(h.passage_id for h in one.hits), one.grades)
         for one in dev
     ]
     return RerankDev(questions, texts)
@@ -283,12 +286,12 @@ def read(
 
 
 def score_test(
-    reranker: Reranker, tested: Sequence[Asked], setting: RerankSetting | None
+    reranker: Reranker, tested: Sequence[Asked], depth: int, setting: RerankSetting | None
 ) -> dict[str, Any]:
     """MRR@10 of each way on the test questions; ``setting`` is None where too few were held out."""
     evidence, spent = read(reranker, tested)
     first = [reciprocal_rank_at(one, RerankSetting(0, 1.0)) for one in evidence]
-    ways = {"cross_encoder_alone": RerankSetting(DEPTH, 1.0)}
+    ways = {"cross_encoder_alone": RerankSetting(depth, 1.0)}
     if setting is not None:
         ways["chosen"] = setting
     found: dict[str, Any] = {"p95_ms": round(quantile_estimate(spent, 0.95).value, 1)}
