@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import streamlit as st
 
-from ragdiag.ui import jobs, words
+from ragdiag.ui import jobs, running, words
 from ragdiag.ui.jobs import Job
 from ragdiag.ui.safe import literal
 from ragdiag.ui.view import View
 from ragdiag.workflows.indexing.state import IndexState
 
-POLL_S = 1.0
 REASON = "asked for on the dashboard"
 _PENDING = "index_pending"
 
@@ -31,7 +31,7 @@ def draw(view: View, state: IndexState) -> None:
     job = jobs.index_job(view.workspace)
     if job is not None and job.progress.state == "running":
         st.markdown("**A command is running**")
-        _poll(view)
+        running.follow(partial(jobs.index_job, view.workspace))
         return
     if job is not None:
         _outcome(job)
@@ -112,16 +112,3 @@ def _outcome(job: Job) -> None:
     if st.button("Dismiss", key="index_dismiss"):
         jobs.forget(job)
         st.rerun()
-
-
-@st.fragment(run_every=POLL_S)
-def _poll(view: View) -> None:
-    job = jobs.index_job(view.workspace)
-    if job is None or job.progress.state != "running":
-        st.rerun()
-        return
-    st.progress(job.progress.fraction, text=literal(job.progress.message))
-    st.caption(
-        f"{words.count(int(job.elapsed_s), 'second')} so far. You can close this page: the work "
-        "goes on."
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -15,7 +16,7 @@ from ragdiag.generator_spec import GeneratorSpec
 from ragdiag.records import Estimate
 from ragdiag.store.influences import latest_influences
 from ragdiag.store.results import find_served_version
-from ragdiag.ui import charts, jobs, words
+from ragdiag.ui import charts, jobs, running, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.commands import influence_command
 from ragdiag.ui.jobs import Job
@@ -23,8 +24,6 @@ from ragdiag.ui.palette import BLUE, GREEN, GREY, RED
 from ragdiag.ui.safe import literal
 from ragdiag.ui.story import Story
 from ragdiag.ui.view import View
-
-POLL_S = 1.0
 
 ROLES: Mapping[str, tuple[str, str]] = {
     "carried": ("carried the answer", GREEN),
@@ -55,7 +54,7 @@ def draw(view: View, story: Story) -> None:
         _finding(method, one, titled=len(found) > 1)
     job = jobs.influence_job(view.workspace)
     if job is not None and job.progress.state == "running":
-        _poll(view)
+        running.follow(partial(jobs.influence_job, view.workspace))
         return
     if job is not None and job.progress.state == "failed":
         _failure(view, job)
@@ -160,16 +159,3 @@ def _failure(view: View, job: Job) -> None:
     if not view.read_only and st.button("Dismiss", key="influence_dismiss"):
         jobs.forget(job)
         st.rerun()
-
-
-@st.fragment(run_every=POLL_S)
-def _poll(view: View) -> None:
-    job = jobs.influence_job(view.workspace)
-    if job is None or job.progress.state != "running":
-        st.rerun()
-        return
-    st.progress(job.progress.fraction, text=literal(job.progress.message))
-    st.caption(
-        f"{words.count(int(job.elapsed_s), 'second')} so far. You can close this page: the work "
-        "goes on."
-    )

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
-from ragdiag.training.loop import duration
-from ragdiag.ui import jobs
+from ragdiag.ui import jobs, running
 from ragdiag.ui.jobs import Job
 from ragdiag.ui.safe import literal
 from ragdiag.ui.view import View
-
-POLL_S = 1.0
 
 
 def watch(view: View) -> None:
     """The command that runs, with a way to stop it; how the last one ended, until dismissed."""
     job = jobs.tune_job(view.workspace)
     if job is not None and job.progress.state == "running":
-        _poll(view)
+        running.follow(
+            partial(jobs.tune_job, view.workspace), None if view.read_only else _cancel_button
+        )
     elif job is not None:
         _outcome(view, job)
 
 
-@st.fragment(run_every=POLL_S)
-def _poll(view: View) -> None:
-    job = jobs.tune_job(view.workspace)
-    if job is None or job.progress.state != "running":
-        st.rerun()
-        return
-    st.progress(job.progress.fraction, text=literal(job.progress.message))
-    st.caption(f"{duration(job.elapsed_s)} so far. You can close this page: the work goes on.")
-    if not view.read_only and st.button(
+def _cancel_button(job: Job) -> None:
+    if st.button(
         "Cancel",
         key="tune_cancel",
         help="At most a minute of work is lost: the same command goes on from the last checkpoint.",

@@ -7,11 +7,10 @@ from typing import Any
 
 import streamlit as st
 
-from ragdiag.ui import jobs, words
+from ragdiag.ui import jobs, running, words
 from ragdiag.ui.jobs import Job
 from ragdiag.ui.safe import literal
 
-POLL_S = 1.0
 FIRST_SPEC = r'[embedder]\n[lexical]\n[generator]\nkind = "extractive"\n'
 """Of the version that an empty workspace is told to start with; ``printf`` reads the line ends."""
 
@@ -47,11 +46,10 @@ def show_welcome(failed: Job | None) -> None:
 
 
 def show_job(job: Job) -> None:
-    """A running command: what it does, how far it is, for how long; updated every second."""
+    """A running command: what it does, and how far it is."""
     doing = {"demo": "Building the demo", "import": "Importing your corpus"}
     st.subheader(doing.get(job.name, f"Running {job.name}"), anchor=False)
-    _poll()
-    st.caption("You can close or reload this page: the work goes on, and this page finds it again.")
+    running.follow(jobs.latest_job)
 
 
 def show_failure(job: Job) -> None:
@@ -99,17 +97,6 @@ def show_next_steps(held: dict[str, Any]) -> None:
             "A line of questions.jsonl: "
             '`{"question": "…", "answers": ["…"], "passages": {"PASSAGE_ID": 1}, "split": "test"}`'
         )
-
-
-@st.fragment(run_every=POLL_S)
-def _poll() -> None:
-    job = jobs.latest_job()
-    if job is None or job.progress.state != "running":
-        st.rerun()
-        return
-    st.progress(job.progress.fraction, text=literal(job.progress.message))
-    minutes, seconds = divmod(int(job.elapsed_s), 60)
-    st.caption(f"{job.progress.fraction:.0%} done, {minutes}:{seconds:02d} elapsed")
 
 
 def _import_form() -> None:
