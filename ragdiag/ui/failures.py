@@ -46,7 +46,9 @@ def show_failures(view: View, chosen: Filters, graded: int) -> None:
             "Verdict": [words.spoken(row["verdict"]) for row in rows],
             "Cause": [words.spoken(row["cause"]) for row in rows],
             "Closer": [name or "–" for name in closer],
-            "What would help": [words.SECOND_LEVELS.get(name, ("", "–"))[1] for name in closer],
+            "What would help": [
+                words.would_help(row["cause"], name) for row, name in zip(rows, closer, strict=True)
+            ],
             "Who mends it": [words.owner(row["verdict"]) for row in rows],
             "Topic": [row["topic"] for row in rows],
             "Version": [names.get(row["version_id"], row["version_id"]) for row in rows],

@@ -150,9 +150,12 @@ def _list(
     if not hits:
         st.caption("Nothing here.")
         return
-    shown = [_passage(story, n, hit, measure) for n, hit in enumerate(hits[:SHOWN], start=1)]
-    # Of our own tag: text from outside is escaped and holds none.
-    draw("".join(shown).replace("<details ", "<details open " if unfolded else "<details "))
+    draw(
+        "".join(
+            _passage(story, n, hit, measure, unfolded)
+            for n, hit in enumerate(hits[:SHOWN], start=1)
+        )
+    )
     hidden = [
         f"{n} ({hit.passage_id})"
         for n, hit in enumerate(hits[SHOWN:], start=SHOWN + 1)
@@ -163,7 +166,7 @@ def _list(
         draw(f"<div style='{_LABEL}'>{len(hits) - SHOWN} more were logged.{gold}</div>")
 
 
-def _passage(story: Story, rank: int, hit: Hit | ContextHit, measure: str) -> str:
+def _passage(story: Story, rank: int, hit: Hit | ContextHit, measure: str, unfolded: bool) -> str:
     found = story.passages.get(hit.passage_id)
     text = (found or {}).get("text") or "Its text is neither in the corpus nor in the log."
     kept = text[: hit.chars] if isinstance(hit, ContextHit) else text
@@ -173,14 +176,16 @@ def _passage(story: Story, rank: int, hit: Hit | ContextHit, measure: str) -> st
     if hit.passage_id in story.request.citations:
         badge += f"<b style='color:{BLUE}'>cited</b> "
     title = (found or {}).get("title") or ""
-    start = " ".join(kept.split())[:150]
+    state, start = "open ", ""
+    if not unfolded:
+        state, start = "", f", {escape(' '.join(kept.split())[:150])} …"
     edge = f"border-left:4px solid {GOLD}" if gold else f"border-left:4px solid {_EDGE}"
     dropped = f"<span style='opacity:.45;text-decoration:line-through'>{escape(cut)}</span>"
     return (
-        f"<details style='{edge};padding:.25rem .7rem;margin-bottom:.3rem'>"
+        f"<details {state}style='{edge};padding:.25rem .7rem;margin-bottom:.3rem'>"
         f"<summary style='cursor:pointer'><b>{rank}</b> {badge}"
         f"<code style='font-size:.8rem'>{escape(hit.passage_id)}</code> {escape(title)} "
-        f"<span style='opacity:.65'>{measure} {hit.score:.3g}, {escape(start)} …</span></summary>"
+        f"<span style='opacity:.65'>{measure} {hit.score:.3g}{start}</span></summary>"
         f"<div style='white-space:pre-wrap;overflow-wrap:anywhere;padding:.4rem 0'>"
         f"{escape(kept)}{dropped if cut else ''}</div></details>"
     )

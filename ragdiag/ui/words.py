@@ -118,6 +118,17 @@ SECOND_LEVELS: Mapping[str, tuple[str, str]] = {
 }
 """What the test of each second level has shown, and the lever that it names."""
 
+LEVERS: Mapping[str, str] = {
+    "corpus_gap": "add the document, or build the index again",
+    "recall_miss": "more candidates, or fine-tune the embedder",
+    "fusion_loss": "tune fusion's alpha",
+    "rerank_loss": "hand on more passages, or another reranker",
+    "packing": "allow a longer context, or hand on shorter passages",
+    "beyond_logged_depth": "log longer lists, then diagnose again",
+    "gold_unknown": "say which passage is gold",
+}
+"""Of the causes that name one before any closer test; in the context it depends on the test."""
+
 FIXES: Mapping[str, str] = {
     "s": "a perfect order",
     "g+": "gold added",
@@ -157,6 +168,16 @@ def owner(verdict: str) -> str:
     """Who fixes a failure with this verdict."""
     known = OWNERS.get(verdict)  # type: ignore[call-overload]
     return "run diagnose" if known is None else OWNER_LABELS.get(known, known)
+
+
+def would_help(cause: str, closer: str) -> str:
+    """The lever that a closer test names, else the cause's own; a dash where there is none.
+
+    >>> would_help("fusion_loss", ""), would_help("in_context", "numeric")
+    ("tune fusion's alpha", 'check numbers')
+    """
+    _, lever = SECOND_LEVELS.get(closer, ("", LEVERS.get(cause, "–")))
+    return lever
 
 
 def mender(fault: str) -> str:
