@@ -26,12 +26,17 @@ OLD, NEW, THIRD = (
 )
 
 
-def fill_corpus(workspace: Workspace) -> Lake:
-    """Questions, gold and three versions that have an index; nothing is asked yet."""
+def fill_corpus(workspace: Workspace, *, passages_each: int = 1) -> Lake:
+    """Questions, gold and three versions that have an index; nothing is asked yet. A document has
+    ``passages_each`` passages, each of them the gold of one question."""
     lake = open_lake(workspace, create=True)
     questions = [Question(f"q{n}", f"How is item {n} set?", "items") for n in range(QUESTIONS)]
     add_documents(
-        lake, [Passage(f"p{n}", f"p{n}", f"Item {n} is set to {n}.") for n in range(QUESTIONS)]
+        lake,
+        [
+            Passage(f"p{n}", f"p{n // passages_each}", f"Item {n} is set to {n}.")
+            for n in range(QUESTIONS)
+        ],
     )
     add_questions(lake, questions)
     add_judgments(lake, [Judgment(f"q{n}", f"p{n}", 1, "test") for n in range(QUESTIONS)])

@@ -53,9 +53,12 @@ class Contrast:
         return self.value + self._reach(confidence)
 
     def estimate(self, n: int) -> Estimate:
-        """With its two-sided 95 % interval."""
+        """With its two-sided 95 % interval; a value that all clusters agree on to the last digit
+        has none, since without a spread nothing tells how far it may be off."""
         if math.isnan(self.value):
             return Estimate.undefined("no values", n=n)
+        if self.error == 0 and self.value:
+            return Estimate(self.value, math.nan, math.nan, n, "no spread, so no interval")
         reason = "below two clusters there is no interval" if math.isnan(self.error) else None
         return Estimate(self.value, self.lower(0.975), self.upper(0.975), n, reason)
 

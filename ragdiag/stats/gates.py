@@ -85,7 +85,10 @@ def _quality_rule(
     if whole < 0:
         return "rollback", "some of the quality is lost"
     if tolerated > 0:
-        return "inconclusive", f"to pass takes {LEAST_CLUSTERS} questions; here are {clusters}"
+        return (
+            "inconclusive",
+            f"to pass takes {LEAST_CLUSTERS} independent questions; here are {clusters}",
+        )
     return "inconclusive", "a loss of 2 % is neither shown nor excluded"
 
 

@@ -161,7 +161,8 @@ def mean_estimate(found: Averaged) -> Estimate:
 def difference_of_means(a: Averaged, b: Averaged) -> Estimate:
     """Mean b − mean a of independent samples with unequal variances: Welch's t interval (1947).
 
-    The n of the estimate is both samples together.
+    The n of the estimate is both samples together. Where neither has any spread, a difference has
+    no interval.
 
     >>> estimate = difference_of_means(Sums.of([1.0, 2.0, 3.0]), Sums.of([4.0, 6.0, 8.0]))
     >>> estimate.value, round(estimate.low, 3), round(estimate.high, 3)
@@ -175,6 +176,8 @@ def difference_of_means(a: Averaged, b: Averaged) -> Estimate:
         return Estimate(value, math.nan, math.nan, n, "one value has no interval")
     error = a.error + b.error
     if error == 0:
+        if value:
+            return Estimate(value, math.nan, math.nan, n, "neither sample has any spread")
         return Estimate(value, value, value, n)
     freedom = error**2 / (a.error**2 / a.freedom + b.error**2 / b.freedom)
     half = student_quantile(freedom) * math.sqrt(error)

@@ -2,14 +2,16 @@
 
 The paired t is the primary test, sign flips the check, BCa the interval. Holm corrects a family.
 Where questions belong together (the same one asked several times, the same source document) the t
-test is the cluster-robust one (CR1, G − 1 degrees of freedom) and whole clusters are flipped.
+test and the interval are the cluster-robust ones (CR1, G − 1 degrees of freedom) and whole clusters
+are flipped. Where all differ by the same there is no spread to tell from and no interval; what is
+left to test is that so many signs agree.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -79,21 +81,31 @@ def compare_paired(
     ]
     numbers, count = cluster_numbers([owner for _, owner in kept])
     sums = np.bincount(numbers, weights=[delta for delta, _ in kept], minlength=count)
+    contrast = means.contrast(1.0)
+    spread = contrast.error != 0 or contrast.value == 0
     return PairedComparison(
         n=means.n,
         a=means.a,
         b=means.b,
-        difference=bca_mean(deltas, seed),
+        difference=bca_mean(deltas, seed)
+        if spread and count == means.n
+        else _left_out(contrast.estimate(means.n), means.left_out),
         p=clustered_t(means),
         p_sign_flip=sign_flip(sums.tolist(), seed),
-        minimum_detectable=DETECTABLE * means.contrast(1.0).error,
+        minimum_detectable=DETECTABLE * contrast.error,
         clusters=count,
     )
 
 
+def _left_out(found: Estimate, count: int) -> Estimate:
+    notes = [found.reason, f"{count} undefined left out" if count else None]
+    return replace(found, reason="; ".join(note for note in notes if note) or None)
+
+
 def clustered_t(means: PairedMeans) -> float:
     """Two-sided p of Student's t on the CR1 error with G − 1 degrees of freedom; with a cluster for
-    every question that of :func:`paired_t`. NaN below two clusters.
+    every question that of :func:`paired_t`. NaN below two clusters; 2^(1 − G) where G clusters have
+    the same difference: t is infinite, and the chance that their signs agree is what is left.
 
     >>> means = paired_means([0.0, 0.0, 0.0, 0.0], [0.5, 0.5, 0.1, 0.3], clusters="uuvw")
     >>> round(clustered_t(means), 3)  # t = 0.35 / √(3/2 · (0.075² + 0.0625² + 0.0125²)) = 2.90
@@ -105,7 +117,7 @@ def clustered_t(means: PairedMeans) -> float:
     if math.isnan(found.error):
         return math.nan
     if found.error == 0:
-        return 1.0 if found.value == 0 else 0.0
+        return 1.0 if found.value == 0 else 2.0 ** (1 - means.clusters)
     return float(2 * stdtr(found.freedom, -abs(found.distance)))
 
 
@@ -122,7 +134,8 @@ def planned_n(deviation: float, difference: float) -> int:
 def paired_t(differences: Sequence[float]) -> float:
     """Two-sided p of Student's paired t; NaN below two differences.
 
-    Without any spread the t statistic is 0/0 (all zero: p = 1) or infinite (all equal: p = 0).
+    Without any spread the t statistic is 0/0 (all zero: p = 1) or infinite (all equal: the chance
+    that n signs agree, 2^(1 − n)).
 
     >>> round(paired_t([0.5, 0.5, 0.1, 0.3]), 3)  # t = 0.35 / (0.191 / 2) = 3.66
     0.035
@@ -135,7 +148,7 @@ def paired_t(differences: Sequence[float]) -> float:
     deviation = _standard_deviation(deltas)
     mean = float(deltas.mean())
     if deviation == 0:
-        return 1.0 if mean == 0 else 0.0
+        return 1.0 if mean == 0 else 2.0 ** (1 - len(deltas))
     t = mean / (deviation / math.sqrt(len(deltas)))
     return float(2 * stdtr(len(deltas) - 1, -abs(t)))
 

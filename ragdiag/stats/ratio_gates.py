@@ -56,7 +56,7 @@ def gate_latency(found: QuantileRatio, slo_ms: float | None = None) -> Criterion
         decision, reason = "inconclusive", f"p95 may miss its SLO of {slo_ms:g} ms"
     needed = _needed_for_p95(found, slo_ms)
     if found.n < LEAST_FOR_P95 or found.clusters < LEAST_CLUSTERS:
-        least = f"{LEAST_FOR_P95} requests and {LEAST_CLUSTERS} questions or users"
+        least = f"{LEAST_FOR_P95} requests, {LEAST_CLUSTERS} of them independent"
         decision, reason = "inconclusive", f"p95 is judged by {least}"
         needed = max(LEAST_FOR_P95, math.ceil(found.n * LEAST_CLUSTERS / found.clusters))
     return Criterion(
@@ -97,7 +97,10 @@ def gate_cost(means: Means) -> Criterion:
     low, high = _fieller_low(means), _fieller_high(means, PASS_CONFIDENCE)
     decision, reason = _ratio_rule(low, high)
     if means.clusters < LEAST_CLUSTERS:
-        decision, reason = "inconclusive", f"cost is judged by {LEAST_CLUSTERS} requests"
+        decision, reason = (
+            "inconclusive",
+            f"cost is judged by {LEAST_CLUSTERS} independent requests",
+        )
     distance = means.contrast(HIGHEST_RATIO).distance
     z = Z_PASS if distance < 0 else Z_ROLLBACK
     return Criterion(

@@ -101,7 +101,7 @@ def footnote(compared: Comparison) -> str:
     return (
         f"p: paired t test, two-sided, {words.count(compared.clusters, 'independent group')} of "
         f"questions (by the document that answers them). {family_words(compared)} Sign flip is the "
-        "check. Interval: BCa bootstrap. Detectable: the smallest true difference that this many "
+        "check. Interval: BCa bootstrap, or Student's t where questions share a document. Detectable: the smallest true difference that this many "
         f"questions show with 80 % power. {_secondary_words(compared)} {mcnemar_words(compared)}"
     )
 
@@ -152,9 +152,9 @@ def _delta(pair: QuestionPair, measure: str) -> float | None:
 
 
 def _direction(found: MetricComparison) -> int:
-    """1 where B is better, −1 where worse: after Holm, and with 0 outside the interval."""
+    """1 where B is better, −1 where worse: after Holm, and with 0 outside the interval if any."""
     moved = found.paired.difference
-    if not found.p_holm < ALPHA or not (moved.low > 0 or moved.high < 0):
+    if not found.p_holm < ALPHA or moved.low <= 0 <= moved.high:
         return 0
     return 1 if moved.value > 0 else -1
 

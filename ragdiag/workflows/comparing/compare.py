@@ -7,17 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ragdiag.diagnosis.waterfall import best_judged
 from ragdiag.errors import UnknownName
-from ragdiag.metrics.answers import grade_answer, normalise_answer
+from ragdiag.metrics.answers import grade_answer
 from ragdiag.metrics.ranking import score_ranking
 from ragdiag.records import Request
 from ragdiag.stats.paired import McNemar, PairedComparison, compare_paired, mcnemar
-from ragdiag.store.corpus import load_gold_answers, load_judgments, load_passages_by_id
+from ragdiag.store.corpus import load_gold_answers, load_judgments
 from ragdiag.store.lake import Lake
-from ragdiag.store.logged_passages import load_logged_passages
 from ragdiag.store.results import load_requests
 from ragdiag.version import Version
+from ragdiag.workflows.comparing.clusters import load_clusters
 from ragdiag.workflows.comparing.compare_slices import (
     SliceComparison,
     compare_slices,
@@ -117,22 +116,6 @@ def compare_versions(lake: Lake, a: Version, b: Version, split: str) -> Comparis
         mcnemar=mcnemar([_outcome(p.a) for p in pairs], [_outcome(p.b) for p in pairs]),
         family=family,
     )
-
-
-def load_clusters(
-    lake: Lake, questions: Mapping[str, str], judgments: Mapping[str, Mapping[str, int]]
-) -> dict[str, str]:
-    """Question → what it shares with others: the document of its first gold passage; where it has
-    none, or none that is known, its own words."""
-    gold = {name: next(iter(best_judged(judgments.get(name, {}))), "") for name in questions}
-    wanted = set(gold.values())
-    passages = {**load_logged_passages(lake, wanted), **load_passages_by_id(lake, wanted)}
-    return {
-        name: f"document {passages[gold[name]].document_id}"
-        if gold[name] in passages
-        else f"words {normalise_answer(text)}"
-        for name, text in questions.items()
-    }
 
 
 def latest_requests(

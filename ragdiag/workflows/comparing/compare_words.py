@@ -94,8 +94,8 @@ def comparison_markdown(found: Comparison) -> str:
             "",
             *([*(f"- {line}" for line in sliced), ""] if sliced else []),
             f"{family_words(found)} p: paired t, cluster-robust by source document. "
-            "Intervals of all questions: BCa bootstrap; of slices: Student's t. Detectable: the "
-            "smallest true difference that so many questions show with 80 % power, tested alone.",
+            "Intervals: Student's t likewise; BCa bootstrap over questions that share no document. "
+            "Detectable: the smallest true difference that so many questions show with 80 % power, tested alone.",
             "",
         ]
     )
@@ -132,11 +132,17 @@ def conclusion(p_holm: float, difference: Estimate, detectable: float) -> str:
 
     >>> conclusion(0.4, Estimate(0.01, -0.02, 0.04, 50), 0.043)
     'no difference shown (detectable: 0.043)'
+    >>> conclusion(0.5, Estimate(1.0, math.nan, math.nan, 2), 0.0)
+    'no difference shown: too few questions'
     """
-    if p_holm < ALPHA and (difference.low > 0 or difference.high < 0):
+    if p_holm < ALPHA and not difference.low <= 0 <= difference.high:
         return "better" if difference.value > 0 else "worse"
-    if not detectable > 0:
-        return "no difference: every question came out the same" if detectable == 0 else "no test"
+    if detectable == 0:
+        if difference.value:
+            return "no difference shown: too few questions"
+        return "no difference: every question came out the same"
+    if math.isnan(detectable):
+        return "no test"
     return f"no difference shown (detectable: {detectable:.3f})"
 
 

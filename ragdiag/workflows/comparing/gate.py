@@ -18,6 +18,7 @@ from ragdiag.stats.ratio_gates import gate_cost, gate_latency
 from ragdiag.store.corpus import load_gold_answers, load_judgments
 from ragdiag.store.lake import Lake
 from ragdiag.version import Version
+from ragdiag.workflows.comparing.clusters import load_clusters
 from ragdiag.workflows.comparing.compare import latest_requests, score_request
 from ragdiag.workflows.comparing.gate_words import ADVICE, criteria_table, criteria_text
 
@@ -29,14 +30,16 @@ OPTIONAL = ("cost",)
 
 @dataclass(frozen=True)
 class ReleaseGate:
-    """The criteria over the ``n`` questions that both versions were asked; ``unpaired`` ones were
-    asked of one version only. ``snapshot`` is the state of the lake that was read."""
+    """The criteria over the ``n`` questions that both versions were asked, ``clusters`` of them
+    independent; ``unpaired`` ones were asked of one version only. ``snapshot`` is the state of the
+    lake that was read."""
 
     a: Version
     b: Version
     split: str
     snapshot: int
     n: int
+    clusters: int
     unpaired: int
     criteria: Mapping[str, Criterion]
 
@@ -58,6 +61,7 @@ class ReleaseGate:
             "b": self.b.name,
             "split": self.split,
             "n": self.n,
+            "clusters": self.clusters,
             "unpaired": self.unpaired,
             **{name: found.to_json() for name, found in self.criteria.items()},
             "needed_n": self.needed_n,
@@ -68,7 +72,7 @@ class ReleaseGate:
         return "\n".join(
             [
                 f"{self.decision}: {self.b.name} in place of {self.a.name}, split {self.split}, "
-                f"{self.n} questions",
+                f"{self._asked()}",
                 *criteria_text(self.criteria),
                 f"{ADVICE[self.decision]}{self._more()}",
             ]
@@ -86,13 +90,17 @@ class ReleaseGate:
                 "",
                 *criteria_table(self.criteria),
                 "",
-                f"Split {self.split}, {self.n} questions asked of both{unpaired}; "
+                f"Split {self.split}, {self._asked()} asked of both{unpaired}; "
                 f"workspace snapshot {self.snapshot}. Each criterion rolls back an equally good "
                 "version with chance 2.5 %, and passes one at the limit (2 % worse, 10 % slower, "
                 "10 % dearer) with chance 5 %.",
                 "",
             ]
         )
+
+    def _asked(self) -> str:
+        about = "" if self.clusters == self.n else f" about {self.clusters} documents"
+        return f"{self.n} questions{about}"
 
     def _more(self) -> str:
         if self.needed_n is None:
@@ -111,14 +119,18 @@ def gate_versions(
     slo_ms: float | None = None,
     seed: int = 0,
 ) -> ReleaseGate:
-    """Judge B, the candidate, against A on the questions of ``split`` that both were asked.
+    """Judge B, the candidate, against A on the questions of ``split`` that both were asked. Those
+    about one document are not independent: they count as one cluster (METHODS.md §10).
 
     Raises UnknownName where one of them has no evaluation on it, InputError for an unknown metric.
     """
     check_metric(metric)
     judgments, golds = load_judgments(lake, split), load_gold_answers(lake)
     first, second = (latest_requests(lake, version, split, judgments) for version in (a, b))
-    pairs = [(first[question], second[question]) for question in sorted(first.keys() & second)]
+    common = {question: first[question].question for question in sorted(first.keys() & second)}
+    pairs = [(first[question], second[question]) for question in common]
+    known = load_clusters(lake, common, judgments)
+    owners = [known[question] for question in common]
 
     def scores(side: int) -> list[float]:
         return [score_request(pair[side], judgments, golds)[metric] for pair in pairs]
@@ -135,11 +147,14 @@ def gate_versions(
         split=split,
         snapshot=lake.snapshot(),
         n=len(pairs),
+        clusters=len(set(owners)),
         unpaired=len(first.keys() ^ second.keys()),
         criteria={
-            "quality": gate_quality(paired_means(scores(0), scores(1)), metric),
-            "latency": gate_latency(paired_quantiles(times(0), times(1), 0.95, seed=seed), slo_ms),
-            "cost": gate_cost(paired_means(costs(0), costs(1))),
+            "quality": gate_quality(paired_means(scores(0), scores(1), owners), metric),
+            "latency": gate_latency(
+                paired_quantiles(times(0), times(1), 0.95, clusters=owners, seed=seed), slo_ms
+            ),
+            "cost": gate_cost(paired_means(costs(0), costs(1), owners)),
         },
     )
 

@@ -14,7 +14,8 @@ from ragdiag.stats.power import power_at, questions_needed, questions_to_pass
 from ragdiag.store.corpus import load_gold_answers, load_judgments
 from ragdiag.store.lake import Lake
 from ragdiag.version import Version
-from ragdiag.workflows.comparing.compare import latest_requests, load_clusters, score_request
+from ragdiag.workflows.comparing.clusters import load_clusters
+from ragdiag.workflows.comparing.compare import latest_requests, score_request
 from ragdiag.workflows.comparing.gate import check_metric
 
 

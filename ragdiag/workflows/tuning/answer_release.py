@@ -98,12 +98,12 @@ def _measured(
 def _change(metric: AnswerMetric, pairs: Sequence[QuestionPair]) -> Change:
     """Over the questions that have a gold answer."""
     known = [
-        (pair.a[metric], pair.b[metric])
+        (pair.a[metric], pair.b[metric], pair.cluster)
         for pair in pairs
         if not (math.isnan(pair.a[metric]) or math.isnan(pair.b[metric]))
     ]
-    before, after = [x for x, _ in known], [y for _, y in known]
-    paired = compare_paired(before, after)
+    before, after = [x for x, _, _ in known], [y for _, y, _ in known]
+    paired = compare_paired(before, after, clusters=[cluster for _, _, cluster in known])
     p = None if math.isnan(paired.p) else paired.p
     return Change(metric, _mean(metric, before), _mean(metric, after), paired.difference, p)
 

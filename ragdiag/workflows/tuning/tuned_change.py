@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ragdiag.metrics.ranking import score_ranking
 from ragdiag.pipeline import Retriever, serving_index, serving_passages
@@ -14,10 +14,10 @@ from ragdiag.records import Hit, Question
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.retrieval.rerank import Reranker
 from ragdiag.settings import Workspace
-from ragdiag.stats.contrasts import paired_means
+from ragdiag.stats.contrasts import independent_means, paired_means
 from ragdiag.stats.criteria import Criterion
 from ragdiag.stats.gates import gate_quality
-from ragdiag.stats.intervals import Sums, bca_mean, difference_of_means
+from ragdiag.stats.intervals import bca_mean
 from ragdiag.stats.paired import compare_paired
 from ragdiag.store.lake import Lake
 from ragdiag.training.runs import Change, Gated, Measured, Moved, Overfit, SetName
@@ -36,11 +36,16 @@ Ranking = tuple[Hit, ...]
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Questions that nothing was learnt from, with their judgments (question → passage → grade)."""
+    """Questions that nothing was learnt from, with their judgments (question → passage → grade).
+    Questions of one cluster are not independent; one without a cluster stands alone."""
 
     name: SetName
     questions: Sequence[Question]
     judgments: Mapping[str, Mapping[str, int]]
+    clusters: Mapping[str, str] = field(default_factory=dict)
+
+    def owners(self, questions: Sequence[Question]) -> list[str]:
+        return [self.clusters.get(q.question_id, f"alone {q.question_id}") for q in questions]
 
 
 @dataclass(frozen=True)
@@ -116,18 +121,16 @@ def find_overfit(
 ) -> Overfit:
     """How much more ``learned`` gained than ``unseen`` (Welch): other questions in each. Rankings
     are by the name of the set."""
-    samples = []
+    gains, owners = [], []
     for asked in (unseen, learned):
-        deltas = [
-            y - x
-            for x, y in zip(
-                _scores(asked, asked.questions, before[asked.name].final, PRIMARY),
-                _scores(asked, asked.questions, after[asked.name].final, PRIMARY),
-                strict=True,
-            )
-        ]
-        samples.append(Sums.of(one for one in deltas if not math.isnan(one)))
-    drop = difference_of_means(*samples)
+        old, new = (
+            _scores(asked, asked.questions, ranked[asked.name].final, PRIMARY)
+            for ranked in (before, after)
+        )
+        gains.append([y - x for x, y in zip(old, new, strict=True)])
+        owners.append(asked.owners(asked.questions))
+    means = independent_means(*gains, *owners)
+    drop = means.contrast(1.0).estimate(means.n_a + means.n)
     known = not (math.isnan(drop.low) or math.isnan(drop.value))
     verdict = "unknown" if not known else "overfit" if drop.low > 0 else "none"
     return Overfit(PRIMARY, learned.name, unseen.name, drop, verdict)  # type: ignore[arg-type]
@@ -166,16 +169,18 @@ def judge_release(
 def _quality(
     asked: HeldOut, before: Mapping[str, Ranking], after: Mapping[str, Ranking]
 ) -> Criterion:
-    scores = (_scores(asked, asked.questions, one, PRIMARY) for one in (before, after))
-    return gate_quality(paired_means(*scores), PRIMARY)
+    old, new = (_scores(asked, asked.questions, one, PRIMARY) for one in (before, after))
+    return gate_quality(paired_means(old, new, asked.owners(asked.questions)), PRIMARY)
 
 
 def _changes(
     asked: HeldOut, chosen: Sequence[Question], before: Ranked, after: Ranked
 ) -> tuple[Change, ...]:
+    owners = asked.owners(chosen)
     found = [
         _change(
             name,
+            owners,
             _scores(asked, chosen, before.final, name),
             _scores(asked, chosen, after.final, name),
         )
@@ -185,6 +190,7 @@ def _changes(
         found.append(
             _change(
                 DENSE,
+                owners,
                 _scores(asked, chosen, before.dense, PRIMARY),
                 _scores(asked, chosen, after.dense, PRIMARY),
             )
@@ -192,8 +198,10 @@ def _changes(
     return tuple(found)
 
 
-def _change(metric: str, before: Sequence[float], after: Sequence[float]) -> Change:
-    paired = compare_paired(before, after)
+def _change(
+    metric: str, owners: Sequence[str], before: Sequence[float], after: Sequence[float]
+) -> Change:
+    paired = compare_paired(before, after, clusters=owners)
     p = None if math.isnan(paired.p) else paired.p
     return Change(metric, bca_mean(before), bca_mean(after), paired.difference, p)
 

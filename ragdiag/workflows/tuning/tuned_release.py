@@ -6,6 +6,7 @@ Nothing is promoted: a version whose gate passed is left ready to be tried on a 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ragdiag.errors import UnknownName
 from ragdiag.privacy.hiding import is_hidden
@@ -20,6 +21,7 @@ from ragdiag.training.data.examples import TrainingSet
 from ragdiag.training.recording import Recording
 from ragdiag.training.runs import Candidate, Overfit, SetName
 from ragdiag.version import Version
+from ragdiag.workflows.comparing.clusters import load_clusters
 from ragdiag.workflows.comparing.evaluate import evaluate
 from ragdiag.workflows.comparing.gate import gate_versions
 from ragdiag.workflows.tuning.tuned_change import (
@@ -52,7 +54,12 @@ def held_out_sets(
     sets = [HeldOut("test", asked, judged)]
     sets += [from_pairs("temporal", temporal), from_pairs("synthetic", synthetic)]
     sets.append(_regressions(lake))
-    return [one for one in sets if one.questions]
+    return [_clustered(lake, one) for one in sets if one.questions]
+
+
+def _clustered(lake: Lake, held: HeldOut) -> HeldOut:
+    words = {one.question_id: one.text for one in held.questions}
+    return replace(held, clusters=load_clusters(lake, words, held.judgments))
 
 
 def from_pairs(name: SetName, held: TrainingSet) -> HeldOut:

@@ -84,3 +84,24 @@ def test_the_summary_tells_what_it_rests_on(lake: Lake) -> None:
     assert f"snapshot {found.snapshot}" in text
     assert len([line for line in text.splitlines() if line.startswith("| ")]) == 4
     assert "quality  rollback" in found.to_text()
+
+
+def test_questions_about_one_document_are_not_independent(workspace: Workspace) -> None:
+    """Of eight documents seven are found worse by ``new``, and one far better. By question the loss
+    would be shown five times over; by document it is one that chance brings."""
+    lake = fill_corpus(workspace, passages_each=QUESTIONS // 8)
+    document = QUESTIONS // 8
+    log(
+        lake,
+        workspace,
+        [
+            *(answer(n, OLD, rank=2) for n in range(QUESTIONS)),
+            *(answer(n, NEW, rank=3 if n // document < 7 else 1) for n in range(QUESTIONS)),
+        ],
+    )
+    found = gate_versions(lake, OLD, NEW, "test")
+    quality = found.criteria["quality"]
+    assert (found.n, found.clusters) == (200, 8)
+    assert quality.decision == "inconclusive"
+    assert "200 questions about 8 documents" in found.to_text()
+    assert "200 questions about 8 documents asked of both" in found.to_markdown()
