@@ -95,7 +95,8 @@ def comparison_markdown(found: Comparison) -> str:
             *([*(f"- {line}" for line in sliced), ""] if sliced else []),
             f"{family_words(found)} p: paired t, cluster-robust by source document. "
             "Intervals: Student's t likewise; BCa bootstrap over questions that share no document. "
-            "Detectable: the smallest true difference that so many questions show with 80 % power, tested alone.",
+            "Detectable: the smallest true difference that so many questions show with 80 % power, "
+            "tested alone.",
             "",
         ]
     )
