@@ -17,6 +17,7 @@ from ragdiag.diagnosis.headroom import (
 )
 from ragdiag.records import Cause, Diagnosis, Estimate, Request, SecondLevel, Tier, Verdict
 from ragdiag.stats.intervals import rate_bounds_with_unknown, wilson
+from ragdiag.store.deciding import load_deciding
 from ragdiag.store.findings import load_diagnoses
 from ragdiag.store.lake import Lake
 from ragdiag.version import LoggedVersion, Version
@@ -25,18 +26,21 @@ from ragdiag.workflows.comparing.sliced_questions import SliceRate, failure_rate
 
 @dataclass(frozen=True)
 class DiagnosisSummary:
-    """The verdicts over one scope; counts are over failed requests.
+    """The grades and the verdicts over one scope.
 
-    ``slices`` is τ by kind of slice and its name, ``failing`` how many of each kind of question
-    fail. ``tiers`` counts the verdicts on failures, and on ``ungraded`` requests, by the tier of
-    their evidence. ``failed`` is the rate over graded requests, ``failed_bounds`` that over all if
-    every ungraded one were right, and if every one were wrong. ``calls`` and ``cost_usd`` are what
-    this run asked and spent; ``left`` requests have no verdict because its budget was spent.
+    ``failures``, ``ungraded``, ``failed`` and ``failing`` (how many of each kind of question fail)
+    count every request by its grade: ``failed`` is the rate over graded requests,
+    ``failed_bounds`` that over all if every ungraded one were right, and if every one were wrong.
+    Causes, verdicts and headroom are those of the ``diagnosed`` failures; ``slices`` is τ by kind
+    of slice and its name, ``tiers`` counts the verdicts on failures, and on ungraded requests, by
+    the tier of their evidence. ``calls`` and ``cost_usd`` are what this run asked and spent;
+    ``left`` requests have no verdict because its budget was spent.
     """
 
     version: Version | LoggedVersion
     n: int
     failures: int
+    diagnosed: int
     causes: Mapping[Cause, int]
     verdicts: Mapping[Verdict, int]
     second_levels: Mapping[SecondLevel, int]
@@ -58,6 +62,7 @@ class DiagnosisSummary:
             "version": self.version.name,
             "n": self.n,
             "failures": self.failures,
+            "diagnosed": self.diagnosed,
             "causes": dict(self.causes),
             "verdicts": dict(self.verdicts),
             "second_levels": dict(self.second_levels),
@@ -87,6 +92,8 @@ class DiagnosisSummary:
             else ""
         )
         lines = [f"{self.failures} of {self.n} requests failed{unknown}"]
+        if self.diagnosed < self.failures:
+            lines.append(f"{self.diagnosed} of {self.failures} failures diagnosed")
         for title, counts in (
             ("verdict", self.verdicts),
             ("lost at", self.causes),
@@ -127,23 +134,24 @@ def summarise(
     """Count what the store holds about ``requests``. ``gold_accuracy`` (0 … 1) is how often the
     generator is right on gold context, measured elsewhere: it bounds τ where nothing was
     replayed."""
-    diagnoses = load_diagnoses(lake, [request.request_id for request in requests])
-    failed = [found for found in diagnoses.values() if found.evidence.get("y") == 0]
-    ungraded = [found for found in diagnoses.values() if found.evidence.get("y") is None]
-    right = sum(found.evidence.get("y") == 1 for found in diagnoses.values())
-    outcomes = {
-        request.question_id: diagnoses[request.request_id].evidence["y"] == 1
-        for request in requests
-        if request.question_id
-        and request.request_id in diagnoses
-        and diagnoses[request.request_id].evidence.get("y") is not None
-    }
     by_id = {request.request_id: request for request in requests}
+    deciding = load_deciding(lake, list(by_id))
+    ys = {name: deciding[name].y if name in deciding else None for name in by_id}
+    counted = Counter(ys.values())
+    right, wrong, ungraded = counted[1], counted[0], counted[None]
+    outcomes = {
+        request.question_id: y == 1
+        for request in requests
+        if request.question_id and (y := ys[request.request_id]) is not None
+    }
+    diagnoses = load_diagnoses(lake, list(by_id))
+    failed = [found for name, found in diagnoses.items() if ys[name] == 0]
+    unknown = [found for name, found in diagnoses.items() if ys[name] is None]
     failures = [_failure(found, by_id[found.request_id]) for found in failed]
     verdicts = Counter(found.verdict for found in failed)
     measured = headroom(failures)
-    graded = right + len(failed)
-    worst, best = rate_bounds_with_unknown(right, graded, len(ungraded))
+    graded = right + wrong
+    worst, best = rate_bounds_with_unknown(right, graded, ungraded)
     if gold_accuracy is not None and graded and math.isnan(measured["tau"].value):
         low, high = bounds_without_replay(right / graded, gold_accuracy)
         reason = "bounds: nothing was replayed"
@@ -151,7 +159,8 @@ def summarise(
     return DiagnosisSummary(
         version=version,
         n=len(requests),
-        failures=len(failed),
+        failures=wrong,
+        diagnosed=len(failed),
         causes=Counter(found.cause for found in failed),
         verdicts=verdicts,
         second_levels=Counter(
@@ -161,9 +170,9 @@ def summarise(
         undetermined=wilson(verdicts["undetermined"], len(failed)),
         headroom=measured,
         slices=headroom_by_slice(failures),
-        tiers=_by_tier([*failed, *ungraded]),
-        ungraded=len(ungraded),
-        failed=wilson(len(failed), graded),
+        tiers=_by_tier([*failed, *unknown]),
+        ungraded=ungraded,
+        failed=wilson(wrong, graded),
         failed_bounds=(1 - best, 1 - worst),
         failing=failure_rates(load_slices(lake), outcomes) if outcomes else (),
     )

@@ -106,10 +106,29 @@ def test_a_spent_budget_leaves_the_request_and_the_next_run_goes_on(
     version = lost(corpus, workspace, reader)
     limited = Limits(max_calls=2, concurrency=1)
     first = diagnose(corpus, workspace, version, split="lost", limits=limited)
-    assert (first.calls, first.left, first.failures) == (2, 1, 0)
+    assert (first.calls, first.left, first.verdicts) == (2, 1, {})
     assert "1 requests left" in first.to_text()
     second = diagnose(corpus, workspace, version, split="lost", limits=ONE)
     assert (second.calls, second.left, second.verdicts) == (1, 0, {"retrieval": 1})
+
+
+def test_the_rate_of_failures_does_not_depend_on_the_budget(
+    corpus: Lake, workspace: Workspace, reader: FaultyServer
+) -> None:
+    version = lost(corpus, workspace, reader)
+    add_questions(corpus, [Question("q-found", "How long do cats sleep?", "cats")])
+    add_judgments(corpus, [Judgment("q-found", "cats", 1, "lost")])
+    add_gold_answers(corpus, [GoldAnswer("q-found", ("fifteen hours a day",))])
+    evaluate(corpus, workspace, version, "lost")
+    limited = Limits(max_calls=0, concurrency=1)
+    cut = diagnose(corpus, workspace, version, split="lost", limits=limited)
+    whole = diagnose(corpus, workspace, version, split="lost", limits=ONE)
+    assert (cut.diagnosed, whole.diagnosed) == (0, 1)
+    assert cut.to_text().startswith("1 of 2 requests failed\n0 of 1 failures diagnosed\n")
+    assert "failures diagnosed" not in whole.to_text()
+    assert cut.failing
+    for name in ("n", "failures", "ungraded", "failed", "failed_bounds", "failing"):
+        assert getattr(cut, name) == getattr(whole, name), name
 
 
 def test_a_stronger_generator_is_asked_on_gold_and_on_what_was_logged(
