@@ -68,8 +68,10 @@ def judge(
 
     ``arms`` is empty where nothing was replayed (a success, or no gold passages): tier B with
     gold passages and answer, C with the answer alone, D with neither (tiers.py). A replay of
-    which no answer could be graded is none.
+    which no answer could be graded is none. The evidence names the arms on which the generator
+    failed (``failed_arms``): what they leave undetermined, asking again may decide.
     """
+    failed = [arm for arm, outcome in arms.items() if outcome.failed]
     if not any(outcome.draws for outcome in arms.values()):
         arms = {}
     verdict, rule = (
@@ -79,6 +81,8 @@ def judge(
         if grade.status == "no_gold"
         else _verdict_on_failure(grade, loss, arms, gold_supported, signs)
     )
+    if failed and verdict == "undetermined":
+        rule = f"the generator failed on {', '.join(failed)}"
     return Diagnosis(
         request_id=request.request_id,
         cause=loss.cause,
@@ -98,6 +102,7 @@ def judge(
             "p": {arm: _number(outcome.p) for arm, outcome in arms.items()},
             "level": {arm: outcome.level for arm, outcome in arms.items()},
             "draws": {arm: outcome.draws for arm, outcome in arms.items()},
+            "failed_arms": failed,
             "deterministic": all(
                 outcome.deterministic for arm, outcome in arms.items() if arm not in STRONGER
             ),

@@ -44,6 +44,11 @@ class Story:
         ranks = [n for n, hit in enumerate(self.stages[stage], 1) if hit.passage_id in self.gold]
         return ranks[0] if ranks else None
 
+    @property
+    def failed_arms(self) -> Sequence[str]:
+        """The arms on which the generator failed when it was asked again."""
+        return self.evidence.get("failed_arms") or ()
+
     def draws(self, arm: str) -> list[Row]:
         return [draw for draw in self.replays if draw["arm"] == arm]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ragdiag.diagnosis.headroom import (
@@ -15,7 +15,7 @@ from ragdiag.diagnosis.headroom import (
     headroom_by_slice,
     tell_headroom,
 )
-from ragdiag.records import Cause, Diagnosis, Estimate, Request, SecondLevel, Tier, Verdict
+from ragdiag.records import Arm, Cause, Diagnosis, Estimate, Request, SecondLevel, Tier, Verdict
 from ragdiag.stats.intervals import rate_bounds_with_unknown, wilson
 from ragdiag.store.deciding import load_deciding
 from ragdiag.store.findings import load_diagnoses
@@ -33,8 +33,9 @@ class DiagnosisSummary:
     ``failed_bounds`` that over all if every ungraded one were right, and if every one were wrong.
     Causes, verdicts and headroom are those of the ``diagnosed`` failures; ``slices`` is τ by kind
     of slice and its name, ``tiers`` counts the verdicts on failures, and on ungraded requests, by
-    the tier of their evidence. ``calls`` and ``cost_usd`` are what this run asked and spent;
-    ``left`` requests have no verdict because its budget was spent.
+    the tier of their evidence. ``failed_arms`` counts by arm the requests for which the generator
+    failed on it: the next run asks again. ``calls`` and ``cost_usd`` are what this run asked and
+    spent; ``left`` requests have no verdict because its budget was spent.
     """
 
     version: Version | LoggedVersion
@@ -53,6 +54,7 @@ class DiagnosisSummary:
     failed: Estimate
     failed_bounds: tuple[float, float]
     failing: Sequence[SliceRate] = ()
+    failed_arms: Mapping[Arm, int] = field(default_factory=dict)
     calls: int = 0
     cost_usd: float = 0.0
     left: int = 0
@@ -81,6 +83,7 @@ class DiagnosisSummary:
             "ungraded": self.ungraded,
             "failed": self.failed.to_json(),
             "failed_bounds": [None if math.isnan(bound) else bound for bound in self.failed_bounds],
+            **({"failed_arms": dict(self.failed_arms)} if self.failed_arms else {}),
             **({"left": self.left} if self.left else {}),
         }
 
@@ -119,6 +122,9 @@ class DiagnosisSummary:
         if self.calls:
             spent = f", {self.cost_usd:.4f} US$" if self.cost_usd else ""
             lines.append(f"asked {self.calls} times{spent}; what was known was not asked again")
+        if self.failed_arms:
+            arms = ", ".join(f"{arm} ({count})" for arm, count in self.failed_arms.items())
+            lines.append(f"the generator failed on {arms}: run again to ask it anew")
         if self.left:
             lines.append(f"the budget is spent: {self.left} requests left; run again to go on")
         return "\n".join(lines)
@@ -175,6 +181,9 @@ def summarise(
         failed=wilson(wrong, graded),
         failed_bounds=(1 - best, 1 - worst),
         failing=failure_rates(load_slices(lake), outcomes) if outcomes else (),
+        failed_arms=Counter(
+            arm for found in diagnoses.values() for arm in found.evidence.get("failed_arms", ())
+        ),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -20,7 +21,7 @@ from ragdiag.workflows.diagnosing.diagnose import Scope, diagnose, open_diagnosi
 from ragdiag.workflows.diagnosing.replays import Limits
 from ragdiag.workflows.grading.reviews import save_label
 from ragdiag.workflows.indexing.build import build_version_index
-from tests.faulty_server import FaultyServer
+from tests.faulty_server import FaultyServer, reply
 
 PRICES = "prompt_price = 1.0\ncompletion_price = 1.0\n"
 SPEC = """[lexical]
@@ -129,6 +130,28 @@ def test_the_rate_of_failures_does_not_depend_on_the_budget(
     assert cut.failing
     for name in ("n", "failures", "ungraded", "failed", "failed_bounds", "failing"):
         assert getattr(cut, name) == getattr(whole, name), name
+
+
+def test_a_failed_replay_is_asked_again_by_the_next_run(
+    corpus: Lake, workspace: Workspace, reader: FaultyServer
+) -> None:
+    version = lost(corpus, workspace, reader)
+    is_up = reader.respond
+
+    def fails_on_gold(handler: BaseHTTPRequestHandler) -> None:
+        if "fifteen" in reader.seen[-1]["messages"][-1]["content"]:
+            reply(handler, 500, b"busy")
+        else:
+            is_up(handler)
+
+    reader.respond = fails_on_gold
+    first = diagnose(corpus, workspace, version, split="lost", limits=ONE)
+    assert (first.verdicts, first.failed_arms) == ({"undetermined": 1}, {"g": 1, "g+": 1})
+    assert "the generator failed on g (1), g+ (1)" in first.to_text()
+    reader.respond = is_up
+    second = diagnose(corpus, workspace, version, split="lost", limits=ONE)
+    assert (second.calls, second.verdicts, second.failed_arms) == (1, {"retrieval": 1}, {})
+    assert diagnose(corpus, workspace, version, split="lost", limits=ONE).calls == 0
 
 
 def test_a_stronger_generator_is_asked_on_gold_and_on_what_was_logged(
