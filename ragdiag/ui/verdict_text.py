@@ -39,7 +39,9 @@ def verdict_sentences(story: Story) -> list[str]:
 
 
 def _counted(story: Story) -> str:
-    """What the verdict that is out of date explains."""
+    """What the verdict that is out of date explains, or rests on."""
+    if story.outdated == "gold":
+        return "Its diagnosis is out of date: it does not rest on the gold its question has now."
     then = words.grade(story.evidence["y"]) if "y" in story.evidence else "otherwise"
     return f"Its diagnosis is out of date: it was made while the answer counted as {then}."
 

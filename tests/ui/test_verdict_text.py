@@ -36,6 +36,12 @@ STORY = Story(
 )
 
 
+def test_a_verdict_on_other_gold_is_told_as_out_of_date() -> None:
+    told = verdict_sentences(replace(STORY, outdated="gold"))
+    assert told[0].startswith("The answer is wrong")
+    assert "does not rest on the gold its question has now. Diagnose it anew." in told[1]
+
+
 def test_a_context_on_which_the_generator_failed_is_no_intervention_that_decided_nothing() -> None:
     assert verdict_sentences(STORY)[0] == "Undetermined: no intervention decides what failed."
     failed = replace(STORY, evidence={"y": 0, "failed_arms": ["g"]})

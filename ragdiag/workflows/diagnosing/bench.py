@@ -23,6 +23,7 @@ from ragdiag.settings import Workspace
 from ragdiag.store.corpus import load_gold_answers, load_judgments, load_passages_by_id
 from ragdiag.store.deciding import overrule
 from ragdiag.store.findings import find_grade
+from ragdiag.store.gold_marks import gold_mark
 from ragdiag.store.lake import Lake
 from ragdiag.store.logged_passages import load_logged_passages
 from ragdiag.version import LoggedVersion, Version
@@ -157,7 +158,13 @@ class Bench:
             signs=self._read_signs(seen),
         )
         documents = sorted({passage.document_id for passage in gold})
-        told = {**found.evidence, "n_gold": len(gold), "gold_documents": documents}
+        mark = gold_mark((passage.passage_id for passage in gold), answers)
+        told = {
+            **found.evidence,
+            "n_gold": len(gold),
+            "gold_documents": documents,
+            "gold_mark": mark,
+        }
         scene = scene_of(
             seen,
             draws,

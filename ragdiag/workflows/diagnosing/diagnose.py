@@ -1,8 +1,9 @@
 """Grade, locate and replay a version's requests, and keep a verdict with its evidence for each.
 
 Resumable: work is saved every BATCH requests or SAVE_EVERY_S seconds, a request that has a verdict
-is not replayed again unless asked for, or its answer counts otherwise by now, or the generator
-failed on an arm of it; and an answer that was drawn before is not asked for again.
+is not replayed again unless asked for, or its answer counts otherwise by now, or its question has
+other gold, or the generator failed on an arm of it; and an answer that was drawn before is not
+asked for again.
 """
 
 from __future__ import annotations

@@ -113,6 +113,25 @@ def test_a_spent_budget_leaves_the_request_and_the_next_run_goes_on(
     assert (second.calls, second.left, second.verdicts) == (1, 0, {"retrieval": 1})
 
 
+def test_a_correction_of_the_gold_is_diagnosed_anew(
+    corpus: Lake, workspace: Workspace, reader: FaultyServer
+) -> None:
+    version = lost(corpus, workspace, reader)
+    add_judgments(
+        corpus, [Judgment("q-lost", "cats", 0, "lost"), Judgment("q-lost", "tea", 1, "lost")]
+    )
+    wrong = diagnose(corpus, workspace, version, split="lost", limits=ONE)
+    assert wrong.verdicts == {"label_suspect": 1}
+    add_judgments(
+        corpus, [Judgment("q-lost", "cats", 1, "lost"), Judgment("q-lost", "tea", 0, "lost")]
+    )
+    assert load_ids(corpus) == []
+    mended = diagnose(corpus, workspace, version, split="lost", limits=ONE)
+    assert mended.verdicts == {"retrieval": 1}
+    add_gold_answers(corpus, [GoldAnswer("q-lost", ("two weeks",))])
+    assert diagnose(corpus, workspace, version, split="lost", limits=ONE).failures == 0
+
+
 def test_the_rate_of_failures_does_not_depend_on_the_budget(
     corpus: Lake, workspace: Workspace, reader: FaultyServer
 ) -> None:
