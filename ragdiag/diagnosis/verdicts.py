@@ -12,12 +12,13 @@ from ragdiag.diagnosis.tiers import (
     RETRIEVAL_CAUSES,
     Signs,
     from_gold_answer,
+    from_gold_passages,
     from_logged_gold,
     from_signs,
 )
 from ragdiag.diagnosis.waterfall import Loss, contains
 from ragdiag.metrics.answers import normalise_answer
-from ragdiag.records import Arm, Diagnosis, Grade, Request, Tier, Verdict
+from ragdiag.records import Arm, Diagnosis, Grade, Request, Status, Tier, Verdict
 
 FIX_ORDER: tuple[Arm, ...] = ("s", "g+", "g", "G+")
 SUPPORT_RECALL = 0.5
@@ -67,7 +68,7 @@ def judge(
     """The verdict on one graded request, with everything it rests on.
 
     ``arms`` is empty where nothing was replayed (a success, or no gold passages): tier B with
-    gold passages and answer, C with the answer alone, D with neither (tiers.py). A replay of
+    gold passages and answer, C with the answer alone, D without one (tiers.py). A replay of
     which no answer could be graded is none. The evidence names the arms on which the generator
     failed (``failed_arms``): what they leave undetermined, asking again may decide.
     """
@@ -77,7 +78,7 @@ def judge(
     verdict, rule = (
         _state_of_success(loss)
         if grade.y == 1
-        else from_signs(signs, request.status)
+        else _verdict_without_answer(loss, signs, request.status)
         if grade.status == "no_gold"
         else _verdict_on_failure(grade, loss, arms, gold_supported, signs)
     )
@@ -116,6 +117,12 @@ def _state_of_success(loss: Loss) -> tuple[Verdict, str]:
     return "lucky", "the answer is right although no gold passage reached the prompt"
 
 
+def _verdict_without_answer(loss: Loss, signs: Signs, status: Status) -> tuple[Verdict, str]:
+    if loss.cause == "gold_unknown":
+        return from_signs(signs, status)
+    return from_gold_passages(loss.cause, signs, status)
+
+
 def _verdict_on_failure(
     grade: Grade,
     loss: Loss,
@@ -128,7 +135,7 @@ def _verdict_on_failure(
     if loss.cause == "gold_unknown":
         return from_gold_answer(signs.answer_at)
     if loss.cause == "corpus_gap":
-        return "corpus", "no gold passage is in the index build that served"
+        return from_logged_gold(loss.cause)
     if not gold_supported:
         return "label_suspect", "no gold passage supports the gold answer"
     if not arms:
