@@ -60,7 +60,7 @@ box = st.success if story.y == 1 else st.error if story.y == 0 else st.info
 box(
     "  \n".join(literal(sentence) for sentence in sentences[1:]) or " ", title=literal(sentences[0])
 )
-if story.outdated or (story.verdict is None and story.y != 1):
+if story.outdated or story.failed_arms or (story.verdict is None and story.y != 1):
     st.code(diagnose_command(view, request.version_id, request.traffic), language="bash")
 
 if story.opinions:

@@ -30,6 +30,7 @@ from ragdiag.records import (
 )
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import add_documents, add_gold_answers, add_judgments, add_questions
+from ragdiag.store.gold_marks import load_gold_marks
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.results import save_build, save_findings, save_version
@@ -245,6 +246,7 @@ def feedback(requests: list[Request]) -> Iterator[Feedback]:
 def save_opinions(lake: Lake, logged: list[tuple[Request, tuple[str, str, str] | None]]) -> None:
     """Grades for all; verdicts and replays for all but the tenth week, which is not diagnosed."""
     grades, diagnoses, replays = [], [], []
+    marks = load_gold_marks(lake, [request.request_id for request, _ in logged])
     for request, fault in logged:
         grades.append(
             Grade(request.request_id, "contains_or_f1", int(fault is None), float(fault is None))
@@ -260,7 +262,11 @@ def save_opinions(lake: Lake, logged: list[tuple[Request, tuple[str, str, str] |
                 verdict,  # type: ignore[arg-type]
                 fix,
                 "A" if arms else "B",
-                {"rule": f"the rule of {verdict}", "p": arms},
+                {
+                    "rule": f"the rule of {verdict}",
+                    "p": arms,
+                    "gold_mark": marks[request.request_id],
+                },
                 SECOND_LEVELS.get(cause),  # type: ignore[arg-type]
             )
         )

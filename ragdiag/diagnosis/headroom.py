@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from ragdiag.records import Arm, Estimate
-from ragdiag.stats.cluster_bootstrap import cluster_mean
+from ragdiag.stats.cluster_bootstrap import bounded_cluster_mean
 from ragdiag.stats.intervals import wilson
 
 HEADROOM_ARMS: Mapping[str, Arm] = {"tau": "g", "tau_rerank": "s", "tau_recall": "g+"}
@@ -23,8 +23,9 @@ SHORT, LONG = 8, 15
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One failed request: ``p`` is P(Y=1) by arm, empty where nothing was replayed. ``cluster`` is
-    the gold's source document, else the topic; ``n_gold`` 0 means that no gold is known."""
+    """One failed request: ``p`` is the share of right answers by arm, empty where nothing was
+    replayed. ``cluster`` is the gold's source document, else the topic; ``n_gold`` 0 means that no
+    gold is known."""
 
     p: Mapping[str, float]
     deterministic: bool = True
@@ -36,7 +37,12 @@ class Failure:
     @classmethod
     def of(cls, evidence: Mapping[str, Any], topic: str, question: str, cause: str) -> Self:
         """From the evidence of a diagnosis, as it is stored."""
-        known = {arm: p for arm, p in (evidence.get("p") or {}).items() if p is not None}
+        draws = evidence.get("draws") or {}
+        known = {
+            arm: _share_of_draws(p, draws.get(arm, 1))
+            for arm, p in (evidence.get("p") or {}).items()
+            if p is not None
+        }
         documents = evidence.get("gold_documents") or [topic]
         n_gold = 0 if cause == "gold_unknown" else int(evidence.get("n_gold") or 1)
         words = len(question.split())
@@ -106,6 +112,12 @@ def tell_headroom(found: Mapping[str, Estimate]) -> str | None:
     return f"{told}.".replace("%", " %").replace("  %", " %")
 
 
+def _share_of_draws(p: float, draws: int) -> float:
+    """Right answers in ``draws``, from the ``p`` of replay.py: an average of posterior means
+    would shrink every difference by draws / (draws + 1)."""
+    return p if p in (0, 1) else round(p * (draws + 1) - 0.5) / draws
+
+
 def _share(failures: Sequence[Failure], arm: Arm) -> Estimate:
     replayed = [failure for failure in failures if arm in failure.p]
     if not replayed:
@@ -121,7 +133,7 @@ def _mean(failures: Sequence[Failure], weights: Mapping[Arm, float]) -> Estimate
     if not whole:
         return Estimate.undefined("no failure was replayed")
     values = [sum(weight * one.p[arm] for arm, weight in weights.items()) for one in whole]
-    return cluster_mean(values, [one.cluster for one in whole])
+    return bounded_cluster_mean(values, [one.cluster for one in whole], low=-1.0, high=1.0)
 
 
 def _with_unknown_gold(tau: Estimate, failures: Sequence[Failure]) -> Estimate:

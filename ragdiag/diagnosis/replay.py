@@ -28,11 +28,13 @@ class Generator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ArmOutcome:
-    """How often one arm was answered right: ``successes`` of ``draws`` graded answers."""
+    """How often one arm was answered right: ``successes`` of ``draws`` graded answers; ``failed``
+    where the generator failed on a draw, so that they are not all there are to be."""
 
     successes: int
     draws: int
     deterministic: bool
+    failed: bool = False
 
     @property
     def p(self) -> float:
@@ -230,6 +232,7 @@ def outcomes(draws: Sequence[Replay]) -> dict[Arm, ArmOutcome]:
             successes=sum(draw.y == 1 for draw in same),
             draws=sum(draw.y is not None for draw in same),
             deterministic=repeats[arm in STRONGER],
+            failed=any(draw.status == "error" for draw in same),
         )
         for arm, same in by_arm.items()
     }

@@ -7,6 +7,9 @@
 | C    | gold answer only                    | the same, of passages that hold the answer     |
 | D    | feedback, groundedness, sufficiency | generator or retrieval, where the signs agree  |
 
+Without a gold answer it is tier D even where gold passages are known: a person's word, a judge's or
+a user's takes its place, and then the stage that lost the gold is likely to blame.
+
 Gold in the prompt and a wrong answer is the generator's fault or that of the passages beside it:
 only a replay tells them apart, so tiers B and C abstain there.
 """
@@ -26,6 +29,8 @@ SUFFICIENT, INSUFFICIENT = 0.75, 0.25
 
 MOST_HOLDERS = 20
 """An answer that more passages hold stands there by chance: ``None``, ``2``."""
+
+NO_FAILURE = "nothing says that the answer failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,8 @@ NO_SIGNS = Signs()
 
 def from_logged_gold(cause: Cause) -> tuple[Verdict, str]:
     """Tier B: the stage that lost the gold is likely to blame; nothing shows that it suffices."""
+    if cause == "corpus_gap":
+        return "corpus", "no gold passage is in the index build that served"
     if cause in RETRIEVAL_CAUSES:
         return "retrieval", "gold did not reach the prompt: likely, not replayed"
     if cause == "packing":
@@ -66,6 +73,22 @@ def from_gold_answer(answer_at: Cause | None) -> tuple[Verdict, str]:
     return "undetermined", "no passage can be told to hold the gold answer"
 
 
+def from_gold_passages(cause: Cause, signs: Signs, status: Status) -> tuple[Verdict, str]:
+    """Tier D with gold passages: as tier B, where somebody says that the answer failed, or there
+    was none.
+
+    >>> from_gold_passages("recall_miss", Signs(reported=True), "ok")[0]
+    'retrieval'
+    >>> from_gold_passages("recall_miss", Signs(), "ok")[1]
+    'nothing says that the answer failed'
+    """
+    if not (signs.reported or status == "no_answer"):
+        return "undetermined", NO_FAILURE
+    verdict, rule = from_logged_gold(cause)
+    failed = "somebody calls the answer wrong" if signs.reported else "no answer was given"
+    return verdict, f"{failed}, no gold answer is known: {rule}"
+
+
 def from_signs(signs: Signs, status: Status) -> tuple[Verdict, str]:
     """Tier D: without a sign of failure, and without an estimate of sufficiency, nothing is said.
 
@@ -78,9 +101,9 @@ def from_signs(signs: Signs, status: Status) -> tuple[Verdict, str]:
     """
     declined = status == "no_answer"
     if not (signs.reported or declined or signs.grounded is False):
-        return "undetermined", "nothing says that the answer failed"
+        return "undetermined", NO_FAILURE
     if signs.sufficient is None:
-        return "undetermined", "the sufficiency of contexts is not calibrated"
+        return "undetermined", "the sufficiency of its context is not known"
     if signs.sufficient <= INSUFFICIENT:
         return "retrieval", "the context hardly holds what the question needs: likely"
     if signs.sufficient >= SUFFICIENT and (declined or signs.grounded is False):

@@ -12,12 +12,13 @@ from ragdiag.diagnosis.tiers import (
     RETRIEVAL_CAUSES,
     Signs,
     from_gold_answer,
+    from_gold_passages,
     from_logged_gold,
     from_signs,
 )
 from ragdiag.diagnosis.waterfall import Loss, contains
 from ragdiag.metrics.answers import normalise_answer
-from ragdiag.records import Arm, Diagnosis, Grade, Request, Tier, Verdict
+from ragdiag.records import Arm, Diagnosis, Grade, Request, Status, Tier, Verdict
 
 FIX_ORDER: tuple[Arm, ...] = ("s", "g+", "g", "G+")
 SUPPORT_RECALL = 0.5
@@ -67,18 +68,22 @@ def judge(
     """The verdict on one graded request, with everything it rests on.
 
     ``arms`` is empty where nothing was replayed (a success, or no gold passages): tier B with
-    gold passages and answer, C with the answer alone, D with neither (tiers.py). A replay of
-    which no answer could be graded is none.
+    gold passages and answer, C with the answer alone, D without one (tiers.py). A replay of
+    which no answer could be graded is none. The evidence names the arms on which the generator
+    failed (``failed_arms``): what they leave undetermined, asking again may decide.
     """
+    failed = [arm for arm, outcome in arms.items() if outcome.failed]
     if not any(outcome.draws for outcome in arms.values()):
         arms = {}
     verdict, rule = (
         _state_of_success(loss)
         if grade.y == 1
-        else from_signs(signs, request.status)
+        else _verdict_without_answer(loss, signs, request.status)
         if grade.status == "no_gold"
         else _verdict_on_failure(grade, loss, arms, gold_supported, signs)
     )
+    if failed and verdict == "undetermined":
+        rule = f"the generator failed on {', '.join(failed)}"
     return Diagnosis(
         request_id=request.request_id,
         cause=loss.cause,
@@ -98,6 +103,7 @@ def judge(
             "p": {arm: _number(outcome.p) for arm, outcome in arms.items()},
             "level": {arm: outcome.level for arm, outcome in arms.items()},
             "draws": {arm: outcome.draws for arm, outcome in arms.items()},
+            "failed_arms": failed,
             "deterministic": all(
                 outcome.deterministic for arm, outcome in arms.items() if arm not in STRONGER
             ),
@@ -109,6 +115,12 @@ def _state_of_success(loss: Loss) -> tuple[Verdict, str]:
     if loss.cause in ("in_context", "gold_unknown"):
         return "ok", "the answer is right"
     return "lucky", "the answer is right although no gold passage reached the prompt"
+
+
+def _verdict_without_answer(loss: Loss, signs: Signs, status: Status) -> tuple[Verdict, str]:
+    if loss.cause == "gold_unknown":
+        return from_signs(signs, status)
+    return from_gold_passages(loss.cause, signs, status)
 
 
 def _verdict_on_failure(
@@ -123,7 +135,7 @@ def _verdict_on_failure(
     if loss.cause == "gold_unknown":
         return from_gold_answer(signs.answer_at)
     if loss.cause == "corpus_gap":
-        return "corpus", "no gold passage is in the index build that served"
+        return from_logged_gold(loss.cause)
     if not gold_supported:
         return "label_suspect", "no gold passage supports the gold answer"
     if not arms:

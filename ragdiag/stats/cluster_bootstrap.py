@@ -10,6 +10,10 @@ import numpy as np
 from ragdiag.records import Estimate
 from ragdiag.stats.bootstrap import BLOCK, RESAMPLES
 from ragdiag.stats.contrasts import cluster_numbers
+from ragdiag.stats.intervals import wilson
+
+EQUAL = 1e-12
+"""Means of clusters that differ by no more are one: the rest is rounding."""
 
 
 def cluster_mean(values: Sequence[float], clusters: Sequence[Hashable], seed: int = 0) -> Estimate:
@@ -17,12 +21,15 @@ def cluster_mean(values: Sequence[float], clusters: Sequence[Hashable], seed: in
     (Davison & Hinkley 1997, §3.8); NaNs are left out.
 
     Each drawn mean is Σ sums / Σ sizes. Percentile intervals are narrow by √((G−1)/G) (Hesterberg
-    2015), so its deviations are stretched by the inverse. Fewer than two clusters give no interval.
+    2015), so its deviations are stretched by the inverse. Fewer than two clusters give no interval,
+    nor do clusters that all have one mean: whatever is drawn, the mean is the same.
 
     >>> cluster_mean([1.0, 1.0, 0.0], ["a", "a", "b"]).value
     0.6666666666666666
     >>> cluster_mean([1.0, 0.0], ["a", "a"]).reason
     'one cluster has no interval'
+    >>> cluster_mean([1.0, 1.0], ["a", "b"]).reason
+    'all clusters have one mean: no interval'
     """
     pairs = [(v, c) for v, c in zip(values, clusters, strict=True) if not math.isnan(v)]
     n = len(pairs)
@@ -35,6 +42,8 @@ def cluster_mean(values: Sequence[float], clusters: Sequence[Hashable], seed: in
         return Estimate(mean, math.nan, math.nan, n, "one cluster has no interval")
     sums = np.bincount(numbers, kept, count)
     sizes = np.bincount(numbers, minlength=count).astype(np.float64)
+    if np.ptp(sums / sizes) <= EQUAL:
+        return Estimate(mean, math.nan, math.nan, n, "all clusters have one mean: no interval")
     generator = np.random.default_rng(seed)
     rows = max(1, BLOCK // count)
     means = []
@@ -44,3 +53,28 @@ def cluster_mean(values: Sequence[float], clusters: Sequence[Hashable], seed: in
     stretch = math.sqrt(count / (count - 1))
     low, high = mean + stretch * (np.quantile(np.concatenate(means), [0.025, 0.975]) - mean)
     return Estimate(mean, float(low), float(high), n)
+
+
+def bounded_cluster_mean(
+    values: Sequence[float], clusters: Sequence[Hashable], low: float, high: float, seed: int = 0
+) -> Estimate:
+    """As :func:`cluster_mean`, of values that lie within ``low`` … ``high``.
+
+    Where all G clusters have one mean m, the share of clusters with another one is at most u,
+    Wilson's upper bound of 0 in G; the interval is m − u(m − low) … m + u(high − m). Of values that
+    are all 0, or all 1, that is Wilson's own interval of 0, or G, in G.
+
+    >>> bounded_cluster_mean([1.0] * 4, "abcd", 0, 1) == wilson(4, 4)
+    True
+    """
+    found = cluster_mean(values, clusters, seed)
+    count = len({c for v, c in zip(values, clusters, strict=True) if not math.isnan(v)})
+    if count < 2 or not math.isnan(found.low):
+        return found
+    others = wilson(0, count).high
+    return Estimate(
+        found.value,
+        found.value - others * (found.value - low),
+        found.value + others * (high - found.value),
+        found.n,
+    )

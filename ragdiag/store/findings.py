@@ -8,6 +8,7 @@ from typing import Any
 
 from ragdiag.records import DEFAULT_GRADER, Diagnosis, Grade, Replay
 from ragdiag.store.deciding import load_deciding
+from ragdiag.store.gold_marks import load_gold_marks
 from ragdiag.store.lake import Lake
 from ragdiag.store.rows import grade_from_row
 
@@ -37,20 +38,25 @@ def load_grades(lake: Lake, grader: str, request_ids: Sequence[str]) -> dict[str
 
 
 def load_diagnoses(lake: Lake, request_ids: Sequence[str]) -> dict[str, Diagnosis]:
-    """The latest diagnosis of each request that has one, by request id. One that was found while
-    the answer counted as right and that now counts as wrong, say, is out of date: left out."""
+    """The latest diagnosis of each request that has one, by request id. One that is out of date is
+    left out: found while the answer counted as right and that now counts as wrong, say, or from
+    other gold than its question has now."""
     rows = lake.rows(
         "select request_id, cause, verdict, verified_fix, tier, evidence, second_level"
         " from latest_verdicts where request_id in (select unnest(?::varchar[]))",
         [list(request_ids)],
     )
     found = [Diagnosis(**{**row, "evidence": json.loads(row["evidence"])}) for row in rows]
-    deciding = load_deciding(lake, [one.request_id for one in found])
+    names = [one.request_id for one in found]
+    deciding, marks = load_deciding(lake, names), load_gold_marks(lake, names)
     return {
         one.request_id: one
         for one in found
-        if one.request_id not in deciding
-        or is_of_outcome(one.verdict, one.evidence, deciding[one.request_id].y)
+        if is_of_gold(one.evidence, marks[one.request_id])
+        and (
+            one.request_id not in deciding
+            or is_of_outcome(one.verdict, one.evidence, deciding[one.request_id].y)
+        )
     }
 
 
@@ -63,6 +69,11 @@ def is_of_outcome(verdict: str, evidence: Mapping[str, Any], y: int | None) -> b
     if "y" in evidence:
         return bool(evidence["y"] == y)
     return (verdict in ("ok", "lucky")) == (y == 1)
+
+
+def is_of_gold(evidence: Mapping[str, Any], mark: str) -> bool:
+    """Whether a diagnosis rests on the gold that has this ``mark``."""
+    return bool(evidence.get("gold_mark", "") == mark)
 
 
 def load_replays(lake: Lake, request_ids: Sequence[str]) -> dict[str, list[Replay]]:

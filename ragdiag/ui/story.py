@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from ragdiag.diagnosis.waterfall import best_judged
-from ragdiag.records import DEFAULT_GRADER, RANKED_STAGES, ContextHit, Hit, Request
+from ragdiag.records import DEFAULT_GRADER, RANKED_STAGES, ContextHit, Grade, Hit, Request
 from ragdiag.store.deciding import load_deciding
-from ragdiag.store.findings import is_of_outcome
+from ragdiag.store.findings import is_of_gold, is_of_outcome
+from ragdiag.store.gold_marks import load_gold_marks
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Row, gold_of, passages_at, said_about
 from ragdiag.store.results import load_requests
@@ -21,7 +22,8 @@ class Story:
     """``gold`` is {passage_id: grade} of the passages of the highest grade, ``stages`` the ranked
     lists that were logged, in order, ``passages`` the texts as they were when the question was
     asked, ``opinions`` the grades of other graders than the default one. ``decided_by`` is the
-    grader whose word ``y`` is, ``outdated`` whether the verdict explains another ``y``."""
+    grader whose word ``y`` is, ``outdated`` what the verdict does not fit any more: the ``outcome``
+    where it explains another ``y``, the ``gold`` where it rests on other gold."""
 
     request: Request
     gold: Mapping[str, int]
@@ -37,12 +39,17 @@ class Story:
     opinions: Sequence[Row] = ()
     decided_by: str = DEFAULT_GRADER
     reason: str = ""
-    outdated: bool = False
+    outdated: Literal["outcome", "gold"] | None = None
 
     def rank(self, stage: str) -> int | None:
         """The rank (from 1) of the best gold passage at a stage."""
         ranks = [n for n, hit in enumerate(self.stages[stage], 1) if hit.passage_id in self.gold]
         return ranks[0] if ranks else None
+
+    @property
+    def failed_arms(self) -> Sequence[str]:
+        """The arms on which the generator failed when it was asked again."""
+        return self.evidence.get("failed_arms") or ()
 
     def draws(self, arm: str) -> list[Row]:
         return [draw for draw in self.replays if draw["arm"] == arm]
@@ -85,10 +92,23 @@ def compose(lake: Lake, request: Request) -> Story:
         opinions=[row for row in said["grades"] if row["grader"] != DEFAULT_GRADER],
         decided_by=deciding.grader if deciding else DEFAULT_GRADER,
         reason=deciding.reason if deciding else "",
-        outdated=verdict is not None
-        and deciding is not None
-        and not is_of_outcome(verdict["verdict"], evidence, y),
+        outdated=_outdated(lake, request, verdict, evidence, deciding),
     )
+
+
+def _outdated(
+    lake: Lake,
+    request: Request,
+    verdict: Row | None,
+    evidence: Mapping[str, Any],
+    deciding: Grade | None,
+) -> Literal["outcome", "gold"] | None:
+    if verdict is None:
+        return None
+    if deciding is not None and not is_of_outcome(verdict["verdict"], evidence, deciding.y):
+        return "outcome"
+    mark = load_gold_marks(lake, [request.request_id])[request.request_id]
+    return None if is_of_gold(evidence, mark) else "gold"
 
 
 def _evidence(verdict: Row | None) -> Mapping[str, Any]:

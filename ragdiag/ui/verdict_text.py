@@ -21,6 +21,8 @@ def verdict_sentences(story: Story) -> list[str]:
         return [_OUTDATED[story.y], f"{_counted(story)} Diagnose it anew."]
     verdict, cause = story.verdict["verdict"], story.verdict["cause"]
     opening = _verdict(verdict)
+    if verdict == "undetermined" and story.failed_arms:
+        opening = "Undetermined so far: the generator failed when it was asked again"
     if story.verdict["tier"] in words.UNPROVEN and verdict in words.LIKELY:
         opening = f"Likely, not proven by a replay: {opening[0].lower()}{opening[1:]}"
     sentences = [
@@ -37,7 +39,9 @@ def verdict_sentences(story: Story) -> list[str]:
 
 
 def _counted(story: Story) -> str:
-    """What the verdict that is out of date explains."""
+    """What the verdict that is out of date explains, or rests on."""
+    if story.outdated == "gold":
+        return "Its diagnosis is out of date: it does not rest on the gold its question has now."
     then = words.grade(story.evidence["y"]) if "y" in story.evidence else "otherwise"
     return f"Its diagnosis is out of date: it was made while the answer counted as {then}."
 
@@ -85,7 +89,7 @@ def _replays(story: Story) -> list[str]:
         ("g+", "with gold put first"),
     ):
         draws = story.draws(arm)
-        if draws:
+        if draws and arm not in story.failed_arms:
             right = sum(draw["y"] == 1 for draw in draws)
             outcome = (
                 _OUTCOMES[draws[0]["y"]]
@@ -93,7 +97,11 @@ def _replays(story: Story) -> list[str]:
                 else f"answers correctly {right} times of {len(draws)}"
             )
             told.append(f"{given} it {outcome}")
-    return [f"Replayed with the same generator: {'; '.join(told)}."] if told else []
+    sentences = [f"Replayed with the same generator: {'; '.join(told)}."] if told else []
+    if story.failed_arms:
+        failed = ", ".join(story.failed_arms)
+        sentences.append(f"The generator failed on {failed}; the next diagnosis asks it again.")
+    return sentences
 
 
 def _undiagnosed(story: Story) -> str:

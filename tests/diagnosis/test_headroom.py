@@ -7,6 +7,7 @@ import math
 import pytest
 
 from ragdiag.diagnosis.headroom import Failure, headroom, headroom_by_slice, tell_headroom
+from ragdiag.diagnosis.replay import ArmOutcome
 from ragdiag.stats.intervals import wilson
 
 
@@ -25,9 +26,41 @@ def test_share_of_failures_that_each_context_turns_right() -> None:
 
 
 def test_a_sampling_generator_is_measured_net_of_its_own_luck() -> None:
-    sampled = Failure({"r": 1.5 / 4, "g": 3.5 / 4}, deterministic=False)
+    sampled = Failure({"r": 1 / 3, "g": 1.0}, deterministic=False)
     found = headroom([sampled] * 5)
-    assert found["tau"].value == found["tau_net"].value == pytest.approx((3.5 - 1.5) / 4)
+    assert found["tau"].value == found["tau_net"].value == pytest.approx(2 / 3)
+
+
+def drawn(cluster: str, **right: int) -> Failure:
+    """A failure of a generator that samples, by how many of three draws were right."""
+    arms = {arm: ArmOutcome(n, 3, deterministic=False) for arm, n in right.items()}
+    evidence = {
+        "p": {arm: outcome.p for arm, outcome in arms.items()},
+        "draws": {arm: outcome.draws for arm, outcome in arms.items()},
+        "deterministic": False,
+        "gold_documents": [cluster],
+    }
+    return Failure.of(evidence, "tea", "How long?", "recall_miss")
+
+
+def test_means_are_of_draws_and_not_of_posterior_means() -> None:
+    found = headroom([drawn(f"d{n}", r=0, g=3, s=n % 2) for n in range(40)])
+    assert found["tau"].value == found["tau_net"].value == 1.0
+    assert found["tau_rerank"].value == pytest.approx(1 / 6)
+    stronger = headroom([drawn("a", **{"r": 0, "g": 3, "G+": 3, "G+r": 0})])
+    assert (stronger["phi_R"].value, stronger["phi_G"].value) == (1.0, 0.0)
+
+
+def test_failures_that_all_mend_alike_still_have_an_interval() -> None:
+    found = headroom([drawn(f"d{n}", r=0, g=3) for n in range(40)])
+    none_of_40 = wilson(0, 40).high  # the most clusters that could be other than these
+    assert (found["tau"].low, found["tau"].high) == (pytest.approx(1 - 2 * none_of_40), 1.0)
+    assert tell_headroom(found) == (
+        "Perfect retrieval would fix 100 % of the failures (82–100 %, n = 40)."
+    )
+    exact = headroom([Failure(arms(1, 1), cluster=f"d{n}") for n in range(40)])
+    assert exact["tau"] == wilson(40, 40)
+    assert exact["tau_net"] == found["tau_net"]
 
 
 def test_shapley_values_share_out_the_whole_headroom() -> None:

@@ -94,6 +94,8 @@ def test_an_arm_that_could_not_be_answered_is_unsure() -> None:
     draws = ask(Broken())[1].draws
     assert all(draw.y is None for draw in draws)
     assert {outcome.level for outcome in outcomes(draws).values()} == {"unsure"}
+    assert all(outcome.failed for outcome in outcomes(draws).values())
+    assert not any(outcome.failed for outcome in outcomes(ask(Reader())[1].draws).values())
 
 
 @pytest.mark.parametrize("made", [Reader, Dice])

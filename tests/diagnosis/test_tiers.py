@@ -11,6 +11,7 @@ from ragdiag.diagnosis.tiers import (
     MOST_HOLDERS,
     Signs,
     from_gold_answer,
+    from_gold_passages,
     from_logged_gold,
     from_signs,
     holders,
@@ -72,6 +73,32 @@ def test_a_gold_answer_alone_blames_by_the_passages_that_hold_it() -> None:
 def test_without_gold_two_signs_must_agree(signs: Signs, verdict: str) -> None:
     found = told(NO_GOLD, UNKNOWN, signs)
     assert (found.tier, found.verdict) == ("D", verdict)
+
+
+@pytest.mark.parametrize(
+    ("cause", "verdict"),
+    [
+        ("corpus_gap", "corpus"),
+        ("recall_miss", "retrieval"),
+        ("packing", "packing"),
+        ("in_context", "undetermined"),
+    ],
+)
+def test_gold_passages_blame_a_stage_where_somebody_calls_the_answer_wrong(
+    cause: Cause, verdict: str
+) -> None:
+    loss = Loss(cause, "g", {}, 0.0)
+    labelled = Grade("r1", "human", 0, status="no_gold")
+    for grade in (labelled, NO_GOLD):  # a reviewer's label, a user's complaint
+        found = told(grade, loss, Signs(reported=True))
+        assert (found.tier, found.verdict) == ("D", verdict)
+        assert found.evidence["rule"].startswith("somebody calls the answer wrong, no gold answer")
+    for signs in (Signs(), Signs(reported=False)):
+        assert told(NO_GOLD, loss, signs).evidence["rule"] == "nothing says that the answer failed"
+
+
+def test_a_question_that_was_declined_has_failed_too() -> None:
+    assert from_gold_passages("recall_miss", Signs(), "no_answer")[0] == "retrieval"
 
 
 def test_declining_is_a_sign_of_failure_too() -> None:

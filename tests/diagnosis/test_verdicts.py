@@ -69,6 +69,16 @@ def test_an_answer_that_could_not_be_graded_is_undetermined() -> None:
     assert verdict("in_context", {}, y=None).verdict == "undetermined"
 
 
+def test_what_a_failed_arm_leaves_open_is_said_to_be_its_failure() -> None:
+    failed = ArmOutcome(0, 0, deterministic=True, failed=True)
+    found = verdict("recall_miss", MENDED | {"g": failed})
+    assert (found.verdict, found.evidence["failed_arms"]) == ("undetermined", ["g"])
+    assert found.evidence["rule"] == "the generator failed on g"
+    assert verdict("in_context", {"r": failed, "g": failed}).evidence["failed_arms"] == ["r", "g"]
+    decided = verdict("recall_miss", MENDED | {"s": failed})
+    assert (decided.verdict, decided.evidence["failed_arms"]) == ("retrieval", ["s"])
+
+
 def test_the_verified_fix_is_the_first_arm_that_flips() -> None:
     assert verdict("recall_miss", MENDED).verified_fix == "g+"
     assert verdict("recall_miss", MENDED | {"s": HIGH}).verified_fix == "s"

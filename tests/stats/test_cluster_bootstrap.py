@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from ragdiag.stats.cluster_bootstrap import cluster_mean
+from ragdiag.stats.cluster_bootstrap import bounded_cluster_mean, cluster_mean
+from ragdiag.stats.intervals import wilson
 
 
 def test_it_is_the_plain_definition() -> None:
@@ -46,3 +47,16 @@ def test_the_interval_covers_the_truth_where_values_hang_together() -> None:
 def test_one_cluster_or_no_value_has_no_interval() -> None:
     assert cluster_mean([math.nan], ["a"]).reason == "no values"
     assert math.isnan(cluster_mean([1.0, 0.0], ["a", "a"]).low)
+
+
+def test_clusters_of_one_mean_have_the_interval_of_what_was_not_seen() -> None:
+    values, clusters = [1.0, 0.0, 1.0, 0.0], list("aabb")
+    assert math.isnan(cluster_mean(values, clusters).low)
+    assert math.isnan(cluster_mean([0.1 + 0.2, 0.3], ["a", "b"]).low)  # only rounding is left
+    found = bounded_cluster_mean(values, clusters, -1, 1)
+    unseen = wilson(0, 2).high
+    assert (found.low, found.high) == (0.5 - unseen * 1.5, 0.5 + unseen * 0.5)
+    assert bounded_cluster_mean([0.0] * 3, "abc", 0, 1) == wilson(0, 3)
+    assert math.isnan(bounded_cluster_mean([1.0, math.nan], ["a", "b"], 0, 1).low)
+    spread = [1.0, 0.0, 0.0, 0.0]
+    assert bounded_cluster_mean(spread, clusters, 0, 1) == cluster_mean(spread, clusters)

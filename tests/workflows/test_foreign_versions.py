@@ -10,6 +10,7 @@ import pytest
 from ragdiag.errors import UnknownName
 from ragdiag.records import (
     ContextHit,
+    Feedback,
     GoldAnswer,
     Hit,
     Judgment,
@@ -26,6 +27,7 @@ from ragdiag.store.results import find_served_version
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.version import LoggedVersion
 from ragdiag.workflows.diagnosing.diagnose import diagnose
+from ragdiag.workflows.grading.reviews import save_label
 
 GOLD = Passage("cats", "cats", "Cats sleep fifteen hours a day.")
 
@@ -99,6 +101,22 @@ def test_what_nobody_can_grade_is_bounded_and_waits_for_sufficiency(
     told = found.to_json()
     assert (told["ungraded"], told["failed_bounds"]) == (3, [0.0, 1.0])
     assert told["tiers"] == found.tiers
+
+
+def test_without_a_gold_answer_what_people_say_and_the_gold_passages_decide(
+    lake: Lake, workspace: Workspace
+) -> None:
+    lake.write(lambda cursor: cursor.execute("delete from gold_answers"))
+    save_label(lake, "ada", "missed", "wrong")
+    with SpoolWriter(workspace) as spool:
+        spool.write(Feedback("f1", "packed", datetime(2026, 1, 6, tzinfo=UTC), "thumbs", -1.0))
+    ingest(lake, workspace)
+    found = diagnose(lake, workspace, find_served_version(lake, "theirs"))
+    assert (found.failures, found.verdicts) == (1, {"retrieval": 1})
+    assert found.tiers == {"D": {"packing": 1, "retrieval": 1, "undetermined": 1}}
+    told = load_diagnoses(lake, ["missed", "packed", "shown"])
+    assert "somebody calls the answer wrong" in told["missed"].evidence["rule"]
+    assert told["shown"].evidence["rule"] == "nothing says that the answer failed"
 
 
 def test_a_name_that_nothing_has_is_unknown(lake: Lake) -> None:

@@ -23,6 +23,7 @@ from ragdiag.settings import Workspace
 from ragdiag.store.corpus import load_gold_answers, load_judgments, load_passages_by_id
 from ragdiag.store.deciding import overrule
 from ragdiag.store.findings import find_grade
+from ragdiag.store.gold_marks import gold_mark
 from ragdiag.store.lake import Lake
 from ragdiag.store.logged_passages import load_logged_passages
 from ragdiag.version import LoggedVersion, Version
@@ -157,7 +158,13 @@ class Bench:
             signs=self._read_signs(seen),
         )
         documents = sorted({passage.document_id for passage in gold})
-        told = {**found.evidence, "n_gold": len(gold), "gold_documents": documents}
+        mark = gold_mark((passage.passage_id for passage in gold), answers)
+        told = {
+            **found.evidence,
+            "n_gold": len(gold),
+            "gold_documents": documents,
+            "gold_mark": mark,
+        }
         scene = scene_of(
             seen,
             draws,
@@ -170,14 +177,18 @@ class Bench:
         return split_cause(replace(found, evidence=told), scene)
 
     def _read_signs(self, seen: Examination) -> Signs:
-        """Only where there is no gold passage, and only what the tier needs."""
+        """Only where a gold passage or a gold answer is missing, and only what the tier needs."""
         request, known = seen.request, seen.known
-        if seen.grade.y == 1 or known.gold or is_hidden(request.question):
+        if seen.grade.y == 1:
             return NO_SIGNS
         served = self._builds.passages(request.build_id)
         if seen.grade.status == "no_gold":
             reported = known.reported if seen.grade.y is None else seen.grade.y == 0
+            if known.gold or is_hidden(request.question):
+                return Signs(reported=reported)
             return self._signs.without_gold(request, served, reported)
+        if known.gold or is_hidden(request.question):
+            return NO_SIGNS
         held = self._signs.holders(request, served, known.answers)
         if not held:
             return NO_SIGNS

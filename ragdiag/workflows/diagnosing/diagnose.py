@@ -1,8 +1,9 @@
 """Grade, locate and replay a version's requests, and keep a verdict with its evidence for each.
 
 Resumable: work is saved every BATCH requests or SAVE_EVERY_S seconds, a request that has a verdict
-is not replayed again unless asked for, or its answer counts otherwise by now; and an answer that
-was drawn before is not asked for again.
+is not replayed again unless asked for, or its answer counts otherwise by now, or its question has
+other gold, or the generator failed on an arm of it; and an answer that was drawn before is not
+asked for again.
 """
 
 from __future__ import annotations
@@ -135,7 +136,7 @@ def open_diagnosis(
         lake, version, scope.split, scope.traffic, scope.since, scope.until
     )
     ids = [request.request_id for request in requests]
-    done = set() if scope.again else set(load_diagnoses(lake, ids))
+    done = set() if scope.again else _diagnosed(lake, ids)
     todo = [request for request in requests if request.request_id not in done]
     asked = {request.question for request in todo}
     replays = (
@@ -192,6 +193,12 @@ def requests_in_scope(
         where = f"evaluation of split {split!r}" if split else f"{kind} traffic in that window"
         raise UnknownName(f"version {version.name} has no {where}", remedy=_remedy(version, split))
     return asked
+
+
+def _diagnosed(lake: Lake, request_ids: Sequence[str]) -> set[str]:
+    """Those whose verdict is up to date and rests on all the draws it asked for."""
+    found = load_diagnoses(lake, request_ids)
+    return {name for name, one in found.items() if not one.evidence.get("failed_arms")}
 
 
 def _remedy(version: Version | LoggedVersion, split: str | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ragdiag.diagnosis.headroom import (
@@ -15,8 +15,9 @@ from ragdiag.diagnosis.headroom import (
     headroom_by_slice,
     tell_headroom,
 )
-from ragdiag.records import Cause, Diagnosis, Estimate, Request, SecondLevel, Tier, Verdict
+from ragdiag.records import Arm, Cause, Diagnosis, Estimate, Request, SecondLevel, Tier, Verdict
 from ragdiag.stats.intervals import rate_bounds_with_unknown, wilson
+from ragdiag.store.deciding import load_deciding
 from ragdiag.store.findings import load_diagnoses
 from ragdiag.store.lake import Lake
 from ragdiag.version import LoggedVersion, Version
@@ -25,18 +26,22 @@ from ragdiag.workflows.comparing.sliced_questions import SliceRate, failure_rate
 
 @dataclass(frozen=True)
 class DiagnosisSummary:
-    """The verdicts over one scope; counts are over failed requests.
+    """The grades and the verdicts over one scope.
 
-    ``slices`` is τ by kind of slice and its name, ``failing`` how many of each kind of question
-    fail. ``tiers`` counts the verdicts on failures, and on ``ungraded`` requests, by the tier of
-    their evidence. ``failed`` is the rate over graded requests, ``failed_bounds`` that over all if
-    every ungraded one were right, and if every one were wrong. ``calls`` and ``cost_usd`` are what
-    this run asked and spent; ``left`` requests have no verdict because its budget was spent.
+    ``failures``, ``ungraded``, ``failed`` and ``failing`` (how many of each kind of question fail)
+    count every request by its grade: ``failed`` is the rate over graded requests,
+    ``failed_bounds`` that over all if every ungraded one were right, and if every one were wrong.
+    Causes, verdicts and headroom are those of the ``diagnosed`` failures; ``slices`` is τ by kind
+    of slice and its name, ``tiers`` counts the verdicts on failures, and on ungraded requests, by
+    the tier of their evidence. ``failed_arms`` counts by arm the requests for which the generator
+    failed on it: the next run asks again. ``calls`` and ``cost_usd`` are what this run asked and
+    spent; ``left`` requests have no verdict because its budget was spent.
     """
 
     version: Version | LoggedVersion
     n: int
     failures: int
+    diagnosed: int
     causes: Mapping[Cause, int]
     verdicts: Mapping[Verdict, int]
     second_levels: Mapping[SecondLevel, int]
@@ -49,6 +54,7 @@ class DiagnosisSummary:
     failed: Estimate
     failed_bounds: tuple[float, float]
     failing: Sequence[SliceRate] = ()
+    failed_arms: Mapping[Arm, int] = field(default_factory=dict)
     calls: int = 0
     cost_usd: float = 0.0
     left: int = 0
@@ -58,6 +64,7 @@ class DiagnosisSummary:
             "version": self.version.name,
             "n": self.n,
             "failures": self.failures,
+            "diagnosed": self.diagnosed,
             "causes": dict(self.causes),
             "verdicts": dict(self.verdicts),
             "second_levels": dict(self.second_levels),
@@ -76,6 +83,7 @@ class DiagnosisSummary:
             "ungraded": self.ungraded,
             "failed": self.failed.to_json(),
             "failed_bounds": [None if math.isnan(bound) else bound for bound in self.failed_bounds],
+            **({"failed_arms": dict(self.failed_arms)} if self.failed_arms else {}),
             **({"left": self.left} if self.left else {}),
         }
 
@@ -87,6 +95,8 @@ class DiagnosisSummary:
             else ""
         )
         lines = [f"{self.failures} of {self.n} requests failed{unknown}"]
+        if self.diagnosed < self.failures:
+            lines.append(f"{self.diagnosed} of {self.failures} failures diagnosed")
         for title, counts in (
             ("verdict", self.verdicts),
             ("lost at", self.causes),
@@ -112,6 +122,9 @@ class DiagnosisSummary:
         if self.calls:
             spent = f", {self.cost_usd:.4f} US$" if self.cost_usd else ""
             lines.append(f"asked {self.calls} times{spent}; what was known was not asked again")
+        if self.failed_arms:
+            arms = ", ".join(f"{arm} ({count})" for arm, count in self.failed_arms.items())
+            lines.append(f"the generator failed on {arms}: run again to ask it anew")
         if self.left:
             lines.append(f"the budget is spent: {self.left} requests left; run again to go on")
         return "\n".join(lines)
@@ -127,23 +140,24 @@ def summarise(
     """Count what the store holds about ``requests``. ``gold_accuracy`` (0 … 1) is how often the
     generator is right on gold context, measured elsewhere: it bounds τ where nothing was
     replayed."""
-    diagnoses = load_diagnoses(lake, [request.request_id for request in requests])
-    failed = [found for found in diagnoses.values() if found.evidence.get("y") == 0]
-    ungraded = [found for found in diagnoses.values() if found.evidence.get("y") is None]
-    right = sum(found.evidence.get("y") == 1 for found in diagnoses.values())
-    outcomes = {
-        request.question_id: diagnoses[request.request_id].evidence["y"] == 1
-        for request in requests
-        if request.question_id
-        and request.request_id in diagnoses
-        and diagnoses[request.request_id].evidence.get("y") is not None
-    }
     by_id = {request.request_id: request for request in requests}
+    deciding = load_deciding(lake, list(by_id))
+    ys = {name: deciding[name].y if name in deciding else None for name in by_id}
+    counted = Counter(ys.values())
+    right, wrong, ungraded = counted[1], counted[0], counted[None]
+    outcomes = {
+        request.question_id: y == 1
+        for request in requests
+        if request.question_id and (y := ys[request.request_id]) is not None
+    }
+    diagnoses = load_diagnoses(lake, list(by_id))
+    failed = [found for name, found in diagnoses.items() if ys[name] == 0]
+    unknown = [found for name, found in diagnoses.items() if ys[name] is None]
     failures = [_failure(found, by_id[found.request_id]) for found in failed]
     verdicts = Counter(found.verdict for found in failed)
     measured = headroom(failures)
-    graded = right + len(failed)
-    worst, best = rate_bounds_with_unknown(right, graded, len(ungraded))
+    graded = right + wrong
+    worst, best = rate_bounds_with_unknown(right, graded, ungraded)
     if gold_accuracy is not None and graded and math.isnan(measured["tau"].value):
         low, high = bounds_without_replay(right / graded, gold_accuracy)
         reason = "bounds: nothing was replayed"
@@ -151,7 +165,8 @@ def summarise(
     return DiagnosisSummary(
         version=version,
         n=len(requests),
-        failures=len(failed),
+        failures=wrong,
+        diagnosed=len(failed),
         causes=Counter(found.cause for found in failed),
         verdicts=verdicts,
         second_levels=Counter(
@@ -161,11 +176,14 @@ def summarise(
         undetermined=wilson(verdicts["undetermined"], len(failed)),
         headroom=measured,
         slices=headroom_by_slice(failures),
-        tiers=_by_tier([*failed, *ungraded]),
-        ungraded=len(ungraded),
-        failed=wilson(len(failed), graded),
+        tiers=_by_tier([*failed, *unknown]),
+        ungraded=ungraded,
+        failed=wilson(wrong, graded),
         failed_bounds=(1 - best, 1 - worst),
         failing=failure_rates(load_slices(lake), outcomes) if outcomes else (),
+        failed_arms=Counter(
+            arm for found in diagnoses.values() for arm in found.evidence.get("failed_arms", ())
+        ),
     )
 
 

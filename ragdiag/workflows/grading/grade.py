@@ -1,7 +1,8 @@
 """Have a grader grade a version's answers, beside the grades that they have.
 
 Resumable: grades are saved every BATCH answers, and an answer that the grader has decided is not
-graded again unless asked for; where it failed, it tries again.
+graded again unless asked for; where it failed, where gold has come since, and where it could not
+tell, it tries again.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ from ragdiag.store.results import save_findings
 BATCH = 100
 FAILED = ("error", "judge_error")
 """States of a grade that trying again may mend."""
+
+UNTOLD = "undefined"
+"""The state of a grade for which something was missing: an answer, its context, a number in the
+gold. Whether it still is costs nothing to see."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +93,19 @@ def items_of(lake: Lake, requests: Sequence[Request]) -> list[Item]:
 def ungraded(
     lake: Lake, requests: Sequence[Request], grader: str, *, again: bool = False
 ) -> list[Request]:
-    """Those that ``grader`` has not decided, or all of them ``again``."""
+    """Those that ``grader`` has not decided, or all of them ``again``. Without a gold answer, as
+    when it was graded, a request counts as decided."""
     if again:
         return list(requests)
-    done = load_grades(lake, grader, [request.request_id for request in requests])
-    decided = {name for name, grade in done.items() if grade.status not in FAILED}
-    return [request for request in requests if request.request_id not in decided]
+    done, golds = _load_grades(lake, requests, grader), load_gold_answers(lake)
+
+    def is_decided(request: Request) -> bool:
+        grade = done.get(request.request_id)
+        if grade is None or grade.status in (*FAILED, UNTOLD):
+            return False
+        return grade.status != "no_gold" or request.question_id not in golds
+
+    return [request for request in requests if not is_decided(request)]
 
 
 def grade_requests(
@@ -104,11 +116,14 @@ def grade_requests(
     again: bool = False,
     progress: Progress | None = None,
 ) -> GradeRun:
-    """Grade what ``grader`` has not decided yet, and count what it says of all.
+    """Grade what ``grader`` has not decided yet, and count what it says of all. What it still
+    cannot tell is not said again.
 
     Raises GeneratorDown where a judge's server fails again and again; what was graded is kept.
     """
     todo = ungraded(lake, requests, grader.name, again=again)
+    untold = {} if again else _load_grades(lake, todo, grader.name)
+    graded = 0
     for start in range(0, len(todo), BATCH):
         part = todo[start : start + BATCH]
         items = items_of(lake, part)
@@ -118,15 +133,21 @@ def grade_requests(
             for request in part
             if request.request_id not in told
         ]
-        save_findings(lake, grades=[*grader.grade(items), *hidden])
+        found = [
+            grade
+            for grade in (*grader.grade(items), *hidden)
+            if grade.status != UNTOLD or grade != untold.get(grade.request_id)
+        ]
+        save_findings(lake, grades=found)
+        graded += len(found)
         done = start + len(part)
         report(progress, done / len(todo), f"graded {done} of {len(todo)}")
-    return summarise(lake, requests, grader.name, len(todo))
+    return summarise(lake, requests, grader.name, graded)
 
 
 def summarise(lake: Lake, requests: Sequence[Request], grader: str, graded: int = 0) -> GradeRun:
     """Count what the lake holds of ``grader`` about ``requests``."""
-    found = load_grades(lake, grader, [request.request_id for request in requests])
+    found = _load_grades(lake, requests, grader)
     known = [grade.y for grade in found.values() if grade.y is not None]
     undecided: Counter[str] = Counter(grade.status for grade in found.values() if grade.y is None)
     if missing := len(requests) - len(found):
@@ -139,3 +160,7 @@ def summarise(lake: Lake, requests: Sequence[Request], grader: str, graded: int 
         bounds=rate_bounds_with_unknown(sum(known), len(known), len(requests) - len(known)),
         undecided=dict(sorted(undecided.items())),
     )
+
+
+def _load_grades(lake: Lake, requests: Sequence[Request], grader: str) -> dict[str, Grade]:
+    return load_grades(lake, grader, [request.request_id for request in requests])

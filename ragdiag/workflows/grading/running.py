@@ -15,12 +15,14 @@ from ragdiag.store.times import to_naive_utc
 
 def grade_new_answers(lake: Lake, version_id: str, since: datetime) -> int:
     """Give every request of ``version_id`` since then its default grade (METHODS.md §2), unless it
-    has one, its question has no gold answer, or its answer is not stored. Returns how many."""
+    has one that rests on a gold answer, its question has none, or its answer is not stored. Returns
+    how many."""
     rows = lake.rows(
         "select request_id, question_id, answer, status from requests "
         "where version_id = $version_id and asked_at >= $since "
         "and question_id in (select question_id from gold_answers) "
-        "and request_id not in (select request_id from grades where grader = $grader)",
+        "and request_id not in (select request_id from grades where grader = $grader "
+        "and status <> 'no_gold')",
         {"version_id": version_id, "since": to_naive_utc(since), "grader": DEFAULT_GRADER},
     )
     golds = load_gold_answers(lake) if rows else {}

@@ -14,6 +14,7 @@ from ragdiag.errors import TrainingError
 from ragdiag.records import Judgment, Passage, Question
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import add_documents, add_judgments, add_questions
+from ragdiag.store.gold_marks import load_gold_marks
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.results import save_findings
@@ -72,11 +73,15 @@ def shop(tmp_path_factory: pytest.TempPathFactory, empty_workspace: Workspace) -
             spool.write(said(name, "click", 1, passage))
         spool.write(said("urn-1", "click", 1, "urn"))
     ingest(lake, workspace)
+    diagnoses = [
+        diagnosed("failed", "rerank_loss", "retrieval"),
+        diagnosed("tested", "recall_miss", "retrieval"),
+    ]
+    marks = load_gold_marks(lake, [one.request_id for one in diagnoses])
     save_findings(
         lake,
         diagnoses=[
-            diagnosed("failed", "rerank_loss", "retrieval"),
-            diagnosed("tested", "recall_miss", "retrieval"),
+            replace(one, evidence={"gold_mark": marks[one.request_id]}) for one in diagnoses
         ],
     )
     close_lakes(workspace)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -20,7 +21,7 @@ from ragdiag.workflows.diagnosing.diagnose import Scope, diagnose, open_diagnosi
 from ragdiag.workflows.diagnosing.replays import Limits
 from ragdiag.workflows.grading.reviews import save_label
 from ragdiag.workflows.indexing.build import build_version_index
-from tests.faulty_server import FaultyServer
+from tests.faulty_server import FaultyServer, reply
 
 PRICES = "prompt_price = 1.0\ncompletion_price = 1.0\n"
 SPEC = """[lexical]
@@ -106,10 +107,70 @@ def test_a_spent_budget_leaves_the_request_and_the_next_run_goes_on(
     version = lost(corpus, workspace, reader)
     limited = Limits(max_calls=2, concurrency=1)
     first = diagnose(corpus, workspace, version, split="lost", limits=limited)
-    assert (first.calls, first.left, first.failures) == (2, 1, 0)
+    assert (first.calls, first.left, first.verdicts) == (2, 1, {})
     assert "1 requests left" in first.to_text()
     second = diagnose(corpus, workspace, version, split="lost", limits=ONE)
     assert (second.calls, second.left, second.verdicts) == (1, 0, {"retrieval": 1})
+
+
+def test_a_correction_of_the_gold_is_diagnosed_anew(
+    corpus: Lake, workspace: Workspace, reader: FaultyServer
+) -> None:
+    version = lost(corpus, workspace, reader)
+    add_judgments(
+        corpus, [Judgment("q-lost", "cats", 0, "lost"), Judgment("q-lost", "tea", 1, "lost")]
+    )
+    wrong = diagnose(corpus, workspace, version, split="lost", limits=ONE)
+    assert wrong.verdicts == {"label_suspect": 1}
+    add_judgments(
+        corpus, [Judgment("q-lost", "cats", 1, "lost"), Judgment("q-lost", "tea", 0, "lost")]
+    )
+    assert load_ids(corpus) == []
+    mended = diagnose(corpus, workspace, version, split="lost", limits=ONE)
+    assert mended.verdicts == {"retrieval": 1}
+    add_gold_answers(corpus, [GoldAnswer("q-lost", ("two weeks",))])
+    assert diagnose(corpus, workspace, version, split="lost", limits=ONE).failures == 0
+
+
+def test_the_rate_of_failures_does_not_depend_on_the_budget(
+    corpus: Lake, workspace: Workspace, reader: FaultyServer
+) -> None:
+    version = lost(corpus, workspace, reader)
+    add_questions(corpus, [Question("q-found", "How long do cats sleep?", "cats")])
+    add_judgments(corpus, [Judgment("q-found", "cats", 1, "lost")])
+    add_gold_answers(corpus, [GoldAnswer("q-found", ("fifteen hours a day",))])
+    evaluate(corpus, workspace, version, "lost")
+    limited = Limits(max_calls=0, concurrency=1)
+    cut = diagnose(corpus, workspace, version, split="lost", limits=limited)
+    whole = diagnose(corpus, workspace, version, split="lost", limits=ONE)
+    assert (cut.diagnosed, whole.diagnosed) == (0, 1)
+    assert cut.to_text().startswith("1 of 2 requests failed\n0 of 1 failures diagnosed\n")
+    assert "failures diagnosed" not in whole.to_text()
+    assert cut.failing
+    for name in ("n", "failures", "ungraded", "failed", "failed_bounds", "failing"):
+        assert getattr(cut, name) == getattr(whole, name), name
+
+
+def test_a_failed_replay_is_asked_again_by_the_next_run(
+    corpus: Lake, workspace: Workspace, reader: FaultyServer
+) -> None:
+    version = lost(corpus, workspace, reader)
+    is_up = reader.respond
+
+    def fails_on_gold(handler: BaseHTTPRequestHandler) -> None:
+        if "fifteen" in reader.seen[-1]["messages"][-1]["content"]:
+            reply(handler, 500, b"busy")
+        else:
+            is_up(handler)
+
+    reader.respond = fails_on_gold
+    first = diagnose(corpus, workspace, version, split="lost", limits=ONE)
+    assert (first.verdicts, first.failed_arms) == ({"undetermined": 1}, {"g": 1, "g+": 1})
+    assert "the generator failed on g (1), g+ (1)" in first.to_text()
+    reader.respond = is_up
+    second = diagnose(corpus, workspace, version, split="lost", limits=ONE)
+    assert (second.calls, second.verdicts, second.failed_arms) == (1, {"retrieval": 1}, {})
+    assert diagnose(corpus, workspace, version, split="lost", limits=ONE).calls == 0
 
 
 def test_a_stronger_generator_is_asked_on_gold_and_on_what_was_logged(

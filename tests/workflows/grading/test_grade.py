@@ -12,10 +12,10 @@ from ragdiag.grading.contract import Item, Subject
 from ragdiag.grading.groundedness import CitationGrader, GroundednessGrader, lexical_support
 from ragdiag.grading.rules import rule_grader
 from ragdiag.progress import Progress
-from ragdiag.records import ContextHit, Grade, Passage, Request
+from ragdiag.records import ContextHit, GoldAnswer, Grade, Passage, Question, Request
 from ragdiag.settings import Workspace
 from ragdiag.store.contexts import load_contexts
-from ragdiag.store.corpus import add_documents
+from ragdiag.store.corpus import add_documents, add_gold_answers, add_questions
 from ragdiag.store.findings import load_grades
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import load_requests
@@ -60,6 +60,21 @@ def test_grades_stand_beside_others_and_unknown_ones_bound_the_rate(
     assert (again.graded, again.right) == (0, found.right)
     assert grade_requests(lake, asked, rule_grader("numeric", None), again=True).graded == 10
     assert grade_requests(lake, asked, rule_grader("exact_match", None)).right.value == 0
+
+
+def test_what_had_no_gold_is_graded_once_it_has(lake: Lake, asked: list[Request]) -> None:
+    add_questions(lake, [Question("late", "How is item 3 set?"), Question("words", "How?")])
+    add_gold_answers(lake, [GoldAnswer("words", ("by hand",))])
+    late = [
+        replace(asked[3], request_id="late", question_id="late"),
+        replace(asked[3], request_id="words", question_id="words"),
+    ]
+    numeric = rule_grader("numeric", None)
+    assert grade_requests(lake, late, numeric).undecided == {"no_gold": 1, "undefined": 1}
+    assert grade_requests(lake, late, numeric).graded == 0
+    add_gold_answers(lake, [GoldAnswer("late", ("set to 3",)), GoldAnswer("words", ("to 3",))])
+    found = grade_requests(lake, late, numeric)
+    assert (found.graded, found.right.value, found.undecided) == (2, 1.0, {})
 
 
 def test_contexts_are_what_the_prompt_held_at_the_time(lake: Lake, asked: list[Request]) -> None:

@@ -33,6 +33,7 @@ def test_only_answers_that_can_be_graded_and_are_not(lake: Lake, workspace: Work
         grades=[
             Grade("old-00002", "contains_or_f1", 1, reason="a person said so"),
             Grade("old-00001", "judge:x", 1),
+            Grade("old-00000", "contains_or_f1", None, status="no_gold"),  # its gold came later
         ],
     )
     assert grade_new_answers(lake, OLD.version_id, MONDAY) == 2
