@@ -27,7 +27,7 @@ from ragdiag.workflows.tuning.answer_options import (
     version_answers,
 )
 from ragdiag.workflows.tuning.answer_release import release_generator, require_test_answers
-from ragdiag.workflows.tuning.data import cost_of
+from ragdiag.workflows.tuning.data import cost_of, require_apart
 from ragdiag.workflows.tuning.retriever import NO_STEP_HELPED
 
 Tuning = ReaderTuning | GeneratorTuning
@@ -131,7 +131,7 @@ def _plan(
     tuning: Tuning,
     progress: Progress | None,
 ) -> _Plan:
-    tuning.learn.require_apart()
+    require_apart(tuning.learn.split, tuning.learn.test)
     tested = require_test_answers(lake, tuning.learn.test)
     # As a version names it, from whichever folder that is opened.
     tuning = replace(tuning, base=str(model_folder(tuning.base).resolve()))

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ragdiag.errors import InputError
 from ragdiag.progress import Progress
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.store.lake import Lake
@@ -64,6 +65,15 @@ class LearnFrom:
         )
         dense = _nearest(retriever)
         return assemble(lake, options, dense=dense, teacher=teacher, progress=progress)
+
+
+def require_apart(split: str, test: str) -> None:
+    """Raises InputError where what is learnt from ``split`` would be tested on the same."""
+    if split == test:
+        raise InputError(
+            f"the split {split!r} cannot be learned from and tested on",
+            remedy="name another with --split or --test",
+        )
 
 
 def data_facts(assembled: Assembled, dev: int, sets: Sequence[HeldOut]) -> Data:

@@ -35,7 +35,7 @@ from ragdiag.version import PACKAGED_MODEL, RerankerSpec, Version
 from ragdiag.workflows.indexing.build import build_version_index
 from ragdiag.workflows.indexing.reranker_evidence import score_questions
 from ragdiag.workflows.indexing.tune_reranker import with_setting
-from ragdiag.workflows.tuning.data import LearnFrom, cost_of, data_facts
+from ragdiag.workflows.tuning.data import LearnFrom, cost_of, data_facts, require_apart
 from ragdiag.workflows.tuning.tuned_change import HeldOut
 from ragdiag.workflows.tuning.tuned_release import from_pairs, held_out_sets, release_tuned
 
@@ -96,7 +96,7 @@ def train_reranker(
 
     Resumes and returns as :func:`ragdiag.workflows.tuning.retriever.tune_retriever`. Weight and
     depth are chosen on the dev questions where there are enough. Raises TrainingError, ModelError,
-    UnknownName.
+    InputError where split and test are one, UnknownName.
     """
     seal = training_seal(workspace)
     plan = _plan(lake, workspace, version, training, part(progress, 0.0, 0.15))
@@ -168,6 +168,7 @@ def _plan(
     training: RerankerTraining,
     progress: Progress | None,
 ) -> _Plan:
+    require_apart(training.learn.split, training.learn.test)
     spec = version.spec.model_copy(update={"reranker": None})
     retriever = HybridRetriever(serving_index(lake, workspace, version), spec)
     teacher = None

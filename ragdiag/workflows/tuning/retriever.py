@@ -34,7 +34,7 @@ from ragdiag.training.runs import Base, Gated, RunFacts
 from ragdiag.training.set_files import training_seal
 from ragdiag.version import EmbedderSpec, Version
 from ragdiag.workflows.indexing.build import build_version_index
-from ragdiag.workflows.tuning.data import LearnFrom, cost_of, data_facts
+from ragdiag.workflows.tuning.data import LearnFrom, cost_of, data_facts, require_apart
 from ragdiag.workflows.tuning.tuned_change import HeldOut
 from ragdiag.workflows.tuning.tuned_release import from_pairs, held_out_sets, release_tuned
 from ragdiag.workflows.tuning.tuned_version import reweighed, tuned_version
@@ -90,7 +90,8 @@ def tune_retriever(
     registry has it. The same call goes on with a run that was ended before it was done.
 
     Of several processes that train together all but the first return None. Raises SpecError where
-    the version has no embedder, UnknownName for a split without questions, TrainingError.
+    the version has no embedder, InputError where split and test are one, UnknownName for a split
+    without questions, TrainingError.
     """
     embedder = version.spec.embedder
     if embedder is None:
@@ -173,6 +174,7 @@ def plan_retriever(
     progress: Progress | None = None,
 ) -> RetrieverPlan:
     """Gather the data and lay down what is measured. Raises as :func:`tune_retriever`."""
+    require_apart(tuning.learn.split, tuning.learn.test)
     retriever = HybridRetriever(serving_index(lake, workspace, version), version.spec)
     assembled = tuning.learn.assembled(lake, retriever, title=embedder.title, progress=progress)
     passages = load_passages(lake)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
+from ragdiag.errors import InputError
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import close_lakes, open_lake
 from ragdiag.store.results import find_version
@@ -52,3 +54,13 @@ def test_it_puts_the_passage_first_that_was_second(
     made = find_version(open_lake(workspace), "dense-reranked").spec.reranker
     assert made is not None
     assert (made.depth, made.max_tokens) == (10, 48)
+
+
+def test_what_it_is_tested_on_is_not_learned_from(
+    trained: tuple[Workspace, TrainingRun],
+) -> None:
+    workspace, _ = trained
+    lake = open_lake(workspace)
+    training = replace(TRAINING, learn=LearnFrom(split="test"))
+    with pytest.raises(InputError, match="'test' cannot be learned from and tested on"):
+        train_reranker(lake, workspace, find_version(lake, "dense"), training)

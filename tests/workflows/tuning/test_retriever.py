@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ragdiag.errors import RunCancelled, SpecError, UnknownName
+from ragdiag.errors import InputError, RunCancelled, SpecError, UnknownName
 from ragdiag.pipeline import open_pipeline
 from ragdiag.records import IndexBuild
 from ragdiag.settings import Workspace
@@ -124,13 +124,12 @@ def test_what_cannot_be_tuned_says_why(tuned: tuple[Workspace, TrainingRun], lak
     save_version(lake, words)
     with pytest.raises(SpecError, match="version words has no embedder"):
         tune_retriever(lake, workspace, words, TUNING)
+    dense = find_version(lake, "dense")
+    learn = LearnFrom(split="test")
+    with pytest.raises(InputError, match="'test' cannot be learned from and tested on"):
+        tune_retriever(lake, workspace, dense, replace(TUNING, learn=learn))
     with pytest.raises(UnknownName, match="there is no split 'holdout'"):
-        tune_retriever(
-            lake,
-            workspace,
-            find_version(lake, "dense"),
-            replace(TUNING, learn=LearnFrom(test="holdout")),
-        )
+        tune_retriever(lake, workspace, dense, replace(TUNING, learn=LearnFrom(test="holdout")))
 
 
 def test_a_workspace_that_was_moved_still_answers(
