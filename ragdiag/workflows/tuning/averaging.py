@@ -26,9 +26,8 @@ from ragdiag.training.run_folder import RunFolder, begin_run, run_folder
 from ragdiag.training.runs import Cost, Data, RunFacts, facts_of
 from ragdiag.training.set_files import training_seal
 from ragdiag.version import EmbedderSpec
-from ragdiag.workflows.indexing.build import build_version_index
 from ragdiag.workflows.tuning.tuned_release import from_pairs, held_out_sets, release_tuned
-from ragdiag.workflows.tuning.tuned_version import reweighed, tuned_version
+from ragdiag.workflows.tuning.tuned_version import build_tuned_index, reweighed, tuned_version
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def average_retrievers(
         recording.say(cost=Cost(*spent, peak_bytes()), artefact=folder.model.name)
         called = save_as or f"{version.name}-{folder.run_id}"
         made = tuned_version(workspace, version, whole_model(folder.model), called)
-        build_version_index(lake, workspace, made, part(told, 0.1, 0.6))
+        build_tuned_index(lake, workspace, version, made, part(told, 0.1, 0.6))
         made = reweighed(lake, workspace, made, asked)
         release_tuned(lake, workspace, recording, version, made, sets, test, part(told, 0.6, 1.0))
     return find_run(lake, folder.run_id)

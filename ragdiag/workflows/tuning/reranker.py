@@ -32,7 +32,6 @@ from ragdiag.training.run_folder import shared_run
 from ragdiag.training.runs import Base, Gated, RunFacts
 from ragdiag.training.set_files import training_seal
 from ragdiag.version import PACKAGED_MODEL, RerankerSpec, Version
-from ragdiag.workflows.indexing.build import build_version_index
 from ragdiag.workflows.indexing.reranker_evidence import score_questions
 from ragdiag.workflows.indexing.tune_reranker import with_setting
 from ragdiag.workflows.tuning.data import LearnFrom, cost_of, data_facts, require_apart
@@ -117,8 +116,7 @@ def train_reranker(
         if made is None:
             recording.say(gate=Gated("inconclusive", (NOT_WORTH_IT,)))
         else:
-            build_version_index(lake, workspace, made, part(told, 0.7, 0.8))
-            test, rest = training.learn.test, part(told, 0.8, 1.0)
+            test, rest = training.learn.test, part(told, 0.7, 1.0)
             release_tuned(lake, workspace, recording, version, made, plan.sets, test, rest)
     return find_run(lake, folder.run_id)
 

@@ -33,11 +33,10 @@ from ragdiag.training.run_folder import shared_run
 from ragdiag.training.runs import Base, Gated, RunFacts
 from ragdiag.training.set_files import training_seal
 from ragdiag.version import EmbedderSpec, Version
-from ragdiag.workflows.indexing.build import build_version_index
 from ragdiag.workflows.tuning.data import LearnFrom, cost_of, data_facts, require_apart
 from ragdiag.workflows.tuning.tuned_change import HeldOut
 from ragdiag.workflows.tuning.tuned_release import from_pairs, held_out_sets, release_tuned
-from ragdiag.workflows.tuning.tuned_version import reweighed, tuned_version
+from ragdiag.workflows.tuning.tuned_version import build_tuned_index, reweighed, tuned_version
 
 NO_STEP_HELPED = "no step made the model better on the dev questions than it came"
 
@@ -117,7 +116,7 @@ def tune_retriever(
         else:
             name = tuning.save_as or f"{version.name}-{folder.run_id}"
             made = tuned_version(workspace, version, tuned.embedder, name)
-            build_version_index(lake, workspace, made, part(told, 0.7, 0.8))
+            build_tuned_index(lake, workspace, version, made, part(told, 0.7, 0.8))
             made, test = reweighed(lake, workspace, made, plan.asked), tuning.learn.test
             rest = part(told, 0.8, 1.0)
             release_tuned(lake, workspace, recording, version, made, plan.sets, test, rest)

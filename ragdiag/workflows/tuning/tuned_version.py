@@ -1,15 +1,17 @@
-"""The version that comes of a tuned embedder: its spec, and the weight of its paths."""
+"""The version that comes of a tuned embedder: its spec, its index, and the weight of its paths."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from ragdiag.pipeline import serving_index
+from ragdiag.progress import Progress
 from ragdiag.retrieval.fusion_tuning import LABELS_NEEDED, choose_alpha
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
 from ragdiag.version import Version
+from ragdiag.workflows.indexing.build import build_version_index
 from ragdiag.workflows.tuning.tuned_change import HeldOut
 
 
@@ -20,6 +22,19 @@ def tuned_version(
     assert version.spec.embedder is not None
     changed = version.spec.embedder.model_copy(update=dict(embedder))
     return Version(name, version.spec.with_tables(workspace.root, embedder=changed))
+
+
+def build_tuned_index(
+    lake: Lake,
+    workspace: Workspace,
+    version: Version,
+    tuned: Version,
+    progress: Progress | None = None,
+) -> None:
+    """The index of ``tuned``, which comes of ``version``. Where one index serves both, what serves
+    goes on: which build that is, is for whoever runs ``version`` to say."""
+    if tuned.spec.index_key != version.spec.index_key:
+        build_version_index(lake, workspace, tuned, progress)
 
 
 def reweighed(lake: Lake, workspace: Workspace, tuned: Version, asked: HeldOut) -> Version:

@@ -10,11 +10,11 @@ import pytest
 
 from ragdiag.cli import main
 from ragdiag.errors import InputError, ModelError, UnknownName
-from ragdiag.records import Judgment, Question
+from ragdiag.records import Judgment, Passage, Question
 from ragdiag.retrieval.adapters import read_manifest
 from ragdiag.retrieval.models import weights_hash
 from ragdiag.settings import Workspace
-from ragdiag.store.corpus import add_judgments, add_questions
+from ragdiag.store.corpus import add_documents, add_judgments, add_questions
 from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.results import find_version, list_builds, save_version
 from ragdiag.training.answers.located import examples_hash
@@ -35,6 +35,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     """A version that packs both passages of a thing, mostly, and takes words from either."""
     workspace = Workspace(tmp_path_factory.mktemp("answers") / "workspace")
     lake, dense = fill(workspace)
+    add_documents(lake, [Passage("news", "news", "A notice of nothing in particular.")])
     context = ContextSpec(k=2)
     save_version(lake, Version("two", dense.spec.model_copy(update={"context": context})))
     yield workspace

@@ -10,8 +10,9 @@ import pytest
 
 from ragdiag.errors import InputError, RunCancelled, SpecError, UnknownName
 from ragdiag.pipeline import open_pipeline
-from ragdiag.records import IndexBuild
+from ragdiag.records import IndexBuild, Passage
 from ragdiag.settings import Workspace
+from ragdiag.store.corpus import add_documents
 from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.regressions import Regression, add_regressions
 from ragdiag.store.results import find_version, list_builds, save_version
@@ -33,6 +34,7 @@ TUNING = RetrieverTuning(epochs=4, batch=16, learning_rate=2e-3)
 def tuned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, TrainingRun]]:
     workspace = Workspace(tmp_path_factory.mktemp("tuned") / "workspace")
     lake, version = fill(workspace)
+    add_documents(lake, [Passage("news", "news", "A notice of nothing in particular.")])
     add_regressions(lake, [Regression("bell#quimp", reason="was wrong in May")])
     run = tune_retriever(lake, workspace, version, replace(TUNING, save_as="dense-tuned"))
     assert run is not None
