@@ -129,8 +129,11 @@ def test_a_split_is_written_for_a_host_and_what_is_refused_is_told(
     assert "name a --tokenizer" in capsys.readouterr().err
 
 
-def test_what_cannot_be_tuned_says_why(lake: Lake, workspace: Workspace) -> None:
+def test_what_cannot_be_tuned_says_why(lake: Lake, workspace: Workspace, tmp_path: Path) -> None:
     version = find_version(lake, "two")
+    taken = ReaderTuning(str(make_encoder(tmp_path / "encoder")), save_as="two")
+    with pytest.raises(InputError, match="there is a version two already; choose another name"):
+        tune_answers(lake, workspace, version, taken)
     with pytest.raises(InputError, match="the split 'test' cannot be learned from and tested on"):
         tune_answers(lake, workspace, version, ReaderTuning("no", LearnAnswers(split="test")))
     with pytest.raises(UnknownName, match="there is no split 'holdout'"):

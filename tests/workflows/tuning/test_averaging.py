@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from ragdiag.errors import TrainingError
+from ragdiag.errors import InputError, TrainingError
 from ragdiag.records import Passage
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import add_documents
@@ -110,6 +110,8 @@ def test_what_does_not_fit_together_is_refused(made: Made, lake: Lake) -> None:
         name = save_like(workspace, lake, other, f"unlike-{place}", changed)
         with pytest.raises(TrainingError, match=f"{name} is of {what} than {run.run_id}"):
             average_retrievers(lake, workspace, [run.run_id, name])
+    with pytest.raises(InputError, match="there is a version dense already"):
+        average_retrievers(lake, workspace, [run.run_id, other.run_id], "dense")
     with pytest.raises(TrainingError, match="name two runs or more"):
         average_retrievers(lake, workspace, [run.run_id, run.run_id])
     for place, changed in enumerate(

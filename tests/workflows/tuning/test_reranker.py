@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -49,7 +50,9 @@ def test_it_puts_the_passage_first_that_was_second(
     workspace, run = trained
     facts = facts_of(run)
     assert (run.kind, run.state, facts.artefact) == ("reranker", "done", "model")
-    run_folder(workspace, run.run_id).verify()
+    folder = run_folder(workspace, run.run_id)
+    folder.verify()
+    assert json.loads(folder.config.read_text())["base"] == facts.base.sha256
     mrr = facts.measured[0].changes[0]
     assert mrr.before.value < 0.85 < mrr.after.value
     assert facts.gate is not None
@@ -68,4 +71,14 @@ def test_what_it_is_tested_on_is_not_learned_from(
     lake = open_lake(workspace)
     training = replace(TRAINING, learn=LearnFrom(split="test"))
     with pytest.raises(InputError, match="'test' cannot be learned from and tested on"):
+        train_reranker(lake, workspace, find_version(lake, "dense"), training)
+
+
+def test_a_name_that_is_taken_is_told_before_training(
+    trained: tuple[Workspace, TrainingRun],
+) -> None:
+    workspace, _ = trained
+    lake = open_lake(workspace)
+    training = replace(TRAINING, save_as="dense")
+    with pytest.raises(InputError, match="there is a version dense already; choose another name"):
         train_reranker(lake, workspace, find_version(lake, "dense"), training)
