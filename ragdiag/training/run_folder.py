@@ -20,7 +20,9 @@ from typing import Any
 from ragdiag.errors import RunCancelled, StoreBusy, TrainingError
 from ragdiag.progress import Progress, report
 from ragdiag.settings import Workspace
+from ragdiag.store.lake import Lake
 from ragdiag.store.locks import is_locked, locked
+from ragdiag.store.training_runs import list_runs
 from ragdiag.training.files import replace_file
 from ragdiag.training.processes import Processes
 
@@ -52,7 +54,7 @@ class RunFolder:
 
     @property
     def artefacts(self) -> Path:
-        """The SHA-256 of every file that was made; written last, so a run with it is whole."""
+        """The SHA-256 of every file that was made; written last, so that what is there is whole."""
         return self.root / "artefacts.json"
 
     @property
@@ -133,17 +135,26 @@ class RunFolder:
         return self.root / "stop"
 
 
-def begin_run(workspace: Workspace, config: Mapping[str, Any]) -> RunFolder:
-    """The newest run of this ``config`` that made nothing yet, to go on with, else a new one.
+def unfinished_run(lake: Lake, workspace: Workspace, config: Mapping[str, Any]) -> RunFolder | None:
+    """The newest run of this ``config`` that the registry does not call done: it may have been
+    trained already, but not judged."""
+    done = {run.run_id for run in list_runs(lake) if run.state == "done"}
+    for root in sorted(workspace.training.glob(f"*-{_digest(config)}"), reverse=True):
+        if root.name not in done:
+            return RunFolder(root)
+    return None
+
+
+def begin_run(lake: Lake, workspace: Workspace, config: Mapping[str, Any]) -> RunFolder:
+    """The :func:`unfinished_run` of this ``config``, to go on with, else a new one.
 
     ``config`` is plain JSON that names all that shapes the result: kind, version, options, the
-    hash of the data. The id is the time and the first letters of its hash. Raises StoreFull.
+    hashes of data and base. The id is the time and the first letters of its hash. Raises StoreFull.
     """
-    text = json.dumps(config, sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    for root in sorted(workspace.training.glob(f"*-{digest}"), reverse=True):
-        if not RunFolder(root).artefacts.is_file():
-            return RunFolder(root)
+    found = unfinished_run(lake, workspace, config)
+    if found is not None:
+        return found
+    text, digest = _text(config), _digest(config)
     now = datetime.now(UTC)
     while (root := workspace.training / f"{now:%Y%m%d-%H%M%S}-{digest}").exists():
         now += timedelta(seconds=1)
@@ -152,16 +163,26 @@ def begin_run(workspace: Workspace, config: Mapping[str, Any]) -> RunFolder:
     return folder
 
 
-def shared_run(workspace: Workspace, config: Mapping[str, Any]) -> tuple[RunFolder, bool]:
+def shared_run(
+    lake: Lake, workspace: Workspace, config: Mapping[str, Any]
+) -> tuple[RunFolder, bool]:
     """As :func:`begin_run`, one folder for all processes that train together; and whether this is
     the first of them, which alone writes what is said of the run."""
     processes = Processes()
     if not processes.is_first:
         return RunFolder(Path(processes.shared(""))), False
-    folder = begin_run(workspace, config)
+    folder = begin_run(lake, workspace, config)
     processes.shared(str(folder.root))
     return folder, True
 
 
 def run_folder(workspace: Workspace, run_id: str) -> RunFolder:
     return RunFolder(workspace.training / run_id)
+
+
+def _text(config: Mapping[str, Any]) -> str:
+    return json.dumps(config, sort_keys=True)
+
+
+def _digest(config: Mapping[str, Any]) -> str:
+    return hashlib.sha256(_text(config).encode()).hexdigest()[:8]

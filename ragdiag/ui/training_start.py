@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import streamlit as st
@@ -86,7 +87,14 @@ def start(view: View) -> None:
         missing = "a version" if not versions else "judged questions"
         st.caption(f"Training takes {missing}; this workspace has none.")
         return
-    boxes = st.columns([3, 3, 3, 2])
+    if len(splits) == 1:
+        st.caption(
+            f"What is learnt from one split is tested on another; the only one here is "
+            f"`{next(iter(splits))}`. Judged questions of a second one come in by "
+            '`ragdiag import beir` (`qrels/SPLIT.tsv`) or `ragdiag import gold` (`"split"`).'
+        )
+        return
+    boxes = st.columns([3, 3, 2, 2, 2])
     with boxes[0]:
         kind = st.selectbox(
             "What is trained",
@@ -102,24 +110,34 @@ def start(view: View) -> None:
         return
     with boxes[1]:
         version = st.selectbox("For version", names, index=len(names) - 1, key="tune_version")
-    with boxes[2]:
-        split = st.selectbox(
-            "Learn from split",
-            list(splits),
-            index=list(splits).index("train") if "train" in splits else 0,
-            format_func=lambda name: f"{name} ({words.count(splits[name], 'question')})",
-            key="tune_split",
-        )
     with boxes[3]:
+        test = _split("Test on split", splits, "test", "tune_test")
+    with boxes[2]:
+        others = {name: n for name, n in splits.items() if name != test}
+        split = _split("Learn from split", others, "train", "tune_split")
+    with boxes[4]:
         epochs = st.number_input(
             "Epochs at most", 1, 50, value=what.epochs, key=f"tune_epochs_{kind}"
         )
-    given = [what.command, version, "--split", split, *what.options, "--epochs", str(epochs)]
+    given = [what.command, version, "--split", split, "--test", test]
+    given += [*what.options, "--epochs", str(epochs)]
     base = _base(kind, what)
     if what.base:
         given.append(f"--base={base or 'FOLDER'}")
     st.caption(what.follows)
     _offer(view, given, ready=bool(base) or not what.base)
+
+
+def _split(label: str, splits: Mapping[str, int], usual: str, key: str) -> str:
+    """One of ``splits`` (name → questions), by itself the ``usual`` one, else the first."""
+    names = list(splits)
+    return st.selectbox(
+        label,
+        names,
+        index=names.index(usual) if usual in splits else 0,
+        format_func=lambda name: f"{name} ({words.count(splits[name], 'question')})",
+        key=key,
+    )
 
 
 def _base(kind: str, what: Trainable) -> str:

@@ -83,7 +83,7 @@ def test_a_run_must_be_named(runs: None, command: Command) -> None:
 def test_a_running_run_stops_at_its_next_step(
     lake: Lake, workspace: Workspace, command: Command
 ) -> None:
-    folder = begin_run(workspace, {"kind": "retriever"})
+    folder = begin_run(lake, workspace, {"kind": "retriever"})
     ended: list[str] = []
 
     def work() -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from ragdiag.jobs import JobProgress, write_progress
-from ragdiag.records import Deployment, Estimate
+from ragdiag.records import Deployment, Estimate, Judgment, Question
 from ragdiag.settings import Workspace
+from ragdiag.store.corpus import add_judgments, add_questions
 from ragdiag.store.deployments import append_deployment
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import save_version
@@ -24,9 +25,17 @@ DENSE = Version("dense", parse_spec("[embedder]\n[generator]\nkind='extractive'"
 
 
 @pytest.fixture
-def dense(corpus: Lake) -> Lake:
-    save_version(corpus, DENSE)
+def split(corpus: Lake) -> Lake:
+    """Every question is judged in the split "test"; one of "train" is new."""
+    add_questions(corpus, [Question("q-naps", "Do cats nap?")])
+    add_judgments(corpus, [Judgment("q-naps", "cats", 1, "train")])
     return corpus
+
+
+@pytest.fixture
+def dense(split: Lake) -> Lake:
+    save_version(split, DENSE)
+    return split
 
 
 def press(app, key: str):
@@ -38,8 +47,8 @@ def test_before_the_first_run_it_can_be_started(open_page, workspace, dense, sai
     assert not app.exception
     text = said(app)
     assert "Nothing has been trained yet" in text
-    asked = "python -m ragdiag tune retriever dense --split test --method query-lora --epochs 5"
-    assert asked in text
+    asked = "python -m ragdiag tune retriever dense --split train --test test --method query-lora"
+    assert f"{asked} --epochs 5" in text
     app.selectbox(key="tune_method").select("full").run()
     assert "--method full --epochs 4" in said(app)
 
@@ -51,7 +60,8 @@ def test_start_runs_the_command_that_is_shown(
     monkeypatch.setattr(jobs, "start_tune", lambda *given: started.append(given))
     app = press(open_page("training", workspace), "tune_start")
     assert not app.exception
-    given = ["retriever", "dense", "--split", "test", "--method", "query-lora", "--epochs", "5"]
+    given = ["retriever", "dense", "--split", "train", "--test", "test"]
+    given += ["--method", "query-lora", "--epochs", "5"]
     assert started == [(workspace, given)]
 
 
@@ -59,7 +69,7 @@ def test_a_reranker_is_started_like_a_retriever(open_page, workspace, dense, sai
     app = open_page("training", workspace)
     app.selectbox(key="tune_method").select("reranker").run()
     assert not app.exception
-    assert "python -m ragdiag tune reranker dense --split test --epochs 3" in said(app)
+    assert "python -m ragdiag tune reranker dense --split train --test test --epochs 3" in said(app)
 
 
 @pytest.mark.parametrize("kind", ["reader", "generator"])
@@ -79,7 +89,22 @@ def test_what_answers_begins_from_a_model_that_the_user_names(
     assert given[-1] == "--base=--models/small"
 
 
-def test_without_an_embedder_no_retriever_is_tuned(open_page, workspace, corpus, said) -> None:
+def test_what_is_tested_on_is_not_learned_from(open_page, workspace, dense, said) -> None:
+    app = open_page("training", workspace)
+    assert app.selectbox(key="tune_split").options == ["train (1 question)"]
+    app.selectbox(key="tune_test").select("train").run()
+    assert not app.exception
+    assert "tune retriever dense --split test --test train" in said(app)
+
+
+def test_with_one_split_there_is_nothing_to_learn_from(open_page, workspace, corpus, said) -> None:
+    app = open_page("training", workspace)
+    assert not app.exception
+    assert "the only one here is `test`" in said(app)
+    assert not app.button
+
+
+def test_without_an_embedder_no_retriever_is_tuned(open_page, workspace, split, said) -> None:
     app = open_page("training", workspace)
     assert not app.exception
     assert "tuned for a version with an embedder; this workspace has none" in said(app)

@@ -15,8 +15,8 @@ from tests.training_runs import BEGUN
 
 
 @pytest.fixture
-def folder(workspace: Workspace) -> RunFolder:
-    return begin_run(workspace, {"kind": "retriever"})
+def folder(lake: Lake, workspace: Workspace) -> RunFolder:
+    return begin_run(lake, workspace, {"kind": "retriever"})
 
 
 def test_what_is_known_is_kept_at_once(lake: Lake, workspace: Workspace, folder: RunFolder) -> None:

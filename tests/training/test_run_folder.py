@@ -9,27 +9,35 @@ import pytest
 
 from ragdiag.errors import RunCancelled, TrainingError
 from ragdiag.settings import PROJECT, Workspace
-from ragdiag.training.run_folder import RunFolder, begin_run, run_folder
+from ragdiag.store.lake import Lake
+from ragdiag.store.training_runs import RunState, TrainingRun, save_run
+from ragdiag.training.run_folder import RunFolder, begin_run, run_folder, unfinished_run
 
 CONFIG = {"kind": "retriever", "data": "d1", "options": {"rank": 8}}
 
 
 @pytest.fixture
-def folder(workspace: Workspace) -> RunFolder:
-    return begin_run(workspace, CONFIG)
+def folder(lake: Lake, workspace: Workspace) -> RunFolder:
+    return begin_run(lake, workspace, CONFIG)
 
 
-def test_the_same_command_goes_on_until_something_is_made(
-    workspace: Workspace, folder: RunFolder
+def test_the_same_command_goes_on_until_what_was_made_is_judged(
+    lake: Lake, workspace: Workspace, folder: RunFolder
 ) -> None:
-    assert begin_run(workspace, CONFIG) == folder == run_folder(workspace, folder.run_id)
+    assert begin_run(lake, workspace, CONFIG) == folder == run_folder(workspace, folder.run_id)
     assert folder.config.read_text()
-    other = begin_run(workspace, {**CONFIG, "options": {"rank": 16}})
+    other = begin_run(lake, workspace, {**CONFIG, "options": {"rank": 16}})
     assert other.run_id.split("-")[-1] != folder.run_id.split("-")[-1]
     folder.seal()
-    again = begin_run(workspace, CONFIG)
+    states: tuple[RunState, ...] = ("running", "failed", "cancelled")
+    for state in states:
+        save_run(lake, TrainingRun(folder.run_id, "retriever", state))
+        assert begin_run(lake, workspace, CONFIG) == folder
+    save_run(lake, TrainingRun(folder.run_id, "retriever", "done"))
+    assert unfinished_run(lake, workspace, CONFIG) is None
+    again = begin_run(lake, workspace, CONFIG)
     assert again.run_id > folder.run_id
-    assert begin_run(workspace, CONFIG) == again
+    assert begin_run(lake, workspace, CONFIG) == again
 
 
 def test_only_one_process_works_on_a_run(folder: RunFolder) -> None:

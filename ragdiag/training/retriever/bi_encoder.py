@@ -7,7 +7,6 @@ adapter for both sides, ``full`` every weight; after either the index must be bu
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -201,8 +200,7 @@ def _probe(task: BiEncoderTask, options: BiEncoderOptions) -> int:
 
 def _claim(folder: Path, data: TrainingSet, dev: DevSet, options: BiEncoderOptions) -> None:
     """Raises TrainingError where the folder is of a run with other data or options."""
-    asked = hashlib.sha256(json.dumps(asdict(dev), sort_keys=True).encode()).hexdigest()
-    known = {"data": data.data_hash, "dev": asked, "options": asdict(options)}
+    known = {"data": data.data_hash, "dev": dev.data_hash, "options": asdict(options)}
     text = json.dumps(known, indent=1, sort_keys=True)
     path = folder / TASK
     if path.is_file():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +31,11 @@ class DevSet:
     questions: Mapping[str, str]
     judgments: Mapping[str, Mapping[str, int]]
     texts: Mapping[str, str]
+
+    @cached_property
+    def data_hash(self) -> str:
+        """SHA-256 over questions, judgments and texts."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
     def asked(self) -> list[str]:
         """Ids of the questions that a passage of the corpus answers. Raises TrainingError where

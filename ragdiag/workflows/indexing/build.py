@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from ragdiag.deploy.notices import note_failed_rebuild, note_findings, resolve_r
 from ragdiag.deploy.publish import begin_history, publish_build, roll_back
 from ragdiag.errors import IndexFault, InputError, RagdiagError, UnknownName
 from ragdiag.progress import Progress, part, report
-from ragdiag.records import IndexBuild, IndexCheck
+from ragdiag.records import IndexBuild, IndexCheck, Passage
 from ragdiag.retrieval.builds import build_index
 from ragdiag.retrieval.manifest import MANIFEST
 from ragdiag.retrieval.serving import (
@@ -51,13 +51,21 @@ class IndexRelease:
 
 
 def build_version_index(
-    lake: Lake, workspace: Workspace, version: Version, progress: Progress | None = None
+    lake: Lake,
+    workspace: Workspace,
+    version: Version,
+    progress: Progress | None = None,
+    *,
+    passages: Sequence[Passage] | None = None,
 ) -> IndexBuild:
-    """Index every current passage for ``version`` and make it the build that serves.
+    """Index every current passage for ``version``, or those given, and make it the build that
+    serves.
 
     As :func:`release_index`; a build that fails its check raises IndexFault, naming what is wrong.
     """
-    done = release_index(lake, workspace, version, by="ragdiag", progress=progress)
+    done = release_index(
+        lake, workspace, version, by="ragdiag", passages=passages, progress=progress
+    )
     if not done.serves:
         raise IndexFault(
             f"build {done.build.build_id} of version {version.name} was not published: "
@@ -74,9 +82,11 @@ def release_index(
     *,
     by: str,
     publish: bool = True,
+    passages: Sequence[Passage] | None = None,
     progress: Progress | None = None,
 ) -> IndexRelease:
-    """Build the index of the corpus as it is now, check it, and let it serve if nothing is bad.
+    """Build the index of the corpus as it is now, or of the ``passages`` given, check it, and let
+    it serve if nothing is bad.
 
     A build of the same settings over the same content is reused; embeddings come from the cache
     where another version has made them. Where the build or its check fails, what served goes on
@@ -85,8 +95,8 @@ def release_index(
     """
     begin_history(lake, workspace, version.spec.index_key)
     with _failure_noted(lake, workspace, version):
-        passages = load_passages(lake)
-        build = build_index(passages, version.spec, workspace, part(progress, 0.0, 0.9))
+        held = load_passages(lake) if passages is None else passages
+        build = build_index(held, version.spec, workspace, part(progress, 0.0, 0.9))
         save_build(lake, build)
         report(progress, 0.9, f"checking index {build.build_id}")
         check = check_build(lake, workspace, version, build.build_id, by=by)

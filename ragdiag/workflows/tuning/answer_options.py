@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from ragdiag.errors import InputError
 from ragdiag.pipeline import serving_index, serving_passages
 from ragdiag.progress import Progress
 from ragdiag.records import ContextPassage
@@ -51,14 +50,6 @@ class LearnAnswers:
     @property
     def options(self) -> AnswerOptions:
         return AnswerOptions(self.split, self.declines, seed=self.seed)
-
-    def require_apart(self) -> None:
-        """Raises InputError where it would be tested on what it learns."""
-        if self.split == self.test:
-            raise InputError(
-                f"the split {self.split!r} cannot be learned from and tested on",
-                remedy="name another with --test",
-            )
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from ragdiag.version import Version
 from ragdiag.workflows.comparing.compare import QuestionPair, compare_versions
 from ragdiag.workflows.comparing.evaluate import evaluate
 from ragdiag.workflows.comparing.gate import gate_versions
-from ragdiag.workflows.indexing.build import build_version_index
 from ragdiag.workflows.tuning.tuned_change import LEAST_IN_SLICE, MOVED_SHOWN, judge_release
+from ragdiag.workflows.tuning.tuned_version import same_passages
 
 AnswerMetric = Literal["correct", "token_f1"]
 METRICS: tuple[AnswerMetric, ...] = ("correct", "token_f1")
@@ -56,15 +56,16 @@ def release_generator(
     metric: AnswerMetric,
     progress: Progress | None = None,
 ) -> None:
-    """Ask both versions the split ``test``, judge ``tuned`` by ``metric``, and write all down.
+    """Ask both versions, which one index serves, the split ``test``, judge ``tuned`` by ``metric``,
+    and write all down.
 
-    Raises what asking questions raises.
+    Raises TrainingError where another index begins to serve, and what asking questions raises.
     """
     save_version(lake, tuned)
-    build_version_index(lake, workspace, tuned, part(progress, 0.0, 0.1))
-    # Both in one run, so that their times are of one machine in one mood.
-    evaluate(lake, workspace, version, test, part(progress, 0.1, 0.55))
-    evaluate(lake, workspace, tuned, test, part(progress, 0.55, 1.0))
+    with same_passages(lake, workspace, version, tuned):
+        # Both in one run, so that their times are of one machine in one mood.
+        evaluate(lake, workspace, version, test, part(progress, 0.0, 0.5))
+        evaluate(lake, workspace, tuned, test, part(progress, 0.5, 1.0))
     pairs = compare_versions(lake, version, tuned, test).pairs
     topics = {one.question_id: one.topic for one in load_questions(lake, test)}
     recording.say(

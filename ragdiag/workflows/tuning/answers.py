@@ -27,7 +27,7 @@ from ragdiag.workflows.tuning.answer_options import (
     version_answers,
 )
 from ragdiag.workflows.tuning.answer_release import release_generator, require_test_answers
-from ragdiag.workflows.tuning.data import cost_of
+from ragdiag.workflows.tuning.data import cost_of, require_apart, require_free_name
 from ragdiag.workflows.tuning.retriever import NO_STEP_HELPED
 
 Tuning = ReaderTuning | GeneratorTuning
@@ -44,12 +44,13 @@ def tune_answers(
     that has it as its generator beside the old one, judged.
 
     Resumes and returns as :func:`ragdiag.workflows.tuning.retriever.tune_retriever`. Raises
-    TrainingError, ModelError, InputError where split and test are one, UnknownName for a test split
-    without gold answers.
+    TrainingError, ModelError, InputError where split and test are one or ``save_as`` is taken,
+    UnknownName for a test split without gold answers.
     """
     seal = training_seal(workspace)
     plan = _plan(lake, workspace, version, tuning, part(progress, 0.0, 0.15))
-    folder, is_first = shared_run(workspace, plan.config)
+    require_free_name(lake, workspace, plan.config, tuning.save_as)
+    folder, is_first = shared_run(lake, workspace, plan.config)
     if not is_first:
         plan.train(folder.root)
         return None
@@ -131,7 +132,7 @@ def _plan(
     tuning: Tuning,
     progress: Progress | None,
 ) -> _Plan:
-    tuning.learn.require_apart()
+    require_apart(tuning.learn.split, tuning.learn.test)
     tested = require_test_answers(lake, tuning.learn.test)
     # As a version names it, from whichever folder that is opened.
     tuning = replace(tuning, base=str(model_folder(tuning.base).resolve()))

@@ -26,9 +26,9 @@ from ragdiag.training.run_folder import RunFolder, begin_run, run_folder
 from ragdiag.training.runs import Cost, Data, RunFacts, facts_of
 from ragdiag.training.set_files import training_seal
 from ragdiag.version import EmbedderSpec
-from ragdiag.workflows.indexing.build import build_version_index
+from ragdiag.workflows.tuning.data import require_free_name
 from ragdiag.workflows.tuning.tuned_release import from_pairs, held_out_sets, release_tuned
-from ragdiag.workflows.tuning.tuned_version import reweighed, tuned_version
+from ragdiag.workflows.tuning.tuned_version import build_tuned_index, reweighed, tuned_version
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,9 @@ def average_retrievers(
     """Average the models of ``run_ids`` (methods "lora" and "full") and leave the result beside the
     version that they tuned, judged; the run as the registry has it.
 
-    Raises UnknownName; TrainingError for fewer than two runs, one that made no version or one with
-    other files than it made, and runs of another version, base or test split.
+    Raises UnknownName; InputError where ``save_as`` is taken; TrainingError for fewer than two
+    runs, one that made no version or one with other files than it made, and runs of another
+    version, base or test split.
     """
     parts = [_part(lake, workspace, run_id) for run_id in dict.fromkeys(run_ids)]
     _refuse_unlike(parts)
@@ -84,7 +85,8 @@ def average_retrievers(
         ),
     )
     config = {"kind": "average", "version": version.version_id, "runs": ids}
-    folder = begin_run(workspace, config)
+    require_free_name(lake, workspace, config, save_as)
+    folder = begin_run(lake, workspace, config)
     with recorded(lake, folder, "retriever", facts) as recording:
         for name, kept in {"train": learnt, **held}.items():
             save_set(folder.root, kept, name, training_seal(workspace))
@@ -96,7 +98,7 @@ def average_retrievers(
         recording.say(cost=Cost(*spent, peak_bytes()), artefact=folder.model.name)
         called = save_as or f"{version.name}-{folder.run_id}"
         made = tuned_version(workspace, version, whole_model(folder.model), called)
-        build_version_index(lake, workspace, made, part(told, 0.1, 0.6))
+        build_tuned_index(lake, workspace, version, made, part(told, 0.1, 0.6))
         made = reweighed(lake, workspace, made, asked)
         release_tuned(lake, workspace, recording, version, made, sets, test, part(told, 0.6, 1.0))
     return find_run(lake, folder.run_id)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from ragdiag.errors import InputError
 from ragdiag.progress import Progress
 from ragdiag.retrieval.hybrid import HybridRetriever
+from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
+from ragdiag.store.results import list_versions
 from ragdiag.training.data.assemble import Assembled, AssembleOptions, assemble
 from ragdiag.training.data.examples import LABELLED, Pair
 from ragdiag.training.data.finders import DEPTH
@@ -16,6 +20,7 @@ from ragdiag.training.data.negatives import Finder, NegativeOptions, Teacher
 from ragdiag.training.data.sources import SourceOptions
 from ragdiag.training.data.splits import SplitOptions
 from ragdiag.training.loop import Trained
+from ragdiag.training.run_folder import unfinished_run
 from ragdiag.training.runs import Cost, Data, SetName
 from ragdiag.workflows.tuning.tuned_change import HeldOut
 
@@ -64,6 +69,30 @@ class LearnFrom:
         )
         dense = _nearest(retriever)
         return assemble(lake, options, dense=dense, teacher=teacher, progress=progress)
+
+
+def require_apart(split: str, test: str) -> None:
+    """Raises InputError where what is learnt from ``split`` would be tested on the same."""
+    if split == test:
+        raise InputError(
+            f"the split {split!r} cannot be learned from and tested on",
+            remedy="name another with --split or --test",
+        )
+
+
+def require_free_name(
+    lake: Lake, workspace: Workspace, config: Mapping[str, Any], name: str | None
+) -> None:
+    """Raises InputError where there is a version called ``name`` already, unless the unfinished run
+    of this ``config`` has made it."""
+    taken = next((one for one in list_versions(lake) if one.name == name), None)
+    if taken is None:
+        return
+    begun = unfinished_run(lake, workspace, config)
+    if begun is None or begun.run_id not in taken.spec.model_dump_json():
+        raise InputError(
+            f"there is a version {name} already", remedy="choose another name with --save-as"
+        )
 
 
 def data_facts(assembled: Assembled, dev: int, sets: Sequence[HeldOut]) -> Data:

@@ -32,10 +32,15 @@ from ragdiag.training.run_folder import shared_run
 from ragdiag.training.runs import Base, Gated, RunFacts
 from ragdiag.training.set_files import training_seal
 from ragdiag.version import PACKAGED_MODEL, RerankerSpec, Version
-from ragdiag.workflows.indexing.build import build_version_index
 from ragdiag.workflows.indexing.reranker_evidence import score_questions
 from ragdiag.workflows.indexing.tune_reranker import with_setting
-from ragdiag.workflows.tuning.data import LearnFrom, cost_of, data_facts
+from ragdiag.workflows.tuning.data import (
+    LearnFrom,
+    cost_of,
+    data_facts,
+    require_apart,
+    require_free_name,
+)
 from ragdiag.workflows.tuning.tuned_change import HeldOut
 from ragdiag.workflows.tuning.tuned_release import from_pairs, held_out_sets, release_tuned
 
@@ -96,11 +101,12 @@ def train_reranker(
 
     Resumes and returns as :func:`ragdiag.workflows.tuning.retriever.tune_retriever`. Weight and
     depth are chosen on the dev questions where there are enough. Raises TrainingError, ModelError,
-    UnknownName.
+    InputError where split and test are one or ``save_as`` is taken, UnknownName.
     """
     seal = training_seal(workspace)
     plan = _plan(lake, workspace, version, training, part(progress, 0.0, 0.15))
-    folder, is_first = shared_run(workspace, plan.config)
+    require_free_name(lake, workspace, plan.config, training.save_as)
+    folder, is_first = shared_run(lake, workspace, plan.config)
     if not is_first:
         plan.train(folder.root)
         return None
@@ -117,8 +123,7 @@ def train_reranker(
         if made is None:
             recording.say(gate=Gated("inconclusive", (NOT_WORTH_IT,)))
         else:
-            build_version_index(lake, workspace, made, part(told, 0.7, 0.8))
-            test, rest = training.learn.test, part(told, 0.8, 1.0)
+            test, rest = training.learn.test, part(told, 0.7, 1.0)
             release_tuned(lake, workspace, recording, version, made, plan.sets, test, rest)
     return find_run(lake, folder.run_id)
 
@@ -139,20 +144,25 @@ class _Plan:
         return train_cross_encoder(train, self.dev, self.training.options, folder, progress)
 
     @property
+    def base(self) -> Base:
+        base = self.training.base
+        return Base(Path(base).name, folder_sha256(base_folder(base)))
+
+    @property
     def config(self) -> dict[str, Any]:
         return {
             "kind": "reranker",
             "version": self.version.version_id,
             "tuning": asdict(replace(self.training, save_as=None)),
+            "base": self.base.sha256,
             "data": self.assembled.train.data_hash,
             "dev": self.dev.data_hash,
         }
 
     @property
     def facts(self) -> RunFacts:
-        base = self.training.base
         return RunFacts(
-            base=Base(Path(base).name, folder_sha256(base_folder(base))),
+            base=self.base,
             method=self.training.method,
             version=self.version.name,
             split=self.training.learn.split,
@@ -168,6 +178,7 @@ def _plan(
     training: RerankerTraining,
     progress: Progress | None,
 ) -> _Plan:
+    require_apart(training.learn.split, training.learn.test)
     spec = version.spec.model_copy(update={"reranker": None})
     retriever = HybridRetriever(serving_index(lake, workspace, version), spec)
     teacher = None

@@ -33,11 +33,16 @@ from ragdiag.training.run_folder import shared_run
 from ragdiag.training.runs import Base, Gated, RunFacts
 from ragdiag.training.set_files import training_seal
 from ragdiag.version import EmbedderSpec, Version
-from ragdiag.workflows.indexing.build import build_version_index
-from ragdiag.workflows.tuning.data import LearnFrom, cost_of, data_facts
+from ragdiag.workflows.tuning.data import (
+    LearnFrom,
+    cost_of,
+    data_facts,
+    require_apart,
+    require_free_name,
+)
 from ragdiag.workflows.tuning.tuned_change import HeldOut
 from ragdiag.workflows.tuning.tuned_release import from_pairs, held_out_sets, release_tuned
-from ragdiag.workflows.tuning.tuned_version import reweighed, tuned_version
+from ragdiag.workflows.tuning.tuned_version import build_tuned_index, reweighed, tuned_version
 
 NO_STEP_HELPED = "no step made the model better on the dev questions than it came"
 
@@ -87,10 +92,12 @@ def tune_retriever(
     progress: Progress | None = None,
 ) -> TrainingRun | None:
     """Tune the embedder of ``version`` and leave the result beside it, judged; the run as the
-    registry has it. The same call goes on with a run that was ended before it was done.
+    registry has it. The same call goes on with a run that was ended before it was done: of one that
+    was trained already the result is read again from its checkpoint.
 
     Of several processes that train together all but the first return None. Raises SpecError where
-    the version has no embedder, UnknownName for a split without questions, TrainingError.
+    the version has no embedder, InputError where split and test are one or ``save_as`` is taken,
+    UnknownName for a split without questions, TrainingError.
     """
     embedder = version.spec.embedder
     if embedder is None:
@@ -100,7 +107,8 @@ def tune_retriever(
         )
     seal = training_seal(workspace)
     plan = plan_retriever(lake, workspace, version, embedder, tuning, part(progress, 0.0, 0.1))
-    folder, is_first = shared_run(workspace, plan.config)
+    require_free_name(lake, workspace, plan.config, tuning.save_as)
+    folder, is_first = shared_run(lake, workspace, plan.config)
     if not is_first:
         plan.train(folder.root)
         return None
@@ -116,7 +124,7 @@ def tune_retriever(
         else:
             name = tuning.save_as or f"{version.name}-{folder.run_id}"
             made = tuned_version(workspace, version, tuned.embedder, name)
-            build_version_index(lake, workspace, made, part(told, 0.7, 0.8))
+            build_tuned_index(lake, workspace, version, made, part(told, 0.7, 0.8))
             made, test = reweighed(lake, workspace, made, plan.asked), tuning.learn.test
             rest = part(told, 0.8, 1.0)
             release_tuned(lake, workspace, recording, version, made, plan.sets, test, rest)
@@ -141,6 +149,11 @@ class RetrieverPlan:
         return train_bi_encoder(data, self.dev, self.options, folder, progress, self.known)
 
     @property
+    def base(self) -> Base:
+        model = self.options.base
+        return Base(Path(model).name, base_hash(model, self.options.base_adapter))
+
+    @property
     def config(self) -> dict[str, Any]:
         """What tells one run from another; the name that the result is saved under does not."""
         asked = asdict(replace(self.tuning, save_as=None))
@@ -148,14 +161,15 @@ class RetrieverPlan:
             "kind": "retriever",
             "version": self.version.version_id,
             "tuning": asked,
+            "base": self.base.sha256,
             "data": self.assembled.train.data_hash,
+            "dev": self.dev.data_hash,
         }
 
     @property
     def facts(self) -> RunFacts:
-        base = self.options.base
         return RunFacts(
-            base=Base(Path(base).name, base_hash(base, self.options.base_adapter)),
+            base=self.base,
             method=self.tuning.method,
             version=self.version.name,
             split=self.tuning.learn.split,
@@ -173,6 +187,7 @@ def plan_retriever(
     progress: Progress | None = None,
 ) -> RetrieverPlan:
     """Gather the data and lay down what is measured. Raises as :func:`tune_retriever`."""
+    require_apart(tuning.learn.split, tuning.learn.test)
     retriever = HybridRetriever(serving_index(lake, workspace, version), version.spec)
     assembled = tuning.learn.assembled(lake, retriever, title=embedder.title, progress=progress)
     passages = load_passages(lake)

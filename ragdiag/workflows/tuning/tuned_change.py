@@ -19,6 +19,7 @@ from ragdiag.stats.criteria import Criterion
 from ragdiag.stats.gates import gate_quality
 from ragdiag.stats.intervals import bca_mean
 from ragdiag.stats.paired import compare_paired
+from ragdiag.store.corpus import removed_passages
 from ragdiag.store.lake import Lake
 from ragdiag.training.runs import Change, Gated, Measured, Moved, Overfit, SetName
 from ragdiag.version import Version
@@ -61,7 +62,9 @@ class Ranker:
 
     def __init__(self, lake: Lake, workspace: Workspace, version: Version) -> None:
         spec = version.spec
-        self._retriever: Retriever = HybridRetriever(serving_index(lake, workspace, version), spec)
+        index = serving_index(lake, workspace, version)
+        index = index.without(removed_passages(lake, index.passage_ids))
+        self._retriever: Retriever = HybridRetriever(index, spec)
         self._reranker = None
         if spec.reranker is not None:
             passages = serving_passages(lake, workspace, version)

@@ -33,6 +33,7 @@ from ragdiag.workflows.tuning.tuned_change import (
     measure_change,
     moved_questions,
 )
+from ragdiag.workflows.tuning.tuned_version import same_passages
 
 
 def held_out_sets(
@@ -80,10 +81,15 @@ def release_tuned(
     progress: Progress | None = None,
 ) -> None:
     """Measure ``tuned``, which has an index, beside ``version`` on ``sets``, judge it, and write
-    all down. Raises what asking questions raises."""
+    all down. Raises TrainingError where their indexes hold other passages, and what asking
+    questions raises."""
     save_version(lake, tuned)
-    before = _ranked(lake, workspace, version, sets, part(progress, 0.0, 0.15))
-    after = _ranked(lake, workspace, tuned, sets, part(progress, 0.15, 0.3))
+    with same_passages(lake, workspace, version, tuned):
+        before = _ranked(lake, workspace, version, sets, part(progress, 0.0, 0.15))
+        after = _ranked(lake, workspace, tuned, sets, part(progress, 0.15, 0.3))
+        # Both in one run, so that their times are of one machine in one mood.
+        evaluate(lake, workspace, version, test, part(progress, 0.3, 0.65))
+        evaluate(lake, workspace, tuned, test, part(progress, 0.65, 1.0))
     gained, lost = moved_questions(sets[0], before["test"], after["test"])
     overfit = _overfit(sets, before, after)
     recording.say(
@@ -92,9 +98,6 @@ def release_tuned(
         lost=lost,
         overfit=overfit,
     )
-    # Both in one run, so that their times are of one machine in one mood.
-    evaluate(lake, workspace, version, test, part(progress, 0.3, 0.65))
-    evaluate(lake, workspace, tuned, test, part(progress, 0.65, 1.0))
     release = gate_versions(lake, version, tuned, test)
     gate = judge_release(release, sets[1:], before, after, overfit)
     recording.say(gate=gate, candidate=Candidate(tuned.name, tuned.version_id))

@@ -10,11 +10,11 @@ import pytest
 
 from ragdiag.cli import main
 from ragdiag.errors import InputError, ModelError, UnknownName
-from ragdiag.records import Judgment, Question
+from ragdiag.records import Judgment, Passage, Question
 from ragdiag.retrieval.adapters import read_manifest
 from ragdiag.retrieval.models import weights_hash
 from ragdiag.settings import Workspace
-from ragdiag.store.corpus import add_judgments, add_questions
+from ragdiag.store.corpus import add_documents, add_judgments, add_questions
 from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.results import find_version, list_builds, save_version
 from ragdiag.training.answers.located import examples_hash
@@ -35,6 +35,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     """A version that packs both passages of a thing, mostly, and takes words from either."""
     workspace = Workspace(tmp_path_factory.mktemp("answers") / "workspace")
     lake, dense = fill(workspace)
+    add_documents(lake, [Passage("news", "news", "A notice of nothing in particular.")])
     context = ContextSpec(k=2)
     save_version(lake, Version("two", dense.spec.model_copy(update={"context": context})))
     yield workspace
@@ -128,8 +129,11 @@ def test_a_split_is_written_for_a_host_and_what_is_refused_is_told(
     assert "name a --tokenizer" in capsys.readouterr().err
 
 
-def test_what_cannot_be_tuned_says_why(lake: Lake, workspace: Workspace) -> None:
+def test_what_cannot_be_tuned_says_why(lake: Lake, workspace: Workspace, tmp_path: Path) -> None:
     version = find_version(lake, "two")
+    taken = ReaderTuning(str(make_encoder(tmp_path / "encoder")), save_as="two")
+    with pytest.raises(InputError, match="there is a version two already; choose another name"):
+        tune_answers(lake, workspace, version, taken)
     with pytest.raises(InputError, match="the split 'test' cannot be learned from and tested on"):
         tune_answers(lake, workspace, version, ReaderTuning("no", LearnAnswers(split="test")))
     with pytest.raises(UnknownName, match="there is no split 'holdout'"):

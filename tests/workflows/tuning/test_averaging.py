@@ -8,8 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from ragdiag.errors import TrainingError
+from ragdiag.errors import InputError, TrainingError
+from ragdiag.records import Passage
 from ragdiag.settings import Workspace
+from ragdiag.store.corpus import add_documents
 from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.results import find_version, latest_build
 from ragdiag.store.training_runs import TrainingRun, save_run
@@ -19,7 +21,7 @@ from ragdiag.training.runs import RunFacts, facts_of
 from ragdiag.workflows.tuning.averaging import average_retrievers
 from ragdiag.workflows.tuning.data import LearnFrom
 from ragdiag.workflows.tuning.retriever import RetrieverTuning, tune_retriever
-from tests.workflows.aliases import fill
+from tests.workflows.aliases import THINGS, fill
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("averaged")]
 
@@ -33,6 +35,7 @@ Made = tuple[Workspace, list[TrainingRun]]
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     workspace = Workspace(tmp_path_factory.mktemp("averaged") / "workspace")
     lake, version = fill(workspace)
+    add_documents(lake, [Passage("news", "news", "A notice of nothing in particular.")])
     runs = [
         tune_retriever(lake, workspace, version, replace(TUNING, learn=LearnFrom(seed=seed)))
         for seed in SEEDS
@@ -69,7 +72,9 @@ def test_the_mean_is_measured_on_what_no_part_has_learnt(made: Made, lake: Lake)
     assert version.spec.embedder is not None
     assert version.spec.embedder.model == str(folder.model)
     assert version.spec.embedder.adapter is None
-    assert latest_build(lake, version.spec.index_key) is not None
+    build = latest_build(lake, version.spec.index_key)
+    assert build is not None
+    assert build.passages == 2 * len(THINGS), "as the version that was tuned"
 
     sets = [load_set(run_folder(workspace, name).root) for name in ids]
     learnt = {pair.question_id for one in sets for pair in one.pairs}
@@ -105,6 +110,8 @@ def test_what_does_not_fit_together_is_refused(made: Made, lake: Lake) -> None:
         name = save_like(workspace, lake, other, f"unlike-{place}", changed)
         with pytest.raises(TrainingError, match=f"{name} is of {what} than {run.run_id}"):
             average_retrievers(lake, workspace, [run.run_id, name])
+    with pytest.raises(InputError, match="there is a version dense already"):
+        average_retrievers(lake, workspace, [run.run_id, other.run_id], "dense")
     with pytest.raises(TrainingError, match="name two runs or more"):
         average_retrievers(lake, workspace, [run.run_id, run.run_id])
     for place, changed in enumerate(

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ragdiag.errors import RunCancelled, SpecError, UnknownName
+from ragdiag.errors import InputError, RunCancelled, SpecError, UnknownName
 from ragdiag.pipeline import open_pipeline
-from ragdiag.records import IndexBuild
+from ragdiag.records import IndexBuild, Passage
 from ragdiag.settings import Workspace
+from ragdiag.store.corpus import add_documents
 from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.regressions import Regression, add_regressions
 from ragdiag.store.results import find_version, list_builds, save_version
@@ -21,7 +22,7 @@ from ragdiag.training.run_folder import run_folder
 from ragdiag.training.runs import RunFacts, facts_of
 from ragdiag.version import Version, parse_spec
 from ragdiag.workflows.tuning.data import LearnFrom
-from ragdiag.workflows.tuning.retriever import RetrieverTuning, tune_retriever
+from ragdiag.workflows.tuning.retriever import RetrieverTuning, plan_retriever, tune_retriever
 from tests.workflows.aliases import fill
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tuned retriever")]
@@ -33,6 +34,7 @@ TUNING = RetrieverTuning(epochs=4, batch=16, learning_rate=2e-3)
 def tuned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, TrainingRun]]:
     workspace = Workspace(tmp_path_factory.mktemp("tuned") / "workspace")
     lake, version = fill(workspace)
+    add_documents(lake, [Passage("news", "news", "A notice of nothing in particular.")])
     add_regressions(lake, [Regression("bell#quimp", reason="was wrong in May")])
     run = tune_retriever(lake, workspace, version, replace(TUNING, save_as="dense-tuned"))
     assert run is not None
@@ -104,18 +106,45 @@ def test_a_stopped_run_goes_on(tuned: tuple[Workspace, TrainingRun], lake: Lake)
     version = find_version(lake, "dense")
     tuning = replace(TUNING, learn=LearnFrom(seed=1), save_as="dense-again")
 
-    def stop(fraction: float, message: str) -> None:
-        if message.startswith("step 3 "):
-            running = list_runs(lake)[0]
-            run_folder(workspace, running.run_id).ask_to_stop()
+    def stop_at(word: str) -> TrainingRun:
+        def stop(fraction: float, message: str) -> None:
+            if message.startswith(word):
+                running = list_runs(lake)[0]
+                run_folder(workspace, running.run_id).ask_to_stop()
 
-    with pytest.raises(RunCancelled, match="was stopped; the same command goes on"):
-        tune_retriever(lake, workspace, version, tuning, stop)
-    stopped = list_runs(lake)[0]
-    assert stopped.state == "cancelled"
-    again = tune_retriever(lake, workspace, version, tuning)
+        with pytest.raises(RunCancelled, match="was stopped; the same command goes on"):
+            tune_retriever(lake, workspace, version, tuning, stop)
+        stopped = list_runs(lake)[0]
+        assert stopped.state == "cancelled"
+        return stopped
+
+    begun = stop_at("step 3 ")
+    trained = stop_at("ranked 1 of ")
+    assert trained.run_id == begun.run_id
+    assert find_version(lake, "dense-again")
+    told: list[str] = []
+    again = tune_retriever(lake, workspace, version, tuning, lambda _, said: told.append(said))
     assert again is not None
-    assert (again.run_id, again.state) == (stopped.run_id, "done")
+    assert (again.run_id, again.state) == (begun.run_id, "done")
+    assert not [one for one in told if one.startswith("step ")], "it is not trained again"
+
+
+def test_with_another_corpus_it_is_another_run(
+    tuned: tuple[Workspace, TrainingRun], lake: Lake
+) -> None:
+    workspace, run = tuned
+    version = find_version(lake, "dense")
+    embedder = version.spec.embedder
+    assert embedder is not None
+
+    def planned() -> dict[str, object]:
+        return plan_retriever(lake, workspace, version, embedder, TUNING).config
+
+    before = planned()
+    assert before["base"] == facts_of(run).base.sha256
+    add_documents(lake, [Passage("more", "more", "Another notice of nothing.")])
+    after = planned()
+    assert {name for name in before if before[name] != after[name]} == {"dev"}
 
 
 def test_what_cannot_be_tuned_says_why(tuned: tuple[Workspace, TrainingRun], lake: Lake) -> None:
@@ -124,13 +153,14 @@ def test_what_cannot_be_tuned_says_why(tuned: tuple[Workspace, TrainingRun], lak
     save_version(lake, words)
     with pytest.raises(SpecError, match="version words has no embedder"):
         tune_retriever(lake, workspace, words, TUNING)
+    dense = find_version(lake, "dense")
+    learn = LearnFrom(split="test")
+    with pytest.raises(InputError, match="'test' cannot be learned from and tested on"):
+        tune_retriever(lake, workspace, dense, replace(TUNING, learn=learn))
+    with pytest.raises(InputError, match="there is a version words already"):
+        tune_retriever(lake, workspace, dense, replace(TUNING, save_as="words"))
     with pytest.raises(UnknownName, match="there is no split 'holdout'"):
-        tune_retriever(
-            lake,
-            workspace,
-            find_version(lake, "dense"),
-            replace(TUNING, learn=LearnFrom(test="holdout")),
-        )
+        tune_retriever(lake, workspace, dense, replace(TUNING, learn=LearnFrom(test="holdout")))
 
 
 def test_a_workspace_that_was_moved_still_answers(
