@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from ragdiag.errors import TrainingError
@@ -20,10 +21,11 @@ from ragdiag.store.signals import (
     load_commented,
     load_diagnosed,
     load_feedback,
+    load_first_asked,
     load_unjudged,
 )
 from ragdiag.training.data.clicks import ClickOptions, pairs_from_feedback
-from ragdiag.training.data.examples import LABELLED, Source
+from ragdiag.training.data.examples import LABELLED, Pair, Source
 from ragdiag.training.data.generated import Ask, GeneratedOptions, pairs_from_model
 from ragdiag.training.data.mined import Mined, join_mined
 from ragdiag.training.data.pairs import failed_above_gold, pairs_from_failures, pairs_from_judgments
@@ -71,11 +73,13 @@ class SourceOptions:
 @dataclass(frozen=True)
 class Gathered:
     """``golds``: question id → every passage that anybody judged relevant, whatever the split.
-    ``above_gold``: as :func:`failed_above_gold`. ``report`` is plain JSON."""
+    ``above_gold``: as :func:`failed_above_gold`. ``asked_at``: question id → when a user first
+    asked it, where one did. ``report`` is plain JSON."""
 
     mined: Mined
     golds: Mapping[str, frozenset[str]]
     above_gold: Mapping[str, Sequence[str]]
+    asked_at: Mapping[str, datetime] = field(default_factory=dict)
     report: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -117,7 +121,19 @@ def gather_pairs(
         "kept_for_evaluation": len(protected),
     }
     golds = {q: frozenset(p for p in grades if grades[p]) for q, grades in everything.items()}
-    return Gathered(mined, golds, failed_above_gold(failed, diagnoses, everything), facts)
+    above = failed_above_gold(failed, diagnoses, everything)
+    return Gathered(mined, golds, above, _first_asked(lake, mined.pairs), facts)
+
+
+def _first_asked(lake: Lake, pairs: Sequence[Pair]) -> dict[str, datetime]:
+    """Question id → when a user first asked it, under its id or in its words."""
+    ids = {pair.question_id for pair in pairs}
+    known = {normalised(pair.question): pair.question_id for pair in pairs}
+    first: dict[str, datetime] = {}
+    for question_id, words, at in load_first_asked(lake):
+        for name in ids & {question_id, known.get(normalised(words))}:
+            first[name] = min(at, first.get(name, at))
+    return first
 
 
 def _from_users(lake: Lake, options: SourceOptions) -> Mined:
@@ -190,4 +206,4 @@ def _without_protected(mined: Mined, protected: Sequence[Question]) -> Mined:
         else:
             kept.append(pair)
     skipped = {**mined.skipped, **({"kept for evaluation": list(held)} if held else {})}
-    return Mined(tuple(kept), mined.asked_at, mined.texts, skipped)
+    return Mined(tuple(kept), mined.texts, skipped)
