@@ -16,6 +16,7 @@ from ragdiag.records import Passage, Question
 from ragdiag.store.findings import load_diagnoses
 from ragdiag.store.judgments import load_judgments, load_questions, splits
 from ragdiag.store.lake import Lake
+from ragdiag.store.regressions import load_regressions
 from ragdiag.store.signals import (
     Window,
     load_commented,
@@ -50,7 +51,8 @@ NEEDED: Mapping[str, set[Source]] = {
 class SourceOptions:
     """Where pairs come from.
 
-    ``splits`` of judgments to learn from; questions judged in any other are kept for evaluation.
+    ``splits`` of judgments to learn from; questions judged in any other, and regression questions,
+    are kept for evaluation.
     ``sources`` are always used, ``fallback`` where those give fewer than ``enough`` pairs. Of the
     passages that have no pair yet, ``most_weak`` are asked about by title and ``most_generated`` by
     a model, chosen at random under ``seed``.
@@ -146,11 +148,14 @@ def _from_users(lake: Lake, options: SourceOptions) -> Mined:
 def _judged(
     lake: Lake, wanted: Collection[str]
 ) -> tuple[dict[str, dict[str, int]], list[Question], list[Question]]:
-    """Judgments and questions of the splits to learn from, and the questions of the others."""
+    """Judgments and questions of the splits to learn from, and the questions that are kept for
+    evaluation: those of the other splits, and the regression questions of any."""
     there = splits(lake)
     held_out = {
         q.question_id: q for one in there if one not in wanted for q in load_questions(lake, one)
     }
+    checked = {one.question_id for one in load_regressions(lake)}
+    held_out |= {q.question_id: q for q in load_questions(lake) if q.question_id in checked}
     judged: dict[str, dict[str, int]] = {}
     questions: dict[str, Question] = {}
     for split in there:

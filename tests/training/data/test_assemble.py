@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from ragdiag.settings import Workspace
 from ragdiag.store.corpus import add_documents, add_judgments, add_questions, load_passages
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake, close_lakes, open_lake
+from ragdiag.store.regressions import Regression, add_regressions
 from ragdiag.store.results import save_findings
 from ragdiag.store.signals import Window
 from ragdiag.store.spool import SpoolWriter
@@ -134,6 +136,20 @@ def test_questions_have_the_time_when_a_user_first_asked_them_however_it_went(
     report = assemble(stocked, LABELS).report
     assert report["no_holdout"] == "users asked 4 of 16 questions, fewer than half"
     assert (report["cut"], report["parts"]["temporal"]["pairs"]) == (None, 0)
+
+
+def test_regression_questions_and_what_repeats_them_are_never_learnt_from(
+    shop: Workspace, copied: Callable[[Workspace], Lake]
+) -> None:
+    lake = copied(shop)
+    add_regressions(lake, [Regression("jigsaw"), Regression("bellows")])
+    add_questions(lake, [Question("twin", question("jigsaw").lower())])
+    add_judgments(lake, [Judgment("twin", "jigsaw", 1, "train")])
+    found = assemble(lake, LABELS)
+    learnt = {p.question_id for part in PARTS for p in getattr(found, part).pairs}
+    assert not learnt & {"jigsaw", "twin", "bellows"}
+    assert "kettle" in learnt
+    assert found.report["kept_for_evaluation"] == 7
 
 
 def check(found: Assembled) -> None:
