@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -528,6 +528,15 @@ class Weighed:
     def of(cls, value: float) -> Weighed:
         """A sum over requests that were certain to be logged."""
         return cls(value, value, value)
+
+    @classmethod
+    def counted(cls, weights: Collection[float]) -> Weighed:
+        """How many requests there are that weigh so.
+
+        >>> Weighed.counted([1.0, 10.0])
+        Weighed(plain=2, weighted=11.0, squared=101.0)
+        """
+        return cls(len(weights), math.fsum(weights), math.fsum(w * w for w in weights))
 
     def __add__(self, other: Weighed) -> Weighed:
         return Weighed(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ragdiag.store.lake import Lake
     from ragdiag.workflows.tuning.state import KnownRun
 
-tune_app = typer.Typer(help="Fine-tuning: runs, and the questions every release is checked on.")
+tune_app = typer.Typer(help="Fine-tuning: runs, and the questions that they are checked on.")
 tune_app.add_typer(regressions_app, name="regressions")
 
 

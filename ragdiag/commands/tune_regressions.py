@@ -1,4 +1,4 @@
-"""``ragdiag tune regressions``: the questions that every later release is checked on."""
+"""``ragdiag tune regressions``: the questions that tuned models are checked on."""
 
 from __future__ import annotations
 

@@ -100,8 +100,9 @@ def score_interval(rate: float, n: float) -> tuple[float, float]:
     return (0.0 if rate == 0 else centre - half), (1.0 if rate == 1 else centre + half)
 
 
-def rate_bounds_with_unknown(successes: int, known: int, unknown: int) -> tuple[float, float]:
-    """The rate if every unknown outcome were a failure, and if every one were a success.
+def rate_bounds_with_unknown(successes: float, known: float, unknown: float) -> tuple[float, float]:
+    """The rate if every unknown outcome were a failure, and if every one were a success; of counts,
+    or of sums of weights.
 
     >>> rate_bounds_with_unknown(6, known=8, unknown=2)
     (0.6, 0.8)

@@ -5,6 +5,9 @@ F) of known share w the rate q = P(Y=1 | cell) has a Beta(½, ½) posterior, and
 another time correct by sensitivity and specificity instead (Rogan & Gladen 1978). Used alone, an
 automatic grade is off by its own bias, whatever its n; both corrections carry what the few labels
 leave open into the interval, by draws. All draws are seeded.
+
+Where rows were logged with a known chance p, a cell has rows of one weight 1 / p only. Its r rows
+then stand for r + U, with U ~ NegBin(r, p), the posterior under the prior 1 / N.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ragdiag.records import Estimate
+from ragdiag.records import Estimate, Weighed
+from ragdiag.stats.weighted import effective_n
 
 DRAWS = 20_000
 
@@ -23,11 +27,13 @@ DRAWS = 20_000
 @dataclass(frozen=True, slots=True)
 class Cell:
     """The rows of one stratum that have one automatic grade: ``rows`` in all, of which ``labelled``
-    have a human label and ``right`` of those are right."""
+    have a human label and ``right`` of those are right. Each stands for ``weight`` rows, 1 where
+    everything was logged."""
 
     rows: int
     labelled: int
     right: int
+    weight: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.right <= self.labelled <= self.rows:
@@ -48,46 +54,62 @@ class Confusion:
 def corrected_rate(cells: Sequence[Cell], seed: int = 0) -> Estimate:
     """θ with its 95 % interval; labels are random within each cell. Its n are the labels.
 
-    The interval is that of the finite set of rows: a labelled row is known, only the others are
-    open. Undefined without rows or without any label; a cell without labels is wide open.
+    The interval is that of the finite set of rows, logged or not: a labelled row is known, only the
+    others are open. Undefined without rows or without any label; cells without labels are wide
+    open, and all alike, so that many of them do not average out.
 
     >>> found = corrected_rate([Cell(800, 40, 36), Cell(200, 10, 1)])
     >>> round(found.value, 2), found.n
     (0.74, 50)
+    >>> sampled = corrected_rate([Cell(100, 40, 36, weight=8), Cell(200, 10, 1)])
+    >>> round(sampled.value, 2)
+    0.74
     """
     filled = [cell for cell in cells if cell.rows]
-    labelled, rows = sum(c.labelled for c in filled), sum(c.rows for c in filled)
+    labelled = sum(cell.labelled for cell in filled)
     if not labelled:
-        return Estimate.undefined("no human label" if rows else "no rows")
+        return Estimate.undefined("no human label" if filled else "no rows")
     generator = np.random.default_rng(seed)
-    theta = np.zeros(DRAWS)
+    unknown = generator.beta(0.5, 0.5, DRAWS)
+    right, rows = np.zeros(DRAWS), np.zeros(DRAWS)
     for cell in filled:
-        q = generator.beta(cell.right + 0.5, cell.labelled - cell.right + 0.5, DRAWS)
-        theta += cell.right + generator.binomial(cell.rows - cell.labelled, q)
-    return _summary(theta / rows, labelled)
+        q = unknown
+        if cell.labelled:
+            q = generator.beta(cell.right + 0.5, cell.labelled - cell.right + 0.5, DRAWS)
+        open_rows = np.full(DRAWS, cell.rows - cell.labelled)
+        if cell.weight > 1:
+            open_rows += generator.negative_binomial(cell.rows, 1 / cell.weight, DRAWS)
+        right += cell.right + generator.binomial(open_rows, q)
+        rows += cell.labelled + open_rows
+    return _summary(right / rows, labelled)
 
 
-def rogan_gladen_rate(graded_right: int, rows: int, past: Confusion, seed: int = 0) -> Estimate:
-    """The rate behind ``graded_right`` of ``rows``, from sensitivity and specificity of old labels:
-    θ = (p + sp − 1) / (se + sp − 1), held to 0 … 1. Its n are the rows.
+def rogan_gladen_rate(
+    graded_right: Weighed, graded: Weighed, past: Confusion, seed: int = 0
+) -> Estimate:
+    """The rate behind ``graded_right`` of ``graded``, from sensitivity and specificity of old
+    labels: θ = (p + sp − 1) / (se + sp − 1), held to 0 … 1. Its n are the rows that were logged; p
+    is told by the effective n of them.
 
     Draws whose se + sp does not exceed 1 say nothing about θ: where more than 1 in 40 do, the rate
     is undefined, since the grader is not known to be better than chance.
 
-    >>> found = rogan_gladen_rate(700, 1000, Confusion(85, 100, 93, 100))
+    >>> found = rogan_gladen_rate(Weighed.of(700), Weighed.of(1000), Confusion(85, 100, 93, 100))
     >>> round(found.value, 1)
     0.8
-    >>> rogan_gladen_rate(700, 1000, Confusion(5, 10, 5, 10)).reason
+    >>> rogan_gladen_rate(Weighed.of(700), Weighed.of(1000), Confusion(5, 10, 5, 10)).reason
     'the grader is not known to be better than chance'
     """
+    rows = int(graded.plain)
     if not rows or not past.positives or not past.negatives:
         return Estimate.undefined("no rows" if not rows else "one label only", n=rows)
     generator = np.random.default_rng(seed)
+    rate, told = graded_right.weighted / graded.weighted, effective_n(graded_right, graded)
 
-    def drawn(successes: int, n: int) -> npt.NDArray[np.float64]:
+    def drawn(successes: float, n: float) -> npt.NDArray[np.float64]:
         return generator.beta(successes + 0.5, n - successes + 0.5, DRAWS)
 
-    p, se = drawn(graded_right, rows), drawn(past.hits, past.positives)
+    p, se = drawn(rate * told, told), drawn(past.hits, past.positives)
     sp = drawn(past.correct_rejections, past.negatives)
     informed = se + sp > 1
     if informed.mean() < 1 - 1 / 40:

@@ -11,6 +11,7 @@ from ragdiag.store.deciding import load_deciding
 from ragdiag.store.gold_marks import load_gold_marks
 from ragdiag.store.lake import Lake
 from ragdiag.store.rows import grade_from_row
+from ragdiag.store.weighing import weight_of
 
 _DRAW = (
     "request_id, arm, draw, answer, y, score, passage_ids,"
@@ -25,6 +26,16 @@ def find_grade(lake: Lake, request_id: str) -> Grade | None:
         [request_id, DEFAULT_GRADER],
     )
     return grade_from_row(rows[0]) if rows else None
+
+
+def load_weights(lake: Lake, request_ids: Sequence[str]) -> dict[str, float]:
+    """How many requests each of these stands for; 1 where it has left the log."""
+    rows = lake.rows(
+        f"select r.request_id, {weight_of('r')} as weight from requests r"
+        " where r.request_id in (select unnest(?::varchar[]))",
+        [list(request_ids)],
+    )
+    return dict.fromkeys(request_ids, 1.0) | {row["request_id"]: row["weight"] for row in rows}
 
 
 def load_grades(lake: Lake, grader: str, request_ids: Sequence[str]) -> dict[str, Grade]:

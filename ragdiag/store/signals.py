@@ -11,7 +11,7 @@ from ragdiag.records import Feedback, Request
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import load_requests
 from ragdiag.store.rows import feedback_from_row
-from ragdiag.store.times import to_naive_utc
+from ragdiag.store.times import to_aware_utc, to_naive_utc
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,16 @@ def load_unjudged(lake: Lake, window: Window) -> list[Request]:
     condition = """traffic <> 'evaluation' and coalesce(question_id, '') not in
         (select question_id from judgments)"""
     return _load(lake, window, condition)
+
+
+def load_first_asked(lake: Lake) -> list[tuple[str | None, str, datetime]]:
+    """Id (None: it had none), words and first time of every question that users asked, however it
+    was answered; an evaluation is no user."""
+    rows = lake.rows(
+        "select question_id, question, min(asked_at) as first from requests "
+        "where traffic in ('production', 'canary') group by question_id, question"
+    )
+    return [(row["question_id"], row["question"], to_aware_utc(row["first"])) for row in rows]
 
 
 def load_feedback(lake: Lake, request_ids: Sequence[str]) -> list[Feedback]:

@@ -26,8 +26,9 @@ from ragdiag.records import Estimate
 from ragdiag.store.training_runs import TrainingRun
 
 SetName = Literal["test", "dev", "temporal", "synthetic", "regressions"]
-"""What a run is measured on: judged questions of the split, none of them trained on; those asked
-later than any that was; made ones, of templates that no training saw; regression questions."""
+"""What a run is measured on: judged questions of the split, none of them trained on; those that
+users first asked later than any that was; made ones, of templates that no training saw; regression
+questions."""
 
 
 def _read_estimate(value: Any) -> Estimate:

@@ -45,8 +45,8 @@ def choose_draw() -> Draw:
         draws,
         key="review_draw",
         bind="query-params",
-        help="At random: the plain rate of labels is that of all answers. As many right as wrong: "
-        "by the default grader, so that its mistakes show with fewer labels.",
+        help="At random: the plain rate of labels is that of all logged answers. As many right as "
+        "wrong: by the default grader, so that its mistakes show with fewer labels.",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ragdiag.records import Weighed
 from ragdiag.stats.intervals import wilson
 from ragdiag.stats.mixed_labels import Cell, Confusion, corrected_rate, rogan_gladen_rate
 
@@ -49,9 +50,40 @@ def test_old_labels_cover_the_rate_of_a_new_window() -> None:
     for seed in range(ROUNDS):
         past = Confusion(int(chance.binomial(80, 0.85)), 80, int(chance.binomial(80, 0.93)), 80)
         graded = int(chance.binomial(ROWS, 0.4 * 0.85 + 0.6 * 0.07))
-        found = rogan_gladen_rate(graded, ROWS, past, seed)
+        found = rogan_gladen_rate(Weighed.of(graded), Weighed.of(ROWS), past, seed)
         covered += found.low <= 0.4 <= found.high
     assert 0.9 <= covered / ROUNDS <= 0.99
+
+
+def test_a_sampled_log_covers_the_rate_of_all_requests() -> None:
+    """Wrong answers are logged for certain and right ones by chance; the judge is wrong of both."""
+    chance = np.random.default_rng(5)
+    by_labels = by_the_past = 0
+    for seed in range(ROUNDS):
+        _, truth, graded = simulate(chance)
+        certain = (truth == 0) & (chance.random(ROWS) < 0.8)
+        logged = certain | (chance.random(ROWS) < 0.25)
+        cells = []
+        for is_certain, f in ((True, 0), (True, 1), (False, 0), (False, 1)):
+            members = np.flatnonzero(logged & (certain == is_certain) & (graded == f))
+            told = truth[chance.permutation(members)[:20]]
+            weight = 1.0 if is_certain else 4.0
+            cells.append(Cell(len(members), len(told), int(told.sum()), weight))
+        found = corrected_rate(cells, seed)
+        by_labels += found.low <= truth.mean() <= found.high
+        weights = np.where(certain, 1.0, 4.0)
+        right, known = (Weighed.counted(list(weights[m])) for m in (logged & (graded == 1), logged))
+        past = Confusion(int(chance.binomial(80, 0.85)), 80, int(chance.binomial(80, 0.93)), 80)
+        old = rogan_gladen_rate(right, known, past, seed)
+        by_the_past += old.low <= truth.mean() <= old.high
+    assert by_labels / ROUNDS >= 0.9
+    assert by_the_past / ROUNDS >= 0.9
+
+
+def test_many_cells_without_labels_do_not_average_out() -> None:
+    found = corrected_rate([Cell(10, 10, 9), *(Cell(1, 0, 0) for _ in range(190))])
+    assert found.low < 0.06
+    assert found.high > 0.94
 
 
 def test_all_labelled_leaves_nothing_open_and_a_seed_is_kept() -> None:
@@ -65,7 +97,8 @@ def test_all_labelled_leaves_nothing_open_and_a_seed_is_kept() -> None:
 def test_what_cannot_be_said_has_its_reason() -> None:
     assert corrected_rate([]).reason == "no rows"
     assert corrected_rate([Cell(10, 0, 0)]).reason == "no human label"
-    assert rogan_gladen_rate(1, 2, Confusion(0, 0, 1, 1)).reason == "one label only"
+    one, two = Weighed.of(1), Weighed.of(2)
+    assert rogan_gladen_rate(one, two, Confusion(0, 0, 1, 1)).reason == "one label only"
     wide = corrected_rate([Cell(100, 10, 10), Cell(100, 0, 0)])
     assert wide.high - wide.low > 0.4
     with pytest.raises(ValueError, match="3 right of 2 labelled"):

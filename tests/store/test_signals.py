@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ragdiag.store.findings import load_diagnoses
 from ragdiag.store.lake import Lake
@@ -12,6 +12,7 @@ from ragdiag.store.signals import (
     load_commented,
     load_diagnosed,
     load_feedback,
+    load_first_asked,
     load_unjudged,
 )
 from tests.toy_lake import FIRST_MONDAY
@@ -33,3 +34,13 @@ def test_a_window_holds_what_failed_and_what_was_commented(toy_lake: Lake) -> No
     newest = load_commented(toy_lake, Window(since, until, version, most=3))
     assert newest == there[-3:]
     assert load_unjudged(toy_lake, window) == [], "every question of it is judged"
+
+
+def test_a_question_is_dated_by_the_first_user_who_asked_it(toy_lake: Lake) -> None:
+    first: dict[tuple[str | None, str], datetime] = {}
+    for one in load_requests(toy_lake):
+        if one.traffic in ("production", "canary"):
+            asked = one.question_id, one.question
+            first[asked] = min(one.asked_at, first.get(asked, one.asked_at))
+    assert {(name, words): at for name, words, at in load_first_asked(toy_lake)} == first
+    assert first

@@ -57,9 +57,10 @@ class AssembleOptions:
 @dataclass(frozen=True)
 class Assembled:
     """``train``, and three sets that share no question and no gold passage with it: ``dev``, which
-    shares no document either where that can be; ``temporal``, asked later than the rest, empty
-    where no question has a time; ``synthetic``, which asks what ``dev`` asks as users type it.
-    ``report`` is plain JSON: pairs by source and part, what gave none and why, negatives, hashes.
+    shares no document either where that can be; ``temporal``, which users first asked later than
+    the rest, or none (``no_holdout`` of the report says why); ``synthetic``, which asks what
+    ``dev`` asks as users type it. ``report`` is plain JSON: pairs by source and part, what gave
+    none and why, negatives, hashes.
     """
 
     train: TrainingSet
@@ -101,10 +102,11 @@ def assemble(
     documents = {name: one.document_id for name, one in passages.items()}
     report(progress, 0.4, f"looking for hard negatives to {len(kept)} pairs")
     negatives = _negatives(kept, texts, documents, corpus, gathered, options, dense, teacher)
-    split = split_pairs(negatives.pairs, texts, documents, gathered.mined.asked_at, options.split)
+    split = split_pairs(negatives.pairs, texts, documents, gathered.asked_at, options.split)
     sets = _parts(split, texts, options)
     sets["train"] = _with_sentences(sets, texts, corpus, options)
-    report(progress, 1.0, f"{len(sets['train'].pairs)} pairs to train with")
+    told = f"; none held out as asked later: {split.no_holdout}" if split.no_holdout else ""
+    report(progress, 1.0, f"{len(sets['train'].pairs)} pairs to train with{told}")
     facts = {
         "snapshot": snapshot,
         **gathered.report,
@@ -112,6 +114,7 @@ def assemble(
         "negatives": negatives.to_json(),
         "split_by": split.by,
         "purged": len(split.purged),
+        "no_holdout": split.no_holdout,
         "cut": None if split.cut is None else split.cut.isoformat(),
         "parts": {name: _about(one) for name, one in sets.items()},
     }

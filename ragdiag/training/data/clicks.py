@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from ragdiag.privacy.hiding import is_hidden
 from ragdiag.records import Feedback, Request
@@ -48,7 +47,6 @@ def pairs_from_feedback(
         said[one.request_id].append(one)
     weights: dict[tuple[str, str, str], float] = defaultdict(float)
     behind: dict[tuple[str, str, str], dict[str, Source]] = defaultdict(dict)
-    asked: dict[str, datetime] = {}
     skipped: dict[str, list[str]] = defaultdict(list)
     for request in requests:
         given = said.get(request.request_id, [])
@@ -59,13 +57,12 @@ def pairs_from_feedback(
             skipped[chosen].append(request.request_id)
             continue
         name = question_name(request)
-        asked[name] = min(request.asked_at, asked.get(name, request.asked_at))
         for source, passage_id, rank in chosen:
             key = name, request.question, passage_id
             weights[key] += rank**options.eta
             behind[key][request.request_id] = source
     pairs = _weighed(weights, behind, options.clip)
-    return Mined(tuple(pairs), asked, skipped=dict(skipped))
+    return Mined(tuple(pairs), skipped=dict(skipped))
 
 
 def _chosen(request: Request, given: Sequence[Feedback]) -> list[Choice] | str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
 from ragdiag.errors import TrainingError
@@ -36,13 +35,11 @@ Skipped = Mapping[str, Sequence[str]]
 class Mined:
     """What one source gave.
 
-    ``asked_at``: question id → when it was first asked, where that is known. ``texts``: texts of
-    passages that differ from the corpus's, since their question was taken out. ``skipped``: reason
-    → ids of what gave no pair.
+    ``texts``: texts of passages that differ from the corpus's, since their question was taken out.
+    ``skipped``: reason → ids of what gave no pair.
     """
 
     pairs: tuple[Pair, ...] = ()
-    asked_at: Mapping[str, datetime] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     skipped: Skipped = field(default_factory=dict)
 
@@ -92,7 +89,6 @@ def join_mined(
     own = {pair.passage_id for pair in kept if pair.source == "title"}
     return Mined(
         tuple(kept),
-        _first_asked(parts, ids),
         {name: text for part in parts for name, text in part.texts.items() if name in own},
         dict(skipped),
     )
@@ -128,15 +124,3 @@ def _all_skipped(parts: Iterable[Mined]) -> defaultdict[str, list[str]]:
         for reason, names in part.skipped.items():
             found[reason] += names
     return found
-
-
-def _first_asked(parts: Sequence[Mined], ids: Mapping[str, str]) -> dict[str, datetime]:
-    joined_into = {
-        pair.question_id: ids[normalised(pair.question)] for part in parts for pair in part.pairs
-    }
-    first: dict[str, datetime] = {}
-    for part in parts:
-        for name, at in part.asked_at.items():
-            owner = joined_into.get(name, name)
-            first[owner] = min(at, first.get(owner, at))
-    return first

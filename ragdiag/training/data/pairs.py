@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 
 from ragdiag.privacy.hiding import is_hidden
 from ragdiag.records import Cause, Diagnosis, Question, Request
@@ -54,7 +53,6 @@ def pairs_from_failures(
     and §4), weighed as :func:`pairs_from_judgments` does. Skipped: those whose gold is unknown."""
     highest = _highest(judgments)
     pairs, skipped = [], defaultdict(list)
-    asked: dict[str, datetime] = {}
     for request in requests:
         diagnosis = diagnoses.get(request.request_id)
         if diagnosis is None or not is_retrieval_failure(diagnosis):
@@ -67,7 +65,6 @@ def pairs_from_failures(
             skipped["failed, and its gold passage is unknown"].append(request.request_id)
         else:
             name = question_name(request)
-            asked[name] = min(request.asked_at, asked.get(name, request.asked_at))
             pairs += [
                 Pair(
                     question_id=name,
@@ -79,7 +76,7 @@ def pairs_from_failures(
                 )
                 for passage_id, grade in sorted(relevant.items())
             ]
-    return Mined(tuple(pairs), asked, skipped=dict(skipped))
+    return Mined(tuple(pairs), skipped=dict(skipped))
 
 
 def is_retrieval_failure(diagnosis: Diagnosis) -> bool:

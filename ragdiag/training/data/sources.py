@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from ragdiag.errors import TrainingError
@@ -15,15 +16,17 @@ from ragdiag.records import Passage, Question
 from ragdiag.store.findings import load_diagnoses
 from ragdiag.store.judgments import load_judgments, load_questions, splits
 from ragdiag.store.lake import Lake
+from ragdiag.store.regressions import load_regressions
 from ragdiag.store.signals import (
     Window,
     load_commented,
     load_diagnosed,
     load_feedback,
+    load_first_asked,
     load_unjudged,
 )
 from ragdiag.training.data.clicks import ClickOptions, pairs_from_feedback
-from ragdiag.training.data.examples import LABELLED, Source
+from ragdiag.training.data.examples import LABELLED, Pair, Source
 from ragdiag.training.data.generated import Ask, GeneratedOptions, pairs_from_model
 from ragdiag.training.data.mined import Mined, join_mined
 from ragdiag.training.data.pairs import failed_above_gold, pairs_from_failures, pairs_from_judgments
@@ -48,7 +51,8 @@ NEEDED: Mapping[str, set[Source]] = {
 class SourceOptions:
     """Where pairs come from.
 
-    ``splits`` of judgments to learn from; questions judged in any other are kept for evaluation.
+    ``splits`` of judgments to learn from; questions judged in any other, and regression questions,
+    are kept for evaluation.
     ``sources`` are always used, ``fallback`` where those give fewer than ``enough`` pairs. Of the
     passages that have no pair yet, ``most_weak`` are asked about by title and ``most_generated`` by
     a model, chosen at random under ``seed``.
@@ -71,11 +75,13 @@ class SourceOptions:
 @dataclass(frozen=True)
 class Gathered:
     """``golds``: question id → every passage that anybody judged relevant, whatever the split.
-    ``above_gold``: as :func:`failed_above_gold`. ``report`` is plain JSON."""
+    ``above_gold``: as :func:`failed_above_gold`. ``asked_at``: question id → when a user first
+    asked it, where one did. ``report`` is plain JSON."""
 
     mined: Mined
     golds: Mapping[str, frozenset[str]]
     above_gold: Mapping[str, Sequence[str]]
+    asked_at: Mapping[str, datetime] = field(default_factory=dict)
     report: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -117,7 +123,19 @@ def gather_pairs(
         "kept_for_evaluation": len(protected),
     }
     golds = {q: frozenset(p for p in grades if grades[p]) for q, grades in everything.items()}
-    return Gathered(mined, golds, failed_above_gold(failed, diagnoses, everything), facts)
+    above = failed_above_gold(failed, diagnoses, everything)
+    return Gathered(mined, golds, above, _first_asked(lake, mined.pairs), facts)
+
+
+def _first_asked(lake: Lake, pairs: Sequence[Pair]) -> dict[str, datetime]:
+    """Question id → when a user first asked it, under its id or in its words."""
+    ids = {pair.question_id for pair in pairs}
+    known = {normalised(pair.question): pair.question_id for pair in pairs}
+    first: dict[str, datetime] = {}
+    for question_id, words, at in load_first_asked(lake):
+        for name in ids & {question_id, known.get(normalised(words))}:
+            first[name] = min(at, first.get(name, at))
+    return first
 
 
 def _from_users(lake: Lake, options: SourceOptions) -> Mined:
@@ -130,11 +148,14 @@ def _from_users(lake: Lake, options: SourceOptions) -> Mined:
 def _judged(
     lake: Lake, wanted: Collection[str]
 ) -> tuple[dict[str, dict[str, int]], list[Question], list[Question]]:
-    """Judgments and questions of the splits to learn from, and the questions of the others."""
+    """Judgments and questions of the splits to learn from, and the questions that are kept for
+    evaluation: those of the other splits, and the regression questions of any."""
     there = splits(lake)
     held_out = {
         q.question_id: q for one in there if one not in wanted for q in load_questions(lake, one)
     }
+    checked = {one.question_id for one in load_regressions(lake)}
+    held_out |= {q.question_id: q for q in load_questions(lake) if q.question_id in checked}
     judged: dict[str, dict[str, int]] = {}
     questions: dict[str, Question] = {}
     for split in there:
@@ -190,4 +211,4 @@ def _without_protected(mined: Mined, protected: Sequence[Question]) -> Mined:
         else:
             kept.append(pair)
     skipped = {**mined.skipped, **({"kept for evaluation": list(held)} if held else {})}
-    return Mined(tuple(kept), mined.asked_at, mined.texts, skipped)
+    return Mined(tuple(kept), mined.texts, skipped)

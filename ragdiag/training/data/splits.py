@@ -48,9 +48,10 @@ class SplitOptions:
 @dataclass(frozen=True)
 class Split:
     """``purged`` are in no part: they share something with one across ``cut``, from which on
-    questions are late (None: no question has a time, or no holdout was wanted), or are weak and
-    share something with dev. ``by``: what training and dev do not share, next to questions;
-    documents where that leaves any dev."""
+    questions are late, or are weak and share something with dev. Without a holdout ``cut`` is None:
+    for the reason ``no_holdout``, or since none was wanted or everything was asked at one time.
+    ``by``: what training and dev do not share, next to questions; documents where that leaves any
+    dev."""
 
     train: tuple[Pair, ...]
     dev: tuple[Pair, ...]
@@ -58,6 +59,7 @@ class Split:
     purged: tuple[Pair, ...] = ()
     cut: datetime | None = None
     by: Literal["document", "passage"] = "document"
+    no_holdout: str = ""
 
 
 def split_pairs(
@@ -77,10 +79,12 @@ def split_pairs(
     options = options or SplitOptions()
     asked_at = asked_at or {}
     shares = _shared(pairs, texts, documents)
-    cut = _cut([asked_at[name] for name in shares if name in asked_at], options.temporal)
-    late = {name for name in shares if cut and name in asked_at and asked_at[name] >= cut}
     labelled = {pair.question_id for pair in pairs if pair.source in LABELLED}
     telling = labelled if len(labelled) >= options.enough else set(shares)
+    no_holdout = _no_holdout(pairs, telling, asked_at) if options.temporal else ""
+    times = [] if no_holdout else [asked_at[name] for name in shares if name in asked_at]
+    cut = _cut(times, options.temporal)
+    late = {name for name in shares if cut and name in asked_at and asked_at[name] >= cut}
     purged = _purged(shares, late, options.most_purged)
     undecided = [name for name in shares if name not in late | purged]
     by: Literal["document", "passage"] = "document"
@@ -101,7 +105,19 @@ def split_pairs(
 
     dev, temporal = dev & telling, (late - purged) & telling
     unused = shares.keys() - (train | dev | temporal)
-    return Split(of(train), of(dev), of(temporal), of(unused), cut, by)
+    return Split(of(train), of(dev), of(temporal), of(unused), cut, by, no_holdout)
+
+
+def _no_holdout(
+    pairs: Sequence[Pair], telling: Collection[str], asked_at: Mapping[str, datetime]
+) -> str:
+    """Why the questions asked last would tell nothing of later ones; "" where they do."""
+    dated = {name for name in telling if name in asked_at}
+    if 2 * len(dated) < len(telling):
+        return f"users asked {len(dated)} of {len(telling)} questions, fewer than half"
+    if all(pair.source == "failure" for pair in pairs if pair.question_id in dated):
+        return "retrieval failed on every question that users asked, so that it can only gain"
+    return ""
 
 
 def _purged(

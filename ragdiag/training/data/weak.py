@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from random import Random
 
 import numpy as np
@@ -92,7 +91,6 @@ def pairs_from_bm25(
         return Mined()
     index = build_lexical([passage_text(one, title=spec.title) for one in passages], spec)
     pairs, skipped = [], defaultdict(list)
-    asked: dict[str, datetime] = {}
     for same in wordings.values():
         first = same[0]
         if is_hidden(first.question):
@@ -102,7 +100,6 @@ def pairs_from_bm25(
         if winner is None:
             skipped["BM25 has no clear first"].append(first.request_id)
             continue
-        asked[question_name(first)] = min(one.asked_at for one in same)
         pairs.append(
             Pair(
                 question_id=question_name(first),
@@ -113,7 +110,7 @@ def pairs_from_bm25(
                 request_ids=tuple(sorted(one.request_id for one in same)),
             )
         )
-    return Mined(tuple(pairs), asked, skipped=dict(skipped))
+    return Mined(tuple(pairs), skipped=dict(skipped))
 
 
 def _clear_winner(

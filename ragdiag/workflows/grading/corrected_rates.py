@@ -10,13 +10,13 @@ from typing import Any, Literal, Protocol
 
 from ragdiag.errors import UnknownName
 from ragdiag.grading.contract import Subject
-from ragdiag.records import Estimate, Grade, Request
-from ragdiag.stats.intervals import wilson
+from ragdiag.records import Estimate, Grade, Request, Weighed
 from ragdiag.stats.label_sampling import draw_labels
 from ragdiag.stats.mixed_labels import Cell, Confusion, corrected_rate, rogan_gladen_rate
+from ragdiag.stats.weighted import weighted_rate
 from ragdiag.store.calibrations import GraderCalibration, load_calibrations
 from ragdiag.store.deciding import load_people
-from ragdiag.store.findings import load_grades
+from ragdiag.store.findings import load_grades, load_weights
 from ragdiag.store.lake import Lake
 from ragdiag.workflows.grading.calibrate import human_grader
 from ragdiag.workflows.grading.grade import items_of
@@ -39,7 +39,8 @@ class Counted(Protocol):
 @dataclass(frozen=True)
 class CorrectedRate:
     """``graded`` is the grader's own rate over what it decided, ``corrected`` the rate that people
-    would give; ``by`` says how it was corrected."""
+    would give; ``by`` says how it was corrected. Where the ``rows`` are a sample of all requests,
+    both are the rates of all of them."""
 
     grader: str
     rows: int
@@ -65,8 +66,8 @@ class CorrectedRate:
             return f"{rate.value:.1%} ({rate.low:.1%}–{rate.high:.1%})"
 
         return (
-            f"{self.grader} alone: {shown(self.graded)} of {self.graded.n} answers right\n"
-            f"corrected by {self.by}: {shown(self.corrected)} of all {self.rows}"
+            f"{self.grader} alone: {shown(self.graded)} right, n = {self.graded.n}\n"
+            f"corrected by {self.by}: {shown(self.corrected)}, n = {self.rows}"
         )
 
 
@@ -80,7 +81,8 @@ def correct_rate(
     seed: int = 0,
 ) -> CorrectedRate:
     """Correct ``grader``'s rate by the labels that these requests have, taken as random within each
-    stratum; without any, by its calibration of an earlier time.
+    stratum and weight; without any, by its calibration of an earlier time. Requests that were
+    logged by chance count as many as they stand for.
 
     An answer that the grader could not decide is a stratum of its own with labels, and widens the
     interval from 0 to 1 without. Raises UnknownName where the grader has graded none of them, or
@@ -93,10 +95,12 @@ def correct_rate(
             f"{grader} has graded none of these {len(ids)} answers",
             remedy="run: ragdiag grade run VERSION --grader NAME, and use the name that it prints",
         )
-    known = [grade.y for grade in grades.values() if grade.y is not None]
-    graded = wilson(sum(known), len(known))
+    weights = load_weights(lake, ids)
+    known = {name: grade.y for name, grade in grades.items() if grade.y is not None}
+    decided = Weighed.counted([weights[name] for name in known])
+    right = Weighed.counted([weights[name] for name, y in known.items() if y])
     if labels:
-        corrected = corrected_rate(_cells(requests, grades, labels, strata), seed)
+        corrected = corrected_rate(_cells(requests, grades, labels, weights, strata), seed)
         how = f"{len(labels)} labels of these answers"
     else:
         past = load_calibrations(lake).get(grader)
@@ -105,8 +109,11 @@ def correct_rate(
                 f"none of these answers has a label, and {grader} was never calibrated",
                 remedy="label some: ragdiag grade sample, then ragdiag grade calibrate",
             )
-        corrected = _by_the_past(sum(known), len(known), len(ids), past, seed)
+        corrected = _by_the_past(
+            right, decided, Weighed.counted(list(weights.values())), past, seed
+        )
         how = f"the labels of {past.labels}"
+    graded = weighted_rate(right, decided)
     return CorrectedRate(grader, len(ids), len(labels), graded, corrected, how)
 
 
@@ -126,9 +133,9 @@ def sample_to_label(
     agrees with it. Answers that are not stored cannot be labelled, and are not drawn.
     """
     items = {item.item_id: item for item in items_of(lake, requests)}
-    grades = load_grades(lake, grader, list(items))
+    grades, weights = load_grades(lake, grader, list(items)), load_weights(lake, list(items))
     places = {
-        request.request_id: _stratum(request, grades, strata)
+        request.request_id: (_stratum(request, grades, strata), weights[request.request_id])
         for request in requests
         if request.request_id in items
     }
@@ -164,22 +171,25 @@ def _cells(
     requests: Sequence[Counted],
     grades: Mapping[str, Grade],
     labels: Mapping[str, int],
+    weights: Mapping[str, float],
     strata: Strata,
 ) -> list[Cell]:
-    rows: Counter[str] = Counter()
-    told: dict[str, list[int]] = defaultdict(list)
+    rows: Counter[tuple[str, float]] = Counter()
+    told: dict[tuple[str, float], list[int]] = defaultdict(list)
     for request in requests:
-        stratum = _stratum(request, grades, strata)
-        rows[stratum] += 1
+        cell = _stratum(request, grades, strata), weights[request.request_id]
+        rows[cell] += 1
         if request.request_id in labels:
-            told[stratum].append(labels[request.request_id])
-    return [Cell(rows[name], len(told[name]), sum(told[name])) for name in sorted(rows)]
+            told[cell].append(labels[request.request_id])
+    return [Cell(rows[one], len(told[one]), sum(told[one]), one[1]) for one in sorted(rows)]
 
 
-def _by_the_past(right: int, known: int, rows: int, past: GraderCalibration, seed: int) -> Estimate:
+def _by_the_past(
+    right: Weighed, known: Weighed, rows: Weighed, past: GraderCalibration, seed: int
+) -> Estimate:
     sensitivity, specificity = past.estimate("sensitivity"), past.estimate("specificity")
     if not (sensitivity.n and specificity.n):
-        return Estimate.undefined("the calibration knew one label only", n=rows)
+        return Estimate.undefined("the calibration knew one label only", n=int(rows.plain))
     confusion = Confusion(
         round(sensitivity.value * sensitivity.n),
         sensitivity.n,
@@ -187,9 +197,10 @@ def _by_the_past(right: int, known: int, rows: int, past: GraderCalibration, see
         specificity.n,
     )
     found = rogan_gladen_rate(right, known, confusion, seed)
-    if found.value != found.value or known == rows:
+    undecided = int(rows.plain - known.plain)
+    if found.value != found.value or not undecided:
         return found
-    share = known / rows
-    reason = f"{rows - known} undecided answers count as wrong below and right above"
+    share = known.weighted / rows.weighted
+    reason = f"{undecided} undecided answers count as wrong below and right above"
     low, high = found.low * share, found.high * share + 1 - share
-    return Estimate((low + high) / 2, low, high, rows, reason)
+    return Estimate((low + high) / 2, low, high, int(rows.plain), reason)

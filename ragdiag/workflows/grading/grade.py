@@ -15,11 +15,12 @@ from typing import Any
 from ragdiag.grading.contract import Grader, Item
 from ragdiag.privacy.hiding import NOT_STORED, is_hidden
 from ragdiag.progress import Progress, report
-from ragdiag.records import Estimate, Grade, Request
-from ragdiag.stats.intervals import rate_bounds_with_unknown, wilson
+from ragdiag.records import Estimate, Grade, Request, Weighed
+from ragdiag.stats.intervals import rate_bounds_with_unknown
+from ragdiag.stats.weighted import weighted_rate
 from ragdiag.store.contexts import load_contexts
 from ragdiag.store.corpus import load_gold_answers
-from ragdiag.store.findings import load_grades
+from ragdiag.store.findings import load_grades, load_weights
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import save_findings
 
@@ -37,7 +38,8 @@ class GradeRun:
     """What ``grader`` says of ``n`` answers: ``graded`` now, the others before.
 
     ``right`` is the rate over the decided ones, ``bounds`` that over all if every undecided one
-    were wrong, and if every one were right. ``undecided`` counts them by their status.
+    were wrong, and if every one were right; in both, each weighs as many as it stands for where the
+    log is a sample. ``undecided`` counts them by their status.
     """
 
     grader: str
@@ -147,8 +149,12 @@ def grade_requests(
 
 def summarise(lake: Lake, requests: Sequence[Request], grader: str, graded: int = 0) -> GradeRun:
     """Count what the lake holds of ``grader`` about ``requests``."""
-    found = _load_grades(lake, requests, grader)
-    known = [grade.y for grade in found.values() if grade.y is not None]
+    ids = [request.request_id for request in requests]
+    found, weights = load_grades(lake, grader, ids), load_weights(lake, ids)
+    known = {name: grade.y for name, grade in found.items() if grade.y is not None}
+    decided = Weighed.counted([weights[name] for name in known])
+    right = Weighed.counted([weights[name] for name, y in known.items() if y])
+    unknown = Weighed.counted([weights[name] for name in ids if name not in known])
     undecided: Counter[str] = Counter(grade.status for grade in found.values() if grade.y is None)
     if missing := len(requests) - len(found):
         undecided["not graded"] = missing
@@ -156,8 +162,8 @@ def summarise(lake: Lake, requests: Sequence[Request], grader: str, graded: int 
         grader=grader,
         n=len(requests),
         graded=graded,
-        right=wilson(sum(known), len(known)),
-        bounds=rate_bounds_with_unknown(sum(known), len(known), len(requests) - len(known)),
+        right=weighted_rate(right, decided),
+        bounds=rate_bounds_with_unknown(right.weighted, decided.weighted, unknown.weighted),
         undecided=dict(sorted(undecided.items())),
     )
 

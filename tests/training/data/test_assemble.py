@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,10 +14,11 @@ import pytest
 from ragdiag.errors import TrainingError
 from ragdiag.records import Judgment, Passage, Question
 from ragdiag.settings import Workspace
-from ragdiag.store.corpus import add_documents, add_judgments, add_questions
+from ragdiag.store.corpus import add_documents, add_judgments, add_questions, load_passages
 from ragdiag.store.gold_marks import load_gold_marks
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake, close_lakes, open_lake
+from ragdiag.store.regressions import Regression, add_regressions
 from ragdiag.store.results import save_findings
 from ragdiag.store.signals import Window
 from ragdiag.store.spool import SpoolWriter
@@ -24,7 +26,7 @@ from ragdiag.training.data.assemble import PARTS, Assembled, AssembleOptions, as
 from ragdiag.training.data.leaks import check_leaks
 from ragdiag.training.data.pairs import question_name
 from ragdiag.training.data.sets import load_set
-from ragdiag.training.data.sources import SourceOptions
+from ragdiag.training.data.sources import SourceOptions, gather_pairs
 from tests.training.mining import MONDAY, asked, diagnosed, said
 
 THINGS = [
@@ -65,6 +67,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory, empty_workspace: Workspace) -
         asked("typed", question("rasp").lower().strip("?"), ("rasp", "saw")),
         URN,
         asked("no-1", question("bellows"), ("chisel", "saw"), day=1),
+        asked("fine", question("funnel"), ("funnel",), question_id="funnel", day=3),
+        replace(
+            asked("measured", question("easel"), ("saw",), question_id="easel", day=6),
+            traffic="evaluation",
+        ),
     ]
     with SpoolWriter(workspace) as spool:
         for one in requests:
@@ -76,6 +83,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, empty_workspace: Workspace) -
     diagnoses = [
         diagnosed("failed", "rerank_loss", "retrieval"),
         diagnosed("tested", "recall_miss", "retrieval"),
+        diagnosed("measured", "recall_miss", "retrieval"),
     ]
     marks = load_gold_marks(lake, [one.request_id for one in diagnoses])
     save_findings(
@@ -122,6 +130,31 @@ def test_all_that_a_lake_gives_is_used_but_for_what_evaluation_asks(
     assert assemble(stocked, LABELS).report == found.report
     other = replace(LABELS, split=replace(LABELS.split, seed=1))
     assert assemble(stocked, other).dev.data_hash != found.dev.data_hash
+
+
+def test_questions_have_the_time_when_a_user_first_asked_them_however_it_went(
+    stocked: Lake,
+) -> None:
+    found = gather_pairs(stocked, load_passages(stocked), LABELS.sources)
+    days = {"drill": 0, "bellows": 1, "funnel": 3, question_name(URN): 5}
+    assert found.asked_at == {name: MONDAY + timedelta(days=day) for name, day in days.items()}
+    report = assemble(stocked, LABELS).report
+    assert report["no_holdout"] == "users asked 4 of 16 questions, fewer than half"
+    assert (report["cut"], report["parts"]["temporal"]["pairs"]) == (None, 0)
+
+
+def test_regression_questions_and_what_repeats_them_are_never_learnt_from(
+    shop: Workspace, copied: Callable[[Workspace], Lake]
+) -> None:
+    lake = copied(shop)
+    add_regressions(lake, [Regression("jigsaw"), Regression("bellows")])
+    add_questions(lake, [Question("twin", question("jigsaw").lower())])
+    add_judgments(lake, [Judgment("twin", "jigsaw", 1, "train")])
+    found = assemble(lake, LABELS)
+    learnt = {p.question_id for part in PARTS for p in getattr(found, part).pairs}
+    assert not learnt & {"jigsaw", "twin", "bellows"}
+    assert "kettle" in learnt
+    assert found.report["kept_for_evaluation"] == 7
 
 
 def check(found: Assembled) -> None:

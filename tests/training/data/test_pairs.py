@@ -56,7 +56,6 @@ def test_failures_of_retrieval_with_a_known_gold_give_pairs_and_what_stood_above
         ("Where is the key?", "gold", "failure", ("r1",)),
         ("where's the key", "gold", "failure", ("r2",)),
     ]
-    assert found.asked_at == {"q1": MONDAY}
     assert found.skipped == {"failed, and its gold passage is unknown": ["r3"]}
     above = failed_above_gold(requests, diagnoses, judgments)
     assert above == {"q1": ("a", "b", "d"), question_name(requests[2]): ("a", "b", "c")}
@@ -90,7 +89,6 @@ def test_what_was_chosen_low_weighs_more_and_a_dislike_silences_it() -> None:
         ("r1", "b", "click", 2.0),
         ("r6", "a", "feedback", 1.0),
     ]
-    assert found.asked_at[question_name(requests[0])] < MONDAY
     assert found.skipped == {
         "somebody disliked the answer": ["r3"],
         "feedback on nothing that was shown": ["r4"],
@@ -141,7 +139,6 @@ def test_joined_sources_have_one_pair_for_a_wording_and_a_passage() -> None:
         ("title:x", "x", "title", 1.0, ()),
     ]
     assert found.texts == {"x": "cut too"}
-    assert found.asked_at == {"q1": MONDAY}
     assert found.skipped == {
         "judged irrelevant": ["q1"],
         "its passage has a better question": ["title:tea"],
@@ -149,9 +146,9 @@ def test_joined_sources_have_one_pair_for_a_wording_and_a_passage() -> None:
 
 
 def test_a_question_that_is_known_keeps_its_id_whoever_asks_it() -> None:
-    logged = Mined((Pair("r1", "How hot is tea?", "tea", "click"),), {"r1": MONDAY})
+    logged = Mined((Pair("r1", "How hot is tea?", "tea", "click"),))
     found = join_mined([logged], {("q1", "pot")}, {"how hot is tea": "q1"})
-    assert (found.pairs[0].question_id, dict(found.asked_at)) == ("q1", {"q1": MONDAY})
+    assert found.pairs[0].question_id == "q1"
 
 
 def test_too_few_pairs_are_counted_in_the_error() -> None:

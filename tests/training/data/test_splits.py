@@ -66,6 +66,20 @@ def test_no_part_shares_anything_with_training_and_nothing_is_lost(
         assert all(asked_at.get(pair.question_id, MONDAY) < found.cut for pair in before)
 
 
+def test_there_is_no_holdout_of_failures_alone_or_of_few_questions() -> None:
+    pairs, asked_at = hundred(), {f"q{n}": MONDAY + timedelta(days=n) for n in range(50)}
+    assert split_pairs(pairs, texts(), {}, asked_at).temporal
+    del asked_at["q7"]
+    few = split_pairs(pairs, texts(), {}, asked_at)
+    assert (few.temporal, few.cut) == ((), None)
+    assert few.no_holdout == "users asked 49 of 100 questions, fewer than half"
+    failed = [replace(pair, source="failure") for pair in pairs[:50]]
+    found = split_pairs(failed, texts(), {}, asked_at)
+    assert (found.temporal, len(found.train) + len(found.dev)) == ((), 50)
+    assert "retrieval failed on every question" in found.no_holdout
+    assert split_pairs([*failed, *pairs[50:]], texts(), {}, asked_at | {"q60": MONDAY}).temporal
+
+
 def hundred() -> list[Pair]:
     return [Pair(f"q{n}", question(n), f"s{n}") for n in range(100)]
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from ragdiag.errors import InputError
+from ragdiag.grading.rules import DefaultGrader
 from ragdiag.records import DEFAULT_GRADER, Grade, Request
 from ragdiag.settings import Workspace
 from ragdiag.store.deciding import load_people
@@ -14,7 +15,8 @@ from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters
 from ragdiag.store.results import load_requests, save_findings
 from ragdiag.workflows.diagnosing.diagnose import diagnose
-from ragdiag.workflows.grading.corrected_rates import correct_rate
+from ragdiag.workflows.grading.corrected_rates import correct_rate, sample_to_label
+from ragdiag.workflows.grading.grade import grade_requests
 from ragdiag.workflows.grading.reviews import (
     draw_reviews,
     load_answered,
@@ -100,6 +102,24 @@ def test_reviews_correct_the_graders_rate(lake: Lake, asked: list[Request]) -> N
     found = correct_rate(lake, load_answered(lake, ALL), DEFAULT_GRADER)
     assert (found.graded.value, found.labels) == (0.9, COUNT)
     assert found.corrected.value == pytest.approx(0.5, abs=0.03)
+
+
+def test_rates_of_a_sampled_log_are_those_of_all_requests(lake: Lake, workspace: Workspace) -> None:
+    """100 answers, 10 of them wrong and kept for certain; 1 in 5 of the right ones was drawn."""
+    log(lake, workspace, [answer(n, OLD, right=False) for n in range(10)])
+    log(lake, workspace, [answer(n, OLD, keep_probability=0.2) for n in range(10, 28)])
+    found = grade_requests(lake, load_requests(lake), DefaultGrader())
+    assert (found.right.value, found.right.n) == (pytest.approx(0.9), 28)
+    assert found.bounds == (pytest.approx(0.9), pytest.approx(0.9))
+    labels = [Grade(f"old-{n:05}", "reviewer:ada", int(n >= 10), 0.5) for n in range(26)]
+    save_findings(lake, grades=labels)
+    rate = correct_rate(lake, load_answered(lake, ALL), DEFAULT_GRADER)
+    assert (rate.rows, rate.labels) == (28, 26)
+    assert rate.graded == found.right
+    assert rate.corrected.low < 0.9 < rate.corrected.high
+    assert rate.corrected.low > 0.7
+    drawn = sample_to_label(lake, load_requests(lake), DEFAULT_GRADER, 8)
+    assert sorted(line["propensity"] for line in drawn) == [4 / 18] * 4 + [0.4] * 4
 
 
 def test_a_relabelled_answer_is_diagnosed_anew_in_the_reviewers_word(
