@@ -161,8 +161,9 @@ class Pipeline:
         except Unavailable as error:
             text = "\n\n".join(passage.text for passage in context)
             cited = tuple(passage.passage_id for passage in context)
-            cause = str(error.__cause__ or error)
-            return replace(self._failed(cause), text=text, citations=cited), str(error)
+            return replace(
+                self._failed(error.cause or str(error)), text=text, citations=cited
+            ), str(error)
 
     def _failed(self, error: str) -> Answer:
         return Answer(text="", status="error", error=error, model=self.generator.name)
