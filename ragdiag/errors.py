@@ -16,6 +16,7 @@
     │   └── IndexUnreachable     the server that holds its vectors does not answer
     ├── GenerationError          one answer could not be generated
     │   ├── ProviderRefused      the server answered, and said no (wrong key, unknown model)
+    │   │   └── PromptRefused    … to this prompt alone (too long for the model, malformed)
     │   └── ProviderUnreachable  no answer within the deadline (hanging, down, no network)
     ├── GeneratorDown            several answers in a row failed, so the work was stopped
     ├── TrainingError            a model cannot be trained so: data, options or a loss gone wrong
@@ -103,6 +104,10 @@ class GenerationError(RagdiagError):
 
 class ProviderRefused(GenerationError):
     """The language-model server answered and refused: wrong key, unknown model, bad request."""
+
+
+class PromptRefused(ProviderRefused):
+    """This prompt cannot be answered, whatever the state of the model: another one may be."""
 
 
 class ProviderUnreachable(GenerationError):

@@ -22,6 +22,7 @@ from ragdiag.records import (
 )
 from ragdiag.retrieval.breaker import CircuitBreaker, Guard, Unavailable
 from ragdiag.retrieval.builds import Index, build_ids, load_index
+from ragdiag.retrieval.corrections import corrected
 from ragdiag.retrieval.filters import STRANGER, PassageFilter, logged_filter
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.retrieval.packing import Packer
@@ -29,7 +30,7 @@ from ragdiag.retrieval.rerank import Reranker
 from ragdiag.retrieval.serving import require_serving, serving_faults
 from ragdiag.retrieval.text import load_tokenizer
 from ragdiag.settings import Workspace
-from ragdiag.store.corpus import load_build_passages, removed_passages
+from ragdiag.store.corpus import load_build_passages
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import find_build
 from ragdiag.timing import timed
@@ -160,8 +161,9 @@ class Pipeline:
         except Unavailable as error:
             text = "\n\n".join(passage.text for passage in context)
             cited = tuple(passage.passage_id for passage in context)
-            cause = str(error.__cause__ or error)
-            return replace(self._failed(cause), text=text, citations=cited), str(error)
+            return replace(
+                self._failed(error.cause or str(error)), text=text, citations=cited
+            ), str(error)
 
     def _failed(self, error: str) -> Answer:
         return Answer(text="", status="error", error=error, model=self.generator.name)
@@ -204,10 +206,8 @@ def open_pipeline(
 def _open_over(lake: Lake, workspace: Workspace, version: Version, build_id: str) -> Pipeline:
     spec = version.spec
     index = load_index(workspace, build_id, spec)
-    index = index.without(removed_passages(lake, index.passage_ids))
     passages = _passages(lake, workspace, build_id)
-    # whose a passage is may have been corrected since: that must not wait for the next build
-    index = index.known_as([passages[name].metadata for name in index.passage_ids])
+    index = corrected(lake, index, passages)
     return Pipeline(
         version=version,
         build_id=build_id,

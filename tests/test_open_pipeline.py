@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from ragdiag.pipeline import open_pipeline
 from ragdiag.records import Passage, PassageMetadata
 from ragdiag.retrieval.filters import STRANGER, PassageFilter
@@ -47,3 +49,36 @@ def test_whose_a_passage_is_holds_from_the_next_opening_without_a_new_build(
     add_documents(lake, [replace(tea, metadata=PassageMetadata(tenant="acme"))])
     assert asked() == []
     assert asked(PassageFilter(tenant="acme")) == ["tea#0"]
+
+
+HR, IT = (PassageFilter(roles=frozenset({role})) for role in ("hr", "it"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "readers"),
+    [
+        (PassageMetadata(), PassageMetadata(roles=("hr",)), [HR]),
+        (PassageMetadata(roles=("hr",)), PassageMetadata(), [HR]),
+        (PassageMetadata(roles=("hr",)), PassageMetadata(roles=("it",)), []),
+        (PassageMetadata(), PassageMetadata(topic="drinks"), [STRANGER, HR, IT]),
+    ],
+    ids=["restricted", "published", "moved", "told the topic"],
+)
+def test_a_replaced_text_is_for_those_who_may_read_it_and_its_successor(
+    before: PassageMetadata,
+    after: PassageMetadata,
+    readers: list[PassageFilter],
+    lake: Lake,
+    workspace: Workspace,
+) -> None:
+    tea = Passage("tea#0", "tea", "Green tea costs ninety a pound.", metadata=before)
+    add_documents(lake, [tea, Passage("cats#0", "cats", "Cats sleep for most of the day.")])
+    build_version_index(lake, workspace, VERSION)
+    add_documents(lake, [replace(tea, text="Prices are not for everybody.", metadata=after)])
+    pipeline = open_pipeline(lake, workspace, VERSION)
+    found = [
+        only
+        for only in (STRANGER, HR, IT)
+        if pipeline.retriever.retrieve("What does green tea cost?", only=only).fused
+    ]
+    assert found == readers

@@ -135,5 +135,6 @@ def test_a_dead_generator_that_is_guarded_yields_the_passages() -> None:
         assert request.citations == ("p1", "p2")
         assert request.degraded_reason is not None
         assert request.degraded_reason.startswith(f"generation: {reason}")
+        assert request.error == "no answer in 1 s; is the server up?"
     shown = guarded.with_parts(generator=Hanging()).ask("Why?")
     assert (shown.answer, shown.degraded_reason) == ("", None)

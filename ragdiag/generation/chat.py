@@ -17,7 +17,13 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, ValidationError
 
-from ragdiag.errors import GenerationError, ProviderRefused, ProviderUnreachable, SpecError
+from ragdiag.errors import (
+    GenerationError,
+    PromptRefused,
+    ProviderRefused,
+    ProviderUnreachable,
+    SpecError,
+)
 from ragdiag.version import OpenAISpec
 
 if TYPE_CHECKING:
@@ -39,6 +45,9 @@ REMEDIES = {
     429: "wait, or raise the quota of the key in {key_variable}",
 }
 """By HTTP status; other refusals take that of 400."""
+
+OF_THE_PROMPT = {400, 413, 422}
+"""HTTP statuses that refuse what was asked; the others refuse whoever asks, whatever it is."""
 
 
 class _Message(BaseModel):
@@ -200,7 +209,8 @@ class ChatClient:
         if status == 408 or status >= 500:
             return self._unreachable(f"HTTP {status}")
         remedy = REMEDIES.get(status, REMEDIES[400])
-        return ProviderRefused(
+        kind = PromptRefused if status in OF_THE_PROMPT else ProviderRefused
+        return kind(
             f"{self.spec.base_url} refused model {self.spec.model} with HTTP {status}: "
             f"{self._quote(error.message)}",
             remedy=remedy.format(key_variable=self.spec.api_key_env, settings=self._settings),

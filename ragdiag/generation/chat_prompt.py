@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ragdiag.errors import ProviderRefused
+from ragdiag.errors import PromptRefused
 from ragdiag.generation.grounded_prompt import build_messages
 from ragdiag.records import ContextPassage
 
@@ -36,7 +36,7 @@ def encode_prompt(
 ) -> Prompt:
     """The prompt in at most ``room`` tokens; passages are dropped from the end until it fits.
 
-    Raises ProviderRefused where it does not fit with the first passage alone, or without any where
+    Raises PromptRefused where it does not fit with the first passage alone, or without any where
     there is none.
     """
     for kept in range(len(context), -1, -1):
@@ -45,7 +45,7 @@ def encode_prompt(
         tokens = _render(tokenizer, build_messages(question, context[:kept]), prompt=True)
         if len(tokens) <= room:
             return Prompt(tokens, kept)
-    raise ProviderRefused(
+    raise PromptRefused(
         f"a prompt with one passage is longer than the {room} tokens that the model has for it",
         remedy="lower max_tokens in [context] or max_output_tokens in [generator]",
     )

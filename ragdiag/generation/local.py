@@ -79,8 +79,8 @@ class TransformersGenerator:
         """The model's reply, cited. Where the context is longer than its window, the last passages
         are left out, and ``degraded_reason`` says so.
 
-        Raises ProviderRefused where the question with one passage does not fit, or memory runs
-        out; ProviderUnreachable where the reply is not whole within ``timeout_s``.
+        Raises PromptRefused where the question with one passage does not fit, ProviderRefused where
+        memory runs out; ProviderUnreachable where the reply is not whole within ``timeout_s``.
         """
         deadline = time.monotonic() + self._spec.timeout_s
         with self._turn():

@@ -14,6 +14,8 @@ from threading import Lock
 from time import monotonic
 from typing import Literal, TypeVar
 
+from ragdiag.errors import PromptRefused
+
 T = TypeVar("T")
 State = Literal["closed", "open", "half_open"]
 
@@ -22,7 +24,12 @@ WORKERS = 8
 
 
 class Unavailable(Exception):
-    """Why a part was not used, in a few words fit for ``degraded_reason``."""
+    """Why a part was not used, in a few words fit for ``degraded_reason``; ``cause`` is the failure
+    in its own words, where it has any."""
+
+    def __init__(self, reason: str, cause: str = "") -> None:
+        super().__init__(reason)
+        self.cause = cause
 
 
 class CircuitBreaker:
@@ -61,6 +68,11 @@ class CircuitBreaker:
             if self._probing or self._failed >= self._most:
                 self._opened_at, self._probing = self._clock(), False
 
+    def told_nothing(self) -> None:
+        """The call says nothing about the part: whoever comes next probes it."""
+        with self._lock:
+            self._probing = False
+
     def _state(self) -> State:
         if self._opened_at is None:
             return "closed"
@@ -74,6 +86,7 @@ class Guard:
         """``name`` is how ``degraded_reason`` calls the part. Without a deadline the part is asked
         in the caller's own thread."""
         self.name, self.breaker = name, breaker
+        self._last = ""
         self._deadline_s = None if deadline_ms is None else deadline_ms / 1000
         self._pool = None if deadline_ms is None else ThreadPoolExecutor(WORKERS, f"guard-{name}")
 
@@ -81,23 +94,30 @@ class Guard:
         """What ``work`` returns. Raises Unavailable where it is late, fails, or is not asked.
 
         ``spent_ms`` of the deadline have gone into something else. Late work goes on in its thread,
-        since it cannot be stopped; its result is thrown away.
+        since it cannot be stopped; its result is thrown away. A prompt that is refused for itself
+        is no failure of the part: one client's questions must not take it from the others.
         """
         if not self.breaker.allows():
-            raise Unavailable(f"{self.name}: left alone after failures in a row")
+            raise Unavailable(f"{self.name}: left alone after failures in a row", self._last)
         try:
             found = self._within_deadline(work, spent_ms / 1000)
-        except FutureTimeout:
-            self.breaker.failed()
-            raise Unavailable(f"{self.name}: no answer within its deadline") from None
-        except Unavailable:
-            self.breaker.failed()
-            raise
+        except PromptRefused as error:
+            self.breaker.told_nothing()
+            raise self._unavailable(error) from None
         except Exception as error:  # whatever the part raises, the answer goes on without it
+            failure = self._unavailable(error)
+            self._last = failure.cause or str(failure)
             self.breaker.failed()
-            raise Unavailable(f"{self.name}: {type(error).__name__}") from error
+            raise failure from None
         self.breaker.succeeded()
         return found
+
+    def _unavailable(self, error: Exception) -> Unavailable:
+        if isinstance(error, Unavailable):
+            return error
+        if isinstance(error, FutureTimeout):
+            return Unavailable(f"{self.name}: no answer within its deadline")
+        return Unavailable(f"{self.name}: {type(error).__name__}", str(error))
 
     def close(self) -> None:
         if self._pool is not None:

@@ -45,6 +45,7 @@ __all__ = [
     "load_passages",
     "load_passages_by_id",
     "load_questions",
+    "load_successor_metadata",
     "removal_mark",
     "remove_documents",
     "splits",
@@ -173,6 +174,21 @@ def removed_passages(lake: Lake, passage_ids: Sequence[str]) -> set[str]:
         {"ids": list(passage_ids)},
     )
     return {row["id"] for row in rows}
+
+
+def load_successor_metadata(lake: Lake, passages: Sequence[Passage]) -> dict[str, PassageMetadata]:
+    """Of those of ``passages`` whose content the corpus has replaced: what it says of the passage
+    that has their id now."""
+    table = lake.table(
+        f"select {FIELDS} from current_passages join "
+        "(select unnest($ids::varchar[]) as id, unnest($hashes::varchar[]) as hash) "
+        "on passage_id = id and content_hash <> hash",
+        {
+            "ids": [passage.passage_id for passage in passages],
+            "hashes": [passage.content_hash for passage in passages],
+        },
+    )
+    return {passage.passage_id: passage.metadata for passage in read_passages(table)}
 
 
 def removal_mark(lake: Lake) -> tuple[int, str]:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from ragdiag.errors import ModelError, ProviderRefused, ProviderUnreachable
+from ragdiag.errors import ModelError, PromptRefused, ProviderRefused, ProviderUnreachable
 from ragdiag.generation.chat_prompt import encode_prompt, encode_reply
 from ragdiag.generation.loading import memory_faults
 from ragdiag.generation.local import LanguageModel, TransformersGenerator, load_transformers
@@ -64,7 +64,7 @@ def test_what_the_window_cannot_hold_is_left_out_from_the_end_and_said(
     assert answer.prompt_tokens <= WINDOW - 8
     assert answer.completion_tokens == 8
     assert generator.answer("k0", PASSAGES[:3]).degraded_reason is None
-    with pytest.raises(ProviderRefused, match=r"longer than the 120 tokens.*lower max_tokens"):
+    with pytest.raises(PromptRefused, match=r"longer than the 120 tokens.*lower max_tokens"):
         generator.answer("k0 " * 200, PASSAGES)
 
 
@@ -160,7 +160,7 @@ def test_an_answers_probability_is_that_of_its_tokens_one_by_one(spec: Transform
     # What the window leaves out of an answer's context is left out here, too.
     whole, read = (generator.log_probability("k0", PASSAGES[:n], answer) for n in (7, 6))
     assert whole == read
-    with pytest.raises(ProviderRefused, match="longer than the"):
+    with pytest.raises(PromptRefused, match="longer than the"):
         generator.log_probability("k0 " * 200, PASSAGES, answer)
 
 

@@ -9,7 +9,13 @@ from contextlib import closing
 
 import pytest
 
-from ragdiag.errors import GenerationError, ProviderRefused, ProviderUnreachable, SpecError
+from ragdiag.errors import (
+    GenerationError,
+    PromptRefused,
+    ProviderRefused,
+    ProviderUnreachable,
+    SpecError,
+)
 from ragdiag.generation.chat import MAX_BODY_BYTES
 from ragdiag.generation.generator import load_generator
 from ragdiag.records import ContextPassage
@@ -110,6 +116,7 @@ def test_a_key_with_strange_characters_is_refused_before_any_call(
         (401, "set RAGDIAG_TEST_KEY"),
         (403, "use a key in RAGDIAG_TEST_KEY"),
         (404, "name a model that this server has"),
+        (413, "mend the version's"),
         (422, "mend the version's"),
         (429, "raise the quota"),
     ],
@@ -119,7 +126,7 @@ def test_a_refusal_names_server_model_status_and_remedy(
 ) -> None:
     faulty_server.answers(status, {"error": {"message": f"no\nwith {KEY} " + "x" * 999}})
     error = failure(spec_for(faulty_server.base_url))
-    assert isinstance(error, ProviderRefused)
+    assert type(error) is (PromptRefused if status in (400, 413, 422) else ProviderRefused)
     assert f"{faulty_server.base_url} refused model m with HTTP {status}" in str(error)
     assert remedy in error.remedy
     assert len(str(error)) < 600

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from ragdiag.errors import PromptRefused
 from ragdiag.retrieval.breaker import WORKERS, CircuitBreaker, Guard, Unavailable
 
 
@@ -18,6 +19,10 @@ class Clock:
 
 def fails() -> str:
     raise OSError("no route to the index")
+
+
+def refuses() -> str:
+    raise PromptRefused("the prompt is too long", remedy="ask less")
 
 
 def works() -> str:
@@ -42,6 +47,30 @@ def test_it_opens_after_failures_in_a_row_and_one_caller_probes_later() -> None:
     clock.now = 20
     assert guard.call(works) == "found"
     assert breaker.state == "closed"
+
+
+def test_a_prompt_refused_for_itself_is_no_failure_of_the_part() -> None:
+    clock = Clock()
+    breaker = CircuitBreaker(failures=2, retry_s=10, clock=clock)
+    guard = Guard("generation", None, breaker)
+
+    def cause(work: Callable[[], str]) -> tuple[str, str]:
+        with pytest.raises(Unavailable) as caught:
+            guard.call(work)
+        return str(caught.value), caught.value.cause
+
+    refused = ("generation: PromptRefused", "the prompt is too long; ask less")
+    assert [cause(refuses) for _ in range(5)] == [refused] * 5
+    assert breaker.state == "closed"
+    for work in (fails, refuses, fails):  # nor does it end a row of failures
+        cause(work)
+    assert breaker.state == "open"
+    left_alone = "generation: left alone after failures in a row"
+    assert cause(works) == (left_alone, "no route to the index")
+    clock.now = 10
+    assert cause(refuses) == refused  # the probe told nothing: the next caller is one, too
+    assert breaker.state == "half_open"
+    assert guard.call(works) == "found"
 
 
 def test_a_success_between_failures_keeps_it_closed() -> None:

@@ -15,6 +15,7 @@ from ragdiag.store.corpus import (
     load_build_passages,
     load_passages,
     load_passages_by_id,
+    load_successor_metadata,
     remove_documents,
     removed_passages,
 )
@@ -217,3 +218,16 @@ def test_what_has_left_the_corpus_is_told_from_what_has_changed(
     remove_documents(lake, ["tea"])
     assert removed_passages(lake, [*ids, "tea#0", "never"]) == {"tea#0", "never"}
     assert removed_passages(lake, []) == set()
+
+
+def test_of_a_replaced_text_the_corpus_tells_whose_its_successor_is(
+    lake: Lake, cats: list[Passage]
+) -> None:
+    add_documents(lake, cats)
+    assert load_successor_metadata(lake, cats) == {}
+    hr = PassageMetadata(roles=("hr",))
+    changed = [replace(cats[0], metadata=hr), replace(cats[1], text="Redacted.", metadata=hr)]
+    add_documents(lake, [*changed, *cats[2:]])
+    assert load_successor_metadata(lake, cats) == {cats[1].passage_id: hr}
+    remove_documents(lake, [cats[1].document_id])
+    assert load_successor_metadata(lake, cats) == {}

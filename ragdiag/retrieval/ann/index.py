@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,6 +37,13 @@ TIE = 1e-6
 _FEW = 10_000
 """So few allowed vectors are compared one by one: faster than a graph that meets mostly others,
 and exact."""
+
+_SHARE = 1 / 8
+"""So small an allowed share of the index is compared exactly however many it is: a graph or a list
+would spend its effort on the others. 5 ms for 12,500 of 100,000 × 384 on two busy cores."""
+
+_SPARE = 2.0
+"""How many times more of a graph's nodes than the allowed share suggests are asked for."""
 
 _BLOCK = 8_192
 """Vectors decoded at a time."""
@@ -115,7 +123,9 @@ class Ann:
         allowed: Mask | None = None,
     ) -> tuple[Positions, Scores]:
         """As :class:`VectorIndex` has it; ``effort`` is the spec's unless given, for this query
-        alone. HNSW explores ``ef_search`` nodes, at least as many as it is to find."""
+        alone. HNSW explores ``ef_search`` nodes, at least as many as it is to find. A filter
+        raises the effort; where few are ``allowed``, or it finds fewer of them than ``depth``, all
+        allowed ones are compared."""
         depth = min(depth, self.size if allowed is None else int(allowed.sum()))
         if not depth:
             return np.empty(0, np.int64), np.empty(0, np.float32)
@@ -168,35 +178,47 @@ class Ann:
         self, row: Vectors, depth: int, effort: Effort, allowed: Mask | None
     ) -> Positions:
         """Positions that hold the best ``depth``; all that tie at the cut where it is exact."""
-        faiss = load_faiss()
         # held here because the parameters only point to it
         bits = None if allowed is None else np.packbits(allowed, bitorder="little")
-        selector = None if bits is None else faiss.IDSelectorBitmap(bits)
-        if self._spec.kind == "flat":
+        selector = None if bits is None else load_faiss().IDSelectorBitmap(bits)
+        count = self.size if allowed is None else int(np.count_nonzero(allowed))
+        every = self._store is self._index  # the kind has no other search
+        if every or (allowed is not None and count <= _SHARE * self.size):
             return self._exact(row, depth, selector)
-        index, wanted = self._index, depth
+        found = self._approximate(row, depth, effort, selector, count)
+        if allowed is None:
+            return found
+        found = found[allowed[found]]
+        return found if len(found) >= depth else self._exact(row, depth, selector)
+
+    def _approximate(
+        self, row: Vectors, depth: int, effort: Effort, selector: Any, count: int
+    ) -> Positions:
+        """Positions near ``row``; the fewer are allowed (``count``), the greater the effort."""
+        faiss = load_faiss()
+        index = self._index
         if isinstance(index, faiss.IndexHNSW):
-            parameters = faiss.SearchParametersHNSW(
-                efSearch=max(depth, effort.ef_search), sel=selector
-            )
-        elif isinstance(index, faiss.IndexScalarQuantizer):
-            parameters = None if selector is None else faiss.SearchParameters(sel=selector)
+            # the others are dropped afterwards: told to the graph, they hide what it did not reach
+            spare = ceil(depth * (_SPARE * self.size / count - 1))
+            wanted = depth + min(spare, self.size - count)
+            parameters = faiss.SearchParametersHNSW(efSearch=max(wanted, effort.ef_search))
         else:
             # the refiner's turn is taken by scores(), which reads what the refiner keeps
             index = faiss.downcast_index(index.base_index)
             wanted = min(depth * effort.refine_factor, self.size)
-            parameters = _list_parameters(index, effort, selector)
+            nprobe = ceil(effort.nprobe * self.size / count)
+            parameters = _list_parameters(index, nprobe, selector)
         _, found = index.search(row, wanted, params=parameters)
         return np.asarray(found[0][found[0] >= 0], dtype=np.int64)
 
     def _exact(self, row: Vectors, depth: int, selector: Any) -> Positions:
         faiss = load_faiss()
         parameters = None if selector is None else faiss.SearchParameters(sel=selector)
-        scores, found = self._index.search(row, min(depth + 1, self.size), params=parameters)
+        scores, found = self._store.search(row, min(depth + 1, self.size), params=parameters)
         more = depth < self.size and found[0][depth] >= 0
         if more and scores[0][depth - 1] - scores[0][depth] < TIE:
             threshold = float(scores[0][depth - 1]) - TIE
-            _, _, found = self._index.range_search(row, threshold, params=parameters)
+            _, _, found = self._store.range_search(row, threshold, params=parameters)
             return np.asarray(found, dtype=np.int64)
         return np.asarray(found[0][:depth], dtype=np.int64)
 
@@ -221,14 +243,14 @@ def load_ann(path: Path, spec: AnnSpec, size: int, dimension: int) -> Ann:
     return Ann(index, spec, size, dimension)
 
 
-def _list_parameters(index: Any, effort: Effort, selector: Any) -> Any:
+def _list_parameters(index: Any, nprobe: int, selector: Any) -> Any:
     faiss = load_faiss()
     lists = parts(index)[-1]
     if isinstance(lists, faiss.IndexIVFRaBitQ):
         parameters = faiss.IVFRaBitQSearchParameters()
-        parameters.nprobe, parameters.sel = effort.nprobe, selector
+        parameters.nprobe, parameters.sel = nprobe, selector
     else:
-        parameters = faiss.SearchParametersIVF(nprobe=effort.nprobe, sel=selector)
+        parameters = faiss.SearchParametersIVF(nprobe=nprobe, sel=selector)
     if isinstance(index, faiss.IndexPreTransform):
         return faiss.SearchParametersPreTransform(index_params=parameters)
     return parameters

@@ -204,11 +204,12 @@ class MilvusIndex:
     ) -> tuple[Positions, Scores]:
         """The ``limit`` that Milvus ranks first, in any order."""
         self.open()
+        lists = list_count(self.size, self._spec)
         tries = {
             "flat": {},
             "hnsw": {"ef": max(limit, effort.ef_search)},
             "hnsw_sq8": {"ef": max(limit, effort.ef_search)},
-            "ivf_flat": {"nprobe": min(effort.nprobe, list_count(self.size, self._spec))},
+            "ivf_flat": {"nprobe": lists if scope.expression else min(effort.nprobe, lists)},
         }[self._spec.kind]
         try:
             (hits,) = self._connection.ask(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ragdiag.errors import IndexFault
+from ragdiag.retrieval.ann import index as index_module
 from ragdiag.retrieval.ann import kinds
 from ragdiag.retrieval.ann.index import Ann, Effort, Vectors, build_ann, load_ann
 from ragdiag.retrieval.ann.kinds import parts
@@ -97,6 +98,33 @@ def test_few_allowed_passages_are_compared_exactly(
     assert scores == pytest.approx(vectors[positions] @ vectors[77], abs=0.03)
     nothing = built[kind].search(vectors[77], 10, allowed=np.zeros(N, dtype=bool))
     assert [len(part) for part in nothing] == [0, 0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("hidden", "kept"), [(2_000, 50), (9_800, 7)], ids=["its own subject", "nearly everything"]
+)
+def test_a_tenant_with_little_near_the_question_gets_its_nearest_all_the_same(
+    kind: str,
+    hidden: int,
+    kept: int,
+    built: dict[str, Ann],
+    vectors: Vectors,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of the ``hidden`` passages next to the question, others own all but every ``kept``-th."""
+    monkeypatch.setattr(index_module, "_FEW", 10)
+    shared = []
+    for query in vectors[5:205:20]:
+        near = np.argsort(-(vectors @ query), kind="stable")[:hidden]
+        allowed = np.ones(N, dtype=bool)
+        allowed[near] = np.arange(hidden) % kept == 0
+        exact = np.argsort(-np.where(allowed, vectors @ query, -2.0), kind="stable")[:10]
+        found, _ = built[kind].search(query, 100, effort=Effort(64, 2, 4), allowed=allowed)
+        assert len(found) == 100
+        assert allowed[found].all()
+        shared.append(len({*exact.tolist()} & {*found[:10].tolist()}))
+    assert np.mean(shared) >= 9.5
 
 
 @pytest.mark.parametrize("kind", KINDS)

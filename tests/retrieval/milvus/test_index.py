@@ -102,7 +102,7 @@ def test_only_the_allowed_are_found(
             assert found[0].tolist() == wanted[0].tolist()
 
 
-@pytest.mark.parametrize("kind", ["flat", "hnsw"])
+@pytest.mark.parametrize("kind", ["flat", "hnsw", "ivf_flat"])
 def test_a_filter_that_lets_little_through_is_asked_position_by_position(
     kind: str,
     filled: dict[str, MilvusIndex],
@@ -115,7 +115,7 @@ def test_a_filter_that_lets_little_through_is_asked_position_by_position(
     allowed = np.arange(N) % 5 == 0
     exact = build_ann(vectors, AnnSpec())
     for query in vectors[1:9]:
-        found = filled[kind].search(query, 12, effort=HARD, allowed=allowed)
+        found = filled[kind].search(query, 12, effort=Effort(200, 1, 1), allowed=allowed)
         assert same(found, exact.search(query, 12, allowed=allowed))
 
 
