@@ -223,10 +223,11 @@ def restore(
 
 @store_app.command()
 def replay(context: typer.Context, as_json: Json = False) -> None:
-    """Put archived segments that this lake never loaded back into the spool."""
-    from ragdiag.store.upkeep.archive import return_unloaded
+    """Put archived segments back into the spool: those that this lake never loaded, and those
+    whose rows are in files that are set aside."""
+    from ragdiag.store.upkeep.reloading import return_lost
 
-    names = return_unloaded(_lake(context), _workspace(context))
+    names = return_lost(_lake(context), _workspace(context))
     emit({"segments": names}, as_json, lambda: f"{len(names)} segments; run: ragdiag ingest")
 
 

@@ -11,6 +11,10 @@ from ragdiag.http.refusals import Refusal
 
 GZIP = 16 + zlib.MAX_WBITS
 PIECE = 1 << 20
+FED = 1 << 16
+"""Bytes that zlib is given at a time: it copies what it leaves of them."""
+MOST_MEMBERS = 256
+"""Of one gzip body."""
 
 
 async def read_body(
@@ -43,24 +47,29 @@ async def read_body(
 
 def unpack(body: bytes, encoding: str, limit: int) -> bytes:
     """The body without its compression (``gzip`` or ``identity``), never more than ``limit``
-    bytes of it in memory. Raises Refusal: 413 above the limit, 400 for broken gzip."""
+    bytes of it in memory. Raises Refusal: 413 above the limit, 400 for broken gzip and for one of
+    more than MOST_MEMBERS members."""
     if encoding == "identity":
         return body
     parts: list[bytes] = []
-    size = 0
+    size = at = members = 0
+    packed = memoryview(body)
     try:
-        while body:
+        while at < len(packed):
+            members += 1
+            if members > MOST_MEMBERS:
+                raise Refusal(400, f"a gzip body of more than {MOST_MEMBERS} members")
             member = zlib.decompressobj(GZIP)
             while not member.eof:
-                part = member.decompress(body, PIECE)
+                fed = packed[at : at + FED]
+                part = member.decompress(fed, PIECE)
                 size += len(part)
                 if size > limit:
                     raise _too_large(limit)
                 parts.append(part)
-                body = member.unconsumed_tail
-                if not part and not body and not member.eof:
+                at += len(fed) - len(member.unconsumed_tail) - len(member.unused_data)
+                if not part and at == len(packed) and not member.eof:
                     raise Refusal(400, "the gzip body is cut off")
-            body = member.unused_data
     except zlib.error as error:
         raise Refusal(400, f"not gzip ({error})") from None
     return b"".join(parts)

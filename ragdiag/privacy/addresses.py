@@ -33,12 +33,11 @@ def _replace(text: str) -> tuple[str, int]:
         for match in _V6.finditer(text)
         if (length := _v6_length(match.group(), text[match.end() : match.end() + 1]))
     ]
-    apart = [
-        (start, end)
-        for start, end in spans
-        if not any(a <= start and end <= b and (a, b) != (start, end) for a, b in spans)
-    ]
-    return replace_spans(text, sorted(apart), "ip")
+    apart: list[tuple[int, int]] = []
+    for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
+        if not apart or end > apart[-1][1]:
+            apart.append((start, end))
+    return replace_spans(text, apart, "ip")
 
 
 def _is_v4(text: str, found: re.Match[str]) -> bool:

@@ -15,7 +15,8 @@ from phonenumbers import Leniency, PhoneNumberMatcher
 
 from ragdiag.privacy.rules import Rule, replace_spans
 
-_EMAIL = re.compile(r"(?<![\w.%+-])[\w%+][\w.%+'-]*+@(?:[\w-]++\.)+[^\W\d_][\w-]++")
+_EMAIL = re.compile(r"(?<![\w.%+'-])[.'-]*+([\w%+][\w.%+'-]*+@(?:[\w-]++\.)+[^\W\d_][\w-]++)")
+"""Looked for only where such characters begin, so that each is looked at once."""
 _SERVICE = re.compile(r"git@")
 """``git@host:path`` names a repository: everybody is ``git`` there."""
 
@@ -40,7 +41,7 @@ so that no text can stall ingest."""
 
 
 def _replace_emails(text: str) -> tuple[str, int]:
-    spans = [m.span() for m in _EMAIL.finditer(text) if not _SERVICE.match(m.group())]
+    spans = [m.span(1) for m in _EMAIL.finditer(text) if not _SERVICE.match(m.group(1))]
     return replace_spans(text, spans, "email")
 
 

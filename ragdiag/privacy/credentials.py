@@ -25,10 +25,13 @@ _SHAPES = re.compile(
     r"|[spr]k_(?:live|test)_[A-Za-z0-9]{16,}|whsec_[A-Za-z0-9]{16,}"  # Stripe
     r"|npm_[A-Za-z0-9]{30,}|pypi-[\w-]{50,}|hf_[A-Za-z0-9]{30,}|dop_v1_[a-f0-9]{60,}"
     r"|SG\.[\w-]{16,}\.[\w-]{16,}|SK[a-f0-9]{32}"  # SendGrid, Twilio
-    r"|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*"  # JWT, RFC 7519
     r")(?![A-Za-z0-9_])",
     re.ASCII,
 )
+_JWT = re.compile(
+    r"(?<![\w-])(?>[\w-]*?(?<!\w)(?=eyJ))(eyJ[\w-]{8,}+\.eyJ[\w-]{8,}+\.[\w-]*+)", re.ASCII
+)
+"""RFC 7519. Of its first part only the first beginning counts: a later one would be shorter."""
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
     r"(?:(?!-----END).)*+(?:-----END [A-Z0-9 ]{0,40}-----)?",
@@ -75,6 +78,7 @@ def _replace(text: str) -> tuple[str, int]:
 def _spans(text: str) -> Iterator[tuple[int, int]]:
     for shape in (_PRIVATE_KEY, _URL_LOGIN, _SHAPES):
         yield from (match.span() for match in shape.finditer(text))
+    yield from (match.span(1) for match in _JWT.finditer(text))
     for match in _AUTHORIZATION.finditer(text):
         if looks_random(match.group(1)):
             yield match.span(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,3 +26,12 @@ def disk_faults(path: Path) -> Iterator[None]:
             f"cannot read or write {path} ({error.strerror})",
             remedy="check that the folder is there and that you may write to it",
         ) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names of its files survive a power cut. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,8 +1,8 @@
 """Loading finished spool segments into the lake, each exactly once, whoever loads it.
 
 Rows, rejects and the ledger entry of a segment commit together; a segment whose name is in the
-ledger is never loaded again. Then it moves to ``spool/archive``. Dying between the two only
-leaves a loaded segment behind, which the next run moves.
+ledger is never loaded again. Once its rows are on the disk it moves to ``spool/archive``. Dying
+before that only leaves a loaded segment behind, which the next run moves.
 
 What ``[privacy]`` keeps out is taken out before a record is compared, stored or rejected, and the
 archive keeps the lines as they were loaded, not as they came.
@@ -28,6 +28,7 @@ from ragdiag.store.intake.segment_lines import exchange_lines
 from ragdiag.store.lake import Lake
 from ragdiag.store.spool import adopt_orphans
 from ragdiag.store.upkeep.archive import archive_turn, put_away
+from ragdiag.store.upkeep.durability import next_file, sync_files
 
 __all__ = ["IngestReport", "ingest"]
 
@@ -61,11 +62,15 @@ def ingest(lake: Lake, workspace: Workspace) -> IngestReport:
     paths = sorted(workspace.spool.glob("*.jsonl"), key=_age)
     for batch in _read_ahead(_batches(paths), screen):
         names = [path.name for path in batch.paths]
-        report += lake.write(
+        first = lake.read(next_file)
+        loaded = lake.write(
             lambda cursor, names=names, batch=batch: load_blocks(  # type: ignore[misc]
                 cursor, workspace, names, batch.read()
             )
         )
+        # Files of what another run had loaded may have any number.
+        sync_files(lake, first if loaded.segments == len(names) else 0)
+        report += loaded
         _put_away(lake, workspace, batch)
     return report
 

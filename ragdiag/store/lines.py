@@ -30,8 +30,15 @@ class BadLine(Exception):
 def parse_line(line: bytes) -> Record:
     """The record that ``line`` holds; BadLine with one clear reason where it holds none."""
     try:
+        return _parse(line)
+    except RecursionError:
+        raise BadLine("nested too deeply") from None
+
+
+def _parse(line: bytes) -> Record:
+    try:
         body = json.loads(line.decode(), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise BadLine(f"not JSON ({error})") from None
     if not isinstance(body, dict):
         raise BadLine("not a JSON object")

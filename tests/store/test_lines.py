@@ -145,7 +145,8 @@ def test_each_fault_of_the_others_has_its_reason(
     ("line", "reason"),
     [
         (b"\xff\xfe\x00", "not JSON"),
-        (b"[" * 100_000, "not JSON"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"a": ' + b"[" * 600 + b'"\\u0000"' + b"]" * 600 + b"}", "nested too deeply"),
         (b"null", "not a JSON object"),
         (b'{"kind": "request", "schema": 1, "cost_usd": NaN}', "NaN is not a JSON number"),
     ],

@@ -20,18 +20,21 @@ from ragdiag.store.times import now_utc
 from ragdiag.store.upkeep.catalog_edits import add_snapshot
 from ragdiag.store.upkeep.damage import fault_of
 from ragdiag.store.upkeep.datafiles import CATALOG, DataFile, list_files
+from ragdiag.store.upkeep.ledger import set_aside_reason
 from ragdiag.store.upkeep.snapshots import drop_names, name_snapshot, named_snapshots
 
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """A file out of the present: ``rows`` rows of ``table`` are not served."""
+    """A file out of the present: ``rows`` rows of ``table`` are not served. Once some were
+    ``reloaded`` from the spool archive, it cannot be put back: they would be there twice."""
 
     name: str
     table: str
     rows: int
     reason: str
     snapshot: int
+    reloaded: bool = False
 
 
 def set_aside_all(lake: Lake, damaged: Iterable[tuple[DataFile, str]]) -> list[SetAside]:
@@ -47,8 +50,8 @@ def set_aside(lake: Lake, file: DataFile, reason: str) -> SetAside:
     its data file along: deleted rows must not come back."""
     data = file if file.kind == "data" else _data_of(lake, file)
     before = lake.snapshot()
-    if not any(one.name == _name(data.name) for one in named_snapshots(lake)):
-        name_snapshot(lake, _name(data.name), f"the last snapshot with it; {reason}", before)
+    if not any(one.name == name_before(data.name) for one in named_snapshots(lake)):
+        name_snapshot(lake, name_before(data.name), f"the last snapshot with it; {reason}", before)
     lake.write(
         lambda cursor: cursor.execute(
             "insert into set_aside values (?, ?, ?, ?, ?, ?)",
@@ -62,14 +65,24 @@ def set_aside(lake: Lake, file: DataFile, reason: str) -> SetAside:
 def list_aside(lake: Lake) -> list[SetAside]:
     """What is set aside now, in the order in which it was."""
     rows = lake.rows(
-        'select name, table_name as "table", n as rows, reason, snapshot_id as snapshot '
-        "from set_aside order by set_aside_at"
+        'select name, table_name as "table", n as rows, reason, snapshot_id as snapshot, '
+        "set_aside_at from set_aside order by set_aside_at"
     )
-    return [SetAside(**row) for row in rows]
+    reloads = {
+        row["reason"]: row["last"]
+        for row in lake.rows("select reason, max(removed_at) as last from removals group by reason")
+    }
+    found = []
+    for row in rows:
+        since = row.pop("set_aside_at")
+        last = reloads.get(set_aside_reason(row["table"]))
+        found.append(SetAside(**row, reloaded=last is not None and last >= since))
+    return found
 
 
 def put_back(lake: Lake) -> list[SetAside]:
-    """Make every file that is whole again part of the present; returns those."""
+    """Make every file that is whole again, and not reloaded, part of the present; returns
+    those."""
     files = {file.name: file for file in lake.read(list_files) if file.kind == "data"}
     back = []
     for one in list_aside(lake):
@@ -79,7 +92,7 @@ def put_back(lake: Lake) -> list[SetAside]:
                 f"the catalog no longer has the file {one.name}",
                 remedy="its name was dropped and compaction forgot it: restore a backup",
             )
-        if _is_whole(lake, file):
+        if not one.reloaded and _is_whole(lake, file):
             _put_one_back(lake, file)
             back.append(one)
     if back:
@@ -98,7 +111,7 @@ def _is_whole(lake: Lake, file: DataFile) -> bool:
 def _put_one_back(lake: Lake, file: DataFile) -> None:
     lake.write(lambda cursor: _resume(cursor, file))
     lake.write(lambda cursor: cursor.execute("delete from set_aside where name = ?", [file.name]))
-    drop_names(lake, [_name(file.name)])
+    drop_names(lake, [name_before(file.name)])
 
 
 def known_hashes(cursor: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
@@ -106,7 +119,8 @@ def known_hashes(cursor: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
     return cursor.execute("select name, sha256 from file_hashes").fetchall()
 
 
-def _name(file_name: str) -> str:
+def name_before(file_name: str) -> str:
+    """Of the last snapshot with a file that is set aside."""
     return f"before setting aside {file_name}"
 
 

@@ -28,6 +28,7 @@ from ragdiag.store.upkeep.ledger import (
     find_unknown_segments,
     loaded_segments,
 )
+from ragdiag.store.upkeep.reloading import RELOADED
 from ragdiag.store.upkeep.snapshots import named_snapshots, snapshot_ids
 from ragdiag.store.upkeep.soundness import Damage, examine_files
 from ragdiag.store.upkeep.sqlite_process import find_damage
@@ -113,11 +114,21 @@ def _damage(one: Damage) -> Finding:
 
 
 def _aside(one: SetAside) -> Finding:
-    return Finding(
+    what = (
         f"the data file {one.name} is set aside: {one.rows} rows of {one.table} are not served "
-        f"({one.reason})",
-        "put a whole copy in its place, then run: ragdiag store check --put-back",
+        f"({one.reason})"
     )
+    if one.reloaded:
+        return Finding(
+            f"{what}; what the spool archive had of them was loaded again",
+            "restore a backup that has the file",
+        )
+    remedy = "put a whole copy in its place, then run: ragdiag store check --put-back"
+    if one.table in RELOADED:
+        remedy += (
+            f"; or load again what the spool archive has of it: ragdiag store replay, then {INGEST}"
+        )
+    return Finding(what, remedy)
 
 
 def _orphans(lake: Lake) -> Iterator[Finding]:

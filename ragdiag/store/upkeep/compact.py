@@ -21,6 +21,7 @@ from ragdiag.store.lake import Lake
 from ragdiag.store.upkeep.catalog_edits import look_again, widen_bounds
 from ragdiag.store.upkeep.cleanup import ORPHAN_GRACE_S, delete_old_files, delete_orphans
 from ragdiag.store.upkeep.datafiles import CATALOG, list_files, list_tables
+from ragdiag.store.upkeep.durability import synced
 from ragdiag.store.upkeep.past import PastLake
 from ragdiag.store.upkeep.snapshots import named_snapshots, snapshot_ids
 from ragdiag.store.upkeep.soundness import forget_hashes
@@ -72,10 +73,11 @@ def compact_store(
         kept = {one.snapshot for one in named_snapshots(lake)} | {lake.snapshot()}
         marks = {snapshot: row_marks(lake, snapshot, tables) for snapshot in kept}
         merged = rewritten = 0
-        for number, table in enumerate(tables):
-            report(progress, 0.8 * number / len(tables), f"compact {table}")
-            rewritten += _rewrite(lake, table)
-            merged += _merge(lake, table)
+        with synced(lake):
+            for number, table in enumerate(tables):
+                report(progress, 0.8 * number / len(tables), f"compact {table}")
+                rewritten += _rewrite(lake, table)
+                merged += _merge(lake, table)
         report(progress, 0.8, "compare every kept snapshot with before")
         for snapshot, mark in marks.items():
             if row_marks(lake, snapshot, tables) != mark:

@@ -43,6 +43,7 @@ _LISTED = """
            f.path_is_relative::boolean and t.relative::boolean and s.path_is_relative::boolean,
            f.file_size_bytes, f.record_count, f.encryption_key, f.begin_snapshot, f.end_snapshot
     from files f join tables t using (table_id) join {catalog}.ducklake_schema s using (schema_id)
+    where f.file_id >= {first}
     order by f.kind, f.file_id"""
 
 
@@ -87,11 +88,12 @@ def data_path(cursor: Cursor) -> str:
 
 
 def list_files(
-    cursor: Cursor, *, catalog: str = CATALOG, place: str | None = None
+    cursor: Cursor, *, catalog: str = CATALOG, place: str | None = None, first: int = 0
 ) -> list[DataFile]:
-    """Every file that some snapshot of ``catalog`` refers to, deletions after data."""
+    """Every file that some snapshot of ``catalog`` refers to, deletions after data; those from
+    the number ``first`` on."""
     place = data_path(cursor) if place is None else place
-    rows = cursor.execute(_LISTED.format(catalog=catalog)).fetchall()
+    rows = cursor.execute(_LISTED.format(catalog=catalog, first=first)).fetchall()
     return [
         DataFile(
             file_id, data_file_id, kind, table, name, place + name if relative else name, *rest

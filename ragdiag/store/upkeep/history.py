@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ragdiag.errors import StoreBusy
 from ragdiag.store.lake import Lake
 from ragdiag.store.upkeep.compact import announced_turn
+from ragdiag.store.upkeep.durability import synced
 from ragdiag.store.upkeep.sqlite_process import wipe_freed
 
 
@@ -32,9 +33,10 @@ def purge_history(lake: Lake) -> Purge:
     """
     with lake.turn("upkeep"):
         broken = _drop_names(lake)
-        with announced_turn(lake):
-            lake.table("call ducklake_flush_inlined_data('lake')")
-        lake.table("call ducklake_rewrite_data_files('lake', delete_threshold => 0)")
+        with synced(lake):
+            with announced_turn(lake):
+                lake.table("call ducklake_flush_inlined_data('lake')")
+            lake.table("call ducklake_rewrite_data_files('lake', delete_threshold => 0)")
         expired = lake.table("call ducklake_expire_snapshots('lake', older_than => now())")
         cleaned = lake.table("call ducklake_cleanup_old_files('lake', cleanup_all => true)")
     _wipe_catalog(lake)

@@ -100,6 +100,11 @@ def record_removals(
             )
 
 
+def set_aside_reason(table: str) -> str:
+    """The reason under which rows of a file that is set aside leave, to be loaded again."""
+    return f"{table} set aside"
+
+
 def find_gaps(cursor: duckdb.DuckDBPyConnection) -> list[Gap]:
     """Segments whose rows are not those that the ledger has, and what is missing or too many."""
     rows = cursor.execute(_GAPS).fetchall()

@@ -29,6 +29,7 @@ from ragdiag.store.kinds import Record
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import insert_rejects
 from ragdiag.store.times import now_utc
+from ragdiag.store.upkeep.durability import synced
 
 SETTLE_S = 10.0
 """How long nothing must have come of a trace that has its root."""
@@ -82,9 +83,10 @@ def assemble_traces(
         orphaned_before=moment - timedelta(seconds=orphan_s),
         spans=BATCH_SPANS,
     ):
-        report += lake.write(
-            lambda cursor, ids=trace_ids: _assemble(cursor, ids, name_user)  # type: ignore[misc]
-        )
+        with synced(lake):
+            report += lake.write(
+                lambda cursor, ids=trace_ids: _assemble(cursor, ids, name_user)  # type: ignore[misc]
+            )
     forget_traces(lake, moment - REMEMBERED)
     return report
 

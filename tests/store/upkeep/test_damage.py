@@ -9,12 +9,15 @@ import pytest
 
 from ragdiag.errors import DamagedFile, StoreError
 from ragdiag.settings import Workspace
+from ragdiag.store.ingest import IngestReport, ingest
 from ragdiag.store.lake import Lake, close_lakes, open_lake
-from ragdiag.store.upkeep.aside import list_aside, put_back, set_aside
+from ragdiag.store.upkeep.archive import archived_segments
+from ragdiag.store.upkeep.aside import list_aside, put_back, set_aside, set_aside_all
 from ragdiag.store.upkeep.check import check_store
 from ragdiag.store.upkeep.compact import compact_store
 from ragdiag.store.upkeep.datafiles import DataFile, list_files
 from ragdiag.store.upkeep.past import PastLake
+from ragdiag.store.upkeep.reloading import return_lost
 from ragdiag.store.upkeep.snapshots import named_snapshots
 
 
@@ -141,3 +144,59 @@ def test_a_file_that_compaction_has_forgotten_cannot_be_put_back(
     compact_store(filled, keep_days=0, file_grace_s=0, orphan_grace_s=0)
     with pytest.raises(StoreError, match=r"no longer has the file .*restore a backup"):
         put_back(filled)
+
+
+def lose(lake: Lake, workspace: Workspace, victim: DataFile) -> None:
+    Path(victim.path).write_bytes(b"")
+    set_aside_all(lake, [(one.file, one.fault) for one in check_store(lake, workspace).damaged])
+
+
+def test_rows_of_a_lost_file_come_back_from_the_archive_once(
+    filled: Lake, workspace: Workspace
+) -> None:
+    rows = filled.rows("select * from requests order by request_id")
+    lose(filled, workspace, request_files(filled)[1])
+    (finding,) = check_store(filled, workspace).findings
+    assert "ragdiag store replay, then run: ragdiag ingest" in finding.remedy
+    assert len(return_lost(filled, workspace)) == 1
+    assert ingest(filled, workspace) == IngestReport(1, accepted=40, repeated=10)
+    assert filled.rows("select * from requests order by request_id") == rows
+    assert filled.rows("select sum(n)::int as n from daily") == [{"n": 120}]
+    assert return_lost(filled, workspace) == []
+    assert list_aside(filled) == []
+    assert named_snapshots(filled) == []
+    (finding,) = check_store(filled, workspace).findings
+    assert "only snapshots" in finding.what
+
+
+def test_feedback_comes_back_from_the_segments_that_may_have_brought_it(
+    filled: Lake, workspace: Workspace
+) -> None:
+    filled.rows("select count(*) from ducklake_flush_inlined_data('lake')")
+    rows = filled.rows("select * from feedback order by feedback_id")
+    (victim,) = (file for file in filled.read(list_files) if file.table == "feedback")
+    lose(filled, workspace, victim)
+    assert len(return_lost(filled, workspace)) == 3
+    assert ingest(filled, workspace) == IngestReport(3, accepted=30, repeated=120)
+    assert filled.rows("select * from feedback order by feedback_id") == rows
+    (finding,) = check_store(filled, workspace).findings
+    assert "only snapshots" in finding.what
+
+
+def test_a_file_that_is_reloaded_in_part_is_not_put_back(
+    filled: Lake, workspace: Workspace
+) -> None:
+    everything = ids(filled)
+    compact_store(filled, keep_days=7)
+    (victim,) = (file for file in request_files(filled) if file.is_current)
+    whole = Path(victim.path).read_bytes()
+    lose(filled, workspace, victim)
+    next(iter(archived_segments(workspace).values())).unlink()
+    assert len(return_lost(filled, workspace)) == 2
+    ingest(filled, workspace)
+    Path(victim.path).write_bytes(whole)
+    assert put_back(filled) == []
+    served = ids(filled)
+    assert (len(served), served < everything) == (80, True)
+    (finding,) = check_store(filled, workspace).findings
+    assert "restore a backup" in finding.remedy
