@@ -19,8 +19,9 @@ class Outcome:
 
     ``owner`` is the user's pseudonym, else the request itself. ``y`` and ``score`` are the default
     grader's latest, ``rel`` the grades of the ranked hits (None: nothing is judged), ``thumbs`` the
-    last one given (1 up, −1 down). What is unknown is None, for numbers NaN. ``total_ms`` of an
-    answer from the cache is not known: it took no stage's time.
+    last one given (1 up, −1 down). What is unknown is None, for numbers NaN. ``total_ms`` and
+    ``cost_usd`` of an answer from the cache are not known: no stage ran, and how often none does
+    depends on how full the cache is, not on the version.
     """
 
     request_id: str
@@ -35,14 +36,16 @@ class Outcome:
     score: float
     rel: tuple[int, ...] | None
     thumbs: int | None
+    cache_hit: bool
     is_sampled: bool
 
 
 _CHOSEN = """
     select request_id, asked_at, coalesce(user_key, request_id) as owner,
            coalesce(question_id, md5(question)) as question, question_id, status,
-           case when cache_hit is not true then total_ms end as total_ms, cost_usd, rel,
-           keep_probability < 1 as is_sampled
+           case when cache_hit is not true then total_ms end as total_ms,
+           case when cache_hit is not true then cost_usd end as cost_usd, rel,
+           coalesce(cache_hit, false) as cache_hit, keep_probability < 1 as is_sampled
     from requests
     where version_id = $version_id and traffic in (select unnest($traffic::varchar[]))
 """
@@ -112,6 +115,7 @@ def _read(row: dict[str, Any]) -> Outcome:
         score=_number(row["score"]),
         rel=None if rel is None else tuple(rel),
         thumbs=None if thumbs is None else (1 if thumbs > 0 else -1),
+        cache_hit=row["cache_hit"],
         is_sampled=bool(row["is_sampled"]),
     )
 

@@ -324,6 +324,37 @@ def test_a_shadow_is_paired_with_the_requests_it_follows(lake: Lake, workspace: 
     assert found.event.deployment == Deployment(NEW.version_id, previous=OLD.version_id)
 
 
+def test_what_caches_save_is_no_difference_between_versions(
+    lake: Lake, workspace: Workspace
+) -> None:
+    def part_hits(version: Version, n: int, kind: str, one_hit_in: int) -> list[Request]:
+        anew = traffic(version, n, STARTED, wrong=0.0, kind=kind, cost_usd=0.01)
+        return [
+            replace(one, cache_hit=True, cost_usd=0.0) if number % one_hit_in == 0 else one
+            for number, one in enumerate(anew)
+        ]
+
+    start_canary(lake, workspace, "new", 0.3, Terms(planned_n=250), actor="ada")
+    production = part_hits(OLD, 1_000, "production", 2)
+    log(lake, workspace, [*production, *part_hits(NEW, 250, "canary", 5)])
+    canary = decide(lake, workspace, apply=False, actor="ada").look
+    assert canary.criteria["cost"].decision == "pass"
+    assert (canary.criteria["cost"].change.value, canary.criteria["cost"].change.n) == (1.0, 200)
+    assert canary.rates["errors"].watched.n == 200
+    assert canary.arms["old"]["errors"].n == 500
+    roll_back(lake, "canary", actor="ada")
+    start_shadow(lake, workspace, "third", Terms(planned_n=250), actor="ada")
+    asked = traffic(THIRD, 300, STARTED, wrong=0.0, kind="shadow", cost_usd=0.01)
+    shadows = [
+        replace(one, request_id=shadow_id(followed.request_id, THIRD.version_id))
+        for one, followed in zip(asked, production[:300], strict=True)
+    ]
+    log(lake, workspace, shadows)
+    shadow = decide(lake, workspace, apply=False, actor="ada").look
+    assert (shadow.criteria["cost"].decision, shadow.criteria["cost"].change.n) == ("pass", 125)
+    assert shadow.criteria["errors"].change.n == 2 * 125
+
+
 def test_a_shadow_runs_on_the_terms_it_began_with(lake: Lake, workspace: Workspace) -> None:
     event = start_shadow(lake, workspace, "new", Terms(planned_n=200), actor="ada")
     again = start_shadow(lake, workspace, "new", Terms(planned_n=200), actor="bob")
