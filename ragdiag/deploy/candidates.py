@@ -68,18 +68,19 @@ def look_at_canary(
 def look_at_shadow(lake: Lake, started: DeploymentEvent, judgments: Judgments) -> Look:
     """The shadow that ``started`` began, paired with the requests of production that it follows.
 
-    Nobody sees its answers, so nothing is watched: the gate at the planned number decides.
+    Nobody sees its answers, so nothing is watched: the gate at the planned number decides. Nor does
+    anybody wait in line for them, so of both versions only the time of processing is compared.
     """
     plan = Plan.from_json(started.evidence["plan"])
     state, since = started.deployment, started.happened_at
     old_id, new_id = state.production, str(state.shadow)
     shadows = {
-        shadowed: one
+        shadowed: replace(one, total_ms=one.processing_ms)
         for one in load_outcomes(lake, new_id, ["shadow"], since=since)
         if (shadowed := shadowed_id(one.request_id, new_id)) is not None
     }
     followed = {
-        one.request_id: one
+        one.request_id: replace(one, total_ms=one.processing_ms)
         for one in load_outcomes(lake, old_id, ["production"], request_ids=list(shadows))
     }
     new = [one for shadowed, one in shadows.items() if shadowed in followed]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ragdiag.records import DEFAULT_GRADER, Status, Traffic
+from ragdiag.records import DEFAULT_GRADER, LATENCY_STAGES, Status, Traffic
 from ragdiag.store.lake import Lake
 from ragdiag.store.times import to_aware_utc, to_naive_utc
 
@@ -21,7 +21,9 @@ class Outcome:
     grader's latest, ``rel`` the grades of the ranked hits (None: nothing is judged), ``thumbs`` the
     last one given (1 up, −1 down). What is unknown is None, for numbers NaN. ``total_ms`` and
     ``cost_usd`` of an answer from the cache are not known: no stage ran, and how often none does
-    depends on how full the cache is, not on the version.
+    depends on how full the cache is, not on the version. ``processing_ms`` is the time of its
+    stages, so without a wait in line. It is the total where the stages do not tell: they were not
+    timed, or one of them was given up. Of a failure without stages it is not known.
     """
 
     request_id: str
@@ -31,6 +33,7 @@ class Outcome:
     question_id: str | None
     status: Status
     total_ms: float
+    processing_ms: float
     cost_usd: float
     y: int | None
     score: float
@@ -40,10 +43,16 @@ class Outcome:
     is_sampled: bool
 
 
-_CHOSEN = """
+_STAGES = " + ".join(f"coalesce({stage}_ms, 0)" for stage in LATENCY_STAGES if stage != "total")
+_CHOSEN = f"""
     select request_id, asked_at, coalesce(user_key, request_id) as owner,
            coalesce(question_id, md5(question)) as question, question_id, status,
            case when cache_hit is not true then total_ms end as total_ms,
+           case when cache_hit is true then null
+                when degraded_reason is null and packing_ms is not null
+                     and generation_ms is not null then {_STAGES}
+                when degraded_reason is not null or status != 'error' then total_ms
+           end as processing_ms,
            case when cache_hit is not true then cost_usd end as cost_usd, rel,
            coalesce(cache_hit, false) as cache_hit, keep_probability < 1 as is_sampled
     from requests
@@ -110,6 +119,7 @@ def _read(row: dict[str, Any]) -> Outcome:
         question_id=row["question_id"],
         status=row["status"],
         total_ms=_number(row["total_ms"]),
+        processing_ms=_number(row["processing_ms"]),
         cost_usd=_number(row["cost_usd"]),
         y=row["y"],
         score=_number(row["score"]),

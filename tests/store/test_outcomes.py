@@ -58,6 +58,21 @@ def test_a_row_tells_what_became_of_a_request(filled: Lake) -> None:
     assert math.isnan(found[6].cost_usd)
 
 
+def test_a_wait_in_line_is_no_time_of_processing(lake: Lake, workspace: Workspace) -> None:
+    stages = {"lexical": 3.0, "packing": 1.0, "generation": 20.0}
+    fields: list[dict[str, object]] = [
+        {"latency_ms": {**stages, "total": 90.0}},
+        {"latency_ms": {**stages, "total": 90.0}, "cache_hit": True},
+        {"latency_ms": {**stages, "total": 90.0}, "degraded_reason": "rerank: late"},
+        {"latency_ms": {"generation": 20.0, "total": 90.0}},
+        {"latency_ms": {"total": 90.0}, "status": "error"},
+    ]
+    log(lake, workspace, [answer(n, OLD, **changes) for n, changes in enumerate(fields)])
+    found = load_outcomes(lake, OLD.version_id, ["evaluation"])
+    times = [one.processing_ms for one in found]
+    assert times == pytest.approx([24.0, math.nan, 90.0, 90.0, math.nan], nan_ok=True)
+
+
 def test_windows_versions_and_traffic_are_kept_apart(filled: Lake) -> None:
     def ids(**window: object) -> list[int]:
         found = load_outcomes(filled, OLD.version_id, ["production"], **window)  # type: ignore[arg-type]

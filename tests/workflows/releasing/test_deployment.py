@@ -324,6 +324,34 @@ def test_a_shadow_is_paired_with_the_requests_it_follows(lake: Lake, workspace: 
     assert found.event.deployment == Deployment(NEW.version_id, previous=OLD.version_id)
 
 
+def test_a_shadow_is_not_judged_by_productions_wait_in_line(
+    lake: Lake, workspace: Workspace
+) -> None:
+    start_shadow(lake, workspace, "new", Terms(planned_n=100), actor="ada")
+    work = {"packing": 1.0, "generation": 30.0}
+    followed = traffic(OLD, 100, STARTED, wrong=0.0)
+    asked = traffic(NEW, 100, STARTED, wrong=0.0, kind="shadow")
+    log(
+        lake,
+        workspace,
+        [
+            *(replace(one, latency_ms={**work, "total": 120.0}) for one in followed),
+            *(
+                replace(
+                    one,
+                    request_id=shadow_id(other.request_id, NEW.version_id),
+                    latency_ms={"packing": 2.0, "generation": 60.0, "total": 62.0},
+                )
+                for one, other in zip(asked, followed, strict=True)
+            ),
+        ],
+    )
+    look = decide(lake, workspace, apply=False, actor="ada").look
+    latency = look.criteria["latency"]
+    assert (latency.a, latency.b, latency.decision) == (31.0, 62.0, "rollback")
+    assert look.arms["old"]["p95_ms"].value == 31.0
+
+
 def test_what_caches_save_is_no_difference_between_versions(
     lake: Lake, workspace: Workspace
 ) -> None:
