@@ -50,7 +50,9 @@ class Service:
 
     async def ask(self, body: AskBody) -> Outcome:
         """The answer, logged. Raises Refusal."""
-        asked = Asked(body.question, body.user, body.topic, body.tenant, body.roles)
+        asked = Asked(
+            body.question, body.user, body.topic, body.tenant, body.roles, body.question_id
+        )
         served, traffic = self._choose(asked)
         left_s: float | None = None  # of its deadline, when its turn came
 

@@ -114,12 +114,22 @@ def test_a_canary_is_planned_from_what_production_showed(lake: Lake, workspace: 
 def test_where_few_requests_are_judged_the_watch_is_planned_for_all_of_them(
     lake: Lake, workspace: Workspace
 ) -> None:
-    unknown = traffic(OLD, 1_000, MONDAY - DAY, wrong=0.1, question_id=None)
+    unknown = traffic(OLD, 1_000, MONDAY - DAY, wrong=0.1, question_id=None, question="Why?")
     log(lake, workspace, unknown)
     event = start_canary(lake, workspace, "new", 0.5, Terms(planned_n=300), actor="ada")
     plan = Plan.from_json(event.evidence["plan"])
     assert (plan.planned_n, plan.planned_requests, plan.level) == (300, 600, 12_000)
     assert (plan.monitors["failures"].n, plan.monitors["errors"].n) == (1_000, 2_000)
+
+
+def test_a_canary_is_judged_by_questions_known_from_their_texts(
+    lake: Lake, workspace: Workspace
+) -> None:
+    start_canary(lake, workspace, "new", 0.3, Terms(planned_n=300), actor="ada")
+    unnamed = traffic(NEW, 100, STARTED, wrong=1.0, kind="canary", question_id=None)
+    log(lake, workspace, unnamed)
+    look = decide(lake, workspace, apply=False, actor="ada").look
+    assert (look.judged, look.alarms) == (100, ["failures"])
 
 
 def test_a_good_canary_is_held_until_the_planned_number_and_then_promoted(
@@ -275,7 +285,9 @@ def test_what_cannot_run_or_be_planned_says_why(lake: Lake, workspace: Workspace
     assert len(load_deployments(lake)) == 1
     lake.write(lambda cursor: cursor.execute("delete from gold_answers"))
     lake.write(lambda cursor: cursor.execute("delete from grades"))
-    with pytest.raises(InputError, match=r"0 of production's latest requests.*--planned-n"):
+    with pytest.raises(
+        InputError, match=r"0 of production's latest requests.*--planned-n.*question_id"
+    ):
         start_canary(lake, workspace, "new", 0.1, Terms(), actor="ada")
     event = start_canary(lake, workspace, "new", 0.1, Terms(planned_n=500), actor="ada")
     plan = Plan.from_json(event.evidence["plan"])
