@@ -44,16 +44,22 @@ def monitored(
 ) -> Iterator[tuple[Outcome, bool]]:
     """The requests of which it is known, and whether they count as bad.
 
-    ``failures``: the metric is 0. ``errors``: the request failed. ``slow``: it took longer than
-    ``slow_ms``.
+    ``failures``: the metric is 0. ``errors``: the request failed; of answers from a cache, which
+    never do, it is not known. ``slow``: it took longer than ``slow_ms``.
     """
     for outcome, value in zip(outcomes, values, strict=True):
         if monitor == "failures" and not math.isnan(value):
             yield outcome, value == 0
-        elif monitor == "errors":
+        elif monitor == "errors" and not outcome.cache_hit:
             yield outcome, outcome.status == "error"
         elif monitor == "slow" and slow_ms is not None and not math.isnan(outcome.total_ms):
             yield outcome, outcome.total_ms > slow_ms
+
+
+def count_errors(outcomes: Sequence[Outcome]) -> tuple[int, int]:
+    """How many failed, and of how many that no cache answered."""
+    anew = [one for one in outcomes if not one.cache_hit]
+    return sum(one.status == "error" for one in anew), len(anew)
 
 
 def _metric_value(outcome: Outcome, metric: str, judgments: Judgments) -> float:

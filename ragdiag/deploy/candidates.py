@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ragdiag.deploy.arms import Judgments, metric_values
+from ragdiag.deploy.arms import Judgments, count_errors, metric_values
 from ragdiag.deploy.looks import Look, planned_end, sum_up, watch_rates
 from ragdiag.deploy.plan import RELEASE_WATCH, Plan
 from ragdiag.identifiers import shadowed_id
@@ -68,18 +68,19 @@ def look_at_canary(
 def look_at_shadow(lake: Lake, started: DeploymentEvent, judgments: Judgments) -> Look:
     """The shadow that ``started`` began, paired with the requests of production that it follows.
 
-    Nobody sees its answers, so nothing is watched: the gate at the planned number decides.
+    Nobody sees its answers, so nothing is watched: the gate at the planned number decides. Nor does
+    anybody wait in line for them, so of both versions only the time of processing is compared.
     """
     plan = Plan.from_json(started.evidence["plan"])
     state, since = started.deployment, started.happened_at
     old_id, new_id = state.production, str(state.shadow)
     shadows = {
-        shadowed: one
+        shadowed: replace(one, total_ms=one.processing_ms)
         for one in load_outcomes(lake, new_id, ["shadow"], since=since)
         if (shadowed := shadowed_id(one.request_id, new_id)) is not None
     }
     followed = {
-        one.request_id: one
+        one.request_id: replace(one, total_ms=one.processing_ms)
         for one in load_outcomes(lake, old_id, ["production"], request_ids=list(shadows))
     }
     new = [one for shadowed, one in shadows.items() if shadowed in followed]
@@ -152,10 +153,6 @@ class _Arm:
     def costs(self) -> list[float]:
         return [one.cost_usd for one in self.outcomes]
 
-    @property
-    def errors(self) -> int:
-        return sum(one.status == "error" for one in self.outcomes)
-
 
 def _judge_apart(old: _Arm, new: _Arm, plan: Plan) -> dict[str, Criterion]:
     """Different users' requests; those of one user belong together."""
@@ -167,7 +164,7 @@ def _judge_apart(old: _Arm, new: _Arm, plan: Plan) -> dict[str, Criterion]:
         "quality": gate_quality(independent_means(old.values, new.values, *users), plan.metric),
         "latency": gate_latency(quantiles, plan.slo_ms),
         "cost": gate_cost(independent_means(old.costs, new.costs, *users)),
-        "errors": gate_errors(old.errors, len(old.outcomes), new.errors, len(new.outcomes)),
+        "errors": gate_errors(*count_errors(old.outcomes), *count_errors(new.outcomes)),
     }
 
 
@@ -175,9 +172,12 @@ def _judge_pairs(old: _Arm, new: _Arm, plan: Plan) -> dict[str, Criterion]:
     """The same requests; those that ask one question belong together."""
     questions = [one.question for one in old.outcomes]
     quantiles = paired_quantiles(old.times, new.times, 0.95, clusters=questions)
+    pairs = zip(old.outcomes, new.outcomes, strict=True)
+    anew = [pair for pair in pairs if not any(one.cache_hit for one in pair)]
+    errors = [count_errors([pair[side] for pair in anew]) for side in (0, 1)]
     return {
         "quality": gate_quality(paired_means(old.values, new.values, questions), plan.metric),
         "latency": gate_latency(quantiles, plan.slo_ms),
         "cost": gate_cost(paired_means(old.costs, new.costs, questions)),
-        "errors": gate_errors(old.errors, len(old.outcomes), new.errors, len(new.outcomes)),
+        "errors": gate_errors(*errors[0], *errors[1]),
     }

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from ragdiag.deploy.arms import Judgments, metric_values, monitored
+from ragdiag.deploy.arms import Judgments, count_errors, metric_values, monitored
 from ragdiag.deploy.plan import Plan
 from ragdiag.deploy.release import Side
 from ragdiag.metrics.latency import quantile_estimate
@@ -148,12 +148,13 @@ def planned_end(known: Sequence[bool], n: int) -> int | None:
 
 def sum_up(outcomes: Sequence[Outcome], metric: str, judgments: Judgments) -> dict[str, Estimate]:
     """A version by measure: quality by the metric (by users), shares of errors and of thumbs up,
-    p95 in milliseconds, mean cost in US dollars."""
+    p95 in milliseconds, mean cost in US dollars. Errors, p95 and cost are of what no cache
+    answered."""
     owners = [one.owner for one in outcomes]
     thumbs = [one.thumbs > 0 for one in outcomes if one.thumbs is not None]
     return {
         metric: _mean(metric_values(outcomes, metric, judgments), owners),
-        "errors": wilson(sum(one.status == "error" for one in outcomes), len(outcomes)),
+        "errors": wilson(*count_errors(outcomes)),
         "p95_ms": quantile_estimate([one.total_ms for one in outcomes], 0.95),
         "cost_usd": _mean([one.cost_usd for one in outcomes], owners),
         "thumbs_up": wilson(sum(thumbs), len(thumbs)),

@@ -154,7 +154,8 @@ def _size(known: np.ndarray[Any, np.dtype[np.float64]], spread: float, metric: s
         raise InputError(
             f"nothing can be planned: {len(known)} of production's latest requests have a value of"
             f" {metric}, and {LEAST_REFERENCE} with a mean above 0 are needed",
-            remedy="give --planned-n, name another --metric, or grade them (ragdiag diagnose)",
+            remedy="give --planned-n, name another --metric, or import gold answers to what users "
+            "ask (ragdiag import gold) and log the question_id",
         )
     return max(planned_n(spread, loss), LEAST_REFERENCE)
 

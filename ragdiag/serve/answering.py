@@ -27,6 +27,7 @@ class Asked:
     topic: str = ""
     tenant: str | None = None
     roles: frozenset[str] = frozenset()
+    question_id: str | None = None
     request_id: str = field(default_factory=time_ordered_id)
     asked_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     arrived: float = field(default_factory=perf_counter)
@@ -70,6 +71,7 @@ def answer(served: Served, asked: Asked, traffic: Traffic) -> Request:
     return repeat_answer(
         kept,
         question=asked.question,
+        question_id=asked.question_id,
         request_id=asked.request_id,
         asked_at=asked.asked_at,
         traffic=traffic,
@@ -96,6 +98,7 @@ def failed(served: Served, asked: Asked, traffic: Traffic, error: str) -> Reques
         build_id=served.pipeline.build_id,
         traffic=traffic,
         question=asked.question,
+        question_id=asked.question_id,
         topic=asked.topic,
         status="error",
         error=error,
@@ -107,6 +110,7 @@ def failed(served: Served, asked: Asked, traffic: Traffic, error: str) -> Reques
 def _anew(pipeline: Pipeline, asked: Asked, traffic: Traffic) -> Request:
     request = pipeline.ask(
         asked.question,
+        question_id=asked.question_id,
         topic=asked.topic,
         traffic=traffic,
         asked_at=asked.asked_at,

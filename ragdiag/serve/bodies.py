@@ -59,8 +59,10 @@ class SearchBody(_Body):
 
 
 class AskBody(SearchBody):
-    """``topic`` is for the log."""
+    """``topic`` and ``question_id`` are for the log; the id is that of a question of the workspace,
+    whose gold and judgments then judge the answer."""
 
+    question_id: Identifier | None = None
     topic: Annotated[str, Field(max_length=MOST_ID_CHARS), AfterValidator(_without_nul)] = ""
 
 

@@ -50,10 +50,15 @@ class Service:
 
     async def ask(self, body: AskBody) -> Outcome:
         """The answer, logged. Raises Refusal."""
-        asked = Asked(body.question, body.user, body.topic, body.tenant, body.roles)
+        asked = Asked(
+            body.question, body.user, body.topic, body.tenant, body.roles, body.question_id
+        )
         served, traffic = self._choose(asked)
+        left_s: float | None = None  # of its deadline, when its turn came
 
         def work(ticket: Ticket[Outcome]) -> Outcome:
+            nonlocal left_s
+            left_s = self._deadline_s - asked.waited_ms / 1e3
             outcome = _attempt(
                 lambda: outcomes.answered(served, answer(served, asked, traffic)),
                 served,
@@ -69,10 +74,8 @@ class Service:
         except TimeoutError:
             outcome = self._late(served, asked, traffic)
             self._note(served, outcome.request, asked.user)
-        shadow = self.fleet.serving.get("shadow")
-        mirrored = shadow and outcome.code == 200 and traffic == "production"
-        if shadow and mirrored and not self._shadows.mirror(shadow, asked):
-            self.metrics.leave_out()
+        if traffic == "production" and left_s is not None:
+            self._mirror(asked, left_s)
         return outcome
 
     async def search(self, body: SearchBody) -> Outcome:
@@ -110,6 +113,13 @@ class Service:
         if not self.fleet.ready:
             raise Refusal(503, STARTING, retry_after=STARTING_RETRY_S)
         return self.fleet.choose(asked.key)
+
+    def _mirror(self, asked: Asked, left_s: float) -> None:
+        """Whatever became of it: a shadow that was asked only what production could answer would
+        seem to fail more often."""
+        shadow = self.fleet.serving.get("shadow")
+        if shadow is not None and not self._shadows.mirror(shadow, asked, left_s):
+            self.metrics.leave_out()
 
     def _late(self, served: Served, asked: Asked, traffic: Traffic) -> Outcome:
         error = f"no answer within the deadline of {self._deadline_s:g} s"

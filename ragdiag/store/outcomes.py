@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ragdiag.records import DEFAULT_GRADER, Status, Traffic
+from ragdiag.records import DEFAULT_GRADER, LATENCY_STAGES, Status, Traffic
 from ragdiag.store.lake import Lake
 from ragdiag.store.times import to_aware_utc, to_naive_utc
 
@@ -19,8 +19,11 @@ class Outcome:
 
     ``owner`` is the user's pseudonym, else the request itself. ``y`` and ``score`` are the default
     grader's latest, ``rel`` the grades of the ranked hits (None: nothing is judged), ``thumbs`` the
-    last one given (1 up, −1 down). What is unknown is None, for numbers NaN. ``total_ms`` of an
-    answer from the cache is not known: it took no stage's time.
+    last one given (1 up, −1 down). What is unknown is None, for numbers NaN. ``total_ms`` and
+    ``cost_usd`` of an answer from the cache are not known: no stage ran, and how often none does
+    depends on how full the cache is, not on the version. ``processing_ms`` is the time of its
+    stages, so without a wait in line. It is the total where the stages do not tell: they were not
+    timed, or one of them was given up. Of a failure without stages it is not known.
     """
 
     request_id: str
@@ -30,19 +33,28 @@ class Outcome:
     question_id: str | None
     status: Status
     total_ms: float
+    processing_ms: float
     cost_usd: float
     y: int | None
     score: float
     rel: tuple[int, ...] | None
     thumbs: int | None
+    cache_hit: bool
     is_sampled: bool
 
 
-_CHOSEN = """
+_STAGES = " + ".join(f"coalesce({stage}_ms, 0)" for stage in LATENCY_STAGES if stage != "total")
+_CHOSEN = f"""
     select request_id, asked_at, coalesce(user_key, request_id) as owner,
            coalesce(question_id, md5(question)) as question, question_id, status,
-           case when cache_hit is not true then total_ms end as total_ms, cost_usd, rel,
-           keep_probability < 1 as is_sampled
+           case when cache_hit is not true then total_ms end as total_ms,
+           case when cache_hit is true then null
+                when degraded_reason is null and packing_ms is not null
+                     and generation_ms is not null then {_STAGES}
+                when degraded_reason is not null or status != 'error' then total_ms
+           end as processing_ms,
+           case when cache_hit is not true then cost_usd end as cost_usd, rel,
+           coalesce(cache_hit, false) as cache_hit, keep_probability < 1 as is_sampled
     from requests
     where version_id = $version_id and traffic in (select unnest($traffic::varchar[]))
 """
@@ -107,11 +119,13 @@ def _read(row: dict[str, Any]) -> Outcome:
         question_id=row["question_id"],
         status=row["status"],
         total_ms=_number(row["total_ms"]),
+        processing_ms=_number(row["processing_ms"]),
         cost_usd=_number(row["cost_usd"]),
         y=row["y"],
         score=_number(row["score"]),
         rel=None if rel is None else tuple(rel),
         thumbs=None if thumbs is None else (1 if thumbs > 0 else -1),
+        cache_hit=row["cache_hit"],
         is_sampled=bool(row["is_sampled"]),
     )
 

@@ -143,6 +143,7 @@ def test_a_repeated_answer_is_a_request_of_its_own() -> None:
     again = repeat_answer(
         kept,
         question="Tea?",
+        question_id=None,
         request_id="r2",
         asked_at=AT,
         traffic="canary",

@@ -82,8 +82,8 @@ def test_a_semantic_hit_embeds_once_and_so_does_a_miss(
     assert toy_encoder.encoded == [QUESTION]
     assert first.latency_ms.keys() == {"embed", "lexical", "dense", "fusion", *LAST}
     assert first.latency_ms["total"] >= first.latency_ms["embed"]
-    near = answer(served, Asked(NEAR), "production")
-    assert toy_encoder.encoded == [QUESTION, NEAR]
+    near = answer(served, Asked(NEAR, question_id="q2"), "production")
+    assert (near.question_id, toy_encoder.encoded) == ("q2", [QUESTION, NEAR])
     assert (near.cache_hit, near.answer, generator.asked) == (True, first.answer, [QUESTION])
     assert near.latency_ms.keys() == {"embed", "total"}
     same = answer(served, Asked(QUESTION.upper()), "production")

@@ -24,7 +24,7 @@ def test_an_answer_with_all_that_it_rests_on_and_its_line_in_the_lake(
 ) -> None:
     build_id = build(of=version).build_id
     service = start("plain")
-    reply = service.ask(user="ada", topic="animals")
+    reply = service.ask(user="ada", topic="animals", question_id="q1")
     assert reply.status == 200
     told = reply.body
     assert told["answer"].startswith("Cats sleep about fifteen hours a day.")
@@ -37,11 +37,8 @@ def test_an_answer_with_all_that_it_rests_on_and_its_line_in_the_lake(
     (request,) = logged().values()
     assert request.request_id == told["request_id"]
     assert (request.version_id, request.build_id) == (version.version_id, build_id)
-    assert (request.traffic, request.topic, request.question) == (
-        "production",
-        "animals",
-        QUESTION,
-    )
+    assert (request.traffic, request.topic) == ("production", "animals")
+    assert (request.question, request.question_id) == (QUESTION, "q1")
     assert request.user_key == user_key(workspace, "ada")
     assert (request.answer, request.citations) == (told["answer"], ("cats",))
     assert (request.prompt_tokens, request.searched_depth) == (50, 100)

@@ -22,8 +22,9 @@ def filled(lake: Lake, workspace: Workspace) -> Lake:
         lake,
         workspace,
         [
-            *(answer(n, OLD, traffic="production", user_key=f"u{n % 2}") for n in range(6)),
-            answer(6, OLD, traffic="production", cache_hit=True, question_id=None, cost_usd=0.5),
+            *(answer(n, OLD, traffic="production", user_key=f"u{n % 2}") for n in range(5)),
+            answer(5, OLD, traffic="production", cost_usd=0.5),
+            answer(6, OLD, traffic="production", cache_hit=True, question_id=None, cost_usd=0.0),
             answer(7, OLD, traffic="evaluation"),
             answer(8, NEW, traffic="production", keep_probability=0.5, status="error"),
             *(
@@ -51,8 +52,25 @@ def test_a_row_tells_what_became_of_a_request(filled: Lake) -> None:
     assert (found[6].rel, found[6].question_id) == (None, None)
     assert found[6].question not in ("", found[0].question)
     assert found[0].total_ms == 20.0
+    assert (found[5].cost_usd, math.isnan(found[0].cost_usd)) == (0.5, True)
+    assert [one.cache_hit for one in found] == [False] * 6 + [True]
     assert math.isnan(found[6].total_ms)
-    assert (found[6].cost_usd, math.isnan(found[0].cost_usd)) == (0.5, True)
+    assert math.isnan(found[6].cost_usd)
+
+
+def test_a_wait_in_line_is_no_time_of_processing(lake: Lake, workspace: Workspace) -> None:
+    stages = {"lexical": 3.0, "packing": 1.0, "generation": 20.0}
+    fields: list[dict[str, object]] = [
+        {"latency_ms": {**stages, "total": 90.0}},
+        {"latency_ms": {**stages, "total": 90.0}, "cache_hit": True},
+        {"latency_ms": {**stages, "total": 90.0}, "degraded_reason": "rerank: late"},
+        {"latency_ms": {"generation": 20.0, "total": 90.0}},
+        {"latency_ms": {"total": 90.0}, "status": "error"},
+    ]
+    log(lake, workspace, [answer(n, OLD, **changes) for n, changes in enumerate(fields)])
+    found = load_outcomes(lake, OLD.version_id, ["evaluation"])
+    times = [one.processing_ms for one in found]
+    assert times == pytest.approx([24.0, math.nan, 90.0, 90.0, math.nan], nan_ok=True)
 
 
 def test_windows_versions_and_traffic_are_kept_apart(filled: Lake) -> None:

@@ -173,4 +173,6 @@ def request_ms(request: Request) -> float:
 
 
 def request_cost(request: Request) -> float:
-    return math.nan if request.cost_usd is None else request.cost_usd
+    """The whole request's US dollars; NaN where they are not known, or it was answered from a
+    cache."""
+    return math.nan if request.cache_hit or request.cost_usd is None else request.cost_usd

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -11,7 +12,7 @@ import pytest
 from ragdiag.errors import InputError, UnknownName
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake, close_lakes
-from ragdiag.workflows.comparing.gate import gate_versions
+from ragdiag.workflows.comparing.gate import gate_versions, request_cost
 from tests.answered import MONDAY, NEW, OLD, QUESTIONS, THIRD, answer, fill_corpus, log
 
 
@@ -68,6 +69,11 @@ def test_quality_can_be_another_metric(lake: Lake) -> None:
     assert (found.measure, found.a, found.b) == ("correct", 1.0, pytest.approx(1 / 3))
     with pytest.raises(InputError, match="'MRR'; name one of: MRR@10"):
         gate_versions(lake, OLD, NEW, "test", metric="MRR")
+
+
+def test_what_a_cache_answered_has_no_cost() -> None:
+    assert request_cost(answer(0, OLD, cost_usd=0.01)) == 0.01
+    assert math.isnan(request_cost(answer(0, OLD, cost_usd=0.0, cache_hit=True)))
 
 
 def test_a_version_without_an_evaluation_is_named(lake: Lake) -> None:

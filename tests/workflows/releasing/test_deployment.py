@@ -114,12 +114,22 @@ def test_a_canary_is_planned_from_what_production_showed(lake: Lake, workspace: 
 def test_where_few_requests_are_judged_the_watch_is_planned_for_all_of_them(
     lake: Lake, workspace: Workspace
 ) -> None:
-    unknown = traffic(OLD, 1_000, MONDAY - DAY, wrong=0.1, question_id=None)
+    unknown = traffic(OLD, 1_000, MONDAY - DAY, wrong=0.1, question_id=None, question="Why?")
     log(lake, workspace, unknown)
     event = start_canary(lake, workspace, "new", 0.5, Terms(planned_n=300), actor="ada")
     plan = Plan.from_json(event.evidence["plan"])
     assert (plan.planned_n, plan.planned_requests, plan.level) == (300, 600, 12_000)
     assert (plan.monitors["failures"].n, plan.monitors["errors"].n) == (1_000, 2_000)
+
+
+def test_a_canary_is_judged_by_questions_known_from_their_texts(
+    lake: Lake, workspace: Workspace
+) -> None:
+    start_canary(lake, workspace, "new", 0.3, Terms(planned_n=300), actor="ada")
+    unnamed = traffic(NEW, 100, STARTED, wrong=1.0, kind="canary", question_id=None)
+    log(lake, workspace, unnamed)
+    look = decide(lake, workspace, apply=False, actor="ada").look
+    assert (look.judged, look.alarms) == (100, ["failures"])
 
 
 def test_a_good_canary_is_held_until_the_planned_number_and_then_promoted(
@@ -275,7 +285,9 @@ def test_what_cannot_run_or_be_planned_says_why(lake: Lake, workspace: Workspace
     assert len(load_deployments(lake)) == 1
     lake.write(lambda cursor: cursor.execute("delete from gold_answers"))
     lake.write(lambda cursor: cursor.execute("delete from grades"))
-    with pytest.raises(InputError, match=r"0 of production's latest requests.*--planned-n"):
+    with pytest.raises(
+        InputError, match=r"0 of production's latest requests.*--planned-n.*question_id"
+    ):
         start_canary(lake, workspace, "new", 0.1, Terms(), actor="ada")
     event = start_canary(lake, workspace, "new", 0.1, Terms(planned_n=500), actor="ada")
     plan = Plan.from_json(event.evidence["plan"])
@@ -322,6 +334,65 @@ def test_a_shadow_is_paired_with_the_requests_it_follows(lake: Lake, workspace: 
     assert (quality.change.value, quality.change.n, quality.decision) == (0.0, 200, "pass")
     assert found.event is not None
     assert found.event.deployment == Deployment(NEW.version_id, previous=OLD.version_id)
+
+
+def test_a_shadow_is_not_judged_by_productions_wait_in_line(
+    lake: Lake, workspace: Workspace
+) -> None:
+    start_shadow(lake, workspace, "new", Terms(planned_n=100), actor="ada")
+    work = {"packing": 1.0, "generation": 30.0}
+    followed = traffic(OLD, 100, STARTED, wrong=0.0)
+    asked = traffic(NEW, 100, STARTED, wrong=0.0, kind="shadow")
+    log(
+        lake,
+        workspace,
+        [
+            *(replace(one, latency_ms={**work, "total": 120.0}) for one in followed),
+            *(
+                replace(
+                    one,
+                    request_id=shadow_id(other.request_id, NEW.version_id),
+                    latency_ms={"packing": 2.0, "generation": 60.0, "total": 62.0},
+                )
+                for one, other in zip(asked, followed, strict=True)
+            ),
+        ],
+    )
+    look = decide(lake, workspace, apply=False, actor="ada").look
+    latency = look.criteria["latency"]
+    assert (latency.a, latency.b, latency.decision) == (31.0, 62.0, "rollback")
+    assert look.arms["old"]["p95_ms"].value == 31.0
+
+
+def test_what_caches_save_is_no_difference_between_versions(
+    lake: Lake, workspace: Workspace
+) -> None:
+    def part_hits(version: Version, n: int, kind: str, one_hit_in: int) -> list[Request]:
+        anew = traffic(version, n, STARTED, wrong=0.0, kind=kind, cost_usd=0.01)
+        return [
+            replace(one, cache_hit=True, cost_usd=0.0) if number % one_hit_in == 0 else one
+            for number, one in enumerate(anew)
+        ]
+
+    start_canary(lake, workspace, "new", 0.3, Terms(planned_n=250), actor="ada")
+    production = part_hits(OLD, 1_000, "production", 2)
+    log(lake, workspace, [*production, *part_hits(NEW, 250, "canary", 5)])
+    canary = decide(lake, workspace, apply=False, actor="ada").look
+    assert canary.criteria["cost"].decision == "pass"
+    assert (canary.criteria["cost"].change.value, canary.criteria["cost"].change.n) == (1.0, 200)
+    assert canary.rates["errors"].watched.n == 200
+    assert canary.arms["old"]["errors"].n == 500
+    roll_back(lake, "canary", actor="ada")
+    start_shadow(lake, workspace, "third", Terms(planned_n=250), actor="ada")
+    asked = traffic(THIRD, 300, STARTED, wrong=0.0, kind="shadow", cost_usd=0.01)
+    shadows = [
+        replace(one, request_id=shadow_id(followed.request_id, THIRD.version_id))
+        for one, followed in zip(asked, production[:300], strict=True)
+    ]
+    log(lake, workspace, shadows)
+    shadow = decide(lake, workspace, apply=False, actor="ada").look
+    assert (shadow.criteria["cost"].decision, shadow.criteria["cost"].change.n) == ("pass", 125)
+    assert shadow.criteria["errors"].change.n == 2 * 125
 
 
 def test_a_shadow_runs_on_the_terms_it_began_with(lake: Lake, workspace: Workspace) -> None:
