@@ -58,7 +58,7 @@ class Segment:
             raise FileNotFoundError(errno.ENOENT, "it was deleted while it was written")
         os.fsync(self._descriptor)
         if not self._named:
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
             self._named = True
 
     def hand_over(self) -> None:
@@ -66,7 +66,7 @@ class Segment:
         the rename comes last."""
         if self._size:
             os.fsync(self._descriptor)
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
             self.path.rename(self.path.with_suffix(".jsonl"))
         else:
             self.path.unlink()
@@ -122,12 +122,12 @@ def _adopt(path: Path, descriptor: int) -> bool:
         path.unlink()
         return False
     os.fsync(descriptor)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     path.rename(path.with_suffix(".jsonl"))
     return True
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the names of its files survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -59,6 +59,6 @@ def _wipe_catalog(lake: Lake) -> None:
     why = wipe_freed(path) if path.is_file() else None
     if why is not None:
         raise StoreBusy(
-            f"the rows are deleted, but the freed pages of {path} could not be overwritten ({why})",
+            f"the freed pages of {path} could not be overwritten ({why})",
             remedy="run the same command again when other commands and the dashboard have stopped",
         )

@@ -7,8 +7,8 @@ the same text, added after it was asked, and asked by nobody else.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import duckdb
@@ -20,6 +20,8 @@ from ragdiag.store.upkeep.ledger import record_removals
 from ragdiag.store.upkeep.removal import dependents, remove_requests
 
 REASON = "privacy"
+
+_TEXTS = ("question", "answer", "error")
 
 _OTHERS = "coalesce(user_key, '') not in (select unnest($keys::varchar[]))"
 _SHARED = f"""
@@ -58,25 +60,39 @@ class UserTraces:
     since: datetime | None = None
 
 
-def find_traces(lake: Lake, keys: Collection[str]) -> UserTraces:
-    """What the lake holds under these pseudonyms."""
+def join_traces(several: Iterable[UserTraces]) -> UserTraces:
+    """All of them as one."""
+    every = list(several)
+
+    def joined(name: str) -> tuple[str, ...]:
+        return tuple(sorted({text for one in every for text in getattr(one, name)}))
+
+    return UserTraces(
+        **{name: joined(name) for name in ("keys", "request_ids", "texts", "question_ids")},
+        since=min((one.since for one in every if one.since), default=None),
+    )
+
+
+def find_traces(lake: Lake, keys: Collection[str], kept: UserTraces) -> UserTraces:
+    """What the lake holds under these pseudonyms, and what it held, as ``kept`` has it."""
+    named = sorted({*keys, *kept.keys})
     found = lake.rows(
         "select request_id, asked_at, question, answer, error from requests "
         "where user_key in (select unnest(?::varchar[])) order by asked_at",
-        [list(keys)],
+        [named],
     )
-    if not found:
-        return UserTraces(tuple(keys))
-    given = {row[name] for row in found for name in ("question", "answer", "error") if row[name]}
-    derived = [row["question_id"] for row in lake.rows(_DERIVED, {"keys": list(keys)})]
-    shared = lake.rows(_SHARED, {"texts": sorted(given), "keys": list(keys), "derived": derived})
-    return UserTraces(
-        keys=tuple(keys),
+    derived = [row["question_id"] for row in lake.rows(_DERIVED, {"keys": named})]
+    fresh = UserTraces(
+        keys=tuple(named),
         request_ids=tuple(row["request_id"] for row in found),
-        texts=tuple(sorted(given - {row["text"] for row in shared})),
+        texts=tuple(row[name] for row in found for name in _TEXTS if row[name]),
         question_ids=tuple(derived),
-        since=to_aware_utc(found[0]["asked_at"]),
+        since=to_aware_utc(found[0]["asked_at"]) if found else None,
     )
+    traces = join_traces([fresh, kept])
+    given = {"texts": list(traces.texts), "keys": named, "derived": list(traces.question_ids)}
+    shared = {row["text"] for row in lake.rows(_SHARED, given)}
+    return replace(traces, texts=tuple(text for text in traces.texts if text not in shared))
 
 
 def count_traces(lake: Lake, traces: UserTraces) -> dict[str, int]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ragdiag.errors import StoreBusy
 from ragdiag.privacy.pseudonyms import mark_user, user_key
 from ragdiag.records import (
     ContextPassage,
@@ -41,6 +42,7 @@ from ragdiag.training.answers.located import AnswerExample
 from ragdiag.training.answers.sets import load_examples, save_examples
 from ragdiag.training.data.examples import Pair, TrainingSet
 from ragdiag.training.data.sets import is_changed, load_set, save_set
+from ragdiag.workflows.logs import forget as module
 from ragdiag.workflows.logs.forget import forget_again, forget_user
 
 pytestmark = pytest.mark.slow
@@ -261,6 +263,37 @@ def test_what_is_not_ragdiags_to_change_is_named(lake: Lake, workspace: Workspac
     assert ingest(lake, workspace).rejected == 1
     (workspace.root / "reports" / "week.html").unlink()
     assert forget_user(lake, workspace, ANN).clean, "run again, it finds nothing more"
+
+
+def test_what_was_interrupted_is_finished_by_the_next_run(
+    lake: Lake, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = f"{SECRET} (3)?"
+    report = workspace.root / "week.html"
+    report.write_text(f"<p>{text}</p>")
+    made = {"directory": "/b", "backup": "b", "snapshot": 9, "made_at": "2026-02-01T00:00:00+00:00"}
+    (workspace.root / "backups.json").write_text(json.dumps([made]))
+
+    def busy(*_: object, **__: object) -> None:
+        raise StoreBusy("the archive is held", remedy="nothing was written")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "sweep_segments", busy)
+        with pytest.raises(StoreBusy, match="the rows are deleted"):
+            forget_user(lake, workspace, ANN)
+    assert len(load_requests(lake)) == 26
+    (kept,) = (workspace.root / "secrets" / "forgetting").iterdir()
+    trial = forget_user(lake, workspace, ANN, dry_run=True)
+    assert "week.html" in trial.files
+    second = forget_user(lake, workspace, ANN)
+    assert (second.files, second.clean) == (("week.html",), False)
+    assert [one.backup for one in second.backups] == ["b"]
+    gone = Passage("", "", text).content_hash
+    assert not open_cache(workspace).read("model", {gone})
+    report.unlink()
+    assert forget_user(lake, workspace, ANN).clean
+    assert not kept.exists()
+    assert files_with(workspace.root, needles(workspace)) == []
 
 
 def test_somebody_who_never_was_here_is_kept_out_as_well(lake: Lake, workspace: Workspace) -> None:
