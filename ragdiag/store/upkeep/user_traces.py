@@ -1,8 +1,9 @@
 """What the lake holds of one user, and its removal in one transaction.
 
 A user's rows are the requests with the user's pseudonym, what hangs on them, the spans of the
-same traces, the rejected lines that name either, and evaluation questions made from a request: of
-the same text, added after it was asked, and asked by nobody else.
+same traces and of those in which some span names the user, the rejected lines that name either, and
+evaluation questions made from a request: of the same text, added after it was asked, and asked by
+nobody else.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from ragdiag.store.upkeep.removal import dependents, remove_requests
 REASON = "privacy"
 
 _TEXTS = ("question", "answer", "error")
+_LISTS = ("keys", "request_ids", "texts", "question_ids", "trace_ids")
 
 _OTHERS = "coalesce(user_key, '') not in (select unnest($keys::varchar[]))"
 _SHARED = f"""
@@ -36,9 +38,12 @@ _DERIVED = f"""
     where text in (select question from requests where not {_OTHERS} and asked_at < q.added_at)
     and text not in (select question from requests where {_OTHERS})"""
 
+_NAMING = """list_has_any($keys::varchar[],
+    regexp_extract_all(concat_ws(' ', attributes, resource), 'user:([0-9a-f]{32})', 1))"""
+"""Spans that name one of the users, be it within JSON that is a text itself."""
+
 _BESIDE = {
-    "spans": """trace_id in (select unnest($ids::varchar[])) or list_has_any($keys::varchar[],
-        regexp_extract_all(attributes, '"user:([0-9a-f]{32})"', 1))""",
+    "spans": f"trace_id in (select unnest($ids::varchar[])) or {_NAMING}",
     "rejects": """list_has_any(list_concat($ids::varchar[], $keys::varchar[]), regexp_extract_all(
         body, '"(?:user_key|request_id|trace_id)"\\s*:\\s*"([^"]*)"', 1))""",
     **dict.fromkeys(
@@ -51,13 +56,20 @@ _BESIDE = {
 
 @dataclass(frozen=True, slots=True)
 class UserTraces:
-    """``texts`` are those of the user's requests that no other request and no question has."""
+    """``texts`` are those of the user's requests that no other request and no question has;
+    ``trace_ids`` are those of traces that wait and in which some span names the user."""
 
     keys: tuple[str, ...]
     request_ids: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
     question_ids: tuple[str, ...] = ()
+    trace_ids: tuple[str, ...] = ()
     since: datetime | None = None
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Of requests and traces."""
+        return (*self.request_ids, *self.trace_ids)
 
 
 def join_traces(several: Iterable[UserTraces]) -> UserTraces:
@@ -68,7 +80,7 @@ def join_traces(several: Iterable[UserTraces]) -> UserTraces:
         return tuple(sorted({text for one in every for text in getattr(one, name)}))
 
     return UserTraces(
-        **{name: joined(name) for name in ("keys", "request_ids", "texts", "question_ids")},
+        **{name: joined(name) for name in _LISTS},
         since=min((one.since for one in every if one.since), default=None),
     )
 
@@ -78,16 +90,22 @@ def find_traces(lake: Lake, keys: Collection[str], kept: UserTraces) -> UserTrac
     named = sorted({*keys, *kept.keys})
     found = lake.rows(
         "select request_id, asked_at, question, answer, error from requests "
-        "where user_key in (select unnest(?::varchar[])) order by asked_at",
+        "where user_key in (select unnest(?::varchar[]))",
         [named],
     )
+    waiting = lake.rows(
+        f"select trace_id, min(started_at) as since from spans where {_NAMING} group by all",
+        {"keys": named},
+    )
+    times = [row["asked_at"] for row in found] + [row["since"] for row in waiting]
     derived = [row["question_id"] for row in lake.rows(_DERIVED, {"keys": named})]
     fresh = UserTraces(
         keys=tuple(named),
         request_ids=tuple(row["request_id"] for row in found),
         texts=tuple(row[name] for row in found for name in _TEXTS if row[name]),
         question_ids=tuple(derived),
-        since=to_aware_utc(found[0]["asked_at"]) if found else None,
+        trace_ids=tuple(row["trace_id"] for row in waiting),
+        since=to_aware_utc(min(times)) if times else None,
     )
     traces = join_traces([fresh, kept])
     given = {"texts": list(traces.texts), "keys": named, "derived": list(traces.question_ids)}
@@ -124,7 +142,7 @@ def remove_traces(
 def _rows(cursor: duckdb.DuckDBPyConnection, statement: str, traces: UserTraces) -> int:
     """The number that a statement gives, its parameters taken from ``traces``."""
     given = {
-        "ids": list(traces.request_ids),
+        "ids": list(traces.ids),
         "keys": list(traces.keys),
         "question_ids": list(traces.question_ids),
     }

@@ -139,9 +139,9 @@ def _forget(
 ) -> Forgetting:
     report(progress, 0.0, "looking for what there is")
     traces = find_traces(lake, keys, kept_targets(workspace, keys))
-    names = [*traces.keys, *traces.request_ids]
+    names = [*traces.keys, *traces.ids]
     tombstones |= {user_tombstone(workspace, key) for key in traces.keys}
-    tombstones |= {request_tombstone(workspace, one) for one in traces.request_ids}
+    tombstones |= {request_tombstone(workspace, one) for one in traces.ids}
     if not dry_run:
         keep_targets(workspace, traces)
         keep_tombstones(workspace, tombstones)
@@ -237,7 +237,7 @@ def _searched_again(
 ) -> list[Place]:
     """The places with what is left in each, and the present lake read for the user's texts."""
     rows = count_traces(lake, traces)
-    names = [*traces.keys, *traces.request_ids]
+    names = [*traces.keys, *traces.ids]
     swept = sweep_segments(workspace, tombstones, names, dry_run=True)
     left = {f"lake: {table}": n for table, n in rows.items()}
     left |= {"spool": swept.spool, "spool archive": swept.archive}
