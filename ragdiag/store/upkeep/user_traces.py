@@ -3,7 +3,7 @@
 A user's rows are the requests with the user's pseudonym, what hangs on them, the spans of the
 same traces and of those in which some span names the user, the rejected lines that name either, and
 evaluation questions made from a request: of the same text, added after it was asked, and asked by
-nobody else.
+nobody else. What ragdiag itself asked with the user's words (evaluation, replay) is the user's too.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from datetime import datetime
 
 import duckdb
 
+from ragdiag.store.intake.screening import OWN_TRAFFIC
 from ragdiag.store.lake import Lake
 from ragdiag.store.times import to_aware_utc
 from ragdiag.store.upkeep.forgotten import add_forgotten
@@ -25,7 +26,14 @@ REASON = "privacy"
 _TEXTS = ("question", "answer", "error")
 _LISTS = ("keys", "request_ids", "texts", "question_ids", "trace_ids")
 
-_OTHERS = "coalesce(user_key, '') not in (select unnest($keys::varchar[]))"
+_THEIRS = "coalesce(user_key, '') in (select unnest($keys::varchar[]))"
+_ASKED_FIRST = f"""
+    select question_id from questions q
+    where text in (select question from requests where {_THEIRS} and asked_at < q.added_at)"""
+_OWN = f"""(user_key is null and traffic in {OWN_TRAFFIC} and coalesce(question_id, '') not in (
+    select question_id from questions where question_id not in ({_ASKED_FIRST})))"""
+"""Requests that ragdiag asked itself, and of no question that was there without the user."""
+_OTHERS = f"not {_THEIRS} and not {_OWN}"
 _SHARED = f"""
     select question as text from requests
     where question in (select unnest($texts::varchar[])) and {_OTHERS}
@@ -33,10 +41,12 @@ _SHARED = f"""
     where answer in (select unnest($texts::varchar[])) and {_OTHERS}
     union select text from questions where text in (select unnest($texts::varchar[]))
     and question_id not in (select unnest($derived::varchar[]))"""
-_DERIVED = f"""
-    select question_id from questions q
-    where text in (select question from requests where not {_OTHERS} and asked_at < q.added_at)
-    and text not in (select question from requests where {_OTHERS})"""
+_DERIVED = f"{_ASKED_FIRST} and text not in (select question from requests where {_OTHERS})"
+_ASKED = f"""
+    select request_id, asked_at, question, answer, error from requests where {_THEIRS} or {_OWN}
+    and (question_id in (select unnest($derived::varchar[]))
+        or (question in (select question from requests where {_THEIRS})
+            and question not in (select question from requests where {_OTHERS})))"""
 
 _NAMING = """list_has_any($keys::varchar[],
     regexp_extract_all(concat_ws(' ', attributes, resource), 'user:([0-9a-f]{32})', 1))"""
@@ -88,17 +98,13 @@ def join_traces(several: Iterable[UserTraces]) -> UserTraces:
 def find_traces(lake: Lake, keys: Collection[str], kept: UserTraces) -> UserTraces:
     """What the lake holds under these pseudonyms, and what it held, as ``kept`` has it."""
     named = sorted({*keys, *kept.keys})
-    found = lake.rows(
-        "select request_id, asked_at, question, answer, error from requests "
-        "where user_key in (select unnest(?::varchar[]))",
-        [named],
-    )
+    derived = [row["question_id"] for row in lake.rows(_DERIVED, {"keys": named})]
+    found = lake.rows(_ASKED, {"keys": named, "derived": derived})
     waiting = lake.rows(
         f"select trace_id, min(started_at) as since from spans where {_NAMING} group by all",
         {"keys": named},
     )
     times = [row["asked_at"] for row in found] + [row["since"] for row in waiting]
-    derived = [row["question_id"] for row in lake.rows(_DERIVED, {"keys": named})]
     fresh = UserTraces(
         keys=tuple(named),
         request_ids=tuple(row["request_id"] for row in found),

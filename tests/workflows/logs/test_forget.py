@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -294,6 +295,46 @@ def test_what_was_interrupted_is_finished_by_the_next_run(
     assert forget_user(lake, workspace, ANN).clean
     assert not kept.exists()
     assert files_with(workspace.root, needles(workspace)) == []
+
+
+def test_what_ragdiag_asked_with_their_words_is_theirs_and_no_one_elses(
+    lake: Lake, workspace: Workspace
+) -> None:
+    made, own = f"{SECRET} (3)?", "What is owed on day 3?"
+    asked_first = asked(workspace, ANN, 3, "Where is the quay?")
+    log(lake, workspace, replace(asked_first, request_id="ann-own"))
+    early = MONDAY - timedelta(days=300)
+    lake.write(
+        lambda c: c.execute(
+            "insert into questions (question_id, text, added_at) values "
+            "('q-early', 'Where is the quay?', ?)",
+            [early],
+        )
+    )
+    by_ragdiag = [
+        replace(
+            asked(workspace, ANN, 99, text),
+            request_id=name,
+            user_key=None,
+            traffic=traffic,
+            question_id=question_id,
+            answer=f"{text} answered",
+        )
+        for name, text, traffic, question_id in (
+            ("e-made", made, "evaluation", "q-made"),
+            ("e-replay", f"{SECRET} (4)?", "replay", None),
+            ("e-own", own, "evaluation", None),
+            ("e-early", "Where is the quay?", "evaluation", "q-early"),
+        )
+    ]
+    log(lake, workspace, *by_ragdiag)
+    done = forget_user(lake, workspace, ANN)
+    assert done.clean, done.to_json()
+    assert files_with(workspace.root, needles(workspace)) == []
+    left = {request.request_id for request in load_requests(lake)}
+    assert {one for one in left if not one.startswith("bob")} == {"e-own", "e-early"}
+    log(lake, workspace, by_ragdiag[0])
+    assert len(load_requests(lake)) == len(left), "it does not come back"
 
 
 def test_somebody_who_never_was_here_is_kept_out_as_well(lake: Lake, workspace: Workspace) -> None:
