@@ -25,6 +25,7 @@ FLOORS = (
         "jobs",
         "timing",
         "identifiers",
+        "user_ids",
         "interrupts",
         "runbooks",
     ),

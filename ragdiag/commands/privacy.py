@@ -74,5 +74,15 @@ def _forgetting_text(done: Forgetting) -> str:
         "or restore it and back up again"
         for one in done.backups
     ]
-    lines += [f"{path} still holds them; remove or mend it" for path in done.files]
+    lines += [f"{path} still holds them; {_remedy(path)}" for path in done.files]
     return "\n".join(lines)
+
+
+def _remedy(path: str) -> str:
+    """What mends a file of the workspace; the lake, the spool and the secrets are ragdiag's own."""
+    if path.startswith(("lake/", "spool/", "secrets/")):
+        return (
+            "leave it as it is, and run the same command again when services, other commands and "
+            "the dashboard have stopped"
+        )
+    return "remove or mend it"

@@ -22,15 +22,13 @@ from ragdiag.privacy.hiding import hide_text, is_hidden
 from ragdiag.privacy.pseudonyms import mark_user
 from ragdiag.privacy.redaction import Redactor, compile_redactor
 from ragdiag.settings import Workspace
+from ragdiag.user_ids import mark_users
 
 _TEXT_KEY = re.compile(
     r"(?:^|[._])(?:value|contents?|text|prompts?|completions?|query|question|answer|inputs?|outputs?"
     r"|messages?|title|description|explanation|stacktrace|arguments|template|variables|parts)$"
 )
 """Attributes that hold what people or models wrote, by the end of their name."""
-
-USER_IDS = ("user.id", "enduser.id", "gen_ai.user", "llm.user")
-"""Attributes that name the user."""
 
 DROPPED = {"ragdiag.dropped": "nested too deeply"}
 
@@ -107,9 +105,8 @@ class Screen:
     ) -> dict[str, Any]:
         """``value`` with pseudonyms for users and, where given, ``texts`` in place of its own."""
         try:
-            users = {name: self.pseudonym(str(value[name])) for name in USER_IDS if value.get(name)}
             kept = value if texts is None else _rebuilt(value, iter(texts))
-            return {**kept, **users}
+            return mark_users(kept, value, self.pseudonym)
         except RecursionError:
             return dict(DROPPED)
 

@@ -114,11 +114,6 @@ TOTAL_COST = ("llm.cost.total", "gen_ai.usage.cost", "gen_ai.usage.total_cost")
 PART_COSTS = ("llm.cost.prompt", "llm.cost.completion")
 """US dollars."""
 
-USER_IDS = ("user.id", "enduser.id", "gen_ai.user", "llm.user")
-METADATA = "metadata"
-ASSOCIATIONS = "traceloop.association.properties."
-"""Prefix of the properties that OpenLLMetry puts on every span of a request."""
-
 OWN = "ragdiag."
 VERSIONS = ("ragdiag.version", "ragdiag.version_id")
 SERVICE_VERSION = "service.version"

@@ -9,9 +9,7 @@ from typing import Any
 
 from ragdiag.records import Span
 from ragdiag.spans.conventions import (
-    ASSOCIATIONS,
     INVOCATION,
-    METADATA,
     MODELS,
     OWN,
     PART_COSTS,
@@ -19,13 +17,13 @@ from ragdiag.spans.conventions import (
     SERVICE_VERSION,
     TOTAL_COST,
     UNNAMED_SERVICE,
-    USER_IDS,
     VERSIONS,
 )
 from ragdiag.spans.durations import covered_ms, stage_durations
 from ragdiag.spans.nesting import parse_json
 from ragdiag.spans.stages import Stages
 from ragdiag.spans.tree import Tree
+from ragdiag.user_ids import ASSOCIATIONS, METADATA, STANDARD_USER_IDS, USER_ID
 
 CITATIONS = f"{OWN}citations"
 _STATING = (METADATA, ASSOCIATIONS)
@@ -68,14 +66,14 @@ def read_properties(spans: Sequence[Span]) -> Properties:
                     citations = _texts(value)
             elif key.startswith(_STATING):
                 _note(stated, key, value)
-            elif not user and key in USER_IDS:
+            elif not user and key in STANDARD_USER_IDS:
                 user = _text(value)
     resources = {id(span.resource): span.resource for span in spans}.values()
     for resource in resources:
         for key, value in resource.items():
             if key.startswith(OWN):
                 own.setdefault(key.removeprefix(OWN), _text(value))
-    user = user or own.get("user_id", "") or stated.get("user_id", "")
+    user = user or own.get(USER_ID, "") or stated.get(USER_ID, "")
     return Properties(own, stated, user, _version(own, resources), citations)
 
 

@@ -13,12 +13,14 @@ from ragdiag.records import Request
 from ragdiag.retrieval.vectors import open_cache
 from ragdiag.settings import Workspace
 from ragdiag.store.ingest import ingest
-from ragdiag.store.lake import close_lakes, open_lake
+from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.store.upkeep.archive import archived_segments
 from ragdiag.training.data.examples import Pair, TrainingSet
 from ragdiag.training.data.sets import load_set, save_set
 from ragdiag.training.set_files import training_seal
+from ragdiag.workflows.logs import forget
+from ragdiag.workflows.logs.forget import Forgetting
 from ragdiag.workflows.logs.privacy_state import privacy_findings
 
 
@@ -97,3 +99,17 @@ def test_a_user_key_that_others_can_read_is_named(workspace: Workspace) -> None:
     path.chmod(0o644)
     remedies = [remedy for _, remedy in privacy_findings(workspace) if remedy]
     assert remedies == [f"run: chmod 600 {path}"]
+
+
+def test_nobody_is_told_to_remove_what_is_the_lakes(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = ("lake/catalog.sqlite", "lake/data/a.parquet", "spool/a-1.open", "reports/week.html")
+    done = Forgetting(1, False, (), files=files)
+    monkeypatch.setattr(forget, "forget_user", lambda *_, **__: done)
+    assert main(["--workspace", str(lake.workspace.root), "privacy", "forget-user", "ann"]) == 1
+    told = capsys.readouterr().out.splitlines()
+    assert [line for line in told if "remove" in line] == [
+        "reports/week.html still holds them; remove or mend it"
+    ]
+    assert sum("run the same command again" in line for line in told) == 3

@@ -9,6 +9,7 @@ from ragdiag.privacy.hiding import is_hidden, shown_text
 from ragdiag.privacy.pseudonyms import read_user, user_key
 from ragdiag.privacy.screening import DROPPED, Screen, open_screen
 from ragdiag.settings import Workspace
+from ragdiag.user_ids import USER_IDS, users_named
 
 
 def configured(workspace: Workspace, text: str) -> Screen:
@@ -111,3 +112,17 @@ def test_bodies_are_looked_through_as_text_escapes_included(workspace: Workspace
     assert screen.bodies(bodies) == ['{"question": "[email]', "not json [email]"]
     hidden = configured(workspace, "[privacy]\nstore_text = false\n").bodies(bodies)
     assert all(is_hidden(body) for body in hidden)
+
+
+@pytest.mark.parametrize("redact", ["[]", "['email']"])
+def test_every_attribute_that_names_the_user_does_so_by_pseudonym(
+    workspace: Workspace, redact: str
+) -> None:
+    screen = configured(workspace, f"[privacy]\nredact = {redact}\n")
+    user = "ann@x.org"
+    came = {**dict.fromkeys(USER_IDS, user), "metadata": json.dumps({"user_id": user, "n": 1})}
+    (kept,) = screen.attributes([came])
+    assert len(users_named(came)) == len(came)
+    assert set(users_named(kept)) == {screen.pseudonym(user)}
+    assert json.loads(kept["metadata"])["n"] == 1
+    assert screen.attributes([kept]) == [kept]

@@ -7,24 +7,29 @@ from collections.abc import Sequence
 
 import duckdb
 
-from ragdiag.records import Reject
+from ragdiag.records import Passage, Reject, Request
+from ragdiag.settings import Workspace
 from ragdiag.store.intake.shelves import SHELVES, find_known
 from ragdiag.store.kinds import Record, identity, record_to_json
+from ragdiag.store.upkeep.forgotten import REASON, find_forgotten, read_forgotten
 from ragdiag.store.upkeep.ledger import TRACES, record_counts
 
 
 def admit(
-    cursor: duckdb.DuckDBPyConnection, records: Sequence[tuple[str, Record]]
+    cursor: duckdb.DuckDBPyConnection,
+    workspace: Workspace,
+    records: Sequence[tuple[str, Record]],
 ) -> tuple[Counter[str], list[Reject]]:
     """Within the caller's transaction: how many records of each kind are new, and what was
     refused.
 
     Each record comes with its source. Of two with one identity the first stays; an equal one is
-    passed over, a different one is a reject (not yet saved) of its source.
+    passed over, a different one is a reject (not yet saved) of its source, as is what belongs to a
+    forgotten user.
     """
+    records, rejects = _without_forgotten(cursor, workspace, records)
     known = find_known(cursor, [record for _, record in records])
     fresh: dict[str, list[tuple[str, Record]]] = {}
-    rejects = []
     for source, record in records:
         kind, key = identity(record)
         first = known.setdefault((kind, key), record)
@@ -39,3 +44,20 @@ def admit(
     new = Counter({kind: len(accepted) for kind, accepted in fresh.items()})
     record_counts(cursor, {(TRACES, kind): n for kind, n in new.items()})
     return new, rejects
+
+
+def _without_forgotten(
+    cursor: duckdb.DuckDBPyConnection,
+    workspace: Workspace,
+    records: Sequence[tuple[str, Record]],
+) -> tuple[list[tuple[str, Record]], list[Reject]]:
+    """What may come in, and a reject for each that may not, saying no more than why; passages go
+    with the request that they were found for."""
+    gone = find_forgotten(workspace, read_forgotten(cursor), [record for _, record in records])
+    sources = {records[place][0] for place in gone if isinstance(records[place][1], Request)}
+    kept = [
+        (source, record)
+        for place, (source, record) in enumerate(records)
+        if place not in gone and not (isinstance(record, Passage) and source in sources)
+    ]
+    return kept, [Reject(records[place][0], 0, REASON) for place in sorted(gone)]

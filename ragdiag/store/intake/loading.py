@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from ragdiag.records import Reject
+from ragdiag.records import Reject, Span
 from ragdiag.settings import Workspace
 from ragdiag.store.intake.arrivals import place_requests
 from ragdiag.store.intake.clocks import note_fast_clocks
@@ -19,7 +19,7 @@ from ragdiag.store.intake.shelves import SHELVES, find_known
 from ragdiag.store.kinds import Record, identity
 from ragdiag.store.results import insert_rejects
 from ragdiag.store.times import now_utc
-from ragdiag.store.upkeep.forgotten import read_forgotten
+from ragdiag.store.upkeep.forgotten import add_forgotten, read_forgotten, request_tombstone
 from ragdiag.store.upkeep.ledger import record_counts
 
 Cursor = duckdb.DuckDBPyConnection
@@ -61,11 +61,12 @@ def load_blocks(
     accepted = Counter[tuple[str, str]]()
     present: set[str] = set()
     for chunk in chunks:
-        fresh = [
-            without_lines(parsed, forgotten_lines(workspace, forgotten, parsed))
-            for parsed in chunk
-            if parsed.block.segment not in done
-        ]
+        fresh = []
+        for parsed in chunk:
+            if parsed.block.segment not in done:
+                gone = forgotten_lines(workspace, forgotten, parsed)
+                forgotten |= _forget_traces(cursor, workspace, parsed, gone)
+                fresh.append(without_lines(parsed, gone))
         if not fresh:
             continue
         present |= {parsed.block.segment for parsed in fresh}
@@ -84,6 +85,20 @@ def load_blocks(
     record_counts(cursor, accepted)
     repeated = lines.total() - accepted.total() - rejected.total()
     return IngestReport(len(present), accepted.total(), rejected.total(), repeated)
+
+
+def _forget_traces(
+    cursor: Cursor, workspace: Workspace, parsed: Parsed, gone: set[int]
+) -> frozenset[str]:
+    """Tombstones of the traces of spans that are turned away: a request must not be read from the
+    others of the same trace, which come in another block or wait already."""
+    traces = {
+        one.trace_id for number, one in parsed.records if number in gone and isinstance(one, Span)
+    }
+    tombstones = frozenset(request_tombstone(workspace, trace_id) for trace_id in traces)
+    if tombstones:
+        add_forgotten(cursor, tombstones)
+    return tombstones
 
 
 def _in_ledger(cursor: Cursor, segments: Sequence[str]) -> set[str]:

@@ -28,6 +28,8 @@ _TYPES = {
 }
 """DuckLake's column types whose order is not that of their text."""
 
+GREATEST_TEXT = "\U0010ffff" * 4
+
 
 def add_snapshot(cursor: duckdb.DuckDBPyConnection, changes: str, message: str) -> int:
     """A snapshot of its own in the catalog; its number. The catalog's primary key refuses it
@@ -87,6 +89,29 @@ def widen_bounds(cursor: duckdb.DuckDBPyConnection) -> int:
         changes = ",".join(f"merge_adjacent:{table_id}" for table_id in tables)
         add_snapshot(cursor, changes, "bounds of columns cover every snapshot again")
     return len(narrow)
+
+
+def empty_bounds(cursor: duckdb.DuckDBPyConnection) -> int:
+    """Let the bounds of every text column be the least and the greatest text there is; returns
+    how many columns changed.
+
+    Bounds are whole values, and DuckLake 1.0 keeps them when the file that they came from goes.
+    Not null: it would take the next insert's values for the bounds of all, and rows that are there
+    would not be found. Each file keeps bounds of its own, which filters go by.
+    """
+    texts = f"""(table_id, column_id) in (
+        select (table_id, column_id) from {CATALOG}.ducklake_column where column_type = 'varchar')
+        and (min_value <> '' or max_value <> '{GREATEST_TEXT}')"""
+    stats = f"{CATALOG}.ducklake_table_column_stats"
+    telling = cursor.execute(f"select table_id from {stats} where {texts}").fetchall()
+    if telling:
+        cursor.execute(
+            f"update {stats} set min_value = '', max_value = '{GREATEST_TEXT}' where {texts}"
+        )
+        tables = sorted({table_id for (table_id,) in telling})
+        changes = ",".join(f"merge_adjacent:{table_id}" for table_id in tables)
+        add_snapshot(cursor, changes, "bounds of text columns tell nothing")
+    return len(telling)
 
 
 def look_again(cursor: duckdb.DuckDBPyConnection) -> None:

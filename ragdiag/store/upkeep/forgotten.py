@@ -14,13 +14,13 @@ from pathlib import Path
 import duckdb
 
 from ragdiag.privacy.pseudonyms import keyed_hash, read_user
-from ragdiag.privacy.screening import USER_IDS
 from ragdiag.records import Feedback, Grade, Request, Span
 from ragdiag.settings import Workspace
 from ragdiag.store.disk import disk_faults
 from ragdiag.store.kinds import Record
 from ragdiag.store.tables import insert
 from ragdiag.store.times import now_utc
+from ragdiag.user_ids import users_named
 
 REASON = "its user was forgotten"
 
@@ -77,7 +77,8 @@ def _file(workspace: Workspace) -> Path:
 def find_forgotten(
     workspace: Workspace, forgotten: frozenset[str], records: Sequence[Record]
 ) -> set[int]:
-    """The places in ``records`` of those that must not come back."""
+    """The places in ``records`` of those that must not come back; of a trace in which a span names
+    somebody forgotten, every span."""
     if not forgotten:
         return set()
     seen: dict[tuple[str, str], bool] = {}
@@ -88,10 +89,16 @@ def find_forgotten(
             seen[kind, name] = make(workspace, name) in forgotten
         return seen[kind, name]
 
-    return {
+    gone = {
         place
         for place, record in enumerate(records)
         if any(is_gone(kind, name) for kind, name in _names(workspace, record))
+    }
+    traces = {one.trace_id for place in gone if isinstance(one := records[place], Span)}
+    return gone | {
+        place
+        for place, record in enumerate(records)
+        if isinstance(record, Span) and record.trace_id in traces
     }
 
 
@@ -104,8 +111,8 @@ def _names(workspace: Workspace, record: Record) -> list[tuple[str, str]]:
         case Feedback() | Grade():
             return [("request", record.request_id)]
         case Span():
-            ids = (str(record.attributes[name]) for name in USER_IDS if record.attributes.get(name))
-            users = [read_user(workspace, one) for one in ids]
+            named = [*users_named(record.attributes), *users_named(record.resource)]
+            users = [read_user(workspace, one) for one in named]
             return [("request", record.trace_id), *(("user", user) for user in users)]
         case _:
             return []

@@ -1,7 +1,7 @@
 """The lake's past, taken away: deleted rows stay readable in old snapshots and in their files.
 
-After :func:`purge_history` only the present can be read: no snapshot, no Parquet file and no page
-of a SQLite catalog holds a row that was deleted before.
+After :func:`purge_history` only the present can be read: no snapshot, no Parquet file, no bound of
+a column and no page of a SQLite catalog holds a value of a row that was deleted before.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ragdiag.errors import StoreBusy
 from ragdiag.store.lake import Lake
+from ragdiag.store.upkeep.catalog_edits import empty_bounds
 from ragdiag.store.upkeep.compact import announced_turn
 from ragdiag.store.upkeep.durability import synced
 from ragdiag.store.upkeep.sqlite_process import wipe_freed
@@ -25,8 +26,8 @@ class Purge:
 
 
 def purge_history(lake: Lake) -> Purge:
-    """Write files with deletions anew, expire every snapshot but the newest, delete what only
-    they needed, and overwrite what a SQLite catalog has freed.
+    """Write files with deletions anew, empty the bounds of text columns, expire every snapshot but
+    the newest, delete what only they needed, and overwrite what a SQLite catalog has freed.
 
     Who reads from an older snapshot meanwhile gets an error and has to read again. A catalog in
     PostgreSQL is left to its own vacuum.
@@ -37,6 +38,7 @@ def purge_history(lake: Lake) -> Purge:
             with announced_turn(lake):
                 lake.table("call ducklake_flush_inlined_data('lake')")
             lake.table("call ducklake_rewrite_data_files('lake', delete_threshold => 0)")
+        lake.write(empty_bounds)
         expired = lake.table("call ducklake_expire_snapshots('lake', older_than => now())")
         cleaned = lake.table("call ducklake_cleanup_old_files('lake', cleanup_all => true)")
     _wipe_catalog(lake)
@@ -61,6 +63,6 @@ def _wipe_catalog(lake: Lake) -> None:
     why = wipe_freed(path) if path.is_file() else None
     if why is not None:
         raise StoreBusy(
-            f"the rows are deleted, but the freed pages of {path} could not be overwritten ({why})",
+            f"the freed pages of {path} could not be overwritten ({why})",
             remedy="run the same command again when other commands and the dashboard have stopped",
         )

@@ -1,18 +1,20 @@
 """What the lake holds of one user, and its removal in one transaction.
 
 A user's rows are the requests with the user's pseudonym, what hangs on them, the spans of the
-same traces, the rejected lines that name either, and evaluation questions made from a request: of
-the same text, added after it was asked, and asked by nobody else.
+same traces and of those in which some span names the user, the rejected lines that name either, and
+evaluation questions made from a request: of the same text, added after it was asked, and asked by
+nobody else. What ragdiag itself asked with the user's words (evaluation, replay) is the user's too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import duckdb
 
+from ragdiag.store.intake.screening import OWN_TRAFFIC
 from ragdiag.store.lake import Lake
 from ragdiag.store.times import to_aware_utc
 from ragdiag.store.upkeep.forgotten import add_forgotten
@@ -21,7 +23,17 @@ from ragdiag.store.upkeep.removal import dependents, remove_requests
 
 REASON = "privacy"
 
-_OTHERS = "coalesce(user_key, '') not in (select unnest($keys::varchar[]))"
+_TEXTS = ("question", "answer", "error")
+_LISTS = ("keys", "request_ids", "texts", "question_ids", "trace_ids")
+
+_THEIRS = "coalesce(user_key, '') in (select unnest($keys::varchar[]))"
+_ASKED_FIRST = f"""
+    select question_id from questions q
+    where text in (select question from requests where {_THEIRS} and asked_at < q.added_at)"""
+_OWN = f"""(user_key is null and traffic in {OWN_TRAFFIC} and coalesce(question_id, '') not in (
+    select question_id from questions where question_id not in ({_ASKED_FIRST})))"""
+"""Requests that ragdiag asked itself, and of no question that was there without the user."""
+_OTHERS = f"not {_THEIRS} and not {_OWN}"
 _SHARED = f"""
     select question as text from requests
     where question in (select unnest($texts::varchar[])) and {_OTHERS}
@@ -29,14 +41,19 @@ _SHARED = f"""
     where answer in (select unnest($texts::varchar[])) and {_OTHERS}
     union select text from questions where text in (select unnest($texts::varchar[]))
     and question_id not in (select unnest($derived::varchar[]))"""
-_DERIVED = f"""
-    select question_id from questions q
-    where text in (select question from requests where not {_OTHERS} and asked_at < q.added_at)
-    and text not in (select question from requests where {_OTHERS})"""
+_DERIVED = f"{_ASKED_FIRST} and text not in (select question from requests where {_OTHERS})"
+_ASKED = f"""
+    select request_id, asked_at, question, answer, error from requests where {_THEIRS} or {_OWN}
+    and (question_id in (select unnest($derived::varchar[]))
+        or (question in (select question from requests where {_THEIRS})
+            and question not in (select question from requests where {_OTHERS})))"""
+
+_NAMING = """list_has_any($keys::varchar[],
+    regexp_extract_all(concat_ws(' ', attributes, resource), 'user:([0-9a-f]{32})', 1))"""
+"""Spans that name one of the users, be it within JSON that is a text itself."""
 
 _BESIDE = {
-    "spans": """trace_id in (select unnest($ids::varchar[])) or list_has_any($keys::varchar[],
-        regexp_extract_all(attributes, '"user:([0-9a-f]{32})"', 1))""",
+    "spans": f"trace_id in (select unnest($ids::varchar[])) or {_NAMING}",
     "rejects": """list_has_any(list_concat($ids::varchar[], $keys::varchar[]), regexp_extract_all(
         body, '"(?:user_key|request_id|trace_id)"\\s*:\\s*"([^"]*)"', 1))""",
     **dict.fromkeys(
@@ -49,34 +66,57 @@ _BESIDE = {
 
 @dataclass(frozen=True, slots=True)
 class UserTraces:
-    """``texts`` are those of the user's requests that no other request and no question has."""
+    """``texts`` are those of the user's requests that no other request and no question has;
+    ``trace_ids`` are those of traces that wait and in which some span names the user."""
 
     keys: tuple[str, ...]
     request_ids: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
     question_ids: tuple[str, ...] = ()
+    trace_ids: tuple[str, ...] = ()
     since: datetime | None = None
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Of requests and traces."""
+        return (*self.request_ids, *self.trace_ids)
 
-def find_traces(lake: Lake, keys: Collection[str]) -> UserTraces:
-    """What the lake holds under these pseudonyms."""
-    found = lake.rows(
-        "select request_id, asked_at, question, answer, error from requests "
-        "where user_key in (select unnest(?::varchar[])) order by asked_at",
-        [list(keys)],
-    )
-    if not found:
-        return UserTraces(tuple(keys))
-    given = {row[name] for row in found for name in ("question", "answer", "error") if row[name]}
-    derived = [row["question_id"] for row in lake.rows(_DERIVED, {"keys": list(keys)})]
-    shared = lake.rows(_SHARED, {"texts": sorted(given), "keys": list(keys), "derived": derived})
+
+def join_traces(several: Iterable[UserTraces]) -> UserTraces:
+    """All of them as one."""
+    every = list(several)
+
+    def joined(name: str) -> tuple[str, ...]:
+        return tuple(sorted({text for one in every for text in getattr(one, name)}))
+
     return UserTraces(
-        keys=tuple(keys),
-        request_ids=tuple(row["request_id"] for row in found),
-        texts=tuple(sorted(given - {row["text"] for row in shared})),
-        question_ids=tuple(derived),
-        since=to_aware_utc(found[0]["asked_at"]),
+        **{name: joined(name) for name in _LISTS},
+        since=min((one.since for one in every if one.since), default=None),
     )
+
+
+def find_traces(lake: Lake, keys: Collection[str], kept: UserTraces) -> UserTraces:
+    """What the lake holds under these pseudonyms, and what it held, as ``kept`` has it."""
+    named = sorted({*keys, *kept.keys})
+    derived = [row["question_id"] for row in lake.rows(_DERIVED, {"keys": named})]
+    found = lake.rows(_ASKED, {"keys": named, "derived": derived})
+    waiting = lake.rows(
+        f"select trace_id, min(started_at) as since from spans where {_NAMING} group by all",
+        {"keys": named},
+    )
+    times = [row["asked_at"] for row in found] + [row["since"] for row in waiting]
+    fresh = UserTraces(
+        keys=tuple(named),
+        request_ids=tuple(row["request_id"] for row in found),
+        texts=tuple(row[name] for row in found for name in _TEXTS if row[name]),
+        question_ids=tuple(derived),
+        trace_ids=tuple(row["trace_id"] for row in waiting),
+        since=to_aware_utc(min(times)) if times else None,
+    )
+    traces = join_traces([fresh, kept])
+    given = {"texts": list(traces.texts), "keys": named, "derived": list(traces.question_ids)}
+    shared = {row["text"] for row in lake.rows(_SHARED, given)}
+    return replace(traces, texts=tuple(text for text in traces.texts if text not in shared))
 
 
 def count_traces(lake: Lake, traces: UserTraces) -> dict[str, int]:
@@ -108,7 +148,7 @@ def remove_traces(
 def _rows(cursor: duckdb.DuckDBPyConnection, statement: str, traces: UserTraces) -> int:
     """The number that a statement gives, its parameters taken from ``traces``."""
     given = {
-        "ids": list(traces.request_ids),
+        "ids": list(traces.ids),
         "keys": list(traces.keys),
         "question_ids": list(traces.question_ids),
     }

@@ -9,9 +9,11 @@ files that somebody has written into the workspace) is named. At the end all is 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from ragdiag.errors import StoreBusy
 from ragdiag.privacy.keys import workspace_keys
 from ragdiag.privacy.pseudonyms import read_user
 from ragdiag.progress import Progress, report
@@ -30,6 +32,13 @@ from ragdiag.store.upkeep.forgotten import (
 from ragdiag.store.upkeep.history import purge_history
 from ragdiag.store.upkeep.known_backups import KnownBackup, list_backups
 from ragdiag.store.upkeep.segment_sweep import sweep_segments
+from ragdiag.store.upkeep.unfinished import (
+    FOLDER,
+    drop_targets,
+    keep_targets,
+    kept_targets,
+    unfinished_keys,
+)
 from ragdiag.store.upkeep.user_traces import UserTraces, count_traces, find_traces, remove_traces
 from ragdiag.training.answers.sets import forget_examples
 from ragdiag.training.data.sets import Forgotten, forget_pairs
@@ -93,8 +102,9 @@ def forget_user(
 ) -> Forgetting:
     """Remove what the workspace holds of ``user`` (a user id, or a pseudonym as ``user:…``).
 
-    Running it again is safe, and finishes what was interrupted. Raises StoreBusy where other
-    processes keep a part of it from being cleared; then it has to be run again.
+    Running it again is safe, and finishes what was interrupted or was not clean: what the deleted
+    rows told is kept until then. Raises StoreBusy where other processes keep a part of it from
+    being cleared; then it has to be run again.
     """
     keys = _pseudonyms(lake, workspace, user)
     return _forget(lake, workspace, keys, user, dry_run=dry_run, progress=progress)
@@ -113,7 +123,8 @@ def forget_again(lake: Lake, workspace: Workspace) -> Forgetting | None:
         )
         if user_tombstone(workspace, row["user_key"]) in tombstones
     ]
-    return _forget(lake, workspace, back, "", tombstones=tombstones)
+    keys = {*back, *unfinished_keys(workspace)}
+    return _forget(lake, workspace, keys, "", tombstones=tombstones)
 
 
 def _forget(
@@ -127,11 +138,12 @@ def _forget(
     progress: Progress | None = None,
 ) -> Forgetting:
     report(progress, 0.0, "looking for what there is")
-    traces = find_traces(lake, keys)
-    names = [*traces.keys, *traces.request_ids]
+    traces = find_traces(lake, keys, kept_targets(workspace, keys))
+    names = [*traces.keys, *traces.ids]
     tombstones |= {user_tombstone(workspace, key) for key in traces.keys}
-    tombstones |= {request_tombstone(workspace, one) for one in traces.request_ids}
+    tombstones |= {request_tombstone(workspace, one) for one in traces.ids}
     if not dry_run:
+        keep_targets(workspace, traces)
         keep_tombstones(workspace, tombstones)
     # Before the rows: without them nobody could tell which questions were the user's.
     learnt = _forget_pairs(workspace, traces, tombstones, dry_run=dry_run)
@@ -140,26 +152,42 @@ def _forget(
     else:
         rows = lake.write(lambda cursor: remove_traces(cursor, traces, tombstones))
     report(progress, 0.3, "clearing spool and archive")
-    swept = sweep_segments(workspace, tombstones, names, dry_run=dry_run)
-    found = {f"lake: {table}": n for table, n in rows.items()}
-    found |= {"spool": swept.spool, "spool archive": swept.archive}
-    places = [Place(name, n, 0 if dry_run else n) for name, n in found.items()]
-    places += [
-        Place("spool, being written", swept.live, note="turned away when it is ingested"),
-        _place_of(workspace, learnt, dry_run=dry_run),
-    ]
-    if not dry_run:
-        report(progress, 0.5, "clearing embeddings and old snapshots")
-        places += _clear_rest(lake, workspace, traces)
-        report(progress, 0.8, "searching everything again")
-        places = _searched_again(lake, workspace, traces, tombstones, places)
-    return Forgetting(
+    with nullcontext() if dry_run else _rows_gone():
+        swept = sweep_segments(workspace, tombstones, names, dry_run=dry_run)
+        found = {f"lake: {table}": n for table, n in rows.items()}
+        found |= {"spool": swept.spool, "spool archive": swept.archive}
+        places = [Place(name, n, 0 if dry_run else n) for name, n in found.items()]
+        places += [
+            Place("spool, being written", swept.live, note="turned away when it is ingested"),
+            _place_of(workspace, learnt, dry_run=dry_run),
+        ]
+        if not dry_run:
+            report(progress, 0.5, "clearing embeddings and old snapshots")
+            places += _clear_rest(lake, workspace, traces)
+            report(progress, 0.8, "searching everything again")
+            places = _searched_again(lake, workspace, traces, tombstones, places)
+    done = Forgetting(
         requests=len(traces.request_ids),
         dry_run=dry_run,
         places=tuple(places),
         backups=tuple(_holding(workspace, traces)),
         files=tuple(_other_files(workspace, traces, user)),
     )
+    if done.clean:
+        drop_targets(workspace, traces.keys)
+    return done
+
+
+@contextmanager
+def _rows_gone() -> Iterator[None]:
+    """StoreBusy says that something was done: whoever was busy cannot know."""
+    try:
+        yield
+    except StoreBusy as error:
+        raise StoreBusy(
+            f"the rows are deleted, the rest is not cleared yet ({error.message})",
+            remedy="run the same command again when other commands and the dashboard have stopped",
+        ) from error
 
 
 def _pseudonyms(lake: Lake, workspace: Workspace, user: str) -> list[str]:
@@ -209,7 +237,7 @@ def _searched_again(
 ) -> list[Place]:
     """The places with what is left in each, and the present lake read for the user's texts."""
     rows = count_traces(lake, traces)
-    names = [*traces.keys, *traces.request_ids]
+    names = [*traces.keys, *traces.ids]
     swept = sweep_segments(workspace, tombstones, names, dry_run=True)
     left = {f"lake: {table}": n for table, n in rows.items()}
     left |= {"spool": swept.spool, "spool archive": swept.archive}
@@ -240,7 +268,8 @@ def _other_files(workspace: Workspace, traces: UserTraces, user: str) -> list[st
     """Lakes that a restore has moved aside, and files in whose bytes the user is found."""
     aside = [path.name for path in workspace.root.glob("lake.before-*")] if traces.since else []
     found = files_with(workspace.root, _needles(traces, user))
-    return sorted({*aside, *(one for one in found if not one.startswith("lake.before-"))})
+    known = ("lake.before-", f"{FOLDER}/")
+    return sorted({*aside, *(one for one in found if not one.startswith(known))})
 
 
 def _needles(traces: UserTraces, user: str) -> list[bytes]:

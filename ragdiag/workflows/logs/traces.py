@@ -12,7 +12,8 @@ import duckdb
 
 from ragdiag.errors import RagdiagError
 from ragdiag.privacy.pseudonyms import read_user
-from ragdiag.records import Passage, Reject, Span
+from ragdiag.records import Reject, Span
+from ragdiag.settings import Workspace
 from ragdiag.spans.feedback import read_opinions
 from ragdiag.spans.sources import trace_source
 from ragdiag.spans.traces import TraceRecords, read_results, read_trace
@@ -85,19 +86,23 @@ def assemble_traces(
     ):
         with synced(lake):
             report += lake.write(
-                lambda cursor, ids=trace_ids: _assemble(cursor, ids, name_user)  # type: ignore[misc]
+                lambda cursor, ids=trace_ids: _assemble(  # type: ignore[misc]
+                    cursor, lake.workspace, ids, name_user
+                )
             )
     forget_traces(lake, moment - REMEMBERED)
     return report
 
 
 def _assemble(
-    cursor: duckdb.DuckDBPyConnection, trace_ids: Sequence[str], name_user: UserKey
+    cursor: duckdb.DuckDBPyConnection,
+    workspace: Workspace,
+    trace_ids: Sequence[str],
+    name_user: UserKey,
 ) -> AssemblyReport:
     staged = staged_spans(cursor, trace_ids, MAX_SPANS)
     known = assembled_spans(cursor, list(staged))
     records: list[tuple[str, Record]] = []
-    passages: dict[Passage, str] = {}
     rejects: list[Reject] = []
     read: dict[str, list[str]] = {}
     for trace_id, (spans, count) in staged.items():
@@ -109,14 +114,11 @@ def _assemble(
             reason = f"{count - len(spans)} spans beyond the first {MAX_SPANS} were not read"
             rejects.append(Reject(source, 0, reason))
         rejects += told.rejects
-        whole: list[Record] = [*told.requests, *told.feedback, *told.grades]
+        whole: list[Record] = [*told.requests, *told.feedback, *told.grades, *told.passages]
         records += [(source, record) for record in whole]
-        for passage in told.passages:
-            passages.setdefault(passage, source)
         if told.requests or told.grades or told.feedback or late:
             read[trace_id] = [span.span_id for span in fresh]
-    records += [(source, passage) for passage, source in passages.items()]
-    new, conflicts = admit(cursor, records)
+    new, conflicts = admit(cursor, workspace, records)
     insert_rejects(cursor, [*rejects, *conflicts])
     finish_traces(cursor, read, staged)
     refused = len(rejects) + len(conflicts)

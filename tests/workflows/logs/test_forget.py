@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ragdiag.errors import StoreBusy
 from ragdiag.privacy.pseudonyms import mark_user, user_key
 from ragdiag.records import (
     ContextPassage,
@@ -41,6 +43,7 @@ from ragdiag.training.answers.located import AnswerExample
 from ragdiag.training.answers.sets import load_examples, save_examples
 from ragdiag.training.data.examples import Pair, TrainingSet
 from ragdiag.training.data.sets import is_changed, load_set, save_set
+from ragdiag.workflows.logs import forget as module
 from ragdiag.workflows.logs.forget import forget_again, forget_user
 
 pytestmark = pytest.mark.slow
@@ -261,6 +264,77 @@ def test_what_is_not_ragdiags_to_change_is_named(lake: Lake, workspace: Workspac
     assert ingest(lake, workspace).rejected == 1
     (workspace.root / "reports" / "week.html").unlink()
     assert forget_user(lake, workspace, ANN).clean, "run again, it finds nothing more"
+
+
+def test_what_was_interrupted_is_finished_by_the_next_run(
+    lake: Lake, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = f"{SECRET} (3)?"
+    report = workspace.root / "week.html"
+    report.write_text(f"<p>{text}</p>")
+    made = {"directory": "/b", "backup": "b", "snapshot": 9, "made_at": "2026-02-01T00:00:00+00:00"}
+    (workspace.root / "backups.json").write_text(json.dumps([made]))
+
+    def busy(*_: object, **__: object) -> None:
+        raise StoreBusy("the archive is held", remedy="nothing was written")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "sweep_segments", busy)
+        with pytest.raises(StoreBusy, match="the rows are deleted"):
+            forget_user(lake, workspace, ANN)
+    assert len(load_requests(lake)) == 26
+    (kept,) = (workspace.root / "secrets" / "forgetting").iterdir()
+    trial = forget_user(lake, workspace, ANN, dry_run=True)
+    assert "week.html" in trial.files
+    second = forget_user(lake, workspace, ANN)
+    assert (second.files, second.clean) == (("week.html",), False)
+    assert [one.backup for one in second.backups] == ["b"]
+    gone = Passage("", "", text).content_hash
+    assert not open_cache(workspace).read("model", {gone})
+    report.unlink()
+    assert forget_user(lake, workspace, ANN).clean
+    assert not kept.exists()
+    assert files_with(workspace.root, needles(workspace)) == []
+
+
+def test_what_ragdiag_asked_with_their_words_is_theirs_and_no_one_elses(
+    lake: Lake, workspace: Workspace
+) -> None:
+    made, own = f"{SECRET} (3)?", "What is owed on day 3?"
+    asked_first = asked(workspace, ANN, 3, "Where is the quay?")
+    log(lake, workspace, replace(asked_first, request_id="ann-own"))
+    early = MONDAY - timedelta(days=300)
+    lake.write(
+        lambda c: c.execute(
+            "insert into questions (question_id, text, added_at) values "
+            "('q-early', 'Where is the quay?', ?)",
+            [early],
+        )
+    )
+    by_ragdiag = [
+        replace(
+            asked(workspace, ANN, 99, text),
+            request_id=name,
+            user_key=None,
+            traffic=traffic,
+            question_id=question_id,
+            answer=f"{text} answered",
+        )
+        for name, text, traffic, question_id in (
+            ("e-made", made, "evaluation", "q-made"),
+            ("e-replay", f"{SECRET} (4)?", "replay", None),
+            ("e-own", own, "evaluation", None),
+            ("e-early", "Where is the quay?", "evaluation", "q-early"),
+        )
+    ]
+    log(lake, workspace, *by_ragdiag)
+    done = forget_user(lake, workspace, ANN)
+    assert done.clean, done.to_json()
+    assert files_with(workspace.root, needles(workspace)) == []
+    left = {request.request_id for request in load_requests(lake)}
+    assert {one for one in left if not one.startswith("bob")} == {"e-own", "e-early"}
+    log(lake, workspace, by_ragdiag[0])
+    assert len(load_requests(lake)) == len(left), "it does not come back"
 
 
 def test_somebody_who_never_was_here_is_kept_out_as_well(lake: Lake, workspace: Workspace) -> None:

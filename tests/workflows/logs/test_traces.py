@@ -21,7 +21,9 @@ from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.results import load_requests
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.store.times import now_utc
+from ragdiag.store.upkeep.forgotten import REASON, add_forgotten, user_tombstone
 from ragdiag.workflows.logs import traces as module
+from ragdiag.workflows.logs.forget import forget_user
 from ragdiag.workflows.logs.ingest import load_waiting
 from ragdiag.workflows.logs.traces import LATE, AssemblyReport, assemble_traces
 
@@ -256,6 +258,62 @@ def test_killed_between_two_steps_nothing_is_half_done(
     assert (rejects(lake), waiting(lake)) == ([], 3)
     assert assemble_traces(lake, settle_s=0) == AssemblyReport(2, 1, 2, 1)
     assert len(load_requests(lake)) == 1
+
+
+CHILD = {
+    "openinference.span.kind": "LLM",
+    "llm.input_messages.0.message.role": "user",
+    "llm.input_messages.0.message.content": "Who am I?",
+}
+NAMES: list[dict[str, Any]] = [
+    {"user.id": "ann"},
+    {"ragdiag.user_id": "ann"},
+    {"metadata": json.dumps({"user_id": "ann", "n": 1})},
+    {"traceloop.association.properties.user_id": "ann"},
+]
+
+
+def roots(first: int = 1) -> list[Span]:
+    kind = {"openinference.span.kind": "CHAIN"}
+    return [make_span(trace, **kind, **names) for trace, names in enumerate(NAMES, start=first)]
+
+
+def children(first: int = 1) -> list[Span]:
+    spans = []
+    for trace in range(first, first + len(NAMES)):
+        spans += [make_span(trace, 2, 1, **CHILD), make_span(trace, 3, 1, **RETRIEVER)]
+    return spans
+
+
+def test_a_forgotten_users_traces_go_whole_and_none_becomes_a_request(
+    lake: Lake, workspace: Workspace
+) -> None:
+    stage(lake, *roots(), *children(), make_span(9))
+    assert "ann" not in repr(lake.rows("select attributes from spans"))
+    assert forget_user(lake, workspace, "ann").clean
+    assert waiting(lake) == 1
+    archive = [path.read_text() for path in (workspace.spool / "archive").iterdir()]
+    assert "Who am I?" not in "".join(archive)
+    # The spans below a root are exported before it, and do not name the user.
+    for spans in (children(20), roots(20)):
+        with SpoolWriter(workspace) as spool:
+            spool.write_all(spans)
+        ingest(lake, workspace)
+    assert waiting(lake) == 1 + 8
+    assert assemble_traces(lake, settle_s=0, orphan_s=0) == AssemblyReport(5, 1, 1, 4)
+    assert [one.question for one in load_requests(lake)] == ["q9?"]
+    assert lake.rows("from logged_passages") == []
+    assert {reason for _, reason in rejects(lake)} == {REASON}
+
+
+def test_a_trace_of_a_user_who_is_forgotten_while_it_waits_is_turned_away(
+    lake: Lake, workspace: Workspace
+) -> None:
+    stage(lake, *roots(), *children())
+    tombstone = user_tombstone(workspace, user_key(workspace, "ann"))
+    lake.write(lambda cursor: add_forgotten(cursor, [tombstone]))
+    assert assemble_traces(lake, settle_s=0) == AssemblyReport(4, 0, 0, 4)
+    assert (load_requests(lake), lake.rows("from logged_passages")) == ([], [])
 
 
 def test_the_ingest_of_everything_says_what_it_did(lake: Lake, workspace: Workspace) -> None:
