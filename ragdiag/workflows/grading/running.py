@@ -34,8 +34,8 @@ _UNGRADED = f"""
 
 def grade_new_answers(lake: Lake, version_id: str, since: datetime) -> int:
     """Give every request of ``version_id`` since then its default grade (METHODS.md §2), unless it
-    has one that rests on a gold answer, its question has none, or its answer is not stored. Returns
-    how many.
+    has one that rests on a gold answer, its question has none, or either is not stored. Returns how
+    many.
 
     A request that names no question is taken to ask the one with the same text, whatever its case,
     spacing and question marks. Not where there are several, nor where part of the text may have
@@ -50,7 +50,7 @@ def grade_new_answers(lake: Lake, version_id: str, since: datetime) -> int:
     grades = [
         grade_answer(row["request_id"], row["answer"], row["status"], golds[row["question_id"]])
         for row in rows
-        if not is_hidden(row["answer"])
+        if not is_hidden(row["answer"]) and row["question_id"] in golds
     ]
     save_findings(lake, grades=grades)
     return len(grades)

@@ -27,8 +27,10 @@ def test_only_answers_that_can_be_graded_and_are_not(lake: Lake, workspace: Work
             answer(4, OLD, traffic="production", answer=hidden),
             answer(5, OLD, traffic="production", asked_at=MONDAY - timedelta(days=1)),
             answer(6, NEW, traffic="canary"),
+            answer(7, OLD, traffic="production"),
         ],
     )
+    add_gold_answers(lake, [GoldAnswer("q7", (hidden,))])
     save_findings(
         lake,
         grades=[
