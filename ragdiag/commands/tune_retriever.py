@@ -35,8 +35,12 @@ def tune_retriever_command(
         typer.Option(help="An adapter for questions (the index stays), for both sides, or all."),
     ] = "query-lora",
     loss: Annotated[
-        Literal["info_nce", "triplet", "margin_mse", "kl"], typer.Option(help="What is minimised.")
+        Literal["info_nce", "triplet", "margin_mse", "kl"],
+        typer.Option(help="What is minimised; the last two learn from a teacher."),
     ] = "info_nce",
+    teacher: Annotated[
+        str | None, typer.Option(help="Folder of a cross-encoder to learn from.")
+    ] = None,
     epochs: Epochs = None,
     learning_rate: LearningRate = None,
     batch: Batch = 32,
@@ -74,6 +78,7 @@ def tune_retriever_command(
         learn=LearnFrom(split, test, from_failures, negatives, augment, seed, sentences),
         method=method,
         loss=loss,
+        teacher=teacher,
         epochs=epochs,
         learning_rate=learning_rate,
         batch=batch,

@@ -78,6 +78,7 @@ class Trained:
 
     ``best_step`` is 0 where no step made it better than it came. Times are of all its stretches
     together, where it was killed between; ``peak_bytes`` is the largest the process has been.
+    ``accelerators`` is on how many it ran, 0 on processors.
     """
 
     first_score: float
@@ -89,6 +90,7 @@ class Trained:
     cpu_s: float
     peak_bytes: int
     curve: tuple[Point, ...]
+    accelerators: int = 0
 
 
 def train(
@@ -170,6 +172,7 @@ class _Run:
             cpu_s=state.cpu_s,
             peak_bytes=peak_bytes(),
             curve=tuple(state.curve),
+            accelerators=self._processes.accelerators,
         )
 
     def _nth(self) -> range:

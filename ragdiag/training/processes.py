@@ -29,6 +29,11 @@ class Processes:
         self.device = state.device
 
     @property
+    def accelerators(self) -> int:
+        """On how many of them the processes run, 0 on processors."""
+        return 0 if self.device.type == "cpu" else self.count
+
+    @property
     def is_first(self) -> bool:
         return self.rank == 0
 

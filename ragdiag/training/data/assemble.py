@@ -18,7 +18,7 @@ from ragdiag.store.logged_passages import load_logged_passages
 from ragdiag.training.data.examples import Pair, TrainingSet
 from ragdiag.training.data.finders import bm25_finder, failure_finder
 from ragdiag.training.data.generated import Ask
-from ragdiag.training.data.leaks import check_leaks
+from ragdiag.training.data.leaks import check_leaks, holds_its_question
 from ragdiag.training.data.mined import Mined, require_pairs
 from ragdiag.training.data.negatives import (
     Finder,
@@ -103,8 +103,8 @@ def assemble(
     report(progress, 0.4, f"looking for hard negatives to {len(kept)} pairs")
     negatives = _negatives(kept, texts, documents, corpus, gathered, options, dense, teacher)
     split = split_pairs(negatives.pairs, texts, documents, gathered.asked_at, options.split)
-    sets = _parts(split, texts, options)
-    sets["train"] = _with_sentences(sets, texts, corpus, options)
+    sets = _parts(split, texts, gathered.protected, options)
+    sets["train"] = _with_sentences(sets, texts, corpus, gathered.protected, options)
     told = f"; none held out as asked later: {split.no_holdout}" if split.no_holdout else ""
     report(progress, 1.0, f"{len(sets['train'].pairs)} pairs to train with{told}")
     facts = {
@@ -122,18 +122,21 @@ def assemble(
 
 
 def _parts(
-    split: Split, texts: Mapping[str, str], options: AssembleOptions
+    split: Split, texts: Mapping[str, str], protected: Sequence[str], options: AssembleOptions
 ) -> dict[str, TrainingSet]:
-    """The sets by the names of PARTS, with their variants, checked for leaks."""
+    """The sets by the names of PARTS, with their variants, checked for leaks. No variant that is
+    trained on asks what another part or evaluation (``protected``) does."""
     words = frozenset(word for text in texts.values() for word in tokenise(text))
 
     def vary(pairs: Sequence[Pair], family: Family, count: int) -> list[Pair]:
         seed = options.split.seed
-        return vary_pairs(pairs, family, per_question=count, seed=seed, vocabulary=words)
+        made = vary_pairs(pairs, family, per_question=count, seed=seed, vocabulary=words)
+        return [pair for pair in made if not holds_its_question(pair, texts[pair.passage_id])]
 
-    extra = _unlike(vary(split.train, "augment", options.augment), [*split.dev, *split.temporal])
-    train = [*split.train, *extra]
-    synthetic = _unlike(vary(split.dev, "holdout", options.synthetic), train)
+    others = [*protected, *(pair.question for pair in (*split.dev, *split.temporal))]
+    train = [*split.train, *_unlike(vary(split.train, "augment", options.augment), others)]
+    trained = [pair.question for pair in train]
+    synthetic = _unlike(vary(split.dev, "holdout", options.synthetic), trained)
     parts = (train, split.dev, split.temporal, synthetic)
     sets = {name: _set(pairs, texts) for name, pairs in zip(PARTS, parts, strict=True)}
     for name in PARTS[1:]:
@@ -145,13 +148,15 @@ def _with_sentences(
     sets: Mapping[str, TrainingSet],
     texts: Mapping[str, str],
     corpus: Sequence[Passage],
+    protected: Sequence[str],
     options: AssembleOptions,
 ) -> TrainingSet:
     """What is trained on, with sentences of the corpus that ask nothing like a held-out question.
     Their negatives are BM25's alone: the version itself finds what holds the words."""
     train = sets["train"]
     found = pairs_from_sentences(corpus, most=options.sentences, seed=options.split.seed)
-    drawn = _unlike(found.pairs, [pair for name in PARTS[1:] for pair in sets[name].pairs])
+    others = [pair.question for name in PARTS[1:] for pair in sets[name].pairs]
+    drawn = _unlike(found.pairs, [*protected, *others])
     if not drawn:
         return train
     finders = {"bm25": bm25_finder(corpus, options.sources.lexical)}
@@ -198,12 +203,10 @@ def _negatives(
     )
 
 
-def _unlike(pairs: Sequence[Pair], others: Sequence[Pair]) -> list[Pair]:
-    """Without variants that came out like a question of another part: short ones share most of
+def _unlike(pairs: Sequence[Pair], others: Iterable[str]) -> list[Pair]:
+    """Without those that came out like one of the questions ``others``: short ones share most of
     their template."""
-    seen = NearDuplicates(
-        {pair.question: question_shingles(pair.question) for pair in others}, DUPLICATE_QUESTION
-    )
+    seen = NearDuplicates({one: question_shingles(one) for one in others}, DUPLICATE_QUESTION)
     return [pair for pair in pairs if not any(seen.of(question_shingles(pair.question)))]
 
 

@@ -31,10 +31,14 @@ def check_leaks(train: TrainingSet, other: TrainingSet) -> None:
     _check_passages(train, other)
 
 
+def holds_its_question(pair: Pair, text: str) -> bool:
+    """Whether it is a weak pair whose question stands in ``text``, its passage's."""
+    return pair.source in WEAK and contains_question(text, pair.question)
+
+
 def _check_weak(held: TrainingSet) -> None:
     for pair in held.pairs:
-        text = held.texts[pair.passage_id]
-        if pair.source in WEAK and contains_question(text, pair.question):
+        if holds_its_question(pair, held.texts[pair.passage_id]):
             raise _leak(
                 f"the passage {pair.passage_id} holds its own question {_cut(pair.question)}"
             )

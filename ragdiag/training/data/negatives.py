@@ -27,9 +27,6 @@ Finder = Callable[[Sequence[Pair]], Sequence[Sequence[str]]]
 Teacher = Callable[[str, Sequence[str]], Sequence[float]]
 """A question and texts → a logit of relevance each, such as a cross-encoder gives."""
 
-Duplicates = Callable[[str, str], bool]
-"""Whether two passages, by id, say the same."""
-
 _TAUGHT = 4
 """Candidates that the teacher reads for each negative wanted."""
 
@@ -71,22 +68,20 @@ def mine_negatives(
     *,
     known: Mapping[str, Collection[str]] | None = None,
     documents: Mapping[str, str] | None = None,
-    duplicates: Duplicates | None = None,
     teacher: Teacher | None = None,
     options: NegativeOptions | None = None,
 ) -> Negatives:
     """Give every pair the hardest of what ``finders`` offer, in turns.
 
     ``known``: question id → golds beside those of ``pairs``. ``documents``: passage id → document;
-    the rest of a document is no negative to its own title. ``duplicates`` replaces the comparison
-    by shingles. The teacher's probability is σ(logit), so a candidate is refused where
-    σ(s) ≥ margin · σ(s of the gold): for logits far below zero that is s ≥ s_gold + ln margin, for
-    a gold it is sure of, whatever it is as sure of.
+    the rest of a document is no negative to its own title. The teacher's probability is σ(logit),
+    so a candidate is refused where σ(s) ≥ margin · σ(s of the gold): for logits far below zero that
+    is s ≥ s_gold + ln margin, for a gold it is sure of, whatever it is as sure of.
 
     A pair that has none left stays: the other answers of its batch still teach it. Raises
     TrainingError where no pair has any.
     """
-    sieve = _Sieve(pairs, texts, known or {}, documents or {}, duplicates, teacher, options)
+    sieve = _Sieve(pairs, texts, known or {}, documents or {}, teacher, options)
     offers = {name: finder(pairs) for name, finder in finders.items()}
     found: Counter[str] = Counter()
     mined = []
@@ -105,13 +100,6 @@ def mine_negatives(
     return Negatives(tuple(mined), dict(found), dict(sieve.refused), without)
 
 
-def cosine_duplicates(
-    vectors: Mapping[str, np.ndarray[Any, np.dtype[np.float32]]], threshold: float = 0.95
-) -> Duplicates:
-    """Passages whose unit vectors (d,) have at least this cosine say the same."""
-    return lambda one, other: float(vectors[one] @ vectors[other]) >= threshold
-
-
 class _Sieve:
     """What is let through for one pair after another; ``refused`` counts the rest."""
 
@@ -121,14 +109,12 @@ class _Sieve:
         texts: Mapping[str, str],
         known: Mapping[str, Collection[str]],
         documents: Mapping[str, str],
-        duplicates: Duplicates | None,
         teacher: Teacher | None,
         options: NegativeOptions | None,
     ) -> None:
         self._texts, self._documents, self._teacher = texts, documents, teacher
         self._options = options or NegativeOptions()
         self._shingles = cache(lambda name: passage_shingles(texts[name]))
-        self._duplicates = duplicates or self._resembles
         self._golds: dict[str, set[str]] = {name: set(golds) for name, golds in known.items()}
         for pair in pairs:
             self._golds.setdefault(pair.question_id, set()).add(pair.passage_id)
@@ -159,7 +145,7 @@ class _Sieve:
         own = self._documents.get(pair.passage_id, "")
         if pair.source == "title" and own and own == self._documents.get(candidate):
             return "same document"
-        is_copy = any(self._duplicates(candidate, gold) for gold in golds if gold in self._texts)
+        is_copy = any(self._resembles(candidate, gold) for gold in golds if gold in self._texts)
         return "near-duplicate" if is_copy else None
 
     def _taught(self, pair: Pair, candidates: Sequence[str], teacher: Teacher) -> Pair:

@@ -76,12 +76,14 @@ class SourceOptions:
 class Gathered:
     """``golds``: question id → every passage that anybody judged relevant, whatever the split.
     ``above_gold``: as :func:`failed_above_gold`. ``asked_at``: question id → when a user first
-    asked it, where one did. ``report`` is plain JSON."""
+    asked it, where one did. ``protected``: what the questions say that are kept for evaluation.
+    ``report`` is plain JSON."""
 
     mined: Mined
     golds: Mapping[str, frozenset[str]]
     above_gold: Mapping[str, Sequence[str]]
     asked_at: Mapping[str, datetime] = field(default_factory=dict)
+    protected: Sequence[str] = ()
     report: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -124,7 +126,9 @@ def gather_pairs(
     }
     golds = {q: frozenset(p for p in grades if grades[p]) for q, grades in everything.items()}
     above = failed_above_gold(failed, diagnoses, everything)
-    return Gathered(mined, golds, above, _first_asked(lake, mined.pairs), facts)
+    asked_at = _first_asked(lake, mined.pairs)
+    words = [one.text for one in protected if not is_hidden(one.text)]
+    return Gathered(mined, golds, above, asked_at, words, facts)
 
 
 def _first_asked(lake: Lake, pairs: Sequence[Pair]) -> dict[str, datetime]:

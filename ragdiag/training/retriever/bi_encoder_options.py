@@ -121,6 +121,6 @@ def choose_pairs(data: TrainingSet, options: BiEncoderOptions) -> list[Pair]:
     if options.loss in ("margin_mse", "kl") and untaught:
         raise TrainingError(
             f"{untaught} of {len(pairs)} pairs lack a teacher's scores, which {options.loss} needs",
-            remedy="score them with a cross-encoder, or use loss info_nce",
+            remedy="name a cross-encoder with --teacher, or use loss info_nce",
         )
     return pairs

@@ -108,6 +108,10 @@ def data_facts(assembled: Assembled, dev: int, sets: Sequence[HeldOut]) -> Data:
 
 
 def cost_of(trained: Trained) -> Cost:
+    """Energy is told of processors alone: what an accelerator draws is not known here."""
+    if trained.accelerators:
+        hours = trained.wall_s * trained.accelerators / 3600
+        return Cost(trained.wall_s, trained.cpu_s, trained.peak_bytes, gpu_hours=hours)
     return Cost(
         trained.wall_s,
         trained.cpu_s,

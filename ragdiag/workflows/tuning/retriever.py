@@ -25,6 +25,8 @@ from ragdiag.store.training_runs import TrainingRun, find_run
 from ragdiag.training.adapters import LoraOptions
 from ragdiag.training.data.assemble import Assembled
 from ragdiag.training.recording import recorded
+from ragdiag.training.reranker.losses import DISTILLED
+from ragdiag.training.reranker.teacher import Teacher
 from ragdiag.training.retriever.bi_encoder import DevSet, Embedded, TunedBiEncoder, train_bi_encoder
 from ragdiag.training.retriever.bi_encoder_options import LOOPS, BiEncoderOptions, Method
 from ragdiag.training.retriever.contrastive import Loss
@@ -50,11 +52,13 @@ NO_STEP_HELPED = "no step made the model better on the dev questions than it cam
 @dataclass(frozen=True)
 class RetrieverTuning:
     """How a version's embedder is tuned; ``epochs`` and ``learning_rate`` are those that suit the
-    method, unless given."""
+    method, unless given. A ``teacher``, the folder of a cross-encoder, is what the losses
+    ``margin_mse`` and ``kl`` learn from, and tells unjudged golds from negatives."""
 
     learn: LearnFrom = field(default_factory=LearnFrom)
     method: Method = "query-lora"
     loss: Loss = "info_nce"
+    teacher: str | None = None
     epochs: int | None = None
     learning_rate: float | None = None
     batch: int = 32
@@ -189,7 +193,13 @@ def plan_retriever(
     """Gather the data and lay down what is measured. Raises as :func:`tune_retriever`."""
     require_apart(tuning.learn.split, tuning.learn.test)
     retriever = HybridRetriever(serving_index(lake, workspace, version), version.spec)
-    assembled = tuning.learn.assembled(lake, retriever, title=embedder.title, progress=progress)
+    teacher = None if tuning.teacher is None else Teacher(tuning.teacher, workspace.embeddings)
+    assembled = tuning.learn.assembled(
+        lake, retriever, title=embedder.title, teacher=teacher, progress=part(progress, 0.0, 0.5)
+    )
+    if teacher is not None and tuning.loss in DISTILLED:
+        taught = teacher.teach(assembled.train, part(progress, 0.5, 1.0))
+        assembled = replace(assembled, train=taught)
     passages = load_passages(lake)
     texts = {one.passage_id: passage_text(one, title=embedder.title) for one in passages}
     asked = from_pairs("dev", assembled.dev)

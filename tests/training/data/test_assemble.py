@@ -202,6 +202,40 @@ def test_weak_pairs_come_where_labels_are_few_and_variants_where_they_are_asked_
     assert "titles" not in assemble(stocked, AssembleOptions(enough)).report["sources"]
 
 
+def test_no_variant_and_no_sentence_asks_what_evaluation_asks(
+    shop: Workspace, copied: Callable[[Workspace], Lake]
+) -> None:
+    lake, options = copied(shop), replace(LABELS, augment=3, sentences=200)
+    pairs = assemble(lake, options).train.pairs
+    variant = min((p for p in pairs if p.question_id in JUDGED), key=lambda p: len(p.question))
+    sentence = next(p for p in pairs if p.source == "sentence")
+    assert variant.question != question(variant.question_id)
+    add_questions(
+        lake, [Question("t1", variant.question.upper()), Question("t2", sentence.question)]
+    )
+    add_judgments(lake, [Judgment(name, "saw", 1, "test") for name in ("t1", "t2")])
+    learnt = {p.question for p in assemble(lake, options).train.pairs}
+    assert not learnt & {variant.question, sentence.question}
+    assert question(variant.question_id) in learnt
+
+
+def test_a_variant_that_stands_in_its_own_passage_is_left_out(
+    empty_workspace: Workspace, copied: Callable[[Workspace], Lake]
+) -> None:
+    lake = copied(empty_workspace)
+    documents = [
+        Passage(
+            thing, thing, f"Its sign says {thing} hall here. {text(thing)}", f"The {thing} hall"
+        )
+        for thing in THINGS
+    ]
+    add_documents(lake, documents)
+    found = assemble(lake, AssembleOptions(augment=3))
+    asked_for = {p.question for p in found.train.pairs}
+    assert not asked_for & {f"{thing} hall" for thing in THINGS}
+    assert len(asked_for) > len(found.train.positives), "the other variants stay"
+
+
 def test_too_little_is_told_with_its_number(stocked: Lake) -> None:
     only = AssembleOptions(SourceOptions(sources=("click",), fallback=()))
     with pytest.raises(TrainingError, match="there are 1 pairs to learn from, and 10 are needed"):

@@ -20,7 +20,6 @@ from ragdiag.training.data.negatives import (
     Finder,
     NegativeOptions,
     Teacher,
-    cosine_duplicates,
     mine_negatives,
 )
 from ragdiag.version import LexicalSpec
@@ -86,17 +85,6 @@ def test_what_must_not_be_a_negative_is_refused_by_reason() -> None:
     }
     judged = mine_negatives([Pair("q", "?", "tea")], texts, {"all": offering("rest")}, documents={})
     assert judged.pairs[0].negatives == ("rest",), "to a judged question its document may be one"
-
-
-def test_duplicates_by_cosine_replace_the_comparison_by_words() -> None:
-    vectors = {"tea": np.float32([1, 0]), "dogs": np.float32([1, 0]), "cats": np.float32([0, 1])}
-    found = mine_negatives(
-        [Pair("q", "?", "tea")],
-        TOY_PASSAGES,
-        {"all": offering("dogs", "cats")},
-        duplicates=cosine_duplicates(vectors),
-    )
-    assert found.pairs[0].negatives == ("cats",)
 
 
 def teacher(**logits: float) -> Teacher:

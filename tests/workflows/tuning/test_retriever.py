@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ragdiag.errors import InputError, RunCancelled, SpecError, UnknownName
+from ragdiag.errors import InputError, RunCancelled, SpecError, TrainingError, UnknownName
 from ragdiag.pipeline import open_pipeline
+from ragdiag.progress import Progress
 from ragdiag.records import IndexBuild, Passage
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import add_documents
@@ -17,11 +18,14 @@ from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.regressions import Regression, add_regressions
 from ragdiag.store.results import find_version, list_builds, save_version
 from ragdiag.store.training_runs import TrainingRun, list_runs
+from ragdiag.training.data.examples import TrainingSet
 from ragdiag.training.data.sets import load_set
+from ragdiag.training.loop import Trained
+from ragdiag.training.retriever.bi_encoder_options import choose_pairs
 from ragdiag.training.run_folder import run_folder
 from ragdiag.training.runs import RunFacts, facts_of
 from ragdiag.version import Version, parse_spec
-from ragdiag.workflows.tuning.data import LearnFrom
+from ragdiag.workflows.tuning.data import LearnFrom, cost_of
 from ragdiag.workflows.tuning.retriever import RetrieverTuning, plan_retriever, tune_retriever
 from tests.workflows.aliases import fill
 
@@ -178,3 +182,43 @@ def test_a_workspace_that_was_moved_still_answers(
     finally:
         close_lakes()
         moved.root.rename(root)
+
+
+class OrderlyTeacher:
+    """Finds the passages less relevant one after the other."""
+
+    def __init__(self, model: str, cache: Path) -> None:
+        assert model == "taught"
+
+    def __call__(self, question: str, texts: Sequence[str]) -> list[float]:
+        return [-1.0 * at for at in range(len(texts))]
+
+    def teach(self, data: TrainingSet, progress: Progress | None = None) -> TrainingSet:
+        pairs = [replace(p, teacher=tuple(self("", ["", *p.negatives]))) for p in data.pairs]
+        return TrainingSet(pairs, data.texts)
+
+
+def test_a_teachers_scores_are_there_for_the_losses_that_learn_from_them(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ragdiag.workflows.tuning.retriever.Teacher", OrderlyTeacher)
+    lake, version = fill(workspace)
+    assert version.spec.embedder is not None
+    learn = LearnFrom(augment=1)
+    tuning = replace(TUNING, loss="margin_mse", teacher="taught", learn=learn)
+    plan = plan_retriever(lake, workspace, version, version.spec.embedder, tuning)
+    assert choose_pairs(plan.assembled.train, plan.options)
+    untaught = plan_retriever(
+        lake, workspace, version, version.spec.embedder, replace(tuning, teacher=None)
+    )
+    with pytest.raises(TrainingError, match="name a cross-encoder with --teacher"):
+        choose_pairs(untaught.assembled.train, untaught.options)
+    close_lakes()
+
+
+def test_an_accelerators_time_is_told_and_its_energy_is_not_guessed() -> None:
+    trained = Trained(0.1, 0.2, 5, 9, "finished", wall_s=1800.0, cpu_s=90.0, peak_bytes=1, curve=())
+    assert cost_of(trained).gpu_hours == 0
+    assert cost_of(trained).energy_wh == pytest.approx(90 * 15 / 3600)
+    cost = cost_of(replace(trained, accelerators=2))
+    assert (cost.gpu_hours, cost.energy_wh, cost.assumption) == (1.0, None, "")
