@@ -24,11 +24,20 @@ from ragdiag.privacy.redaction import Redactor, compile_redactor
 from ragdiag.settings import Workspace
 from ragdiag.user_ids import mark_users
 
-_TEXT_KEY = re.compile(
-    r"(?:^|[._])(?:value|contents?|text|prompts?|completions?|query|question|answer|inputs?|outputs?"
-    r"|messages?|title|description|explanation|stacktrace|arguments|template|variables|parts)$"
+_NAME_KEY = re.compile(
+    r"(?:^|[._])(?:ids?|citations|source|file_name|file_path|names?|models?|provider|language"
+    r"|environment|version|stage|topic|traffic|tenant|roles?|kind|type|method|status|status_code"
+    r"|level|label|finish_reasons?|cache_hit|dropped|(?:db|gen_ai)\.system)$"
 )
-"""Attributes that hold what people or models wrote, by the end of their name."""
+"""Attributes whose texts name something (ids, models, states), by the end of their name."""
+
+_HOLDER_KEY = re.compile(
+    r"(?:^|[._])(?:documents?|metadata|messages?|parts|links|invocation_parameters)$"
+)
+"""Attributes with JSON whose own names say what its texts are; in any other all are concealed."""
+
+_LONG_NUMBER = 10**12
+"""No shorter whole number pays."""
 
 DROPPED = {"ragdiag.dropped": "nested too deeply"}
 
@@ -81,10 +90,11 @@ class Screen:
         return pa.chunked_array([pa.array(texts, column.type)])
 
     def attributes(self, values: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """JSON objects with every text redacted, those under a name for texts concealed, and user
-        ids as pseudonyms.
+        """JSON objects with every text redacted, names of fields and long numbers among them, all
+        but names and states concealed, and user ids as pseudonyms.
 
-        A text that is JSON itself is read as such, so that it still is afterwards. What is nested
+        A text that is JSON itself is read as such, so that it still is afterwards; of a field that
+        it says twice the last counts, and the others are not kept. What is nested
         too deeply to be looked through is not kept. All are looked through at once: for each call
         the rules are compiled anew, which takes longer than a hundred texts.
         """
@@ -142,51 +152,72 @@ def _screen(workspace: Workspace, shape: _Shape) -> Screen:
 def _strings_in(value: Any) -> list[tuple[str, bool]] | None:
     """All of :func:`_strings`; None where they lie too deep."""
     try:
-        return list(_strings(value, concealed=False))
+        return list(_strings(value, concealed=True, holder=True))
     except RecursionError:
         return None
 
 
-def _strings(value: Any, *, concealed: bool) -> Iterator[tuple[str, bool]]:
-    """Every text in ``value`` in a fixed order, and whether a name above it is one for texts."""
+def _strings(value: Any, *, concealed: bool, holder: bool) -> Iterator[tuple[str, bool]]:
+    """Every text in ``value`` in a fixed order, and whether it is concealed: ``concealed`` says so
+    of the value itself, in a ``holder`` the names below say it of theirs."""
     match value:
         case str():
-            inner = _inner_json(value)
-            if inner is None:
+            found = _inner_json(value)
+            if found is None:
                 yield value, concealed
             else:
-                yield from _strings(inner, concealed=concealed)
+                yield from _strings(found[0], concealed=concealed, holder=holder)
+        case int() if abs(value) >= _LONG_NUMBER:
+            yield str(value), concealed
         case Mapping():
             for key, item in value.items():
-                named = _TEXT_KEY.search(str(key).lower()) is not None
-                yield from _strings(item, concealed=concealed or named)
+                name = str(key)
+                yield name, any(map(str.isspace, name))
+                yield from _strings(
+                    item,
+                    concealed=not (holder and _NAME_KEY.search(name.lower())),
+                    holder=holder and _HOLDER_KEY.search(name.lower()) is not None,
+                )
         case list() | tuple():
             for item in value:
-                yield from _strings(item, concealed=concealed)
+                yield from _strings(item, concealed=concealed, holder=holder)
 
 
 def _rebuilt(value: Any, texts: Iterator[str | None]) -> Any:
     match value:
         case str():
-            inner = _inner_json(value)
-            if inner is None:
+            found = _inner_json(value)
+            if found is None:
                 return next(texts)
+            inner, repeats = found
             rebuilt = _rebuilt(inner, texts)
-            return value if rebuilt == inner else json.dumps(rebuilt)
+            return value if rebuilt == inner and not repeats else json.dumps(rebuilt)
+        case int() if abs(value) >= _LONG_NUMBER:
+            text = next(texts)
+            return value if text == str(value) else text
         case Mapping():
-            return {key: _rebuilt(item, texts) for key, item in value.items()}
+            return {next(texts): _rebuilt(item, texts) for item in value.values()}
         case list() | tuple():
             return [_rebuilt(item, texts) for item in value]
         case _:
             return value
 
 
-def _inner_json(text: str) -> Any:
-    """What a text says that is a JSON object or list; None for any other."""
-    if text[:1] not in ("{", "["):
+def _inner_json(text: str) -> tuple[Any, bool] | None:
+    """What a text says that is a JSON object or list, and whether it says a field of an object
+    twice; None for any other."""
+    if text.lstrip()[:1] not in ("{", "["):
         return None
+    repeats = False
+
+    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal repeats
+        fields = dict(pairs)
+        repeats = repeats or len(fields) < len(pairs)
+        return fields
+
     try:
-        inner = json.loads(text)
+        inner = json.loads(text, object_pairs_hook=collect)
     except (ValueError, RecursionError):
         return None
-    return inner if isinstance(inner, (dict, list)) else None
+    return (inner, repeats) if isinstance(inner, (dict, list)) else None

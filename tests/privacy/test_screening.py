@@ -95,6 +95,79 @@ def test_attributes_that_hold_texts_are_concealed_and_names_are_not(workspace: W
     assert open_screen(workspace).attributes([kept]) == [kept]
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ('{"ann@x.org": "active"}', '{"[email]": "active"}'),
+        (
+            '{"card": 4111111111111111, "n": 1234567890123}',
+            '{"card": "[card]", "n": 1234567890123}',
+        ),
+        ('{"q": "mail ann@x.org", "q": "ok"}', '{"q": "ok"}'),
+        (' {"q": "ann\\u0040x.org"}', '{"q": "[email]"}'),
+    ],
+)
+def test_nothing_in_json_is_passed_over(workspace: Workspace, given: str, kept: str) -> None:
+    screen = open_screen(workspace)
+    screened = screen.attributes([{"input.value": given}])
+    assert screened == [{"input.value": kept}]
+    assert screen.attributes(screened) == screened
+    assert screen.attributes([{"ann@x.org": 4111111111111111}]) == [{"[email]": "[card]"}]
+
+
+TOLD = "my daughter has epilepsy"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "gen_ai.tool.call.result", "gen_ai.system_instructions", "tool.parameters",
+        "llm.invocation_parameters", "http.url", "db.statement", "metadata", "tag.tags",
+        "traceloop.prompt.template_variables", "ragdiag.question", "gen_ai.completion.0.content",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "shape",
+    [
+        TOLD,
+        json.dumps({"note": TOLD}),
+        json.dumps({"content": json.dumps({"name": TOLD}), TOLD: 1}),
+        [TOLD],
+    ],
+)
+def test_a_text_is_concealed_whatever_it_stands_under(
+    workspace: Workspace, name: str, shape: object
+) -> None:
+    screen = configured(workspace, "[privacy]\nstore_text = false\n")
+    screened = screen.attributes([{name: shape}])
+    assert TOLD not in json.dumps(screened)
+    assert screen.attributes(screened) == screened
+
+
+def test_what_is_read_from_spans_stays_readable(workspace: Workspace) -> None:
+    read = {
+        "openinference.span.kind": "LLM",
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": "m-1",
+        "gen_ai.usage.input_tokens": 12,
+        "llm.invocation_parameters": '{"model": "m-1", "temperature": 0}',
+        "gen_ai.retrieval.documents": '[{"id": "d1", "score": 0.5}]',
+        "metadata": '{"topic": "cats", "tenant": "acme", "question_id": "q1"}',
+        "retrieval.documents.0.document.metadata": '{"source": "a.pdf", "position": 3}',
+        "annotations.0.annotation.label": "thumbs_up",
+        "ragdiag.citations": ["d1"],
+        "service.name": "shop",
+        "service.version": "1.2",
+    }
+    screen = configured(workspace, "[privacy]\nstore_text = false\n")
+    assert screen.attributes([read]) == [read]
+    message = {"role": "user", "parts": [{"type": "text", "content": TOLD}]}
+    (kept,) = screen.attributes([{"gen_ai.input.messages": json.dumps([message])}])
+    (said,) = json.loads(kept["gen_ai.input.messages"])
+    assert (said["role"], said["parts"][0]["type"]) == ("user", "text")
+    assert is_hidden(said["parts"][0]["content"])
+
+
 def test_attributes_nested_out_of_reach_are_dropped(workspace: Workspace) -> None:
     deep: dict[str, object] = {"text": "ann@x.org"}
     for _ in range(5_000):
