@@ -174,7 +174,7 @@ def rollback(
     context: typer.Context,
     side: Annotated[
         Literal["canary", "shadow", "production"] | None,
-        typer.Argument(help="Default: the canary, else the shadow, else production."),
+        typer.Argument(help="Default: the canary, else the shadow; never production."),
     ] = None,
     reason: Annotated[str, typer.Option(help="Kept with the event.")] = "",
     actor: Actor = None,

@@ -54,8 +54,10 @@ def publish_build(
     by: str,
     reason: str = "",
     checks: Mapping[str, str] | None = None,
+    after: int | None = None,
 ) -> bool:
-    """Let ``build_id`` serve from now on; False where it serves already, and nothing is written.
+    """Let ``build_id`` serve from now on; False where nothing is written: it serves already, or
+    there are more publications than the ``after`` that it was decided on.
 
     Raises IndexFault where the build is not there, StoreBusy, StoreFull.
     """
@@ -67,11 +69,13 @@ def publish_build(
             raise IndexFault(said, remedy=REBUILD)
         if history and history[-1].build_id == build_id:
             return history
+        if after is not None and len(history or ()) > after:
+            return history or ()
         now = datetime.now(UTC)
         return (*(history or ()), Publication(build_id, now, "publish", by, reason, checks or {}))
 
-    before, after = _rewrite(workspace, index_key, add)
-    return before != after
+    old, new = _rewrite(workspace, index_key, add)
+    return old != new
 
 
 def roll_back(

@@ -71,7 +71,9 @@ def test_states_follow_the_commands(
     assert [one["kind"] for one in told["events"]] == ["set", "canary", "hold", "shadow"]
     assert run("deploy", "rollback", "shadow")[1]["deployment"]["shadow"] is None
     assert run("deploy", "promote")[1]["applied"]
-    status, event, _ = run("deploy", "rollback", "--reason", "it smells")
+    status, _, told = run("deploy", "rollback", "--reason", "it smells")
+    assert (status, "ragdiag deploy rollback production" in told) == (2, True)
+    status, event, _ = run("deploy", "rollback", "production", "--reason", "it smells")
     assert event["evidence"] == {"by_hand": True, "reason": "it smells"}
     assert run("deploy", "status")[1]["deployment"]["names"]["production"] == "old"
 
@@ -155,6 +157,6 @@ def test_a_shadow_answers_productions_last_questions(
         assert (one.user_key, one.question_id) == (followed.user_key, followed.question_id)
         assert one.logged_depth == 10
     status, found, _ = run("deploy", "decide")
-    assert (status, found["n"], found["judged"], found["side"]) == (3, 5, 1, "shadow")
-    assert found["arms"]["new"]["correct"]["value"] == 1.0
+    assert (status, found["n"], found["judged"], found["side"]) == (3, 5, 5, "shadow")
+    assert found["arms"]["new"]["correct"]["n"] == 5
     close_lakes()

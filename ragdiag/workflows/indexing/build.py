@@ -90,21 +90,25 @@ def release_index(
 
     A build of the same settings over the same content is reused; embeddings come from the cache
     where another version has made them. Where the build or its check fails, what served goes on
-    serving and an alert is raised; only what changed meanwhile (freshness) is no reason. Raises
-    IndexFault on an empty corpus, ModelError, StoreFull.
+    serving and an alert is raised; only what changed meanwhile (freshness) is no reason.
+    Where somebody else publishes while this is built, which may be a newer corpus, it is built
+    again. Raises IndexFault on an empty corpus, ModelError, StoreFull.
     """
-    begin_history(lake, workspace, version.spec.index_key)
-    with _failure_noted(lake, workspace, version):
-        held = load_passages(lake) if passages is None else passages
-        build = build_index(held, version.spec, workspace, part(progress, 0.0, 0.9))
-        save_build(lake, build)
-        report(progress, 0.9, f"checking index {build.build_id}")
-        check = check_build(lake, workspace, version, build.build_id, by=by)
-        save_check(lake, check)
-    # What came into the corpus while this was built must not keep back a build that has the rest.
-    others = [one for one in check.findings if one.name != "freshness"]
-    allowed = publish and all(one.status != "bad" for one in others)
-    release = _settle(lake, workspace, version, build, check, allowed=allowed, by=by)
+    index_key = version.spec.index_key
+    begin_history(lake, workspace, index_key)
+    while True:
+        seen = len(read_publications(workspace, index_key) or ())
+        with _failure_noted(lake, workspace, version):
+            build, check = _build_and_check(lake, workspace, version, by, passages, progress)
+        # What came into the corpus meanwhile must not keep back a build that has the rest.
+        others = [one for one in check.findings if one.name != "freshness"]
+        allowed = publish and all(one.status != "bad" for one in others)
+        release = _settle(
+            lake, workspace, version, build, check, allowed=allowed, by=by, after=seen
+        )
+        if not allowed or release.published or release.serves:
+            break
+        report(progress, 0.0, "another build was published meanwhile: building again")
     if publish and not release.serves and release.serving is not None:
         note_failed_rebuild(lake, version, release.serving, bad_findings(check))
     report(progress, 1.0, f"index {build.build_id} is checked: {check.status}")
@@ -201,6 +205,23 @@ def bad_findings(check: IndexCheck) -> str:
     return "; ".join(one.what for one in check.findings if one.status == "bad")
 
 
+def _build_and_check(
+    lake: Lake,
+    workspace: Workspace,
+    version: Version,
+    by: str,
+    passages: Sequence[Passage] | None,
+    progress: Progress | None,
+) -> tuple[IndexBuild, IndexCheck]:
+    held = load_passages(lake) if passages is None else passages
+    build = build_index(held, version.spec, workspace, part(progress, 0.0, 0.9))
+    save_build(lake, build)
+    report(progress, 0.9, f"checking index {build.build_id}")
+    check = check_build(lake, workspace, version, build.build_id, by=by)
+    save_check(lake, check)
+    return build, check
+
+
 def _settle(
     lake: Lake,
     workspace: Workspace,
@@ -211,14 +232,16 @@ def _settle(
     allowed: bool,
     by: str,
     reason: str = "",
+    after: int | None = None,
 ) -> IndexRelease:
-    """Publish where it is ``allowed``, and note what the check found if the build serves."""
+    """Publish where it is ``allowed`` and nobody else has (``after`` as in
+    :func:`publish_build`); note what the check found if the build serves."""
     index_key = version.spec.index_key
     published = False
     if allowed:
         checks = {one.name: one.status for one in check.findings}
         published = publish_build(
-            workspace, index_key, build.build_id, by=by, reason=reason, checks=checks
+            workspace, index_key, build.build_id, by=by, reason=reason, checks=checks, after=after
         )
     serving = serving_build_id(lake, workspace, index_key)
     if serving == build.build_id:

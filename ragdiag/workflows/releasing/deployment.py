@@ -110,13 +110,21 @@ def replay_into_shadow(
 
 
 def roll_back(lake: Lake, side: Side | None, *, actor: str, reason: str = "") -> DeploymentEvent:
-    """End the candidate that runs (or ``side``); where none runs, production goes back to the
-    version before. Nothing is looked at first: it must work at once."""
+    """End the candidate that runs (or ``side``). Nothing is looked at first: it must work at once.
+
+    Production goes back to the version before only where ``side`` says so: whoever ends a candidate
+    a moment after somebody else has must not take production back. Raises InputError where there is
+    nothing to end or to go back to.
+    """
 
     def change(deployment: Deployment | None) -> Deployment:
         state = release.existing(deployment)
-        running: Side = "canary" if state.canary else "shadow" if state.shadow else "production"
-        return release.roll_back(state, side or running)
+        if side is None and state.canary is None and state.shadow is None:
+            raise InputError(
+                "neither a canary nor a shadow is running",
+                remedy="production goes back by its name: ragdiag deploy rollback production",
+            )
+        return release.roll_back(state, side or release.candidate(state))
 
     evidence = {"by_hand": True, "reason": reason}
     return append_deployment(lake, "rollback", change, actor=actor, evidence=evidence)

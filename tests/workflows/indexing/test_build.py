@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,9 @@ from ragdiag.deploy.health import check_build
 from ragdiag.deploy.notices import REBUILD_FAILED
 from ragdiag.errors import IndexFault, InputError, StoreFull, UnknownName
 from ragdiag.pipeline import open_pipeline
-from ragdiag.records import Passage
-from ragdiag.retrieval.serving import serving_build_id
+from ragdiag.records import IndexBuild, Passage
+from ragdiag.retrieval.builds import build_index
+from ragdiag.retrieval.serving import read_publications, serving_build_id
 from ragdiag.settings import PROJECT, Workspace
 from ragdiag.store.alerts import open_alerts
 from ragdiag.store.corpus import add_documents, load_passages
@@ -96,6 +98,31 @@ def test_what_comes_in_while_it_is_built_does_not_keep_a_build_back(
     assert (done.published, done.serves, done.check.status) == (True, True, "bad")
     assert done.build.build_id != first
     assert [one.kind for one in open_alerts(corpus)] == ["index_freshness"]
+
+
+def test_a_slow_build_does_not_take_the_place_of_a_newer_one(
+    corpus: Lake,
+    workspace: Workspace,
+    version: Version,
+    first: str,
+    add: Add,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    add("rust")
+    newer: list[str] = []
+
+    def slow(passages: Sequence[Passage], *rest: Any) -> IndexBuild:
+        if not newer:
+            newer.append("")
+            add("salt")
+            newer[0] = release_index(corpus, workspace, version, by="faster").build.build_id
+        return build_index(passages, *rest)
+
+    monkeypatch.setattr(workflow, "build_index", slow)
+    done = release_index(corpus, workspace, version, by="slower")
+    assert (done.build.build_id, done.published, done.serves) == (newer[0], False, True)
+    published = [one.build_id for one in read_publications(workspace, version.spec.index_key) or ()]
+    assert published == [first, newer[0]]
 
 
 def test_without_publishing_nothing_changes_for_who_asks(

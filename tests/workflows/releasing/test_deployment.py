@@ -263,6 +263,19 @@ def test_ranking_can_be_the_measure(lake: Lake, workspace: Workspace) -> None:
     assert look.action == "rollback"
 
 
+def test_a_rollback_that_comes_second_leaves_production_alone(
+    lake: Lake, workspace: Workspace
+) -> None:
+    tried(lake, workspace, wrong=0.1, n=50)
+    promote(lake, workspace, actor="ada")
+    start_shadow(lake, workspace, "third", Terms(planned_n=300), actor="ada")
+    assert roll_back(lake, None, actor="ada").deployment.shadow is None
+    with pytest.raises(InputError, match="ragdiag deploy rollback production"):
+        roll_back(lake, None, actor="bob")
+    assert current_deployment(lake) == Deployment(NEW.version_id, previous=OLD.version_id)
+    assert roll_back(lake, "production", actor="bob").deployment == Deployment(OLD.version_id)
+
+
 def test_who_decides_on_an_older_state_is_told(lake: Lake, workspace: Workspace) -> None:
     tried(lake, workspace, wrong=0.1, n=50)
     roll_back(lake, "canary", actor="ada", reason="it smells")
