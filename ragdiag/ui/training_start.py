@@ -89,7 +89,7 @@ def start(view: View) -> None:
         return
     if len(splits) == 1:
         st.caption(
-            f"What is learnt from one split is tested on another; the only one here is "
+            "What is learnt from one split is tested on another; the only one here is "
             f"`{next(iter(splits))}`. Judged questions of a second one come in by "
             '`ragdiag import beir` (`qrels/SPLIT.tsv`) or `ragdiag import gold` (`"split"`).'
         )
@@ -111,7 +111,8 @@ def start(view: View) -> None:
     with boxes[1]:
         version = st.selectbox("For version", names, index=len(names) - 1, key="tune_version")
     with boxes[3]:
-        test = _split("Test on split", splits, "test", "tune_test")
+        usual = next(one for one in ("test", *splits) if one in splits and one != "train")
+        test = _split("Test on split", splits, usual, "tune_test")
     with boxes[2]:
         others = {name: n for name, n in splits.items() if name != test}
         split = _split("Learn from split", others, "train", "tune_split")

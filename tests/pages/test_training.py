@@ -97,6 +97,15 @@ def test_what_is_tested_on_is_not_learned_from(open_page, workspace, dense, said
     assert "tune retriever dense --split test --test train" in said(app)
 
 
+def test_without_a_test_split_another_than_train_is_tested_on(
+    open_page, workspace, dense, said
+) -> None:
+    dense.write(
+        lambda cursor: cursor.execute("update judgments set split = 'val' where split = 'test'")
+    )
+    assert "--split train --test val" in said(open_page("training", workspace))
+
+
 def test_with_one_split_there_is_nothing_to_learn_from(open_page, workspace, corpus, said) -> None:
     app = open_page("training", workspace)
     assert not app.exception
