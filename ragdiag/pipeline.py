@@ -161,9 +161,8 @@ class Pipeline:
         except Unavailable as error:
             text = "\n\n".join(passage.text for passage in context)
             cited = tuple(passage.passage_id for passage in context)
-            return replace(
-                self._failed(error.cause or str(error)), text=text, citations=cited
-            ), str(error)
+            failed = self._failed(error.cause or str(error))
+            return replace(failed, text=text, citations=cited), str(error)
 
     def _failed(self, error: str) -> Answer:
         return Answer(text="", status="error", error=error, model=self.generator.name)

@@ -8,13 +8,13 @@ asked at all; ``retry_s`` later it is half open: one caller probes, and its luck
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from threading import Lock
 from time import monotonic
 from typing import Literal, TypeVar
 
 from ragdiag.errors import PromptRefused
+from ragdiag.retrieval.daemons import Daemons
 
 T = TypeVar("T")
 State = Literal["closed", "open", "half_open"]
@@ -88,7 +88,7 @@ class Guard:
         self.name, self.breaker = name, breaker
         self._last = ""
         self._deadline_s = None if deadline_ms is None else deadline_ms / 1000
-        self._pool = None if deadline_ms is None else ThreadPoolExecutor(WORKERS, f"guard-{name}")
+        self._pool = None if deadline_ms is None else Daemons(WORKERS, f"guard-{name}")
 
     def call(self, work: Callable[[], T], *, spent_ms: float = 0.0) -> T:
         """What ``work`` returns. Raises Unavailable where it is late, fails, or is not asked.
@@ -121,7 +121,7 @@ class Guard:
 
     def close(self) -> None:
         if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool.close()
 
     def _within_deadline(self, work: Callable[[], T], spent_s: float) -> T:
         if self._pool is None or self._deadline_s is None:

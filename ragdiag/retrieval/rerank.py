@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from time import perf_counter
 from typing import Protocol
@@ -22,12 +21,17 @@ import numpy.typing as npt
 from ragdiag.records import Hit, Passage
 from ragdiag.retrieval.breaker import Unavailable
 from ragdiag.retrieval.cross_encoder import load_cross_encoder
+from ragdiag.retrieval.daemons import Daemons
 from ragdiag.retrieval.fusion import Span
 from ragdiag.retrieval.vectors import passage_text
 from ragdiag.version import RerankerSpec
 
 REMEMBERED = 10_000
 """Lists that late reranking finished after their answer, kept for the next who asks the same."""
+
+UNFINISHED = 32
+"""Lists that wait for late reranking at most, each once: more are not finished, since whoever asks
+the same next would not find them soon enough."""
 
 Hits = tuple[Hit, ...]
 _Key = tuple[str, tuple[str, ...]]
@@ -53,14 +57,15 @@ class Reranker:
         self._scorer = scorer or load_cross_encoder(spec.model, spec.max_tokens)
         self._finished: OrderedDict[_Key, Hits] = OrderedDict()
         self._lock = Lock()
-        self._later = ThreadPoolExecutor(1, "rerank-later") if spec.late == "later" else None
+        self._unfinished: set[_Key] = set()
+        self._later = Daemons(1, "rerank-later") if spec.late == "later" else None
 
     def rerank(self, question: str, hits: Sequence[Hit]) -> Hits:
         """All ``hits``, the first ``depth`` of them by the cross-encoder.
 
         Raises Unavailable once ``budget_ms`` is spent before the last batch: the list is then used
-        as it came. With ``late = "later"`` the work is finished behind the answer, and who asks
-        the same of the same candidates next has it at once.
+        as it came. With ``late = "later"`` the work is finished behind the answer, unless too much
+        waits there, and who asks the same of the same candidates next has it at once.
         """
         key = (question, tuple(hit.passage_id for hit in hits[: self._spec.depth]))
         with self._lock:
@@ -68,8 +73,7 @@ class Reranker:
                 return _followed(self._finished[key], hits)
         logits, spent = self._scored(question, hits, self._spec.budget_ms)
         if spent:
-            if self._later is not None:
-                self._later.submit(self._finish, key, tuple(hits))
+            self._finish_later(key, tuple(hits))
             raise Unavailable(f"rerank: over its budget of {self._spec.budget_ms:g} ms")
         return self._ordered(hits, logits)
 
@@ -122,12 +126,26 @@ class Reranker:
             for logit, share in zip(logits, fused, strict=False)
         ]
 
-    def _finish(self, key: _Key, hits: Hits) -> None:
-        logits, _ = self._scored(key[0], hits, None)
+    def _finish_later(self, key: _Key, hits: Hits) -> None:
+        if self._later is None:
+            return
         with self._lock:
-            self._finished[key] = self._ordered(hits, logits)[: len(logits)]
-            while len(self._finished) > REMEMBERED:
-                self._finished.popitem(last=False)
+            if key in self._unfinished or len(self._unfinished) >= UNFINISHED:
+                return
+            self._unfinished.add(key)
+        self._later.submit(lambda: self._finish(key, hits))
+
+    def _finish(self, key: _Key, hits: Hits) -> None:
+        try:
+            logits, _ = self._scored(key[0], hits, None)
+            finished = self._ordered(hits, logits)[: len(logits)]
+            with self._lock:
+                self._finished[key] = finished
+                while len(self._finished) > REMEMBERED:
+                    self._finished.popitem(last=False)
+        finally:
+            with self._lock:
+                self._unfinished.discard(key)
 
 
 def probability(logit: float, spec: RerankerSpec) -> float:

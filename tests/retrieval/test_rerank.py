@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +14,7 @@ from ragdiag.errors import ModelError
 from ragdiag.records import Hit, Passage
 from ragdiag.retrieval.breaker import Unavailable
 from ragdiag.retrieval.cross_encoder import load_cross_encoder
-from ragdiag.retrieval.rerank import Reranker, probability
+from ragdiag.retrieval.rerank import UNFINISHED, Reranker, probability
 from ragdiag.version import RerankerSpec
 
 N = 12
@@ -37,6 +38,11 @@ class Table:
 
 def reranker(scorer: Table, **settings: Any) -> Reranker:
     return Reranker(PASSAGES, RerankerSpec(model="m", **settings), scorer)
+
+
+def finish(late: Reranker) -> None:
+    assert late._later is not None
+    late._later.submit(int).result(10)  # behind all that waits
 
 
 def ids(hits: Sequence[Hit]) -> list[str]:
@@ -104,8 +110,7 @@ def test_or_it_finishes_behind_the_answer_for_the_next_who_asks_the_same() -> No
     late = reranker(scorer, batch=4, depth=8, budget_ms=5, late="later")
     with pytest.raises(Unavailable):
         late.rerank("Why?", HITS)
-    assert late._later is not None
-    late._later.shutdown(wait=True)
+    finish(late)
     asked = len(scorer.batches)
     more = (*HITS, Hit("p0x", 0.0))
     assert ids(late.rerank("Why?", more)) == [
@@ -115,6 +120,27 @@ def test_or_it_finishes_behind_the_answer_for_the_next_who_asks_the_same() -> No
     assert len(scorer.batches) == asked
     with pytest.raises(Unavailable):
         Reranker(PASSAGES, late._spec, scorer).rerank("Why not?", HITS)
+
+
+def test_what_is_finished_later_waits_once_and_not_without_limit() -> None:
+    scorer = Table([0.0] * N, wait_s=0.005)
+    late = reranker(scorer, batch=6, budget_ms=1, late="later")
+    release = threading.Event()
+    assert late._later is not None
+    late._later.submit(release.wait)
+    for number in range(UNFINISHED + 10):
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                late.rerank(f"Why {number}?", HITS)
+    before = len(scorer.batches)
+    release.set()
+    finish(late)
+    assert len(scorer.batches) - before == 2 * UNFINISHED
+    assert ids(late.rerank("Why 0?", HITS)) == ids(HITS)
+    with pytest.raises(Unavailable):
+        late.rerank(f"Why {UNFINISHED}?", HITS)
+    finish(late)
+    assert ids(late.rerank(f"Why {UNFINISHED}?", HITS)) == ids(HITS)
 
 
 def test_nothing_to_rerank_is_nothing() -> None:
