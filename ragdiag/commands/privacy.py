@@ -79,7 +79,7 @@ def _forgetting_text(done: Forgetting) -> str:
 
 
 def _remedy(path: str) -> str:
-    """What mends a file of the workspace; the lake, the spool and the secrets are ragdiag's own."""
+    """What mends a file of the workspace: nobody but ragdiag may touch lake, spool and secrets."""
     if path.startswith(("lake/", "spool/", "secrets/")):
         return (
             "leave it as it is, and run the same command again when services, other commands and "

@@ -23,6 +23,7 @@ from ragdiag.store.kinds import Record, kind_of, record_to_json
 from ragdiag.store.lake import Lake
 from ragdiag.store.lines import BadLine, find_problem, parse_line
 from ragdiag.store.times import to_aware_utc
+from ragdiag.store.upkeep.forgotten import REASON, find_forgotten, read_forgotten
 
 BATCH_READINGS = 5_000
 BATCH_BYTES = 16_000_000
@@ -40,6 +41,7 @@ class Door:
         self._bytes = 0
         self._passages: set[tuple[str, int]] = set()
         self._gold = GoldLoader()
+        self._forgotten = self._read_forgotten()
         self.counts: dict[str, KindCounts] = {}
         self.reasons: Counter[str] = Counter()
         self.shown: list[Reject] = []
@@ -48,7 +50,12 @@ class Door:
     def add(self, reading: Reading) -> bool:
         """Take one reading in; False where it is a reject."""
         kept = replace(reading, records=tuple(filter(self._is_fresh, reading.records)))
-        lines = reading.fault or self._gold.fault(reading) or _encode_all(kept)
+        lines = (
+            reading.fault
+            or self._forgotten_fault(reading)
+            or self._gold.fault(reading)
+            or _encode_all(kept)
+        )
         if isinstance(lines, str):
             # Without the row itself: it may name its user, and file and line find it again.
             self.refuse([Reject(reading.origin.source, reading.origin.line, lines)])
@@ -75,6 +82,7 @@ class Door:
         if self._lake is None:
             self._count_only(batch)
             return
+        self._forgotten = self._read_forgotten()
         batch = _screened(self._workspace, batch)
         for kind, change in self._gold.load(self._lake, [reading for reading, _ in batch]):
             self._count_change(kind, change)
@@ -107,6 +115,15 @@ class Door:
         if self._lake is not None and self._rejects:
             keep_rejects(self._lake, self._rejects)
         self._rejects = []
+
+    def _read_forgotten(self) -> frozenset[str]:
+        return frozenset() if self._lake is None else self._lake.read(read_forgotten)
+
+    def _forgotten_fault(self, reading: Reading) -> str | None:
+        """Why a row of a forgotten user is turned away whole: its gold and its passages name
+        nobody, so ingest could not tell whose they are."""
+        requests = [record for record in reading.records if isinstance(record, Request)]
+        return REASON if find_forgotten(self._workspace, self._forgotten, requests) else None
 
     def _is_fresh(self, record: Record) -> bool:
         return not isinstance(record, Passage) or _text_key(record) not in self._passages

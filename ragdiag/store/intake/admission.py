@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 
@@ -9,6 +10,7 @@ import duckdb
 
 from ragdiag.records import Passage, Reject, Request
 from ragdiag.settings import Workspace
+from ragdiag.store.intake.parsing import BODY_CHARS
 from ragdiag.store.intake.shelves import SHELVES, find_known
 from ragdiag.store.kinds import Record, identity, record_to_json
 from ragdiag.store.upkeep.forgotten import REASON, find_forgotten, read_forgotten
@@ -37,13 +39,20 @@ def admit(
             fresh.setdefault(kind, []).append((source, record))
         elif first != record:
             reason = f"another {kind} has the id {key!r}; the first stays"
-            rejects.append(Reject(source, 0, reason, str(record_to_json(record))[:2_000]))
+            rejects.append(Reject(source, 0, reason, _body(record)))
     # Requests last, so that what is said of them is counted with them and not by itself.
     for kind in sorted(fresh, key=lambda kind: kind == "request"):
         SHELVES[kind].add(cursor, fresh[kind])
     new = Counter({kind: len(accepted) for kind, accepted in fresh.items()})
     record_counts(cursor, {(TRACES, kind): n for kind, n in new.items()})
     return new, rejects
+
+
+def _body(record: Record) -> str:
+    """The record as JSON, cut; whose it is comes first, so that forgetting finds it."""
+    told = record_to_json(record)
+    whose = {name: told[name] for name in ("request_id", "user_key") if name in told}
+    return json.dumps({**whose, **told}, ensure_ascii=False)[:BODY_CHARS]
 
 
 def _without_forgotten(

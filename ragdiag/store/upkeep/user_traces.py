@@ -15,6 +15,7 @@ from datetime import datetime
 import duckdb
 
 from ragdiag.store.intake.screening import OWN_TRAFFIC
+from ragdiag.store.kinds import HIT_FIELDS
 from ragdiag.store.lake import Lake
 from ragdiag.store.times import to_aware_utc
 from ragdiag.store.upkeep.forgotten import add_forgotten
@@ -55,13 +56,37 @@ _NAMING = """list_has_any($keys::varchar[],
 _BESIDE = {
     "spans": f"trace_id in (select unnest($ids::varchar[])) or {_NAMING}",
     "rejects": """list_has_any(list_concat($ids::varchar[], $keys::varchar[]), regexp_extract_all(
-        body, '"(?:user_key|request_id|trace_id)"\\s*:\\s*"([^"]*)"', 1))""",
+        body, '["''](?:user_key|request_id|trace_id)["'']\\s*:\\s*["'']([^"'']*)["'']', 1))""",
     **dict.fromkeys(
-        ("judgments", "gold_answers", "questions"),
+        ("judgments", "gold_answers", "questions", "regression_questions"),
         "question_id in (select unnest($question_ids::varchar[]))",
     ),
 }
-"""Tables whose rows hang on no request, and which of them go."""
+"""Tables whose rows hang on no request, and which of them go. Bodies of rejects are JSON, or Python
+literals where an older ragdiag wrote them."""
+
+_TOLD = "from_request in (select unnest($ids::varchar[]))"
+"""Rows of ``regression_questions`` that say why somebody else's question is there: the question
+stays, without what it says of the request."""
+
+_FOUND = "unnest(flatten([{}]))".format(
+    ", ".join(
+        f"list_transform(coalesce({name}, []), lambda h: h.passage_id)" for name in HIT_FIELDS
+    )
+)
+_ALONE = f"""passage_id in (
+    with theirs as (
+        select distinct {_FOUND} as passage_id from requests
+        where request_id in (select unnest($ids::varchar[]))),
+    others as (
+        select passage_id from (
+            select {_FOUND} as passage_id from requests
+            where request_id not in (select unnest($ids::varchar[])))
+        where passage_id in (select passage_id from theirs)
+        union all select passage_id from judgments
+        where question_id not in (select unnest($question_ids::varchar[])))
+    select passage_id from theirs where passage_id not in (select passage_id from others))"""
+"""Logged passages that were found for the user alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +150,8 @@ def count_traces(lake: Lake, traces: UserTraces) -> dict[str, int]:
     def count(cursor: duckdb.DuckDBPyConnection) -> dict[str, int]:
         where = "request_id in (select unnest($ids::varchar[]))"
         places = dict.fromkeys(["requests", *dependents(cursor)], where) | _BESIDE
+        places["logged_passages"] = _ALONE
+        places["regression_questions"] += f" or {_TOLD}"
         return {
             table: _rows(cursor, f"select count(*) from {table} where {condition}", traces)
             for table, condition in places.items()
@@ -138,10 +165,17 @@ def remove_traces(
 ) -> dict[str, int]:
     """Within the caller's transaction, keep the tombstones and delete the rows; rows by table."""
     add_forgotten(cursor, tombstones)
+    passages = _rows(cursor, f"delete from logged_passages where {_ALONE}", traces)
     removed = remove_requests(cursor, list(traces.request_ids), REASON)
+    removed["logged_passages"] = passages
     for table, condition in _BESIDE.items():
         removed[table] = _rows(cursor, f"delete from {table} where {condition}", traces)
-    record_removals(cursor, {"spans": removed["spans"]}, REASON)
+    removed["regression_questions"] += _rows(
+        cursor,
+        f"update regression_questions set from_request = null, reason = '' where {_TOLD}",
+        traces,
+    )
+    record_removals(cursor, {"spans": removed["spans"], "logged_passages": passages}, REASON)
     return removed
 
 

@@ -14,6 +14,7 @@ from ragdiag.importers.gold import import_gold
 from ragdiag.importers.logs.gold_loading import IMPORTED_SPLIT
 from ragdiag.importers.logs.import_logs import import_logs
 from ragdiag.privacy.hiding import is_hidden
+from ragdiag.privacy.pseudonyms import user_key
 from ragdiag.records import Judgment, Passage, Request
 from ragdiag.settings import Workspace
 from ragdiag.spans.documents import text_id
@@ -22,6 +23,7 @@ from ragdiag.store.judgments import load_questions
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters
 from ragdiag.store.results import find_served_version
+from ragdiag.store.upkeep.forgotten import REASON, add_forgotten, user_tombstone
 from ragdiag.workflows.diagnosing.diagnose import diagnose
 from tests.importers.logs.conftest import Import, contents
 
@@ -42,6 +44,24 @@ MISSED = {
     "reference_contexts": [PURR],
     "reference": "25 hertz",
 }
+
+
+def test_neither_gold_nor_passages_of_a_forgotten_user_come_back(
+    load: Import, lake: Lake, workspace: Workspace, write_lines: Write
+) -> None:
+    rows = [
+        {"id": user, "user": user, "question": f"{user}?", "answer": "a", "gold_answer": user}
+        | {"contexts": [DUSK, f"The file of {user}."], "time": "2026-01-05T12:00:00Z"}
+        for user in ("bob", "ann")
+    ]
+    forgotten = user_tombstone(workspace, user_key(workspace, "ann"))
+    lake.write(lambda cursor: add_forgotten(cursor, [forgotten]))
+    report = load(write_lines("log.jsonl", *rows[::-1]))
+    assert [one.reason for one in report.rejects] == [REASON]
+    assert list(load_gold_answers(lake).values()) == [("bob",)]
+    assert [question.text for question in load_questions(lake)] == ["bob?"]
+    texts = {row["text"] for row in lake.rows("select text from logged_passages")}
+    assert texts == {DUSK, "The file of bob."}
 
 
 def test_a_ragas_table_brings_its_gold_passages(
