@@ -21,7 +21,9 @@ from ragdiag.store.prescriptions import save_prescription
 from ragdiag.store.training_runs import list_runs
 from ragdiag.training.runs import RunFacts, facts_of
 from ragdiag.version import Version
+from ragdiag.workflows.comparing.clusters import load_clusters
 from ragdiag.workflows.comparing.compare import latest_requests
+from ragdiag.workflows.comparing.compare_words import interval
 from ragdiag.workflows.comparing.power_plan import plan_questions
 from ragdiag.workflows.diagnosing.checklist import Check, checklist
 from ragdiag.workflows.diagnosing.tried_levers import Trial, tried_levers
@@ -64,7 +66,7 @@ class Prescription:
         for one in self.levers:
             gain = one.gain
             told = (
-                f"{gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f}, n = {gain.n})"
+                f"{interval(gain)}, n = {gain.n}"
                 if gain.value == gain.value
                 else f"undefined: {gain.reason}"
             )
@@ -105,7 +107,10 @@ def prescribe(
     drawn = random.Random(seed).sample(requests, min(sample, len(requests)))
     answered = {request.request_id for request in drawn}
     bench = WhatIf(lake, workspace, version.spec, requests[0].build_id, judgments, golds)
-    trial = Trial(version.spec, requests, answered, judgments, rates)
+    words = {request.question_id or "": request.question for request in requests}
+    clusters = load_clusters(lake, words, judgments)
+    owners = [clusters[request.question_id or ""] for request in requests]
+    trial = Trial(version.spec, requests, owners, answered, judgments, rates)
     found = Prescription(
         version=version,
         split=split,
@@ -211,8 +216,8 @@ def _measured(run: RunFacts) -> str:
     moved = change.difference
     decided = "" if run.gate is None else f", gate: {run.gate.decision}"
     return (
-        f"trained already: {change.metric} {moved.value:+.3f} ({moved.low:+.3f} to "
-        f"{moved.high:+.3f}, n = {moved.n}) on {run.measured[0].name}{decided}"
+        f"trained already: {change.metric} {interval(moved)}, n = {moved.n}, "
+        f"on {run.measured[0].name}{decided}"
     )
 
 

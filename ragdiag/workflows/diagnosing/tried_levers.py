@@ -13,16 +13,18 @@ from ragdiag.records import Request
 from ragdiag.retrieval.fusion_tuning import LABELS_NEEDED, FusionChoice, choose_alpha
 from ragdiag.stats.paired import compare_paired
 from ragdiag.version import FusionSpec, Spec
+from ragdiag.workflows.comparing.compare_words import interval
 from ragdiag.workflows.diagnosing.what_if import Outcome, WhatIf
 
 
 @dataclass(frozen=True)
 class Trial:
     """A version's requests with their judgments; those whose id is ``answered`` are answered anew
-    under each setting."""
+    under each setting. Requests of one owner (the document that answers them) belong together."""
 
     spec: Spec
     requests: Sequence[Request]
+    owners: Sequence[str]
     answered: set[str]
     judgments: Mapping[str, Mapping[str, int]]
     rates: WorkRates
@@ -60,8 +62,12 @@ def _lever(
     trial: Trial,
     timed: float,
 ) -> Lever:
-    answers = compare_paired([one.y for one in before], [one.y for one in after])
-    ranking = compare_paired([one.metric for one in before], [one.metric for one in after])
+    answers = compare_paired(
+        [one.y for one in before], [one.y for one in after], clusters=trial.owners
+    )
+    ranking = compare_paired(
+        [one.metric for one in before], [one.metric for one in after], clusters=trial.owners
+    )
     asked = [n for n, one in enumerate(trial.requests) if one.request_id in trial.answered]
     anew = (setting.spec.candidates, setting.spec.fusion) != (
         trial.spec.candidates,
@@ -80,10 +86,7 @@ def _lever(
         ranking_gain=ranking.difference,
         p=answers.p,
         added_ms=added - (timed if anew else 0.0),
-        note=f"MRR@10 {ranking.difference.value:+.3f} ({ranking.difference.low:+.3f} to "
-        f"{ranking.difference.high:+.3f}, n = {ranking.n})"
-        if ranking.n
-        else "",
+        note=f"MRR@10 {interval(ranking.difference)}, n = {ranking.n}" if ranking.n else "",
     )
 
 

@@ -17,6 +17,7 @@ from ragdiag.store.corpus import load_judgments, load_questions
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import save_spec
 from ragdiag.version import FusionSpec, Spec, Version
+from ragdiag.workflows.comparing.compare_words import interval
 
 PATHS = {0.0: "lexical path alone", 1.0: "dense path alone"}
 
@@ -114,11 +115,9 @@ def tune_fusion(
 
 def paired_line(name: str, paired: PairedComparison) -> str:
     """What a choice is worth, as one line."""
-    change = paired.difference
     return (
-        f"  {name}: MRR@10 {paired.a:.3f} → {paired.b:.3f}, {change.value:+.3f} "
-        f"({change.low:+.3f} to {change.high:+.3f}), p = {paired.p:.4f}, "
-        "by cross-validation"
+        f"  {name}: MRR@10 {paired.a:.3f} → {paired.b:.3f}, {interval(paired.difference)}, "
+        f"p = {paired.p:.4f}, by cross-validation"
     )
 
 
