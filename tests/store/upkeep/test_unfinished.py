@@ -21,7 +21,7 @@ from ragdiag.store.upkeep.user_traces import UserTraces
 ANN = UserTraces(("a" * 32,), ("r1",), ("Who am I?",), ("q1",), datetime(2026, 1, 5, tzinfo=UTC))
 
 
-@pytest.mark.parametrize("key", ["", new_key()])
+@pytest.mark.parametrize("key", ["", new_key()], ids=["plain", "encrypted"])
 def test_targets_are_kept_by_pseudonym_until_they_are_dropped(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
