@@ -22,6 +22,8 @@ from ragdiag.store.upkeep.backup_manifest import Entry
 from ragdiag.store.upkeep.sealed import copy_out, measure_sealed
 
 CATALOG = "catalog.sqlite"
+ASIDE = "lake.before-"
+"""How the folders of lakes that were moved aside begin."""
 
 
 def refuse_occupied(workspace: Workspace, *, force: bool) -> None:
@@ -71,7 +73,7 @@ def swap_lake(workspace: Workspace, fresh: Path) -> Path | None:
     with disk_faults(live), ExitStack() as stack:
         if live.exists():
             stack.enter_context(locked(live / "write.lock", time.monotonic() + PATIENCE_S))
-            moved = workspace.root / f"lake.before-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z"
+            moved = workspace.root / f"{ASIDE}{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z"
             live.rename(moved)
         fresh.rename(live)
     return moved

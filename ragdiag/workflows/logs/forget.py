@@ -31,6 +31,7 @@ from ragdiag.store.upkeep.forgotten import (
 )
 from ragdiag.store.upkeep.history import purge_history
 from ragdiag.store.upkeep.known_backups import KnownBackup, list_backups
+from ragdiag.store.upkeep.restored_here import ASIDE
 from ragdiag.store.upkeep.segment_sweep import sweep_segments
 from ragdiag.store.upkeep.unfinished import (
     FOLDER,
@@ -140,7 +141,9 @@ def _forget(
     report(progress, 0.0, "looking for what there is")
     traces = find_traces(lake, keys, kept_targets(workspace, keys))
     names = [*traces.keys, *traces.ids]
-    tombstones |= {user_tombstone(workspace, key) for key in traces.keys}
+    own = {user_tombstone(workspace, key) for key in traces.keys}
+    was_here = traces.since is not None or not own.isdisjoint(kept_tombstones(workspace))
+    tombstones |= own
     tombstones |= {request_tombstone(workspace, one) for one in traces.ids}
     if not dry_run:
         keep_targets(workspace, traces)
@@ -166,14 +169,17 @@ def _forget(
             places += _clear_rest(lake, workspace, traces)
             report(progress, 0.8, "searching everything again")
             places = _searched_again(lake, workspace, traces, tombstones, places)
+    aside = sorted(path.name for path in workspace.root.glob(f"{ASIDE}*")) if was_here else []
+    files = _other_files(workspace, traces, user)
     done = Forgetting(
         requests=len(traces.request_ids),
         dry_run=dry_run,
         places=tuple(places),
         backups=tuple(_holding(workspace, traces)),
-        files=tuple(_other_files(workspace, traces, user)),
+        files=(*aside, *files),
     )
-    if done.clean:
+    if not dry_run and not files and not any(place.left for place in places):
+        # A lake that was moved aside is named without them, and theirs are words to be forgotten.
         drop_targets(workspace, traces.keys)
     return done
 
@@ -265,11 +271,10 @@ def _holding(workspace: Workspace, traces: UserTraces) -> list[KnownBackup]:
 
 
 def _other_files(workspace: Workspace, traces: UserTraces, user: str) -> list[str]:
-    """Lakes that a restore has moved aside, and files in whose bytes the user is found."""
-    aside = [path.name for path in workspace.root.glob("lake.before-*")] if traces.since else []
+    """Files in whose bytes the user is found; lakes that a restore has moved aside are named
+    anyhow."""
     found = files_with(workspace.root, _needles(traces, user))
-    known = ("lake.before-", f"{FOLDER}/")
-    return sorted({*aside, *(one for one in found if not one.startswith(known))})
+    return sorted(one for one in found if not one.startswith((ASIDE, f"{FOLDER}/")))
 
 
 def _needles(traces: UserTraces, user: str) -> list[bytes]:

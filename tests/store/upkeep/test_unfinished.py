@@ -18,7 +18,8 @@ from ragdiag.store.upkeep.unfinished import (
 )
 from ragdiag.store.upkeep.user_traces import UserTraces
 
-ANN = UserTraces(("a" * 32,), ("r1",), ("Who am I?",), ("q1",), datetime(2026, 1, 5, tzinfo=UTC))
+MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
+ANN = UserTraces(("a" * 32,), ("r1",), ("Who am I?",), ("q1",), ("t1",), MONDAY)
 
 
 @pytest.mark.parametrize("key", ["", new_key()], ids=["plain", "encrypted"])
