@@ -143,8 +143,7 @@ TIERS: Mapping[str, str] = {
     "A": "replayed with the gold passages",
     "B": "gold passages and answer are known, nothing was replayed",
     "C": "a gold answer is known, no gold passage",
-    "D": "no gold answer is known: what people and users say, with the gold passages if known, "
-    "else with groundedness and sufficiency",
+    "D": "no gold answer is known: what people say, and other signs",
 }
 UNPROVEN = frozenset("BCD")
 LIKELY = frozenset({"retrieval", "packing", "generator", "distraction"})
