@@ -47,7 +47,8 @@ def show_failures(view: View, chosen: Filters, graded: int) -> None:
             "Cause": [words.spoken(row["cause"]) for row in rows],
             "Closer": [name or "–" for name in closer],
             "What would help": [
-                words.would_help(row["cause"], name) for row, name in zip(rows, closer, strict=True)
+                words.would_help(row["verdict"], row["cause"], name)
+                for row, name in zip(rows, closer, strict=True)
             ],
             "Who mends it": [words.owner(row["verdict"]) for row in rows],
             "Topic": [row["topic"] for row in rows],

@@ -122,12 +122,16 @@ LEVERS: Mapping[str, str] = {
     "corpus_gap": "add the document, or build the index again",
     "recall_miss": "more candidates, or fine-tune the embedder",
     "fusion_loss": "tune fusion's alpha",
-    "rerank_loss": "hand on more passages, or another reranker",
-    "packing": "allow a longer context, or hand on shorter passages",
+    "rerank_loss": "more passages, or another reranker",
+    "packing": "longer context, or shorter passages",
     "beyond_logged_depth": "log longer lists, then diagnose again",
     "gold_unknown": "say which passage is gold",
 }
 """Of the causes that name one before any closer test; in the context it depends on the test."""
+
+BLAMED = frozenset({"corpus", "retrieval", "packing"})
+"""Verdicts that blame where the gold was lost. Others do not: a generator that fails with the gold
+too is not mended by finding it."""
 
 FIXES: Mapping[str, str] = {
     "s": "a perfect order",
@@ -170,14 +174,19 @@ def owner(verdict: str) -> str:
     return "run diagnose" if known is None else OWNER_LABELS.get(known, known)
 
 
-def would_help(cause: str, closer: str) -> str:
-    """The lever that a closer test names, else the cause's own; a dash where there is none.
+def would_help(verdict: str, cause: str, closer: str) -> str:
+    """The lever that a closer test names, else that of the cause where the verdict blames it; a
+    dash where there is none.
 
-    >>> would_help("fusion_loss", ""), would_help("in_context", "numeric")
-    ("tune fusion's alpha", 'check numbers')
+    >>> would_help("retrieval", "fusion_loss", ""), would_help("generator", "fusion_loss", "")
+    ("tune fusion's alpha", '–')
+    >>> would_help("generator", "in_context", "numeric")
+    'check numbers'
     """
-    _, lever = SECOND_LEVELS.get(closer, ("", LEVERS.get(cause, "–")))
-    return lever
+    if closer in SECOND_LEVELS:
+        return SECOND_LEVELS[closer][1]
+    blamed = verdict in BLAMED or cause == "gold_unknown"
+    return LEVERS.get(cause, "–") if blamed else "–"
 
 
 def mender(fault: str) -> str:
