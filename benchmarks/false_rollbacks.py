@@ -3,7 +3,9 @@
     python -m benchmarks.false_rollbacks [RUNS] >> docs/statistics.md
 
 ``evaluation``: both answered the same questions; B ranks every second one anew, as a version that
-differs does. ``canary``: two arms of a service, each with its own users, five requests a user.
+differs does. ``documents``: 20 questions about each document, which rise and fall together (σ .15,
+beside .25 of each question's own); ``unaware`` is the same without knowing which these are.
+``canary``: two arms of a service, each with its own users, five requests a user.
 Latencies are log-normal (σ .5; half of the spread is the question's own), one request in a hundred
 fails, and costs go with the latency. ``all`` is the whole gate: quality, p95, cost and errors.
 """
@@ -15,6 +17,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -28,6 +31,7 @@ from ragdiag.stats.ratio_gates import gate_cost, gate_latency
 SIZES = (200, 1_000)
 A_USER = 5
 """Requests of one user of a canary."""
+OF_DOCUMENT, TOGETHER, OWN = 20, 0.15, 0.25
 FOUND, FAILED, SPREAD = 0.35, 0.01, 0.5
 WORSE = 0.15
 """Share of B's questions that find nothing any more, where it is worse."""
@@ -50,7 +54,13 @@ def main() -> None:
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000
     print(f"{runs:,} runs; share of decisions, Wilson's 95 % interval of the rollbacks.\n")
     print("| gate | n | candidate | criterion | rollback | pass |\n|---|---|---|---|---|---|")
-    for name, gate in (("evaluation", evaluation), ("canary", canary)):
+    gates = {
+        "evaluation": evaluation,
+        "documents": documents,
+        "unaware": partial(documents, aware=False),
+        "canary": canary,
+    }
+    for name, gate in gates.items():
         for n in SIZES:
             for worse in (0.0, WORSE):
                 show(name, n, worse, (gate(n, worse, seed) for seed in range(runs)))
@@ -87,6 +97,17 @@ def evaluation(n: int, worse: float, seed: int) -> Criteria:
         "cost": gate_cost(paired_means(a.costs.tolist(), b.costs.tolist())),
         "errors": gate_errors(a.errors, n, b.errors, n),
     }
+
+
+def documents(n: int, worse: float, seed: int, *, aware: bool = True) -> Criteria:
+    """The same questions under both, of which those about one document belong together."""
+    chance = np.random.default_rng([n, seed])
+    owners = np.arange(n) // OF_DOCUMENT
+    a = arm(chance, np.zeros(n), SPREAD).ranks
+    b = a + chance.normal(0, TOGETHER, owners[-1] + 1)[owners] + chance.normal(0, OWN, n)
+    b = np.where(chance.random(n) < worse, 0.0, b)
+    clusters = owners.tolist() if aware else None
+    return {"quality": gate_quality(paired_means(a.tolist(), b.tolist(), clusters), "MRR@10")}
 
 
 def canary(n: int, worse: float, seed: int) -> Criteria:
