@@ -49,7 +49,9 @@ if runs:
             st.subheader("Before and after", anchor=False)
             rows = training_effects.draw_chart(measured)
         training_effects.effect_table(rows)
-        st.caption("Each row compares the same questions before and after; p: paired t test, by document.")
+        st.caption(
+            "Each row compares the same questions before and after; p: paired t test, by document."
+        )
         training_effects.moved_tables(view, facts)
     if facts is not None:
         draw_origin(facts)
