@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from ragdiag.errors import IndexFault, UnknownName
-from ragdiag.retrieval.files import atomic_file, full_disk_named, sync
+from ragdiag.retrieval.files import atomic_file, full_disk_named
 from ragdiag.retrieval.manifest import MANIFEST, REBUILD, verified_manifest
 from ragdiag.retrieval.serving import Publication, pointer_path, read_publications, standing
 from ragdiag.settings import Workspace
+from ragdiag.store.disk import sync
 from ragdiag.store.lake import Lake
 from ragdiag.store.locks import locked
 from ragdiag.store.results import latest_build

@@ -36,7 +36,7 @@ from ragdiag.retrieval.ann.index import Mask, VectorIndex
 from ragdiag.retrieval.ann.reduction import Reduction, fit_reduction, load_reduction
 from ragdiag.retrieval.contract import embedder_contract
 from ragdiag.retrieval.embed import load_embedder
-from ragdiag.retrieval.files import full_disk_named, sync
+from ragdiag.retrieval.files import full_disk_named
 from ragdiag.retrieval.filters import Metadata, PassageFilter, both
 from ragdiag.retrieval.holding import Hold
 from ragdiag.retrieval.ids import IDS, read_ids, read_metadata, write_ids
@@ -52,6 +52,7 @@ from ragdiag.retrieval.vector_index import (
 from ragdiag.retrieval.vectors import embed_passages, open_cache, passage_text
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import corpus_hash
+from ragdiag.store.disk import sync
 from ragdiag.version import Spec
 
 _LEXICAL = "lexical"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ragdiag.errors import StoreFull
+from ragdiag.store.disk import sync
 
 
 def sha256_file(path: Path) -> str:
@@ -33,15 +33,6 @@ def atomic_file(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def sync(path: Path) -> None:
-    """Wait until a file or a directory has reached the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from ragdiag.settings import Workspace
-from ragdiag.store.disk import disk_faults, sync_folder
+from ragdiag.store.disk import disk_faults, sync
 from ragdiag.store.locks import try_lock
 
 ROTATE_AFTER_S = 1.0
@@ -58,7 +58,7 @@ class Segment:
             raise FileNotFoundError(errno.ENOENT, "it was deleted while it was written")
         os.fsync(self._descriptor)
         if not self._named:
-            sync_folder(self.path.parent)
+            sync(self.path.parent)
             self._named = True
 
     def hand_over(self) -> None:
@@ -66,7 +66,7 @@ class Segment:
         the rename comes last."""
         if self._size:
             os.fsync(self._descriptor)
-            sync_folder(self.path.parent)
+            sync(self.path.parent)
             self.path.rename(self.path.with_suffix(".jsonl"))
         else:
             self.path.unlink()
@@ -122,6 +122,6 @@ def _adopt(path: Path, descriptor: int) -> bool:
         path.unlink()
         return False
     os.fsync(descriptor)
-    sync_folder(path.parent)
+    sync(path.parent)
     path.rename(path.with_suffix(".jsonl"))
     return True

@@ -126,14 +126,17 @@ class Ann:
         alone. HNSW explores ``ef_search`` nodes, at least as many as it is to find. A filter
         raises the effort; where few are ``allowed``, or it finds fewer of them than ``depth``, all
         allowed ones are compared."""
-        depth = min(depth, self.size if allowed is None else int(allowed.sum()))
+        count = self.size if allowed is None else int(np.count_nonzero(allowed))
+        depth = min(depth, count)
         if not depth:
             return np.empty(0, np.int64), np.empty(0, np.float32)
-        if allowed is not None and np.count_nonzero(allowed) <= max(_FEW, depth):
+        if allowed is not None and count <= max(_FEW, depth):
             positions = np.flatnonzero(allowed)
         else:
             row = np.ascontiguousarray(vector.reshape(1, -1), dtype=np.float32)
-            positions = self._candidates(row, depth, effort or Effort.of(self._spec), allowed)
+            positions = self._candidates(
+                row, depth, effort or Effort.of(self._spec), allowed, count
+            )
         scores = self.scores(vector, positions)
         best = np.lexsort((positions, -scores))[:depth]
         return positions[best], scores[best]
@@ -175,13 +178,13 @@ class Ann:
             yield self.vectors(np.arange(start, min(start + _BLOCK, self.size)))
 
     def _candidates(
-        self, row: Vectors, depth: int, effort: Effort, allowed: Mask | None
+        self, row: Vectors, depth: int, effort: Effort, allowed: Mask | None, count: int
     ) -> Positions:
-        """Positions that hold the best ``depth``; all that tie at the cut where it is exact."""
+        """Positions that hold the best ``depth`` of the ``count`` allowed ones; all that tie at the
+        cut where it is exact."""
         # held here because the parameters only point to it
         bits = None if allowed is None else np.packbits(allowed, bitorder="little")
         selector = None if bits is None else load_faiss().IDSelectorBitmap(bits)
-        count = self.size if allowed is None else int(np.count_nonzero(allowed))
         every = self._store is self._index  # the kind has no other search
         if every or (allowed is not None and count <= _SHARE * self.size):
             return self._exact(row, depth, selector)

@@ -8,14 +8,13 @@ taken, and rows that lie in the catalog are as durable as it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
 
-from ragdiag.store.disk import disk_faults, sync_folder
+from ragdiag.store.disk import disk_faults, sync
 from ragdiag.store.lake import Lake
 from ragdiag.store.upkeep.datafiles import CATALOG, data_path, list_files
 
@@ -45,17 +44,9 @@ def sync_files(lake: Lake, first: int = 0) -> int:
     for path in files:
         # Whoever has replaced it meanwhile has synced what took its place.
         with disk_faults(path), suppress(FileNotFoundError):
-            _sync_file(path)
+            sync(path)
     folders = {up for path in files for up in path.parents if up.is_relative_to(base)}
     for folder in sorted(folders, reverse=True):
         with disk_faults(folder):
-            sync_folder(folder)
+            sync(folder)
     return len(files)
-
-
-def _sync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ragdiag.privacy.keys import workspace_keys
 from ragdiag.settings import Workspace
-from ragdiag.store.disk import disk_faults, sync_folder
+from ragdiag.store.disk import disk_faults, sync
 from ragdiag.store.upkeep.forgotten import user_tombstone
 from ragdiag.store.upkeep.sealed import open_to_read, open_to_write
 from ragdiag.store.upkeep.user_traces import UserTraces, join_traces
@@ -32,8 +32,8 @@ def keep_targets(workspace: Workspace, traces: UserTraces) -> None:
         with open_to_write(_file(workspace, key), keys if keys.keys else None) as stream:
             stream.write(json.dumps(asdict(traces), default=datetime.isoformat).encode())
     with disk_faults(folder):
-        sync_folder(folder)
-        sync_folder(folder.parent)
+        sync(folder)
+        sync(folder.parent)
 
 
 def kept_targets(workspace: Workspace, keys: Iterable[str]) -> UserTraces:
