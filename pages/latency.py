@@ -1,15 +1,28 @@
-"""Latency: how slow each stage is, against a target."""
+"""Latency: how slow each stage is, against a target, and what a million queries cost."""
 
 import streamlit as st
 
+from ragdiag.configuration import read_configuration
 from ragdiag.drift import latency
+from ragdiag.drift.costs import spending
 from ragdiag.records import LATENCY_STAGES
 from ragdiag.store.queries import Filters, version_names
-from ragdiag.ui import bands, charts, degradation, filters, frame, palette, savings, tables, words
+from ragdiag.ui import (
+    bands,
+    charts,
+    costs,
+    degradation,
+    filters,
+    frame,
+    palette,
+    savings,
+    tables,
+    words,
+)
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.safe import literal
 
-view = frame.begin("Latency", "Decide which stage of which version to make faster.")
+view = frame.begin("Latency", "Decide which stage of which version to make faster or cheaper.")
 
 boxes = st.columns(6)
 with boxes[0]:
@@ -104,6 +117,10 @@ tables.show(
     },
     key="quantiles",
 )
+
+st.subheader(f"What a million queries cost, {when}", anchor=False)
+price = costs.machine_price(read_configuration(view.workspace).costs.machine_usd_per_hour)
+costs.show(fetch(view, spending, scope, price), names)
 
 degradation.show(view, every_week)
 savings.show(fetch(view, latency.cache_effects, scope, quantile), names, quantile, when)

@@ -2,11 +2,24 @@
 
 import streamlit as st
 
+from ragdiag.configuration import read_configuration
+from ragdiag.drift.costs import spending
 from ragdiag.drift.latency import QUANTILES, stage_quantiles
 from ragdiag.drift.tallies import square_and_add
 from ragdiag.errors import UnknownName
 from ragdiag.store.queries import Filters, evaluated
-from ragdiag.ui import charts, filters, forest, frame, grader_note, palette, tables, versus, words
+from ragdiag.ui import (
+    charts,
+    costs,
+    filters,
+    forest,
+    frame,
+    grader_note,
+    palette,
+    tables,
+    versus,
+    words,
+)
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.safe import literal
 
@@ -104,3 +117,13 @@ if first and second:
     st.caption("Over all evaluation requests of each version.")
 else:
     st.caption("One of the versions was not timed.")
+
+st.subheader("What a million queries cost", anchor=False)
+price = costs.machine_price(read_configuration(view.workspace).costs.machine_usd_per_hour)
+costs.compare(
+    *(
+        spent
+        for side in (ids[a], ids[b])
+        for spent in fetch(view, spending, Filters("evaluation", side), price)
+    )
+)

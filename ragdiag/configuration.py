@@ -1,5 +1,5 @@
 """What a workspace's ``ragdiag.toml`` says: where its lake lives, what is kept, what is hidden,
-what the dashboard may do.
+what the dashboard may do, what machines cost.
 
 The file is optional, and so is every table in it. Secrets are never in it: it names the
 environment variables that hold them.
@@ -75,6 +75,14 @@ class DashboardTable(_Table):
     """Nothing that would change what serves can be started from a page."""
 
 
+class CostsTable(_Table):
+    """What the dashboard reckons costs with."""
+
+    machine_usd_per_hour: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """Of a machine that answers one query at a time: its price divided by how many it answers side
+    by side. At 0 only hours are shown."""
+
+
 class JudgeTable(_Table):
     """The OpenAI-compatible server that judges answers. The model is named by the grader,
     ``judge:MODEL``; prices are US dollars per million tokens, without both the cost is unknown."""
@@ -104,6 +112,7 @@ class Configuration(_Table):
     retention: RetentionTable = RetentionTable()
     privacy: PrivacyTable = PrivacyTable()
     dashboard: DashboardTable = DashboardTable()
+    costs: CostsTable = CostsTable()
     judge: JudgeTable = JudgeTable()
     replay: ReplayTable = ReplayTable()
 

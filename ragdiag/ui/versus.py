@@ -173,4 +173,6 @@ def _hidden(compared: Comparison) -> str:
         if found > 0:
             size = words.size(found, "share" if name == "correct" else "score")
             return f"A true difference of {size} in {name} would probably have shown."
+    if any(found.paired.difference.value for found in compared.metrics.values()):
+        return "Every question moved alike, and there are too few to tell that from chance."
     return "Every question came out the same."

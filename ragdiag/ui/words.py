@@ -14,6 +14,8 @@ from ragdiag.store.queries import NOT_DIAGNOSED
 
 NBSP = "\u00a0"
 MINUS = "−"
+MEASURED: Mapping[str, str] = {"ms": "ms", "usd": "USD", "hours": "h"}
+"""Units that are written behind a number of three figures."""
 
 VERDICTS: Mapping[str, str] = {
     "corpus": "no passage in the index can answer",
@@ -202,15 +204,16 @@ def spoken(name: str) -> str:
 
 
 def number(value: float, unit: str) -> str:
-    """One value with its unit: ``61.3 %``, ``0.634``, ``182 ms``; a dash where undefined."""
+    """One value with its unit: ``61.3 %``, ``0.634``, ``182 ms``, ``1,250 USD``; a dash where
+    undefined."""
     if math.isnan(value):
         return "–"
     sign = MINUS if value < 0 else ""
     size = abs(value)
     if unit == "share":
         return f"{sign}{100 * size:.1f}{NBSP}%"
-    if unit == "ms":
-        return f"{sign}{_milliseconds(size)}{NBSP}ms"
+    if unit in MEASURED:
+        return f"{sign}{_three_figures(size)}{NBSP}{MEASURED[unit]}"
     return f"{sign}{size:.3f}"
 
 
@@ -242,8 +245,8 @@ def change(found: Estimate, unit: str) -> str:
 
 def signed(value: float, unit: str) -> str:
     """``+2.1 points``, ``−0.031``, ``+45 ms``."""
-    suffix = {"share": f"{NBSP}points", "ms": f"{NBSP}ms"}.get(unit, "")
-    return bare(value, unit, plus=True) + suffix
+    name = {"share": "points", **MEASURED}.get(unit, "")
+    return bare(value, unit, plus=True) + (name and f"{NBSP}{name}")
 
 
 def size(value: float, unit: str) -> str:
@@ -257,7 +260,7 @@ def bare(value: float, unit: str, *, plus: bool = False) -> str:
     size = abs(value)
     if unit == "share":
         return f"{sign}{100 * size:.1f}"
-    return f"{sign}{_milliseconds(size)}" if unit == "ms" else f"{sign}{size:.3f}"
+    return f"{sign}{_three_figures(size)}" if unit in MEASURED else f"{sign}{size:.3f}"
 
 
 def megabytes(size: float) -> str:
@@ -338,6 +341,6 @@ def _bounds(found: Estimate, unit: str) -> str:
     return f"{bare(found.low, unit)}–{bare(found.high, unit)}, "
 
 
-def _milliseconds(size: float) -> str:
-    """Three figures are enough: 1,204 · 182 · 18.2 · 1.82 · 0.02."""
+def _three_figures(size: float) -> str:
+    """They are enough: 1,204 · 182 · 18.2 · 1.82 · 0.02."""
     return f"{size:,.0f}" if size >= 100 else f"{size:.1f}" if size >= 10 else f"{size:.2f}"

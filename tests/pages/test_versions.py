@@ -38,3 +38,10 @@ def test_slices_are_drawn_with_n_and_the_family_they_are_corrected_in(
     assert (billing["n"], billing["B − A (95 % interval)"][:5]) == ("20", "+80.0")
     assert billing["p (Holm)"].endswith("*")
     assert "Holm corrects over 30 tests: 5 measures on all questions and 5 slices" in said(app)
+
+
+def test_what_both_cost_is_compared(open_page, toy_workspace) -> None:
+    app = open_page("versions", toy_workspace, a="lexical", b="hybrid", machine="0.5")
+    costs = next(frame.value for frame in app.dataframe if "A million queries" in frame.value)
+    assert list(costs["A million queries"]) == ["Tokens", "Machine, hours", "Machine", "Together"]
+    assert " to " in costs["Change B − A"].iloc[3]

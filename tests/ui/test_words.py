@@ -41,6 +41,10 @@ def test_a_change_is_signed_and_in_points() -> None:
     assert plain(words.change(Estimate(45.2, 30.0, 61.0, 600), "ms")) == "+45.2 ms (+30.0 to +61.0)"
     assert words.change(Estimate.undefined("x"), "ms") == "–"
     assert plain(words.size(-0.021, "share")) == "2.1 points"
+    assert plain(words.change(Estimate(-1250.0, -1300, -1200.4, 9), "usd")) == (
+        "−1,250 USD (−1,300 to −1,200)"
+    )
+    assert plain(words.number(12.34, "hours")) == "12.3 h"
 
 
 @pytest.mark.parametrize(

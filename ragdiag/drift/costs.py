@@ -1,0 +1,86 @@
+"""What a million queries cost, tokens and machine each by itself (METHODS.md §14)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ragdiag.records import Estimate, Weighed
+from ragdiag.stats.intervals import difference_of_means, mean_estimate
+from ragdiag.stats.weighted import WeightedSums
+from ragdiag.store.lake import Lake
+from ragdiag.store.queries import Filters
+from ragdiag.store.spending import spent
+from ragdiag.store.trends import Split
+
+QUERIES = 1e6
+SECONDS_PER_HOUR = 3600.0
+NOTHING = WeightedSums(Weighed.of(0), Weighed.of(0), Weighed.of(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """``sums`` are of single queries, in a unit of which a million queries take ``of_a_million``
+    times the mean; ``unknown`` says why no request has it."""
+
+    sums: WeightedSums
+    of_a_million: float
+    unknown: str
+
+    @property
+    def is_known(self) -> bool:
+        return self.sums.n > 0
+
+    def estimate(self) -> Estimate:
+        """Of a million queries, with the mean's Student t interval; what it counts is never
+        negative."""
+        if not self.is_known:
+            return Estimate.undefined(self.unknown)
+        found = mean_estimate(self.sums)
+        return _scaled(replace(found, low=max(found.low, 0.0)), self.of_a_million)
+
+    def since(self, before: Amount) -> Estimate:
+        """This less ``before``, as if of independent requests."""
+        return _scaled(difference_of_means(before.sums, self.sums), self.of_a_million)
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """Of one segment: ``tokens``, ``machine`` and both together in US dollars, and the machine's
+    ``hours``. What has no price adds nothing to ``together``."""
+
+    segment: str
+    tokens: Amount
+    hours: Amount
+    machine: Amount
+    together: Amount
+
+
+def spending(
+    lake: Lake, filters: Filters, usd_per_hour: float = 0.0, split: Split = "version_id"
+) -> list[Spending]:
+    """Every segment. ``usd_per_hour`` is the price of a machine that answers one query at a time,
+    0 where it is not known."""
+    found = []
+    for row in spent(lake, filters, usd_per_hour / SECONDS_PER_HOUR, split):
+        bill, seconds, machine, both = (
+            WeightedSums(row[f"{name}_n"], row[name], row[f"{name}2"])
+            for name in ("bill", "seconds", "machine", "both")
+        )
+        if not usd_per_hour:
+            machine, both = NOTHING, bill
+        elif not bill.n:
+            both = machine
+        found.append(
+            Spending(
+                row["segment"],
+                Amount(bill, QUERIES, "no request has a price"),
+                Amount(seconds, QUERIES / SECONDS_PER_HOUR, "no request was timed"),
+                Amount(machine, QUERIES, "the machine has no price"),
+                Amount(both, QUERIES, "nothing has a price"),
+            )
+        )
+    return found
+
+
+def _scaled(found: Estimate, by: float) -> Estimate:
+    return replace(found, value=found.value * by, low=found.low * by, high=found.high * by)
