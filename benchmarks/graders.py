@@ -57,8 +57,8 @@ def faithful(path: Path, kind: str, with_encoder: bool) -> None:
         f"## Faithfulness: clapnq_human_eval, {kind.lower()} questions, n = {len(rows)}, "
         f"{sum(labels)} faithful\n"
     )
-    print(f"| grader | {' | '.join(MEASURES)} | auroc more than words |")
-    print(f"|---{'|---' * (len(MEASURES) + 1)}|")
+    print(f"| grader | decided | {' | '.join(MEASURES)} | auroc more than words |")
+    print(f"|---{'|---' * (len(MEASURES) + 2)}|")
     graders: list[Grader] = [
         GroundednessGrader("grounded_lexical", lexical_support, LEXICAL),
         NewWordsSupport(),
@@ -66,17 +66,23 @@ def faithful(path: Path, kind: str, with_encoder: bool) -> None:
     if with_encoder:
         support = encoder_support(packaged_vectors())
         graders.append(GroundednessGrader("grounded_encoder", support, ENCODER))
-    scores: list[list[float]] = []
+    words: list[float | None] = []
     for grader in graders:
         grades = grader.grade(items)
-        found = agreement([g.y for g in grades], labels, [g.score for g in grades])
-        scores.append([g.score or 0.0 for g in grades])
-        questions = [row["task_id"] for row in rows]
-        more = _more(scores[0], scores[-1], labels, questions) if len(scores) > 1 else "–"
-        cells = [_shown(getattr(found, m)) for m in MEASURES]
+        scores = [g.score for g in grades]
+        found = agreement([g.y for g in grades], labels, scores)
+        both = [
+            (word, score, label, row["task_id"])
+            for word, score, label, row in zip(words, scores, labels, rows, strict=False)
+            if word is not None and score is not None
+        ]
+        more = _more(*map(list, zip(*both, strict=True))) if both else "–"
+        words = words or scores
+        decided = str(sum(score is not None for score in scores))
+        cells = [decided, *(_shown(getattr(found, m)) for m in MEASURES)]
         print(f"| {grader.name} | {' | '.join(cells)} | {more} |")
     published = [row["scores"]["Bert-KPrec"]["system"]["value"] for row in rows]
-    cells = [_shown(auroc(published, labels)), *["–"] * len(MEASURES)]
+    cells = [str(len(rows)), _shown(auroc(published, labels)), *["–"] * len(MEASURES)]
     print(f"| BertKPrec, as published | {' | '.join(cells)} |\n", flush=True)
 
 

@@ -11,6 +11,7 @@ from ragdiag.diagnosis.replay import ArmOutcome
 from ragdiag.diagnosis.waterfall import Loss, contains
 from ragdiag.metrics.answers import normalise_answer
 from ragdiag.metrics.numbers import numeric_match, read_quantities
+from ragdiag.metrics.refusals import told_status
 from ragdiag.records import (
     Answer,
     Arm,
@@ -133,7 +134,7 @@ def _generator(scene: Scene) -> SecondLevel | None:
     said = scene.on_gold
     if said is None or said.status == "error":
         return None
-    if said.status == "no_answer" or not said.text.strip():
+    if told_status(said.status, said.text) == "no_answer" or not said.text.strip():
         elsewhere: tuple[Arm, ...] = ("G+", "g+", "s", "r")
         return "wrongful_abstention" if any(map(scene.is_high, elsewhere)) else None
     given = [ContextPassage(p.passage_id, p.text, p.title) for p in scene.gold]

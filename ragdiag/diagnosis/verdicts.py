@@ -18,6 +18,7 @@ from ragdiag.diagnosis.tiers import (
 )
 from ragdiag.diagnosis.waterfall import Loss, contains
 from ragdiag.metrics.answers import normalise_answer
+from ragdiag.metrics.refusals import told_status
 from ragdiag.records import Arm, Diagnosis, Grade, Request, Status, Tier, Verdict
 
 FIX_ORDER: tuple[Arm, ...] = ("s", "g+", "g", "G+")
@@ -78,7 +79,7 @@ def judge(
     verdict, rule = (
         _state_of_success(loss)
         if grade.y == 1
-        else _verdict_without_answer(loss, signs, request.status)
+        else _verdict_without_answer(loss, signs, told_status(request.status, request.answer))
         if grade.status == "no_gold"
         else _verdict_on_failure(grade, loss, arms, gold_supported, signs)
     )

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from ragdiag.metrics.refusals import declines
 from ragdiag.progress import Progress
 from ragdiag.records import ContextPassage, Grade, Status
 
@@ -70,3 +71,18 @@ def undecidable(item: Item, grader: str, about: Subject) -> Grade | None:
             item.item_id, grader, None, status="undefined", reason="the context is not known"
         )
     return None
+
+
+def unsupportable(item: Item, grader: str, about: Subject) -> Grade | None:
+    """As :func:`undecidable`, for graders that look words up: nor can they tell whether an answer
+    that declines in words is right to do so.
+
+    >>> unsupportable(Item("r", "q", "I don't know.", context=(ContextPassage("p", "x"),)), "g",
+    ...               "grounded").reason
+    'declines to answer'
+    """
+    if (known := undecidable(item, grader, about)) is not None:
+        return known
+    if not declines(item.answer):
+        return None
+    return Grade(item.item_id, grader, None, status="undefined", reason="declines to answer")

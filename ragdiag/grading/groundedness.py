@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from ragdiag.generation.sentence_vectors import SentenceVectors
-from ragdiag.grading.contract import Item, Subject, undecidable
+from ragdiag.grading.contract import Item, Subject, unsupportable
 from ragdiag.metrics.citations import citation_scores
 from ragdiag.progress import Progress, report
 from ragdiag.records import Grade
@@ -71,14 +71,14 @@ class GroundednessGrader:
     about: Subject = "grounded"
 
     def __init__(self, name: str, support: Support, threshold: float) -> None:
-        self.name = f"{name}-v1@{threshold:g}"
+        self.name = f"{name}-v2@{threshold:g}"
         self._support = support
         self._threshold = threshold
 
     def grade(self, items: Sequence[Item], progress: Progress | None = None) -> list[Grade]:
         grades = []
         for number, item in enumerate(items, start=1):
-            grades.append(undecidable(item, self.name, self.about) or self._judge(item))
+            grades.append(unsupportable(item, self.name, self.about) or self._judge(item))
             report(progress, number / len(items), f"graded {number} of {len(items)}")
         return grades
 
@@ -105,12 +105,12 @@ class CitationGrader:
     about: Subject = "cited"
 
     def __init__(self, measure: str, threshold: float = LEXICAL) -> None:
-        self.name = f"citation_{measure}-v1@{threshold:g}"
+        self.name = f"citation_{measure}-v2@{threshold:g}"
         self._measure = measure
         self._threshold = threshold
 
     def grade(self, items: Sequence[Item], progress: Progress | None = None) -> list[Grade]:
-        return [undecidable(item, self.name, self.about) or self._judge(item) for item in items]
+        return [unsupportable(item, self.name, self.about) or self._judge(item) for item in items]
 
     def _judge(self, item: Item) -> Grade:
         sentences = split_sentences(item.answer)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-from ragdiag.grading.contract import Item, Subject, undecidable
+from ragdiag.grading.contract import Item, Subject, unsupportable
 from ragdiag.grading.groundedness import words_of
 from ragdiag.progress import Progress
 from ragdiag.records import Grade
@@ -27,11 +27,11 @@ class NewWordsSupport:
     about: Subject = "grounded"
 
     def __init__(self, threshold: float = GROUNDED) -> None:
-        self.name = f"grounded_new_words-v1@{threshold:g}"
+        self.name = f"grounded_new_words-v2@{threshold:g}"
         self._threshold = threshold
 
     def grade(self, items: Sequence[Item], progress: Progress | None = None) -> list[Grade]:
-        return [undecidable(item, self.name, self.about) or self._judge(item) for item in items]
+        return [unsupportable(item, self.name, self.about) or self._judge(item) for item in items]
 
     def _judge(self, item: Item) -> Grade:
         new = new_words(item.answer, item.question)

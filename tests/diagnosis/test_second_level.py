@@ -142,8 +142,8 @@ def test_a_generator_by_its_answer_to_the_gold_passages(
     assert found == expected
 
 
-def test_a_generator_that_declines_or_should_have() -> None:
-    declined = Answer("", status="no_answer")
+@pytest.mark.parametrize("declined", [Answer("", status="no_answer"), Answer("I don't know.")])
+def test_a_generator_that_declines_or_should_have(declined: Answer) -> None:
     fields = {"on_gold": declined, "arms": {"r": LOW, "g": LOW, "G+": HIGH}}
     assert second_level("generator", "in_context", **fields) == "wrongful_abstention"
     assert second_level("generator", "in_context", on_gold=declined, arms={"g": LOW}) is None

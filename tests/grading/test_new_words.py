@@ -30,6 +30,9 @@ def test_repeating_the_question_is_no_support() -> None:
     assert (half.y, half.score) == (1, 0.5)
     assert graded("grounded_new_words", "Do cats sleep?").score == 1.0
     assert graded("grounded_new_words", "", status="no_answer").y is None
+    for name in ("grounded_new_words", "grounded_lexical"):
+        declined = graded(name, "I'm sorry, but the document does not mention that.")
+        assert (declined.y, declined.score, declined.reason) == (None, None, "declines to answer")
 
 
 def test_repeating_the_question_is_no_answer() -> None:
@@ -46,6 +49,6 @@ def test_repeating_the_question_is_no_answer() -> None:
 
 def test_the_name_says_the_threshold(workspace: Workspace) -> None:
     assert open_grader(workspace, "new_words_f1", 0.3).name == "new_words_f1-v1@0.3"
-    assert open_grader(workspace, "grounded_new_words").name == "grounded_new_words-v1@0.4"
+    assert open_grader(workspace, "grounded_new_words").name == "grounded_new_words-v2@0.4"
     with pytest.raises(InputError, match="cannot have the threshold 2"):
         open_grader(workspace, "grounded_new_words", 2.0)
