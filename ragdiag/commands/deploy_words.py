@@ -88,8 +88,8 @@ def _watch_lines(look: Look) -> Iterator[str]:
         yield f"{name:9} not watched: {why}"
     if look.left_out:
         yield (
-            f"a sampled log: {look.left_out:,} requests of both versions are left out, so that all "
-            "count by one chance, and shares are those of all requests"
+            f"a sampled log: {look.left_out:,} logged requests are left out, so that all count by "
+            "one chance and shares are those of all requests"
         )
 
 

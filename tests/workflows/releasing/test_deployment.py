@@ -271,7 +271,7 @@ def test_where_the_log_is_sampled_a_canary_is_judged_by_all_requests(
         "inconclusive",
     }
     (line,) = [line for line in look_text(look, {}).splitlines() if "sampled" in line]
-    assert f"{look.left_out:,} requests of both versions are left out" in line
+    assert f"{look.left_out:,} logged requests are left out" in line
     assert "sampled: 0.05 of all requests count" in plan_text(plan)
 
 
