@@ -51,6 +51,8 @@ def plan_text(plan: Plan) -> str:
         f"planned: {plan.planned_n:,} requests judged by {plan.metric}{shows}, "
         f"of about {plan.planned_requests:,}"
     ]
+    if plan.keep_probability < 1:
+        lines.append(f"sampled: {plan.keep_probability:.3g} of all requests count, by chance alone")
     lines += [
         f"watched: {name}, {one.p0:.2%} at the most by {one.bad:,} of {one.n:,} requests"
         for name, one in plan.monitors.items()
@@ -84,8 +86,11 @@ def _watch_lines(look: Look) -> Iterator[str]:
         )
     for name, why in look.plan.unwatched.items():
         yield f"{name:9} not watched: {why}"
-    if look.sampled:
-        yield f"{look.sampled:,} requests were logged by chance: shares are of what was logged"
+    if look.left_out:
+        yield (
+            f"a sampled log: {look.left_out:,} logged requests are left out, so that all count by "
+            "one chance and shares are those of all requests"
+        )
 
 
 def _rate_line(name: str, rate: WatchedRate) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from ragdiag.deploy.arms import Judgments, count_errors, metric_values
 from ragdiag.deploy.looks import Look, planned_end, sum_up, watch_rates
 from ragdiag.deploy.plan import RELEASE_WATCH, Plan
+from ragdiag.deploy.thinning import lowest_chance, thin
 from ragdiag.identifiers import shadowed_id
 from ragdiag.records import DeploymentEvent, Traffic
 from ragdiag.stats.contrasts import independent_means, paired_means
@@ -31,7 +32,8 @@ def look_at_canary(
     plan = Plan.from_json(started.evidence["plan"])
     state, since = started.deployment, started.happened_at
     old_id, new_id = state.production, str(state.canary)
-    new = load_outcomes(lake, new_id, CANARY_TRAFFIC, since=since)
+    logged = load_outcomes(lake, new_id, CANARY_TRAFFIC, since=since)
+    new = thin(logged, plan.keep_probability)
     arm = _Arm.of(new, plan.metric, judgments)
     known = [not math.isnan(value) for value in arm.values]
     found = Look(
@@ -43,11 +45,12 @@ def look_at_canary(
         n=len(new),
         judged=sum(known),
         rates=watch_rates(new, arm.values, plan),
-        sampled=sum(one.is_sampled for one in new),
+        left_out=len(logged) - len(new),
     )
     if rates_only:
         return found
-    old = load_outcomes(lake, old_id, ["production"], since=since)
+    logged_old = load_outcomes(lake, old_id, ["production"], since=since)
+    old = thin(logged_old, plan.keep_probability)
     criteria = {}
     if (end := planned_end(known, plan.planned_n)) is not None:
         until = new[end - 1].asked_at
@@ -61,7 +64,7 @@ def look_at_canary(
             "old": sum_up(old, plan.metric, judgments),
             "new": sum_up(new, plan.metric, judgments),
         },
-        sampled=sum(one.is_sampled for one in [*old, *new]),
+        left_out=found.left_out + len(logged_old) - len(old),
     )
 
 
@@ -74,17 +77,25 @@ def look_at_shadow(lake: Lake, started: DeploymentEvent, judgments: Judgments) -
     plan = Plan.from_json(started.evidence["plan"])
     state, since = started.deployment, started.happened_at
     old_id, new_id = state.production, str(state.shadow)
-    shadows = {
+    logged = {
         shadowed: replace(one, total_ms=one.processing_ms)
         for one in load_outcomes(lake, new_id, ["shadow"], since=since)
         if (shadowed := shadowed_id(one.request_id, new_id)) is not None
     }
+    logged_old = load_outcomes(lake, old_id, ["production"], request_ids=list(logged))
     followed = {
         one.request_id: replace(one, total_ms=one.processing_ms)
-        for one in load_outcomes(lake, old_id, ["production"], request_ids=list(shadows))
+        for one in thin(logged_old, plan.keep_probability)
     }
-    new = [one for shadowed, one in shadows.items() if shadowed in followed]
-    old = [followed[shadowed] for shadowed in shadows if shadowed in followed]
+    # A replay logs every answer, a service may sample them: by a rate of their own.
+    shadows = list(logged.values())
+    stay = {one.request_id for one in thin(shadows, lowest_chance(shadows))}
+    kept = [
+        (followed[shadowed], one)
+        for shadowed, one in logged.items()
+        if shadowed in followed and one.request_id in stay
+    ]
+    old, new = [one for one, _ in kept], [one for _, one in kept]
     first, second = (_Arm.of(side, plan.metric, judgments) for side in (old, new))
     pairs = zip(first.values, second.values, strict=True)
     known = [not (math.isnan(x) or math.isnan(y)) for x, y in pairs]
@@ -102,7 +113,7 @@ def look_at_shadow(lake: Lake, started: DeploymentEvent, judgments: Judgments) -
             "old": sum_up(old, plan.metric, judgments),
             "new": sum_up(new, plan.metric, judgments),
         },
-        sampled=sum(one.is_sampled for one in [*old, *new]),
+        left_out=len(logged_old) - len(new),
     )
 
 
@@ -111,7 +122,8 @@ def look_at_release(lake: Lake, promoted: DeploymentEvent, judgments: Judgments)
     what served before it."""
     plan = Plan.from_json(promoted.evidence["release_plan"])
     state, since = promoted.deployment, promoted.happened_at
-    new = load_outcomes(lake, state.production, ["production"], since=since, first=RELEASE_WATCH)
+    logged = load_outcomes(lake, state.production, ["production"], since=since, first=RELEASE_WATCH)
+    new = thin(logged, plan.keep_probability)
     values = metric_values(new, plan.metric, judgments)
     return Look(
         side="production",
@@ -123,7 +135,7 @@ def look_at_release(lake: Lake, promoted: DeploymentEvent, judgments: Judgments)
         judged=sum(not math.isnan(value) for value in values),
         rates=watch_rates(new, values, plan),
         arms={"new": sum_up(new, plan.metric, judgments)},
-        sampled=sum(one.is_sampled for one in new),
+        left_out=len(logged) - len(new),
     )
 
 

@@ -41,6 +41,7 @@ class Look:
 
     ``rates`` are watched at every look; ``criteria`` are judged once, on the first requests that
     make up the planned number, and empty until then. ``arms`` sums up both versions by measure.
+    All of this is of a plain sample (thinning.py): ``left_out`` logged requests are not in it.
     """
 
     side: Side
@@ -53,7 +54,7 @@ class Look:
     rates: Mapping[str, WatchedRate] = field(default_factory=dict)
     criteria: Mapping[str, Criterion] = field(default_factory=dict)
     arms: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
-    sampled: int = 0
+    left_out: int = 0
 
     @property
     def alarms(self) -> list[str]:
@@ -98,7 +99,7 @@ class Look:
             "since": self.since.isoformat(),
             "n": self.n,
             "judged": self.judged,
-            "sampled": self.sampled,
+            "left_out": self.left_out,
             "plan": self.plan.to_json(),
             "watch": {
                 "mean_requests_between_false_alarms": self.plan.level,

@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 
 from ragdiag.deploy.arms import MONITORS, Judgments, metric_values, monitored
+from ragdiag.deploy.thinning import lowest_chance, thin
 from ragdiag.errors import InputError
 from ragdiag.metrics.latency import needed_for_interval, quantile_estimate
 from ragdiag.stats.gates import TOLERATED
@@ -46,7 +47,8 @@ class Plan:
     """``planned_n`` judged requests decide; with them a true ``detectable`` difference shows with
     80 % power (None: production's spread was not known). ``planned_requests`` hold as many judged
     ones, if they are judged as often as production's were. ``level`` is the mean number of requests
-    between false alarms. A request over ``slow_ms`` counts as slow.
+    between false alarms. A request over ``slow_ms`` counts as slow. All of this is of a plain
+    sample (thinning.py) that takes a request with chance ``keep_probability``.
 
     ``monitors`` has only the rates that can be watched, ``unwatched`` says why the others cannot.
     """
@@ -60,6 +62,7 @@ class Plan:
     slow_ms: float | None
     monitors: Mapping[str, Reference]
     unwatched: Mapping[str, str]
+    keep_probability: float = 1.0
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -120,6 +123,8 @@ def _plan(
     share: float,
     inflation: float,
 ) -> Plan:
+    chance = lowest_chance(reference)
+    reference = thin(reference, chance)
     values = metric_values(reference, metric, judgments)
     known = np.array([value for value in values if not math.isnan(value)])
     spread = float(known.std(ddof=1)) * math.sqrt(inflation) if len(known) > 1 else math.nan
@@ -144,6 +149,7 @@ def _plan(
         slow_ms=slow_ms,
         monitors=monitors,
         unwatched=unwatched,
+        keep_probability=chance,
     )
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from ragdiag.records import Estimate
-from ragdiag.stats.intervals import wilson
+from ragdiag.records import Estimate, Weighed
+from ragdiag.stats.weighted import weighted_rate
 from ragdiag.store.degradation import weekly_degradation
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters
@@ -17,8 +17,9 @@ Series = list[tuple[date, Estimate]]
 
 @dataclass(frozen=True, slots=True)
 class Degradation:
-    """Shares with their Wilson intervals: ``any`` reason, and by ``reasons``, the most frequent
-    first; a week in which a reason was not named has a share of 0. ``overall`` is over all weeks.
+    """Shares of all requests with their intervals: ``any`` reason, and by ``reasons``, the most
+    frequent first; a week in which a reason was not named has a share of 0. ``overall`` is over all
+    weeks.
     """
 
     any: Series
@@ -29,21 +30,26 @@ class Degradation:
 def degraded_shares(lake: Lake, filters: Filters) -> Degradation:
     """How often requests were degraded, week by week."""
     rows = weekly_degradation(lake, filters)
-    totals = {row["week"]: row["total"] for row in rows}
-    named = {(row["reason"], row["week"]): row["n"] for row in rows}
+    none = Weighed.of(0)
+    totals: dict[date, Weighed] = {row["week"]: row["total"] for row in rows}
+    named: dict[tuple[str | None, date], Weighed] = {
+        (row["reason"], row["week"]): row["n"] for row in rows
+    }
     counts = {
-        reason: sum(named.get((reason, week), 0) for week in totals)
+        reason: sum((named.get((reason, week), none) for week in totals), none)
         for reason, _ in named
         if reason is not None
     }
 
     def series(reason: str | None) -> Series:
-        return [(week, wilson(named.get((reason, week), 0), n)) for week, n in totals.items()]
+        return [
+            (week, weighted_rate(named.get((reason, week), none), totals[week])) for week in totals
+        ]
 
-    ordered = sorted(counts, key=lambda reason: (-counts[reason], reason))
-    n = sum(totals.values())
+    ordered = sorted(counts, key=lambda reason: (-counts[reason].weighted, reason))
+    n = sum(totals.values(), none)
     return Degradation(
         any=series(None),
         reasons={reason: series(reason) for reason in ordered},
-        overall={reason: wilson(counts[reason], n) for reason in ordered},
+        overall={reason: weighted_rate(counts[reason], n) for reason in ordered},
     )

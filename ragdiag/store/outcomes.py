@@ -24,6 +24,7 @@ class Outcome:
     depends on how full the cache is, not on the version. ``processing_ms`` is the time of its
     stages, so without a wait in line. It is the total where the stages do not tell: they were not
     timed, or one of them was given up. Of a failure without stages it is not known.
+    ``keep_probability`` is the chance with which it was logged.
     """
 
     request_id: str
@@ -40,7 +41,7 @@ class Outcome:
     rel: tuple[int, ...] | None
     thumbs: int | None
     cache_hit: bool
-    is_sampled: bool
+    keep_probability: float
 
 
 _STAGES = " + ".join(f"coalesce({stage}_ms, 0)" for stage in LATENCY_STAGES if stage != "total")
@@ -56,7 +57,8 @@ _CHOSEN = f"""
            case when cache_hit is not true then total_ms end as total_ms,
            {PROCESSING_MS} as processing_ms,
            case when cache_hit is not true then cost_usd end as cost_usd, rel,
-           coalesce(cache_hit, false) as cache_hit, keep_probability < 1 as is_sampled
+           coalesce(cache_hit, false) as cache_hit,
+           coalesce(keep_probability, 1) as keep_probability
     from requests
     where version_id = $version_id and traffic in (select unnest($traffic::varchar[]))
 """
@@ -128,7 +130,7 @@ def _read(row: dict[str, Any]) -> Outcome:
         rel=None if rel is None else tuple(rel),
         thumbs=None if thumbs is None else (1 if thumbs > 0 else -1),
         cache_hit=row["cache_hit"],
-        is_sampled=bool(row["is_sampled"]),
+        keep_probability=row["keep_probability"],
     )
 
 

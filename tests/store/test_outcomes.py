@@ -53,6 +53,7 @@ def test_a_row_tells_what_became_of_a_request(filled: Lake) -> None:
     assert found[6].question not in ("", found[0].question)
     assert found[0].total_ms == 20.0
     assert (found[5].cost_usd, math.isnan(found[0].cost_usd)) == (0.5, True)
+    assert found[0].keep_probability == 1.0
     assert [one.cache_hit for one in found] == [False] * 6 + [True]
     assert math.isnan(found[6].total_ms)
     assert math.isnan(found[6].cost_usd)
@@ -86,5 +87,5 @@ def test_windows_versions_and_traffic_are_kept_apart(filled: Lake) -> None:
     both = load_outcomes(filled, OLD.version_id, ["production", "evaluation"])
     assert len(both) == 8
     (other,) = load_outcomes(filled, NEW.version_id, ["canary", "production"])
-    assert (other.status, other.is_sampled) == ("error", True)
+    assert (other.status, other.keep_probability) == ("error", 0.5)
     assert load_outcomes(filled, NEW.version_id, ["canary"]) == []

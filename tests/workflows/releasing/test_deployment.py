@@ -11,9 +11,11 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
+from ragdiag.commands.deploy_words import look_text, plan_text
 from ragdiag.deploy.plan import Plan
 from ragdiag.errors import InputError, UnknownName
 from ragdiag.identifiers import shadow_id
+from ragdiag.instrumentation.sampling import Sampler, Sampling
 from ragdiag.records import Deployment, Feedback, IndexBuild, Request
 from ragdiag.retrieval.serving import pointer_path
 from ragdiag.settings import Workspace
@@ -224,6 +226,55 @@ def test_an_equal_canary_is_not_rolled_back_by_looking_often(
         )
 
 
+def sampled(version: Version, n: int, since: datetime, *, kind: str, slow: float) -> list[Request]:
+    """What a service logs of ``n`` requests, two of a hundred of them errors: these and slow ones,
+    and one in twenty of the rest."""
+    chance = np.random.default_rng(8)
+    sampler = Sampler(Sampling(rate=0.05, slow_ms=500))
+    found = [
+        sampler.choose(
+            replace(
+                one,
+                status="error" if chance.random() < 0.02 else "ok",
+                latency_ms={"total": 900.0 if chance.random() < slow else 30.0},
+            ),
+            thumbs_down=False,
+        )
+        for one in traffic(version, n, since, wrong=0.1, kind=kind)
+    ]
+    return [one for one in found if one is not None]
+
+
+def test_where_the_log_is_sampled_a_canary_is_judged_by_all_requests(
+    lake: Lake, workspace: Workspace
+) -> None:
+    """It is only faster. As logged, its errors are one in four, and production's one in thirty."""
+    log(lake, workspace, sampled(OLD, 3_000, MONDAY + DAY / 2, kind="production", slow=0.5))
+    terms = Terms(planned_n=100, slo_ms=500)
+    event = start_canary(lake, workspace, "new", 0.3, terms, actor="ada")
+    plan = Plan.from_json(event.evidence["plan"])
+    assert plan.keep_probability == 0.05
+    assert plan.monitors["slow"].bad / plan.monitors["slow"].n < 0.6
+    log(lake, workspace, sampled(OLD, 3_000, STARTED, kind="production", slow=0.5))
+    logged = sampled(NEW, 3_000, STARTED, kind="canary", slow=0.0)
+    assert np.mean([one.status == "error" for one in logged]) > 0.2
+    log(lake, workspace, logged)
+    look = decide(lake, workspace, apply=False, actor="ada").look
+    assert look.alarms == []
+    assert look.n == pytest.approx(150, abs=30)
+    assert look.left_out == look.to_json()["left_out"] > 1_000
+    for measures in look.arms.values():
+        assert measures["errors"].low < 0.02 < measures["errors"].high
+        assert measures["correct"].low < 0.9 < measures["correct"].high
+    assert {look.criteria[name].decision for name in ("latency", "errors")} <= {
+        "pass",
+        "inconclusive",
+    }
+    (line,) = [line for line in look_text(look, {}).splitlines() if "sampled" in line]
+    assert f"{look.left_out:,} logged requests are left out" in line
+    assert "sampled: 0.05 of all requests count" in plan_text(plan)
+
+
 def test_a_promoted_version_is_watched_and_production_goes_back(
     lake: Lake, workspace: Workspace
 ) -> None:
@@ -347,6 +398,31 @@ def test_a_shadow_is_paired_with_the_requests_it_follows(lake: Lake, workspace: 
     assert (quality.change.value, quality.change.n, quality.decision) == (0.0, 200, "pass")
     assert found.event is not None
     assert found.event.deployment == Deployment(NEW.version_id, previous=OLD.version_id)
+
+
+def test_where_the_log_is_sampled_a_shadow_follows_a_plain_sample(
+    lake: Lake, workspace: Workspace
+) -> None:
+    """Of what follows it everything is logged."""
+    asked = sampled(OLD, 3_000, MONDAY + DAY / 2, kind="production", slow=0.3)
+    log(lake, workspace, asked)
+    start_shadow(lake, workspace, "new", Terms(planned_n=100), actor="ada")
+    answered = [
+        replace(
+            one,
+            request_id=shadow_id(one.request_id, NEW.version_id),
+            version_id=NEW.version_id,
+            traffic="shadow",
+            status="ok",
+            keep_probability=1.0,
+        )
+        for one in asked
+    ]
+    log(lake, workspace, [replace(one, asked_at=one.asked_at + DAY) for one in answered])
+    look = decide(lake, workspace, apply=False, actor="ada").look
+    assert look.n == pytest.approx(150, abs=30)
+    assert look.left_out == len(asked) - look.n
+    assert look.arms["old"]["errors"].value == pytest.approx(0.02, abs=0.02)
 
 
 def test_a_shadow_is_not_judged_by_productions_wait_in_line(
