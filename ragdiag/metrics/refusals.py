@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 
 from ragdiag.records import Status
-from ragdiag.retrieval.text import split_sentences
 
 LONGEST = 600
 """Characters of a refusal at most: who writes more says something."""
 
+_ENDS = re.compile(r"(?<=[.!?])\s+")
 _SOURCE = r"\b(?:answer|article|context|data|document|excerpt|information|passage|source|text)s?\b"
 _REFUSES = re.compile(
     rf"""
@@ -48,7 +48,7 @@ def declines(answer: str) -> bool:
     """
     if len(answer) > LONGEST:
         return False
-    sentences = split_sentences(answer.replace("’", "'"))
+    sentences = [one for one in _ENDS.split(answer.replace("’", "'").strip()) if one]
     refusals = [_REFUSES.search(one) is not None for one in sentences]
     return any(refusals) and all(
         refuses or _COURTESY.match(one) for one, refuses in zip(sentences, refusals, strict=True)
