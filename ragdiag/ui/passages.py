@@ -11,6 +11,7 @@ from html import escape
 
 import streamlit as st
 
+from ragdiag.metrics.refusals import told_status
 from ragdiag.privacy.hiding import shown_text
 from ragdiag.records import ContextHit, Hit
 from ragdiag.ui import words
@@ -34,7 +35,8 @@ def question_and_answers(story: Story, *, blind: bool = False) -> None:
     request = story.request
     marks = {1: ("correct", KEPT), 0: ("wrong", LOST), None: ("not graded", "inherit")}
     mark = marks[story.y]
-    status = {"no_answer": "declined to answer", "error": "failed to answer"}.get(request.status)
+    told = told_status(request.status, request.answer)
+    status = {"no_answer": "declined to answer", "error": "failed to answer"}.get(told)
     f1 = "" if blind or story.score is None else f", token F1 {story.score:.2f}"
     given = shown_text(request.answer or request.error or "") or f"({status or 'empty'})"
     opinion = "" if blind else f": <b style='color:{mark[1]}'>{mark[0]}</b>"
