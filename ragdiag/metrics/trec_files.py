@@ -33,6 +33,7 @@ _GAIN = "sum(grade / log2(rank + 1)) filter (rank <= {k})"
 ENDLESS = 2**31
 _ODD_SPACES = b"\x0b\x0c\x1c\x1d\x1e\x1f"
 BLOCK = 1 << 22
+"""Bytes that one thread reads as columns at a time."""
 _CHUNK = 1 << 18
 _FIRST_BITS = 24
 
@@ -111,8 +112,8 @@ def _read_qrels(path: Path) -> pa.Table | None:
 
 
 def _read(path: Path, fields: Mapping[str, pa.DataType | None]) -> pa.Table | None:
-    """The fields that have a type; None where one is missing, empty or of another type, and where
-    the plain way might read another character as white space or a line as a comment."""
+    """The fields that have a type; None where a line lacks one, has another type or is a comment,
+    and where :func:`_delimiter` is None."""
     kept = {name: kind for name, kind in fields.items() if kind}
     try:
         delimiter = _delimiter(path, len(fields))
@@ -132,7 +133,7 @@ def _read(path: Path, fields: Mapping[str, pa.DataType | None]) -> pa.Table | No
 
 def _delimiter(path: Path, fields: int) -> str | None:
     """What stands between the fields, where that is one character all over the file, which has no
-    byte that is no ASCII or might be white space elsewhere."""
+    empty field but at the start of a line, and no byte that is no ASCII or is white space too."""
     if not path.is_file():  # a pipe is read once
         return None
     with path.open("rb") as file:
@@ -164,7 +165,8 @@ def _repeated(ordered: Numbers) -> Numbers:
 
 
 def _may_be_among(some: Numbers, hashes: Numbers) -> NDArray[np.bool_]:
-    """Whether each of ``hashes`` has the first bits of one of ``some``."""
+    """Whether each of ``hashes`` has the first bits of one of ``some``: true of all that are among
+    them and of few others, and faster than a look-up of each."""
     known = np.zeros(1 << _FIRST_BITS, np.bool_)
     known[some >> np.uint64(64 - _FIRST_BITS)] = True
     return np.take(known, hashes >> np.uint64(64 - _FIRST_BITS))
@@ -196,8 +198,8 @@ def _register_found(
     scores: NDArray[np.float32],
     may_be_judged: NDArray[np.bool_],
 ) -> None:
-    """Tables ``hits`` (all that are judged or tied: a ``tie`` is a query and a score, ``above``
-    counts the query's higher ones) and ``retrieved`` (the number of hits by query)."""
+    """Tables ``hits`` (those that may be judged and all that are tied: a ``tie`` is a query and a
+    score, ``above`` counts the query's higher ones) and ``retrieved`` (hits by query)."""
     queries = found["q"].combine_chunks()
     codes = queries.indices.to_numpy()
     ties = _ties(codes, scores)
