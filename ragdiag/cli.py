@@ -253,13 +253,13 @@ def score(
     from ragdiag.metrics.trec import format_trec, score_run, summary_scores
     from ragdiag.metrics.trec_files import summarise_files
 
-    judged, asked = read_qrels(qrels), metric or ["official"]
-    known = None if per_query else summarise_files(judged, run, asked, relevance_level, complete)
+    asked = metric or ["official"]
+    known = None if per_query else summarise_files(qrels, run, asked, relevance_level, complete)
     scores = (
         summary_scores(known, asked)
         if known is not None
         else score_run(
-            judged,
+            read_qrels(qrels),
             read_run(run),
             asked,
             relevance_level=relevance_level,

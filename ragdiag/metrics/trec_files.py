@@ -1,5 +1,4 @@
-"""Scores of large TREC files: a join finds the ranks of relevant hits, and no other hit enters
-Python.
+"""Scores of large TREC files: their lines are read as columns, and a join ranks relevant hits only.
 
 Most measures need no more of a ranking than where its relevant hits stand; those that do, and files
 that are written unusually, are for :func:`ragdiag.metrics.trec.score_run`, which gives the same
@@ -12,18 +11,31 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pyarrow import csv
 
 from ragdiag.interrupts import interruptible
-from ragdiag.metrics.trec import Qrels
 from ragdiag.metrics.trec_names import Choice, asks_for_run_id, choose_measures
+
+Numbers = NDArray[np.uint64]
+
+_CODED = pa.dictionary(pa.int32(), pa.string())
+_QRELS = {"q": _CODED, "i": None, "d": pa.string(), "grade": _CODED}
+_RUN = {"q": _CODED, "i": None, "d": pa.string(), "r": None, "s": pa.float64(), "t": None}
+"""The fields of a line in order; those without a type are not kept."""
 
 _AT_K = "count(*) filter (relevant and rank <= {k})"
 _PRECISIONS = "sum(nth / rank) filter (relevant and rank <= {k})"
 _GAIN = "sum(grade / log2(rank + 1)) filter (rank <= {k})"
 ENDLESS = 2**31
 _ODD_SPACES = b"\x0b\x0c\x1c\x1d\x1e\x1f"
-_CHUNK = 1 << 22
+BLOCK = 1 << 22
+"""Bytes that one thread reads as columns at a time."""
+_CHUNK = 1 << 18
+_FIRST_BITS = 24
 
 FORMULAS: Mapping[str, str] = {
     "num_q": "1",
@@ -44,93 +56,127 @@ FORMULAS: Mapping[str, str] = {
 """Measure → SQL over one query's hits with a positive grade: their ``rank``, ``grade``, whether
 each is ``relevant`` and how many are up to it (``nth``). Something over 0 is 0."""
 
-_RUN = """
-    create temp table run as
-    select q, d, s::float as s from read_csv(?, auto_detect = false, header = false,
-        delim = ?, quote = '', escape = '', comment = '', strict_mode = true, null_padding = false,
-        columns = {'q': 'varchar', 'i': 'varchar', 'd': 'varchar', 'r': 'varchar', 's': 'double',
-                   't': 'varchar'})"""
 _RANKED = """
     create temp table ranked as
     select q, grade, grade >= $level as relevant, rank,
            count(*) filter (grade >= $level) over (partition by q order by rank) as nth
-    from (select h.q, h.grade, count(*) as rank
-          from (select q, d, grade, s from gold join run using (q, d)) h
-          join run r on r.q = h.q and (r.s > h.s or (r.s = h.s and r.d >= h.d))
-          group by h.q, h.d, h.grade)"""
+    from (select h.q, h.grade, h.above + count(*) as rank
+          from (select q, d, grade, tie, above from gold join hits using (q, d)) h
+          join hits r on r.tie = h.tie and r.d >= h.d
+          group by h.q, h.d, h.grade, h.above)"""
 
 
 def summarise_files(
-    qrels: Qrels,
+    qrels: Path,
     run: Path,
     metrics: Sequence[str],
     relevance_level: int = 1,
     complete: bool = False,
 ) -> dict[str, float] | None:
-    """As the summary of :func:`~ragdiag.metrics.trec.score_run` on what ``run`` holds; None where a
-    metric needs more of a ranking, where no query is in both, and where the file is not six fields
-    with one space or tab between, or not right: a score that is no number, a passage twice.
+    """As the summary of :func:`~ragdiag.metrics.trec.score_run` on what the two files hold; None
+    where a metric needs more of a ranking, where no query is in both, and where a file's fields are
+    not parted by one space or tab, or are not right: a score that is no number, a passage twice.
 
     Raises InputError for an unknown metric.
     """
     choices = choose_measures(metrics)
     if asks_for_run_id(metrics) or any(one.measure.name not in FORMULAS for one in choices):
         return None
-    delimiter = _delimiter(run)
-    if delimiter is None:
+    judged, found = _read_qrels(qrels), _read(run, _RUN)
+    if judged is None or found is None:
+        return None
+    with np.errstate(over="ignore"):
+        scores = found["s"].to_numpy().astype(np.float32)
+    if not np.isfinite(scores).all():
         return None
     with interruptible(), duckdb.connect(config={"threads": 2}) as con:
-        try:
-            con.execute(_RUN, [str(run), delimiter])
-        except duckdb.Error:
+        judged_pairs, pairs = _hash_pairs(con, judged), _hash_pairs(con, found)
+        if _repeated(np.sort(judged_pairs)).size or _repeated(np.sort(pairs)).size:
             return None
-        if not _is_clean(con):
-            return None
-        _register(con, qrels, choices, relevance_level)
+        _register_judged(con, judged, choices, relevance_level)
+        _register_found(con, found, scores, _may_be_among(judged_pairs, pairs))
         con.execute(_RANKED, {"level": relevance_level})
         return _summary(con, choices, complete)
 
 
-def _delimiter(run: Path) -> str | None:
-    """What stands between the fields, where that is one character all over the file, which has
-    neither a comment at its top nor a byte that is no ASCII or might be white space elsewhere."""
-    try:
-        with run.open("rb") as file:
-            first = file.readline(10_000).rstrip(b"\r\n")
-            delimiter = next(
-                (d for d in (b" ", b"\t") if len(first.split(d)) == 6 == len(first.split())), None
-            )
-            if delimiter is None or first.startswith(b"#"):
-                return None
-            odd = _ODD_SPACES + (b"\t" if delimiter == b" " else b" ")
-            file.seek(0)
-            while chunk := file.read(_CHUNK):
-                if not chunk.isascii() or len(chunk.translate(None, odd)) < len(chunk):
-                    return None
-    except OSError:
+def _read_qrels(path: Path) -> pa.Table | None:
+    lines = _read(path, _QRELS)
+    if lines is None:
         return None
+    texts = lines["grade"].combine_chunks()
+    try:
+        grades = pa.array([int(text) for text in texts.dictionary.to_pylist()], pa.int64())
+    except (ValueError, OverflowError):
+        return None
+    return lines.set_column(2, "grade", grades.take(texts.indices))
+
+
+def _read(path: Path, fields: Mapping[str, pa.DataType | None]) -> pa.Table | None:
+    """The fields that have a type; None where a line lacks one, has another type or is a comment,
+    and where :func:`_delimiter` is None."""
+    kept = {name: kind for name, kind in fields.items() if kind}
+    try:
+        delimiter = _delimiter(path, len(fields))
+        if delimiter is None:
+            return None
+        lines = csv.read_csv(
+            pa.OSFile(str(path)),
+            csv.ReadOptions(column_names=list(fields), block_size=BLOCK),
+            csv.ParseOptions(delimiter=delimiter, quote_char=False),
+            csv.ConvertOptions(column_types=kept, include_columns=list(kept), null_values=[]),
+        ).unify_dictionaries()
+    except (OSError, pa.ArrowInvalid):
+        return None
+    queries = lines["q"].chunk(0).dictionary
+    return None if pc.any(pc.match_substring_regex(queries, "^#|^$")).as_py() else lines
+
+
+def _delimiter(path: Path, fields: int) -> str | None:
+    """What stands between the fields, where that is one character all over the file, which has no
+    empty field but at the start of a line, and no byte that is no ASCII or is white space too."""
+    if not path.is_file():  # a pipe is read once
+        return None
+    with path.open("rb") as file:
+        first = file.readline(10_000)
+        delimiter = next((d for d in (b" ", b"\t") if len(first.split(d)) == fields), None)
+        if delimiter is None:
+            return None
+        odd = _ODD_SPACES + (b"\t" if delimiter == b" " else b" ")
+        file.seek(0)
+        while block := file.read(_CHUNK):
+            lines = block + (file.readline() or b"\n")
+            if not lines.isascii() or any(byte in lines for byte in odd):
+                return None
+            text = np.frombuffer(lines, np.uint8)
+            if ((text[:-1] == ord(delimiter)) & (text[1:] <= ord(" "))).any():
+                return None
     return delimiter.decode()
 
 
-def _is_clean(con: duckdb.DuckDBPyConnection) -> bool:
-    """Whether every field says something, every score is a number and no passage is twice there.
-
-    Passages are told apart by a hash: two that share one send the file the long way.
-    """
-    rows, pairs, faults = con.execute(
-        "select count(*), count(distinct hash(q, d)), count(*) filter (q is null or d is null or"
-        " s is null or isnan(s) or q = '' or d = '' or starts_with(q, '#')) from run"
-    ).fetchall()[0]
-    return bool(rows) and rows == pairs and not faults
+def _hash_pairs(con: duckdb.DuckDBPyConnection, lines: pa.Table) -> Numbers:
+    """A hash of each line's query and passage: two pairs that share one send the files the long
+    way, as a pair that is there twice does."""
+    con.register("lines", lines)
+    return np.asarray(con.execute("select hash(q, d) as pair from lines").fetchnumpy()["pair"])
 
 
-def _register(
-    con: duckdb.DuckDBPyConnection, qrels: Qrels, choices: Sequence[Choice], level: int
+def _repeated(ordered: Numbers) -> Numbers:
+    return np.extract(ordered[1:] == ordered[:-1], ordered)
+
+
+def _may_be_among(some: Numbers, hashes: Numbers) -> NDArray[np.bool_]:
+    """Whether each of ``hashes`` has the first bits of one of ``some``: true of all that are among
+    them and of few others, and faster than a look-up of each."""
+    known = np.zeros(1 << _FIRST_BITS, np.bool_)
+    known[some >> np.uint64(64 - _FIRST_BITS)] = True
+    return np.take(known, hashes >> np.uint64(64 - _FIRST_BITS))
+
+
+def _register_judged(
+    con: duckdb.DuckDBPyConnection, judged: pa.Table, choices: Sequence[Choice], level: int
 ) -> None:
     """Tables ``gold`` (positive grades) and ``judged`` (every query, and what it can reach)."""
-    rows = [(q, d, grade) for q, judged in qrels.items() for d, grade in judged.items()]
-    queries, passages, grades = zip(*rows, strict=True)
-    con.register("judgments", pa.table({"q": queries, "d": passages, "grade": grades}))
+    con.register("judgments", judged)
     con.execute("create temp table gold as select * from judgments where grade > 0")
     cutoffs = {_cutoff(one) for one in choices if one.measure.name in ("ndcg", "ndcg_cut")}
     ideals = "".join(
@@ -146,6 +192,38 @@ def _register(
     )
 
 
+def _register_found(
+    con: duckdb.DuckDBPyConnection,
+    found: pa.Table,
+    scores: NDArray[np.float32],
+    may_be_judged: NDArray[np.bool_],
+) -> None:
+    """Tables ``hits`` (those that may be judged and all that are tied: a ``tie`` is a query and a
+    score, ``above`` counts the query's higher ones) and ``retrieved`` (hits by query)."""
+    queries = found["q"].combine_chunks()
+    codes = queries.indices.to_numpy()
+    ties = _ties(codes, scores)
+    ordered = np.sort(ties)
+    tied = pc.is_in(pa.array(ties), value_set=pa.array(_repeated(ordered)))
+    chosen = may_be_judged | tied.to_numpy(zero_copy_only=False)
+    tie = ties[chosen]
+    above = np.searchsorted(ordered, tie) - np.searchsorted(ordered, tie >> 32 << 32)
+    hits = found.select(["q", "d"]).filter(pa.array(chosen))
+    con.register("hits", hits.append_column("tie", [tie]).append_column("above", [above]))
+    counts = np.bincount(codes)
+    con.register("retrieved", pa.table({"q": queries.dictionary, "retrieved": counts}))
+
+
+def _ties(codes: NDArray[np.int32], scores: NDArray[np.float32]) -> Numbers:
+    """One number for a query's code and a score: rising with the code, then with falling scores.
+
+    A float's bits, read as a whole number, rise with a positive score and fall with a negative one.
+    """
+    bits = (scores + 0.0).view(np.uint32)  # + 0.0: -0.0 is tied with 0.0
+    falling = np.where(bits < 2**31, bits ^ (2**31 - 1), bits)
+    return codes.astype(np.uint64) << np.uint64(32) | falling
+
+
 def _summary(
     con: duckdb.DuckDBPyConnection, choices: Sequence[Choice], complete: bool
 ) -> dict[str, float] | None:
@@ -158,8 +236,7 @@ def _summary(
         f"""
         with scored as (
             select * from judged
-            {"left" if complete else ""} join (
-                select q, count(*) as retrieved from run group by q) using (q)),
+            {"left" if complete else ""} join retrieved using (q)),
         rows as (
             select {values} from scored left join ranked using (q) group by scored.q)
         select count(*), {sums} from rows"""

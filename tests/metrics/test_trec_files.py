@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,15 +14,27 @@ from ragdiag.cli import main
 from ragdiag.errors import InputError
 from ragdiag.importers.trec import read_qrels, read_run
 from ragdiag.metrics.trec import score_run
-from ragdiag.metrics.trec_files import FORMULAS, summarise_files
+from ragdiag.metrics.trec_files import BLOCK, FORMULAS, summarise_files
 from ragdiag.metrics.trec_names import MEASURES
 
 MEASURED = [name if not MEASURES[name].cutoffs else f"{name}.1,3,10" for name in FORMULAS]
 PASSAGES = ["p1", "p10", "p2", "p3", "P4", "p~", "10", "9"]
 GRADES = st.dictionaries(st.sampled_from(PASSAGES), st.integers(-1, 3), min_size=1)
 SCORES = st.dictionaries(
-    st.sampled_from(PASSAGES), st.sampled_from([0.0, 0.5, 0.5 + 1e-12, 1.0, -7.25]), min_size=1
+    st.sampled_from(PASSAGES),
+    st.sampled_from([0.0, -0.0, 0.5, 0.5 + 1e-12, 1.0, -0.5, -7.25]),
+    min_size=1,
 )
+
+
+def write_qrels(path: Path, qrels: dict[str, dict[str, int]], between: str = " ") -> Path:
+    lines = [
+        between.join([query, "0", passage, str(grade)]) + "\n"
+        for query, grades in qrels.items()
+        for passage, grade in grades.items()
+    ]
+    path.write_text("".join(lines), encoding="utf-8")
+    return path
 
 
 def write(path: Path, run: dict[str, dict[str, float]], between: str = " ") -> Path:
@@ -51,8 +65,9 @@ def test_every_measure_equals_the_plain_one(
     complete: bool,
     between: str,
 ) -> None:
+    judged = write_qrels(tmp_path / "qrels", qrels, between)
     path = write(tmp_path / "run", run, between)
-    found = summarise_files(qrels, path, MEASURED, level, complete)
+    found = summarise_files(judged, path, MEASURED, level, complete)
     if not qrels.keys() & run.keys() and not complete:
         assert found is None
         return
@@ -64,7 +79,26 @@ def test_it_is_the_same_on_trec_evals_own_run(shared_data: Path, tmp_path: Path)
     folder = shared_data / "trec_eval"
     qrels = read_qrels(folder / "qrels.test")
     run = read_run(folder / "results.test")
-    found = summarise_files(qrels, write(tmp_path / "run", run), MEASURED)
+    judged = write_qrels(tmp_path / "qrels", qrels)
+    found = summarise_files(judged, write(tmp_path / "run", run), MEASURED)
+    assert found == pytest.approx(score_run(qrels, run, MEASURED).summary, abs=1e-9)
+
+
+def test_files_of_several_blocks_with_their_lines_in_any_order(tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    pairs = chance.permutation([f"q{q} tag{q:030d} d{d}" for q in range(900) for d in range(150)])
+    run: dict[str, dict[str, float]] = {}
+    path = tmp_path / "run"
+    with path.open("w") as file:
+        for pair, score in zip(pairs.tolist(), chance.integers(-40, 40, len(pairs)), strict=True):
+            query, tag, passage = pair.split()
+            run.setdefault(query, {})[passage] = score / 4
+            file.write(f"{query} Q0 {passage} 1 {score / 4} {tag}\n")
+    assert path.stat().st_size > 1.4 * BLOCK
+    qrels = {
+        f"q{q}": {f"d{d}": 1 + d % 3 for d in range(q % 7, 300, 29)} for q in range(0, 1000, 3)
+    }
+    found = summarise_files(write_qrels(tmp_path / "qrels", qrels), path, MEASURED)
     assert found == pytest.approx(score_run(qrels, run, MEASURED).summary, abs=1e-9)
 
 
@@ -78,6 +112,11 @@ def test_it_is_the_same_on_trec_evals_own_run(shared_data: Path, tmp_path: Path)
         "q Q0 p 1 0.5 tag\nq Q0 r 2 high tag\n",
         "q Q0 p 1 0.5 tag\nq Q0 r 2 1e300 tag\n",
         "q Q0 p 1 0.5 tag more\n",
+        "q Q0 p 1 0.5 tag\nq Q0 r  0.4 tag\n",
+        "q Q0 p 1 0.5 tag\nq Q0 r 2 0.4 \n",
+        "q Q0 p 1 0.5 tag\nq Q0 r 2 0.4 ",
+        "q Q0 p 1 0.5 tag\n q Q0 r 2 0.4\n",
+        "q Q0 p 1 0.5 tag\n# Q0 r 2 0.4 tag\n",
         "q Q0 p 1 0.5\n",
         "q Q0 p 1 0.5 tag\nq Q0 p\u2028r 2 0.4 tag\n",
         "q Q0 p 1 0.5 tag\nq Q0 p\x1cr 2 0.4 tag\n",
@@ -87,17 +126,34 @@ def test_it_is_the_same_on_trec_evals_own_run(shared_data: Path, tmp_path: Path)
     ],
 )
 def test_whatever_is_unusual_or_wrong_is_left_to_the_plain_way(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "run"
+    qrels, path = write_qrels(tmp_path / "qrels", {"q": {"p": 1}}), tmp_path / "run"
     path.write_text(text, encoding="utf-8")
-    assert summarise_files({"q": {"p": 1}}, path, ["recip_rank"]) is None
+    assert summarise_files(qrels, path, ["recip_rank"]) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["q 0 p 1\nq 0 p 2\n", "q 0 p 1.5\n", "q 0 p 0x1\n", f"q 0 p {2**70}\n", "q 0 p\n", ""],
+)
+def test_so_is_a_file_of_judgments(tmp_path: Path, text: str) -> None:
+    qrels, path = tmp_path / "qrels", write(tmp_path / "run", {"q": {"p": 1.0}})
+    qrels.write_text(text, encoding="utf-8")
+    assert summarise_files(qrels, path, ["recip_rank"]) is None
+
+
+def test_a_pipe_is_left_unread(tmp_path: Path) -> None:
+    qrels, pipe = write_qrels(tmp_path / "qrels", {"q": {"p": 1}}), tmp_path / "run"
+    os.mkfifo(pipe)
+    assert summarise_files(qrels, pipe, ["recip_rank"]) is None
 
 
 def test_measures_that_need_whole_rankings_are_left_too(tmp_path: Path) -> None:
+    qrels = write_qrels(tmp_path / "qrels", {"q": {"p": 1}})
     path = write(tmp_path / "run", {"q": {"p": 1.0}})
     for metric in ("bpref", "official", "runid", "infAP"):
-        assert summarise_files({"q": {"p": 1}}, path, [metric]) is None
+        assert summarise_files(qrels, path, [metric]) is None
     with pytest.raises(InputError, match="unknown metric"):
-        summarise_files({"q": {"p": 1}}, path, ["mrr"])
+        summarise_files(qrels, path, ["mrr"])
 
 
 def test_the_command_prints_the_same_either_way(
