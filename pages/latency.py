@@ -120,7 +120,7 @@ tables.show(
 
 st.subheader(f"What a million queries cost, {when}", anchor=False)
 price = costs.machine_price(read_configuration(view.workspace).costs.machine_usd_per_hour)
-costs.show(fetch(view, spending, scope, price), names)
+costs.show(fetch(view, spending, scope, price), names, price)
 
 degradation.show(view, every_week)
 savings.show(fetch(view, latency.cache_effects, scope, quantile), names, quantile, when)

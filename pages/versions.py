@@ -125,5 +125,6 @@ costs.compare(
         spent
         for side in (ids[a], ids[b])
         for spent in fetch(view, spending, Filters("evaluation", side), price)
-    )
+    ),
+    price=price,
 )

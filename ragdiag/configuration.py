@@ -30,6 +30,10 @@ PatternName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$
 Region = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 
 
+DEAREST_MACHINE = 10_000.0
+"""US dollars an hour that anybody may say."""
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -78,7 +82,7 @@ class DashboardTable(_Table):
 class CostsTable(_Table):
     """What the dashboard reckons costs with."""
 
-    machine_usd_per_hour: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    machine_usd_per_hour: float = Field(default=0.0, ge=0, le=DEAREST_MACHINE)
     """Of a machine that answers one query at a time: its price divided by how many it answers side
     by side. At 0 only hours are shown."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from ragdiag.deploy.arms import Judgments, count_errors, metric_values
 from ragdiag.deploy.looks import Look, planned_end, sum_up, watch_rates
 from ragdiag.deploy.plan import RELEASE_WATCH, Plan
-from ragdiag.deploy.thinning import lowest_chance, thin
+from ragdiag.deploy.thinning import thin
 from ragdiag.identifiers import shadowed_id
 from ragdiag.records import DeploymentEvent, Traffic
 from ragdiag.stats.contrasts import independent_means, paired_means
@@ -88,8 +88,7 @@ def look_at_shadow(lake: Lake, started: DeploymentEvent, judgments: Judgments) -
         for one in thin(logged_old, plan.keep_probability)
     }
     # A replay logs every answer, a service may sample them: by a rate of their own.
-    shadows = list(logged.values())
-    stay = {one.request_id for one in thin(shadows, lowest_chance(shadows))}
+    stay = {one.request_id for one in thin(list(logged.values()), 1.0)}
     kept = [
         (followed[shadowed], one)
         for shadowed, one in logged.items()

@@ -165,7 +165,8 @@ def _label_suspect(scene: Scene) -> SecondLevel | None:
     held = [passage.text for passage in scene.gold]
     if not _states(held, scene.answers) and _states(elsewhere, scene.answers):
         return "gold_passage"
-    said = [one for one in (scene.on_gold, scene.stronger) if one and one.status == "ok"]
+    both = (scene.on_gold, scene.stronger)
+    said = [one for one in both if one and told_status(one.status, one.text) == "ok"]
     if len(said) == 2 and all(one.text.strip() for one in said):
         one, other = (normalise_answer(answer.text) for answer in said)
         return "gold_answer" if one == other else None

@@ -10,7 +10,6 @@ from ragdiag.stats.weighted import WeightedSums
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters
 from ragdiag.store.spending import spent
-from ragdiag.store.trends import Split
 
 QUERIES = 1e6
 SECONDS_PER_HOUR = 3600.0
@@ -45,23 +44,23 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """Of one segment: ``tokens``, ``machine`` and both together in US dollars, and the machine's
-    ``hours``. What has no price adds nothing to ``together``."""
+    """Of one version: ``tokens``, ``machine`` and both together in US dollars, and the machine's
+    ``hours``. What has no price adds nothing to ``together``; where both have one it is of the
+    requests of which both are known."""
 
-    segment: str
+    version_id: str
     tokens: Amount
     hours: Amount
     machine: Amount
     together: Amount
 
 
-def spending(
-    lake: Lake, filters: Filters, usd_per_hour: float = 0.0, split: Split = "version_id"
-) -> list[Spending]:
-    """Every segment. ``usd_per_hour`` is the price of a machine that answers one query at a time,
+def spending(lake: Lake, filters: Filters, usd_per_hour: float = 0.0) -> list[Spending]:
+    """Every version. ``usd_per_hour`` is the price of a machine that answers one query at a time,
     0 where it is not known."""
+    untimed, unpriced = "no request was timed", "no request has a price"
     found = []
-    for row in spent(lake, filters, usd_per_hour / SECONDS_PER_HOUR, split):
+    for row in spent(lake, filters, usd_per_hour / SECONDS_PER_HOUR):
         bill, seconds, machine, both = (
             WeightedSums(row[f"{name}_n"], row[name], row[f"{name}2"])
             for name in ("bill", "seconds", "machine", "both")
@@ -72,11 +71,11 @@ def spending(
             both = machine
         found.append(
             Spending(
-                row["segment"],
-                Amount(bill, QUERIES, "no request has a price"),
-                Amount(seconds, QUERIES / SECONDS_PER_HOUR, "no request was timed"),
-                Amount(machine, QUERIES, "the machine has no price"),
-                Amount(both, QUERIES, "nothing has a price"),
+                row["version_id"],
+                Amount(bill, QUERIES, unpriced),
+                Amount(seconds, QUERIES / SECONDS_PER_HOUR, untimed),
+                Amount(machine, QUERIES, untimed if usd_per_hour else "the machine has no price"),
+                Amount(both, QUERIES, untimed if usd_per_hour else unpriced),
             )
         )
     return found

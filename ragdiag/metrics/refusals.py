@@ -13,7 +13,10 @@ from ragdiag.records import Status
 LONGEST = 600
 """Characters of a refusal at most: who writes more says something."""
 
-_ENDS = re.compile(r"(?<=[.!?])\s+")
+_PARTS = re.compile(
+    r"(?<=[.!?])\s+|[;:\n]+\s*|,?\s+(?:although|but|however|though|yet)\b,?\s*|,\s+(?:and|so)\s+",
+    re.IGNORECASE,
+)
 _SOURCE = r"\b(?:answer|article|context|data|document|excerpt|information|passage|source|text)s?\b"
 _REFUSES = re.compile(
     rf"""
@@ -32,26 +35,34 @@ _REFUSES = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _COURTESY = re.compile(
-    r"(?:hello|hi|i'd be happy|i'm sorry|i apologi[sz]e|if you|is there|let me know|please|sorry"
-    r"|sure|unfortunately)\b",
-    re.IGNORECASE,
+    r"""
+      (?:hello|hi|i'm\ (?:very\ )?sorry|sorry|sure|thank\ you|unfortunately)
+    | i\ apologi[sz]e(?:\ for\ .*)?
+    | i'd\ be\ happy\ to\ help.*
+    | is\ there\ anything\ else\ .*
+    | let\ me\ know\ if\ .*
+    | (?:if\ you|please)\ (?:can\ |could\ )?
+        (?:ask|check|consult|have|let\ me\ know|need|provide|refer|rephrase|share|try)\b.*
+    """,
+    re.VERBOSE | re.IGNORECASE,
 )
 
 
 def declines(answer: str) -> bool:
-    """Whether every sentence of ``answer`` says that it cannot tell, courtesies aside.
+    """Whether every part of ``answer`` says that it cannot tell, courtesies aside.
 
     >>> declines("I'm sorry, but the document does not say it. Is there anything else?")
     True
-    >>> declines("The document does not mention Rome. However, Paris has two airports.")
+    >>> declines("The document does not mention Rome, but Paris has two airports.")
     False
     """
     if len(answer) > LONGEST:
         return False
-    sentences = [one for one in _ENDS.split(answer.replace("’", "'").strip()) if one]
-    refusals = [_REFUSES.search(one) is not None for one in sentences]
+    parts = [part for part in _PARTS.split(answer.replace("’", "'").strip()) if part]
+    refusals = [_REFUSES.search(part) is not None for part in parts]
     return any(refusals) and all(
-        refuses or _COURTESY.match(one) for one, refuses in zip(sentences, refusals, strict=True)
+        refuses or _COURTESY.fullmatch(part.rstrip(" ,.!?"))
+        for part, refuses in zip(parts, refusals, strict=True)
     )
 
 

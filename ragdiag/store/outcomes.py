@@ -45,17 +45,15 @@ class Outcome:
 
 
 _STAGES = " + ".join(f"coalesce({stage}_ms, 0)" for stage in LATENCY_STAGES if stage != "total")
-PROCESSING_MS = f"""case when cache_hit is true then null
-                when degraded_reason is null and packing_ms is not null
-                     and generation_ms is not null then {_STAGES}
-                when degraded_reason is not null or status != 'error' then total_ms
-           end"""
-"""``processing_ms`` of a row of ``requests``, in SQL."""
 _CHOSEN = f"""
     select request_id, asked_at, coalesce(user_key, request_id) as owner,
            coalesce(question_id, md5(question)) as question, question_id, status,
            case when cache_hit is not true then total_ms end as total_ms,
-           {PROCESSING_MS} as processing_ms,
+           case when cache_hit is true then null
+                when degraded_reason is null and packing_ms is not null
+                     and generation_ms is not null then {_STAGES}
+                when degraded_reason is not null or status != 'error' then total_ms
+           end as processing_ms,
            case when cache_hit is not true then cost_usd end as cost_usd, rel,
            coalesce(cache_hit, false) as cache_hit,
            coalesce(keep_probability, 1) as keep_probability

@@ -6,18 +6,22 @@ from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
+from ragdiag.configuration import DEAREST_MACHINE
 from ragdiag.drift.costs import Amount, Spending
 from ragdiag.ui import tables, words
 
 MEANING = (
     "Tokens: by the generator's prices. Machine: the time of the stages that ran here, one query "
-    "after the other, without a wait in line or for an answer that is paid by tokens. Answers from "
-    "the cache count with what they cost."
+    "after the other, without a wait in line and without generation where tokens are paid for; "
+    "`total` where no stage was timed. Together: of the requests of which both are known. Answers "
+    "from the cache count with what they cost."
 )
 UNPRICED = (
     "Say what the machine costs an hour to see it in money: here, or for good as "
     "`machine_usd_per_hour` under `[costs]` in `ragdiag.toml`."
 )
+Told = dict[str, tuple[Callable[[Spending], Amount], str]]
+"""Title → what it tells of a version, and its unit."""
 
 
 def machine_price(configured: float) -> float:
@@ -27,6 +31,7 @@ def machine_price(configured: float) -> float:
         return st.number_input(
             "Machine, US dollars an hour",
             min_value=0.0,
+            max_value=DEAREST_MACHINE,
             value=configured,
             step=0.01,
             format="%.3f",
@@ -35,27 +40,28 @@ def machine_price(configured: float) -> float:
         )
 
 
-def show(rows: Sequence[Spending], names: Mapping[str, str]) -> None:
-    """The table by version, the dearest first, and how to read it."""
-    rows = sorted(rows, key=lambda row: (-_size(row), names.get(row.segment, row.segment)))
+def show(rows: Sequence[Spending], names: Mapping[str, str], price: float) -> None:
+    """A table by version at ``price`` of the machine, the dearest first, and how to read it."""
+    by_name = sorted(rows, key=lambda row: names.get(row.version_id, row.version_id))
+    rows = sorted(by_name, key=lambda row: _worth(row, price), reverse=True)
     tables.show(
         {
-            "Version": [names.get(row.segment, row.segment) for row in rows],
+            "Version": [names.get(row.version_id, row.version_id) for row in rows],
             **{
                 f"{title} (95 % interval, n)": [
                     words.with_interval(amount(row).estimate(), unit) for row in rows
                 ]
-                for title, (amount, unit) in _told(rows).items()
+                for title, (amount, unit) in _told(price).items()
             },
         },
         key="costs",
     )
-    _explain(rows)
+    st.caption(_explained(price))
 
 
-def compare(a: Spending, b: Spending) -> None:
-    """Two versions side by side."""
-    told = _told((a, b))
+def compare(a: Spending, b: Spending, price: float) -> None:
+    """The evaluations of two versions side by side."""
+    told = _told(price)
     sides = [
         [words.with_interval(amount(side).estimate(), unit) for amount, unit in told.values()]
         for side in (a, b)
@@ -71,28 +77,30 @@ def compare(a: Spending, b: Spending) -> None:
         },
         key="costs",
     )
-    _explain((a, b))
+    st.caption(
+        "Over all evaluation requests of each version, compared as if they were of other "
+        f"questions. {_explained(price)}"
+    )
 
 
-def _told(rows: Sequence[Spending]) -> dict[str, tuple[Callable[[Spending], Amount], str]]:
-    """Title → what it tells of a row, and its unit. Sums of money only where something has a
-    price."""
-    told: dict[str, tuple[Callable[[Spending], Amount], str]] = {
+def _told(price: float) -> Told:
+    """Sums of money only where the machine has a price."""
+    told: Told = {
         "Tokens": (lambda row: row.tokens, "usd"),
         "Machine, hours": (lambda row: row.hours, "hours"),
     }
-    if any(row.machine.is_known for row in rows):
+    if price:
         told["Machine"] = (lambda row: row.machine, "usd")
         told["Together"] = (lambda row: row.together, "usd")
     return told
 
 
-def _explain(rows: Sequence[Spending]) -> None:
-    priced = any(row.machine.is_known for row in rows)
-    st.caption(MEANING if priced else f"{MEANING} {UNPRICED}")
+def _explained(price: float) -> str:
+    return MEANING if price else f"{MEANING} {UNPRICED}"
 
 
-def _size(row: Spending) -> float:
-    """What versions are ordered by: money, or hours where there is none."""
-    amount = row.together if row.together.is_known else row.hours
-    return amount.estimate().value if amount.is_known else 0.0
+def _worth(row: Spending, price: float) -> tuple[float, float]:
+    """By money where the machine has a price; else by the bill, and by hours without one."""
+    amounts = (row.together,) if price else (row.tokens, row.hours)
+    values = [one.estimate().value if one.is_known else 0.0 for one in amounts]
+    return values[0], values[-1]

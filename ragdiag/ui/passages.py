@@ -11,7 +11,7 @@ from html import escape
 
 import streamlit as st
 
-from ragdiag.metrics.refusals import told_status
+from ragdiag.metrics.refusals import declines
 from ragdiag.privacy.hiding import shown_text
 from ragdiag.records import ContextHit, Hit
 from ragdiag.ui import words
@@ -35,8 +35,9 @@ def question_and_answers(story: Story, *, blind: bool = False) -> None:
     request = story.request
     marks = {1: ("correct", KEPT), 0: ("wrong", LOST), None: ("not graded", "inherit")}
     mark = marks[story.y]
-    told = told_status(request.status, request.answer)
-    status = {"no_answer": "declined to answer", "error": "failed to answer"}.get(told)
+    status = {"no_answer": "declined to answer", "error": "failed to answer"}.get(request.status)
+    if not (status or blind) and declines(request.answer):
+        status = "declines in words"
     f1 = "" if blind or story.score is None else f", token F1 {story.score:.2f}"
     given = shown_text(request.answer or request.error or "") or f"({status or 'empty'})"
     opinion = "" if blind else f": <b style='color:{mark[1]}'>{mark[0]}</b>"

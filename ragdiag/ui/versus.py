@@ -168,11 +168,11 @@ def _told(compared: Comparison, name: str) -> str:
 
 def _hidden(compared: Comparison) -> str:
     """What "no difference" could still hide, by the first measure on which any question moved."""
-    for name in ("correct", *compared.metrics):
-        found = compared.metrics[name].paired.minimum_detectable
-        if found > 0:
+    paired = {name: found.paired for name, found in compared.metrics.items()}
+    for name in ("correct", *paired):
+        if (found := paired[name].minimum_detectable) > 0:
             size = words.size(found, "share" if name == "correct" else "score")
             return f"A true difference of {size} in {name} would probably have shown."
-    if any(found.paired.difference.value for found in compared.metrics.values()):
-        return "Every question moved alike, and there are too few to tell that from chance."
+    if any(abs(one.difference.value) > 0 for one in paired.values()):
+        return "They are too few independent questions to tell what has moved from chance."
     return "Every question came out the same."

@@ -170,6 +170,9 @@ def test_a_suspect_label_is_the_passage_or_the_answer() -> None:
     )
     said = {"on_gold": Answer("The 12."), "stronger": Answer("12"), "answers": ("99",)}
     assert second_level("label_suspect", "in_context", **said) == "gold_answer"
+    neither = Answer("I don't know.")
+    both_decline = {**said, "on_gold": neither, "stronger": neither}
+    assert second_level("label_suspect", "in_context", **both_decline) is None
     apart = {**said, "stronger": Answer("once")}
     assert second_level("label_suspect", "in_context", **apart) is None
 

@@ -31,18 +31,21 @@ def logged(lake: Lake, requests: Sequence[Request]) -> Lake:
 
 def asked(number: int, version: str = "v1", **changes: object) -> Request:
     """Ten milliseconds a stage and as long in line, unless ``changes`` say otherwise."""
-    fields = {"latency_ms": {**dict.fromkeys(STAGES, 10.0), "total": 120.0}, **changes}
+    fields: dict[str, object] = {
+        "latency_ms": {**dict.fromkeys(STAGES, 10.0), "total": 120.0},
+        **changes,
+    }
     at = MONDAY + timedelta(seconds=number)
     return Request(f"{version}-{number:03}", at, version, "production", "q", **fields)  # type: ignore[arg-type]
 
 
-def seconds_of(request: Request) -> float:
+def seconds_of(request: Request, *, paid: bool) -> float:
     """What the machine worked at a request: the definition."""
-    ms = request.latency_ms
+    ms = dict(request.latency_ms)
+    total = ms.pop("total")
     if request.cache_hit:
-        return ms["total"] / 1e3
-    worked = sum(ms[stage] for stage in STAGES)
-    return (worked - ms["generation"] if request.cost_usd else worked) / 1e3
+        return total / 1e3
+    return sum(ms[stage] for stage in ms if not (paid and stage == "generation")) / 1e3
 
 
 @pytest.fixture
@@ -66,7 +69,10 @@ def test_bill_hours_and_both_are_means_over_the_requests(
     paid, free = spending(logged(lake, requests), PRODUCTION, usd_per_hour=1.8)
     of = {name: [r for r in requests if r.version_id == name] for name in ("v1", "v2")}
     bills = [1e6 * (r.cost_usd or 0.0) for r in of["v1"]]
-    hours = {name: [1e6 / 3600 * seconds_of(r) for r in rows] for name, rows in of.items()}
+    hours = {
+        name: [1e6 / 3600 * seconds_of(r, paid=name == "v1") for r in rows]
+        for name, rows in of.items()
+    }
     both = [bill + 1.8 * spent for bill, spent in zip(bills, hours["v1"], strict=True)]
     for amount, values in (
         (paid.tokens, bills),
@@ -110,8 +116,46 @@ def test_one_request_has_no_interval_and_an_untimed_one_no_hours(lake: Lake) -> 
     (found,) = spending(logged(lake, [asked(1, cost_usd=0.002, latency_ms={})]), PRODUCTION, 1.0)
     assert found.tokens.estimate().value == pytest.approx(2000)
     assert math.isnan(found.tokens.estimate().low)
-    assert found.hours.estimate().reason == "no request was timed"
-    assert not found.together.is_known
+    for untimed in (found.hours, found.machine, found.together):
+        assert untimed.estimate().reason == "no request was timed"
+
+
+def test_a_wait_for_an_answer_that_is_paid_for_is_no_work_even_where_none_came(lake: Lake) -> None:
+    answered = [asked(n, cost_usd=0.001) for n in range(8)]
+    waited = {**dict.fromkeys(STAGES, 10.0), "generation": 60_000.0, "total": 60_050.0}
+    failed = [asked(n, status="error", error="timeout", latency_ms=waited) for n in range(8, 10)]
+    (found,) = spending(logged(lake, answered + failed), PRODUCTION, 3.6)
+    hours = found.hours.estimate()
+    assert (hours.value, hours.n) == (pytest.approx(1e6 * 0.05 / 3600), 10)
+    assert found.together.estimate().n == 8
+
+
+@pytest.mark.parametrize(
+    ("cost", "latency", "seconds"),
+    [
+        (None, {"total": 850.0}, 0.85),
+        (0.001, {"total": 850.0}, None),
+        (None, {"dense": 20.0, "generation": 800.0, "total": 1500.0}, 0.82),
+        (0.001, {"dense": 20.0, "generation": 800.0, "total": 1500.0}, 0.02),
+        (0.001, {"generation": 800.0, "total": 1500.0}, None),
+    ],
+)
+def test_what_was_timed_decides_what_is_known(
+    lake: Lake, cost: float | None, latency: dict[str, float], seconds: float | None
+) -> None:
+    (found,) = spending(logged(lake, [asked(1, cost_usd=cost, latency_ms=latency)]), PRODUCTION)
+    if seconds is None:
+        assert not found.hours.is_known
+    else:
+        assert found.hours.estimate().value == pytest.approx(1e6 * seconds / 3600)
+
+
+def test_an_answer_from_the_cache_costs_nothing_where_others_are_paid_for(lake: Lake) -> None:
+    paid = [asked(n, cost_usd=0.001) for n in range(5)]
+    hits = [asked(n, cache_hit=True, latency_ms={"total": 3.0}) for n in range(5, 10)]
+    (found,) = spending(logged(lake, paid + hits), PRODUCTION)
+    assert found.tokens.estimate().value == pytest.approx(500)
+    assert found.tokens.estimate().n == 10
 
 
 def test_what_never_was_negative_has_no_negative_bound(lake: Lake) -> None:

@@ -22,6 +22,8 @@ from ragdiag.metrics.refusals import LONGEST, declines, told_status
         "There is no information about the author in the document.",
         "The exact location has not been disclosed.",
         "The question is unanswerable.",
+        "I apologize for the confusion, but I cannot answer that. Please provide more context.",
+        "Sorry, I don't know.",
     ],
 )
 def test_declined(answer: str) -> None:
@@ -40,6 +42,15 @@ def test_declined(answer: str) -> None:
         "The document does not mention Rome. However, Paris has two airports.",
         "No information from this file is transferred.",
         "The museum is not known for its paintings.",
+        "I don't know the exact figure, but the passage says about 40 million dollars.",
+        "The document does not mention Rome; Paris has two airports.",
+        "Sure, the answer is 42. I don't have more information.",
+        "Sorry, it closed in 1999. I don't know why.",
+        "If you cancel within 30 days you get a refund. The document does not mention the rest.",
+        "Please call 555-1234 to cancel your plan. I cannot provide more details.",
+        "The merger was announced in 2019, although the buyer's name was not disclosed.",
+        "Yes: there is no information stored on your device.",
+        "The source code does not provide a default value, so it raises ValueError.",
     ],
 )
 def test_answered(answer: str) -> None:

@@ -403,7 +403,7 @@ def test_a_shadow_is_paired_with_the_requests_it_follows(lake: Lake, workspace: 
 def test_where_the_log_is_sampled_a_shadow_follows_a_plain_sample(
     lake: Lake, workspace: Workspace
 ) -> None:
-    """Of what follows it everything is logged."""
+    """Of what follows it everything is logged, until the very last, which draws nothing anew."""
     asked = sampled(OLD, 3_000, MONDAY + DAY / 2, kind="production", slow=0.3)
     log(lake, workspace, asked)
     start_shadow(lake, workspace, "new", Terms(planned_n=100), actor="ada")
@@ -418,6 +418,7 @@ def test_where_the_log_is_sampled_a_shadow_follows_a_plain_sample(
         )
         for one in asked
     ]
+    answered[-1] = replace(answered[-1], keep_probability=0.01)
     log(lake, workspace, [replace(one, asked_at=one.asked_at + DAY) for one in answered])
     look = decide(lake, workspace, apply=False, actor="ada").look
     assert look.n == pytest.approx(150, abs=30)
