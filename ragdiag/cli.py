@@ -302,7 +302,7 @@ def diagnose(
     progress_file: ProgressOption = None,
 ) -> None:
     """Say for each failed request where the gold was lost and whether giving it back mends it. Of a
-    generator that costs, the price is shown first, and nothing is asked without --yes."""
+    generator with prices the cost is shown first, and nothing is asked without --yes."""
     from ragdiag.store.results import find_served_version
     from ragdiag.workflows.diagnosing.diagnose import Scope, open_diagnosis
     from ragdiag.workflows.diagnosing.replays import Limits

@@ -140,5 +140,7 @@ def read_configuration(workspace: Workspace) -> Configuration:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        guide = "docs/backends.md" if where.startswith("lake") else "the configuration in README.md"
-        raise InputError(f"{path}: {where}: {first['msg']}", remedy=f"see {guide}") from None
+        guide = "backends" if where.startswith("lake") else "configuration"
+        raise InputError(
+            f"{path}: {where}: {first['msg']}", remedy=f"see docs/{guide}.md"
+        ) from None

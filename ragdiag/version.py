@@ -247,7 +247,7 @@ def parse_spec(text: str, *, source: str) -> Spec:
         what = first["msg"].removeprefix("Value error, ")
         raise SpecError(
             f"{source}: {where + ': ' if where else ''}{what}",
-            remedy="see the spec in README.md, section Versions",
+            remedy="see docs/versions.md",
         ) from None
 
 

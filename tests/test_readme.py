@@ -36,7 +36,7 @@ def test_every_requirement_is_pinned_exactly() -> None:
 def test_every_command_of_the_table_exists(capsys: pytest.CaptureFixture[str]) -> None:
     section = README.split("## Commands")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `(.+?)`(?:, `(.+?)`)? \|", section, flags=re.MULTILINE)
-    commands = [re.match(r"[a-z ]+", cell) for row in rows for cell in row if cell]
+    commands = [re.match(r"[a-z]+(?: [a-z][a-z-]*)*", cell) for row in rows for cell in row if cell]
     named = [match.group().split() for match in commands if match]
     assert len(named) >= 14
     for words in named:

@@ -55,7 +55,7 @@ def validate_command(
     progress_file: ProgressOption = None,
 ) -> None:
     """Break what works in known ways, diagnose it at every tier, and count the right verdicts. Of a
-    generator that costs, the price is shown first, and nothing is asked without --yes."""
+    generator with prices the cost is shown first, and nothing is asked without --yes."""
     from ragdiag.workflows.diagnosing.validate import expectations, validate
     from ragdiag.workflows.diagnosing.validation_price import plan_validation
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, cast
 
 from ragdiag.records import ContextHit, Hit
 from ragdiag.spans.conventions import (
@@ -111,6 +111,9 @@ def stage_of(node: Node, tree: Tree) -> Stage:
     if tree.holds(node, "retriever"):
         return "fused"
     attributes = node.span.attributes
+    stated = attributes.get("ragdiag.stage")
+    if isinstance(stated, str) and stated in STAGE_LATENCY:
+        return cast(Stage, stated)
     for text in (*(attributes.get(key) for key in _TELLTALE), node.span.name):
         if isinstance(text, str):
             for stage, pattern in (("fused", _FUSED), ("lexical", _LEXICAL), ("dense", _DENSE)):

@@ -279,6 +279,18 @@ def test_an_ensemble_holds_its_two_paths(make_span: MakeSpan, as_spans: AsSpans)
     assert request.latency_ms == {"fusion": 11.0, "lexical": 10.0, "dense": 15.0, "total": 30.0}
 
 
+@pytest.mark.parametrize(
+    ("stated", "expected"), [("fused", "fused"), ("lexical", "lexical"), (["dense"], "dense")]
+)
+def test_a_stage_that_is_stated_is_believed(
+    make_span: MakeSpan, as_spans: AsSpans, stated: Any, expected: str
+) -> None:
+    span = retriever(make_span, 1, 0, "VectorStoreRetriever", "a", ms=30)
+    (read,) = as_spans(span)
+    read = Span(**{**fields(read), "attributes": {**read.attributes, "ragdiag.stage": stated}})
+    assert names(getattr(request_of(read_trace([read])), expected)) == ["a"]
+
+
 def fields(span: Span) -> dict[str, Any]:
     return {name: getattr(span, name) for name in Span.__dataclass_fields__}
 
