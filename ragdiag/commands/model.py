@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 import typer
 
 from ragdiag.console import emit, progress_to
-from ragdiag.version import PACKAGED_MODEL
 
 model_app = typer.Typer(help="Encoders as files.")
 
@@ -21,7 +20,9 @@ def _group() -> None:
 @model_app.command("export")
 def export_command(
     folder: Annotated[Path, typer.Argument(help="A new folder.")],
-    model: Annotated[str, typer.Option(help="A name, or a folder.")] = PACKAGED_MODEL,
+    model: Annotated[
+        str | None, typer.Option(help="A name, or a folder; left out, the packaged encoder.")
+    ] = None,
     adapter: Annotated[str | None, typer.Option(help="Merged into the export.")] = None,
     question_adapter: Annotated[
         str | None, typer.Option(help="Merged as well: the export is for questions alone.")
@@ -34,10 +35,12 @@ def export_command(
 ) -> None:
     """Write an encoder for onnxruntime: the same vectors (fp32) in less time, without torch."""
     from ragdiag.retrieval.onnx_export import export_model
-    from ragdiag.version import EmbedderSpec
+    from ragdiag.version import PACKAGED_MODEL, EmbedderSpec
 
     with progress_to(progress_file) as progress:
-        spec = EmbedderSpec(model=model, adapter=adapter, question_adapter=question_adapter)
+        spec = EmbedderSpec(
+            model=model or PACKAGED_MODEL, adapter=adapter, question_adapter=question_adapter
+        )
         made = export_model(spec, folder, precision, progress)
     emit(
         made,

@@ -18,7 +18,6 @@ from ragdiag.commands.tune_options import (
     TestSplit,
 )
 from ragdiag.console import progress_to
-from ragdiag.version import PACKAGED_MODEL
 
 
 @tune_app.command("reranker")
@@ -36,8 +35,9 @@ def train_reranker_command(
         typer.Option(help="The last two learn from a teacher."),
     ] = "listwise",
     base: Annotated[
-        str, typer.Option(help="An encoder, or a reranker that was trained before.")
-    ] = PACKAGED_MODEL,
+        str | None,
+        typer.Option(help="An encoder, or an earlier reranker; left out, the packaged encoder."),
+    ] = None,
     layers: Annotated[
         int | None, typer.Option(min=1, help="Keep so many of the base: smaller, faster.")
     ] = None,
@@ -60,6 +60,7 @@ def train_reranker_command(
     Exit status 0 where the gate passed, 1 where it rolls back, 3 where it is inconclusive. The same
     command goes on with a run that was ended.
     """
+    from ragdiag.version import PACKAGED_MODEL
     from ragdiag.workflows.tuning.data import LearnFrom
     from ragdiag.workflows.tuning.reranker import RerankerTraining, train_reranker
 
@@ -67,7 +68,7 @@ def train_reranker_command(
         learn=LearnFrom(split, test, from_failures, negatives, augment, seed),
         method=method,
         loss=loss,
-        base=base,
+        base=base or PACKAGED_MODEL,
         layers=layers,
         teacher=teacher,
         max_tokens=max_tokens,

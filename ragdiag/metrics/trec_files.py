@@ -8,6 +8,7 @@ numbers (and the error, where a file is wrong).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -91,12 +92,21 @@ def summarise_files(
         scores = found["s"].to_numpy().astype(np.float32)
     if not np.isfinite(scores).all():
         return None
-    with interruptible(), duckdb.connect(config={"threads": 2}) as con:
-        judged_pairs, pairs = _hash_pairs(con, judged), _hash_pairs(con, found)
-        if _repeated(np.sort(judged_pairs)).size or _repeated(np.sort(pairs)).size:
-            return None
+    with (
+        interruptible(),
+        ThreadPoolExecutor(2) as beside,  # what it does holds no lock of the interpreter
+        duckdb.connect(config={"threads": 2}) as con,
+    ):
+        judged_pairs = _hash_pairs(con, judged)
+        known = _first_bits(judged_pairs)
+        halves = (found.slice(0, len(found) // 2), found.slice(len(found) // 2))
+        hashed = beside.map(_looked_up, [con.cursor() for _ in halves], halves, [known] * 2)
+        pairs, may_be_judged = (np.concatenate(parts) for parts in zip(*hashed, strict=True))
+        ordered = beside.submit(np.sort, pairs)
         _register_judged(con, judged, choices, relevance_level)
-        _register_found(con, found, scores, _may_be_among(judged_pairs, pairs))
+        _register_found(con, found, scores, may_be_judged)
+        if _repeated(np.sort(judged_pairs)).size or _repeated(ordered.result()).size:
+            return None
         con.execute(_RANKED, {"level": relevance_level})
         return _summary(con, choices, complete)
 
@@ -115,44 +125,50 @@ def _read_qrels(path: Path) -> pa.Table | None:
 
 def _read(path: Path, fields: Mapping[str, pa.DataType | None]) -> pa.Table | None:
     """The fields that have a type; None where a line lacks one, has another type or is a comment,
-    and where :func:`_delimiter` is None."""
+    and where it is not :func:`_is_regular`."""
     kept = {name: kind for name, kind in fields.items() if kind}
     try:
         delimiter = _delimiter(path, len(fields))
         if delimiter is None:
             return None
-        lines = csv.read_csv(
-            pa.OSFile(str(path)),
-            csv.ReadOptions(column_names=list(fields), block_size=BLOCK),
-            csv.ParseOptions(delimiter=delimiter, quote_char=False),
-            csv.ConvertOptions(column_types=kept, include_columns=list(kept), null_values=[]),
-        ).unify_dictionaries()
+        with ThreadPoolExecutor(1) as beside:
+            regular = beside.submit(_is_regular, path, delimiter)
+            lines = csv.read_csv(
+                pa.OSFile(str(path)),
+                csv.ReadOptions(column_names=list(fields), block_size=BLOCK),
+                csv.ParseOptions(delimiter=delimiter.decode(), quote_char=False),
+                csv.ConvertOptions(column_types=kept, include_columns=list(kept), null_values=[]),
+            ).unify_dictionaries()
+        is_regular = regular.result()
     except (OSError, pa.ArrowInvalid):
         return None
     queries = lines["q"].chunk(0).dictionary
-    return None if pc.any(pc.match_substring_regex(queries, "^#|^$")).as_py() else lines
+    odd = not is_regular or pc.any(pc.match_substring_regex(queries, "^#|^$")).as_py()
+    return None if odd else lines
 
 
-def _delimiter(path: Path, fields: int) -> str | None:
-    """What stands between the fields, where that is one character all over the file, which has no
-    empty field but at the start of a line, and no byte that is no ASCII or is white space too."""
+def _delimiter(path: Path, fields: int) -> bytes | None:
+    """The one character that stands between the fields of the first line, if it is one."""
     if not path.is_file():  # a pipe is read once
         return None
     with path.open("rb") as file:
         first = file.readline(10_000)
-        delimiter = next((d for d in (b" ", b"\t") if len(first.split(d)) == fields), None)
-        if delimiter is None:
-            return None
-        odd = _ODD_SPACES + (b"\t" if delimiter == b" " else b" ")
-        file.seek(0)
+    return next((d for d in (b" ", b"\t") if len(first.split(d)) == fields), None)
+
+
+def _is_regular(path: Path, delimiter: bytes) -> bool:
+    """Whether no field is empty but at the start of a line, and no byte is no ASCII or other white
+    space than ``delimiter``."""
+    odd = _ODD_SPACES + (b"\t" if delimiter == b" " else b" ")
+    with path.open("rb") as file:
         while block := file.read(_CHUNK):
             lines = block + (file.readline() or b"\n")
             if not lines.isascii() or any(byte in lines for byte in odd):
-                return None
+                return False
             text = np.frombuffer(lines, np.uint8)
             if ((text[:-1] == ord(delimiter)) & (text[1:] <= ord(" "))).any():
-                return None
-    return delimiter.decode()
+                return False
+    return True
 
 
 def _hash_pairs(con: duckdb.DuckDBPyConnection, lines: pa.Table) -> Numbers:
@@ -166,12 +182,20 @@ def _repeated(ordered: Numbers) -> Numbers:
     return np.extract(ordered[1:] == ordered[:-1], ordered)
 
 
-def _may_be_among(some: Numbers, hashes: Numbers) -> NDArray[np.bool_]:
-    """Whether each of ``hashes`` has the first bits of one of ``some``: true of all that are among
-    them and of few others, and faster than a look-up of each."""
+def _first_bits(hashes: Numbers) -> NDArray[np.bool_]:
+    """Of every number of _FIRST_BITS bits, whether one of ``hashes`` begins so."""
     known = np.zeros(1 << _FIRST_BITS, np.bool_)
-    known[some >> np.uint64(64 - _FIRST_BITS)] = True
-    return np.take(known, hashes >> np.uint64(64 - _FIRST_BITS))
+    known[hashes >> np.uint64(64 - _FIRST_BITS)] = True
+    return known
+
+
+def _looked_up(
+    con: duckdb.DuckDBPyConnection, lines: pa.Table, known: NDArray[np.bool_]
+) -> tuple[Numbers, NDArray[np.bool_]]:
+    """The hash of each line, and whether it begins as a ``known`` one: true of all that are among
+    them and of few others, and faster than a look-up of each."""
+    hashes = _hash_pairs(con, lines)
+    return hashes, np.take(known, hashes >> np.uint64(64 - _FIRST_BITS))
 
 
 def _register_judged(
