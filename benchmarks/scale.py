@@ -40,6 +40,7 @@ from ragdiag.store.latency_trends import stage_latency, weekly_latency
 from ragdiag.store.queries import Filters
 from ragdiag.store.rollups import fill_rollups
 from ragdiag.store.rows import requests_from_table
+from ragdiag.store.spending import spent
 from ragdiag.store.tables import SCHEMAS, shown
 from ragdiag.store.trends import weekly_outcomes
 
@@ -285,6 +286,9 @@ def asked(known: dict[str, Any]) -> dict[str, Callable[[Lake], Any]]:
         ),
         "p95, every stage × version": lambda lake: stage_latency(lake, production, "version_id"),
         "p95 of total, version × week": lambda lake: weekly_latency(lake, production, "total"),
+        "p95 of all six stages in turn, version × week": lambda lake: [
+            weekly_latency(lake, production, stage) for stage in (*STAGES, "total")
+        ],
         "failures by cause × topic": lambda lake: lake.rows(
             "select cause, topic, count(*) as n from failures group by all"
         ),
@@ -299,12 +303,14 @@ def asked(known: dict[str, Any]) -> dict[str, Callable[[Lake], Any]]:
         "one version: counts": lambda lake: queries.graded_counts(
             lake, Filters(version_id=VERSIONS[2])
         ),
+        "cost of a million queries, by version": lambda lake: spent(lake, production, 0.0),
         "latest 50 requests": lambda lake: lake.rows(
             "select request_id, asked_at, question, answer, status from requests "
             "order by asked_at desc limit 50"
         ),
         "rows: recall@10 and MRR@10, version × week": lambda lake: lake.rows(ROW_RANKING),
         "rows: p95 of 5 stages, version × week": lambda lake: lake.rows(ROW_LATENCY),
+        "rows: p50, p95 and p99 by hour": lambda lake: lake.rows(ROW_HOURS),
         "rows: with a word in the question": lambda lake: weekly_outcomes(lake, rows, "version_id"),
     }
 
@@ -320,6 +326,11 @@ ROW_LATENCY = f"""
     select version_id, date_trunc('week', asked_at) as week,
            {", ".join(f"approx_quantile({stage}_ms, 0.95)" for stage in STAGES)}
     from requests where traffic = 'production' and not cache_hit group by all"""
+
+ROW_HOURS = """
+    select date_trunc('hour', asked_at) as hour,
+           approx_quantile(total_ms, [0.5, 0.95, 0.99]) as found
+    from requests where traffic = 'production' and not cache_hit group by 1 order by 1"""
 
 
 def ask(workspace: Workspace, name: str) -> None:
