@@ -56,7 +56,8 @@ def headroom(failures: Sequence[Failure]) -> dict[str, Estimate]:
     ``tau`` gold alone, ``tau_rerank`` a perfect order of what was found, ``tau_recall`` gold added;
     ``tau_net`` is p(g) − p(r). ``phi_R`` and ``phi_G`` are the Shapley values of perfect retrieval
     and of the stronger generator, where one was asked; they sum to p(G+) − p(r). ``tau_bounds`` has
-    bounds alone: τ if gold context would mend none, or all, of the failures without known gold.
+    bounds alone: τ if gold context would mend none, or all, of the failures that were not answered
+    with it.
     """
     found = {name: _share(failures, arm) for name, arm in HEADROOM_ARMS.items()}
     found["tau_net"] = _mean(failures, {"g": 1.0, "r": -1.0})
@@ -123,7 +124,10 @@ def _share(failures: Sequence[Failure], arm: Arm) -> Estimate:
     if not replayed:
         return Estimate.undefined("no failure was replayed")
     if all(failure.deterministic for failure in replayed):
-        return wilson(sum(failure.p[arm] == 1 for failure in replayed), len(replayed))
+        wrong = [failure for failure in replayed if failure.p.get("r") != 1]
+        if not wrong:
+            return Estimate.undefined("every answer was right when it was asked for again")
+        return wilson(sum(failure.p[arm] == 1 for failure in wrong), len(wrong))
     return _mean(replayed, {arm: 1.0, "r": -1.0})
 
 
@@ -137,12 +141,18 @@ def _mean(failures: Sequence[Failure], weights: Mapping[Arm, float]) -> Estimate
 
 
 def _with_unknown_gold(tau: Estimate, failures: Sequence[Failure]) -> Estimate:
-    """τ(1 − m) … τ(1 − m) + m, with m the share of failures whose gold is not known."""
+    """τ(1 − m) … τ(1 − m) + m, with m the share of failures that were not answered with gold."""
     n = len(failures)
     if not n or math.isnan(tau.value):
         return Estimate.undefined("no failure was replayed", n=n)
-    unknown = sum(failure.n_gold == 0 for failure in failures)
+    unknown = without_gold(failures)
     low = tau.value * (1 - unknown / n)
     return Estimate(
-        math.nan, low, low + unknown / n, n, f"bounds: gold is not known for {unknown} of {n}"
+        math.nan, low, low + unknown / n, n, f"bounds: {unknown} of {n} not answered with gold"
     )
+
+
+def without_gold(failures: Sequence[Failure]) -> int:
+    """How many have no answer with gold context: gold is not known, or the replay did not get so
+    far."""
+    return sum("g" not in failure.p for failure in failures)

@@ -7,16 +7,15 @@ would otherwise be counted against every answer.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
 from ragdiag.configuration import JudgeTable
-from ragdiag.errors import GenerationError, GeneratorDown
+from ragdiag.errors import GenerationError
 from ragdiag.generation.chat import ChatClient, Completion
-from ragdiag.generation.steadfast import LIMIT
+from ragdiag.generation.steadfast import Steadfastness
 from ragdiag.grading.contract import Item, Subject, undecidable
 from ragdiag.grading.judge_cache import JudgeCache, Kept, key_of
 from ragdiag.grading.rubrics import Rubric, read_reply, response_format
@@ -56,8 +55,7 @@ class Judge:
         spec = OpenAISpec(kind="openai", model=model, temperature=0.0, **settings)
         self.client = ChatClient(spec, SETTINGS)
         self._concurrency = table.concurrency
-        self._failures = 0
-        self._lock = threading.Lock()
+        self._steadfast = Steadfastness("judgements")
 
     def request(self, item: Item) -> dict[str, Any]:
         """The request body that judges ``item``."""
@@ -86,7 +84,7 @@ class Judge:
 
     def grade(self, items: Sequence[Item], progress: Progress | None = None) -> list[Grade]:
         """Judge with at most ``concurrency`` questions under way. Raises GeneratorDown."""
-        self._failures = 0
+        self._steadfast.succeeded()
         grades: dict[int, Grade] = {}
         with ThreadPoolExecutor(self._concurrency) as pool:
             running = {pool.submit(self._judge, item): n for n, item in enumerate(items)}
@@ -140,16 +138,9 @@ class Judge:
         try:
             completion = self.client.complete(messages, response_format=form)
         except GenerationError as error:
-            with self._lock:
-                self._failures += 1
-                failures = self._failures
-            if failures < LIMIT:
-                raise
-            raise GeneratorDown(
-                f"{failures} judgements in a row failed: {error.message}", remedy=error.remedy
-            ) from error
-        with self._lock:
-            self._failures = 0
+            self._steadfast.failed(error)
+            raise
+        self._steadfast.succeeded()
         return completion
 
     def _error(self, item: Item, reason: str) -> Grade:

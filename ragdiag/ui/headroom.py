@@ -7,7 +7,13 @@ from collections import Counter
 
 import streamlit as st
 
-from ragdiag.diagnosis.headroom import Failure, headroom, headroom_by_slice, tell_headroom
+from ragdiag.diagnosis.headroom import (
+    Failure,
+    headroom,
+    headroom_by_slice,
+    tell_headroom,
+    without_gold,
+)
 from ragdiag.stats.intervals import wilson
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters, Row, replayed_failures
@@ -72,7 +78,7 @@ def _measure(lake: Lake, filters: Filters, most: int) -> Row:
     ]
     measured = headroom(failures)
     bounds = measured["tau_bounds"]
-    unknown = sum(failure.n_gold == 0 for failure in failures)
+    unknown = without_gold(failures)
     slices = [
         (kind, name, share)
         for kind, shares in headroom_by_slice(failures).items()
@@ -83,7 +89,7 @@ def _measure(lake: Lake, filters: Filters, most: int) -> Row:
         "sentence": tell_headroom(measured),
         "fixes": Counter(row["verified_fix"] or "" for row in rows),
         "slices": slices,
-        "bounds": f"Gold is not known for {words.count(unknown, 'failure')}: among all, perfect "
+        "bounds": f"{words.count(unknown, 'failure')} had no answer with gold: among all, perfect "
         f"retrieval would fix {bounds.low:.0%} to {bounds.high:.0%}."
         if unknown
         else "",

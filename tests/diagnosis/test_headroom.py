@@ -88,6 +88,20 @@ def test_failures_without_known_gold_widen_to_bounds() -> None:
     assert math.isnan(bounds.value)
 
 
+def test_failures_that_no_budget_was_left_for_widen_them_too() -> None:
+    replayed = [Failure(arms(1, 1))] * 4
+    bounds = headroom([*replayed, *[Failure({}, n_gold=1)] * 16])["tau_bounds"]
+    assert (bounds.low, bounds.high, bounds.n) == (pytest.approx(0.2), 1.0, 20)
+    assert bounds.reason == "bounds: 16 of 20 not answered with gold"
+
+
+def test_what_is_right_when_asked_again_is_not_mended_by_gold() -> None:
+    found = headroom([Failure({"r": 1.0, "g": 1.0})] * 5 + [Failure({"r": 0.0, "g": 0.0})] * 5)
+    assert found["tau"] == wilson(0, 5)
+    only = headroom([Failure({"r": 1.0, "g": 1.0})])["tau"]
+    assert only.reason == "every answer was right when it was asked for again"
+
+
 def test_slices_by_topic_length_and_golds() -> None:
     found = headroom_by_slice(
         [

@@ -6,19 +6,21 @@ from collections.abc import Sequence
 
 import pytest
 
-from ragdiag.errors import GeneratorDown, ProviderRefused
-from ragdiag.generation.steadfast import LIMIT, SteadfastGenerator
+from ragdiag.errors import GeneratorDown, PromptRefused, ProviderRefused
+from ragdiag.generation.steadfast import LIMIT, REFUSED_LIMIT, SteadfastGenerator
 from ragdiag.records import Answer, ContextPassage
 
 
 class Flaky:
-    """Fails on the question ``bad``."""
+    """Fails on the question ``bad``, and refuses ``filtered``."""
 
     name = "flaky"
 
     def answer(self, question: str, context: Sequence[ContextPassage]) -> Answer:
         if question == "bad":
             raise ProviderRefused("the server said no", remedy="set KEY")
+        if question == "filtered":
+            raise PromptRefused("the content was refused", remedy="ask another")
         return Answer(text=question)
 
 
@@ -40,3 +42,12 @@ def test_an_answer_between_them_starts_the_count_anew() -> None:
         else:
             assert generator.answer(question, ()).text == "fine"
     assert generator.name == "flaky"
+
+
+def test_prompts_that_are_refused_each_for_itself_end_it_only_after_many() -> None:
+    generator = SteadfastGenerator(Flaky())
+    for question in ("bad", "filtered", "bad", "filtered", *["filtered"] * (REFUSED_LIMIT - 3)):
+        with pytest.raises(ProviderRefused):
+            generator.answer(question, ())
+    with pytest.raises(GeneratorDown, match=f"{REFUSED_LIMIT} answers in a row"):
+        generator.answer("filtered", ())

@@ -105,6 +105,15 @@ def test_a_server_that_is_down_stops_the_work(judge: Judged, faulty_server: Faul
     assert len(faulty_server.seen) < 6
 
 
+def test_contents_that_are_refused_each_for_itself_stop_nothing(
+    judge: Judged, faulty_server: FaultyServer
+) -> None:
+    faulty_server.answers(400, {"error": {"message": "content filtered"}})
+    grades = judge(concurrency=1).grade(items(8))
+    assert {grade.status for grade in grades} == {"judge_error"}
+    assert len(faulty_server.seen) == 8
+
+
 def test_one_failure_is_one_unknown(judge: Judged, faulty_server: FaultyServer) -> None:
     faulty_server.answers(503, {})
     (grade,) = judge().grade([ITEM])
