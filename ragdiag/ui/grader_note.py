@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ragdiag.records import DEFAULT_GRADER, Estimate
 from ragdiag.store.authority import is_person
 from ragdiag.store.calibrations import GraderCalibration, load_calibrations
@@ -66,5 +68,11 @@ def told(found: GraderCalibration | None, grader: str) -> str:
     )
 
 
-def _two_digits(estimate: Estimate) -> str:
-    return "–" if estimate.value != estimate.value else f"{estimate.value:.2f}".lstrip("0")
+def _two_digits(found: Estimate) -> str:
+    """``.94 (.89–.97)``; a dash with its reason where it is not defined."""
+    if math.isnan(found.value):
+        return f"– ({found.reason})" if found.reason else "–"
+    value, low, high = (
+        f"{one:.2f}".removeprefix("0") for one in (found.value, found.low, found.high)
+    )
+    return value if math.isnan(found.low) else f"{value} ({low}–{high})"

@@ -47,6 +47,17 @@ def show_trust(view: View, scope: Filters) -> None:
     with st.expander("Which fault was taken for which"):
         tier = st.selectbox("Tier", list(found["tiers"]), key="trust-tier")
         tables.show(matrix_columns(found, tier), key="trust-matrix")
+        given = found["tiers"][tier].get("by_verdict", {})
+        if given:
+            tables.show(
+                {
+                    "Verdict": list(given),
+                    "Right where it was given": [
+                        _share(Estimate.from_json(one)) for one in given.values()
+                    ],
+                },
+                key="trust-verdicts",
+            )
 
 
 def sentence(tier: Mapping[str, Any]) -> str:
@@ -99,7 +110,7 @@ def _tiers(tiers: Mapping[str, Any]) -> dict[str, list[str]]:
 
 def _share(found: Estimate) -> str:
     if found.value != found.value:
-        return "–"
+        return f"– ({found.reason})" if found.reason else "–"
     return (
         f"{100 * found.value:.0f}{NBSP}% ({100 * found.low:.0f}–{100 * found.high:.0f}, "
         f"n={found.n})"

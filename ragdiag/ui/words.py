@@ -233,9 +233,10 @@ def interval_only(found: Estimate, unit: str) -> str:
 
 
 def change(found: Estimate, unit: str) -> str:
-    """A signed difference with its interval: ``−13.0 points (−19.2 to −7.1)``."""
+    """A signed difference with its interval: ``−13.0 points (−19.2 to −7.1)``; says why where
+    there is none."""
     if math.isnan(found.value):
-        return "–"
+        return f"– ({found.reason})" if found.reason else "–"
     value = signed(found.value, unit)
     if math.isnan(found.low) or math.isnan(found.high):
         return f"{value} (no interval: {found.reason})"

@@ -39,7 +39,7 @@ def test_a_change_is_signed_and_in_points() -> None:
     found = Estimate(-0.13, -0.192, -0.071, 600)
     assert plain(words.change(found, "share")) == "−13.0 points (−19.2 to −7.1)"
     assert plain(words.change(Estimate(45.2, 30.0, 61.0, 600), "ms")) == "+45.2 ms (+30.0 to +61.0)"
-    assert words.change(Estimate.undefined("x"), "ms") == "–"
+    assert words.change(Estimate.undefined("x"), "ms") == "– (x)"
     assert plain(words.size(-0.021, "share")) == "2.1 points"
     assert plain(words.change(Estimate(-1250.0, -1300, -1200.4, 9), "usd")) == (
         "−1,250 USD (−1,300 to −1,200)"

@@ -23,6 +23,12 @@ from ragdiag.store.lake import Lake
 from ragdiag.version import LoggedVersion, Version
 from ragdiag.workflows.comparing.sliced_questions import SliceRate, failure_rates, load_slices
 
+SHARED_OUT = {
+    "tau_net": "right with gold alone, less what asking again gives",
+    "phi_R": "what perfect retrieval adds (Shapley)",
+    "phi_G": "what the stronger generator adds (Shapley)",
+}
+
 
 @dataclass(frozen=True)
 class DiagnosisSummary:
@@ -114,6 +120,12 @@ class DiagnosisSummary:
             lines.append(told)
         elif not math.isnan(bounds.low):
             lines.append(f"perfect retrieval would fix {bounds.low:.0%} to {bounds.high:.0%}")
+        lines += [
+            f"{name:10} {one.value:+.3f} ({one.low:+.3f} to {one.high:+.3f}, n = {one.n}), "
+            f"{meaning}"
+            for name, meaning in SHARED_OUT.items()
+            if (one := self.headroom.get(name)) is not None and not math.isnan(one.value)
+        ]
         lines += [
             f"by {one.kind:7} {one.name:30} {one.failures.value:.1%} fail"
             f" ({one.failures.low:.1%}–{one.failures.high:.1%}, n = {one.failures.n})"
