@@ -26,14 +26,21 @@ def prescribe_command(
     training_minutes: Annotated[
         float, typer.Option(min=1, help="Work to prepare a training run.")
     ] = 240,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask a priced generator.")] = False,
     as_json: Json = False,
     progress_file: ProgressOption = None,
 ) -> None:
-    """Try settings on logged questions, count what people could mend, and rank it by return."""
+    """Try settings on logged questions, count what people could mend, and rank it by return. Of a
+    generator with prices the cost is shown first, and nothing is asked without --yes."""
     from ragdiag.diagnosis.levers import WorkRates
     from ragdiag.workflows.diagnosing.prescribe import prescribe
+    from ragdiag.workflows.diagnosing.prescription_price import prescription_price
 
     lake, workspace, found = opened(context, version)
+    price = prescription_price(found.spec, sample)
+    if price is not None and not yes:
+        emit({"price": price}, as_json, lambda: f"{price}. Nothing was asked: add --yes")
+        return
     rates = WorkRates(setting_minutes, document_minutes, label_minutes, training_minutes)
     with progress_to(progress_file) as progress:
         told = prescribe(
