@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -20,6 +21,7 @@ from ragdiag.collect.commits import Committer, Taken
 from ragdiag.collect.exports import take_logs, take_traces
 from ragdiag.collect.limits import Limits
 from ragdiag.http.bodies import read_body, unpack
+from ragdiag.http.crowding import CrowdLimit
 from ragdiag.http.limits import Buckets, Budget
 from ragdiag.http.refusals import Refusal
 from ragdiag.http.tokens import check_token
@@ -45,7 +47,8 @@ def make_app(workspace: Workspace, token: str | None, limits: Limits) -> Starlet
         Route("/v1/metrics", _refuse_metrics, methods=["POST"]),
         Route("/health", receiver.tell_health),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    crowd = Middleware(CrowdLimit, limit=limits.max_requests, refuse=_refuse)
+    return Starlette(routes=routes, lifespan=lifespan, middleware=[crowd])
 
 
 class _Receiver:
@@ -83,7 +86,7 @@ class _Receiver:
             encoding = _check_encoding(request, media)
             taken = await self._commit(request, encoding, lambda body: take(body, media))
         except Refusal as refusal:
-            return refused(refusal, media)
+            return _refuse(request, refusal)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
         return accepted(taken, signal, media)
@@ -106,7 +109,11 @@ class _Receiver:
 
 async def _refuse_metrics(request: Request) -> Response:
     message = "ragdiag keeps no metrics: set OTEL_METRICS_EXPORTER=none"
-    return refused(Refusal(404, message), _media(request))
+    return _refuse(request, Refusal(404, message))
+
+
+def _refuse(request: Request, refusal: Refusal) -> Response:
+    return refused(refusal, _media(request))
 
 
 def _media(request: Request) -> str:

@@ -11,15 +11,17 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ragdiag.errors import RagdiagError, StoreError, StoreFull
 from ragdiag.http.refusals import Refusal
+from ragdiag.store.intake.blocks import LONGEST_LINE
 from ragdiag.store.kinds import Record
 from ragdiag.store.spool import SpoolWriter
 
 MAX_BATCH = 64
 """Requests that share one fsync at most: the first must not wait for ever."""
+TOO_LONG = f"longer than {LONGEST_LINE} bytes as a line of JSON"
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +65,8 @@ class Committer:
         self._thread.start()
 
     async def commit(self, decode: Callable[[], Taken]) -> Taken:
-        """Returns when every record that ``decode`` gives is on the disk.
+        """Returns when every record that ``decode`` gives is on the disk; those whose lines ingest
+        would not read are refused.
 
         ``decode`` runs in the committing thread. Raises what it raises, and Refusal (503) where
         the disk does not take the records.
@@ -104,11 +107,13 @@ class Committer:
 
     def _commit(self, jobs: Sequence[_Job]) -> None:
         written: list[tuple[_Job, Taken]] = []
+        stored = 0
         try:
             for job in jobs:
                 if (taken := _decoded(job)) is not None:
-                    written.append((job, taken))
-                    self._writer.write_all(taken.records)
+                    too_long = self._writer.write_all(taken.records)
+                    stored += len(taken.records) - too_long
+                    written.append((job, _refuse_long(taken, too_long)))
             if written:
                 self._writer.sync()
         except RagdiagError as error:
@@ -121,8 +126,8 @@ class Committer:
             return
         if written:
             self.fault = None
+        self.committed += stored
         for job, taken in written:
-            self.committed += len(taken.records)
             job.answer(taken)
 
     def _refuse(self, jobs: Sequence[_Job], error: RagdiagError) -> None:
@@ -142,3 +147,12 @@ def _decoded(job: _Job) -> Taken | None:
     except RagdiagError as error:
         job.answer(Refusal(400, str(error)))
     return None
+
+
+def _refuse_long(taken: Taken, too_long: int) -> Taken:
+    """``taken``, of whose records as many were passed over as their lines were too long."""
+    if not too_long:
+        return taken
+    told = f"{TOO_LONG} ({too_long}×)" if too_long > 1 else TOO_LONG
+    reason = f"{taken.reason}; {told}" if taken.reason else told
+    return replace(taken, refused=taken.refused + too_long, reason=reason)

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Limits:
     """``max_body`` holds before and after decompression; ``max_waiting`` is the bytes of all
-    bodies being received or waiting for the disk; ``rate`` and ``burst`` are requests per second
-    and at once of one client address."""
+    bodies being received or waiting for the disk, ``max_requests`` how many requests are under
+    way at once; ``rate`` and ``burst`` are requests per second and at once of one client address.
+    """
 
     max_body: int = 16_000_000
     max_waiting: int = 64_000_000
+    max_requests: int = 512
     rate: float = 200.0
     burst: float = 400.0
     read_s: float = 30.0

@@ -10,7 +10,6 @@ from ragdiag.http.server import listen, make_server, refuse_open_host, url_of
 from ragdiag.settings import Workspace
 
 TOKEN_VARIABLE = "RAGDIAG_COLLECT_TOKEN"
-MAX_CONNECTIONS = 512
 GRACE_S = 10
 
 
@@ -30,8 +29,6 @@ def collect(
     """
     refuse_open_host(host, token, TOKEN_VARIABLE)
     listener = listen(host, port)
-    server = make_server(
-        make_app(workspace, token, limits), max_connections=MAX_CONNECTIONS, grace_s=GRACE_S
-    )
+    server = make_server(make_app(workspace, token, limits), grace_s=GRACE_S)
     started(url_of(listener))
     server.run(sockets=[listener])

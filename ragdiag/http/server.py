@@ -43,12 +43,9 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
 
 
-def make_server(app: ASGIApp, *, max_connections: int, grace_s: int) -> uvicorn.Server:
-    """A server that ends on SIGTERM and SIGINT with status 0, once ``app`` has shut down.
-
-    Connections beyond ``max_connections`` are answered 503; requests that are under way have
-    ``grace_s`` seconds to finish.
-    """
+def make_server(app: ASGIApp, *, grace_s: int) -> uvicorn.Server:
+    """A server that ends on SIGTERM and SIGINT with status 0, once ``app`` has shut down; requests
+    that are under way have ``grace_s`` seconds to finish."""
     config = uvicorn.Config(
         app,
         loop="asyncio",
@@ -57,7 +54,6 @@ def make_server(app: ASGIApp, *, max_connections: int, grace_s: int) -> uvicorn.
         access_log=False,
         proxy_headers=False,  # whoever sends X-Forwarded-For would choose its own rate limit
         server_header=False,
-        limit_concurrency=max_connections,
         timeout_graceful_shutdown=grace_s,
         lifespan="on",
     )

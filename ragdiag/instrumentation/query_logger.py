@@ -134,16 +134,24 @@ class QueryLogger:
             "topic": topic,
             "question_id": question_id,
             "tenant": tenant,
-            "roles": copy_names(roles),
         }
         if version_id is not None:
             facts["version_id"] = version_id
         own_id = time_ordered_id(now) if request_id is None else request_id
-        return RequestLog(RequestDraft(own_id, now, facts, user), self)
+        draft = RequestDraft(own_id, now, facts, user)
+        try:
+            facts["roles"] = copy_names(roles)
+        except Exception as error:
+            draft.fault = f"request: {type(error).__name__}"
+        return RequestLog(draft, self)
 
     def log(self, request: Request, *, user: object = None) -> None:
         """A request that is complete already; ``user`` is the raw id."""
-        self.offer(draft_of(request, user))
+        try:
+            draft = draft_of(request, user)
+        except Exception as error:
+            draft = RequestDraft("", time.time_ns(), {}, fault=f"log: {type(error).__name__}")
+        self.offer(draft)
 
     def feedback(
         self,

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ragdiag.http.bodies import read_body
+from ragdiag.http.crowding import CrowdLimit
 from ragdiag.http.limits import Buckets, Budget
 from ragdiag.http.refusals import Refusal
 from ragdiag.http.tokens import check_token
@@ -30,10 +32,12 @@ Handler = Callable[[bytes], Awaitable[Response]]
 @dataclass(frozen=True, slots=True)
 class Limits:
     """``rate`` and ``burst`` are requests per second and at once of one client address,
-    ``max_body`` bytes of one body, ``max_receiving`` of all that are being received."""
+    ``max_requests`` how many requests are under way at once, ``max_body`` bytes of one body,
+    ``max_receiving`` of all that are being received."""
 
     rate: float
     burst: float
+    max_requests: int = 1024
     max_body: int = 256_000
     max_receiving: int = 16_000_000
     read_s: float = 10.0
@@ -57,7 +61,8 @@ def make_app(service: Service, watch: Watch, token: str | None, limits: Limits) 
         Route("/metrics", doors.tell_metrics),
         Route("/health", doors.tell_health),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    crowd = Middleware(CrowdLimit, limit=limits.max_requests, refuse=doors.refuse)
+    return Starlette(routes=routes, lifespan=lifespan, middleware=[crowd])
 
 
 class _Doors:
@@ -105,14 +110,17 @@ class _Doors:
         }
         return JSONResponse({"status": "ok", "serving": serving})
 
+    def refuse(self, request: Request, refusal: Refusal) -> Response:
+        self._service.metrics.refuse(refusal.status)
+        return _refused(refusal)
+
     async def _take(self, request: Request, handle: Handler) -> Response:
         try:
             self._buckets.take(request.client.host if request.client else "")
             check_token(request, self._token)
             return await handle(await self._read(request))
         except Refusal as refusal:
-            self._service.metrics.refuse(refusal.status)
-            return _refused(refusal)
+            return self.refuse(request, refusal)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
 

@@ -21,7 +21,6 @@ from ragdiag.store.lake import open_lake
 from ragdiag.store.results import find_version
 
 TOKEN_VARIABLE = "RAGDIAG_SERVE_TOKEN"
-MAX_CONNECTIONS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,6 @@ def serve(
     service = Service(fleet, QueryLogger(workspace, version_id=logged_as, writer="serve"), capacity)
     server = make_server(
         make_app(service, watch, place.token, limits),
-        max_connections=MAX_CONNECTIONS,
         grace_s=math.ceil(capacity.deadline_s + PATIENCE_S),
     )
     servers.append(server)

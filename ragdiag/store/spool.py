@@ -20,6 +20,7 @@ from typing import Self
 from ragdiag.errors import InputError, StoreError
 from ragdiag.settings import Workspace
 from ragdiag.store.disk import disk_faults
+from ragdiag.store.intake.blocks import LONGEST_LINE
 from ragdiag.store.kinds import Record, identity, record_to_json
 from ragdiag.store.segments import (
     ROTATE_AFTER_S,
@@ -37,8 +38,9 @@ __all__ = ["SpoolWriter", "adopt_orphans", "record_to_json"]
 class SpoolWriter:
     """Appends records to the spool of ``workspace``; safe to share between threads.
 
-    Raises InputError for a record that JSON cannot carry, StoreFull where no space is left (the
-    line is taken back whole) and StoreError where the folder cannot be written.
+    Raises InputError for a record that JSON cannot carry or whose line is longer than ingest
+    reads, StoreFull where no space is left (the line is taken back whole) and StoreError where the
+    folder cannot be written.
     """
 
     def __init__(self, workspace: Workspace, writer: str = "ragdiag") -> None:
@@ -57,22 +59,29 @@ class SpoolWriter:
     def write(self, record: Record) -> None:
         """On return the line is with the operating system: it outlives this process."""
         line = _encode(record)
+        if _is_too_long(line):
+            raise _unloggable(record, f"its line is longer than {LONGEST_LINE} bytes")
         with self._lock:
             self._append(line)
 
-    def write_all(self, records: Iterable[Record]) -> None:
-        """As :func:`write` for each, in few calls of the operating system. Where one fails, some
-        of the lines before it may have been written."""
+    def write_all(self, records: Iterable[Record]) -> int:
+        """As :func:`write` for each, in few calls of the operating system; how many were passed
+        over because their lines are too long. Where one fails, some of the lines before it may
+        have been written."""
         lines: list[bytes] = []
-        size = 0
+        size = too_long = 0
         with self._lock:
             for line in map(_encode, records):
+                if _is_too_long(line):
+                    too_long += 1
+                    continue
                 if size + len(line) > BLOCK_BYTES:
                     self._append(b"".join(lines))
                     lines, size = [], 0
                 lines.append(line)
                 size += len(line)
             self._append(b"".join(lines))
+        return too_long
 
     def sync(self) -> None:
         """On return everything written so far outlives a power cut; the segment stays open.
@@ -159,10 +168,16 @@ def _encode(record: Record) -> bytes:
     try:
         return json.dumps(record_to_json(record), allow_nan=False).encode() + b"\n"
     except (ValueError, TypeError) as error:
-        kind, key = identity(record)
-        raise InputError(
-            f"the {kind} {key} cannot be logged ({error})", remedy="mend that field"
-        ) from None
+        raise _unloggable(record, str(error)) from None
+
+
+def _is_too_long(line: bytes) -> bool:
+    return len(line) - len(b"\n") > LONGEST_LINE
+
+
+def _unloggable(record: Record, reason: str) -> InputError:
+    kind, key = identity(record)
+    return InputError(f"the {kind} {key} cannot be logged ({reason})", remedy="mend that field")
 
 
 _writers: weakref.WeakSet[SpoolWriter] = weakref.WeakSet()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,12 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceResponse,
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from starlette.testclient import TestClient
 
 from ragdiag.cli import main
+from ragdiag.collect.app import make_app
+from ragdiag.collect.limits import Limits
+from ragdiag.settings import Workspace
 from ragdiag.store.lines import parse_line
 
 from .conftest import PROTOBUF, Receiver, Start
@@ -167,6 +173,21 @@ def test_503_while_too_much_waits(start: Start, body: Body) -> None:
     answer = receiver.send(body(size=100_000))
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
     assert receiver.send(body()).status == 200
+
+
+def test_503_while_too_many_requests_are_under_way(workspace: Workspace, body: Body) -> None:
+    with TestClient(make_app(workspace, None, Limits(max_requests=0))) as client:
+        answer = client.post("/v1/traces", content=body(), headers={"Content-Type": PROTOBUF})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert Status.FromString(answer.content).message == "too many requests at once: try again"
+
+
+def test_idle_connections_keep_nobody_out(start: Start, body: Body) -> None:
+    receiver = start()
+    with ExitStack() as stack:
+        for _ in range(Limits().max_requests + 1):
+            stack.enter_context(socket.create_connection(("127.0.0.1", receiver.port)))
+        assert receiver.send(body()).status == 200
 
 
 def test_503_while_the_disk_is_full(start: Start, body: Body, small_disk: Path) -> None:

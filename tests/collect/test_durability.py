@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import threading
@@ -15,6 +16,10 @@ from langchain_core.runnables import RunnableLambda
 from openinference.instrumentation.langchain import LangChainInstrumentor
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -153,6 +158,25 @@ def test_a_client_that_goes_away_harms_nobody(start: Start, body: Body) -> None:
     deadline = time.monotonic() + 10
     while b'"waiting_bytes":0' not in receiver.ask("GET", "/health").body:
         assert time.monotonic() < deadline
+
+
+def test_a_span_that_ingest_would_not_read_is_refused(
+    start: Start, workspace: Workspace, body: Body
+) -> None:
+    export = ExportTraceServiceRequest.FromString(body(1, spans=1))
+    (span,) = export.resource_spans[0].scope_spans[0].spans
+    for number in range(11):  # 8 MB here, and 16.5 MB as the escapes of a line
+        span.attributes.add(key=f"text {number}").value.string_value = "語" * 250_000
+    receiver = start()
+    answer = receiver.send(export.SerializeToString() + body(2))
+    told = ExportTraceServiceResponse.FromString(answer.body).partial_success
+    assert (answer.status, told.rejected_spans) == (200, 1)
+    assert told.error_message == "longer than 16000000 bytes as a line of JSON"
+    assert json.loads(receiver.ask("GET", "/health").body)["records"] == 2
+    receiver.process.send_signal(signal.SIGTERM)
+    receiver.process.wait(20)
+    assert [request.question for request in ingested(workspace)] == ["q2?"]
+    assert open_lake(workspace).rows("select * from rejects") == []
 
 
 def test_spans_sent_twice_count_once(start: Start, workspace: Workspace, body: Body) -> None:

@@ -130,6 +130,14 @@ def test_bad_lines_are_told_and_the_others_kept(
     assert [one["question"] for one in spooled(workspace)] == ["good", "good"]
 
 
+def test_a_line_that_grows_too_long_in_the_spool_is_told(log: Log, workspace: Workspace) -> None:
+    request = Request("r1", datetime(2026, 1, 5, tzinfo=UTC), "v1", "production", "q")
+    grown = {**record_to_json(request), "answer": "語" * 2_700_000}  # six bytes each, of three
+    status, document = log(json.dumps(grown, ensure_ascii=False).encode(), record_to_json(request))
+    assert (status, document["spooled"]) == (2, 1)
+    assert "its line is longer than 16000000 bytes" in document["rejects"][0]["reason"]
+
+
 def test_one_line_as_an_argument(
     workspace: Workspace, capsys: pytest.CaptureFixture[str], log: Log
 ) -> None:

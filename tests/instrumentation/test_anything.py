@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ragdiag import QueryLogger
 from ragdiag.instrumentation.assembly import Unloggable, build_feedback, build_request
 from ragdiag.instrumentation.drafts import FeedbackDraft, RequestDraft
 from ragdiag.instrumentation.lines import read_draft
 from ragdiag.instrumentation.request_log import RequestLog
 from ragdiag.records import Feedback, Request
+from ragdiag.settings import Workspace
 from ragdiag.store.lines import parse_line
 from ragdiag.store.spool import record_to_json
 
@@ -40,6 +45,7 @@ ANYTHING = st.recursive(
     ),
     max_leaves=12,
 )
+REQUEST = Request("r1", datetime(2026, 1, 31, tzinfo=UTC), "v1", "production", "q")
 NOTES = ("question", "topic", "version_id", "build_id", "question_id", "traffic", "cache_hit")
 LINE = (*Request.__dataclass_fields__, "hits", "user", "feedback", "value", "kind")
 TELL: dict[str, Callable[[RequestLog, Any], object]] = {
@@ -66,6 +72,36 @@ TELL: dict[str, Callable[[RequestLog, Any], object]] = {
     "clicked": lambda request, said: request.feedback("click", passage_id=said),
     **{name: lambda request, said, name=name: request.note(**{name: said}) for name in NOTES},  # type: ignore[misc]
 }
+
+
+SAY: dict[str, Callable[[QueryLogger, Any], object]] = {
+    "log": lambda logger, said: logger.log(said),
+    "log user": lambda logger, said: logger.log(REQUEST, user=said),
+    **{
+        f"log {name}": lambda logger, said, name=name: logger.log(replace(REQUEST, **{name: said}))  # type: ignore[misc]
+        for name in Request.__dataclass_fields__
+    },
+    "question": lambda logger, said: logger.request(said).finish(),
+    **{
+        name: lambda logger, said, name=name: logger.request("q", **{name: said}).finish()  # type: ignore[misc]
+        for name in ("request_id", "user", "topic", "question_id", "version_id", "tenant", "roles")
+    },
+    "feedback": lambda logger, said: logger.feedback(said, "thumbs"),
+    "feedback kind": lambda logger, said: logger.feedback("r1", said),
+    "feedback value": lambda logger, said: logger.feedback("r1", "thumbs", said),
+    "feedback passage": lambda logger, said: logger.feedback("r1", "click", passage_id=said),
+    "feedback id": lambda logger, said: logger.feedback("r1", "thumbs", feedback_id=said),
+}
+
+
+class Unreadable:
+    """Neither says what it is nor what it holds."""
+
+    def __str__(self) -> str:
+        raise ValueError
+
+    def __iter__(self) -> Iterator[object]:
+        raise ValueError
 
 
 class Kept:
@@ -104,6 +140,37 @@ def test_no_method_raises(tell: Callable[[RequestLog, Any], object], said: Any) 
         tell(request, said)
     (draft,) = kept.drafts
     check(draft)
+
+
+class Listening(QueryLogger):
+    """Keeps what would be queued."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__(workspace, version_id="v1")
+        self.drafts: list[RequestDraft | FeedbackDraft] = []
+
+    def offer(self, draft: RequestDraft | FeedbackDraft) -> None:
+        self.drafts.append(draft)
+
+
+@pytest.mark.parametrize("say", SAY.values(), ids=SAY.keys())
+@settings(max_examples=20, deadline=None)
+@given(said=ANYTHING | st.just(Unreadable()) | st.just({Unreadable()}))
+def test_no_method_of_a_logger_raises(say: Callable[[QueryLogger, Any], object], said: Any) -> None:
+    logger = Listening(Workspace(Path("never made")))
+    say(logger, said)
+    (draft,) = logger.drafts
+    check(draft)
+
+
+def test_what_is_no_request_is_counted(make_logger: Callable[..., QueryLogger]) -> None:
+    logger = make_logger()
+    logger.log(None)  # type: ignore[arg-type]
+    logger.request("q", roles={Unreadable()}).finish()  # type: ignore[arg-type]
+    assert logger.flush()
+    stats = logger.stats()
+    assert stats.refused == {"log: AttributeError": 1, "request: ValueError": 1}
+    assert stats.logged == 0
 
 
 @settings(max_examples=300, deadline=None)

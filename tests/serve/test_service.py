@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
 from ragdiag import QueryLogger
 from ragdiag.http.refusals import Refusal
 from ragdiag.pipeline import Pipeline
 from ragdiag.records import Answer, ContextPassage, Hit, Request, Retrieval, Traffic
 from ragdiag.retrieval.filters import PassageFilter
+from ragdiag.serve.app import Limits, make_app
 from ragdiag.serve.bodies import AskBody, SearchBody
 from ragdiag.serve.fleet import Served
 from ragdiag.serve.service import Capacity, Service
@@ -175,3 +177,14 @@ def test_a_question_whose_turn_never_came_has_no_shadow(
     asyncio.run(run())
     requests = [(one.traffic, one.question) for one in logged(workspace)]
     assert sorted(requests) == [("production", "How?"), ("production", "Why?"), ("shadow", "Why?")]
+
+
+def test_a_crowd_is_refused_in_json_and_counted(logger: QueryLogger) -> None:
+    service = make_service(OneVersion(), logger)
+    watch: Any = None  # nothing starts without the lifespan
+    client = TestClient(make_app(service, watch, None, Limits(rate=1, burst=1, max_requests=0)))
+    answer = client.post("/ask", json={"question": "Why?"})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json() == {"error": "too many requests at once: try again"}
+    assert b'ragdiag_refusals_total{status="503"} 1.0' in service.metrics.text()
+    service.close()

@@ -16,6 +16,9 @@ from ragdiag.records import Feedback, Hit, Request
 from ragdiag.settings import Workspace
 from ragdiag.store import segments as segments_module
 from ragdiag.store import spool as spool_module
+from ragdiag.store.ingest import ingest
+from ragdiag.store.intake.blocks import LONGEST_LINE
+from ragdiag.store.lake import Lake
 from ragdiag.store.lines import parse_line
 from ragdiag.store.spool import SpoolWriter, record_to_json
 
@@ -141,6 +144,29 @@ def test_what_json_cannot_carry_is_refused_before_it_is_written(
     ):
         spool.write(make_request(1, **{field: value}))
     assert lines(workspace) == []
+
+
+def test_a_line_that_ingest_would_not_read_is_not_written(
+    workspace: Workspace, make_request: MakeRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fits = make_request(1, answer="a")
+    longer = make_request(2, answer="ab")
+    monkeypatch.setattr(spool_module, "LONGEST_LINE", len(json.dumps(record_to_json(fits))))
+    with SpoolWriter(workspace) as spool:
+        spool.write(fits)
+        with pytest.raises(InputError, match=r"request r2 cannot be logged \(its line is longer"):
+            spool.write(longer)
+        assert spool.write_all([fits, longer, fits]) == 1
+    assert [line["request_id"] for line in lines(workspace)] == ["r1"] * 3
+
+
+def test_the_longest_line_is_ingested(
+    lake: Lake, workspace: Workspace, make_request: MakeRequest
+) -> None:
+    room = LONGEST_LINE - len(json.dumps(record_to_json(make_request(1, answer=""))))
+    with SpoolWriter(workspace) as spool:
+        spool.write(make_request(1, answer="x" * room))
+    assert ingest(lake, workspace).accepted == 1
 
 
 def test_a_writers_name_is_a_file_name(workspace: Workspace) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO
 
-from ragdiag.errors import StoreError
+from ragdiag.errors import InputError, StoreError
 from ragdiag.instrumentation.assembly import Unloggable, build_feedback, build_request
 from ragdiag.instrumentation.drafts import FeedbackDraft
 from ragdiag.instrumentation.lines import read_draft
@@ -58,7 +58,7 @@ def log_lines(workspace: Workspace, lines: BinaryIO, version_id: str = "") -> Lo
             try:
                 spool.write(_record(workspace, line, version_id))
                 spooled += 1
-            except (BadLine, Unloggable) as error:
+            except (BadLine, Unloggable, InputError) as error:
                 rejects.append(Reject("log", number, str(error)))
     return LoggedLines(spooled, tuple(rejects))
 
