@@ -15,6 +15,7 @@ from ragdiag.settings import Workspace, command_workspace
 
 if TYPE_CHECKING:
     from ragdiag.records import IndexCheck
+    from ragdiag.store.lake import Lake
     from ragdiag.workflows.logs.ingest import Loaded
 
 WHY = "what was rejected, and why: ragdiag store rejects"
@@ -31,6 +32,8 @@ def ingest_command(
     as_json: Json = False,
 ) -> None:
     """Load what services have spooled, each segment exactly once, and read traces as requests."""
+    from ragdiag.store.lake import open_lake
+
     workspace = command_workspace(context.obj)
     if every is not None:
         if as_json:
@@ -39,7 +42,8 @@ def ingest_command(
             )
         _go_on(workspace, settle_s, read_seconds(every))
         return
-    loaded, checks = _pass(workspace, settle_s)
+    lake = open_lake(workspace, create=workspace.spool.is_dir())
+    loaded, checks = _pass(lake, workspace, settle_s)
     counts = loaded.to_json()
     document = {**counts, "index_checks": [check.to_json() for check in checks]}
     told = [WHY] if counts["rejected"] else []
@@ -47,12 +51,15 @@ def ingest_command(
 
 
 def _go_on(workspace: Workspace, settle_s: float, every_s: float) -> None:
-    """A line for each pass that took something in; a signal lets the pass under way finish."""
+    """A line for each pass that took something in; a signal lets the pass under way finish. The
+    workspace is made where there is none: the first trace may come later."""
     from ragdiag.deploy.owed import PATIENCE_S
+    from ragdiag.store.lake import open_lake
     from ragdiag.workflows.repeating import repeat
 
     def once() -> None:
-        loaded, checks = _pass(workspace, settle_s, look_after_s=PATIENCE_S)
+        lake = open_lake(workspace, create=True)
+        loaded, checks = _pass(lake, workspace, settle_s, look_after_s=PATIENCE_S)
         counts = loaded.to_json()
         lines = []
         if any(counts.values()):
@@ -62,18 +69,17 @@ def _go_on(workspace: Workspace, settle_s: float, every_s: float) -> None:
         for line in [*lines, *_stale(checks)]:
             print(line, flush=True)
 
+    print(f"loading what comes into {workspace.root}", flush=True)
     with waiting_for_stop() as wait:
         repeat(once, every_s, failed=lambda error: fail(str(error)), wait=wait)
 
 
 def _pass(
-    workspace: Workspace, settle_s: float, *, look_after_s: float = 0.0
+    lake: Lake, workspace: Workspace, settle_s: float, *, look_after_s: float = 0.0
 ) -> tuple[Loaded, Sequence[IndexCheck]]:
     from ragdiag.deploy.owed import look_where_owed
-    from ragdiag.store.lake import open_lake
     from ragdiag.workflows.logs.ingest import load_waiting
 
-    lake = open_lake(workspace, create=workspace.spool.is_dir())
     loaded = load_waiting(lake, workspace, settle_s=settle_s)
     return loaded, look_where_owed(lake, workspace, by="ingest", after_s=look_after_s)
 

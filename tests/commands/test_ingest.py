@@ -41,9 +41,7 @@ def test_rejects_are_said_to_be_listed_elsewhere(
     assert "ragdiag store rejects" in capsys.readouterr().out
 
 
-def test_a_process_loads_until_sigterm(lake: Lake, workspace: Workspace) -> None:
-    close_lakes()
-    spool(workspace, "?")
+def test_a_process_loads_until_sigterm(workspace: Workspace) -> None:
     arguments = ["--workspace", str(workspace.root), "ingest", "--every", "0.2s"]
     process = subprocess.Popen(
         [sys.executable, "-m", "ragdiag", *arguments],
@@ -54,6 +52,8 @@ def test_a_process_loads_until_sigterm(lake: Lake, workspace: Workspace) -> None
     )
     try:
         assert process.stdout is not None
+        assert process.stdout.readline() == f"loading what comes into {workspace.root}\n"
+        spool(workspace, "?")
         assert "segments 1, accepted 1, rejected 0" in process.stdout.readline()
         time.sleep(0.5)  # passes that load nothing say nothing
         spool(workspace, "?", "and?", "other?")
@@ -65,6 +65,7 @@ def test_a_process_loads_until_sigterm(lake: Lake, workspace: Workspace) -> None
         process.kill()
         process.communicate()
     assert open_lake(workspace).rows("select count(*) as n from requests") == [{"n": 3}]
+    close_lakes()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -116,7 +117,7 @@ def test_a_mistake_ends_it_at_once(
     for arguments, told in (
         (["--every", "often"], "'often' is no length of time"),
         (["--every", "3s", "--json"], "give one of them"),
-        (["--every", "3s"], "there is no workspace in"),
+        ([], "there is no workspace in"),
     ):
         assert main(["--workspace", str(workspace.root), "ingest", *arguments]) == 2
         assert told in capsys.readouterr().err
