@@ -25,6 +25,7 @@ from ragdiag.commands.gate import gate_command
 from ragdiag.commands.grade import grade_app
 from ragdiag.commands.index import index_app
 from ragdiag.commands.influence import influence_command
+from ragdiag.commands.ingest import ingest_command
 from ragdiag.commands.log import app as log_app
 from ragdiag.commands.model import model_app
 from ragdiag.commands.plan import plan_command
@@ -74,6 +75,7 @@ app.command("serve")(serve_command)
 app.command("compare")(compare_command)
 app.command("gate")(gate_command)
 app.command("influence")(influence_command)
+app.command("ingest")(ingest_command)
 app.command("plan")(plan_command)
 app.command("prescribe")(prescribe_command)
 
@@ -325,28 +327,6 @@ def diagnose(
     with progress_to(progress_file) as progress:
         found = run.diagnose(progress, gold_accuracy)
     emit(found.to_json(), as_json, found.to_text)
-
-
-@app.command()
-def ingest(
-    context: typer.Context,
-    settle_s: Annotated[
-        float, typer.Option(min=0, help="How long nothing must have come of a trace.")
-    ] = 10.0,
-    as_json: Json = False,
-) -> None:
-    """Load what services have spooled, each segment exactly once, and read traces as requests."""
-    from ragdiag.deploy.owed import look_where_owed
-    from ragdiag.workflows.indexing.build import bad_findings
-    from ragdiag.workflows.logs.ingest import load_waiting
-
-    workspace = _workspace(context)
-    lake = _lake(context, create=workspace.spool.is_dir())
-    counts = load_waiting(lake, workspace, settle_s=settle_s).to_json()
-    checks = look_where_owed(lake, workspace, by="ingest")
-    document = {**counts, "index_checks": [check.to_json() for check in checks]}
-    stale = [bad_findings(check) for check in checks if check.status == "bad"]
-    emit(document, as_json, lambda: "\n".join([table([counts]), *stale]))
 
 
 @app.command()

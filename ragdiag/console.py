@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any
 
@@ -61,6 +62,29 @@ def progress_to(progress_file: Path | None) -> Iterator[Progress]:
                 print(f"{fraction:4.0%}  {message}", file=sys.stderr, flush=True)
 
         yield show
+
+
+@contextmanager
+def waiting_for_stop() -> Iterator[Callable[[float], bool]]:
+    """Within, SIGINT and SIGTERM interrupt nothing but ``wait(seconds)``, which is what this gives:
+    True at once where one of them has come, False when the seconds are over. Only for the main
+    thread."""
+    asked: SimpleQueue[int] = SimpleQueue()  # a handler may put into it whatever it interrupts
+
+    def wait(seconds: float) -> bool:
+        try:
+            asked.get(timeout=seconds)
+        except Empty:
+            return False
+        return True
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda number, _: asked.put(number)) for number in numbers]
+    try:
+        yield wait
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 @contextmanager

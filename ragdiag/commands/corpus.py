@@ -118,7 +118,7 @@ def _import_text(loaded: dict[str, Any]) -> str:
     counts = ", ".join(f"{name} {value}" for name, value in loaded.items() if name != "rejects")
     lines = [counts, *(f"rejected {r['source']}:{r['line']}: {r['reason']}" for r in rejects[:20])]
     if len(rejects) > 20:
-        lines.append(f"… and {len(rejects) - 20} more rejects, all kept in the workspace")
+        lines.append(f"… and {len(rejects) - 20} more rejects; see: ragdiag store rejects")
     return "\n".join(lines)
 
 

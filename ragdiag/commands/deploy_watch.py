@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.exceptions import Exit
 
+from ragdiag.commands.options import read_seconds
 from ragdiag.console import emit, fail
 from ragdiag.errors import InputError
 from ragdiag.settings import Workspace, command_workspace
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ragdiag.workflows.releasing.decisions import Decided
 
 ACTOR = "ragdiag deploy watch"
-SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 def watch_command(
@@ -52,18 +51,6 @@ def watch_command(
         failed=lambda error: fail(str(error)),
         stop=threading.Event(),
     )
-
-
-def read_seconds(text: str) -> float:
-    """``60s``, ``5m`` or ``1h`` in seconds. Raises InputError.
-
-    >>> read_seconds("90s"), read_seconds("1.5m"), read_seconds("1h")
-    (90.0, 90.0, 3600.0)
-    """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smh])\s*", text)
-    if found is None or float(found[1]) == 0:
-        raise InputError(f"{text!r} is no length of time", remedy="write it as 60s, 5m or 1h")
-    return float(found[1]) * SECONDS[found[2]]
 
 
 def _text(workspace: Workspace, found: Sequence[Decided]) -> str:

@@ -1,12 +1,14 @@
-"""What commands about versions share: their options, and the workspace opened for one."""
+"""What commands share: options and how they are read, and the workspace opened for a version."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ragdiag.errors import InputError
 from ragdiag.settings import Workspace, command_workspace
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 ProgressOption = Annotated[
     Path | None, typer.Option("--progress-file", help="Keep progress in this file as well.")
 ]
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 def opened(context: typer.Context, name: str) -> tuple[Lake, Workspace, Version]:
@@ -27,3 +30,15 @@ def opened(context: typer.Context, name: str) -> tuple[Lake, Workspace, Version]
     workspace = command_workspace(context.obj)
     lake = open_lake(workspace)
     return lake, workspace, find_version(lake, name)
+
+
+def read_seconds(text: str) -> float:
+    """``60s``, ``5m`` or ``1h`` in seconds. Raises InputError.
+
+    >>> read_seconds("90s"), read_seconds("1.5m"), read_seconds("1h")
+    (90.0, 90.0, 3600.0)
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smh])\s*", text)
+    if found is None or float(found[1]) == 0:
+        raise InputError(f"{text!r} is no length of time", remedy="write it as 60s, 5m or 1h")
+    return float(found[1]) * _SECONDS[found[2]]

@@ -249,6 +249,42 @@ def recount(context: typer.Context, as_json: Json = False) -> None:
 
 
 @store_app.command()
+def rejects(
+    context: typer.Context,
+    source: Annotated[
+        str, typer.Option(help="Only of files, segments or traces with this in their name.")
+    ] = "",
+    limit: Annotated[int, typer.Option(min=1, help="How many to show.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """What was refused, and what was loaded but is odd (remarks), the newest first: where it came
+    from and why, never what it said."""
+    from ragdiag.store.rejects import list_noted
+
+    found = list_noted(_lake(context), source=source, limit=limit)
+    document = {
+        "rejects": found.rejects,
+        "remarks": found.remarks,
+        "newest": [
+            {**asdict(one), "noted_at": one.noted_at.isoformat(timespec="seconds")}
+            for one in found.newest
+        ],
+    }
+    rows = [
+        {
+            "UTC": f"{one.noted_at:%Y-%m-%d %H:%M:%S}",
+            "kind": one.kind,
+            "source": one.source,
+            "line": one.line,
+            "reason": " ".join(one.reason.split()),
+        }
+        for one in found.newest
+    ]
+    total = f"{found.rejects:,} rejects, {found.remarks:,} remarks; shown: {len(rows):,}"
+    emit(document, as_json, lambda: "\n".join(filter(None, [table(rows), total])))
+
+
+@store_app.command()
 def snapshots(context: typer.Context, as_json: Json = False) -> None:
     """The named snapshots, which no clean-up takes."""
     from ragdiag.store.upkeep.snapshots import named_snapshots

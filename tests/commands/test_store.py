@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,27 @@ def test_upkeep_from_the_command_line(run: Run, workspace: Workspace, tmp_path: 
     assert run("restore", str(tmp_path / "backup"), "--force")[1]["snapshot"] == made["snapshot"]
     assert open_lake(workspace).rows("select count(*) as n from requests") == [{"n": 60}]
     assert run("replay")[1] == {"segments": []}
+
+
+def test_rejects_and_remarks_are_listed_without_what_they_said(
+    run: Run, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    late = datetime.now(UTC) + timedelta(days=3, hours=1)
+    with SpoolWriter(workspace) as spool:
+        spool.write(Request("r0-1", MONDAY, "v1", "production", "another question"))
+        spool.write(Request("early", late, "v1", "production", "?"))
+    ingest(open_lake(workspace), workspace)
+    status, found, _ = run("rejects", "--limit", "5")
+    assert (status, found["rejects"], found["remarks"]) == (0, 1, 1)
+    assert {(one["kind"], one["line"]) for one in found["newest"]} == {("reject", 1), ("remark", 2)}
+    assert "another question" not in json.dumps(found)
+    source = found["newest"][0]["source"]
+    assert main(["--workspace", str(workspace.root), "store", "rejects", "--source", source]) == 0
+    said = capsys.readouterr().out
+    assert "another request has the id 'r0-1'; the first stays" in said
+    assert "up to 3 days ahead" in said
+    assert said.endswith("1 rejects, 1 remarks; shown: 2\n")
+    assert run("rejects", "--source", "elsewhere")[1]["newest"] == []
 
 
 def test_damage_is_exit_one_until_it_is_mended(run: Run, workspace: Workspace) -> None:

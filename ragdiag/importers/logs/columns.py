@@ -49,13 +49,13 @@ class Columns:
         cells: dict[str, Any] = dict(self._mapping.constants)
         for field, columns in plan.fields.items():
             found = [find(values, column) for column in columns]
-            if all(_is_there(one) for one in found):
+            if all(is_there(one) for one in found):
                 cells[field] = found[0] if len(found) == 1 else "/".join(map(str, found))
         for column in plan.unread:
-            if _is_there(values[column]):
+            if is_there(values[column]):
                 self.unread[column] += 1
         latency = {stage: find(values, column) for stage, column in plan.latency.items()}
-        return cells, {stage: cell for stage, cell in latency.items() if _is_there(cell)}
+        return cells, {stage: cell for stage, cell in latency.items() if is_there(cell)}
 
     def _plan(self, columns: tuple[str, ...]) -> Plan:
         if columns not in self._plans:
@@ -131,5 +131,6 @@ def _latency_stage(column: str) -> str | None:
     return None
 
 
-def _is_there(value: Any) -> bool:
+def is_there(value: Any) -> bool:
+    """Whether a cell holds anything."""
     return value is not None and value != "" and value == value

@@ -53,7 +53,7 @@ def import_logs(
     readings = (
         _tables(paths, container, family, mapping, columns, pseudonym, notes)
         if family in ("rows", "evaluation")
-        else read_traces(paths, family, pseudonym)
+        else read_traces(paths, family, pseudonym, columns.unread)
     )
     rows = _load(readings, door, seen, progress)
     if not rows and len(door.shown) == 1 and door.shown[0].line == 0:

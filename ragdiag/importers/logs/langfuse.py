@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -19,7 +20,7 @@ from typing import Any
 from ragdiag.importers.logs.detect import is_score
 from ragdiag.importers.logs.mapping import TimeTable
 from ragdiag.importers.logs.reading import Reading, Row
-from ragdiag.importers.logs.trace_format import Piece, read_spans, short
+from ragdiag.importers.logs.trace_format import Piece, count_unread, read_spans, short
 from ragdiag.importers.logs.values import BadValue, read_json, read_number, read_time
 from ragdiag.records import Span
 from ragdiag.spans.conventions import OPENINFERENCE_KIND, RERANKER_OUTPUT, RETRIEVED_DOCUMENTS
@@ -30,17 +31,34 @@ ROOT = "trace"
 """The span id of a trace's own row."""
 _KINDS = {"GENERATION": "LLM", "SPAN": "CHAIN", "EVENT": "CHAIN"}
 _TRAFFICS = {"evaluation": "evaluation", "langfuse-evaluation": "evaluation"}
+_OF_BOTH = {
+    *("id", "name", "input", "output", "user_id", "session_id", "metadata"),
+    *("release", "version", "environment"),
+}
+_OF_TRACES = _OF_BOTH | {"timestamp", "observations", "scores"}
+_OF_OBSERVATIONS = _OF_BOTH | {
+    *("trace_id", "type", "level", "status_message", "start_time", "end_time"),
+    *("parent_observation_id", "usage_details", "usage", "cost_details", "total_cost"),
+    *("provided_model_name", "model"),
+}
+_OF_SCORES = {
+    *("id", "trace_id", "name", "value", "string_value", "data_type", "source", "comment"),
+    *("timestamp", "created_at"),
+}
+"""The fields that are read, by what the row is."""
 _DOCUMENT_LISTS = ("documents", "results", "passages", "chunks", "nodes", "contexts", "hits")
 
 
 class LangfuseFormat:
-    def __init__(self, user_key: Callable[[str], str]) -> None:
+    def __init__(self, user_key: Callable[[str], str], unread: Counter[str]) -> None:
         self._user_key = user_key
+        self._unread = unread
 
     def pieces(self, row: Row, *, again: bool) -> Iterator[Piece | Reading]:
-        del again
         values = {_snake(name): value for name, value in row.values.items()}
         is_row_of_trace = "trace_id" not in values
+        if not again:
+            self._count_unread(row.values, values)
         trace_id = str(values.get("id" if is_row_of_trace else "trace_id") or "")
         if not trace_id:
             yield Reading(row.origin, fault="the row names no trace")
@@ -49,7 +67,18 @@ class LangfuseFormat:
         if is_row_of_trace:  # the API's traces carry their observations and scores
             for inner in (*_listed(values.get("observations")), *_listed(values.get("scores"))):
                 named = {_snake(name): value for name, value in inner.items()}
-                yield Piece(trace_id, short(row.origin), {**named, "trace_id": trace_id})
+                named["trace_id"] = trace_id
+                if not again:
+                    self._count_unread(inner, named)
+                yield Piece(trace_id, short(row.origin), named)
+
+    def _count_unread(self, given: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+        """Of a row or an inner object as it was given, and as it is read."""
+        if "trace_id" not in values:
+            read = _OF_TRACES
+        else:
+            read = _OF_SCORES if is_score(values) else _OF_OBSERVATIONS
+        count_unread(self._unread, given, lambda name: _snake(name) in read)
 
     def read(self, pieces: Sequence[Piece]) -> Iterator[Reading]:
         spans: list[Span] = []

@@ -101,6 +101,8 @@ class LogReport:
         ]
         lines += [f"rejected {n}: {reason}" for reason, n in self.reasons.items()]
         lines += [f"  {one.source}:{one.line}: {one.reason}" for one in self.rejects]
+        if not self.dry_run and sum(self.reasons.values()) > len(self.rejects):
+            lines.append("  …; all of them: ragdiag store rejects")
         return "\n".join([*lines, *self.notes, *self.gaps])
 
 

@@ -12,6 +12,7 @@ imported with the spans, as files of one folder.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 from ragdiag.importers.logs.detect import is_annotation
 from ragdiag.importers.logs.mapping import TimeTable
 from ragdiag.importers.logs.reading import Reading, Row
-from ragdiag.importers.logs.trace_format import Piece, read_spans, short
+from ragdiag.importers.logs.trace_format import Piece, count_unread, read_spans, short
 from ragdiag.importers.logs.values import BadValue, read_json, read_number, read_time
 from ragdiag.records import Span, SpanEvent, SpanStatus
 from ragdiag.spans.conventions import OPENINFERENCE_KIND
@@ -27,24 +28,38 @@ from ragdiag.spans.feedback import Opinion, to_record
 from ragdiag.store.kinds import Record
 
 _STATUSES: Mapping[str, SpanStatus] = {"OK": "ok", "ERROR": "error"}
+_OF_SPANS = {
+    *("context", "context.trace_id", "context.span_id", "parent_id", "name", "span_kind"),
+    *("start_time", "end_time", "status_code", "status_message", "events", "attributes"),
+}
+_OF_ANNOTATIONS = {
+    *("span_id", "context.span_id", "annotation_name", "name", "annotator_kind", "id"),
+    *("identifier", "created_at", "result", "score", "label", "explanation"),
+    *("result.score", "result.label", "result.explanation"),
+}
+"""The columns that are read, beside ``attributes.*``."""
 MAX_ANNOTATIONS = 1_000_000
 
 
 class PhoenixFormat:
     """Annotations are held from the first pass on, until their span comes in the second."""
 
-    def __init__(self, user_key: Callable[[str], str]) -> None:
+    def __init__(self, user_key: Callable[[str], str], unread: Counter[str]) -> None:
         self._user_key = user_key
+        self._unread = unread
         self._annotations: dict[str, list[tuple[Row, Mapping[str, Any]]]] = {}
         self._held = 0
 
     def pieces(self, row: Row, *, again: bool) -> Iterator[Piece | Reading]:
         if is_annotation(row.values):
             if not again:
+                count_unread(self._unread, row.values, _OF_ANNOTATIONS.__contains__)
                 self._hold(row)
             elif self._held > MAX_ANNOTATIONS:
                 yield Reading(row.origin, fault=f"more than {MAX_ANNOTATIONS} annotations")
             return
+        if not again:
+            count_unread(self._unread, row.values, _is_of_spans)
         try:
             span = read_span(row.values)
         except BadValue as error:
@@ -77,6 +92,10 @@ class PhoenixFormat:
         if self._held <= MAX_ANNOTATIONS:
             kept = Row(short(row.origin))
             self._annotations.setdefault(str(span_id), []).append((kept, values))
+
+
+def _is_of_spans(column: str) -> bool:
+    return column in _OF_SPANS or column.startswith("attributes.")
 
 
 def read_span(values: Mapping[str, Any]) -> Span:

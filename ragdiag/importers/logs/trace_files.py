@@ -25,16 +25,17 @@ COUNTING = 0.5
 
 
 def read_traces(
-    paths: Sequence[Path], family: Family, pseudonym: Callable[[str], str]
+    paths: Sequence[Path], family: Family, pseudonym: Callable[[str], str], unread: Counter[str]
 ) -> Iterator[tuple[Reading, float]]:
     """A reading for each trace and each reject, with the share of the work done so far.
 
+    ``unread`` counts the rows with names that nothing reads; OTLP's spans may have any.
     Raises InputError where more than a million rows of unfinished traces lie open at once.
     """
     formats: dict[Family, Callable[[], TraceFormat]] = {
         "otlp": lambda: OtlpFormat(pseudonym),
-        "phoenix": lambda: PhoenixFormat(pseudonym),
-        "langfuse": lambda: LangfuseFormat(pseudonym),
+        "phoenix": lambda: PhoenixFormat(pseudonym, unread),
+        "langfuse": lambda: LangfuseFormat(pseudonym, unread),
     }
     read = formats[family]()
     awaited = Counter(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ragdiag.importers.logs.columns import is_there
 from ragdiag.importers.logs.reading import Reading, Row
 from ragdiag.importers.report import Origin
 from ragdiag.records import Span
@@ -54,3 +56,10 @@ def read_spans(
 def short(origin: Origin) -> Origin:
     """Without most of its body: open traces hold many."""
     return Origin(origin.source, origin.line, origin.body[:200])
+
+
+def count_unread(
+    unread: Counter[str], values: Mapping[str, Any], is_read: Callable[[str], bool]
+) -> None:
+    """Count what a row has under names that nothing reads, as tables do."""
+    unread.update(name for name, one in values.items() if is_there(one) and not is_read(name))

@@ -9,6 +9,7 @@ from ragdiag.errors import RagdiagError
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import open_lake
 from ragdiag.workflows.releasing.decisions import Decided, watch_once
+from ragdiag.workflows.repeating import repeat
 
 
 def watch_deployment(
@@ -22,13 +23,12 @@ def watch_deployment(
 ) -> None:
     """Look every ``every_s`` seconds until ``stop`` is set, and roll back what has an alarm.
 
-    ``seen`` is called after each look. A look that fails later on (a busy store, a person who
-    changed the deployment meanwhile) is told to ``failed``, and the next one comes all the same;
-    the first one's failure is raised: it is the caller's mistake.
+    ``seen`` is called after each look. One that fails (a busy store, a person who changed the
+    deployment meanwhile) is told to ``failed`` or raised as :func:`repeat` has it.
     """
-    seen(watch_once(open_lake(workspace), workspace, actor=actor))
-    while not stop.wait(every_s):
-        try:
-            seen(watch_once(open_lake(workspace), workspace, actor=actor))
-        except RagdiagError as error:
-            failed(error)
+    repeat(
+        lambda: seen(watch_once(open_lake(workspace), workspace, actor=actor)),
+        every_s,
+        failed=failed,
+        wait=stop.wait,
+    )

@@ -151,6 +151,15 @@ def test_bad_rows_are_rejects_and_the_rest_is_loaded(
     assert report.kinds["request"].rejected == 1
 
 
+def test_a_list_of_rejects_that_is_cut_names_the_command_that_has_them_all(
+    load: Import, write_lines: Callable[..., Path]
+) -> None:
+    few, many = (load(write_lines(f"{n}.jsonl", *["not JSON"] * n)) for n in (20, 21))
+    assert "ragdiag store rejects" not in few.to_text()
+    assert (sum(many.reasons.values()), len(many.rejects)) == (21, 20)
+    assert "ragdiag store rejects" in many.to_text()
+
+
 def test_unread_columns_are_told_once_each(load: Import, write_lines: Callable[..., Path]) -> None:
     rows = [
         {"id": n, "time": n, "question": "q?", "colour": "red" if n else None} for n in range(3)

@@ -219,6 +219,21 @@ def test_phoenix_api_pages_and_annotations(
     assert contents(lake) == before
 
 
+def test_columns_of_phoenix_that_nothing_reads_are_told(
+    load: Import, write_lines: Callable[..., Path]
+) -> None:
+    rows = [
+        {**row, "start_time": str(row["start_time"]), "end_time": str(row["end_time"])}
+        for row in phoenix_rows()
+    ]
+    assert load(write_lines("spans.jsonl", *rows)).unread_columns == {}
+    extra = [{**row, "colour": "red" if n else None} for n, row in enumerate(rows)]
+    note = {"span_id": span_id(0, 0), "annotation_name": "tone", "annotator_kind": "LLM"}
+    note |= {"result.score": 1.0, "created_at": "2026-01-05", "id": "a", "weather": "fair"}
+    report = load(write_lines("more.jsonl", *extra, note))
+    assert report.unread_columns == {"colour": len(rows) - 1, "weather": 1}
+
+
 def langfuse(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S.%f")
 
@@ -348,6 +363,25 @@ def test_a_langfuse_export(
         {"grader": "tone", "y": None, "score": None, "reason": "too short"},
     ]
     assert lake.rows("select value from feedback") == [{"value": -1.0}]
+
+
+def test_fields_of_langfuse_that_nothing_reads_are_told(
+    load: Import, write_lines: Callable[..., Path]
+) -> None:
+    rows = [*langfuse_observations(), *langfuse_traces(), *langfuse_scores()]
+    extra = [{**row, "costCentre": 7} for row in langfuse_scores()]
+    report = load(write_lines("log.jsonl", *rows[: -len(extra)], *extra))
+    assert report.unread_columns == {"project_id": len(rows), "costCentre": 4, "tags": TRACES}
+
+
+def test_what_a_langfuse_trace_holds_is_told_alike(
+    load: Import, write_lines: Callable[..., Path]
+) -> None:
+    first, *_ = langfuse_traces()
+    inner = [{**row, "colour": "red"} for row in langfuse_observations()[:2]]
+    whole = {**first, "observations": inner, "scores": langfuse_scores()}
+    report = load(write_lines("log.jsonl", whole))
+    assert report.unread_columns == {"project_id": 7, "colour": 2, "tags": 1}
 
 
 def test_enriched_observations_need_no_traces(load: Import, stored: Stored, tmp_path: Path) -> None:
