@@ -129,9 +129,8 @@ def fill_rollups(cursor: Cursor) -> None:
 
 
 def sum_rollups(cursor: Cursor) -> None:
-    """Add up the rows of ``daily`` and ``daily_latency`` that are of the same, within the caller's
-    transaction, where that leaves less than half of them: unlike :func:`fill_rollups` without a
-    look at the requests.
+    """Make the rows of ``daily`` and ``daily_latency`` with equal keys one, within the caller's
+    transaction, where that leaves less than half of them. Requests are not read.
     """
     for table, key, measures in _SUMS:
         sums = _summed(key, measures, f"select * from {table}")
