@@ -5,8 +5,9 @@ histograms by day, version, traffic, weight and stage (with topics they would ha
 the requests); ``failures`` one narrow row, with its question, for each request that is graded wrong
 now: what a page lists is not looked for in the wide rows, whatever it is sorted by. Counts are of
 logged requests; whoever speaks of all of them multiplies by the weight.
-The first two only grow: a change is a row of differences, and whoever reads adds up. Each writer
-of requests, grades, verdicts, judgments or feedback changes them in its own transaction.
+The first two grow with every change, a row of differences, and whoever reads adds up; compaction
+makes them few again. Each writer of requests, grades, verdicts, judgments or feedback changes them
+in its own transaction.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from ragdiag.store.tables import shown
 Cursor = duckdb.DuckDBPyConnection
 
 _BUCKET = ("day", "version_id", "traffic", "weight", "stage", "bucket")
+_SUMS = (("daily", CELL, tuple(MEASURES)), ("daily_latency", _BUCKET, ("n",)))
+"""What is added up: a rollup, what it is kept by, and its sums."""
 _TOUCHED = f"""
     select * from requests
     where {BETWEEN} and request_id in (select request_id from touched)"""
@@ -125,6 +128,21 @@ def fill_rollups(cursor: Cursor) -> None:
         cursor.execute(f"insert into failures by name {failing(scope, BETWEEN)}", bounds)
 
 
+def sum_rollups(cursor: Cursor) -> None:
+    """Make the rows of ``daily`` and ``daily_latency`` with equal keys one, within the caller's
+    transaction, where that leaves less than half of them. Requests are not read.
+    """
+    for table, key, measures in _SUMS:
+        sums = _summed(key, measures, f"select * from {table}")
+        rows, left = cursor.execute(
+            f"select (select count(*) from {table}), (select count(*) from ({sums}))"
+        ).fetchall()[0]
+        if rows > 2 * left:
+            with shown(cursor, "summed", cursor.execute(sums).to_arrow_table()):
+                cursor.execute(f"delete from {table}")
+                cursor.execute(f"insert into {table} by name select * from summed")
+
+
 def _add_difference(
     cursor: Cursor,
     table: str,
@@ -134,13 +152,15 @@ def _add_difference(
     after: pa.Table,
 ) -> None:
     """Append ``after`` − ``before``, without the rows where nothing is left of it."""
-    names = ", ".join(key)
-    sums = ", ".join(f"sum(sign * {name}) as {name}" for name in measures)
-    changed = " or ".join(f"abs({name}) > 1e-9" for name in measures)
+    negated = ", ".join(f"-{name} as {name}" for name in measures)
+    both = f"select * from after union all by name select * replace ({negated}) from before"
     with shown(cursor, "before", before), shown(cursor, "after", after):
-        cursor.execute(
-            f"insert into {table} by name select * from ("
-            f"select {names}, {sums} from (select *, 1 as sign from after "
-            f"union all by name select *, -1 as sign from before) group by {names}) "
-            f"where {changed}"
-        )
+        cursor.execute(f"insert into {table} by name {_summed(key, measures, both)}")
+
+
+def _summed(key: tuple[str, ...], measures: tuple[str, ...], rows: str) -> str:
+    """A SELECT of the sums of ``rows`` by ``key``, without those where nothing is left."""
+    names = ", ".join(key)
+    sums = ", ".join(f"sum({name}) as {name}" for name in measures)
+    left = " or ".join(f"abs({name}) > 1e-9" for name in measures)
+    return f"select * from (select {names}, {sums} from ({rows}) group by {names}) where {left}"

@@ -43,11 +43,17 @@ Needs = Literal["requests", "builds", "questions"]
 
 
 def route() -> None:
-    """The whole of ``app.py``: choose the page and run it inside the frame."""
+    """The whole of ``app.py``: choose the page and run it inside the frame.
+
+    A RagdiagError that the page lets through ends it, and stands below what was drawn before.
+    """
     st.set_page_config(page_title="ragdiag", layout="wide")
     page = st.navigation(_pages())
     st.session_state[_FRAMED] = True
-    page.run()
+    try:
+        page.run()
+    except RagdiagError as error:
+        _show_error(error, "Cannot be shown")
 
 
 def begin(title: str, decides: str, *, needs: Needs = "requests") -> View:
@@ -83,12 +89,16 @@ def _open() -> View:
     except RagdiagError as error:
         if job is not None:
             show_failure(job)
-        st.error(literal(f"{error.message}. To mend it: {error.remedy}."), title="Cannot be opened")
+        _show_error(error, "Cannot be opened")
         st.stop()
     if job is not None:
         show_failure(job)
     keep_ingesting(str(workspace.root))
     return view
+
+
+def _show_error(error: RagdiagError, title: str) -> None:
+    st.error(literal(f"{error.message}. To mend it: {error.remedy}."), title=title)
 
 
 def _draw_sidebar(view: View, needs: Needs) -> None:

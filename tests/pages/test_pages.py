@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from ragdiag.settings import PROJECT, Workspace
+from ragdiag.store.upkeep.compact import compact_store
+from ragdiag.store.upkeep.datafiles import list_files
 
 PAGES = {
     "overview": "Overview",
@@ -42,6 +44,24 @@ def test_a_cold_deep_link_opens_the_page_inside_the_frame(open_cold, toy_workspa
     again = app.run()
     assert not again.exception
     assert [title.value for title in again.title] == [PAGES[page]]
+
+
+@pytest.mark.parametrize("page", ["overview", "triage", "latency"])
+@pytest.mark.parametrize("table", ["daily", "requests"])
+def test_a_page_names_the_damaged_file_and_the_remedy(
+    open_page, copied, toy_workspace, said, page, table
+) -> None:
+    lake = copied(toy_workspace)
+    compact_store(lake, keep_days=0)
+    files = [file for file in lake.read(list_files) if file.is_current and file.table == table]
+    for file in files:
+        Path(file.path).unlink()
+    app = open_page(page, lake.workspace)
+    assert not app.exception
+    assert [box.proto.title for box in app.error][-1] == "Cannot be shown"
+    assert any(Path(file.path).name in said(app) for file in files)
+    assert "ragdiag store check --set-aside" in said(app)
+    assert [title.value for title in app.title] == [PAGES[page]]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -1,10 +1,10 @@
 """``store compact``: few large files instead of many small ones, and nothing kept without need.
 
-Order matters. Rows and deletions that still lie in the catalog are written out first, in the same
-turn as the rewriting of files with deletions: DuckLake 1.0 corrupts older snapshots where it
-writes out deletions from a file that was rewritten before (duckdb/ducklake#1406). After that step
-the row ids of every kept snapshot are compared with before; only if they are equal does anything
-expire.
+Order matters. The sums by day are added up before all else, since that changes row ids. Rows and
+deletions that still lie in the catalog are written out first, in the same turn as the rewriting of
+files with deletions: DuckLake 1.0 corrupts older snapshots where it writes out deletions from a
+file that was rewritten before (duckdb/ducklake#1406). After that step the row ids of every kept
+snapshot are compared with before; only if they are equal does anything expire.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import duckdb
 from ragdiag.errors import DamagedFile, StoreError
 from ragdiag.progress import Progress, report
 from ragdiag.store.lake import Lake
+from ragdiag.store.rollups import sum_rollups
 from ragdiag.store.upkeep.catalog_edits import look_again, widen_bounds
 from ragdiag.store.upkeep.cleanup import ORPHAN_GRACE_S, delete_old_files, delete_orphans
 from ragdiag.store.upkeep.datafiles import CATALOG, list_files, list_tables
@@ -61,14 +62,16 @@ def compact_store(
     orphan_grace_s: float = ORPHAN_GRACE_S,
     progress: Progress | None = None,
 ) -> CompactReport:
-    """Merge small files, rewrite those with deletions, expire snapshots older than ``keep_days``
-    that have no name, and delete files that nothing needs any more.
+    """Add up the sums by day, merge small files, rewrite those with deletions, expire snapshots
+    older than ``keep_days`` that have no name, and delete files that nothing needs any more.
 
     Services may write meanwhile; they wait for turns of seconds. Raises StoreError where a kept
     snapshot no longer reads as before; nothing is expired or deleted then.
     """
     with lake.turn("upkeep"):
         before = len(lake.read(list_files))
+        with synced(lake):
+            lake.write(sum_rollups)
         tables = [name for name in lake.read(untidy_tables) if name not in SMALL_TABLES]
         kept = {one.snapshot for one in named_snapshots(lake)} | {lake.snapshot()}
         marks = {snapshot: row_marks(lake, snapshot, tables) for snapshot in kept}

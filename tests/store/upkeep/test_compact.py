@@ -2,16 +2,20 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from ragdiag.errors import StoreError
-from ragdiag.records import Request
+from ragdiag.records import DEFAULT_GRADER, Grade, Request
 from ragdiag.settings import Workspace
+from ragdiag.store.facts import CELL, MEASURES
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake
-from ragdiag.store.results import load_requests
+from ragdiag.store.results import load_requests, save_findings
+from ragdiag.store.rollups import fill_rollups, sum_rollups
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.store.upkeep import compact as compact_module
 from ragdiag.store.upkeep.check import check_store
@@ -49,13 +53,64 @@ def test_small_files_become_few_and_nothing_else_changes(
     assert load_requests(filled) == before
     files = filled.read(list_files)
     assert len([file for file in files if file.table == "requests"]) == 1
-    assert (report.files_after, report.rewritten) == (len(files), 3)
+    rewritten = Counter(requests=3, daily=1, daily_latency=1)
+    assert (report.files_after, report.rewritten) == (len(files), rewritten.total())
     assert on_disk(workspace) == {file.path for file in files}
     assert told == sorted(told)
     assert told[-1] == 1.0
     assert check_store(filled, workspace).findings == ()
     again = compact(filled)
     assert (again.merged, again.rewritten, again.files_deleted) == (0, 0, 0)
+
+
+def test_sums_by_day_become_as_few_as_recounted_and_stay_the_same(
+    lake: Lake, workspace: Workspace, make_request: MakeRequest
+) -> None:
+    for part in range(3):
+        with SpoolWriter(workspace) as spool:
+            for n in range(part * 4, part * 4 + 4):
+                spool.write(make_request(n, topic=f"t{n % 2}"))
+                spool.write(Grade(f"r{n}", DEFAULT_GRADER, n % 2, 0.5))
+            spool.write(make_request(100 + part, topic="gone"))
+        ingest(lake, workspace)
+    name_snapshot(lake, "before")
+    compact(lake)
+    with SpoolWriter(workspace) as spool:
+        for n in range(12, 15):
+            spool.write(make_request(n, topic="t0"))
+    ingest(lake, workspace)
+    lake.write(lambda c: remove_requests(c, [f"r{n}" for n in range(100, 103)], "test"))
+    for y in (1, 0):
+        save_findings(lake, grades=[Grade(f"r{n}", DEFAULT_GRADER, y, 0.5) for n in range(9)])
+    sums, rows = rollups(lake)
+    compact(lake)
+    assert rollups(lake)[0] == sums
+    few = rollups(lake)[1]
+    assert all(2 * few[table] < n for table, n in rows.items())
+    lake.write(fill_rollups)
+    assert rollups(lake) == (sums, few)
+    snapshot = lake.snapshot()
+    lake.write(sum_rollups)
+    assert lake.snapshot() == snapshot
+    assert check_store(lake, workspace).findings == ()
+
+
+def rollups(lake: Lake) -> tuple[list[list[dict[str, Any]]], dict[str, int]]:
+    """The sums of both rollups, without what has come to nothing, and how many rows they have."""
+    measures = ", ".join(f"round(sum({name}), 9) as {name}" for name in MEASURES)
+    bucket = "day, version_id, traffic, weight, stage, bucket"
+    sums = [
+        lake.rows(
+            f"select {', '.join(CELL)}, {measures} from daily group by all having sum(n) <> 0 "
+            "order by all"
+        ),
+        lake.rows(
+            f"select {bucket}, sum(n) as n from daily_latency group by all having sum(n) <> 0 "
+            "order by all"
+        ),
+    ]
+    names = ("daily", "daily_latency")
+    return sums, {name: lake.rows(f"select count(*) as n from {name}")[0]["n"] for name in names}
 
 
 def test_grace_keeps_files_that_a_query_may_still_read(filled: Lake, workspace: Workspace) -> None:
@@ -72,7 +127,7 @@ def test_grace_keeps_files_that_a_query_may_still_read(filled: Lake, workspace: 
 
 WRITE = """
 from datetime import UTC, datetime
-from ragdiag.records import Request
+from ragdiag.records import DEFAULT_GRADER, Grade, Request
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import open_lake
 from ragdiag.store.spool import SpoolWriter
@@ -107,6 +162,7 @@ def test_compaction_while_another_process_writes_loses_and_doubles_nothing(
         "count(*) filter (topic = 'new') as changed from requests"
     )
     assert rows == [{"n": 280, "ids": 280, "changed": 8}]
+    assert filled.rows("select sum(n)::int as n from daily") == [{"n": 280}]
     at = f"select count(*) as n from requests at (version => {kept.snapshot})"
     assert filled.rows(at) == [{"n": 120}]
     assert check_store(filled, workspace).findings == ()
