@@ -2,9 +2,7 @@
 
 import streamlit as st
 
-from ragdiag.configuration import read_configuration
 from ragdiag.drift import latency
-from ragdiag.drift.costs import spending
 from ragdiag.records import LATENCY_STAGES
 from ragdiag.store.queries import Filters, version_names
 from ragdiag.ui import (
@@ -65,11 +63,10 @@ box(f"{quantile} of the whole request {when}:\n" + "\n".join(sentences))
 
 st.subheader(f"{quantile} of {stage}, week by week", anchor=False)
 weekly = fetch(view, latency.weekly_quantiles, every_week, stage, quantile)
-order = list(names)
 charts.show(
     bands.bands(
         [
-            bands.Line(names.get(segment, segment), points, palette.colour_of(segment, order))
+            bands.Line(names.get(segment, segment), points, palette.colour_of(segment, list(names)))
             for segment, points in sorted(weekly.items(), key=lambda item: names.get(item[0], ""))
         ],
         "ms",
@@ -104,23 +101,17 @@ charts.show(
 
 st.subheader("Every stage and version", anchor=False)
 rows = sorted(by_version, key=lambda row: (names.get(row.segment, ""), stages.index(row.stage)))
+quantiles = {
+    f"{name} (95 % interval, n)": [words.with_interval(row.quantiles[name], "ms") for row in rows]
+    for name in latency.QUANTILES
+}
+versions = [names.get(row.segment, row.segment) for row in rows]
 tables.show(
-    {
-        "Version": [names.get(row.segment, row.segment) for row in rows],
-        "Stage": [row.stage for row in rows],
-        **{
-            f"{name} (95 % interval, n)": [
-                words.with_interval(row.quantiles[name], "ms") for row in rows
-            ]
-            for name in latency.QUANTILES
-        },
-    },
-    key="quantiles",
+    {"Version": versions, "Stage": [row.stage for row in rows], **quantiles}, key="quantiles"
 )
 
 st.subheader(f"What a million queries cost, {when}", anchor=False)
-price = costs.machine_price(read_configuration(view.workspace).costs.machine_usd_per_hour)
-costs.show(fetch(view, spending, scope, price), names, price)
+costs.draw(view, scope, names)
 
 degradation.show(view, every_week)
 savings.show(fetch(view, latency.cache_effects, scope, quantile), names, quantile, when)

@@ -2,8 +2,6 @@
 
 import streamlit as st
 
-from ragdiag.configuration import read_configuration
-from ragdiag.drift.costs import spending
 from ragdiag.drift.latency import QUANTILES, stage_quantiles
 from ragdiag.drift.tallies import square_and_add
 from ragdiag.errors import UnknownName
@@ -119,12 +117,4 @@ else:
     st.caption("One of the versions was not timed.")
 
 st.subheader("What a million queries cost", anchor=False)
-price = costs.machine_price(read_configuration(view.workspace).costs.machine_usd_per_hour)
-costs.compare(
-    *(
-        spent
-        for side in (ids[a], ids[b])
-        for spent in fetch(view, spending, Filters("evaluation", side), price)
-    ),
-    price=price,
-)
+costs.draw_two(view, ids[a], ids[b])

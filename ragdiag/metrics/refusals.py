@@ -39,7 +39,7 @@ _COURTESY = re.compile(
       (?:hello|hi|i'm\ (?:very\ )?sorry|sorry|sure|thank\ you|unfortunately)
     | i\ apologi[sz]e(?:\ for\ .*)?
     | i'd\ be\ happy\ to\ help.*
-    | is\ there\ anything\ else\ .*
+    | is\ there\ anything\ else\b.*
     | let\ me\ know\ if\ .*
     | (?:if\ you|please)\ (?:can\ |could\ )?
         (?:ask|check|consult|have|let\ me\ know|need|provide|refer|rephrase|share|try)\b.*

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import streamlit as st
 
-from ragdiag.configuration import DEAREST_MACHINE
-from ragdiag.drift.costs import Amount, Spending
+from ragdiag.configuration import DEAREST_MACHINE, read_configuration
+from ragdiag.drift.costs import Amount, Spending, spending
+from ragdiag.store.queries import Filters
 from ragdiag.ui import tables, words
+from ragdiag.ui.cached import fetch
+from ragdiag.ui.view import View
 
 MEANING = (
     "Tokens: by the generator's prices. Machine: the time of the stages that ran here, one query "
@@ -24,25 +27,13 @@ Told = dict[str, tuple[Callable[[Spending], Amount], str]]
 """Title → what it tells of a version, and its unit."""
 
 
-def machine_price(configured: float) -> float:
-    """What an hour of the machine costs in US dollars, as the reader says; 0 where nobody did."""
-    box, _ = st.columns([1, 4])
-    with box:
-        return st.number_input(
-            "Machine, US dollars an hour",
-            min_value=0.0,
-            max_value=DEAREST_MACHINE,
-            value=configured,
-            step=0.01,
-            format="%.3f",
-            key="machine",
-            bind="query-params",
-        )
-
-
-def show(rows: Sequence[Spending], names: Mapping[str, str], price: float) -> None:
-    """A table by version at ``price`` of the machine, the dearest first, and how to read it."""
-    by_name = sorted(rows, key=lambda row: names.get(row.version_id, row.version_id))
+def draw(view: View, filters: Filters, names: Mapping[str, str]) -> None:
+    """Every version's, the dearest first."""
+    price = _machine_price(view, "latency_machine")
+    by_name = sorted(
+        fetch(view, spending, filters, price),
+        key=lambda row: names.get(row.version_id, row.version_id),
+    )
     rows = sorted(by_name, key=lambda row: _worth(row, price), reverse=True)
     tables.show(
         {
@@ -59,12 +50,16 @@ def show(rows: Sequence[Spending], names: Mapping[str, str], price: float) -> No
     st.caption(_explained(price))
 
 
-def compare(a: Spending, b: Spending, price: float) -> None:
-    """The evaluations of two versions side by side."""
+def draw_two(view: View, a: str, b: str) -> None:
+    """Those of the evaluations of two versions, by their ids, side by side."""
+    price = _machine_price(view, "versions_machine")
+    (first,), (second,) = (
+        fetch(view, spending, Filters("evaluation", side), price) for side in (a, b)
+    )
     told = _told(price)
     sides = [
         [words.with_interval(amount(side).estimate(), unit) for amount, unit in told.values()]
-        for side in (a, b)
+        for side in (first, second)
     ]
     tables.show(
         {
@@ -72,7 +67,8 @@ def compare(a: Spending, b: Spending, price: float) -> None:
             "A (95 % interval, n)": sides[0],
             "B (95 % interval, n)": sides[1],
             "Change B − A": [
-                words.change(amount(b).since(amount(a)), unit) for amount, unit in told.values()
+                words.change(amount(second).since(amount(first)), unit)
+                for amount, unit in told.values()
             ],
         },
         key="costs",
@@ -81,6 +77,22 @@ def compare(a: Spending, b: Spending, price: float) -> None:
         "Over all evaluation requests of each version, compared as if they were of other "
         f"questions. {_explained(price)}"
     )
+
+
+def _machine_price(view: View, key: str) -> float:
+    """What an hour of the machine costs in US dollars, as the reader says; 0 where nobody did."""
+    box, _ = st.columns([1, 4])
+    with box:
+        return st.number_input(
+            "Machine, US dollars an hour",
+            min_value=0.0,
+            max_value=DEAREST_MACHINE,
+            value=read_configuration(view.workspace).costs.machine_usd_per_hour,
+            step=0.01,
+            format="%.3f",
+            key=key,
+            bind="query-params",
+        )
 
 
 def _told(price: float) -> Told:

@@ -74,7 +74,7 @@ def test_a_million_queries_have_a_price(open_page, toy_workspace, said) -> None:
     ]
     assert "Together (95 % interval, n)" not in table
     hours = {row["Version"]: row.iloc[2] for _, row in table.iterrows()}
-    app = open_page("latency", toy_workspace, latency_week="all", machine="2")
+    app = open_page("latency", toy_workspace, latency_week="all", latency_machine="2")
     (table,) = [
         frame.value for frame in app.dataframe if "Machine (95 % interval, n)" in frame.value
     ]
@@ -95,5 +95,5 @@ def test_the_price_of_the_machine_may_stand_in_the_configuration(
     ingest(open_lake(empty_lake), empty_lake)
     empty_lake.configuration.write_text("[costs]\nmachine_usd_per_hour = 1.5\n")
     app = open_page("latency", empty_lake, latency_week="all")
-    assert app.number_input(key="machine").value == 1.5
+    assert app.number_input(key="latency_machine").value == 1.5
     assert "machine_usd_per_hour" not in said(app)

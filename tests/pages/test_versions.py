@@ -41,7 +41,7 @@ def test_slices_are_drawn_with_n_and_the_family_they_are_corrected_in(
 
 
 def test_what_both_cost_is_compared(open_page, toy_workspace) -> None:
-    app = open_page("versions", toy_workspace, a="lexical", b="hybrid", machine="0.5")
+    app = open_page("versions", toy_workspace, a="lexical", b="hybrid", versions_machine="0.5")
     costs = next(frame.value for frame in app.dataframe if "A million queries" in frame.value)
     assert list(costs["A million queries"]) == ["Tokens", "Machine, hours", "Machine", "Together"]
     assert " to " in costs["Change B − A"].iloc[3]
