@@ -61,23 +61,18 @@ def spending(lake: Lake, filters: Filters, usd_per_hour: float = 0.0) -> list[Sp
     untimed, unpriced = "no request was timed", "no request has a price"
     found = []
     for row in spent(lake, filters, usd_per_hour / SECONDS_PER_HOUR):
-        bill, seconds, machine, both = (
+        bill, seconds, both = (
             WeightedSums(row[f"{name}_n"], row[name], row[f"{name}2"])
-            for name in ("bill", "seconds", "machine", "both")
+            for name in ("bill", "seconds", "both")
         )
+        hours = Amount(seconds, QUERIES / SECONDS_PER_HOUR, untimed)
+        tokens = Amount(bill, QUERIES, unpriced)
         if not usd_per_hour:
-            machine, both = NOTHING, bill
-        elif not bill.n:
-            both = machine
-        found.append(
-            Spending(
-                row["version_id"],
-                Amount(bill, QUERIES, unpriced),
-                Amount(seconds, QUERIES / SECONDS_PER_HOUR, untimed),
-                Amount(machine, QUERIES, untimed if usd_per_hour else "the machine has no price"),
-                Amount(both, QUERIES, untimed if usd_per_hour else unpriced),
-            )
-        )
+            machine, together = Amount(NOTHING, QUERIES, "the machine has no price"), tokens
+        else:
+            machine = replace(hours, of_a_million=hours.of_a_million * usd_per_hour)
+            together = Amount(both, QUERIES, untimed) if tokens.is_known else machine
+        found.append(Spending(row["version_id"], tokens, hours, machine, together))
     return found
 
 

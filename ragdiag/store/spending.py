@@ -7,12 +7,7 @@ from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters, Row
 from ragdiag.store.weighing import read_weighed, weighed, weight_of
 
-_AMOUNTS = {
-    "bill": "usd",
-    "seconds": "seconds",
-    "machine": "seconds * $usd_per_second",
-    "both": "usd + seconds * $usd_per_second",
-}
+_AMOUNTS = {"bill": "usd", "seconds": "seconds", "both": "usd + seconds * $usd_per_second"}
 _HERE = [f"{stage}_ms" for stage in LATENCY_STAGES if stage not in ("generation", "total")]
 _GENERATION = "case when not is_paid then generation_ms end"
 _TIMED = f"coalesce({', '.join(_HERE)}, {_GENERATION})"
@@ -26,8 +21,8 @@ def spent(lake: Lake, filters: Filters, usd_per_second: float) -> list[Row]:
     ``bill`` is what the generator's tokens cost in US dollars, unknown where nothing named a price.
     ``seconds`` are those of the stages that ran here: all that were timed, without generation in a
     version that pays for it, whether the answer came or not; ``total`` where no stage was timed and
-    nothing is paid for; of an answer from the cache ``total``. ``machine`` are they at
-    ``usd_per_second``, and ``both`` that with the bill, where both are known.
+    nothing is paid for; of an answer from the cache ``total``. ``both`` is the bill with those
+    seconds at ``usd_per_second``, where both are known.
     """
     condition, parameters = filters.where()
     sums = ", ".join(

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,7 +13,7 @@ import pytest
 from ragdiag.cli import main
 from ragdiag.errors import RagdiagError, StoreBusy
 from ragdiag.records import Deployment, Request
-from ragdiag.settings import PROJECT, Workspace
+from ragdiag.settings import Workspace
 from ragdiag.store.deployments import current_deployment
 from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.spool import SpoolWriter
@@ -24,6 +21,7 @@ from ragdiag.workflows.releasing import watching
 from ragdiag.workflows.releasing.deployment import Terms, set_production, start_canary
 from ragdiag.workflows.releasing.watching import watch_deployment
 from tests.answered import NEW, OLD, answer, fill_corpus, log
+from tests.command_process import running
 
 
 @pytest.fixture(scope="module")
@@ -84,15 +82,7 @@ def test_one_look_loads_what_waits_and_rolls_back_on_an_alarm(
 
 def test_a_process_watches_until_it_is_stopped(lake: Lake, workspace: Workspace) -> None:
     close_lakes()
-    arguments = ["--workspace", str(workspace.root), "deploy", "watch", "--every", "0.2s"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ragdiag", *arguments],
-        cwd=PROJECT,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-    try:
+    with running(workspace, "deploy", "watch", "--every", "0.2s") as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("hold: canary new")
         spool(workspace, canary_requests(40, right=False))
@@ -102,9 +92,6 @@ def test_a_process_watches_until_it_is_stopped(lake: Lake, workspace: Workspace)
             time.sleep(0.2)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 130
-    finally:
-        process.kill()
-        process.communicate()
 
 
 class Stop:

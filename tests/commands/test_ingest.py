@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from datetime import UTC, datetime
 
@@ -14,10 +11,11 @@ import pytest
 from ragdiag.cli import main
 from ragdiag.errors import StoreBusy
 from ragdiag.records import Request
-from ragdiag.settings import PROJECT, Workspace
+from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.workflows.logs import ingest as loading
+from tests.command_process import running
 
 ASKED = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -42,15 +40,7 @@ def test_rejects_are_said_to_be_listed_elsewhere(
 
 
 def test_a_process_loads_until_sigterm(workspace: Workspace) -> None:
-    arguments = ["--workspace", str(workspace.root), "ingest", "--every", "0.2s"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ragdiag", *arguments],
-        cwd=PROJECT,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-    try:
+    with running(workspace, "ingest", "--every", "0.2s") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == f"loading what comes into {workspace.root}\n"
         spool(workspace, "?")
@@ -61,9 +51,6 @@ def test_a_process_loads_until_sigterm(workspace: Workspace) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 0
         assert process.stdout.read() == ""
-    finally:
-        process.kill()
-        process.communicate()
     assert open_lake(workspace).rows("select count(*) as n from requests") == [{"n": 3}]
     close_lakes()
 
