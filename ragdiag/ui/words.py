@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from ragdiag.diagnosis.verdicts import OWNERS
 from ragdiag.drift.latency import Standing
 from ragdiag.metrics.answers import F1_THRESHOLD
+from ragdiag.metrics.question_slices import SliceKind
 from ragdiag.records import Estimate
 from ragdiag.store.queries import NOT_DIAGNOSED
 
@@ -64,6 +65,7 @@ ARMS: Mapping[str, str] = {
     "g": "with the gold passages only",
     "s": "with what was found, in a perfect order",
     "g+": "with gold put in front of the retrieved context",
+    "g-": "with only the gold passages that reached the prompt",
     "r-g": "with the retrieved context without gold",
     "r-m": "without the passage that misled",
     "none": "with no context",
@@ -159,6 +161,15 @@ CORRECT = (
     "Correct means: reviewers say so, else a judge; where neither has spoken, a gold answer stands "
     f"in the answer or their token F1 is at least {F1_THRESHOLD:g}."
 )
+
+SLICES: Mapping[SliceKind, str] = {
+    "topic": "topic",
+    "length": "words in the question",
+    "answerable": "in the corpus",
+    "golds": "gold passages",
+    "words": "rarity (mean idf)",
+}
+"""Kinds of questions, before the name of a slice."""
 
 AXES: Mapping[str, str] = {"share": "share of requests", "score": "mean score", "ms": "ms"}
 

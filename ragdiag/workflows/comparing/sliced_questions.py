@@ -32,12 +32,10 @@ class SliceRate:
     failures: Estimate
 
 
-def load_slices(lake: Lake, split: str | None = None) -> Slices:
-    """Every question judged in ``split``, or every question there is, under every kind.
-
-    Raises UnknownName where there is no such split.
-    """
-    judgments = load_judgments(lake, split)
+def load_slices(lake: Lake) -> Slices:
+    """Every question of the workspace under every kind: whoever shows some of them shows slices of
+    the same names, cut at the same lengths."""
+    judgments = load_judgments(lake)
     asked = [
         AskedQuestion(
             one.question_id,
@@ -45,7 +43,7 @@ def load_slices(lake: Lake, split: str | None = None) -> Slices:
             one.topic,
             len(best_judged(judgments[one.question_id])) if one.question_id in judgments else None,
         )
-        for one in load_questions(lake, split)
+        for one in load_questions(lake)
     ]
     words = {word for one in asked for word in words_of(one.text)}
     return slice_questions(asked, passages_holding(lake, words), count_passages(lake))

@@ -15,6 +15,7 @@ from ragdiag.diagnosis.headroom import (
     headroom_by_slice,
     tell_headroom,
 )
+from ragdiag.metrics.question_slices import SliceKind
 from ragdiag.records import Arm, Cause, Diagnosis, Estimate, Request, SecondLevel, Tier, Verdict
 from ragdiag.stats.intervals import rate_bounds_with_unknown, wilson
 from ragdiag.store.deciding import load_deciding
@@ -54,7 +55,7 @@ class DiagnosisSummary:
     fixes: Mapping[str, int]
     undetermined: Estimate
     headroom: Mapping[str, Estimate]
-    slices: Mapping[str, Mapping[str, Estimate]]
+    slices: Mapping[SliceKind, Mapping[str, Estimate]]
     tiers: Mapping[Tier, Mapping[Verdict, int]]
     ungraded: int
     failed: Estimate
@@ -169,6 +170,7 @@ def summarise(
     verdicts = Counter(found.verdict for found in failed)
     measured = headroom(failures)
     graded = right + wrong
+    slices = load_slices(lake) if outcomes else {}
     worst, best = rate_bounds_with_unknown(right, graded, ungraded)
     if gold_accuracy is not None and graded and math.isnan(measured["tau"].value):
         low, high = bounds_without_replay(right / graded, gold_accuracy)
@@ -187,12 +189,12 @@ def summarise(
         fixes=Counter(found.verified_fix for found in failed if found.verified_fix),
         undetermined=wilson(verdicts["undetermined"], len(failed)),
         headroom=measured,
-        slices=headroom_by_slice(failures),
+        slices=headroom_by_slice(failures, slices),
         tiers=_by_tier([*failed, *unknown]),
         ungraded=ungraded,
         failed=wilson(wrong, graded),
         failed_bounds=(1 - best, 1 - worst),
-        failing=failure_rates(load_slices(lake), outcomes) if outcomes else (),
+        failing=failure_rates(slices, outcomes),
         failed_arms=Counter(
             arm for found in diagnoses.values() for arm in found.evidence.get("failed_arms", ())
         ),
@@ -208,4 +210,4 @@ def _by_tier(diagnoses: Sequence[Diagnosis]) -> dict[Tier, dict[Verdict, int]]:
 
 
 def _failure(found: Diagnosis, request: Request) -> Failure:
-    return Failure.of(found.evidence, request.topic, request.question, found.cause)
+    return Failure.of(found.evidence, request.topic, request.question_id)
