@@ -46,8 +46,8 @@ def _numbers_differ(one: str, other: str) -> bool:
     """Whether both are one number of the same thing, and neither states the other's."""
     if any(len(text.split()) > MOST_WORDS for text in (one, other)):
         return False
-    (first, *more), (second, *others) = (read_quantities(t) or [None] for t in (one, other))
-    if first is None or second is None or more or others or first.unit != second.unit:
+    first, second = read_quantities(one), read_quantities(other)
+    if len(first) != 1 or len(second) != 1 or first[0].unit != second[0].unit:
         return False
     counted, also = _words_beside(one), _words_beside(other)
     same = counted == also or not counted or not also

@@ -205,6 +205,20 @@ def replayed_failures(lake: Lake, filters: Filters, most: int) -> list[Row]:
     )
 
 
+def recent_with_judgments(lake: Lake, filters: Filters, most: int) -> list[str]:
+    """The ``most`` recent requests whose question has a relevant passage; verdict and cause
+    ignored."""
+    condition, parameters = filters.where()
+    rows = lake.rows(
+        f"""select request_id from requests r
+            where {condition}
+              and r.question_id in (select question_id from judgments where grade > 0)
+            order by asked_at desc, request_id limit $most""",
+        {**parameters, "most": most},
+    )
+    return [row["request_id"] for row in rows]
+
+
 def tier_counts(lake: Lake, filters: Filters) -> list[Row]:
     """Failed requests that are diagnosed, by the ``tier`` of their evidence: ``tier`` and ``n``."""
     condition, parameters = failed(filters)

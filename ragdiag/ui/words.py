@@ -55,6 +55,7 @@ OWNER_LABELS: Mapping[str, str] = {
 STAGES: Mapping[str, str] = {
     "lexical": "Lexical candidates",
     "dense": "Dense candidates",
+    "either": "Candidates of either path",
     "fused": "Fused list",
     "reranked": "Reranked list",
     "context": "Prompt context",
@@ -294,6 +295,19 @@ def against(standing: Standing, target_ms: int) -> str:
         return "**too few requests** to tell"
     where = "not clearly on one side" if standing == "undecided" else standing
     return f"**{where}** {'of ' if standing == 'undecided' else ''}the {target_ms} ms target"
+
+
+def ungraded_bounds(ungraded: int, bounds: tuple[float, float]) -> str:
+    """What a rate of right answers may be over all requests, where some are not graded.
+
+    >>> ungraded_bounds(1, (0.5, 0.75))
+    '1 request is not graded: of all, 50.0\xa0% are correct if it is wrong, 75.0\xa0% if right.'
+    """
+    low, high = (number(bound, "share") for bound in bounds)
+    which = "is not graded: of all, {} are correct if it is wrong, {} if right."
+    if ungraded != 1:
+        which = "are not graded: of all, {} are correct if these are wrong, {} if right."
+    return f"{count(ungraded, 'request')} {which.format(low, high)}"
 
 
 def p_value(p: float) -> str:
