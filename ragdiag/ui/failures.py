@@ -18,6 +18,8 @@ from ragdiag.ui.view import View
 # The columns fill the page; what a sort order goes by is shown with that order.
 BY_SCORE = ("worst answer first", "nearest miss first")
 SLOWEST = "slowest first"
+NONE = "a dash: no test decides, or it is not diagnosed"
+NO_CONTEXT = "a dash: it is not diagnosed"
 
 
 def show_failures(view: View, chosen: Filters, counts: Row) -> None:
@@ -83,12 +85,17 @@ def _columns() -> dict[str, Any]:
         "Question": text(width=190),
         "Verdict": text(width=84),
         "Cause": text(width=88),
-        "Closer": text(width=88, help="What a test has shown beyond the cause"),
-        "What would help": text(width=140),
+        "Closer": text(width=88, help=f"What a test has shown beyond the cause; {NONE}"),
+        "What would help": text(
+            width=140,
+            help="The lever of the closer test, else of the cause; a dash: no test names one",
+        ),
         "Who mends it": text(width=98),
         "Topic": text(width=70),
         "Version": text(width=80),
-        "Right with": text(width=78, help="The first replayed context with a right answer"),
+        "Right with": text(
+            width=78, help=f"The first replayed context with a right answer; {NO_CONTEXT}"
+        ),
         "Token F1": numeric(format="%.2f", width=62),
         "Total": numeric(format="%.0f ms", width=62),
     }
