@@ -18,8 +18,6 @@ from ragdiag.ui.view import View
 # The columns fill the page; what a sort order goes by is shown with that order.
 BY_SCORE = ("worst answer first", "nearest miss first")
 SLOWEST = "slowest first"
-NONE = "a dash: no test decides, or it is not diagnosed"
-NO_CONTEXT = "a dash: it is not diagnosed"
 
 
 def show_failures(view: View, chosen: Filters, counts: Row) -> None:
@@ -85,7 +83,9 @@ def _columns() -> dict[str, Any]:
         "Question": text(width=190),
         "Verdict": text(width=84),
         "Cause": text(width=88),
-        "Closer": text(width=88, help=f"What a test has shown beyond the cause; {NONE}"),
+        "Closer": text(
+            width=88, help="What a test has shown beyond the cause; a dash: none decides"
+        ),
         "What would help": text(
             width=140,
             help="The lever of the closer test, else of the cause; a dash: no test names one",
