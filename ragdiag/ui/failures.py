@@ -94,7 +94,7 @@ def _columns() -> dict[str, Any]:
         "Topic": text(width=70),
         "Version": text(width=80),
         "Right with": text(
-            width=78, help=f"The first replayed context with a right answer; {NO_CONTEXT}"
+            width=78, help="The first replayed context with a right answer; a dash: not diagnosed"
         ),
         "Token F1": numeric(format="%.2f", width=62),
         "Total": numeric(format="%.0f ms", width=62),

@@ -1,5 +1,4 @@
-"""Every page on workspaces with next to nothing to count: no number without a value, no dash without
-its reason."""
+"""Every page on workspaces with next to nothing to count: no bare nan, no dash without a reason."""
 
 from __future__ import annotations
 

@@ -43,8 +43,8 @@ def test_gold_is_followed_through_the_stages(open_page, toy_workspace, said) -> 
     assert "Most gold is lost on the way into: " in said(app)
     tables = [table.value for table in app.dataframe]
     (stages,) = [table for table in tables if "Gold passages kept" in table.columns]
-    assert list(stages["Stage"])[0] == "Lexical candidates"
-    assert list(stages["Stage"])[-1] == "Prompt context"
+    assert stages["Stage"].iloc[0] == "Lexical candidates"
+    assert stages["Stage"].iloc[-1] == "Prompt context"
     assert all("n\u00a0=\u00a0" in told for told in stages["Gold passages kept"])
 
 
