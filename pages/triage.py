@@ -50,6 +50,7 @@ if not counts["graded"]:
         else "No request meets these filters. Set one of them back to “all”."
     )
     undiagnosed_notice(view, scope, kind, ungraded=counts["n"])
+    show_stage_recall(view, scope)
     st.stop()
 if not counts["failed"]:
     st.success(f"All {words.count(counts['graded'], 'graded answer')} here are correct.")

@@ -81,7 +81,7 @@ def judge(
     if not any(outcome.draws for outcome in arms.values()):
         arms = {}
     located = loss
-    if grade.y == 0:
+    if grade.y == 0 and gold_supported and not contradicting_gold:
         loss = _blamed(loss, arms)
     verdict, rule = (
         _state_of_success(loss)
