@@ -68,6 +68,7 @@ def tiny(
     close_lakes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("name", ROWS)
 def test_a_page_tells_the_reason_of_what_it_cannot_count(open_page, tiny, name, page) -> None:
