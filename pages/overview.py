@@ -53,6 +53,8 @@ st.page_link(
 st.subheader("Answers and speed", anchor=False)
 cards.row(report, ("correct", "no_answer", "MRR@10", "p95"))
 st.caption(literal(f"{words.CORRECT} {grader_note.note(view)}"))
+if report.ungraded:
+    st.caption(words.ungraded_bounds(report.ungraded, report.correct_bounds))
 st.subheader("What users did", anchor=False)
 cards.row(report, ("click_rate", "task_success", "thumbs_up"))
 st.caption(

@@ -8,10 +8,12 @@ from ragdiag.store import queries
 from ragdiag.store.queries import Filters
 from ragdiag.ui import filters, frame, trust, words
 from ragdiag.ui.cached import fetch
-from ragdiag.ui.failures import show_failures
+from ragdiag.ui.contradictions import show_contradictions
+from ragdiag.ui.failures import show_failures, show_ungraded
 from ragdiag.ui.faults import fault_bars, undiagnosed_notice
 from ragdiag.ui.headroom import show_headroom
 from ragdiag.ui.segments import show_segments
+from ragdiag.ui.stage_recall import show_stage_recall
 
 view = frame.begin(
     "Triage", "Decide who should mend what: the retriever, the generator, the corpus or the label."
@@ -48,9 +50,12 @@ if not counts["graded"]:
         else "No request meets these filters. Set one of them back to “all”."
     )
     undiagnosed_notice(view, scope, kind, ungraded=counts["n"])
+    show_stage_recall(view, scope)
     st.stop()
 if not counts["failed"]:
     st.success(f"All {words.count(counts['graded'], 'graded answer')} here are correct.")
+    show_ungraded(counts)
+    show_stage_recall(view, scope)
     st.stop()
 
 left, right = st.columns(2, gap="large")
@@ -63,7 +68,10 @@ with right:
 undiagnosed_notice(view, scope, kind)
 trust.show_trust(view, scope)
 
+show_contradictions(view, scope)
+
+show_stage_recall(view, scope)
 show_headroom(view, scope)
 show_segments(view, chosen)
 
-show_failures(view, chosen, counts["graded"])
+show_failures(view, chosen, counts)

@@ -39,7 +39,7 @@ from ragdiag.commands.tune_answers import export_answers_command as export_answe
 from ragdiag.commands.tune_average import tune_average_command as tune_average_command
 from ragdiag.commands.tune_retriever import tune_retriever_command as tune_retriever_command
 from ragdiag.commands.tuning import fusion_app, reranker_app
-from ragdiag.console import emit, fail, progress_to, show_estimate, table
+from ragdiag.console import emit, fail, progress_to, table
 from ragdiag.errors import RagdiagError
 from ragdiag.records import Traffic
 from ragdiag.settings import Workspace, command_workspace, demo_workspace
@@ -210,10 +210,12 @@ def evaluate(
     progress_file: ProgressOption = None,
 ) -> None:
     """Ask every question of a split, log it, and report metrics with 95 % intervals."""
+    from ragdiag.commands.evaluate_words import evaluation_rows
     from ragdiag.importers.trec import write_run
     from ragdiag.retrieval.filters import PassageFilter
     from ragdiag.store.results import find_version
     from ragdiag.workflows.comparing.evaluate import evaluate as evaluate_version
+    from ragdiag.workflows.diagnosing.contradictions import contradiction_lines
 
     lake = _lake(context)
     with progress_to(progress_file) as progress:
@@ -227,15 +229,9 @@ def evaluate(
         )
     if run_out is not None:
         write_run(run_out, {r.question_id or "": r.ranking for r in found.requests}, version)
-    rows = [{"metric": name, "estimate": show_estimate(e)} for name, e in found.metrics.items()]
-    if found.errors:
-        rows.append({"metric": "errors", "estimate": f"{found.errors} of {len(found.requests)}"})
-    rows += [
-        {"metric": f"{stage} {name} ms", "estimate": show_estimate(e, 1)}
-        for stage, quantiles in found.latency_ms.items()
-        for name, e in quantiles.items()
-    ]
-    emit(found.to_json(), as_json, lambda: table(rows))
+    rows = evaluation_rows(found)
+    lines = contradiction_lines(found.contradicting)
+    emit(found.to_json(), as_json, lambda: "\n".join([table(rows), *lines]))
 
 
 @app.command()

@@ -2,8 +2,9 @@
 
 Of the version's generator: ``r`` the logged context, ``s`` the candidates in a perfect order packed
 as the version packs, ``g`` the gold passages alone, ``g+`` the gold put in front of the logged
-context, ``r-g`` the logged context without gold, ``r-m`` without the passage that misled, ``none``
-no context. Of a stronger one: ``G+`` the gold passages, ``G+r`` the logged context.
+context, ``g-`` of the logged context the gold alone, where some gold is missing, ``r-g`` the logged
+context without gold, ``r-m`` without the passage that misled, ``none`` no context. Of a stronger
+one: ``G+`` the gold passages, ``G+r`` the logged context.
 """
 
 from __future__ import annotations
@@ -27,17 +28,21 @@ def arm_contexts(
     *,
     oracle: Sequence[ContextPassage] | None = None,
     misleading: str | None = None,
+    is_partial: bool = False,
 ) -> Contexts:
     """The context of every arm of the version's generator. Gold is given whole and first; what was
     logged keeps its order. Without ``oracle`` there is no ``s``, without the id of a ``misleading``
-    passage no ``r-m``."""
+    passage no ``r-m``, and ``g-`` only where the gold is there in part (``is_partial``)."""
     given = tuple(ContextPassage(p.passage_id, p.text, p.title) for p in gold)
-    kept = without(logged, {passage.passage_id for passage in given})
+    golden = {passage.passage_id for passage in given}
+    kept = without(logged, golden)
     contexts: Contexts = {"r": tuple(logged), "g": given, "g+": given + kept}
     if oracle is not None:
         contexts["s"] = tuple(oracle)
     if misleading is not None:
         contexts["r-m"] = without(logged, {misleading})
+    if is_partial:
+        contexts["g-"] = tuple(passage for passage in logged if passage.passage_id in golden)
     return contexts | {"r-g": kept, "none": ()}
 
 

@@ -12,30 +12,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from ragdiag.metrics.question_slices import SliceKind, Slices, in_order
 from ragdiag.records import Arm, Estimate
 from ragdiag.stats.cluster_bootstrap import bounded_cluster_mean
 from ragdiag.stats.intervals import wilson
 
 HEADROOM_ARMS: Mapping[str, Arm] = {"tau": "g", "tau_rerank": "s", "tau_recall": "g+"}
-SHORT, LONG = 8, 15
-"""Questions of fewer words than SHORT are short, from LONG on they are long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
     """One failed request: ``p`` is the share of right answers by arm, empty where nothing was
-    replayed. ``cluster`` is the gold's source document, else the topic; ``n_gold`` 0 means that no
-    gold is known."""
+    replayed. ``cluster`` is the gold's source document, else the topic."""
 
     p: Mapping[str, float]
     deterministic: bool = True
     cluster: str = ""
-    topic: str = ""
-    words: int = 0
-    n_gold: int = 1
+    question_id: str | None = None
 
     @classmethod
-    def of(cls, evidence: Mapping[str, Any], topic: str, question: str, cause: str) -> Self:
+    def of(cls, evidence: Mapping[str, Any], topic: str, question_id: str | None) -> Self:
         """From the evidence of a diagnosis, as it is stored."""
         draws = evidence.get("draws") or {}
         known = {
@@ -44,10 +40,8 @@ class Failure:
             if p is not None
         }
         documents = evidence.get("gold_documents") or [topic]
-        n_gold = 0 if cause == "gold_unknown" else int(evidence.get("n_gold") or 1)
-        words = len(question.split())
         repeats = bool(evidence.get("deterministic", True))
-        return cls(known, repeats, documents[0], topic, words, n_gold)
+        return cls(known, repeats, documents[0], question_id)
 
 
 def headroom(failures: Sequence[Failure]) -> dict[str, Estimate]:
@@ -68,24 +62,21 @@ def headroom(failures: Sequence[Failure]) -> dict[str, Estimate]:
     return found
 
 
-def headroom_by_slice(failures: Sequence[Failure]) -> dict[str, dict[str, Estimate]]:
-    """``tau`` by topic, length of the question and number of gold passages; of replayed ones."""
+def headroom_by_slice(
+    failures: Sequence[Failure], slices: Slices
+) -> dict[SliceKind, dict[str, Estimate]]:
+    """``tau`` by kind of question and slice, of replayed failures; kinds that do not divide them
+    are left out."""
     replayed = [failure for failure in failures if "g" in failure.p]
-    slices: dict[str, dict[str, list[Failure]]] = {"topic": {}, "length": {}, "golds": {}}
-    for failure in replayed:
-        golds = str(failure.n_gold) if failure.n_gold < 3 else "3 or more"
-        names = (failure.topic or "no topic", length_of(failure.words), golds)
-        for kind, name in zip(slices, names, strict=True):
-            slices[kind].setdefault(name, []).append(failure)
-    return {
-        kind: {name: _share(same, "g") for name, same in sorted(found.items())}
-        for kind, found in slices.items()
-    }
-
-
-def length_of(words: int) -> str:
-    """``short`` below 8 words, ``medium``, ``long`` from 15 on."""
-    return "short" if words < SHORT else "medium" if words < LONG else "long"
+    found: dict[SliceKind, dict[str, Estimate]] = {}
+    for kind, slice_of in slices.items():
+        held: dict[str, list[Failure]] = {}
+        for failure in replayed:
+            if (name := slice_of.get(failure.question_id or "")) is not None:
+                held.setdefault(name, []).append(failure)
+        if len(held) > 1:
+            found[kind] = {name: _share(held[name], "g") for name in in_order(kind, held)}
+    return found
 
 
 def bounds_without_replay(logged: float, gold: float) -> tuple[float, float]:

@@ -68,6 +68,8 @@ class Scene:
 
 def split_cause(found: Diagnosis, scene: Scene) -> Diagnosis:
     """``found`` with its second level; as it is where no test decides one."""
+    if found.cause != scene.loss.cause:  # that of the gold that is missing beside some that is not
+        return replace(found, second_level="partial" if found.verdict == "retrieval" else None)
     test = _BY_VERDICT.get(found.verdict)
     if test is None and found.verdict in ("retrieval", "undetermined"):
         test = _BY_CAUSE.get(found.cause)
@@ -123,11 +125,10 @@ def _rerank_loss(scene: Scene) -> SecondLevel | None:
 
 
 def _distraction(scene: Scene) -> SecondLevel | None:
-    if len(scene.gold) > 1 and scene.loss.gold_recall_at_context < 1:
-        return "partial" if scene.is_high("g+") else None
     if scene.is_high("r-m"):
         return "noise"
-    return "position" if scene.is_high("g+") else None
+    # With gold missing, g+ does not move the gold alone: it adds some.
+    return "position" if scene.loss.missing is None and scene.is_high("g+") else None
 
 
 def _generator(scene: Scene) -> SecondLevel | None:

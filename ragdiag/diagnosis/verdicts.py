@@ -64,25 +64,34 @@ def judge(
     arms: Mapping[Arm, ArmOutcome],
     *,
     gold_supported: bool,
+    contradicting_gold: bool = False,
     signs: Signs = NO_SIGNS,
 ) -> Diagnosis:
     """The verdict on one graded request, with everything it rests on.
 
-    ``arms`` is empty where nothing was replayed (a success, or no gold passages): tier B with
-    gold passages and answer, C with the answer alone, D without one (tiers.py). A replay of
-    which no answer could be graded is none. The evidence names the arms on which the generator
-    failed (``failed_arms``): what they leave undetermined, asking again may decide.
+    Where several gold passages are needed and one is missing, cause, ranks and verdict are those of
+    the missing one. ``contradicting_gold``: the accepted answers cannot all be right, so that a
+    failure goes to a person. ``arms`` is empty where nothing was replayed (a success, or no gold
+    passages): tier B with gold passages and answer, C with the answer alone, D without one
+    (tiers.py). A replay of which no answer could be graded is none. The evidence names the arms on
+    which the generator failed (``failed_arms``): what they leave undetermined, asking again may
+    decide.
     """
     failed = [arm for arm, outcome in arms.items() if outcome.failed]
     if not any(outcome.draws for outcome in arms.values()):
         arms = {}
+    located = loss
+    if grade.y == 0 and gold_supported and not contradicting_gold:
+        loss = _blamed(loss, arms)
     verdict, rule = (
         _state_of_success(loss)
         if grade.y == 1
         else _verdict_without_answer(loss, signs, told_status(request.status, request.answer))
         if grade.status == "no_gold"
-        else _verdict_on_failure(grade, loss, arms, gold_supported, signs)
+        else _verdict_on_failure(grade, loss, arms, gold_supported, contradicting_gold, signs)
     )
+    if loss is not located:
+        rule = f"some gold reached the prompt and does not suffice; of the rest: {rule}"
     if failed and verdict == "undetermined":
         rule = f"the generator failed on {', '.join(failed)}"
     return Diagnosis(
@@ -100,6 +109,7 @@ def judge(
             "ranks": dict(loss.ranks),
             "gold_recall@context": _number(loss.gold_recall_at_context),
             "gold_supported": gold_supported,
+            "contradicting_gold": contradicting_gold,
             "signs": asdict(signs),
             "p": {arm: _number(outcome.p) for arm, outcome in arms.items()},
             "level": {arm: outcome.level for arm, outcome in arms.items()},
@@ -110,6 +120,14 @@ def judge(
             ),
         },
     )
+
+
+def _blamed(loss: Loss, arms: Mapping[Arm, ArmOutcome]) -> Loss:
+    """That of the missing gold, where the gold that reached the prompt does not do, even alone, and
+    all of it does: the answer needs what is missing."""
+    level = {arm: outcome.level for arm, outcome in arms.items()}
+    needs_all = level.get("g-") == "low" and level.get("g") == "high" and level.get("r") == "low"
+    return loss.missing if loss.missing is not None and needs_all else loss
 
 
 def _state_of_success(loss: Loss) -> tuple[Verdict, str]:
@@ -129,14 +147,17 @@ def _verdict_on_failure(
     loss: Loss,
     arms: Mapping[Arm, ArmOutcome],
     gold_supported: bool,
+    contradicting_gold: bool,
     signs: Signs,
 ) -> tuple[Verdict, str]:
     if grade.y is None:
         return "undetermined", f"the answer could not be graded: {grade.reason or grade.status}"
-    if loss.cause == "gold_unknown":
-        return from_gold_answer(signs.answer_at)
     if loss.cause == "corpus_gap":
         return from_logged_gold(loss.cause)
+    if contradicting_gold:
+        return "label_suspect", "its accepted answers contradict each other"
+    if loss.cause == "gold_unknown":
+        return from_gold_answer(signs.answer_at)
     if not gold_supported:
         return "label_suspect", "no gold passage supports the gold answer"
     if not arms:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ragdiag.metrics.answers import normalise_answer
 from ragdiag.records import Cause, Hit, Request
@@ -22,12 +22,16 @@ SURVIVAL: tuple[Cause, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Where the best-surviving gold passage went, with its rank (from 1) at each stage."""
+    """Where the best-surviving gold passage went, with its rank (from 1) at each stage.
+
+    ``missing`` is the same of the gold passages that did not reach the prompt, where others did.
+    """
 
     cause: Cause
     passage_id: str | None
     ranks: Mapping[str, int | None]
     gold_recall_at_context: float
+    missing: Loss | None = None
 
 
 def best_judged(judged: Mapping[str, int]) -> list[str]:
@@ -62,9 +66,17 @@ def locate_loss(
         passage_id: _cause(request, passage_id, indexed, texts.get(passage_id, ""), answers, k)
         for passage_id in sorted(gold)
     }
+    lost = {name: cause for name, cause in causes.items() if cause != "in_context"}
+    recall = 1 - len(lost) / len(causes)
+    found = _furthest(request, causes, recall)
+    if not lost or len(lost) == len(causes):
+        return found
+    return replace(found, missing=_furthest(request, lost, recall))
+
+
+def _furthest(request: Request, causes: Mapping[str, Cause], recall: float) -> Loss:
     best = max(causes, key=lambda passage_id: SURVIVAL.index(causes[passage_id]))
-    arrived = sum(cause == "in_context" for cause in causes.values())
-    return Loss(causes[best], best, _ranks(request, best), arrived / len(causes))
+    return Loss(causes[best], best, _ranks(request, best), recall)
 
 
 def _cause(

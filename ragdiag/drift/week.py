@@ -10,6 +10,7 @@ from ragdiag.drift.faults import FaultShare, Growth, fastest_growth, fault_share
 from ragdiag.drift.tallies import Share, Tally
 from ragdiag.drift.weekly import ALL, WEEKLY_METRICS, Change, changes, estimates, weekly_cells
 from ragdiag.records import Estimate, Weighed
+from ragdiag.stats.intervals import rate_bounds_with_unknown
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters
 from ragdiag.store.trends import weekly_failures
@@ -18,7 +19,9 @@ from ragdiag.store.trends import weekly_failures
 @dataclass(frozen=True, slots=True)
 class WeekReport:
     """``previous`` is the last earlier week with traffic, None for the first. ``series`` holds
-    every metric week by week, up to ``week``."""
+    every metric week by week, up to ``week``. ``ungraded`` requests of the week were logged;
+    ``correct_bounds`` is the rate of right answers over all of them, by weight, if every ungraded
+    one were wrong, and if every one were right."""
 
     week: date
     previous: date | None
@@ -26,6 +29,8 @@ class WeekReport:
     faults: tuple[FaultShare, ...]
     growth: Growth | None
     series: dict[str, list[tuple[date, Estimate]]]
+    ungraded: int
+    correct_bounds: tuple[float, float]
 
     def change(self, metric: str) -> Change:
         return next(change for change in self.changes if change.metric == metric)
@@ -42,9 +47,12 @@ def week_report(lake: Lake, filters: Filters, week: date) -> WeekReport:
         weekly_failures(lake, filters),
         before=previous,
         after=week,
-        graded_before=_graded(graded, previous),
-        graded_after=_graded(graded, week),
+        graded_before=_counted(graded, previous),
+        graded_after=_counted(graded, week),
     )
+    asked, known = cells["no_answer"].get(ALL, {}), graded.get(week)
+    right = known.successes if isinstance(known, Share) else Weighed.of(0)
+    everyone, told = _counted(asked, week), _counted(graded, week)
     return WeekReport(
         week=week,
         previous=previous,
@@ -55,10 +63,14 @@ def week_report(lake: Lake, filters: Filters, week: date) -> WeekReport:
             name: [point for point in estimates(cells, name).get(ALL, []) if point[0] <= week]
             for name in WEEKLY_METRICS
         },
+        ungraded=int(everyone.plain - told.plain),
+        correct_bounds=rate_bounds_with_unknown(
+            right.weighted, told.weighted, max(everyone.weighted - told.weighted, 0.0)
+        ),
     )
 
 
-def _graded(correct: Mapping[date, Tally], week: date | None) -> Weighed:
-    """The graded requests of a week; none where there is no such week."""
-    tally = None if week is None else correct.get(week)
+def _counted(share: Mapping[date, Tally], week: date | None) -> Weighed:
+    """What a share of a week is of; nothing where there is no such week."""
+    tally = None if week is None else share.get(week)
     return tally.n if isinstance(tally, Share) else Weighed.of(0)

@@ -189,19 +189,34 @@ def second_levels(lake: Lake, request_ids: Sequence[str]) -> dict[str, str]:
 
 
 def replayed_failures(lake: Lake, filters: Filters, most: int) -> list[Row]:
-    """The ``most`` recent failed requests that are diagnosed: ``topic, question, cause,
-    verified_fix, second_level`` and ``evidence``, as JSON text."""
+    """The ``most`` recent failed requests that are diagnosed: ``question_id, topic,
+    verified_fix`` and ``evidence``, as JSON text."""
     condition, parameters = failed(filters)
     return lake.rows(
         f"""with chosen as (
-                select request_id, asked_at, topic, question, cause, verified_fix from failures r
+                select request_id, asked_at, topic, verified_fix from failures r
                 where {condition} and r.verdict <> '{NOT_DIAGNOSED}'
                 order by asked_at desc, request_id limit $most)
-            select c.* exclude (asked_at), v.second_level, v.evidence
+            select c.* exclude (asked_at), r.question_id, v.evidence
             from chosen c join latest_verdicts v using (request_id)
+            join requests r using (request_id)
             order by c.asked_at desc, c.request_id""",
         {**parameters, "most": most},
     )
+
+
+def recent_with_judgments(lake: Lake, filters: Filters, most: int) -> list[str]:
+    """The ``most`` recent requests whose question has a relevant passage; verdict and cause
+    ignored."""
+    condition, parameters = filters.where()
+    rows = lake.rows(
+        f"""select request_id from requests r
+            where {condition}
+              and r.question_id in (select question_id from judgments where grade > 0)
+            order by asked_at desc, request_id limit $most""",
+        {**parameters, "most": most},
+    )
+    return [row["request_id"] for row in rows]
 
 
 def tier_counts(lake: Lake, filters: Filters) -> list[Row]:

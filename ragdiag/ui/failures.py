@@ -7,8 +7,9 @@ from typing import Any
 import streamlit as st
 
 from ragdiag.privacy.hiding import shown_text
+from ragdiag.stats.intervals import rate_bounds_with_unknown
 from ragdiag.store import queries
-from ragdiag.store.queries import ORDERS, Filters
+from ragdiag.store.queries import ORDERS, Filters, Row
 from ragdiag.ui import grader_note, links, tables, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.safe import literal
@@ -19,14 +20,17 @@ BY_SCORE = ("worst answer first", "nearest miss first")
 SLOWEST = "slowest first"
 
 
-def show_failures(view: View, chosen: Filters, graded: int) -> None:
-    """Of ``graded`` answers those that failed and meet ``chosen``."""
+def show_failures(view: View, chosen: Filters, counts: Row) -> None:
+    """Of the graded answers of ``counts`` (queries.graded_counts) those that failed and meet
+    ``chosen``."""
+    graded = counts["graded"]
     total = sum(row["n"] for row in fetch(view, queries.failure_counts, chosen, "verdict"))
     st.subheader(f"{words.count(total, 'failed request')}", anchor=False)
     st.caption(
         f"of {words.count(graded, 'graded answer')} with these filters. "
         f"Click a row to open the request's story. {literal(grader_note.note(view))}"
     )
+    show_ungraded(counts)
     sort_box, page_box, _ = st.columns([2, 1, 3])
     with sort_box:
         order = st.selectbox("Sort by", list(ORDERS), key="sort", bind="query-params")
@@ -64,6 +68,14 @@ def show_failures(view: View, chosen: Filters, graded: int) -> None:
         links.open_request(rows[opened]["request_id"])
 
 
+def show_ungraded(counts: Row) -> None:
+    """What the rate of right answers may be, where some requests are not graded."""
+    graded, ungraded = counts["graded"], counts["n"] - counts["graded"]
+    if ungraded:
+        bounds = rate_bounds_with_unknown(graded - counts["failed"], graded, ungraded)
+        st.caption(words.ungraded_bounds(ungraded, bounds))
+
+
 def _columns() -> dict[str, Any]:
     text, numeric = st.column_config.TextColumn, st.column_config.NumberColumn
     return {
@@ -71,12 +83,19 @@ def _columns() -> dict[str, Any]:
         "Question": text(width=190),
         "Verdict": text(width=84),
         "Cause": text(width=88),
-        "Closer": text(width=88, help="What a test has shown beyond the cause"),
-        "What would help": text(width=140),
+        "Closer": text(
+            width=88, help="What a test has shown beyond the cause; a dash: none decides"
+        ),
+        "What would help": text(
+            width=140,
+            help="The lever of the closer test, else of the cause; a dash: no test names one",
+        ),
         "Who mends it": text(width=98),
         "Topic": text(width=70),
         "Version": text(width=80),
-        "Right with": text(width=78, help="The first replayed context with a right answer"),
+        "Right with": text(
+            width=78, help="The first replayed context with a right answer; a dash: not diagnosed"
+        ),
         "Token F1": numeric(format="%.2f", width=62),
         "Total": numeric(format="%.0f ms", width=62),
     }

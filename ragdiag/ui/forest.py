@@ -13,13 +13,6 @@ from ragdiag.workflows.comparing.compare import Comparison
 from ragdiag.workflows.comparing.compare_slices import LEAST_QUESTIONS, SliceComparison
 from ragdiag.workflows.comparing.compare_words import ALPHA, family_words
 
-KINDS = {
-    "topic": "topic",
-    "length": "words in the question",
-    "answerable": "in the corpus",
-    "golds": "gold passages",
-    "words": "rarity (mean idf)",
-}
 MOST = 24
 """Slices drawn: the largest of those that are tested. The interval of two questions would set the
 scale for all the others."""
@@ -59,7 +52,7 @@ def slice_table(slices: list[SliceComparison], measure: str) -> dict[str, list[s
     unit = "share" if measure == "correct" else "score"
     found = [one.metrics[measure] for one in slices]
     return {
-        "Kind": [KINDS[one.kind] for one in slices],
+        "Kind": [words.SLICES[one.kind] for one in slices],
         "Slice": [one.name for one in slices],
         "n": [f"{change.difference.n:,}" for change in found],
         "A": [words.number(change.a, unit) for change in found],
@@ -74,7 +67,7 @@ def slice_table(slices: list[SliceComparison], measure: str) -> dict[str, list[s
 
 
 def _name(one: SliceComparison) -> str:
-    return f"{KINDS[one.kind]}: {one.name}"
+    return f"{words.SLICES[one.kind]}: {one.name}"
 
 
 def _change(one: SliceComparison, measure: str) -> Estimate:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 
 import streamlit as st
 
@@ -14,6 +15,8 @@ from ragdiag.diagnosis.headroom import (
     tell_headroom,
     without_gold,
 )
+from ragdiag.metrics.question_slices import SliceKind
+from ragdiag.records import Estimate
 from ragdiag.stats.intervals import wilson
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters, Row, replayed_failures
@@ -22,9 +25,12 @@ from ragdiag.ui.cached import fetch
 from ragdiag.ui.charts import Bar
 from ragdiag.ui.safe import literal
 from ragdiag.ui.view import View
+from ragdiag.workflows.comparing.sliced_questions import load_slices
 
 MOST = 5_000
 """Failures that are looked at, the most recent ones."""
+
+MOST_TOPICS = 12
 
 STEPS = {
     "s": ("a perfect order", palette.BLUE, "of what was found"),
@@ -73,16 +79,16 @@ def show_headroom(view: View, filters: Filters) -> None:
 def _measure(lake: Lake, filters: Filters, most: int) -> Row:
     rows = replayed_failures(lake, filters, most)
     failures = [
-        Failure.of(json.loads(row["evidence"]), row["topic"] or "", row["question"], row["cause"])
+        Failure.of(json.loads(row["evidence"]), row["topic"] or "", row["question_id"])
         for row in rows
     ]
     measured = headroom(failures)
     bounds = measured["tau_bounds"]
     unknown = without_gold(failures)
     slices = [
-        (kind, name, share)
-        for kind, shares in headroom_by_slice(failures).items()
-        for name, share in sorted(shares.items(), key=lambda item: -item[1].value)[:12]
+        (words.SLICES[kind], name, share)
+        for kind, shares in headroom_by_slice(failures, load_slices(lake)).items()
+        for name, share in _first(kind, shares)
     ]
     return {
         "n": len(failures),
@@ -94,6 +100,13 @@ def _measure(lake: Lake, filters: Filters, most: int) -> Row:
         if unknown
         else "",
     }
+
+
+def _first(kind: SliceKind, shares: Mapping[str, Estimate]) -> list[tuple[str, Estimate]]:
+    """The topics where it would help most; of other kinds every slice, in order."""
+    if kind != "topic":
+        return list(shares.items())
+    return sorted(shares.items(), key=lambda item: -item[1].value)[:MOST_TOPICS]
 
 
 def _bars(fixes: Counter[str], n: int) -> tuple[list[Bar], list[Bar]]:

@@ -21,6 +21,20 @@ from ragdiag.ui.safe import literal
 from ragdiag.ui.story import Story
 from ragdiag.ui.view import View
 
+COLUMNS = {
+    "Cosine to the question": (
+        "Of the embeddings",
+        "the dense path did not return the passage, or its scores are no cosines",
+    ),
+    "Question's words in it": (
+        "Share of the question's words, without stop words",
+        "the passage's text is not stored, or the question has no such word",
+    ),
+    "Found by": ("Its rank in each path's list", "neither list was logged, or has it"),
+    "Nearly the same as": ("An earlier passage of the prompt", "there is none"),
+}
+"""What a column tells, and what its dash means."""
+
 
 def draw(view: View, story: Story) -> None:
     """What stands out, in words; then a row for each passage."""
@@ -53,6 +67,10 @@ def draw(view: View, story: Story) -> None:
             "Nearly the same as": [row.repeats for row in rows],
         },
         key="passage_facts",
+        config={
+            title: st.column_config.Column(help=f"{meaning}; a dash: {unknown}")
+            for title, (meaning, unknown) in COLUMNS.items()
+        },
     )
 
 

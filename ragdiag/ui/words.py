@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from ragdiag.diagnosis.verdicts import OWNERS
 from ragdiag.drift.latency import Standing
 from ragdiag.metrics.answers import F1_THRESHOLD
+from ragdiag.metrics.question_slices import SliceKind
 from ragdiag.records import Estimate
 from ragdiag.store.queries import NOT_DIAGNOSED
 
@@ -54,6 +55,7 @@ OWNER_LABELS: Mapping[str, str] = {
 STAGES: Mapping[str, str] = {
     "lexical": "Lexical candidates",
     "dense": "Dense candidates",
+    "either": "Candidates of either path",
     "fused": "Fused list",
     "reranked": "Reranked list",
     "context": "Prompt context",
@@ -64,6 +66,7 @@ ARMS: Mapping[str, str] = {
     "g": "with the gold passages only",
     "s": "with what was found, in a perfect order",
     "g+": "with gold put in front of the retrieved context",
+    "g-": "with only the gold passages that reached the prompt",
     "r-g": "with the retrieved context without gold",
     "r-m": "without the passage that misled",
     "none": "with no context",
@@ -159,6 +162,15 @@ CORRECT = (
     "Correct means: reviewers say so, else a judge; where neither has spoken, a gold answer stands "
     f"in the answer or their token F1 is at least {F1_THRESHOLD:g}."
 )
+
+SLICES: Mapping[SliceKind, str] = {
+    "topic": "topic",
+    "length": "words in the question",
+    "answerable": "in the corpus",
+    "golds": "gold passages",
+    "words": "rarity (mean idf)",
+}
+"""Kinds of questions, before the name of a slice."""
 
 AXES: Mapping[str, str] = {"share": "share of requests", "score": "mean score", "ms": "ms"}
 
@@ -283,6 +295,19 @@ def against(standing: Standing, target_ms: int) -> str:
         return "**too few requests** to tell"
     where = "not clearly on one side" if standing == "undecided" else standing
     return f"**{where}** {'of ' if standing == 'undecided' else ''}the {target_ms} ms target"
+
+
+def ungraded_bounds(ungraded: int, bounds: tuple[float, float]) -> str:
+    """What a rate of right answers may be over all requests, where some are not graded.
+
+    >>> ungraded_bounds(1, (0.5, 0.75))
+    '1 request is not graded: of all, 50.0\xa0% are correct if it is wrong, 75.0\xa0% if right.'
+    """
+    low, high = (number(bound, "share") for bound in bounds)
+    which = "is not graded: of all, {} are correct if it is wrong, {} if right."
+    if ungraded != 1:
+        which = "are not graded: of all, {} are correct if these are wrong, {} if right."
+    return f"{count(ungraded, 'request')} {which.format(low, high)}"
 
 
 def p_value(p: float) -> str:

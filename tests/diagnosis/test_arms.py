@@ -26,7 +26,8 @@ def test_arms_give_gold_whole_and_first_and_keep_the_rest() -> None:
     assert contexts["r-m"] == (cut[0], LOGGED[0])
     assert contexts["s"] == LOGGED[:1]
     assert contexts["none"] == ()
-    assert not {"s", "r-m"} & arm_contexts(cut, GOLD).keys()
+    assert not {"s", "r-m", "g-"} & arm_contexts(cut, GOLD).keys()
+    assert arm_contexts(cut, GOLD, is_partial=True)["g-"] == cut[:1]
 
 
 def test_a_perfect_order_puts_gold_first_and_looks_at_every_candidate() -> None:

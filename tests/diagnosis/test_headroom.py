@@ -8,6 +8,7 @@ import pytest
 
 from ragdiag.diagnosis.headroom import Failure, headroom, headroom_by_slice, tell_headroom
 from ragdiag.diagnosis.replay import ArmOutcome
+from ragdiag.metrics.question_slices import Slices
 from ragdiag.stats.intervals import wilson
 
 
@@ -40,7 +41,7 @@ def drawn(cluster: str, **right: int) -> Failure:
         "deterministic": False,
         "gold_documents": [cluster],
     }
-    return Failure.of(evidence, "tea", "How long?", "recall_miss")
+    return Failure.of(evidence, "tea", "q1")
 
 
 def test_means_are_of_draws_and_not_of_posterior_means() -> None:
@@ -81,16 +82,14 @@ def test_shapley_values_share_out_the_whole_headroom() -> None:
 
 
 def test_failures_without_known_gold_widen_to_bounds() -> None:
-    bounds = headroom([Failure(arms(1, 1)), Failure(arms(0, 0)), *[Failure({}, n_gold=0)] * 2])[
-        "tau_bounds"
-    ]
+    bounds = headroom([Failure(arms(1, 1)), Failure(arms(0, 0)), *[Failure({})] * 2])["tau_bounds"]
     assert (bounds.low, bounds.high, bounds.n) == (0.25, 0.75, 4)
     assert math.isnan(bounds.value)
 
 
 def test_failures_that_no_budget_was_left_for_widen_them_too() -> None:
     replayed = [Failure(arms(1, 1))] * 4
-    bounds = headroom([*replayed, *[Failure({}, n_gold=1)] * 16])["tau_bounds"]
+    bounds = headroom([*replayed, *[Failure({})] * 16])["tau_bounds"]
     assert (bounds.low, bounds.high, bounds.n) == (pytest.approx(0.2), 1.0, 20)
     assert bounds.reason == "bounds: 16 of 20 not answered with gold"
 
@@ -102,17 +101,23 @@ def test_what_is_right_when_asked_again_is_not_mended_by_gold() -> None:
     assert only.reason == "every answer was right when it was asked for again"
 
 
-def test_slices_by_topic_length_and_golds() -> None:
+def test_slices_are_those_of_the_questions() -> None:
+    slices: Slices = {
+        "words": {"q1": "rare words (5)", "q2": "common words (2)", "q3": "common words (2)"},
+        "answerable": dict.fromkeys(("q1", "q2"), "answerable"),
+        "golds": {"q1": "1 gold passage", "q9": "2 gold passages"},
+    }
     found = headroom_by_slice(
         [
-            Failure(arms(1, 1), topic="tea", words=3),
-            Failure(arms(0, 0), topic="tea", words=20, n_gold=4),
-            Failure({}, topic="not replayed"),
-        ]
+            Failure(arms(1, 1), question_id="q1"),
+            Failure(arms(0, 0), question_id="q2"),
+            Failure({}, question_id="q3"),
+            Failure(arms(1, 1)),
+        ],
+        slices,
     )
-    assert found["topic"] == {"tea": wilson(1, 2)}
-    assert found["length"] == {"short": wilson(1, 1), "long": wilson(0, 1)}
-    assert found["golds"] == {"1": wilson(1, 1), "3 or more": wilson(0, 1)}
+    assert found == {"words": {"common words (2)": wilson(0, 1), "rare words (5)": wilson(1, 1)}}
+    assert list(found["words"]) == ["common words (2)", "rare words (5)"]
 
 
 def test_without_failures_it_is_undefined_with_its_reason() -> None:
@@ -122,6 +127,5 @@ def test_without_failures_it_is_undefined_with_its_reason() -> None:
 
 def test_what_a_diagnosis_keeps_is_read_back() -> None:
     kept = {"p": {"g": 1.0, "r": None}, "gold_documents": ["d2"], "n_gold": 2}
-    read = Failure.of(kept, "tea", "How long?", "recall_miss")
-    assert read == Failure({"g": 1.0}, True, "d2", "tea", 2, 2)
-    assert Failure.of({}, "tea", "How?", "gold_unknown").n_gold == 0
+    assert Failure.of(kept, "tea", "q1") == Failure({"g": 1.0}, True, "d2", "q1")
+    assert Failure.of({}, "tea", None) == Failure({}, True, "tea")

@@ -29,6 +29,9 @@ REQUEST = Request(
 )
 
 
+PARTIAL = Loss("in_context", "g", {}, 0.5, Loss("rerank_loss", "h", {}, 0.5))
+
+
 def hits(passage_ids: str) -> tuple[Hit, ...]:
     return tuple(Hit(name, 1.0 / rank) for rank, name in enumerate(passage_ids, 1))
 
@@ -122,8 +125,12 @@ def test_a_distraction_is_noise_or_position_by_what_flips_it() -> None:
         ({"r-m": LOW, "g+": LOW}, None),
     ):
         assert second_level("distraction", "in_context", arms=arms) == expected
-    some = {"loss": Loss("in_context", "g", {}, 0.5), "gold": (GOLD, replace(GOLD, position=9))}
-    assert second_level("distraction", "in_context", arms={"g+": HIGH}, **some) == "partial"
+    assert second_level("distraction", "in_context", arms={"g+": HIGH}, loss=PARTIAL) is None
+
+
+def test_gold_that_is_missing_beside_gold_that_arrived_is_partial() -> None:
+    assert second_level("retrieval", "rerank_loss", loss=PARTIAL) == "partial"
+    assert second_level("packing", "packing", loss=PARTIAL) is None
 
 
 @pytest.mark.parametrize(

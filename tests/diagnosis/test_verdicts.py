@@ -49,8 +49,39 @@ def test_first_condition_that_holds(
     assert verdict(cause, arms).verdict == expected
 
 
+@pytest.mark.parametrize(
+    ("lost_at", "arms", "expected"),
+    [
+        ("recall_miss", MENDED | {"g-": LOW}, ("retrieval", "recall_miss", "h")),
+        ("packing", MENDED | {"g-": LOW}, ("packing", "packing", "h")),
+        ("corpus_gap", MENDED | {"g-": LOW}, ("corpus", "corpus_gap", "h")),
+        ("recall_miss", MENDED | {"g-": HIGH}, ("distraction", "in_context", "g")),
+        ("recall_miss", HOPELESS | {"g-": LOW}, ("generator", "in_context", "g")),
+    ],
+)
+def test_gold_that_is_missing_beside_gold_that_arrived_is_to_blame_where_it_is_needed(
+    lost_at: Cause, arms: dict[Arm, ArmOutcome], expected: tuple[str, str, str]
+) -> None:
+    missing = Loss(lost_at, "h", {"fused": 9}, 0.5)
+    loss = Loss("in_context", "g", {"fused": 1}, 0.5, missing)
+    found = judge(REQUEST, Grade("r1", "toy", 0), loss, arms, gold_supported=True)
+    assert (found.verdict, found.cause, found.evidence["gold_passage"]) == expected
+
+
 def test_gold_that_does_not_support_the_answer_goes_to_a_person() -> None:
     assert verdict("recall_miss", HOPELESS, supported=False).verdict == "label_suspect"
+
+
+@pytest.mark.parametrize("cause", ["recall_miss", "in_context", "gold_unknown"])
+def test_accepted_answers_that_contradict_each_other_go_to_a_person(cause: Cause) -> None:
+    loss = Loss(cause, "g", {}, 0.0)
+    told = {"gold_supported": True, "contradicting_gold": True}
+    found = judge(REQUEST, Grade("r1", "toy", 0), loss, MENDED, **told)
+    assert found.verdict == "label_suspect"
+    assert found.evidence["rule"] == "its accepted answers contradict each other"
+    right = judge(REQUEST, Grade("r1", "toy", 1), loss, {}, **told)
+    assert right.verdict in ("ok", "lucky")
+    assert right.evidence["contradicting_gold"] is True
 
 
 def test_a_stronger_generator_that_fails_on_gold_too_puts_the_label_in_doubt() -> None:

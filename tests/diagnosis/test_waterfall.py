@@ -101,6 +101,8 @@ def test_the_best_surviving_gold_decides_and_recall_says_how_much_arrived() -> N
     assert (loss.cause, loss.passage_id) == ("in_context", "a")
     assert loss.gold_recall_at_context == pytest.approx(1 / 3)
     assert loss.ranks == {"lexical": 1, "dense": None, "fused": 1, "context": 1}
+    assert loss.missing is not None
+    assert (loss.missing.cause, loss.missing.passage_id) == ("rerank_loss", "b")
 
 
 def test_without_gold_passages_nothing_is_claimed() -> None:

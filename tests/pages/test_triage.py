@@ -38,6 +38,16 @@ def test_headroom_is_told_and_drawn(open_page, toy_workspace, said) -> None:
     assert "a perfect order of what was found alone" in text
 
 
+def test_gold_is_followed_through_the_stages(open_page, toy_workspace, said) -> None:
+    app = open_page("triage", toy_workspace, version="hybrid")
+    assert "Most gold is lost on the way into: " in said(app)
+    tables = [table.value for table in app.dataframe]
+    (stages,) = [table for table in tables if "Gold passages kept" in table.columns]
+    assert stages["Stage"].iloc[0] == "Lexical candidates"
+    assert stages["Stage"].iloc[-1] == "Prompt context"
+    assert all("n\u00a0=\u00a0" in told for told in stages["Gold passages kept"])
+
+
 def test_what_splits_a_cause_is_shown_with_its_lever_and_can_be_filtered(
     open_page, toy_workspace
 ) -> None:

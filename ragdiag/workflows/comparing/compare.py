@@ -103,7 +103,7 @@ def compare_versions(lake: Lake, a: Version, b: Version, split: str) -> Comparis
         for question_id, question in questions.items()
     )
     metrics = {name: _compare_metric(pairs, name) for name in PRIMARY_METRICS}
-    slices = compare_slices(pairs, load_slices(lake, split), PRIMARY_METRICS)
+    slices = compare_slices(pairs, load_slices(lake), PRIMARY_METRICS)
     corrected, sliced, family = correct_family(metrics, slices)
     return Comparison(
         a=a,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ragdiag.diagnosis.stage_recall import StageRecall
 from ragdiag.errors import UnknownName
 from ragdiag.metrics.answers import exact_match, grade_answer
 from ragdiag.metrics.latency import quantile_estimate
@@ -17,12 +18,15 @@ from ragdiag.progress import Progress
 from ragdiag.records import LATENCY_STAGES, Estimate, Grade, Request
 from ragdiag.retrieval.filters import STRANGER, PassageFilter
 from ragdiag.settings import Workspace
-from ragdiag.stats.intervals import bca_mean, wilson
+from ragdiag.stats.intervals import bca_mean, rate_bounds_with_unknown, wilson
 from ragdiag.store.corpus import load_gold_answers, load_judgments, load_questions
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import save_findings
 from ragdiag.version import Version
+from ragdiag.workflows.comparing.sliced_questions import SliceScores, load_slices, score_slices
+from ragdiag.workflows.diagnosing.contradictions import contradicting_gold
+from ragdiag.workflows.diagnosing.stage_recall import load_stage_recall
 from ragdiag.workflows.logs.asking import Asking, ask_and_log
 
 QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
@@ -31,13 +35,21 @@ QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 @dataclass(frozen=True)
 class Evaluation:
     """One version on one split. ``requests`` are in question order; metrics are named as in the
-    field (``MRR@10``), latencies are quantiles in milliseconds by stage."""
+    field (``MRR@10``), latencies are quantiles in milliseconds by stage. ``correct_bounds`` is the
+    rate of right answers over all requests if every one of the ``ungraded`` were wrong, and if
+    every one were right; ``contradicting`` are the questions of which two accepted answers cannot
+    both be right, with those two."""
 
     version: Version
     split: str
     requests: tuple[Request, ...]
     metrics: Mapping[str, Estimate]
     latency_ms: Mapping[str, Mapping[str, Estimate]]
+    ungraded: int
+    correct_bounds: tuple[float, float]
+    stages: Sequence[StageRecall]
+    slices: Sequence[SliceScores]
+    contradicting: Mapping[str, tuple[str, str]]
 
     @property
     def errors(self) -> int:
@@ -52,6 +64,14 @@ class Evaluation:
             "n": len(self.requests),
             "errors": self.errors,
             "metrics": {name: value.to_json() for name, value in self.metrics.items()},
+            **(
+                {"ungraded": self.ungraded, "correct_bounds": list(self.correct_bounds)}
+                if self.ungraded
+                else {}
+            ),
+            "gold_recall_by_stage": {one.stage: one.to_json() for one in self.stages},
+            "slices": [one.to_json() for one in self.slices],
+            "contradicting_gold": {name: list(two) for name, two in self.contradicting.items()},
             "latency_ms": {
                 stage: {name: value.to_json() for name, value in quantiles.items()}
                 for stage, quantiles in self.latency_ms.items()
@@ -99,15 +119,23 @@ def evaluate(
     golds = load_gold_answers(lake)
     grades = [grade_request(request, golds) for request in requests]
     save_findings(lake, grades=grades)
+    judgments = load_judgments(lake, split)
+    known = [grade.y for grade in grades if grade.y is not None]
+    ungraded = len(grades) - len(known)
     return Evaluation(
         version=version,
         split=split,
         requests=requests,
         metrics={
-            **ranking_estimates(requests, load_judgments(lake, split)),
+            **ranking_estimates(requests, judgments),
             **answer_estimates(requests, grades, golds),
         },
         latency_ms=latency_estimates(requests),
+        ungraded=ungraded,
+        correct_bounds=rate_bounds_with_unknown(sum(known), len(known), ungraded),
+        stages=load_stage_recall(lake, requests, judgments),
+        slices=score_slices(requests, grades, judgments, load_slices(lake)),
+        contradicting=contradicting_gold(golds, {one.question_id for one in questions}),
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ragdiag.diagnosis.waterfall import best_judged
 from ragdiag.metrics.question_slices import (
@@ -14,13 +15,16 @@ from ragdiag.metrics.question_slices import (
     slice_questions,
     words_of,
 )
-from ragdiag.records import Estimate, Weighed
-from ragdiag.stats.intervals import wilson
+from ragdiag.metrics.ranking import score_ranking
+from ragdiag.records import Estimate, Grade, Request, Weighed
+from ragdiag.stats.intervals import bca_mean, wilson
 from ragdiag.store.corpus import load_judgments, load_questions
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters, Row
 from ragdiag.store.trends import failing_questions
 from ragdiag.store.word_counts import count_passages, passages_holding
+
+SLICE_METRICS = ("MRR@10", "recall@10")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +36,24 @@ class SliceRate:
     failures: Estimate
 
 
-def load_slices(lake: Lake, split: str | None = None) -> Slices:
-    """Every question judged in ``split``, or every question there is, under every kind.
+@dataclass(frozen=True, slots=True)
+class SliceScores:
+    """What was scored on one kind of question: ``MRR@10`` and ``recall@10`` of the questions with
+    judgments, ``correct`` of the graded ones."""
 
-    Raises UnknownName where there is no such split.
-    """
-    judgments = load_judgments(lake, split)
+    kind: SliceKind
+    name: str
+    metrics: Mapping[str, Estimate]
+
+    def to_json(self) -> dict[str, Any]:
+        found = {name: value.to_json() for name, value in self.metrics.items()}
+        return {"kind": self.kind, "name": self.name, "metrics": found}
+
+
+def load_slices(lake: Lake) -> Slices:
+    """Every question of the workspace under every kind: whoever shows some of them shows slices of
+    the same names, cut at the same lengths."""
+    judgments = load_judgments(lake)
     asked = [
         AskedQuestion(
             one.question_id,
@@ -45,7 +61,7 @@ def load_slices(lake: Lake, split: str | None = None) -> Slices:
             one.topic,
             len(best_judged(judgments[one.question_id])) if one.question_id in judgments else None,
         )
-        for one in load_questions(lake, split)
+        for one in load_questions(lake)
     ]
     words = {word for one in asked for word in words_of(one.text)}
     return slice_questions(asked, passages_holding(lake, words), count_passages(lake))
@@ -71,6 +87,33 @@ def failure_rates(slices: Slices, outcomes: Mapping[str, bool]) -> list[SliceRat
                 for name in in_order(kind, held)
             ]
     return rates
+
+
+def score_slices(
+    requests: Sequence[Request],
+    grades: Sequence[Grade],
+    judgments: Mapping[str, Mapping[str, int]],
+    slices: Slices,
+) -> list[SliceScores]:
+    """By kind and slice, of requests with their grades in the same order; kinds that do not divide
+    these questions are left out."""
+    scores = [
+        score_ranking(one.ranking, judgments.get(one.question_id or "", {})) for one in requests
+    ]
+    found = []
+    for kind, slice_of in slices.items():
+        held: dict[str, list[int]] = {}
+        for at, request in enumerate(requests):
+            if (name := slice_of.get(request.question_id or "")) is not None:
+                held.setdefault(name, []).append(at)
+        for name in in_order(kind, held) if len(held) > 1 else ():
+            ys = [y for at in held[name] if (y := grades[at].y) is not None]
+            ranked = {
+                metric: bca_mean([scores[at][metric] for at in held[name]])
+                for metric in SLICE_METRICS
+            }
+            found.append(SliceScores(kind, name, {**ranked, "correct": wilson(sum(ys), len(ys))}))
+    return found
 
 
 def failing_slices(lake: Lake, filters: Filters, kind: SliceKind) -> list[Row]:

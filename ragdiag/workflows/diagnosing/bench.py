@@ -14,6 +14,7 @@ from ragdiag.diagnosis.tiers import NO_SIGNS, Signs
 from ragdiag.diagnosis.verdicts import judge, supports
 from ragdiag.diagnosis.waterfall import Loss, best_judged, locate_loss
 from ragdiag.metrics.answers import grade_answer
+from ragdiag.metrics.contradictions import find_contradiction
 from ragdiag.pipeline import Retriever
 from ragdiag.privacy.hiding import NOT_STORED, is_hidden
 from ragdiag.records import DEFAULT_GRADER, Answer, Diagnosis, Grade, Passage, Replay, Request
@@ -111,7 +112,11 @@ class Bench:
             else None
         )
         contexts = arm_contexts(
-            seen.context, gold, oracle=packer.pack(order), misleading=misleading
+            seen.context,
+            gold,
+            oracle=packer.pack(order),
+            misleading=misleading,
+            is_partial=seen.loss.missing is not None,
         )
         return request, contexts
 
@@ -155,6 +160,7 @@ class Bench:
             seen.loss,
             outcomes(draws),
             gold_supported=not texts or not answers or supports(texts, answers),
+            contradicting_gold=find_contradiction(answers) is not None,
             signs=self._read_signs(seen),
         )
         documents = sorted({passage.document_id for passage in gold})

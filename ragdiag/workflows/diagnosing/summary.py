@@ -15,13 +15,16 @@ from ragdiag.diagnosis.headroom import (
     headroom_by_slice,
     tell_headroom,
 )
+from ragdiag.metrics.question_slices import SliceKind
 from ragdiag.records import Arm, Cause, Diagnosis, Estimate, Request, SecondLevel, Tier, Verdict
 from ragdiag.stats.intervals import rate_bounds_with_unknown, wilson
+from ragdiag.store.corpus import load_gold_answers
 from ragdiag.store.deciding import load_deciding
 from ragdiag.store.findings import load_diagnoses
 from ragdiag.store.lake import Lake
 from ragdiag.version import LoggedVersion, Version
 from ragdiag.workflows.comparing.sliced_questions import SliceRate, failure_rates, load_slices
+from ragdiag.workflows.diagnosing.contradictions import contradicting_gold, contradiction_lines
 
 SHARED_OUT = {
     "tau_net": "right with gold alone, less what asking again gives",
@@ -39,9 +42,10 @@ class DiagnosisSummary:
     ``failed_bounds`` that over all if every ungraded one were right, and if every one were wrong.
     Causes, verdicts and headroom are those of the ``diagnosed`` failures; ``slices`` is τ by kind
     of slice and its name, ``tiers`` counts the verdicts on failures, and on ungraded requests, by
-    the tier of their evidence. ``failed_arms`` counts by arm the requests for which the generator
-    failed on it: the next run asks again. ``calls`` and ``cost_usd`` are what this run asked and
-    spent; ``left`` requests have no verdict because its budget was spent.
+    the tier of their evidence. ``contradicting`` are questions of which two accepted answers
+    cannot both be right, with those two. ``failed_arms`` counts by arm the requests for which the
+    generator failed on it: the next run asks again. ``calls`` and ``cost_usd`` are what this run
+    asked and spent; ``left`` requests have no verdict because its budget was spent.
     """
 
     version: Version | LoggedVersion
@@ -54,12 +58,13 @@ class DiagnosisSummary:
     fixes: Mapping[str, int]
     undetermined: Estimate
     headroom: Mapping[str, Estimate]
-    slices: Mapping[str, Mapping[str, Estimate]]
+    slices: Mapping[SliceKind, Mapping[str, Estimate]]
     tiers: Mapping[Tier, Mapping[Verdict, int]]
     ungraded: int
     failed: Estimate
     failed_bounds: tuple[float, float]
     failing: Sequence[SliceRate] = ()
+    contradicting: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     failed_arms: Mapping[Arm, int] = field(default_factory=dict)
     calls: int = 0
     cost_usd: float = 0.0
@@ -89,6 +94,7 @@ class DiagnosisSummary:
             "ungraded": self.ungraded,
             "failed": self.failed.to_json(),
             "failed_bounds": [None if math.isnan(bound) else bound for bound in self.failed_bounds],
+            "contradicting_gold": {name: list(two) for name, two in self.contradicting.items()},
             **({"failed_arms": dict(self.failed_arms)} if self.failed_arms else {}),
             **({"left": self.left} if self.left else {}),
         }
@@ -131,6 +137,7 @@ class DiagnosisSummary:
             f" ({one.failures.low:.1%}–{one.failures.high:.1%}, n = {one.failures.n})"
             for one in self.failing
         ]
+        lines += contradiction_lines(self.contradicting)
         if self.calls:
             spent = f", {self.cost_usd:.4f} US$" if self.cost_usd else ""
             lines.append(f"asked {self.calls} times{spent}; what was known was not asked again")
@@ -169,6 +176,7 @@ def summarise(
     verdicts = Counter(found.verdict for found in failed)
     measured = headroom(failures)
     graded = right + wrong
+    slices = load_slices(lake) if outcomes else {}
     worst, best = rate_bounds_with_unknown(right, graded, ungraded)
     if gold_accuracy is not None and graded and math.isnan(measured["tau"].value):
         low, high = bounds_without_replay(right / graded, gold_accuracy)
@@ -187,12 +195,15 @@ def summarise(
         fixes=Counter(found.verified_fix for found in failed if found.verified_fix),
         undetermined=wilson(verdicts["undetermined"], len(failed)),
         headroom=measured,
-        slices=headroom_by_slice(failures),
+        slices=headroom_by_slice(failures, slices),
         tiers=_by_tier([*failed, *unknown]),
         ungraded=ungraded,
         failed=wilson(wrong, graded),
         failed_bounds=(1 - best, 1 - worst),
-        failing=failure_rates(load_slices(lake), outcomes) if outcomes else (),
+        failing=failure_rates(slices, outcomes),
+        contradicting=contradicting_gold(
+            load_gold_answers(lake), {one.question_id for one in requests if one.question_id}
+        ),
         failed_arms=Counter(
             arm for found in diagnoses.values() for arm in found.evidence.get("failed_arms", ())
         ),
@@ -208,4 +219,4 @@ def _by_tier(diagnoses: Sequence[Diagnosis]) -> dict[Tier, dict[Verdict, int]]:
 
 
 def _failure(found: Diagnosis, request: Request) -> Failure:
-    return Failure.of(found.evidence, request.topic, request.question, found.cause)
+    return Failure.of(found.evidence, request.topic, request.question_id)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ragdiag.commands.evaluate_words import evaluation_rows
 from ragdiag.errors import UnknownName
 from ragdiag.importers.beir import import_beir
 from ragdiag.records import GoldAnswer, Judgment, Passage, Question
@@ -15,6 +16,8 @@ from ragdiag.store.lake import Lake
 from ragdiag.store.results import save_version
 from ragdiag.version import Version, parse_spec
 from ragdiag.workflows.comparing.evaluate import evaluate
+from ragdiag.workflows.comparing.sliced_questions import load_slices
+from ragdiag.workflows.diagnosing.contradictions import contradiction_lines
 from ragdiag.workflows.indexing.build import build_version_index
 
 HIDDEN = f"[text {'0' * 32}]"
@@ -52,3 +55,40 @@ def test_a_question_that_is_not_stored_is_not_asked(
     }
     with pytest.raises(UnknownName, match="no question of the split 'own' has its text stored"):
         evaluate(lake, workspace, lexical, "own")
+
+
+def test_what_is_not_graded_bounds_the_rate_and_labels_that_contradict_are_told(
+    lake: Lake, workspace: Workspace, lexical: Version
+) -> None:
+    add_questions(lake, [Question("open", "Where is the desk?"), Question("odd", "Is it a desk?")])
+    add_gold_answers(lake, [GoldAnswer("odd", ("yes", "no"))])
+    add_judgments(lake, [Judgment(name, "desk", 1, "test") for name in ("open", "odd")])
+    found = evaluate(lake, workspace, lexical, "test")
+    right = round(found.metrics["correct"].value * found.metrics["correct"].n)
+    assert (found.ungraded, found.metrics["correct"].n) == (1, 7)
+    assert found.correct_bounds == (right / 8, (right + 1) / 8)
+    told = found.to_json()
+    assert told["contradicting_gold"] == {"odd": ["yes", "no"]}
+    assert {"lexical", "fused", "context"} <= told["gold_recall_by_stage"].keys()
+    assert told["gold_recall_by_stage"]["lexical"]["recall"]["n"] == 8
+    assert {one["kind"] for one in told["slices"]} == {"length", "words"}
+    rows = {row["metric"]: row["estimate"] for row in evaluation_rows(found)}
+    assert rows["correct of all"] == f"{right / 8:.3f} to {(right + 1) / 8:.3f}, 1 of 8 not graded"
+    assert rows["gold recall, lexical"].endswith("n = 8)")
+    assert any(name.startswith("MRR@10, words: rare words") for name in rows)
+    assert set(load_slices(lake)["words"].values()) == {
+        one.name for one in found.slices if one.kind == "words"
+    }
+    assert contradiction_lines(found.contradicting) == [
+        "accepted answers contradict each other in 1 question:",
+        "  'odd': 'yes' and 'no'",
+    ]
+
+
+def test_where_all_is_graded_there_are_no_bounds(
+    lake: Lake, workspace: Workspace, lexical: Version
+) -> None:
+    found = evaluate(lake, workspace, lexical, "test")
+    assert "correct_bounds" not in found.to_json()
+    assert not any(row["metric"] == "correct of all" for row in evaluation_rows(found))
+    assert found.to_json()["contradicting_gold"] == {}

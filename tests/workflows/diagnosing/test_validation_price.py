@@ -55,8 +55,8 @@ def test_the_price_comes_first_and_bounds_what_is_asked(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     plan = plan_validation(corpus, workspace, version, "test", n=1)
-    # 7 faults, one of which asks twice for an answer; 7 arms of 3 draws
-    assert plan.most_calls == 9 * plan.requests + 8 * 7 * 3
+    # 7 faults, one of which asks twice for an answer; 8 arms of 3 draws
+    assert plan.most_calls == 9 * plan.requests + 8 * 8 * 3
     assert plan.cost_usd == pytest.approx((plan.prompt_tokens + plan.most_calls * 100) / 1e6)
     arguments = ["--workspace", str(workspace.root), "diagnose", "validate", "served"]
     arguments += ["--split", "test", "-n", "1"]
