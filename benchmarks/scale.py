@@ -3,8 +3,9 @@
     python -m benchmarks.scale 1_000_000 FOLDER [--pandas] >> docs/scale.md
 
 Each request has lists of ten hits for all five stages, a question of about 60 characters and an
-answer of about 200; twelve months, six versions, twenty topics; 95 % are graded, a fifth of those is
-wrong and diagnosed. The first SPOOLED requests come in as spool segments, the rest as Arrow tables.
+answer of about 200; twelve months, six versions, twenty topics; 95 % are graded, a fifth of those
+is wrong and diagnosed. The first SPOOLED requests come in as spool segments, the rest as Arrow
+tables.
 Every question is asked first in a fresh process, the lake's files out of the page cache, then
 again. ``--pandas`` asks pandas the same on the same rows, held in memory.
 """
