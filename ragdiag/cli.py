@@ -31,6 +31,7 @@ from ragdiag.commands.model import model_app
 from ragdiag.commands.plan import plan_command
 from ragdiag.commands.prescribe import prescribe_command
 from ragdiag.commands.privacy import privacy_app
+from ragdiag.commands.report import evaluation_text, report_app
 from ragdiag.commands.serve import serve_command
 from ragdiag.commands.store import store_app
 from ragdiag.commands.train_reranker import train_reranker_command as train_reranker_command
@@ -39,7 +40,7 @@ from ragdiag.commands.tune_answers import export_answers_command as export_answe
 from ragdiag.commands.tune_average import tune_average_command as tune_average_command
 from ragdiag.commands.tune_retriever import tune_retriever_command as tune_retriever_command
 from ragdiag.commands.tuning import fusion_app, reranker_app
-from ragdiag.console import emit, fail, progress_to, show_estimate, table
+from ragdiag.console import emit, fail, progress_to, table
 from ragdiag.errors import RagdiagError
 from ragdiag.records import Traffic
 from ragdiag.settings import Workspace, command_workspace, demo_workspace
@@ -70,6 +71,7 @@ app.add_typer(tune_app, name="tune")
 app.add_typer(deploy_app, name="deploy")
 app.add_typer(grade_app, name="grade")
 app.add_typer(diagnose_app, name="diagnose")
+app.add_typer(report_app, name="report")
 app.command("collect")(collect_command)
 app.command("serve")(serve_command)
 app.command("compare")(compare_command)
@@ -227,15 +229,7 @@ def evaluate(
         )
     if run_out is not None:
         write_run(run_out, {r.question_id or "": r.ranking for r in found.requests}, version)
-    rows = [{"metric": name, "estimate": show_estimate(e)} for name, e in found.metrics.items()]
-    if found.errors:
-        rows.append({"metric": "errors", "estimate": f"{found.errors} of {len(found.requests)}"})
-    rows += [
-        {"metric": f"{stage} {name} ms", "estimate": show_estimate(e, 1)}
-        for stage, quantiles in found.latency_ms.items()
-        for name, e in quantiles.items()
-    ]
-    emit(found.to_json(), as_json, lambda: table(rows))
+    emit(found.to_json(), as_json, lambda: evaluation_text(found))
 
 
 @app.command()

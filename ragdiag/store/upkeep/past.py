@@ -82,7 +82,24 @@ class PastLake(Lake):
                 remedy="make the report again from the present; next time name its snapshot first "
                 "(ragdiag store name)",
             )
-        return super().fault(error)
+        return super().fault(error) or self._older_tables(error)
+
+    def _older_tables(self, error: duckdb.Error) -> StoreError | None:
+        """Where the snapshot lacks what a later ragdiag has added and asks for."""
+        if not isinstance(error, duckdb.BinderException | duckdb.CatalogException):
+            return None
+        with self._connection.cursor() as cursor:
+            (then,), (now,) = (
+                cursor.execute(f"select count(*) from {database}.migrations").fetchall()[0]
+                for database in (self._database, "lake")
+            )
+        if then == now:
+            return None
+        return StoreError(
+            f"snapshot {self._snapshot} has the tables of an earlier ragdiag, which this one "
+            "cannot report on",
+            remedy="give a snapshot of after the upgrade",
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -23,6 +23,7 @@ from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import save_findings
 from ragdiag.version import Version
+from ragdiag.workflows.comparing.compare import latest_requests
 from ragdiag.workflows.logs.asking import Asking, ask_and_log
 
 QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
@@ -31,13 +32,15 @@ QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 @dataclass(frozen=True)
 class Evaluation:
     """One version on one split. ``requests`` are in question order; metrics are named as in the
-    field (``MRR@10``), latencies are quantiles in milliseconds by stage."""
+    field (``MRR@10``), latencies are quantiles in milliseconds by stage. ``snapshot`` is a state of
+    the lake that has all of it."""
 
     version: Version
     split: str
     requests: tuple[Request, ...]
     metrics: Mapping[str, Estimate]
     latency_ms: Mapping[str, Mapping[str, Estimate]]
+    snapshot: int
 
     @property
     def errors(self) -> int:
@@ -56,6 +59,7 @@ class Evaluation:
                 stage: {name: value.to_json() for name, value in quantiles.items()}
                 for stage, quantiles in self.latency_ms.items()
             },
+            "snapshot": self.snapshot,
         }
 
 
@@ -99,6 +103,28 @@ def evaluate(
     golds = load_gold_answers(lake)
     grades = [grade_request(request, golds) for request in requests]
     save_findings(lake, grades=grades)
+    return _score(lake, version, split, requests, grades, golds)
+
+
+def read_evaluation(lake: Lake, version: Version, split: str) -> Evaluation:
+    """The latest evaluation of ``split`` that the lake has; nothing is asked. Raises UnknownName
+    where there is none."""
+    latest = latest_requests(lake, version, split, load_judgments(lake, split))
+    asked = (one.question_id for one in load_questions(lake, split))
+    requests = tuple(latest[name] for name in asked if name in latest)
+    golds = load_gold_answers(lake)
+    grades = [grade_request(request, golds) for request in requests]
+    return _score(lake, version, split, requests, grades, golds)
+
+
+def _score(
+    lake: Lake,
+    version: Version,
+    split: str,
+    requests: tuple[Request, ...],
+    grades: Sequence[Grade],
+    golds: Mapping[str, Sequence[str]],
+) -> Evaluation:
     return Evaluation(
         version=version,
         split=split,
@@ -108,6 +134,7 @@ def evaluate(
             **answer_estimates(requests, grades, golds),
         },
         latency_ms=latency_estimates(requests),
+        snapshot=lake.snapshot(),
     )
 
 

@@ -41,7 +41,8 @@ class DiagnosisSummary:
     of slice and its name, ``tiers`` counts the verdicts on failures, and on ungraded requests, by
     the tier of their evidence. ``failed_arms`` counts by arm the requests for which the generator
     failed on it: the next run asks again. ``calls`` and ``cost_usd`` are what this run asked and
-    spent; ``left`` requests have no verdict because its budget was spent.
+    spent; ``left`` requests have no verdict because its budget was spent. ``snapshot`` is the state
+    of the lake that was read.
     """
 
     version: Version | LoggedVersion
@@ -59,6 +60,7 @@ class DiagnosisSummary:
     ungraded: int
     failed: Estimate
     failed_bounds: tuple[float, float]
+    snapshot: int
     failing: Sequence[SliceRate] = ()
     failed_arms: Mapping[Arm, int] = field(default_factory=dict)
     calls: int = 0
@@ -88,6 +90,7 @@ class DiagnosisSummary:
             "tiers": {tier: dict(counts) for tier, counts in self.tiers.items()},
             "ungraded": self.ungraded,
             "failed": self.failed.to_json(),
+            "snapshot": self.snapshot,
             "failed_bounds": [None if math.isnan(bound) else bound for bound in self.failed_bounds],
             **({"failed_arms": dict(self.failed_arms)} if self.failed_arms else {}),
             **({"left": self.left} if self.left else {}),
@@ -139,6 +142,7 @@ class DiagnosisSummary:
             lines.append(f"the generator failed on {arms}: run again to ask it anew")
         if self.left:
             lines.append(f"the budget is spent: {self.left} requests left; run again to go on")
+        lines.append(f"read from snapshot {self.snapshot}")
         return "\n".join(lines)
 
 
@@ -192,6 +196,7 @@ def summarise(
         ungraded=ungraded,
         failed=wilson(wrong, graded),
         failed_bounds=(1 - best, 1 - worst),
+        snapshot=lake.snapshot(),
         failing=failure_rates(load_slices(lake), outcomes) if outcomes else (),
         failed_arms=Counter(
             arm for found in diagnoses.values() for arm in found.evidence.get("failed_arms", ())
