@@ -88,18 +88,21 @@ class PastLake(Lake):
         """Where the snapshot lacks what a later ragdiag has added and asks for."""
         if not isinstance(error, duckdb.BinderException | duckdb.CatalogException):
             return None
-        with self._connection.cursor() as cursor:
-            (then,), (now,) = (
-                cursor.execute(f"select count(*) from {database}.migrations").fetchall()[0]
-                for database in (self._database, "lake")
-            )
-        if then == now:
+        if self._migrations(self._database) == self._migrations("lake"):
             return None
         return StoreError(
             f"snapshot {self._snapshot} has the tables of an earlier ragdiag, which this one "
             "cannot report on",
             remedy="give a snapshot of after the upgrade",
         )
+
+    def _migrations(self, database: str) -> int:
+        """0 of a snapshot of before there were any tables."""
+        try:
+            with self._connection.cursor() as cursor:
+                return len(cursor.execute(f"select 1 from {database}.migrations").fetchall())
+        except duckdb.Error:
+            return 0
 
     def __enter__(self) -> Self:
         return self
