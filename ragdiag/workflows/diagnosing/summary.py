@@ -90,8 +90,8 @@ class DiagnosisSummary:
             "tiers": {tier: dict(counts) for tier, counts in self.tiers.items()},
             "ungraded": self.ungraded,
             "failed": self.failed.to_json(),
-            "snapshot": self.snapshot,
             "failed_bounds": [None if math.isnan(bound) else bound for bound in self.failed_bounds],
+            "snapshot": self.snapshot,
             **({"failed_arms": dict(self.failed_arms)} if self.failed_arms else {}),
             **({"left": self.left} if self.left else {}),
         }
