@@ -37,11 +37,12 @@ def filled(copied: Callable[[Workspace], Lake], toy_workspace: Workspace) -> Lak
 
 @pytest.fixture
 def report(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> Report:
-    """The document of a command, whatever it decides."""
+    """The document of a command, whatever it decides; sums depend on the order of rows by 1e-13."""
 
     def run(*words: str) -> Any:
         assert main(["--workspace", str(workspace.root), *words, "--json"]) in (0, 1, 3)
-        return json.loads(capsys.readouterr().out)
+        text = capsys.readouterr().out
+        return json.loads(text, parse_float=lambda number: round(float(number), 9))
 
     return run
 
@@ -73,6 +74,10 @@ def bring_in_more(lake: Lake, workspace: Workspace) -> None:
     )
 
 
+def numbers(document: Any) -> Any:
+    return {name: value for name, value in document.items() if not name.startswith("snapshot")}
+
+
 def test_a_report_of_a_snapshot_has_the_same_numbers_when_more_has_come_in(
     filled: Lake, workspace: Workspace, report: Report
 ) -> None:
@@ -84,9 +89,9 @@ def test_a_report_of_a_snapshot_has_the_same_numbers_when_more_has_come_in(
     for words, document in before.items():
         now = report(*words)
         assert now["snapshot"] > snapshot
-        assert {**now, "snapshot": snapshot} != document, words
+        assert numbers(now) != numbers(document), words
         for asked in ("week 47", str(snapshot)):
-            assert report(*words, "--snapshot", asked) == pytest.approx(document), words
+            assert report(*words, "--snapshot", asked) == document, words
 
 
 def test_an_evaluation_and_a_diagnosis_name_the_snapshot_that_has_them(
