@@ -86,7 +86,8 @@ def find_snapshot(lake: Lake, asked: str) -> int:
     """The snapshot of a name, of a number, or of a time: what the lake was then, or at the end of
     a day. Times are ISO 8601, and of UTC where they do not say otherwise; a name comes first.
 
-    Raises UnknownName, saying what can be read.
+    Raises UnknownName, saying what can be read, also for a time whose own snapshot has expired: an
+    older one that has a name is not what the lake was then.
     """
     named = {one.name: one.snapshot for one in named_snapshots(lake)}
     if asked in named:
@@ -96,7 +97,7 @@ def find_snapshot(lake: Lake, asked: str) -> int:
         return int(asked)
     moment = None if asked.isdecimal() else _read_moment(asked)
     earlier = [number for number, at in times.items() if moment is not None and at <= moment]
-    if earlier:
+    if earlier and (earlier[-1] + 1 in times or earlier[-1] == max(times)):
         return earlier[-1]
     first = min(times)
     raise UnknownName(

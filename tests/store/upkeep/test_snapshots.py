@@ -119,6 +119,19 @@ def test_a_snapshot_is_found_by_name_number_or_time(lake: Lake) -> None:
     assert find_snapshot(lake, str(at.date() + timedelta(days=1))) == newest
 
 
+def test_a_time_whose_snapshot_has_expired_is_not_answered_with_an_older_one(lake: Lake) -> None:
+    kept = name_snapshot(lake, "week 12").snapshot
+    at = snapshot_times(lake)[kept]
+    assert find_snapshot(lake, at.isoformat()) == kept
+    drop_names(lake, ["week 12"])
+    name_snapshot(lake, "again", snapshot=kept)
+    compact_store(lake, keep_days=0, file_grace_s=0, orphan_grace_s=0)
+    assert kept + 1 not in snapshot_times(lake)
+    with pytest.raises(UnknownName, match="or it has expired"):
+        find_snapshot(lake, at.isoformat())
+    assert find_snapshot(lake, "again") == kept
+
+
 @pytest.mark.parametrize("asked", ["week 13", "999999", "2001-01-01", ""])
 def test_what_is_no_snapshot_is_told_with_what_there_is(lake: Lake, asked: str) -> None:
     name_snapshot(lake, "week 12")
