@@ -2,9 +2,10 @@
 
     python -m benchmarks.scale 1_000_000 FOLDER [--pandas] >> docs/scale.md
 
-Each request has lists of ten hits for four stages, a question of about 60 characters and an answer
-of about 200; twelve months, six versions, twenty topics; 95 % are graded, a fifth of those is wrong
-and diagnosed. The first SPOOLED requests come in as spool segments, the rest as Arrow tables.
+Each request has lists of ten hits for all five stages, a question of about 60 characters and an
+answer of about 200; twelve months, six versions, twenty topics; 95 % are graded, a fifth of those
+is wrong and diagnosed. The first SPOOLED requests come in as spool segments, the rest as Arrow
+tables.
 Every question is asked first in a fresh process, the lake's files out of the page cache, then
 again. ``--pandas`` asks pandas the same on the same rows, held in memory.
 """
@@ -28,7 +29,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from ragdiag.records import Judgment, Passage, Question
+from ragdiag.records import RANKED_STAGES, Judgment, Passage, Question
 from ragdiag.settings import Workspace
 from ragdiag.store import queries
 from ragdiag.store.corpus import add_documents, add_judgments, add_questions
@@ -143,8 +144,7 @@ def make_requests(start: int, n: int, total: int) -> pa.Table:
         "cost_usd": pa.array(chance.random(n) / 500),
         **times,
         "total_ms": pa.array(sum(np.asarray(values) for values in times.values()) + 3.0),
-        **{stage: hit_lists(chance, gold, names, False) for stage in ("lexical", "dense", "fused")},
-        "context": hit_lists(chance, gold, names, True),
+        **{stage: hit_lists(chance, gold, names, stage == "context") for stage in RANKED_STAGES},
         "searched_depth": pa.repeat(pa.scalar(100, pa.int32()), n),
         "logged_depth": pa.repeat(pa.scalar(10, pa.int32()), n),
         "keep_probability": pa.repeat(1.0, n),
@@ -392,13 +392,14 @@ def time_pandas(total: int) -> None:
     """The same on a frame of the same rows, read already; its lists as numpy arrays."""
     import pandas as pd
 
+    unscored = [stage for stage in RANKED_STAGES if stage != "reranked"]
     frames = []
     for start in range(0, total, PORTION):
         made = make_requests(start, min(PORTION, total - start), total)
         chance = np.random.default_rng(start + 1)
         graded = chance.random(made.num_rows) < 0.95
         wrong = graded & (chance.random(made.num_rows) < 0.2)
-        frame = made.drop_columns(["lexical", "dense", "context", "citations"]).to_pandas()
+        frame = made.drop_columns([*unscored, "citations"]).to_pandas()
         frame["wrong"] = wrong
         frame["cause"] = np.where(wrong, "recall_miss", None)
         frames.append(frame)
@@ -411,7 +412,7 @@ def time_pandas(total: int) -> None:
         wanted = rows["question_id"].map(gold)
         rank = [
             next((1 / at for at, hit in enumerate(hits, 1) if hit["passage_id"] == one), 0.0)
-            for hits, one in zip(rows["fused"], wanted, strict=True)
+            for hits, one in zip(rows["reranked"], wanted, strict=True)
         ]
         scored = pd.DataFrame({"v": rows["version_id"], "w": week, "rr": rank})
         return scored.groupby(["v", "w"])["rr"].agg(["mean", lambda x: (x > 0).mean()])
@@ -433,9 +434,7 @@ def time_pandas(total: int) -> None:
         started = time.perf_counter()
         question()
         print(f"| {name} | {(time.perf_counter() - started) * 1000:,.0f} ms |", flush=True)
-    print(
-        f"\npandas: {peak_memory():,.0f} MB at the peak, without three of the four lists of hits."
-    )
+    print(f"\npandas: {peak_memory():,.0f} MB at the peak, without four of the five lists of hits.")
 
 
 def files(workspace: Workspace) -> Iterator[Path]:

@@ -21,6 +21,7 @@ from ragdiag.commands.compare import compare_command
 from ragdiag.commands.corpus import documents_app, import_app
 from ragdiag.commands.deploy import deploy_app
 from ragdiag.commands.diagnose import DIAGNOSE, diagnose_app
+from ragdiag.commands.evaluate_words import evaluation_text
 from ragdiag.commands.gate import gate_command
 from ragdiag.commands.grade import grade_app
 from ragdiag.commands.index import index_app
@@ -31,6 +32,7 @@ from ragdiag.commands.model import model_app
 from ragdiag.commands.plan import plan_command
 from ragdiag.commands.prescribe import prescribe_command
 from ragdiag.commands.privacy import privacy_app
+from ragdiag.commands.report import report_app
 from ragdiag.commands.serve import serve_command
 from ragdiag.commands.store import store_app
 from ragdiag.commands.train_reranker import train_reranker_command as train_reranker_command
@@ -70,6 +72,7 @@ app.add_typer(tune_app, name="tune")
 app.add_typer(deploy_app, name="deploy")
 app.add_typer(grade_app, name="grade")
 app.add_typer(diagnose_app, name="diagnose")
+app.add_typer(report_app, name="report")
 app.command("collect")(collect_command)
 app.command("serve")(serve_command)
 app.command("compare")(compare_command)
@@ -210,12 +213,10 @@ def evaluate(
     progress_file: ProgressOption = None,
 ) -> None:
     """Ask every question of a split, log it, and report metrics with 95 % intervals."""
-    from ragdiag.commands.evaluate_words import evaluation_rows
     from ragdiag.importers.trec import write_run
     from ragdiag.retrieval.filters import PassageFilter
     from ragdiag.store.results import find_version
     from ragdiag.workflows.comparing.evaluate import evaluate as evaluate_version
-    from ragdiag.workflows.diagnosing.contradictions import contradiction_lines
 
     lake = _lake(context)
     with progress_to(progress_file) as progress:
@@ -229,9 +230,7 @@ def evaluate(
         )
     if run_out is not None:
         write_run(run_out, {r.question_id or "": r.ranking for r in found.requests}, version)
-    rows = evaluation_rows(found)
-    lines = contradiction_lines(found.contradicting)
-    emit(found.to_json(), as_json, lambda: "\n".join([table(rows), *lines]))
+    emit(found.to_json(), as_json, lambda: evaluation_text(found))
 
 
 @app.command()

@@ -36,7 +36,9 @@ FLOORS = (
     ("pipeline", "instrumentation", "caching"),
     ("importers", "collect", "training", "diagnosis", "grading", "drift", "deploy"),
     ("workflows", "serve"),
-    (*COMMANDS, "reports", "ui"),
+    ("ui",),
+    ("reports",),  # say what the pages say, in the same words
+    COMMANDS,
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 ENGINES = {

@@ -2,7 +2,8 @@
 
 Everything is kept under its scope (what answered, and for whom), so an answer of another index
 build, tenant or role is never looked at, let alone served. A pipeline has a cache of its own: what
-it knew goes with it.
+it knew goes with it. All of it goes when a user is forgotten: whose words an answer repeats, and
+whose question it was first, nobody can tell any more.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 from ragdiag.caching.wording import decisive_words, essential_words, normalise
 from ragdiag.records import Request, Traffic
 from ragdiag.retrieval.ann.index import Vectors
+from ragdiag.store.upkeep.forgotten import ForgottenUsers
 from ragdiag.version import CacheSpec
 
 
@@ -43,10 +45,17 @@ class _Entry:
 
 
 class AnswerCache:
-    """The ``size`` answers used last, each for ``ttl_s`` seconds; safe between threads."""
+    """The ``size`` answers used last, each for ``ttl_s`` seconds and until somebody is
+    ``forgotten``; safe between threads."""
 
-    def __init__(self, spec: CacheSpec, clock: Callable[[], float] = time.monotonic) -> None:
-        self._spec, self._clock = spec, clock
+    def __init__(
+        self,
+        spec: CacheSpec,
+        clock: Callable[[], float] = time.monotonic,
+        forgotten: ForgottenUsers | None = None,
+    ) -> None:
+        self._spec, self._clock, self._forgotten = spec, clock, forgotten
+        self._mark = None if forgotten is None else forgotten.mark()
         self._entries: OrderedDict[_Key, _Entry] = OrderedDict()
         self._vectors: dict[Scope, _Vectors] = {}
         self._lock = Lock()
@@ -66,6 +75,7 @@ class AnswerCache:
         """
         key = (scope, normalise(question))
         with self._lock:
+            self._follow_forgetting()
             if not self._is_alive(key):
                 near = None if vector is None else self._nearest(key, question, vector)
                 if near is None:
@@ -74,12 +84,23 @@ class AnswerCache:
             self._entries.move_to_end(key)
             return self._entries[key].request
 
-    def keep(self, scope: Scope, request: Request, vector: Vectors | None = None) -> bool:
-        """Whether the answer is kept: one that failed or was degraded is not."""
+    def keep(
+        self,
+        scope: Scope,
+        request: Request,
+        vector: Vectors | None = None,
+        user: str | None = None,
+    ) -> bool:
+        """Whether the answer is kept: one that failed or was degraded is not, nor what a forgotten
+        ``user`` (a raw id) has asked."""
         if request.status == "error" or request.degraded_reason is not None:
             return False
         key = (scope, normalise(request.question))
         with self._lock:
+            # In this order: who is forgotten after the second line is dropped by the next look.
+            self._follow_forgetting()
+            if self._forgotten is not None and self._forgotten.names(user):
+                return False
             self._drop(key)
             until = self._clock() + self._spec.ttl_s
             self._entries[key] = _Entry(request, until, self._words(request.question))
@@ -88,6 +109,21 @@ class AnswerCache:
             while len(self._entries) > self._spec.size:
                 self._drop(next(iter(self._entries)))
         return True
+
+    def follow_forgetting(self) -> None:
+        """Drop everything where somebody was forgotten since the last look; done before every
+        answer, too."""
+        with self._lock:
+            self._follow_forgetting()
+
+    def _follow_forgetting(self) -> None:
+        if self._forgotten is None:
+            return
+        mark = self._forgotten.mark()
+        if mark != self._mark:
+            self._mark = mark
+            self._entries.clear()
+            self._vectors.clear()
 
     def _is_alive(self, key: _Key) -> bool:
         entry = self._entries.get(key)

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ragdiag.commands.options import Json
+from ragdiag.commands.options import Json, SnapshotOption, reading
 from ragdiag.console import emit, write_text
-from ragdiag.settings import command_workspace
 
 
 def compare_command(
@@ -20,16 +19,16 @@ def compare_command(
     markdown: Annotated[
         Path | None, typer.Option(help="Also write a summary, for a pull request.")
     ] = None,
+    snapshot: SnapshotOption = None,
     as_json: Json = False,
 ) -> None:
     """Compare B with A on the questions both were evaluated on: paired, B − A, by slice."""
-    from ragdiag.store.lake import open_lake
     from ragdiag.store.results import find_version
     from ragdiag.workflows.comparing.compare import compare_versions
     from ragdiag.workflows.comparing.compare_words import comparison_markdown
 
-    lake = open_lake(command_workspace(context.obj))
-    found = compare_versions(lake, find_version(lake, a), find_version(lake, b), split)
+    with reading(context, snapshot) as lake:
+        found = compare_versions(lake, find_version(lake, a), find_version(lake, b), split)
     if markdown is not None:
         write_text(markdown, comparison_markdown(found))
     emit(found.to_json(), as_json, found.to_text)

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ragdiag.console import show_estimate
+from ragdiag.console import show_estimate, table
 
 if TYPE_CHECKING:
     from ragdiag.workflows.comparing.evaluate import Evaluation
 
 Row = dict[str, str]
+
+
+def evaluation_text(found: Evaluation) -> str:
+    """The table, the questions whose labels contradict each other, and the snapshot."""
+    from ragdiag.workflows.diagnosing.contradictions import contradiction_lines
+
+    lines = [table(evaluation_rows(found)), *contradiction_lines(found.contradicting)]
+    return "\n".join([*lines, f"snapshot {found.snapshot}"])
 
 
 def evaluation_rows(found: Evaluation) -> list[Row]:

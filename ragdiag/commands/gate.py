@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from typer.exceptions import Exit
 
+from ragdiag.commands.options import SnapshotOption, reading
 from ragdiag.console import emit, write_text
-from ragdiag.settings import command_workspace
 
 EXIT_STATUS = {"pass": 0, "rollback": 1, "inconclusive": 3}
 """2 is a user's mistake, as everywhere."""
@@ -27,20 +27,20 @@ def gate_command(
     markdown: Annotated[
         Path | None, typer.Option(help="Also write a summary, for a pull request.")
     ] = None,
+    snapshot: SnapshotOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Judge B by quality, p95 latency and cost on the latest evaluations of both.
 
     Exit status 0 pass, 1 rollback, 3 inconclusive; see docs/deploy.md.
     """
-    from ragdiag.store.lake import open_lake
     from ragdiag.store.results import find_version
     from ragdiag.workflows.comparing.gate import gate_versions
 
-    lake = open_lake(command_workspace(context.obj))
-    found = gate_versions(
-        lake, find_version(lake, a), find_version(lake, b), split, metric=metric, slo_ms=slo_ms
-    )
+    with reading(context, snapshot) as lake:
+        found = gate_versions(
+            lake, find_version(lake, a), find_version(lake, b), split, metric=metric, slo_ms=slo_ms
+        )
     if markdown is not None:
         write_text(markdown, found.to_markdown())
     emit(found.to_json(), as_json, found.to_text)

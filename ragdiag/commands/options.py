@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +21,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 ProgressOption = Annotated[
     Path | None, typer.Option("--progress-file", help="Keep progress in this file as well.")
 ]
+SnapshotOption = Annotated[
+    str | None,
+    typer.Option(
+        "--snapshot",
+        metavar="NAME|ID|TIME",
+        help="Report on the query log as it was then. Default: as it is now.",
+    ),
+]
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -30,6 +40,21 @@ def opened(context: typer.Context, name: str) -> tuple[Lake, Workspace, Version]
     workspace = command_workspace(context.obj)
     lake = open_lake(workspace)
     return lake, workspace, find_version(lake, name)
+
+
+@contextmanager
+def reading(context: typer.Context, snapshot: str | None) -> Iterator[Lake]:
+    """The lake at one snapshot, the newest where None is given: whatever comes in meanwhile, all
+    that a report says is of one state, whose number it can name. Raises UnknownName, NoWorkspace.
+    """
+    from ragdiag.store.lake import open_lake
+    from ragdiag.store.upkeep.past import PastLake
+    from ragdiag.store.upkeep.snapshots import find_snapshot
+
+    lake = open_lake(command_workspace(context.obj))
+    chosen = lake.snapshot() if snapshot is None else find_snapshot(lake, snapshot)
+    with PastLake(lake, chosen) as past:
+        yield past
 
 
 def read_seconds(text: str) -> float:

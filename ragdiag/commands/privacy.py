@@ -64,11 +64,17 @@ def forget_user_command(
 
 def _forgetting_text(done: Forgetting) -> str:
     rows = [
-        {"place": one.name, "found": one.found, "removed": one.removed, "left": one.left}
+        {
+            "place": one.name,
+            **{
+                name: "–" if (n := getattr(one, name)) is None else n
+                for name in ("found", "removed", "left")
+            },
+        }
         for one in done.places
     ]
     lines = [f"{done.requests} requests", table(rows)]
-    lines += [f"{one.name}: {one.note}" for one in done.places if one.note and one.found]
+    lines += [f"{one.name}: {one.note}" for one in done.places if one.note]
     lines += [
         f"the backup {one.backup} of {one.made_at} in {one.directory} still holds them; remove it, "
         "or restore it and back up again"

@@ -79,6 +79,15 @@ class EmbeddingCache:
                 np.savez(block, hashes=hashes, vectors=rows)
                 temporary.write_bytes(encrypt_bytes(block.getvalue(), self._seal))
 
+    def count(self, content_hashes: Collection[str]) -> int:
+        """How many vectors of these there are, of every model, doubles included."""
+        wanted = set(content_hashes)
+        return sum(
+            len(self._read_block(path, wanted))
+            for folder in self.directory.glob("*/")
+            for path in self._blocks(folder.name)
+        )
+
     def forget(self, content_hashes: Collection[str]) -> int:
         """Take vectors out, of every model; returns how many there were."""
         gone = 0

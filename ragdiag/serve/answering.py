@@ -65,7 +65,7 @@ def answer(served: Served, asked: Asked, traffic: Traffic) -> Request:
         kept = cache.find(scope, asked.question, vector)
     if kept is None:
         request = _anew(pipeline, asked, traffic)
-        cache.keep(scope, request, vector)
+        cache.keep(scope, request, vector, asked.user)
         return request
     spent = {} if embedding is None else {"embed": embedding.ms}
     return repeat_answer(

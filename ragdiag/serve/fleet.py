@@ -25,6 +25,7 @@ from ragdiag.store.corpus import removal_mark
 from ragdiag.store.deployments import current_deployment
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import find_version
+from ragdiag.store.upkeep.forgotten import ForgottenUsers
 from ragdiag.version import OpenAISpec, Version
 
 REOPEN_S = 60.0
@@ -84,6 +85,7 @@ class Fleet:
         self._lake, self._workspace = lake, workspace
         self._fixed = None if version is None else Deployment(version.version_id)
         self._kept = _Kept()
+        self._forgotten = ForgottenUsers(workspace)
         self._line: _Line | None = None
 
     @property
@@ -114,6 +116,7 @@ class Fleet:
 
         Raises what keeps production from being opened; whatever served before goes on serving.
         """
+        self._follow_forgetting()
         self._follow_removals()
         deployment = self._fixed or existing(current_deployment(self._lake))
         served = {deployment.production: self._served(deployment.production)}
@@ -125,6 +128,14 @@ class Fleet:
         for gone in self._kept.followers.keys() - served.keys():
             del self._kept.followers[gone]
         self._look_where_owed()
+
+    def _follow_forgetting(self) -> None:
+        """Caches look before they answer; here they do where nobody asks, and hear of users who
+        were forgotten on another machine of the lake."""
+        self._forgotten.follow(self._lake)
+        for served in self.serving.values():
+            if served.cache is not None:
+                served.cache.follow_forgetting()
 
     def _follow_removals(self) -> None:
         """Open again what was opened before documents were removed: an index holds them still, and
@@ -169,7 +180,8 @@ class Fleet:
             return before
         _warm(pipeline)
         cache = pipeline.version.spec.cache
-        return Served(pipeline, None if cache is None else AnswerCache(cache))
+        kept = None if cache is None else AnswerCache(cache, forgotten=self._forgotten)
+        return Served(pipeline, kept)
 
 
 class _Silent:

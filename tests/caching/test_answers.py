@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 
 from ragdiag.caching.answers import AnswerCache, Scope, repeat_answer
 from ragdiag.caching.wording import normalise
+from ragdiag.privacy.pseudonyms import mark_user, user_key
 from ragdiag.records import Hit, Request
+from ragdiag.settings import Workspace
+from ragdiag.store.upkeep.forgotten import (
+    ForgottenUsers,
+    keep_tombstones,
+    request_tombstone,
+    user_tombstone,
+)
 from ragdiag.version import CacheSpec
 
 AT = datetime(2026, 1, 5, tzinfo=UTC)
@@ -170,3 +178,59 @@ def test_threads_share_one() -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(live, range(16)))
     assert len(cache) == 3
+
+
+def forget(workspace: Workspace, user: str) -> None:
+    """As the command does: the tombstones come before anything else."""
+    keep_tombstones(workspace, {user_tombstone(workspace, user_key(workspace, user))})
+
+
+def test_nothing_is_served_that_was_kept_before_somebody_was_forgotten(
+    workspace: Workspace,
+) -> None:
+    forgotten = ForgottenUsers(workspace)
+    caches = [
+        AnswerCache(CacheSpec(kind=kind, similarity=0.9), forgotten=forgotten)
+        for kind in ("exact", "semantic")
+    ]
+    for cache in caches:
+        assert cache.keep(SCOPE, asked("tea", SCOPE), vector("tea"), "ann")
+        assert cache.find(SCOPE, "tea") is not None
+    forget(workspace, "ann")
+    for cache in caches:
+        assert cache.find(SCOPE, "tea", vector("tea")) is None
+        assert len(cache) == 0
+        assert cache.keep(SCOPE, asked("tea", SCOPE), vector("tea"), "bob")
+        assert cache.find(SCOPE, "tea") is not None
+    keep_tombstones(workspace, {request_tombstone(workspace, "r9")})
+    for cache in caches:
+        cache.follow_forgetting()
+        assert len(cache) == 0
+
+
+def test_an_answer_under_way_while_its_user_is_forgotten_is_not_kept(workspace: Workspace) -> None:
+    cache = AnswerCache(CacheSpec(), forgotten=ForgottenUsers(workspace))
+    assert cache.find(SCOPE, "tea") is None  # so it is being answered
+    forget(workspace, "ann")
+    for user in ("ann", mark_user(workspace, "ann")):
+        assert not cache.keep(SCOPE, asked("tea", SCOPE), user=user)
+    assert cache.find(SCOPE, "tea") is None
+    for user in ("bob", None):
+        assert cache.keep(SCOPE, asked("tea", SCOPE), user=user)
+
+
+def test_where_nobody_can_read_who_was_forgotten_nothing_is_kept(workspace: Workspace) -> None:
+    cache = AnswerCache(CacheSpec(), forgotten=ForgottenUsers(workspace))
+    assert cache.keep(SCOPE, asked("tea", SCOPE), user="bob")
+    (workspace.root / "secrets").mkdir(parents=True)
+    (workspace.root / "secrets" / "forgotten").mkdir()
+    assert cache.find(SCOPE, "tea") is None
+    assert not cache.keep(SCOPE, asked("tea", SCOPE), user="bob")
+
+
+def test_a_workspace_without_forgotten_users_makes_no_key_of_pseudonyms(
+    workspace: Workspace,
+) -> None:
+    cache = AnswerCache(CacheSpec(), forgotten=ForgottenUsers(workspace))
+    assert cache.keep(SCOPE, asked("tea", SCOPE), user="bob")
+    assert not (workspace.root / "secrets").exists()

@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
+from ragdiag.cli import main
 from ragdiag.privacy.pseudonyms import user_key
 from ragdiag.records import Feedback, IndexBuild, Request
 from ragdiag.settings import Workspace
+from ragdiag.store.lake import Lake
+from ragdiag.store.results import save_version
 from ragdiag.version import Version
 
-from .conftest import QUESTION, House, Start, ToyModel
+from .conftest import QUESTION, House, Start, ToyModel, toy_version
 
 Build = Callable[..., IndexBuild]
 Logged = Callable[[], dict[str, Request]]
@@ -63,6 +66,29 @@ def test_who_asks_the_same_again_is_answered_from_the_cache(house: House, model:
     assert (hit.prompt_tokens, hit.question) == (0, " how hot is THE water for green tea")
     for other in ({}, {"tenant": "b", "roles": ["x", "y"]}, {"tenant": "a", "roles": ["x"]}):
         assert not house.ask("How hot is the water for green tea?", **other).body["cache_hit"]
+
+
+def test_a_running_service_serves_nothing_that_it_kept_before_somebody_was_forgotten(
+    start: Start,
+    build: Build,
+    corpus: Lake,
+    model: ToyModel,
+    workspace: Workspace,
+) -> None:
+    version = toy_version("cached", model, "[cache]")
+    save_version(corpus, version)
+    build(of=version)
+    service = start("cached")
+
+    def is_kept(user: str) -> bool:
+        return bool(service.ask(user=user).body["cache_hit"])
+
+    assert [is_kept("ann"), is_kept("bob")] == [False, True]
+    # A service has the catalog open, so the command may have to be run again when it has ended.
+    main(["--workspace", str(workspace.root), "privacy", "forget-user", "ann"])
+    assert not is_kept("ann"), "what was kept before"
+    assert not is_kept("bob"), "what a forgotten user asks is not kept"
+    assert is_kept("carol")
 
 
 def test_a_dead_generator_leaves_the_passages_and_nothing_is_kept_of_it(

@@ -10,6 +10,7 @@ import pytest
 
 from ragdiag.deploy.publish import begin_history, publish_build
 from ragdiag.errors import IndexFault
+from ragdiag.privacy.pseudonyms import user_key
 from ragdiag.records import Deployment, IndexBuild
 from ragdiag.serve import fleet as fleets
 from ragdiag.serve.answering import Asked, answer
@@ -19,6 +20,7 @@ from ragdiag.store.corpus import remove_documents
 from ragdiag.store.deployments import append_deployment
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import save_version
+from ragdiag.store.upkeep.forgotten import add_forgotten, user_tombstone
 from ragdiag.version import Version
 
 from .conftest import PROXIES, QUESTION, ToyModel, toy_version
@@ -60,6 +62,23 @@ def test_what_is_published_has_a_cache_of_its_own(
     new = opened(fleet)
     assert not answer(new, Asked(QUESTION), "production").cache_hit
     assert answer(old, Asked(QUESTION), "production").cache_hit  # who is under way finishes
+
+
+def test_who_was_forgotten_on_another_machine_of_the_lake_leaves_the_cache_with_the_next_look(
+    corpus: Lake, workspace: Workspace, build: Build, version: Version
+) -> None:
+    build(of=version)
+    fleet = Fleet(corpus, workspace, version)
+    served = opened(fleet)
+    answer(served, Asked(QUESTION, user="ann"), "production")
+    gone = user_tombstone(workspace, user_key(workspace, "ann"))
+    corpus.write(lambda cursor: add_forgotten(cursor, [gone]))
+    assert opened(fleet) is served
+    assert served.cache is not None
+    assert len(served.cache) == 0
+    answer(served, Asked(QUESTION, user="ann"), "production")
+    assert not answer(served, Asked(QUESTION, user="bob"), "production").cache_hit
+    assert answer(served, Asked(QUESTION, user="ann"), "production").cache_hit  # of bob's answer
 
 
 def test_what_has_left_the_corpus_is_not_served_from_index_or_cache(

@@ -46,7 +46,8 @@ def expire_requests(
     progress: Progress | None = None,
 ) -> ExpiryReport:
     """Delete requests asked before ``before`` with all that hangs on them, feedback without a
-    request, and rejected lines, each older than that.
+    request, and rejected lines, each older than that; and remarks that are older, once the last
+    request of the segment that they speak of goes.
 
     The rows stay readable in snapshots until ``store compact`` expires those; a named snapshot
     is protected, unless ``drop_named``, which drops the names of those that hold such rows.
@@ -66,7 +67,7 @@ def expire_requests(
         while deleted := _one_batch(lake, find, remove, cutoff):
             gone.update(deleted)
             report(progress, sum(gone.values()) / max(total, 1), f"{gone['requests']} requests")
-    gone.update(rejects=lake.write(lambda cursor: _delete_rejects(cursor, cutoff)))
+    gone.update(lake.write(lambda cursor: _delete_noted(cursor, cutoff)))
     archived = _drop_emptied_segments(lake)
     return ExpiryReport(
         dict(gone),
@@ -79,6 +80,12 @@ def expire_requests(
 _OLD_REQUESTS = "select request_id from requests where asked_at < $cutoff order by asked_at"
 _OLD_FEEDBACK = """select feedback_id from feedback where given_at < $cutoff
     and request_id not in (select request_id from requests)"""
+
+_OLD_NOTES = {
+    "rejects": "rejected_at < $cutoff",
+    "remarks": """noted_at < $cutoff and source not in (
+        select segment from requests where segment is not null and asked_at >= $cutoff)""",
+}
 
 
 def _holds(lake: Lake, named: NamedSnapshot, cutoff: datetime) -> bool:
@@ -115,17 +122,23 @@ def _count(lake: Lake, cutoff: datetime) -> dict[str, int]:
                 {"cutoff": cutoff},
             ).fetchone()
             counted[table] = int(row[0]) if row else 0
-        row = cursor.execute(
-            "select count(*) from rejects where rejected_at < ?", [cutoff]
-        ).fetchone()
-        return {**counted, "rejects": int(row[0]) if row else 0}
+        for table, old in _OLD_NOTES.items():
+            row = cursor.execute(
+                f"select count(*) from {table} where {old}", {"cutoff": cutoff}
+            ).fetchone()
+            counted[table] = int(row[0]) if row else 0
+        return counted
 
     return lake.read(work)
 
 
-def _delete_rejects(cursor: duckdb.DuckDBPyConnection, cutoff: datetime) -> int:
-    row = cursor.execute("delete from rejects where rejected_at < ?", [cutoff]).fetchone()
-    return int(row[0]) if row else 0
+def _delete_noted(cursor: duckdb.DuckDBPyConnection, cutoff: datetime) -> dict[str, int]:
+    """What was noted of lines and segments, by table."""
+    gone = {}
+    for table, old in _OLD_NOTES.items():
+        row = cursor.execute(f"delete from {table} where {old}", {"cutoff": cutoff}).fetchone()
+        gone[table] = int(row[0]) if row else 0
+    return gone
 
 
 def _drop_emptied_segments(lake: Lake) -> int:

@@ -10,9 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, TypeAlias
 
 import duckdb
 
+from ragdiag.errors import RagdiagError
 from ragdiag.privacy.pseudonyms import keyed_hash, read_user
 from ragdiag.records import Feedback, Grade, Request, Span
 from ragdiag.settings import Workspace
@@ -21,6 +24,9 @@ from ragdiag.store.kinds import Record
 from ragdiag.store.tables import insert
 from ragdiag.store.times import now_utc
 from ragdiag.user_ids import users_named
+
+if TYPE_CHECKING:
+    from ragdiag.store.lake import Lake
 
 REASON = "its user was forgotten"
 
@@ -68,6 +74,59 @@ def keep_tombstones(workspace: Workspace, tombstones: Iterable[str]) -> None:
             stream.writelines(f"{one}\n" for one in fresh)
             stream.flush()
             os.fsync(stream.fileno())
+
+
+Mark: TypeAlias = tuple[object, ...]
+"""Equal to another one as long as nobody was forgotten in between."""
+
+
+class ForgottenUsers:
+    """Whom the workspace has forgotten by now, for who keeps answers in memory; safe between
+    threads.
+
+    Where the tombstones cannot be read everybody counts as forgotten, and every mark is a new one:
+    better nothing is kept.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace, self._path = workspace, _file(workspace)
+        self._of_lake: frozenset[str] = frozenset()
+        self._read: tuple[Mark, frozenset[str]] = ((), frozenset())
+        self._lock = Lock()
+
+    def mark(self) -> Mark:
+        """It costs one look at a file's entry: forgetting somebody new appends to the file."""
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return (None, len(self._of_lake))
+        except OSError:
+            return (object(),)
+        return (found.st_ino, found.st_size, found.st_mtime_ns, len(self._of_lake))
+
+    def names(self, user: str | None) -> bool:
+        """Whether ``user``, a raw id, was forgotten."""
+        if not user:
+            return False
+        try:
+            gone = self._all()
+            if not gone:  # then no key of pseudonyms is asked for, or made
+                return False
+            return user_tombstone(self._workspace, read_user(self._workspace, user)) in gone
+        except RagdiagError:
+            return True
+
+    def follow(self, lake: Lake) -> None:
+        """Take up the lake's own tombstones: another machine may have kept them."""
+        if lake.rows("select count(*) as n from forgotten")[0]["n"] != len(self._of_lake):
+            self._of_lake = lake.read(read_forgotten)
+
+    def _all(self) -> frozenset[str]:
+        with self._lock:
+            mark = self.mark()  # before the file is read: what comes later makes another one
+            if mark != self._read[0]:
+                self._read = (mark, kept_tombstones(self._workspace))
+            return self._read[1] | self._of_lake
 
 
 def _file(workspace: Workspace) -> Path:

@@ -82,7 +82,27 @@ class PastLake(Lake):
                 remedy="make the report again from the present; next time name its snapshot first "
                 "(ragdiag store name)",
             )
-        return super().fault(error)
+        return super().fault(error) or self._older_tables(error)
+
+    def _older_tables(self, error: duckdb.Error) -> StoreError | None:
+        """Where the snapshot lacks what a later ragdiag has added and asks for."""
+        if not isinstance(error, duckdb.BinderException | duckdb.CatalogException):
+            return None
+        if self._migrations(self._database) == self._migrations("lake"):
+            return None
+        return StoreError(
+            f"snapshot {self._snapshot} has the tables of an earlier ragdiag, which this one "
+            "cannot report on",
+            remedy="give a snapshot of after the upgrade",
+        )
+
+    def _migrations(self, database: str) -> int:
+        """0 of a snapshot of before there were any tables."""
+        try:
+            with self._connection.cursor() as cursor:
+                return len(cursor.execute(f"select 1 from {database}.migrations").fetchall())
+        except duckdb.Error:
+            return 0
 
     def __enter__(self) -> Self:
         return self

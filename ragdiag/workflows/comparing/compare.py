@@ -57,7 +57,7 @@ class MetricComparison:
 class Comparison:
     """B − A over the questions that both versions were asked; A is the incumbent. ``family`` is
     how many tests Holm corrects over: every metric and every slice with enough questions, not the
-    ``secondary`` ones."""
+    ``secondary`` ones. ``snapshot`` is the state of the lake that was read."""
 
     a: Version
     b: Version
@@ -68,6 +68,7 @@ class Comparison:
     slices: tuple[SliceComparison, ...]
     mcnemar: McNemar
     family: int
+    snapshot: int
 
     @property
     def clusters(self) -> int:
@@ -115,6 +116,7 @@ def compare_versions(lake: Lake, a: Version, b: Version, split: str) -> Comparis
         slices=sliced,
         mcnemar=mcnemar([_outcome(p.a) for p in pairs], [_outcome(p.b) for p in pairs]),
         family=family,
+        snapshot=lake.snapshot(),
     )
 
 

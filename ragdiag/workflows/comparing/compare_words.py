@@ -38,11 +38,15 @@ def comparison_json(found: Comparison) -> dict[str, Any]:
             for one in found.slices
         ],
         "family": {"tests": found.family, "what": family_words(found)},
+        "snapshot": found.snapshot,
     }
 
 
 def comparison_text(found: Comparison) -> str:
-    lines = [f"{found.b.name} against {found.a.name} on {len(found.pairs)} questions"]
+    lines = [
+        f"{found.b.name} against {found.a.name} on {len(found.pairs)} questions, snapshot "
+        f"{found.snapshot}"
+    ]
     for name, one in found.metrics.items():
         paired = one.paired
         if math.isnan(paired.p):
@@ -86,7 +90,8 @@ def comparison_markdown(found: Comparison) -> str:
             f"### {b} against {a}",
             "",
             f"Split {found.split}, {len(found.pairs)} questions asked of both, "
-            f"{found.clusters} independent. {mcnemar_words(found)}",
+            f"{found.clusters} independent; workspace snapshot {found.snapshot}. "
+            f"{mcnemar_words(found)}",
             "",
             "| measure | A | B | B − A (95 % interval) | n | p (Holm) | |",
             "|---|---|---|---|---|---|---|",

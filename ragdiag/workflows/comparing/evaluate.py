@@ -24,6 +24,7 @@ from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import save_findings
 from ragdiag.version import Version
+from ragdiag.workflows.comparing.compare import latest_requests
 from ragdiag.workflows.comparing.sliced_questions import SliceScores, load_slices, score_slices
 from ragdiag.workflows.diagnosing.contradictions import contradicting_gold
 from ragdiag.workflows.diagnosing.stage_recall import load_stage_recall
@@ -38,7 +39,7 @@ class Evaluation:
     field (``MRR@10``), latencies are quantiles in milliseconds by stage. ``correct_bounds`` is the
     rate of right answers over all requests if every one of the ``ungraded`` were wrong, and if
     every one were right; ``contradicting`` are the questions of which two accepted answers cannot
-    both be right, with those two."""
+    both be right, with those two. ``snapshot`` is a state of the lake that has all of it."""
 
     version: Version
     split: str
@@ -50,6 +51,7 @@ class Evaluation:
     stages: Sequence[StageRecall]
     slices: Sequence[SliceScores]
     contradicting: Mapping[str, tuple[str, str]]
+    snapshot: int
 
     @property
     def errors(self) -> int:
@@ -76,6 +78,7 @@ class Evaluation:
                 stage: {name: value.to_json() for name, value in quantiles.items()}
                 for stage, quantiles in self.latency_ms.items()
             },
+            "snapshot": self.snapshot,
         }
 
 
@@ -119,6 +122,28 @@ def evaluate(
     golds = load_gold_answers(lake)
     grades = [grade_request(request, golds) for request in requests]
     save_findings(lake, grades=grades)
+    return _score(lake, version, split, requests, grades, golds)
+
+
+def read_evaluation(lake: Lake, version: Version, split: str) -> Evaluation:
+    """The latest evaluation of ``split`` that the lake has; nothing is asked. Raises UnknownName
+    where there is none."""
+    latest = latest_requests(lake, version, split, load_judgments(lake, split))
+    asked = (one.question_id for one in load_questions(lake, split))
+    requests = tuple(latest[name] for name in asked if name in latest)
+    golds = load_gold_answers(lake)
+    grades = [grade_request(request, golds) for request in requests]
+    return _score(lake, version, split, requests, grades, golds)
+
+
+def _score(
+    lake: Lake,
+    version: Version,
+    split: str,
+    requests: tuple[Request, ...],
+    grades: Sequence[Grade],
+    golds: Mapping[str, Sequence[str]],
+) -> Evaluation:
     judgments = load_judgments(lake, split)
     known = [grade.y for grade in grades if grade.y is not None]
     ungraded = len(grades) - len(known)
@@ -135,7 +160,8 @@ def evaluate(
         correct_bounds=rate_bounds_with_unknown(sum(known), len(known), ungraded),
         stages=load_stage_recall(lake, requests, judgments),
         slices=score_slices(requests, grades, judgments, load_slices(lake)),
-        contradicting=contradicting_gold(golds, {one.question_id for one in questions}),
+        contradicting=contradicting_gold(golds, {one.question_id for one in requests}),
+        snapshot=lake.snapshot(),
     )
 
 

@@ -72,7 +72,7 @@ class ReleaseGate:
         return "\n".join(
             [
                 f"{self.decision}: {self.b.name} in place of {self.a.name}, split {self.split}, "
-                f"{self._asked()}",
+                f"{self._asked()}, snapshot {self.snapshot}",
                 *criteria_text(self.criteria),
                 f"{ADVICE[self.decision]}{self._more()}",
             ]

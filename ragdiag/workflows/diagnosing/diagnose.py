@@ -165,6 +165,18 @@ def diagnose(
     return open_diagnosis(lake, workspace, version, scope, limits).diagnose(progress)
 
 
+def read_diagnosis(
+    lake: Lake,
+    version: Version | LoggedVersion,
+    scope: Scope,
+    gold_accuracy: float | None = None,
+) -> DiagnosisSummary:
+    """What the verdicts that the lake has add up to; nothing is graded, replayed or asked. Raises
+    UnknownName where the scope holds no request."""
+    asked = requests_in_scope(lake, version, scope.split, scope.traffic, scope.since, scope.until)
+    return summarise(lake, version, asked, gold_accuracy=gold_accuracy)
+
+
 def requests_in_scope(
     lake: Lake,
     version: Version | LoggedVersion,

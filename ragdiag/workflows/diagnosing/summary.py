@@ -45,7 +45,8 @@ class DiagnosisSummary:
     the tier of their evidence. ``contradicting`` are questions of which two accepted answers
     cannot both be right, with those two. ``failed_arms`` counts by arm the requests for which the
     generator failed on it: the next run asks again. ``calls`` and ``cost_usd`` are what this run
-    asked and spent; ``left`` requests have no verdict because its budget was spent.
+    asked and spent; ``left`` requests have no verdict because its budget was spent. ``snapshot`` is
+    the state of the lake that was read.
     """
 
     version: Version | LoggedVersion
@@ -63,6 +64,7 @@ class DiagnosisSummary:
     ungraded: int
     failed: Estimate
     failed_bounds: tuple[float, float]
+    snapshot: int
     failing: Sequence[SliceRate] = ()
     contradicting: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     failed_arms: Mapping[Arm, int] = field(default_factory=dict)
@@ -95,6 +97,7 @@ class DiagnosisSummary:
             "failed": self.failed.to_json(),
             "failed_bounds": [None if math.isnan(bound) else bound for bound in self.failed_bounds],
             "contradicting_gold": {name: list(two) for name, two in self.contradicting.items()},
+            "snapshot": self.snapshot,
             **({"failed_arms": dict(self.failed_arms)} if self.failed_arms else {}),
             **({"left": self.left} if self.left else {}),
         }
@@ -146,6 +149,7 @@ class DiagnosisSummary:
             lines.append(f"the generator failed on {arms}: run again to ask it anew")
         if self.left:
             lines.append(f"the budget is spent: {self.left} requests left; run again to go on")
+        lines.append(f"read from snapshot {self.snapshot}")
         return "\n".join(lines)
 
 
@@ -200,6 +204,7 @@ def summarise(
         ungraded=ungraded,
         failed=wilson(wrong, graded),
         failed_bounds=(1 - best, 1 - worst),
+        snapshot=lake.snapshot(),
         failing=failure_rates(slices, outcomes),
         contradicting=contradicting_gold(
             load_gold_answers(lake), {one.question_id for one in requests if one.question_id}

@@ -2,7 +2,7 @@
 
 The tombstones are kept first, in a file beside the lake and then in the lake, so that nothing of
 the user comes in while the rest is cleared: rows, old snapshots and their files, spool and
-archive, rejected lines, embeddings, training data. What ragdiag does not change by itself (backups,
+archive, rejected lines, caches, training data. What ragdiag does not change by itself (backups,
 files that somebody has written into the workspace) is named. At the end all is searched again.
 """
 
@@ -48,16 +48,20 @@ SHORTEST_NEEDLE = 12
 """Characters of a text that is searched for: shorter ones are in other people's words too."""
 MOST_NEEDLES = 50
 TRAINING = "training data"
+EMBEDDINGS = "cache: embeddings"
+JUDGEMENTS = "cache: judgements"
+ANSWERS = "cache: answers of services and pages"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """One place that was searched: what was found there, what was removed, and what a second
-    search found (None: it was not searched again)."""
+    search found (None: it was not searched again). What lies in the memory of other processes
+    cannot be counted: then all three are None, and the note says how it goes."""
 
     name: str
-    found: int
-    removed: int = 0
+    found: int | None
+    removed: int | None = 0
     left: int | None = None
     note: str = ""
 
@@ -161,12 +165,17 @@ def _forget(
         found |= {"spool": swept.spool, "spool archive": swept.archive}
         places = [Place(name, n, 0 if dry_run else n) for name, n in found.items()]
         places += [
-            Place("spool, being written", swept.live, note="turned away when it is ingested"),
+            Place(
+                "spool, being written",
+                swept.live,
+                note="turned away when it is ingested" if swept.live else "",
+            ),
             _place_of(workspace, learnt, dry_run=dry_run),
+            *_clear_caches(workspace, traces, dry_run=dry_run),
         ]
         if not dry_run:
-            report(progress, 0.5, "clearing embeddings and old snapshots")
-            places += _clear_rest(lake, workspace, traces)
+            report(progress, 0.5, "clearing old snapshots")
+            places += _clear_past(lake)
             report(progress, 0.8, "searching everything again")
             places = _searched_again(lake, workspace, traces, tombstones, places)
     aside = sorted(path.name for path in workspace.root.glob(f"{ASIDE}*")) if was_here else []
@@ -223,10 +232,27 @@ def _place_of(workspace: Workspace, learnt: Forgotten, *, dry_run: bool) -> Plac
     return Place(TRAINING, learnt.pairs, 0 if dry_run else learnt.pairs, note=note)
 
 
-def _clear_rest(lake: Lake, workspace: Workspace, traces: UserTraces) -> Iterator[Place]:
-    hashes = [Passage("", "", text).content_hash for text in traces.texts]
-    vectors = open_cache(workspace).forget(hashes)
-    yield Place("embeddings", vectors, vectors)
+def _clear_caches(workspace: Workspace, traces: UserTraces, *, dry_run: bool) -> Iterator[Place]:
+    """The judgements are searched, and nothing is removed: they are numbers, and hold no text."""
+    vectors, hashes = open_cache(workspace), _content_hashes(traces)
+    found = vectors.count(hashes)
+    yield Place(EMBEDDINGS, found, 0 if dry_run else vectors.forget(hashes))
+    yield Place(JUDGEMENTS, len(_judgements_with(workspace, traces)))
+    when = "" if dry_run else ", and was told by the tombstones in secrets/forgotten"
+    note = f"each process drops all of them before its next answer or page{when}"
+    yield Place(ANSWERS, None, None, note=note)
+
+
+def _content_hashes(traces: UserTraces) -> list[str]:
+    return [Passage("", "", text).content_hash for text in traces.texts]
+
+
+def _judgements_with(workspace: Workspace, traces: UserTraces) -> list[str]:
+    """Files of the judge's cache in whose bytes the user is found."""
+    return files_with(workspace.judgements, _needles(traces, ""))
+
+
+def _clear_past(lake: Lake) -> Iterator[Place]:
     purged = purge_history(lake)
     broken = ", ".join(purged.broken)
     note = f"these named snapshots can no longer be read: {broken}" if broken else ""
@@ -248,6 +274,8 @@ def _searched_again(
     left = {f"lake: {table}": n for table, n in rows.items()}
     left |= {"spool": swept.spool, "spool archive": swept.archive}
     left[TRAINING] = _forget_pairs(workspace, traces, tombstones, dry_run=True).pairs
+    left[EMBEDDINGS] = open_cache(workspace).count(_content_hashes(traces))
+    left[JUDGEMENTS] = len(_judgements_with(workspace, traces))
     snapshots = lake.rows("select count(*) as n from ducklake_snapshots('lake')")[0]["n"]
     left["old snapshots"] = snapshots - 1
     texts = lake.rows(

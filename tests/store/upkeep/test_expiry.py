@@ -72,6 +72,33 @@ def test_feedback_without_a_request_and_rejected_lines_age_too(
     assert check_store(filled, workspace).findings == ()
 
 
+def test_a_remark_goes_with_the_last_request_of_its_segment(
+    filled: Lake, workspace: Workspace
+) -> None:
+    (emptied, *_, last) = filled.rows(
+        "select segment from requests group by 1 having count(*) > 1 order by max(asked_at)"
+    )
+    now = datetime.now(UTC).replace(tzinfo=None)
+    remarks = [
+        (emptied["segment"], "old, of what goes", datetime(2026, 1, 5)),
+        (last["segment"], "old, of what stays", datetime(2026, 1, 5)),
+        (emptied["segment"], "new", now),
+        ("a segment that is gone", "old, of nothing", datetime(2026, 1, 5)),
+    ]
+    filled.write(
+        lambda cursor: cursor.executemany(
+            "insert into remarks (source, line, reason, noted_at) values (?, 1, ?, ?)", remarks
+        )
+    )
+    would = expire_requests(filled, CUTOFF, dry_run=True)
+    done = expire_requests(filled, CUTOFF)
+    assert (would.rows["remarks"], done.rows["remarks"]) == (2, 2)
+    left = {row["reason"] for row in filled.rows("select reason from remarks")}
+    assert left == {"old, of what stays", "new"}
+    everything = expire_requests(filled, now.replace(tzinfo=UTC) + timedelta(days=1))
+    assert everything.rows["remarks"] == 2
+
+
 def test_what_left_does_not_come_back_with_its_segment(filled: Lake, workspace: Workspace) -> None:
     expire_requests(filled, CUTOFF)
     for path in (workspace.spool / "archive").iterdir():

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
+import duckdb
 import pytest
 
 from ragdiag.errors import InputError, StoreError, UnknownName
@@ -14,7 +15,13 @@ from ragdiag.store.trends import weekly_outcomes
 from ragdiag.store.upkeep.compact import compact_store
 from ragdiag.store.upkeep.expiry import expire_requests
 from ragdiag.store.upkeep.past import PastLake
-from ragdiag.store.upkeep.snapshots import drop_names, name_snapshot, named_snapshots
+from ragdiag.store.upkeep.snapshots import (
+    drop_names,
+    find_snapshot,
+    name_snapshot,
+    named_snapshots,
+    snapshot_times,
+)
 
 MONDAY = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -92,3 +99,53 @@ def test_names_are_unique_and_known(lake: Lake) -> None:
     with pytest.raises(UnknownName, match=r"'b'.*name one of: a"):
         drop_names(lake, ["a", "b"])
     assert [one.name for one in named_snapshots(lake)] == ["a"]
+
+
+def test_a_snapshot_is_found_by_name_number_or_time(lake: Lake) -> None:
+    first = name_snapshot(lake, "week 12").snapshot
+    name_snapshot(lake, "2", snapshot=first)
+    times = snapshot_times(lake)
+    assert list(times.values()) == sorted(times.values())
+    assert find_snapshot(lake, "week 12") == first
+    assert find_snapshot(lake, "2") == first, "a name comes before a number"
+    newest = lake.snapshot()
+    assert find_snapshot(lake, str(newest)) == newest
+    at, moment = times[first], timedelta(microseconds=1)
+    assert find_snapshot(lake, at.isoformat()) == first
+    assert find_snapshot(lake, (at - moment).isoformat()) == first - 1
+    shifted = at.astimezone(timezone(timedelta(hours=5)))
+    assert find_snapshot(lake, shifted.isoformat()) == first
+    assert find_snapshot(lake, at.replace(tzinfo=None).isoformat()) == first
+    assert find_snapshot(lake, str(at.date() + timedelta(days=1))) == newest
+
+
+def test_a_time_whose_snapshot_has_expired_is_not_answered_with_an_older_one(lake: Lake) -> None:
+    kept = name_snapshot(lake, "week 12").snapshot
+    at = snapshot_times(lake)[kept]
+    assert find_snapshot(lake, at.isoformat()) == kept
+    drop_names(lake, ["week 12"])
+    name_snapshot(lake, "again", snapshot=kept)
+    compact_store(lake, keep_days=0, file_grace_s=0, orphan_grace_s=0)
+    assert kept + 1 not in snapshot_times(lake)
+    with pytest.raises(UnknownName, match="or it has expired"):
+        find_snapshot(lake, at.isoformat())
+    assert find_snapshot(lake, "again") == kept
+
+
+@pytest.mark.parametrize("asked", ["week 13", "999999", "2001-01-01", ""])
+def test_what_is_no_snapshot_is_told_with_what_there_is(lake: Lake, asked: str) -> None:
+    name_snapshot(lake, "week 12")
+    with pytest.raises(UnknownName, match=r"week 12\), a number from 0 to \d+, or a time from 20"):
+        find_snapshot(lake, asked)
+
+
+def test_a_snapshot_of_an_earlier_ragdiag_says_so(lake: Lake) -> None:
+    old = lake.snapshot()
+    lake.write(lambda c: c.execute("create table later as select 1 as n"))
+    with PastLake(lake, old) as past, pytest.raises(duckdb.CatalogException):
+        past.rows("select n from later")
+    lake.write(lambda c: c.execute("insert into migrations select * from migrations limit 1"))
+    with PastLake(lake, old) as past, pytest.raises(StoreError, match="of an earlier ragdiag"):
+        past.rows("select n from later")
+    with pytest.raises(StoreError, match="snapshot 0 has the tables of an earlier ragdiag"):
+        PastLake(lake, 0)

@@ -186,6 +186,12 @@ def test_a_forgotten_user_is_in_no_byte_of_the_workspace_and_the_others_are(
     (trained,) = (place for place in done.places if place.name == "training data")
     assert (trained.found, trained.removed, trained.left) == (4, 4, 0)
     assert trained.note == "models of these runs have learnt from them: run-1, run-2"
+    caches = {p.name: p for p in done.places if p.name.startswith("cache: ")}
+    vectors, judgements, answers = caches.values()
+    assert (vectors.found, vectors.removed, vectors.left) == (1, 1, 0)
+    assert (judgements.found, judgements.left) == (0, 0)
+    assert (answers.found, answers.removed, answers.left) == (None, None, None)
+    assert "drops all of them before its next answer or page" in answers.note
     assert lake.rows("select count(*) as n from ducklake_snapshots('lake')") == [{"n": 1}]
     assert check_store(lake, workspace).findings == ()
 

@@ -1,0 +1,119 @@
+"""``ragdiag report``: what is known, told again from any snapshot; nothing is asked or graded."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ragdiag.commands.evaluate_words import evaluation_text
+from ragdiag.commands.options import Json, SnapshotOption, reading
+from ragdiag.console import emit, write_text
+from ragdiag.records import Traffic
+from ragdiag.settings import command_workspace
+
+if TYPE_CHECKING:
+    pass
+
+report_app = typer.Typer(
+    no_args_is_help=True, help="Report on the query log, as it is or as it was. docs/store.md."
+)
+
+Keep = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Keep the snapshot under this name.")
+]
+Split = Annotated[str, typer.Option("--split", help="Which judged questions.")]
+Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="UTC day.")]
+
+
+@report_app.command()
+def weekly(
+    context: typer.Context,
+    week: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Any day of it. Default: the newest."),
+    ] = None,
+    traffic: Annotated[Traffic, typer.Option(help="Which requests.")] = "production",
+    markdown: Annotated[Path | None, typer.Option(help="Also write it to a file.")] = None,
+    snapshot: SnapshotOption = None,
+    keep: Keep = None,
+    as_json: Json = False,
+) -> None:
+    """Better or worse than the week before, and why, as Markdown."""
+    from ragdiag.reports.weekly import weekly_report
+
+    with reading(context, snapshot) as lake:
+        found = weekly_report(lake, traffic, None if week is None else week.date())
+    _keep(context, keep, found.snapshot, f"report of the week of {found.found.week}")
+    if markdown is not None:
+        write_text(markdown, found.to_markdown())
+    emit(found.to_json(), as_json, found.to_markdown)
+
+
+@report_app.command()
+def evaluation(
+    context: typer.Context,
+    version: str,
+    split: Split,
+    snapshot: SnapshotOption = None,
+    keep: Keep = None,
+    as_json: Json = False,
+) -> None:
+    """The latest evaluation of a split again, without asking; as `evaluate` told it."""
+    from ragdiag.store.results import find_version
+    from ragdiag.workflows.comparing.evaluate import read_evaluation
+
+    with reading(context, snapshot) as lake:
+        found = read_evaluation(lake, find_version(lake, version), split)
+    _keep(context, keep, found.snapshot, f"evaluation of {version} on {split}")
+    emit(found.to_json(), as_json, lambda: evaluation_text(found))
+
+
+@report_app.command()
+def diagnosis(
+    context: typer.Context,
+    version: str,
+    split: Annotated[
+        str | None, typer.Option(help="Its latest evaluation; else production.")
+    ] = None,
+    traffic: Annotated[
+        Traffic | None, typer.Option(help="Without a split; default: production.")
+    ] = None,
+    since: Day = None,
+    until: Day = None,
+    snapshot: SnapshotOption = None,
+    keep: Keep = None,
+    as_json: Json = False,
+) -> None:
+    """What the stored verdicts add up to, without replaying; as `diagnose` told it."""
+    from ragdiag.store.results import find_served_version
+    from ragdiag.workflows.diagnosing.diagnose import Scope, read_diagnosis
+
+    first, last = (day and day.replace(tzinfo=UTC) for day in (since, until))
+    with reading(context, snapshot) as lake:
+        served = find_served_version(lake, version)
+        found = read_diagnosis(lake, served, Scope(split, traffic, first, last))
+    _keep(context, keep, found.snapshot, f"diagnosis of {version}")
+    emit(found.to_json(), as_json, found.to_text)
+
+
+def _keep(context: typer.Context, name: str | None, snapshot: int, reason: str) -> None:
+    """Name the snapshot that was read; without a name, say for how long it can be read."""
+    from ragdiag.configuration import read_configuration
+    from ragdiag.store.lake import open_lake
+    from ragdiag.store.upkeep.snapshots import name_snapshot, named_snapshots
+
+    workspace = command_workspace(context.obj)
+    lake = open_lake(workspace)
+    if name is not None:
+        name_snapshot(lake, name, reason, snapshot)
+    elif snapshot not in {one.snapshot for one in named_snapshots(lake)}:
+        days = read_configuration(workspace).retention.snapshots_days
+        print(
+            f"snapshot {snapshot} has no name: `store compact` may expire it when it is {days:g} "
+            "days old (to keep it: --keep NAME)",
+            file=sys.stderr,
+        )

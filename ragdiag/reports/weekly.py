@@ -1,0 +1,234 @@
+"""One week against the one before it, for a stakeholder: better or worse, and why.
+
+A report names the snapshot that it was made from; from that snapshot it comes out the same again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from ragdiag.drift.segments import comparable
+from ragdiag.drift.week import WeekReport, week_report
+from ragdiag.drift.weekly import WEEKLY_METRICS, Change, changes, weekly_cells
+from ragdiag.errors import UnknownName
+from ragdiag.records import Traffic
+from ragdiag.store.lake import Lake
+from ragdiag.store.queries import Filters, Row, traffic_kinds, version_names, weeks
+from ragdiag.store.trends import Split
+from ragdiag.store.upkeep.snapshots import snapshot_times
+from ragdiag.ui import words
+from ragdiag.ui.changes import columns
+from ragdiag.ui.headline import headlines, nothing_changed
+
+LEAST = 10
+"""Graded answers in either week, for a segment to be compared."""
+LISTED_WEEKS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class WeeklyReport:
+    """``n`` requests of ``traffic`` from ``first_day`` to ``last_day`` of the week; ``segments``
+    are the changes of correct answers by topic and by version, those that moved first.
+    ``snapshot`` was committed at ``snapshot_at``."""
+
+    traffic: Traffic
+    n: int
+    first_day: date
+    last_day: date
+    found: WeekReport
+    segments: Sequence[tuple[str, Change]]
+    left_out: int
+    snapshot: int
+    snapshot_at: datetime
+
+    @property
+    def outcome(self) -> str:
+        """``worse`` where anything is, ``better`` where something is and nothing is worse."""
+        moved = {change.movement for change in self.found.changes}
+        if "worse" in moved:
+            return "worse"
+        if "better" in moved:
+            return "better"
+        return "not compared" if moved == {"unknown"} else "no change shown"
+
+    @property
+    def sentences(self) -> list[str]:
+        """The worst thing first."""
+        told = headlines(self.found.changes, self.found.growth)
+        return told or [nothing_changed(self.found.changes)]
+
+    def to_json(self) -> dict[str, Any]:
+        previous = self.found.previous
+        return {
+            "week": self.found.week.isoformat(),
+            "previous": None if previous is None else previous.isoformat(),
+            "traffic": self.traffic,
+            "n": self.n,
+            "outcome": self.outcome,
+            "sentences": self.sentences,
+            "metrics": {change.metric: _change_json(change) for change in self.found.changes},
+            "faults": {
+                fault.name: {
+                    "before": fault.before.to_json(),
+                    "after": fault.after.to_json(),
+                    "difference": fault.difference.to_json(),
+                }
+                for fault in self.found.faults
+            },
+            "correct_by_segment": [
+                {"segment": segment, **_change_json(change)} for segment, change in self.segments
+            ],
+            "snapshot": self.snapshot,
+            "snapshot_at": self.snapshot_at.isoformat(timespec="seconds"),
+        }
+
+    def to_markdown(self) -> str:
+        previous = self.found.previous
+        against = (
+            "there is no earlier week to compare with"
+            if previous is None
+            else f"against the week of {words.week(previous)}"
+        )
+        return "\n".join(
+            [
+                f"# Week of {words.week(self.found.week)}: {self.outcome}",
+                "",
+                f"{self.traffic.capitalize()} traffic, {words.count(self.n, 'request')} from "
+                f"{self.first_day} to {self.last_day} (UTC), {against}.",
+                "",
+                *(f"- {_plain(sentence)}" for sentence in self.sentences),
+                "",
+                "## All measures",
+                "",
+                *_table(columns(self.found.changes, "This week", "Last week")),
+                "",
+                "In brackets: 95 % interval and n. A change counts where its interval excludes "
+                f"zero; of {len(WEEKLY_METRICS)} measures at least one does so by chance in up to "
+                f"{1 - 0.95 ** len(WEEKLY_METRICS):.0%} of the weeks. {words.CORRECT}",
+                "",
+                *self._faults(),
+                *self._segments(),
+                f"Made from snapshot {self.snapshot} of the query log, of "
+                f"{words.moment(self.snapshot_at)}. To make it again: `ragdiag report weekly "
+                f"--traffic {self.traffic} --week {self.found.week} --snapshot {self.snapshot}`.",
+                "",
+            ]
+        )
+
+    def _faults(self) -> Iterator[str]:
+        yield from ("## Why answers failed", "")
+        faults = self.found.faults
+        if not faults:
+            yield from ("No graded answer failed in these two weeks.", "")
+            return
+        yield from _table(
+            {
+                "Fault": [words.spoken(one.name) for one in faults],
+                "Meaning": [
+                    words.CAUSES.get(one.name) or words.VERDICTS.get(one.name, "") for one in faults
+                ],
+                "Mended by": [words.mender(one.name) for one in faults],
+                "This week": [words.with_interval(one.after, "share") for one in faults],
+                "Last week": [words.with_interval(one.before, "share") for one in faults],
+                "Change": [words.change(one.difference, "share") for one in faults],
+            }
+        )
+        yield from ("", "Shares of graded answers.", "")
+
+    def _segments(self) -> Iterator[str]:
+        if not self.segments:
+            return
+        yield from ("## Correct answers by topic and version", "")
+        told = columns([change for _, change in self.segments], "This week", "Last week")
+        del told["Measure"]
+        yield from _table({"Segment": [name for name, _ in self.segments], **told})
+        left = f"; {self.left_out} with fewer are left out" if self.left_out else ""
+        yield from (
+            "",
+            f"Segments with at least {LEAST} graded answers in either week{left}. About one in "
+            "twenty moves by chance alone.",
+            "",
+        )
+
+
+def weekly_report(lake: Lake, traffic: Traffic, week: date | None = None) -> WeeklyReport:
+    """The week in which the day ``week`` lies (the newest with requests), against the one before.
+
+    Raises UnknownName where it has no requests of that traffic.
+    """
+    chosen = _find_week(lake, traffic, week)
+    filters = Filters(traffic=traffic)
+    found = week_report(lake, filters, chosen["week"])
+    segments, left_out = comparable(_by_segment(lake, filters, found), LEAST)
+    snapshot = lake.snapshot()
+    return WeeklyReport(
+        traffic,
+        int(chosen["n"]),
+        chosen["first_day"],
+        chosen["last_day"],
+        found,
+        segments,
+        left_out,
+        snapshot,
+        snapshot_times(lake)[snapshot],
+    )
+
+
+def _find_week(lake: Lake, traffic: Traffic, day: date | None) -> Row:
+    known = weeks(lake, traffic)
+    if not known:
+        kinds = ", ".join(row["traffic"] for row in traffic_kinds(lake))
+        raise UnknownName(
+            f"no request is {traffic} traffic",
+            remedy=f"give --traffic, one of: {kinds}" if kinds else "run: ragdiag ingest",
+        )
+    if day is None:
+        return known[0]
+    monday = day - timedelta(days=day.weekday())
+    for row in known:
+        if row["week"] == monday:
+            return row
+    listed = ", ".join(str(row["week"]) for row in known[:LISTED_WEEKS])
+    raise UnknownName(
+        f"the week of {monday} has no {traffic} request",
+        remedy=f"the newest of the {len(known)} weeks that have some: {listed}",
+    )
+
+
+def _by_segment(lake: Lake, filters: Filters, found: WeekReport) -> Iterator[tuple[str, Change]]:
+    """The change of correct answers in each topic and in each version, where there are several."""
+    if found.previous is None:
+        return
+    named: Mapping[Split, Mapping[str, str]] = {"topic": {}, "version_id": version_names(lake)}
+    for split, names in named.items():
+        cells = weekly_cells(lake, filters, split)
+        segments = sorted(cells["correct"])
+        for segment in segments if len(segments) > 1 else ():
+            moved = changes(cells, [found.previous], [found.week], segment)
+            name = names.get(segment, segment) or "none"
+            yield f"{split.removesuffix('_id')} {name}", moved[0]
+
+
+def _change_json(change: Change) -> dict[str, Any]:
+    return {
+        "before": change.before.to_json(),
+        "after": change.after.to_json(),
+        "difference": change.difference.to_json(),
+        "movement": change.movement,
+    }
+
+
+def _table(told: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(told)} |"
+    yield "|" + "---|" * len(told)
+    for row in zip(*told.values(), strict=True):
+        yield f"| {' | '.join(_plain(cell) for cell in row)} |"
+
+
+def _plain(text: str) -> str:
+    """What a name holds is shown, and is neither markup nor another cell."""
+    shown = text.replace("\n", " ").replace("|", "\\|")
+    return shown.replace("<", "&lt;").replace("[", "\\[").replace("`", "\\`").replace("*", "\\*")

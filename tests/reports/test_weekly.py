@@ -1,0 +1,73 @@
+"""The weekly report as a stakeholder reads it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import date
+
+import pytest
+
+from ragdiag.errors import UnknownName
+from ragdiag.records import DEFAULT_GRADER, Grade
+from ragdiag.reports.weekly import weekly_report
+from ragdiag.settings import Workspace
+from ragdiag.store.lake import Lake
+from ragdiag.store.results import save_findings
+from ragdiag.store.upkeep.past import PastLake
+from tests.toy_lake import LAST_WEEK
+
+
+def test_the_worst_comes_first_with_its_reason_and_every_measure_has_n(toy_lake: Lake) -> None:
+    found = weekly_report(toy_lake, "production")
+    told = found.to_markdown().replace("\N{NO-BREAK SPACE}", " ")
+    assert (found.outcome, found.found.week) == ("worse", date.fromisoformat(LAST_WEEK))
+    lines = told.splitlines()
+    assert lines[0] == "# Week of 17–23 Nov 2025: worse"
+    assert "24 requests from 2025-11-17 to 2025-11-23" in told
+    first = next(line for line in lines if line.startswith("- "))
+    assert first.startswith("- Correct answers fell from 70.8 % to 37.5 %")
+    assert "most of the new failures are corpus_gap" in first
+    measures = [line for line in lines if line.startswith("| ") and line.endswith("|")]
+    assert sum("n = " in line for line in measures) >= 8
+    assert f"--week {LAST_WEEK} --snapshot {toy_lake.snapshot()}`" in told
+
+
+def test_a_week_is_named_by_any_of_its_days_and_an_unknown_one_is_told(toy_lake: Lake) -> None:
+    quiet = weekly_report(toy_lake, "production", date(2025, 9, 18))
+    assert quiet.found.week == date(2025, 9, 15)
+    assert "Nothing changed beyond chance" in quiet.to_markdown()
+    first = weekly_report(toy_lake, "production", date(2025, 9, 1))
+    assert "there is no earlier week" in first.to_markdown()
+    with pytest.raises(UnknownName, match=r"week of 2024-01-01 has no .*the newest of the 12"):
+        weekly_report(toy_lake, "production", date(2024, 1, 3))
+    with pytest.raises(UnknownName, match=r"no request is shadow traffic.*production"):
+        weekly_report(toy_lake, "shadow")
+
+
+def test_names_from_the_log_are_no_markup(toy_lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ragdiag.reports.weekly.LEAST", 1)
+    told = weekly_report(toy_lake, "production").to_markdown()
+    assert "topic &lt;b>limits&lt;/b>" in told
+    assert "<b>" not in told
+
+
+def test_from_its_snapshot_a_report_comes_out_the_same_again(
+    copied: Callable[[Workspace], Lake], toy_workspace: Workspace
+) -> None:
+    lake = copied(toy_workspace)
+    before = weekly_report(lake, "production")
+    rows = lake.rows("select request_id from requests")
+    save_findings(lake, grades=[Grade(row["request_id"], DEFAULT_GRADER, 1) for row in rows])
+    assert weekly_report(lake, "production").to_json()["metrics"] != before.to_json()["metrics"]
+    with PastLake(lake, before.snapshot) as past:
+        again = weekly_report(past, "production")
+    assert again.to_json() == before.to_json()
+    assert again.to_markdown() == before.to_markdown()
+
+
+def test_a_report_loads_no_screen() -> None:
+    asked = "import sys, ragdiag.reports.weekly; print('streamlit' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
