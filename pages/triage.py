@@ -6,7 +6,7 @@ import streamlit as st
 
 from ragdiag.store import queries
 from ragdiag.store.queries import Filters
-from ragdiag.ui import filters, frame, trust, words
+from ragdiag.ui import filters, frame, prescription, trust, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.failures import show_failures
 from ragdiag.ui.faults import fault_bars, undiagnosed_notice
@@ -64,6 +64,7 @@ undiagnosed_notice(view, scope, kind)
 trust.show_trust(view, scope)
 
 show_headroom(view, scope)
+prescription.show_levers(view, chosen)
 show_segments(view, chosen)
 
 show_failures(view, chosen, counts["graded"])
