@@ -20,7 +20,7 @@ def test_levers_are_told_with_their_intervals_and_what_is_unknown_is_a_dash() ->
     assert table["Helps"] == ["yes", "not shown"]
     assert table["Right answers gained"][0].replace("\u00a0", " ") == "+10.0 points (+5.0 to +15.0)"
     assert table["MRR@10"] == ["+0.100 (+0.050 to +0.150)", "– (not a ranking)"]
-    assert table["A request"][0].replace("\u00a0", " ") == "+12 ms (+9.0 to +15)"
+    assert table["A request"][0].replace("\u00a0", " ") == "+12.0 ms (+9.00 to +15.0)"
     assert table["A request"][1] == table["A million"][1]
     assert table["A request"][1].startswith("– (no setting")
     assert table["Work"] == ["0.2 h", "4.0 h"]

@@ -68,7 +68,7 @@ def prescribed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lake,
     with pytest.raises(InputError, match="28 of 28 requests are not diagnosed"):
         prescribe(lake, workspace, NARROW, "test")
     diagnose(lake, workspace, NARROW, split="test")
-    own = own_setting(NARROW.spec, ["k=4", "tokens=2000"])
+    own = own_setting(NARROW.spec, ["k=10", "tokens=2000"])
     yield lake, prescribe(lake, workspace, NARROW, "test", sample=20, own=own)
     close_lakes()
 
@@ -90,11 +90,11 @@ def test_a_setting_of_ones_own_is_tried_beside_the_others(
     prescribed: tuple[Lake, Prescription],
 ) -> None:
     own = next(one for one in prescribed[1].levers if one.name.startswith("yours"))
-    assert own.name == "yours: k 1 → 4, tokens 1500 → 2000"
+    assert own.name == "yours: k 1 → 10, tokens 1500 → 2000"
     assert own.helps
     assert (own.gain.n, own.slower.n) == (20, 20)
-    assert own.action == "[context] k = 4; [context] max_tokens = 2000"
-    assert "yours: k 1 → 4" in prescribed[1].to_text()
+    assert own.action == "[context] k = 10; [context] max_tokens = 2000"
+    assert "yours: k 1 → 10" in prescribed[1].to_text()
 
 
 def test_passages_of_another_size_are_measured_over_an_index_of_their_own(
@@ -104,7 +104,7 @@ def test_passages_of_another_size_are_measured_over_an_index_of_their_own(
     assert (cut.basis, cut.gain.n) == ("measured", 20)
     assert cut.gain.low <= cut.gain.value <= cut.gain.high
     assert cut.slower.n == 20
-    assert "passages in place of 42, indexed in" in cut.note
+    assert "passages in place of 38, indexed in" in cut.note
     assert cut.action.startswith("ragdiag import corpus PATH --max-tokens 16 --rebuild")
     assert cut.ranking_gain.reason == "its passages are others than those that were judged"
 

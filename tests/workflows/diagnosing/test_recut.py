@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragdiag.errors import InputError
@@ -33,6 +32,7 @@ def words(found: list[Passage]) -> list[str]:
     return " ".join(one.text for one in found).split()
 
 
+@settings(max_examples=20, deadline=None)
 @given(st.integers(16, 120), st.integers(16, 200))
 def test_no_word_is_lost_and_none_is_longer_than_asked(before: int, after: int) -> None:
     cut = recut(passages(before), after)
@@ -63,19 +63,14 @@ def test_passages_of_different_readers_are_never_joined() -> None:
 
 def test_half_and_twice_the_size_are_tried_with_as_much_text_in_the_prompt() -> None:
     found = sizes_to_try(LEXICAL, passages(40))
-    assert [(one.chunk_tokens, one.spec.context.k) for one in found] == [(19, 10), (78, 2)] or [
-        one.spec.context.k for one in found
-    ] == [10, 2]
+    small, large = (one.chunk_tokens or 0 for one in found)
+    assert abs(large - 4 * small) <= 3
+    assert [one.spec.context.k for one in found] == [10, 2]
 
 
-@pytest.fixture
-def few(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def test_a_large_corpus_is_cut_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cutting, "WORDS_ALONE", 3)
-    yield
-
-
-def test_a_large_corpus_is_cut_when_asked(few: None) -> None:
-    with pytest.raises(InputError, match="passages are more than 3.*--set chunk_tokens=N"):
+    with pytest.raises(InputError, match=r"passages are more than 3.*--set chunk_tokens=N"):
         sizes_to_try(LEXICAL, passages(20))
 
 
