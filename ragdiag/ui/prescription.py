@@ -92,6 +92,7 @@ def show_levers(view: View, chosen: Filters) -> None:
     st.caption(
         literal(
             f"Of {name}: {words.count(found['n'], 'question')} of split {row['split']}, "
+            f"{found['sampled']} of them answered again under each setting, on "
             f"{words.moment(row['prescribed_at'])}. In brackets: 95 % intervals."
         )
     )

@@ -101,12 +101,14 @@ def prescribe(
     sample: int = SAMPLE,
     rates: WorkRates | None = None,
     own: Setting | None = None,
+    most_recut: int | None = None,
     slo_ms: float = 200.0,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Prescription:
     """Weigh every lever, with the reader's ``own`` setting, by the latest evaluation of ``split``,
-    and keep what came of it.
+    and keep what came of it. ``most_recut`` is how many passages are cut to other sizes and indexed
+    again unasked (recut.py).
 
     Raises UnknownName where there is none, InputError where it is not diagnosed or ``own`` cannot
     be tried, IndexFault where the build that served is gone.
@@ -128,7 +130,7 @@ def prescribe(
     owners = [clusters[request.question_id or ""] for request in requests]
     usd_per_hour = read_configuration(workspace).costs.machine_usd_per_hour
     prices = Prices(Price.of(version.spec.generator) is not None, usd_per_hour)
-    trial = Trial(version.spec, requests, owners, answered, judgments, rates, prices)
+    trial = Trial(version.spec, requests, owners, answered, judgments, rates, prices, most_recut)
     told = list(diagnoses.values())
     levers = rank_levers(
         [
@@ -179,7 +181,7 @@ def _lever_text(lever: Lever) -> str:
 def _added(found: Estimate, unit: str) -> str:
     if math.isnan(found.low):
         return f"{found.value:+,.1f} {unit}"
-    return f"{found.value:+,.1f} {unit} ({found.low:+,.1f} to {found.high:+,.1f})"
+    return f"{found.value:+,.1f} {unit} ({found.low:+,.1f} to {found.high:+,.1f}, n = {found.n})"
 
 
 def _fault_text(fault: str, n: int, levers: Sequence[Lever]) -> str:

@@ -42,13 +42,15 @@ class Recut:
     note: str
 
 
-def sizes_to_try(spec: Spec, passages: Sequence[Passage]) -> list[Setting]:
+def sizes_to_try(spec: Spec, passages: Sequence[Passage], most: int | None = None) -> list[Setting]:
     """Passages of half and of twice the size that nearly all of them keep within (their 95th
     percentile), with as many of them in the prompt as hold as much text.
 
-    Raises InputError with the reason where no size is tried unasked.
+    ``most`` is how many ``passages`` are cut anew unasked, by default WORDS_ALONE or EMBEDDED.
+    Raises InputError with the reason where no size is tried.
     """
-    most = WORDS_ALONE if spec.embedder is None else EMBEDDED
+    if most is None:
+        most = WORDS_ALONE if spec.embedder is None else EMBEDDED
     _require_own_vectors(spec)
     if len(passages) > most:
         raise InputError(

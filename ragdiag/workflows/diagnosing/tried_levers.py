@@ -26,7 +26,8 @@ OTHER_PASSAGES = Estimate.undefined("its passages are others than those that wer
 @dataclass(frozen=True)
 class Trial:
     """A version's requests with their judgments; those whose id is ``answered`` are answered anew
-    under each setting. Requests of one owner (the document that answers them) belong together."""
+    under each setting. Requests of one owner (the document that answers them) belong together.
+    ``most_recut`` is how many passages are cut anew unasked (recut.py)."""
 
     spec: Spec
     requests: Sequence[Request]
@@ -35,6 +36,7 @@ class Trial:
     judgments: Mapping[str, Mapping[str, int]]
     rates: WorkRates
     prices: Prices
+    most_recut: int | None = None
 
     @cached_property
     def asked(self) -> list[int]:
@@ -139,7 +141,7 @@ def _lever(
 def _sizes(bench: WhatIf, trial: Trial) -> tuple[list[Setting], list[Lever]]:
     """Sizes of passages to try; without any, the lever that says why."""
     try:
-        return sizes_to_try(trial.spec, bench.passages), []
+        return sizes_to_try(trial.spec, bench.passages, trial.most_recut), []
     except InputError as error:
         return [], [_untried("passages of another size", CHUNKS_MEND, error, trial)]
 

@@ -68,10 +68,9 @@ def test_half_and_twice_the_size_are_tried_with_as_much_text_in_the_prompt() -> 
     assert [one.spec.context.k for one in found] == [10, 2]
 
 
-def test_a_large_corpus_is_cut_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cutting, "WORDS_ALONE", 3)
+def test_a_large_corpus_is_cut_when_asked() -> None:
     with pytest.raises(InputError, match=r"passages are more than 3.*--set chunk_tokens=N"):
-        sizes_to_try(LEXICAL, passages(20))
+        sizes_to_try(LEXICAL, passages(20), most=3)
 
 
 def test_what_cannot_be_tried_says_why() -> None:
