@@ -43,7 +43,7 @@ class WorkRates:
 
 @dataclass(frozen=True, slots=True)
 class Lever:
-    """``mends`` are the faults (causes and verdicts) it is meant for. ``gain`` is in the share of
+    """``mends`` are the causes, second levels and verdicts it is meant for. ``gain`` is a share of
     right answers, ``ranking_gain`` in MRR@10 over all questions. ``p_holm`` is over all that was
     measured. ``slower`` is what a request takes more in milliseconds, ``dearer`` what a million
     requests cost more in US dollars. Every estimate has its 95 % interval, or a reason for none."""
