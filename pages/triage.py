@@ -6,7 +6,7 @@ import streamlit as st
 
 from ragdiag.store import queries
 from ragdiag.store.queries import Filters
-from ragdiag.ui import filters, frame, trust, words
+from ragdiag.ui import filters, frame, prescription, trust, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.contradictions import show_contradictions
 from ragdiag.ui.failures import show_failures, show_ungraded
@@ -72,6 +72,7 @@ show_contradictions(view, scope)
 
 show_stage_recall(view, scope)
 show_headroom(view, scope)
+prescription.show_levers(view, chosen)
 show_segments(view, chosen)
 
 show_failures(view, chosen, counts)

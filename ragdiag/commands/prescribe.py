@@ -14,6 +14,15 @@ def prescribe_command(
     context: typer.Context,
     version: Annotated[str, typer.Argument(help="Evaluated and diagnosed.")],
     split: Annotated[str, typer.Option("--split", help="Which judged questions.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Try this too, all of them together: k, tokens, candidates, alpha, rrf_k, "
+            "rerank_depth, rerank_weight, chunk_tokens.",
+        ),
+    ] = None,
     sample: Annotated[
         int, typer.Option(min=1, help="Questions answered again under each setting.")
     ] = 100,
@@ -30,14 +39,17 @@ def prescribe_command(
     as_json: Json = False,
     progress_file: ProgressOption = None,
 ) -> None:
-    """Try settings on logged questions, count what people could mend, and rank it by return. Of a
-    generator with prices the cost is shown first, and nothing is asked without --yes."""
+    """Try settings on logged questions, yours (--set k=10 --set alpha=.6) among them, count what
+    people could mend, and rank it by return. Of a generator with prices the cost is shown first,
+    and nothing is asked without --yes."""
     from ragdiag.diagnosis.levers import WorkRates
+    from ragdiag.diagnosis.tried_settings import own_setting
     from ragdiag.workflows.diagnosing.prescribe import prescribe
     from ragdiag.workflows.diagnosing.prescription_price import prescription_price
 
     lake, workspace, found = opened(context, version)
-    price = prescription_price(found.spec, sample)
+    own = own_setting(found.spec, settings) if settings else None
+    price = prescription_price(found.spec, sample, own)
     if price is not None and not yes:
         emit({"price": price}, as_json, lambda: f"{price}. Nothing was asked: add --yes")
         return
@@ -50,6 +62,7 @@ def prescribe_command(
             split,
             sample=sample,
             rates=rates,
+            own=own,
             slo_ms=slo_ms,
             progress=progress,
         )

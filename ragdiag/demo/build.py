@@ -218,7 +218,8 @@ class _Builder:
             validate(self.lake, self.workspace, version, "test", n=n, progress=stretch)
         if not latest_prescriptions(self.lake):
             stretch = part(progress, 0.6, 1.0)
-            prescribe(self.lake, self.workspace, version, "test", progress=stretch)
+            # Encoding every passage twice more would take longer than all the rest.
+            prescribe(self.lake, self.workspace, version, "test", most_recut=100, progress=stretch)
 
     def describe(self) -> DemoReport:
         counts = {

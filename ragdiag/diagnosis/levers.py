@@ -1,23 +1,33 @@
 """What to do next: levers with their gain and cost, the best return first.
 
 A gain is a change of the share of right answers. It is **measured** where logged questions were
-answered again under the changed setting, **counted** where it follows from the verdicts, and a
-**ceiling** where only the most that it could bring is known. Costs are minutes of somebody's work,
-as stated by whoever asks, and milliseconds added to a request, as measured.
+answered again under the changed setting or by a tuned version, **counted** where it follows from
+the verdicts, and a **ceiling** where only the most that it could bring is known. Costs are minutes
+of somebody's work, as stated by whoever asks, and as measured what a request takes longer and what
+a million of them cost more.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from ragdiag.records import Estimate
+from ragdiag.records import Diagnosis, Estimate
 from ragdiag.stats.paired import holm
 
 Basis = Literal["measured", "counted", "ceiling"]
 ALPHA = 0.05
+NO_SETTING = Estimate.undefined("no setting: requests take and cost what they do")
+
+
+UNCURED: Mapping[str, str] = {
+    "undetermined": "no replay decides it: a reviewer does",
+    "gold_unknown": "say which passage is gold: ragdiag import gold PATH",
+}
+"""What to do about a fault that no lever mends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +43,10 @@ class WorkRates:
 
 @dataclass(frozen=True, slots=True)
 class Lever:
-    """``mends`` are causes and verdicts it is meant for. ``gain`` is in the share of right answers,
-    ``ranking_gain`` in MRR@10 over all questions, each with its 95 % interval. ``p_holm`` is over
-    the settings tried together. ``added_ms`` is the mean a request; NaN where not measured."""
+    """``mends`` are the causes, second levels and verdicts it is meant for. ``gain`` is a share of
+    right answers, ``ranking_gain`` in MRR@10 over all questions. ``p_holm`` is over all that was
+    measured. ``slower`` is what a request takes more in milliseconds, ``dearer`` what a million
+    requests cost more in US dollars. Every estimate has its 95 % interval, or a reason for none."""
 
     name: str
     mends: tuple[str, ...]
@@ -46,7 +57,8 @@ class Lever:
     ranking_gain: Estimate = field(default_factory=lambda: Estimate.undefined("not a ranking"))
     p: float = math.nan
     p_holm: float = math.nan
-    added_ms: float = math.nan
+    slower: Estimate = NO_SETTING
+    dearer: Estimate = NO_SETTING
     note: str = ""
 
     @property
@@ -71,7 +83,8 @@ class Lever:
             "ranking_gain": self.ranking_gain.to_json(),
             "p": _number(self.p),
             "p_holm": _number(self.p_holm),
-            "added_ms": _number(self.added_ms),
+            "slower": self.slower.to_json(),
+            "dearer": self.dearer.to_json(),
             "work_minutes": self.work_minutes,
             "gain_per_hour": _number(self.gain_per_hour),
             "action": self.action,
@@ -102,13 +115,28 @@ def rank_levers(levers: Sequence[Lever]) -> list[Lever]:
     return sorted(told, key=place)
 
 
+def count_faults(diagnoses: Iterable[Diagnosis]) -> dict[str, int]:
+    """Failures by what levers mend, the most frequent first: the cause where the verdict blames
+    where the gold was lost, else the verdict."""
+    failed = [one for one in diagnoses if one.verdict not in ("ok", "lucky")]
+    lost = ("corpus", "retrieval", "packing")
+    faults = Counter(one.cause if one.verdict in lost else one.verdict for one in failed)
+    return dict(sorted(faults.items(), key=lambda item: (-item[1], item[0])))
+
+
+def cures(levers: Sequence[Lever], fault: str) -> list[Lever]:
+    """Those meant for ``fault``, ranked as they were."""
+    return [lever for lever in levers if fault in lever.mends]
+
+
 def first_step(levers: Sequence[Lever]) -> str:
     """The sentence before the table, from ranked levers."""
     if not levers:
         return "Nothing to do: no question failed and no setting was tried."
     best = levers[0]
     if best.helps:
-        slower = f", {best.added_ms:+.0f} ms a request" if best.added_ms == best.added_ms else ""
+        ms = best.slower.value
+        slower = f", {ms:+.0f} ms a request" if not math.isnan(ms) else ""
         how = {"measured": "measured", "counted": "from the verdicts", "ceiling": ""}[best.basis]
         return (
             f"Next: {best.name}: {_points(best.gain)} right answers, {how} on {best.gain.n:,} "

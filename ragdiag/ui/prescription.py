@@ -8,9 +8,10 @@ from typing import Any
 
 import streamlit as st
 
+from ragdiag.diagnosis.levers import UNCURED
 from ragdiag.records import Estimate
 from ragdiag.store.prescriptions import latest_prescriptions
-from ragdiag.store.queries import version_names
+from ragdiag.store.queries import Filters, version_names
 from ragdiag.ui import tables, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.safe import literal
@@ -21,6 +22,8 @@ BASES = {
     "counted": "counted from verdicts",
     "ceiling": "at most",
 }
+LOST = {"corpus_gap": "corpus", "packing": "packing"}
+"""Causes whose verdict is not ``retrieval``."""
 STEPS = 3
 """Levers told with what to do, beneath the sentence."""
 
@@ -30,8 +33,7 @@ def show_next_steps(view: View) -> None:
     st.subheader("What to do next", anchor=False)
     told = fetch(view, latest_prescriptions)
     if not told:
-        st.caption("Nothing has been prescribed yet. It takes an evaluation and its diagnosis:")
-        st.code("python -m ragdiag prescribe VERSION --split SPLIT", language="bash")
+        _say_how("VERSION")
         return
     known = fetch(view, version_names)
     by_name = {known.get(row["version_id"], row["version_id"]): row for row in told}
@@ -66,6 +68,57 @@ def show_next_steps(view: View) -> None:
     )
 
 
+def show_levers(view: View, chosen: Filters) -> None:
+    """A section of Triage: the levers of each fault that ``chosen`` lets through, of its version or
+    of the one that was prescribed for last."""
+    st.subheader("What would mend it, by fault", anchor=False)
+    names = fetch(view, version_names)
+    told = [
+        row
+        for row in fetch(view, latest_prescriptions)
+        if chosen.version_id in (None, row["version_id"])
+    ]
+    if not told:
+        _say_how(names.get(chosen.version_id or "", "VERSION"))
+        return
+    row = told[0]
+    found = row["prescription"]
+    faults = [one for one in found.get("faults", []) if _lets_through(chosen, one["fault"])]
+    name = names.get(row["version_id"], row["version_id"])
+    if not faults:
+        st.caption(literal(f"The prescription for {name} counts no failure with these filters."))
+        return
+    tables.show(fault_table(faults, found["levers"]), key="fault-levers")
+    st.caption(
+        literal(
+            f"Of {name}: {words.count(found['n'], 'question')} of split {row['split']}, "
+            f"{found['sampled']} of them answered again under each setting, on "
+            f"{words.moment(row['prescribed_at'])}. In brackets: 95 % intervals."
+        )
+    )
+
+
+def fault_table(
+    faults: Sequence[Mapping[str, Any]], levers: Sequence[Mapping[str, Any]]
+) -> dict[str, list[str]]:
+    """One row for every fault and lever that is meant for it; both as the store has them."""
+    by_name = {one["name"]: one for one in levers}
+    meant = [(one, by_name[name]) for one in faults for name in one["levers"]]
+    uncured = [one for one in faults if not one["levers"]]
+    table = lever_table([lever for _, lever in meant])
+    dashes = ["–"] * len(uncured)
+    shown = ("Lever", "Right answers gained", "n", "Basis", "A request", "A million", "Work")
+    return {
+        "Fault": [one["fault"] for one in (*(one for one, _ in meant), *uncured)],
+        "Failures": [f"{one['n']:,}" for one in (*(one for one, _ in meant), *uncured)],
+        **{title: table[title] + dashes for title in shown},
+        "What to do": [
+            *(_how(lever) for _, lever in meant),
+            *(UNCURED.get(one["fault"], "no lever is known") for one in uncured),
+        ],
+    }
+
+
 def lever_table(levers: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     """One row a lever, as ranked; ``levers`` as the store has them."""
     gains = [Estimate.from_json(one["gain"]) for one in levers]
@@ -78,19 +131,32 @@ def lever_table(levers: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
         "Basis": [BASES[one["basis"]] for one in levers],
         "p (Holm)": [words.p_value(_number(one["p_holm"])) for one in levers],
         "MRR@10": [words.change(gain, "score") for gain in ranking],
-        "A request": [_added(one["added_ms"]) for one in levers],
+        "A request": [_added(one, "slower", "ms") for one in levers],
+        "A million": [_added(one, "dearer", "usd") for one in levers],
         "Work": [f"{one['work_minutes'] / 60:.1f} h" for one in levers],
     }
 
 
 def _how(lever: Mapping[str, Any]) -> str:
-    """What to do; of measured levers the table has what else is known."""
-    note = "" if lever["basis"] == "measured" else lever["note"]
-    return f"{lever['action']}; {note}" if note else str(lever["action"])
+    return f"{lever['action']}; {lever['note']}" if lever["note"] else str(lever["action"])
 
 
-def _added(ms: float | None) -> str:
-    return "–" if ms is None else words.signed(ms, "ms")
+def _added(lever: Mapping[str, Any], name: str, unit: str) -> str:
+    """A dash where the prescription was kept before it told ``name``."""
+    return words.change(Estimate.from_json(lever[name]), unit) if name in lever else "–"
+
+
+def _lets_through(chosen: Filters, fault: str) -> bool:
+    """A fault is a cause where the verdict blames it, else a verdict on gold that was there."""
+    lost = fault in words.CAUSES
+    verdict = LOST.get(fault, "retrieval") if lost else fault
+    cause = fault if lost else "in_context"
+    return chosen.verdict in (None, verdict) and chosen.cause in (None, cause)
+
+
+def _say_how(name: str) -> None:
+    st.caption("Nothing has been prescribed yet. It takes an evaluation and its diagnosis:")
+    st.code(f"python -m ragdiag prescribe {name} --split SPLIT", language="bash")
 
 
 def _number(value: float | None) -> float:

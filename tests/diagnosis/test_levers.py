@@ -21,7 +21,7 @@ def test_the_best_return_comes_first_and_is_the_sentence() -> None:
         [
             lever("slow work", "counted", work_minutes=300.0),
             lever("most", "ceiling", gain=Estimate(0.5, 0.4, 0.6, 80)),
-            lever("quick", p=0.001, added_ms=12.0),
+            lever("quick", p=0.001, slower=Estimate(12.0, 9.0, 15.0, 80)),
             lever("by chance", p=0.2),
         ]
     )
@@ -62,6 +62,7 @@ def test_settings_go_beyond_what_the_version_has() -> None:
         "candidates 400 → 800",
         "passages in the prompt 5 → 10",
         "passages in the prompt 5 → 20",
+        "passages in the prompt 5 → 2",
         "tokens in the prompt 1,500 → 3,000",
         "no reranker",
         "reranked hits 50 → 100",

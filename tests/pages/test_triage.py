@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from ragdiag.diagnosis.levers import Lever
 from ragdiag.diagnosis.trust import TIERS, Told, trust
+from ragdiag.records import Estimate
+from ragdiag.store.prescriptions import save_prescription
 from ragdiag.store.validations import save_validation
+from ragdiag.workflows.diagnosing.prescribe import Prescription
 from ragdiag.workflows.diagnosing.validate import Validation
 from tests.toy_lake import HOSTILE, versions
 
@@ -46,6 +50,34 @@ def test_gold_is_followed_through_the_stages(open_page, toy_workspace, said) -> 
     assert stages["Stage"].iloc[0] == "Lexical candidates"
     assert stages["Stage"].iloc[-1] == "Prompt context"
     assert all("n\u00a0=\u00a0" in told for told in stages["Gold passages kept"])
+
+
+def test_each_fault_has_its_levers(open_page, toy_workspace, copied, workspace, said) -> None:
+    text = said(open_page("triage", toy_workspace, version="hybrid"))
+    assert "Nothing has been prescribed yet" in text
+    version, gain = versions()[2], Estimate(0.1, 0.05, 0.15, 80)
+    deeper = Lever("deeper", ("recall_miss",), "measured", gain, 15.0, "depth = 200", p=0.001)
+    label = Lever("mend 2 labels", ("label_suspect",), "ceiling", gain, 10.0, "open Triage")
+    faults = {"recall_miss": 7, "label_suspect": 2, "undetermined": 1}
+    told = Prescription(version, "test", 80, 40, (deeper, label), (), faults)
+    save_prescription(copied(toy_workspace), version.version_id, "test", told.to_json())
+
+    def shown(**chosen: str) -> list[tuple[str, str, str]]:
+        app = open_page("triage", workspace, **chosen)
+        assert not app.exception
+        tables = [one.value for one in app.dataframe if "What to do" in one.value.columns]
+        columns = ("Fault", "Lever", "What to do")
+        return [row for one in tables for row in zip(*(one[name] for name in columns), strict=True)]
+
+    first = ("recall_miss", "deeper", "depth = 200")
+    assert shown() == [
+        first,
+        ("label_suspect", "mend 2 labels", "open Triage"),
+        ("undetermined", "–", "no replay decides it: a reviewer does"),
+    ]
+    assert shown(cause="recall_miss") == [first]
+    assert shown(verdict="retrieval") == [first]
+    assert shown(verdict="corpus") == []
 
 
 def test_what_splits_a_cause_is_shown_with_its_lever_and_can_be_filtered(

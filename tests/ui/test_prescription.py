@@ -8,11 +8,11 @@ from ragdiag.ui.prescription import lever_table
 
 
 def test_levers_are_told_with_their_intervals_and_what_is_unknown_is_a_dash() -> None:
-    gain = Estimate(0.1, 0.05, 0.15, 80)
+    gain, slower = Estimate(0.1, 0.05, 0.15, 80), Estimate(12.0, 9.0, 15.0, 80)
     ranked = rank_levers(
         [
             Lever("train", (), "ceiling", gain, 240.0, "ragdiag tune retriever", note="a note"),
-            Lever("k = 10", (), "measured", gain, 15.0, "k = 10", gain, p=0.001, added_ms=12.0),
+            Lever("k = 10", (), "measured", gain, 15.0, "k = 10", gain, p=0.001, slower=slower),
         ]
     )
     table = lever_table([one.to_json() for one in ranked])
@@ -20,5 +20,7 @@ def test_levers_are_told_with_their_intervals_and_what_is_unknown_is_a_dash() ->
     assert table["Helps"] == ["yes", "not shown"]
     assert table["Right answers gained"][0].replace("\u00a0", " ") == "+10.0 points (+5.0 to +15.0)"
     assert table["MRR@10"] == ["+0.100 (+0.050 to +0.150)", "– (not a ranking)"]
-    assert table["A request"][1] == "–"
+    assert table["A request"][0].replace("\u00a0", " ") == "+12.0 ms (+9.00 to +15.0)"
+    assert table["A request"][1] == table["A million"][1]
+    assert table["A request"][1].startswith("– (no setting")
     assert table["Work"] == ["0.2 h", "4.0 h"]

@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ragdiag.diagnosis.levers import Lever
+from ragdiag.drift.costs import Spending
 from ragdiag.metrics.latency import quantile_estimate
 from ragdiag.metrics.ranking import hit_at_k
 from ragdiag.records import Estimate, Request
 from ragdiag.retrieval import fusion_tuning, rerank_tuning
-from ragdiag.stats.intervals import bca_mean, wilson
-from ragdiag.workflows.comparing.gate import request_cost, request_ms
+from ragdiag.stats.intervals import wilson
+from ragdiag.workflows.comparing.gate import request_ms
 
 GATE = "the gate's 2 %"
 
@@ -36,14 +38,17 @@ def checklist(
     *,
     needed_to_pass: int | None,
     slo_ms: float,
+    spent: Spending | None,
+    levers: Sequence[Lever],
 ) -> list[Check]:
     """Over the latest evaluation; ``needed_to_pass`` is what the gate takes by this version's own
-    spread (None where nobody can say)."""
+    spread (None where nobody can say), ``spent`` what its queries cost (None where none was
+    logged), of which ``levers`` would add their own."""
     judged = [r for r in requests if _grades_gold(judgments.get(r.question_id or "", {}))]
     return [
         _labels(len(judged), needed_to_pass),
         _time(requests, slo_ms),
-        _cost(requests),
+        _cost(spent, levers),
         _first_passage(judged, judgments),
     ]
 
@@ -78,17 +83,46 @@ def _time(requests: Sequence[Request], slo_ms: float) -> Check:
     return Check("p95 budget", answer, numbers)
 
 
-def _cost(requests: Sequence[Request]) -> Check:
-    costs = [cost for r in requests if not math.isnan(cost := request_cost(r))]
-    mean = bca_mean(costs)
-    if not costs:
-        return Check("cost", "No request has a price: a longer prompt costs time only.", {"n": 0})
-    return Check(
-        "cost",
-        f"A thousand requests cost {1000 * mean.value:,.2f} USD; a prompt with twice the passages "
-        "costs up to twice that.",
-        {"usd_per_request": mean.to_json()},
-    )
+def _cost(spent: Spending | None, levers: Sequence[Lever]) -> Check:
+    """How sensitive it is: what a million queries cost, and the lever that adds most to it."""
+    parts, missing, numbers = list[str](), list[str](), dict[str, Any]()
+    if spent is not None:
+        amounts = {"tokens_usd": spent.tokens, "machine_hours": spent.hours}
+        amounts["machine_usd"] = spent.machine
+        found = {name: amount.estimate() for name, amount in amounts.items()}
+        numbers = {name: one.to_json() for name, one in found.items()}
+        told = {"tokens_usd": "USD of tokens", "machine_hours": "hours of this machine"}
+        told["machine_usd"] = "USD of this machine"
+        parts = [_amount(one, told[name]) for name, one in found.items() if one.n]
+        if not spent.tokens.is_known:
+            missing.append("tokens (prompt_price and completion_price in [generator])")
+        if not spent.machine.is_known:
+            missing.append("this machine (machine_usd_per_hour in ragdiag.toml)")
+    lines = [f"A million queries cost {', '.join(parts)}." if parts else "No query has a cost."]
+    if missing:
+        lines.append(f"No price is set of {' and '.join(missing)}.")
+    lines.append(_dearest(levers))
+    return Check("cost", " ".join(line for line in lines if line), numbers)
+
+
+def _amount(found: Estimate, unit: str) -> str:
+    return f"{found.value:,.2f} {unit} ({found.low:,.2f} to {found.high:,.2f}, n = {found.n:,})"
+
+
+def _dearest(levers: Sequence[Lever]) -> str:
+    """In money where there is a price, else in time; empty where nothing was measured."""
+    priced = [one for one in levers if not math.isnan(one.dearer.value)]
+    timed = [one for one in levers if not math.isnan(one.slower.value)]
+    if priced:
+        lever = max(priced, key=lambda one: one.dearer.value)
+        added, unit = lever.dearer, "USD a million"
+    elif timed:
+        lever = max(timed, key=lambda one: one.slower.value)
+        added, unit = lever.slower, "ms a request"
+    else:
+        return ""
+    bounds = "" if math.isnan(added.low) else f" ({added.low:+,.2f} to {added.high:+,.2f})"
+    return f"Of the levers measured, {lever.name} adds most: {added.value:+,.2f} {unit}{bounds}."
 
 
 def _first_passage(judged: Sequence[Request], judgments: Mapping[str, Mapping[str, int]]) -> Check:

@@ -2,42 +2,53 @@
 
 from __future__ import annotations
 
+import math
 import random
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from ragdiag.diagnosis.levers import Lever, WorkRates, counted_gain, first_step, rank_levers
+from ragdiag.configuration import read_configuration
+from ragdiag.diagnosis.budget import Price
+from ragdiag.diagnosis.levers import (
+    UNCURED,
+    Lever,
+    WorkRates,
+    count_faults,
+    cures,
+    first_step,
+    rank_levers,
+)
+from ragdiag.diagnosis.tried_settings import Setting
+from ragdiag.drift.costs import Spending, spending
 from ragdiag.errors import InputError
 from ragdiag.progress import Progress
-from ragdiag.records import Diagnosis, Request, Verdict
+from ragdiag.records import Estimate, Request
 from ragdiag.settings import Workspace
-from ragdiag.stats.intervals import wilson
 from ragdiag.store.corpus import load_gold_answers, load_judgments
 from ragdiag.store.findings import load_diagnoses
 from ragdiag.store.lake import Lake
 from ragdiag.store.prescriptions import save_prescription
-from ragdiag.store.training_runs import list_runs
-from ragdiag.training.runs import RunFacts, facts_of
+from ragdiag.store.queries import Filters
 from ragdiag.version import Version
 from ragdiag.workflows.comparing.clusters import load_clusters
 from ragdiag.workflows.comparing.compare import latest_requests
 from ragdiag.workflows.comparing.compare_words import interval
 from ragdiag.workflows.comparing.power_plan import plan_questions
 from ragdiag.workflows.diagnosing.checklist import Check, checklist
+from ragdiag.workflows.diagnosing.counted_levers import counted_levers
+from ragdiag.workflows.diagnosing.lever_costs import Prices
+from ragdiag.workflows.diagnosing.trained_levers import training_levers
 from ragdiag.workflows.diagnosing.tried_levers import Trial, tried_levers
 from ragdiag.workflows.diagnosing.what_if import WhatIf
 
 SAMPLE = 100
-TRAINED: Mapping[str, Verdict] = {"retriever": "retrieval", "generator": "generator"}
-"""What is trained → the verdict on the failures that it may mend."""
 
 
 @dataclass(frozen=True)
 class Prescription:
     """``levers`` are ranked; ``n`` questions were looked at, ``sampled`` of them answered again
-    under each setting."""
+    under each setting. ``faults`` counts the failures by what levers mend."""
 
     version: Version
     split: str
@@ -45,6 +56,7 @@ class Prescription:
     sampled: int
     levers: tuple[Lever, ...]
     checks: tuple[Check, ...]
+    faults: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def sentence(self) -> str:
@@ -58,24 +70,26 @@ class Prescription:
             "sampled": self.sampled,
             "sentence": self.sentence,
             "levers": [lever.to_json() for lever in self.levers],
+            "faults": [
+                {
+                    "fault": fault,
+                    "n": n,
+                    "levers": [lever.name for lever in cures(self.levers, fault)],
+                }
+                for fault, n in self.faults.items()
+            ],
             "checklist": [check.to_json() for check in self.checks],
         }
 
     def to_text(self) -> str:
-        lines = [self.sentence]
-        for one in self.levers:
-            gain = one.gain
-            told = (
-                f"{interval(gain)}, n = {gain.n}"
-                if gain.value == gain.value
-                else f"undefined: {gain.reason}"
-            )
-            slower = f"{one.added_ms:+.0f} ms" if one.added_ms == one.added_ms else ""
-            lines.append(
-                f"{one.name:38} {one.basis:9} {told:36} {slower:>8}  {one.work_minutes:5.0f} min"
-                f"  {one.action}{'; ' + one.note if one.note else ''}"
-            )
-        return "\n".join([*lines, *(f"{check.name}: {check.answer}" for check in self.checks)])
+        return "\n".join(
+            [
+                self.sentence,
+                *(_lever_text(lever) for lever in self.levers),
+                *(_fault_text(fault, n, self.levers) for fault, n in self.faults.items()),
+                *(f"{check.name}: {check.answer}" for check in self.checks),
+            ]
+        )
 
 
 def prescribe(
@@ -86,14 +100,18 @@ def prescribe(
     *,
     sample: int = SAMPLE,
     rates: WorkRates | None = None,
+    own: Setting | None = None,
+    most_recut: int | None = None,
     slo_ms: float = 200.0,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Prescription:
-    """Weigh every lever by the latest evaluation of ``split``, and keep what came of it.
+    """Weigh every lever, with the reader's ``own`` setting, by the latest evaluation of ``split``,
+    and keep what came of it. ``most_recut`` is how many passages are cut to other sizes and indexed
+    again unasked (recut.py).
 
-    Raises UnknownName where there is none, InputError where it is not diagnosed, IndexFault where
-    the build that served is gone.
+    Raises UnknownName where there is none, InputError where it is not diagnosed or ``own`` cannot
+    be tried, IndexFault where the build that served is gone.
     """
     rates = rates or WorkRates()
     judgments, golds = load_judgments(lake, split), load_gold_answers(lake)
@@ -110,115 +128,74 @@ def prescribe(
     words = {request.question_id or "": request.question for request in requests}
     clusters = load_clusters(lake, words, judgments)
     owners = [clusters[request.question_id or ""] for request in requests]
-    trial = Trial(version.spec, requests, owners, answered, judgments, rates)
+    usd_per_hour = read_configuration(workspace).costs.machine_usd_per_hour
+    prices = Prices(Price.of(version.spec.generator) is not None, usd_per_hour)
+    trial = Trial(version.spec, requests, owners, answered, judgments, rates, prices, most_recut)
+    told = list(diagnoses.values())
+    levers = rank_levers(
+        [
+            *tried_levers(bench, trial, workspace, own, progress),
+            *counted_levers(told, rates, version.name, split),
+            *training_levers(lake, version, told, rates, prices),
+        ]
+    )
     found = Prescription(
         version=version,
         split=split,
         n=len(requests),
         sampled=len(answered),
-        levers=tuple(
-            rank_levers(
-                [
-                    *tried_levers(bench, trial, progress),
-                    *counted_levers(list(diagnoses.values()), rates),
-                    *training_levers(lake, version, list(diagnoses.values()), rates),
-                ]
-            )
-        ),
+        levers=tuple(levers),
         checks=tuple(
             checklist(
                 requests,
                 judgments,
                 needed_to_pass=_needed_to_pass(lake, version, split),
                 slo_ms=slo_ms,
+                spent=_spent(lake, version, usd_per_hour),
+                levers=levers,
             )
         ),
+        faults=count_faults(told),
     )
     save_prescription(lake, version.version_id, split, found.to_json())
     return found
 
 
-def counted_levers(diagnoses: Sequence[Diagnosis], rates: WorkRates) -> list[Lever]:
-    """Missing documents and suspect labels, by how many questions wait for them."""
-    n = len(diagnoses)
-    verdicts = Counter(one.verdict for one in diagnoses)
-    reached = [one for one in diagnoses if one.cause == "in_context"]
-    graded = [one.evidence.get("y") for one in reached if one.evidence.get("y") is not None]
-    right = wilson(sum(y == 1 for y in graded), len(graded))
-    levers = []
-    if missing := verdicts["corpus"]:
-        levers.append(
-            Lever(
-                f"add what {missing} questions ask for",
-                ("corpus_gap",),
-                "counted",
-                counted_gain(missing, n, right),
-                missing * rates.document,
-                "open Triage, verdict corpus; then: ragdiag import corpus, ragdiag index build",
-                note=f"answers are right {right.value:.0%} of the time once gold is in the prompt",
-            )
-        )
-    if suspect := verdicts["label_suspect"]:
-        levers.append(
-            Lever(
-                f"mend {suspect} suspect labels",
-                ("label_suspect",),
-                "ceiling",
-                wilson(suspect, n),
-                suspect * rates.label,
-                "open Triage, verdict label_suspect",
-                note="mends the measure, not an answer",
-            )
-        )
-    return levers
-
-
-def training_levers(
-    lake: Lake, version: Version, diagnoses: Sequence[Diagnosis], rates: WorkRates
-) -> list[Lever]:
-    """Fine-tuning: of a run that started from this version what it measured, else the failures that
-    gold passages mend, or that they do not, as the most that it can bring."""
-    n = len(diagnoses)
-    verdicts = Counter(one.verdict for one in diagnoses)
-    runs: dict[str, RunFacts] = {}
-    for run in list_runs(lake):
-        if run.state == "done" and run.kind not in runs:
-            facts = facts_of(run)
-            if facts.version == version.name and facts.measured:
-                runs[run.kind] = facts
-    levers = []
-    for kind, verdict in TRAINED.items():
-        waiting, ran = verdicts[verdict], runs.get(kind)
-        if not waiting and ran is None:
-            continue
-        levers.append(
-            Lever(
-                f"fine-tune the {kind}",
-                (verdict,),
-                "ceiling",
-                wilson(waiting, n),
-                rates.training if ran is None else rates.setting,
-                f"ragdiag tune {kind} {version.name}" if ran is None else _adopt(ran),
-                note="" if ran is None else _measured(ran),
-            )
-        )
-    return levers
-
-
-def _adopt(run: RunFacts) -> str:
-    if run.candidate is None:
-        return "see: ragdiag tune list"
-    return f"ragdiag deploy canary {run.candidate.name}"
-
-
-def _measured(run: RunFacts) -> str:
-    change = run.measured[0].changes[0]
-    moved = change.difference
-    decided = "" if run.gate is None else f", gate: {run.gate.decision}"
+def _lever_text(lever: Lever) -> str:
+    gain, ms, usd = lever.gain, lever.slower.value, lever.dearer.value
+    told = f"undefined: {gain.reason}"
+    if not math.isnan(gain.value):
+        told = f"{interval(gain)}, n = {gain.n}"
+    slower = "" if math.isnan(ms) else _added(lever.slower, "ms")
+    dearer = "" if math.isnan(usd) else f"  {_added(lever.dearer, 'USD a million')}"
+    ranks = lever.ranking_gain
+    parts = [lever.action, lever.note]
+    if not math.isnan(ranks.value):
+        parts.append(f"MRR@10 {interval(ranks)}, n = {ranks.n}")
     return (
-        f"trained already: {change.metric} {interval(moved)}, n = {moved.n}, "
-        f"on {run.measured[0].name}{decided}"
+        f"{lever.name:38} {lever.basis:9} {told:36} {slower:>8}{dearer}  "
+        f"{lever.work_minutes:5.0f} min  {'; '.join(part for part in parts if part)}"
     )
+
+
+def _added(found: Estimate, unit: str) -> str:
+    if math.isnan(found.low):
+        return f"{found.value:+,.1f} {unit}"
+    return f"{found.value:+,.1f} {unit} ({found.low:+,.1f} to {found.high:+,.1f}, n = {found.n})"
+
+
+def _fault_text(fault: str, n: int, levers: Sequence[Lever]) -> str:
+    names = [lever.name for lever in cures(levers, fault)]
+    return f"{fault}, {n}: {'; '.join(names) or UNCURED.get(fault, 'no lever is known')}"
+
+
+def _spent(lake: Lake, version: Version, usd_per_hour: float) -> Spending | None:
+    """Of production where the version serves, else of evaluations."""
+    for traffic in ("production", "evaluation"):
+        filters = Filters(traffic=traffic, version_id=version.version_id)
+        if found := spending(lake, filters, usd_per_hour):
+            return found[0]
+    return None
 
 
 def _needed_to_pass(lake: Lake, version: Version, split: str) -> int | None:

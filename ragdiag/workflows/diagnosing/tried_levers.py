@@ -1,26 +1,33 @@
-"""Settings tried on logged questions, each as a lever with its measured gain and time."""
+"""Settings tried on logged questions, each as a lever with its measured gain, time and money."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from ragdiag.diagnosis.levers import Lever, WorkRates
-from ragdiag.diagnosis.tried_settings import Setting, settings_to_try
+from ragdiag.diagnosis.tried_settings import CHUNKS_MEND, Setting, settings_to_try
+from ragdiag.errors import IndexFault, InputError, RagdiagError
 from ragdiag.progress import Progress, report
-from ragdiag.records import Request
+from ragdiag.records import Estimate, Request
 from ragdiag.retrieval.fusion_tuning import LABELS_NEEDED, FusionChoice, choose_alpha
+from ragdiag.settings import Workspace
 from ragdiag.stats.paired import compare_paired
 from ragdiag.version import FusionSpec, Spec
-from ragdiag.workflows.comparing.compare_words import interval
+from ragdiag.workflows.diagnosing.lever_costs import Prices, added_ms, added_usd
+from ragdiag.workflows.diagnosing.recut import recut_bench, sizes_to_try
 from ragdiag.workflows.diagnosing.what_if import Outcome, WhatIf
+
+OTHER_PASSAGES = Estimate.undefined("its passages are others than those that were judged")
 
 
 @dataclass(frozen=True)
 class Trial:
     """A version's requests with their judgments; those whose id is ``answered`` are answered anew
-    under each setting. Requests of one owner (the document that answers them) belong together."""
+    under each setting. Requests of one owner (the document that answers them) belong together.
+    ``most_recut`` is how many passages are cut anew unasked (recut.py)."""
 
     spec: Spec
     requests: Sequence[Request]
@@ -28,39 +35,86 @@ class Trial:
     answered: set[str]
     judgments: Mapping[str, Mapping[str, int]]
     rates: WorkRates
+    prices: Prices
+    most_recut: int | None = None
+
+    @cached_property
+    def asked(self) -> list[int]:
+        """Which requests are answered anew, by their places."""
+        return [n for n, one in enumerate(self.requests) if one.request_id in self.answered]
 
 
-def tried_levers(bench: WhatIf, trial: Trial, progress: Progress | None = None) -> list[Lever]:
-    """Every setting, and the learned weight of the paths where there are two and enough labels."""
-    before = bench.run(trial.spec, trial.requests, trial.answered)
-    timed = _retrieved_ms(bench, trial)
-    settings = settings_to_try(trial.spec)
-    choice = _weigh_paths(bench, trial)
-    levers = []
+def tried_levers(
+    bench: WhatIf,
+    trial: Trial,
+    workspace: Workspace,
+    own: Setting | None = None,
+    progress: Progress | None = None,
+) -> list[Lever]:
+    """The reader's ``own`` setting and every other, passages of other sizes, and the learned weight
+    of two paths. What cannot be tried says why; where ``own`` cannot, InputError does."""
+    as_set = _AsSet(bench, trial)
+    sizes, found = _sizes(bench, trial)
+    settings = [*([] if own is None else [own]), *settings_to_try(trial.spec), *sizes]
     for number, setting in enumerate(settings, start=1):
-        after = bench.run(setting.spec, trial.requests, trial.answered)
-        levers.append(_lever(setting, before, after, trial, timed))
+        try:
+            found.append(_try(setting, bench, trial, as_set, workspace))
+        except IndexFault as error:  # too few passages of that size for its kind of index
+            if setting is own:
+                raise
+            found.append(_untried(setting.name, setting.mends, error, trial))
         report(progress, number / (len(settings) + 1), f"tried {setting.name}")
-    if choice is not None:
-        setting = _weighed(trial.spec, choice)
+    found += _weight_of_paths(bench, trial, as_set)
+    report(progress, 1.0, f"tried {len(found)} settings")
+    return found
+
+
+class _AsSet:
+    """What the requests get as the version is set, and what finding it takes here and now."""
+
+    def __init__(self, bench: WhatIf, trial: Trial) -> None:
+        self._bench, self._trial = bench, trial
+        self._requests = [trial.requests[n] for n in trial.asked]
+        self._outcomes = bench.run(trial.spec, trial.requests, trial.answered)
+
+    def beside(self, setting: Setting) -> list[Outcome]:
+        """Timed for the stages that ``setting`` does anew."""
+        spec, other = self._trial.spec, setting.spec
+        same = (other.candidates, other.fusion) == (spec.candidates, spec.fusion)
+        if setting.chunk_tokens is not None or not same:
+            times = self._searched
+        elif other.reranker != spec.reranker:
+            times = self._reranked
+        else:
+            return self._outcomes
+        timed = list(self._outcomes)
+        for n, ms in zip(self._trial.asked, times, strict=True):
+            timed[n] = replace(timed[n], found_ms=ms)
+        return timed
+
+    @cached_property
+    def _searched(self) -> list[float]:
+        return self._bench.searched_ms(self._requests)
+
+    @cached_property
+    def _reranked(self) -> list[float]:
+        return self._bench.reranked_ms(self._requests)
+
+
+def _try(
+    setting: Setting, bench: WhatIf, trial: Trial, as_set: _AsSet, workspace: Workspace
+) -> Lever:
+    if setting.chunk_tokens is None:
         after = bench.run(setting.spec, trial.requests, trial.answered)
-        held_out = iter(choice.held_out)
-        # The ranking gain is of weights chosen without the question; one weight serves answers.
-        honest = [
-            Outcome(next(held_out) if _judged(trial, request) else math.nan, one.y, one.ms)
-            for request, one in zip(trial.requests, after, strict=True)
-        ]
-        levers.append(_lever(setting, before, honest, trial, timed))
-    report(progress, 1.0, f"tried {len(levers)} settings")
-    return levers
+        return _lever(setting, as_set.beside(setting), after, trial)
+    with recut_bench(bench, trial.spec, workspace, setting.chunk_tokens) as recut:
+        after = recut.bench.run(setting.spec, trial.requests, trial.answered)
+    lever = _lever(setting, as_set.beside(setting), after, trial)
+    return replace(lever, ranking_gain=OTHER_PASSAGES, note=recut.note)
 
 
 def _lever(
-    setting: Setting,
-    before: Sequence[Outcome],
-    after: Sequence[Outcome],
-    trial: Trial,
-    timed: float,
+    setting: Setting, before: Sequence[Outcome], after: Sequence[Outcome], trial: Trial
 ) -> Lever:
     answers = compare_paired(
         [one.y for one in before], [one.y for one in after], clusters=trial.owners
@@ -68,14 +122,8 @@ def _lever(
     ranking = compare_paired(
         [one.metric for one in before], [one.metric for one in after], clusters=trial.owners
     )
-    asked = [n for n, one in enumerate(trial.requests) if one.request_id in trial.answered]
-    anew = (setting.spec.candidates, setting.spec.fusion) != (
-        trial.spec.candidates,
-        trial.spec.fusion,
-    )
-    added = math.fsum(after[n].ms - before[n].ms for n in asked) / max(len(asked), 1)
-    if trial.spec.reranker is not None and setting.spec.reranker is None:
-        added -= _mean([one.latency_ms.get("rerank", math.nan) for one in trial.requests])
+    old, new = ([side[n] for n in trial.asked] for side in (before, after))
+    owners = [trial.owners[n] for n in trial.asked]
     return Lever(
         setting.name,
         setting.mends,
@@ -85,29 +133,60 @@ def _lever(
         setting.toml,
         ranking_gain=ranking.difference,
         p=answers.p,
-        added_ms=added - (timed if anew else 0.0),
-        note=f"MRR@10 {interval(ranking.difference)}, n = {ranking.n}" if ranking.n else "",
+        slower=added_ms(old, new, owners),
+        dearer=added_usd(old, new, owners, trial.prices),
     )
 
 
-def _retrieved_ms(bench: WhatIf, trial: Trial) -> float:
-    """What retrieving and reranking takes here and now as it is set, to hold other settings
-    against; the log's own times are another machine's, or another hour's."""
-    deeper = trial.spec.candidates.model_copy(update={"depth": trial.spec.candidates.depth + 1})
-    almost = trial.spec.model_copy(update={"candidates": deeper})
-    asked = [one for one in trial.requests if one.request_id in trial.answered]
-    bench.run(almost, asked[:3], set())  # the first search of an index pays for opening it
-    return _mean([one.ms for one in bench.run(almost, asked, set())])
+def _sizes(bench: WhatIf, trial: Trial) -> tuple[list[Setting], list[Lever]]:
+    """Sizes of passages to try; without any, the lever that says why."""
+    try:
+        return sizes_to_try(trial.spec, bench.passages, trial.most_recut), []
+    except InputError as error:
+        return [], [_untried("passages of another size", CHUNKS_MEND, error, trial)]
 
 
-def _weigh_paths(bench: WhatIf, trial: Trial) -> FusionChoice | None:
+def _weight_of_paths(bench: WhatIf, trial: Trial, as_set: _AsSet) -> list[Lever]:
     spec = trial.spec
-    judged = [request for request in trial.requests if _judged(trial, request)]
-    if spec.embedder is None or spec.lexical is None or len(judged) < LABELS_NEEDED:
-        return None
-    fusion = FusionSpec(kind="convex", normalisation=spec.fusion.normalisation)
-    retriever = bench.retriever(spec.model_copy(update={"fusion": fusion}))
+    if spec.embedder is None or spec.lexical is None:
+        return []
+    judged = [request for request in trial.requests if _relevant(trial, request)]
+    if len(judged) < LABELS_NEEDED:
+        short = InputError(
+            f"{len(judged)} judged questions are too few to learn it from",
+            remedy=f"judge {LABELS_NEEDED}, or name a weight: --set alpha=0.6",
+        )
+        return [_untried("weight of the dense path learned", ("fusion_loss",), short, trial)]
+    choice = _learn_weight(bench, trial, judged)
+    setting = _weighed(spec, choice)
+    after = bench.run(setting.spec, trial.requests, trial.answered)
+    held_out = iter(choice.held_out)
+    # The ranking gain is of weights chosen without the question; one weight serves answers.
+    honest = [
+        replace(one, metric=next(held_out) if _relevant(trial, request) else math.nan)
+        for request, one in zip(trial.requests, after, strict=True)
+    ]
+    return [_lever(setting, as_set.beside(setting), honest, trial)]
+
+
+def _learn_weight(bench: WhatIf, trial: Trial, judged: Sequence[Request]) -> FusionChoice:
+    fusion = FusionSpec(kind="convex", normalisation=trial.spec.fusion.normalisation)
+    retriever = bench.retriever(trial.spec.model_copy(update={"fusion": fusion}))
     return choose_alpha([retriever.evidence(r.question, _relevant(trial, r)) for r in judged])
+
+
+def _untried(name: str, mends: tuple[str, ...], why: RagdiagError, trial: Trial) -> Lever:
+    nothing = Estimate.undefined(f"not tried: {why.message}")
+    return Lever(
+        name,
+        mends,
+        "measured",
+        nothing,
+        trial.rates.setting,
+        why.remedy,
+        slower=Estimate.undefined("not tried"),
+        dearer=Estimate.undefined("not tried"),
+    )
 
 
 def _weighed(spec: Spec, choice: FusionChoice) -> Setting:
@@ -121,15 +200,6 @@ def _weighed(spec: Spec, choice: FusionChoice) -> Setting:
     )
 
 
-def _judged(trial: Trial, request: Request) -> bool:
-    return bool(_relevant(trial, request))
-
-
 def _relevant(trial: Trial, request: Request) -> set[str]:
     judged = trial.judgments.get(request.question_id or "", {})
     return {passage for passage, grade in judged.items() if grade > 0}
-
-
-def _mean(values: Sequence[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    return math.fsum(known) / len(known) if known else 0.0

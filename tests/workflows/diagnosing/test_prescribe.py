@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ragdiag.diagnosis.tried_settings import own_setting
 from ragdiag.errors import InputError
 from ragdiag.records import GoldAnswer, Judgment, Passage, Question
 from ragdiag.settings import Workspace
@@ -67,7 +68,8 @@ def prescribed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lake,
     with pytest.raises(InputError, match="28 of 28 requests are not diagnosed"):
         prescribe(lake, workspace, NARROW, "test")
     diagnose(lake, workspace, NARROW, split="test")
-    yield lake, prescribe(lake, workspace, NARROW, "test", sample=20)
+    own = own_setting(NARROW.spec, ["k=10", "tokens=2000"])
+    yield lake, prescribe(lake, workspace, NARROW, "test", sample=20, own=own)
     close_lakes()
 
 
@@ -80,8 +82,40 @@ def test_the_setting_that_mends_is_found_by_replay(prescribed: tuple[Lake, Presc
     deeper = next(one for one in found.levers if one.name.startswith("candidates"))
     assert (deeper.gain.value, deeper.helps) == (0.0, False)
     assert deeper.ranking_gain.value == 0.0
-    missing = next(one for one in found.levers if one.name == "add what 4 questions ask for")
-    assert (missing.basis, missing.work_minutes) == ("counted", 80.0)
+    behind = next(one for one in found.levers if one.name == "index what 4 questions ask for")
+    assert (behind.basis, behind.action) == ("counted", "ragdiag index build narrow")
+
+
+def test_a_setting_of_ones_own_is_tried_beside_the_others(
+    prescribed: tuple[Lake, Prescription],
+) -> None:
+    own = next(one for one in prescribed[1].levers if one.name.startswith("yours"))
+    assert own.name == "yours: k 1 → 10, tokens 1500 → 2000"
+    assert own.helps
+    assert (own.gain.n, own.slower.n) == (20, 20)
+    assert own.action == "[context] k = 10; [context] max_tokens = 2000"
+    assert "yours: k 1 → 10" in prescribed[1].to_text()
+
+
+def test_passages_of_another_size_are_measured_over_an_index_of_their_own(
+    prescribed: tuple[Lake, Prescription],
+) -> None:
+    cut = next(one for one in prescribed[1].levers if one.name.startswith("passages of"))
+    assert (cut.basis, cut.gain.n) == ("measured", 20)
+    assert cut.gain.low <= cut.gain.value <= cut.gain.high
+    assert cut.slower.n == 20
+    assert "passages in place of 38, indexed in" in cut.note
+    assert cut.action.startswith("ragdiag import corpus PATH --max-tokens 16 --rebuild")
+    assert cut.ranking_gain.reason == "its passages are others than those that were judged"
+
+
+def test_every_fault_has_its_levers_or_what_to_do(prescribed: tuple[Lake, Prescription]) -> None:
+    found = prescribed[1]
+    told = {one["fault"]: one for one in found.to_json()["faults"]}
+    assert sum(one["n"] for one in told.values()) == sum(found.faults.values())
+    assert told["corpus_gap"]["levers"] == ["index what 4 questions ask for"]
+    assert "passages in the prompt 1 → 10" in told["rerank_loss"]["levers"]
+    assert "rerank_loss, 13: " in found.to_text()
 
 
 def test_the_checklist_is_answered_from_the_data(prescribed: tuple[Lake, Prescription]) -> None:
@@ -89,7 +123,11 @@ def test_the_checklist_is_answered_from_the_data(prescribed: tuple[Lake, Prescri
     assert list(told) == ["labels", "p95 budget", "cost", "top-1 precision"]
     assert told["labels"].answer.startswith("28 judged questions: not enough for a fusion weight")
     assert told["top-1 precision"].numbers["hit@10"]["value"] == pytest.approx(24 / 28)
-    assert "No request has a price" in told["cost"].answer
+    cost = told["cost"]
+    assert "hours of this machine (" in cost.answer
+    assert "No price is set of tokens (prompt_price and completion_price" in cost.answer
+    assert "Of the levers measured, " in cost.answer
+    assert cost.numbers["machine_hours"]["n"] == 28
 
 
 def test_what_was_told_is_kept(prescribed: tuple[Lake, Prescription]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ragdiag.cli import main
-from ragdiag.diagnosis.tried_settings import settings_to_try
+from ragdiag.diagnosis.tried_settings import own_setting, settings_to_try
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import save_version
@@ -33,9 +33,13 @@ def test_a_price_is_of_all_settings_at_their_longest() -> None:
     settings = settings_to_try(PRICED)
     told = prescription_price(PRICED, 10)
     assert told is not None
-    calls = 10 * (2 + len(settings))
-    prompts = 10 * (2 * 1000 + sum(one.spec.context.max_tokens + 500 for one in settings))
+    calls = 10 * (4 + len(settings))
+    prompts = 10 * (4 * 1000 + sum(one.spec.context.max_tokens + 500 for one in settings))
     assert told == f"up to {calls} calls and {(prompts + 200 * calls) / 1e6:,.2f} USD"
+    own = own_setting(PRICED, ["tokens=2000"])
+    more = prescription_price(PRICED, 10, own)
+    prompts += 10 * (2000 + 500)
+    assert more == f"up to {calls + 10} calls and {(prompts + 200 * (calls + 10)) / 1e6:,.2f} USD"
     free = parse_spec("[lexical]\n[generator]\nkind = 'extractive'", source="free")
     assert prescription_price(free, 10) is None
 
@@ -47,5 +51,9 @@ def test_a_priced_generator_is_not_asked_without_yes(
     command = ["--workspace", str(workspace.root), "prescribe", "priced", "--split", "test"]
     assert main(command) == 0
     assert "Nothing was asked: add --yes" in capsys.readouterr().out
+    assert main([*command, "--set", "k=10"]) == 0
+    assert "Nothing was asked: add --yes" in capsys.readouterr().out
+    assert main([*command, "--set", "k=0"]) == 2
+    assert "k=0: Input should be greater than or equal to 1; see docs/" in capsys.readouterr().err
     assert main([*command, "--yes"]) == 2
     assert "priced" in capsys.readouterr().err
