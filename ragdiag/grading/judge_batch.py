@@ -145,11 +145,14 @@ def _resume(
     for path, note in _notes(folder, skip_broken=named):
         if waiting.keys().isdisjoint(note.keys):
             continue
-        batch_id = note.batch_id or (None if named else _find_made(judge, path))
-        if batch_id is not None:
-            _write(path, note.keys, batch_id)
-            found.append(_Batch(batch_id, path))
-        elif not named:
+        if note.batch_id is not None:
+            found.append(_Batch(note.batch_id, path))
+        elif named:
+            continue
+        elif (made := _find_made(judge, path)) is not None:
+            _write(path, note.keys, made)
+            found.append(_Batch(made, path))
+        else:
             path.unlink(missing_ok=True)
     return found
 
@@ -197,7 +200,8 @@ def _make(judge: Judge, body: bytes, name: str) -> str:
     with judge.client.faults():
         connection = judge.client.connection
         uploaded = connection.files.create(file=("judge.jsonl", body), purpose="batch")
-        return connection.batches.create(
+        # Asked once: a retry after a lost answer would pay for a second batch.
+        return connection.with_options(max_retries=0).batches.create(
             input_file_id=uploaded.id,
             endpoint="/v1/chat/completions",
             completion_window="24h",
