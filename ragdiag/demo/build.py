@@ -34,7 +34,6 @@ from ragdiag.records import IndexBuild
 from ragdiag.retrieval.builds import build_index
 from ragdiag.retrieval.serving import read_publications
 from ragdiag.settings import Workspace
-from ragdiag.store.calibrations import load_calibrations
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake, open_lake
 from ragdiag.store.locks import locked
@@ -231,8 +230,7 @@ class _Builder:
         asked = requests_in_scope(self.lake, version, "test", None, None, None)
         for name in SENTENCE_GRADERS:
             grade_requests(self.lake, asked, open_grader(self.workspace, name))
-        if not load_calibrations(self.lake):
-            calibrate_on_known_truth(self.lake, self.workspace, self.material, asked, progress)
+        calibrate_on_known_truth(self.lake, self.workspace, self.material, asked, progress)
 
     def describe(self) -> DemoReport:
         counts = {

@@ -25,7 +25,7 @@ from ragdiag.progress import Progress, part
 from ragdiag.records import DEFAULT_GRADER, Request
 from ragdiag.retrieval.text import split_sentences
 from ragdiag.settings import Workspace
-from ragdiag.store.calibrations import KNOWN_TRUTH
+from ragdiag.store.calibrations import KNOWN_TRUTH, load_calibrations
 from ragdiag.store.lake import Lake
 from ragdiag.workflows.grading.calibrate import calibrate_graders
 from ragdiag.workflows.grading.grade import items_of
@@ -48,7 +48,8 @@ def calibrate_on_known_truth(
     evaluation: Sequence[Request],
     progress: Progress | None = None,
 ) -> None:
-    """Measure the local graders on the answers of an evaluation of the demo's questions."""
+    """Measure the local graders on an evaluation of the demo, but those that have been already."""
+    done = load_calibrations(lake)
     items = items_of(lake, evaluation)
     by_id = {one.question.question_id: one for one in material.test}
     about = {one.request_id: by_id[one.question_id or ""] for one in evaluation}
@@ -57,7 +58,8 @@ def calibrate_on_known_truth(
         "grounded": known_grounded(items),
     }
     for number, (subject, labels) in enumerate(truths.items()):
-        graders = [open_grader(workspace, name) for name in GRADERS[subject]]
+        opened = [open_grader(workspace, name) for name in GRADERS[subject]]
+        graders = [one for one in opened if one.name not in done]
         stretch = part(progress, number / len(truths), (number + 1) / len(truths))
         calibrate_graders(lake, labels, graders, subject, stretch)
 

@@ -201,12 +201,16 @@ def _make(judge: Judge, body: bytes, name: str) -> str:
         connection = judge.client.connection
         uploaded = connection.files.create(file=("judge.jsonl", body), purpose="batch")
         # Asked once: a retry after a lost answer would pay for a second batch.
-        return connection.with_options(max_retries=0).batches.create(
-            input_file_id=uploaded.id,
-            endpoint="/v1/chat/completions",
-            completion_window="24h",
-            metadata={NAMED_BY: name},
-        ).id
+        return (
+            connection.with_options(max_retries=0)
+            .batches.create(
+                input_file_id=uploaded.id,
+                endpoint="/v1/chat/completions",
+                completion_window="24h",
+                metadata={NAMED_BY: name},
+            )
+            .id
+        )
 
 
 def _line(judge: Judge, key: str, item: Item) -> bytes:

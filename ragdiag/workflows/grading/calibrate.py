@@ -45,13 +45,10 @@ class Calibrated:
             "tied": self.tied,
             "rejects": self.rejects,
             "floor": {"grader": self.floor, **self.floor_found.to_json()},
-            "graders": {name: self.kept(name) for name in self.found},
+            "graders": {
+                name: _found_json(found, self.flips.get(name)) for name, found in self.found.items()
+            },
         }
-
-    def kept(self, name: str) -> dict[str, Any]:
-        """All that was found of one grader, as plain JSON."""
-        flips = {"flips": self.flips[name].to_json()} if name in self.flips else {}
-        return {**self.found[name].to_json(), **flips}
 
     def to_text(self) -> str:
         left_out = f"{self.missing} not here, {self.tied} tied, {self.rejects} lines rejected"
@@ -127,14 +124,18 @@ def calibrate_graders(
     )
     floor = floor_grader(about)
     floor_found = _agreement(floor.grade(items), items, labels)
-    found, flips = {}, {}
+    found: dict[str, Agreement] = {}
+    flips: dict[str, Flips] = {}
     for number, grader in enumerate(graders, start=1):
         grades = grader.grade(items)
         found[grader.name] = _agreement(grades, items, labels)
         if isinstance(grader, Judge) and again:
             flips[grader.name] = measure_flips(grader, items, grades, again)
+        told = _found_json(found[grader.name], flips.get(grader.name))
+        kept = {**told, "floor": floor_found.auroc.to_json()}
+        save_calibration(lake, GraderCalibration(grader.name, about, labels.source, kept))
         report(progress, number / len(graders), f"measured {grader.name}")
-    calibrated = Calibrated(
+    return Calibrated(
         source=labels.source,
         n=len(items),
         missing=len(labels.labels) - len(items),
@@ -145,10 +146,6 @@ def calibrate_graders(
         floor_found=floor_found,
         flips=flips,
     )
-    for name in found:
-        kept = {**calibrated.kept(name), "floor": floor_found.auroc.to_json()}
-        save_calibration(lake, GraderCalibration(name, about, labels.source, kept))
-    return calibrated
 
 
 def labelled_items(lake: Lake, labels: HumanLabels) -> list[Item]:
@@ -164,6 +161,10 @@ def _agreement(grades: Sequence[Grade], items: Sequence[Item], labels: HumanLabe
         [labels.labels[item.item_id] for item in items],
         [grade.score for grade in grades],
     )
+
+
+def _found_json(found: Agreement, flips: Flips | None) -> dict[str, Any]:
+    return {**found.to_json(), **({} if flips is None else {"flips": flips.to_json()})}
 
 
 def shown_estimate(estimate: Estimate) -> str:
