@@ -161,7 +161,7 @@ def read_reply(rubric: Rubric, text: str | None, item: Item) -> Judgement | None
 
     >>> item = Item("r", "q", "a", golds=("a",))
     >>> read_reply(CorrectRubric(), '{"reason": "same", "verdict": "correct"}', item)
-    Judgement(y=1, score=1.0)
+    Judgement(y=1, score=1.0, sentences=())
     >>> read_reply(CorrectRubric(), "correct", item) is None
     True
     """
