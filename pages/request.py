@@ -13,6 +13,7 @@ from ragdiag.ui import (
     passage_facts,
     passages,
     replays,
+    sentences,
     tables,
     words,
 )
@@ -55,11 +56,9 @@ st.caption(
         f"{grader_note.whose_word(view, story)}"
     )
 )
-sentences = verdict_sentences(story)
+verdict = verdict_sentences(story)
 box = st.success if story.y == 1 else st.error if story.y == 0 else st.info
-box(
-    "  \n".join(literal(sentence) for sentence in sentences[1:]) or " ", title=literal(sentences[0])
-)
+box("  \n".join(literal(sentence) for sentence in verdict[1:]) or " ", title=literal(verdict[0]))
 if story.outdated or story.failed_arms or (story.verdict is None and story.y != 1):
     st.code(diagnose_command(view, request.version_id, request.traffic), language="bash")
 
@@ -75,6 +74,9 @@ if story.opinions:
         },
         key="opinions",
     )
+
+st.subheader("Sentence by sentence: does the context support it?", anchor=False)
+sentences.draw(view, story)
 
 st.subheader("Where the gold passage went", anchor=False)
 passages.waterfall(story)

@@ -4,10 +4,11 @@ import streamlit as st
 
 from ragdiag.errors import InputError
 from ragdiag.store.queries import Filters
+from ragdiag.store.reviews import load_answered
 from ragdiag.ui import filters, frame, reviewing, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.safe import literal
-from ragdiag.workflows.grading.reviews import draw_reviews, load_answered
+from ragdiag.workflows.grading.reviews import draw_reviews
 
 view = frame.begin(
     "Review", "Decide whether these answers are right: a person's label goes before every grader's."

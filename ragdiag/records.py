@@ -317,8 +317,19 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class SentenceSupport:
+    """Whether the context supports one sentence of an answer. ``score``, at most 1, is None of a
+    grader that gives none; ``passage_id`` names what supports it most, None where nothing does."""
+
+    supported: bool
+    score: float | None
+    passage_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Grade:
-    """One grader's opinion of one answer. ``y`` is None where it could not be decided."""
+    """One grader's opinion of one answer. ``y`` is None where it could not be decided.
+    ``sentences`` are those of the answer, in order, of a grader that judges each."""
 
     request_id: str
     grader: str
@@ -326,6 +337,7 @@ class Grade:
     score: float | None = None
     status: GradeStatus = "ok"
     reason: str = ""
+    sentences: tuple[SentenceSupport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

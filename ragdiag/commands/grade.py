@@ -55,13 +55,16 @@ def run_command(
     again: Annotated[bool, typer.Option(help="Also what it has decided before.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Ask the judge; else only its price.")] = False,
     batch: Annotated[bool, typer.Option(help="By the judge's batch API, at its own pace.")] = False,
-    batch_id: Annotated[str | None, typer.Option(help="Fetch this batch, send none.")] = None,
+    batch_id: Annotated[
+        list[str] | None, typer.Option(help="Fetch this batch, send none. May be repeated.")
+    ] = None,
     wait_s: Annotated[float, typer.Option(min=0, help="How long to wait for a batch.")] = 0.0,
     as_json: Json = False,
     progress_file: ProgressOption = None,
 ) -> None:
     """Grade a version's answers; the grades stand beside those they have. A judge's price is shown
-    first, and nothing is asked without --yes. Exit status 3: a batch is under way, run it again."""
+    first, and nothing is asked without --yes. Exit status 3: batches are under way; run it again.
+    """
     from ragdiag.grading.graders import open_grader
     from ragdiag.grading.judge import Judge
     from ragdiag.workflows.grading.grade import grade_requests, items_of, ungraded
@@ -75,7 +78,7 @@ def run_command(
             emit(_plan(chosen, plan), as_json, lambda: _plan_text(chosen, plan))
             return
         if batch or batch_id:
-            _await_batch(chosen, items, workspace, batch_id, wait_s, as_json)
+            _await_batches(chosen, items, workspace, batch_id or [], wait_s, as_json)
     with progress_to(progress_file) as progress:
         found = grade_requests(lake, requests, chosen, again=again, progress=progress)
     emit(found.to_json(), as_json, found.to_text)
@@ -88,11 +91,16 @@ def calibrate_command(
     grader: Annotated[list[str], typer.Option("--grader", help="May be repeated.")],
     about: About = "correct",
     threshold: Annotated[float | None, typer.Option(help="Of the graders that take one.")] = None,
+    again: Annotated[
+        int, typer.Option(min=0, help="About how many answers judges are asked twice.")
+    ] = 30,
     yes: Annotated[bool, typer.Option("--yes", help="Ask judges, too.")] = False,
     as_json: Json = False,
     progress_file: ProgressOption = None,
 ) -> None:
-    """Measure graders against people's labels, beside plain word overlap; keep what was found."""
+    """Measure graders against people's labels, beside plain word overlap; keep what was found.
+    Judges are asked about some answers twice: what they take back was chance."""
+    from ragdiag.grading.flips import drawn_again
     from ragdiag.grading.graders import open_grader
     from ragdiag.grading.judge import Judge
     from ragdiag.store.lake import open_lake
@@ -106,12 +114,12 @@ def calibrate_command(
     asking = [one for one in graders if isinstance(one, Judge)]
     if asking and not yes:
         items = labelled_items(lake, read)
-        plans = [(judge, judge.plan(items)) for judge in asking]
+        plans = [(one, one.plan(items, drawn_again(one, items, again))) for one in asking]
         document = [_plan(judge, plan) for judge, plan in plans]
         emit(document, as_json, lambda: "\n".join(_plan_text(*one) for one in plans))
         return
     with progress_to(progress_file) as progress:
-        found = calibrate_graders(lake, read, graders, about, progress)
+        found = calibrate_graders(lake, read, graders, about, progress, again=again)
     emit(found.to_json(), as_json, found.to_text)
 
 
@@ -164,6 +172,36 @@ def rate_command(
     emit(found.to_json(), as_json, found.to_text)
 
 
+@grade_app.command("agreement")
+def agreement_command(
+    context: typer.Context,
+    version: Annotated[str | None, typer.Argument(help="Of its answers; else of all.")] = None,
+    split: Split = None,
+    traffic: Kind = None,
+    since: Day = None,
+    until: Day = None,
+    as_json: Json = False,
+) -> None:
+    """Cohen's κ of every two reviewers, over the answers that both called correct or wrong."""
+    from ragdiag.errors import InputError
+    from ragdiag.store.lake import open_lake
+    from ragdiag.store.reviews import load_reviews
+    from ragdiag.workflows.grading.reviews import reviewer_agreement
+
+    if version is not None:
+        lake, _, requests = _scope(context, version, split, traffic, since, until)
+        reviews = load_reviews(lake, [request.request_id for request in requests])
+    elif split or traffic or since or until:
+        raise InputError(
+            "--split, --traffic, --since and --until choose answers of one version",
+            remedy="name the version, or leave them out: all labels count then",
+        )
+    else:
+        reviews = load_reviews(open_lake(command_workspace(context.obj)))
+    found = reviewer_agreement(reviews)
+    emit(found.to_json(), as_json, found.to_text)
+
+
 def _scope(
     context: typer.Context,
     version: str,
@@ -191,33 +229,35 @@ def _plan_text(judge: Judge, plan: JudgePlan) -> str:
     price = (
         "unknown (set prices in [judge])" if plan.cost_usd is None else f"{plan.cost_usd:.2f} US$"
     )
+    again = f" ({plan.again} of them once more, to see whether it says the same)" * bool(plan.again)
     return (
-        f"{judge.name}: {plan.calls} answers to ask about, {plan.kept} known; about "
+        f"{judge.name}: {plan.calls} questions to ask{again}, {plan.kept} answers known; about "
         f"{plan.prompt_tokens:,} prompt tokens and at most {plan.completion_tokens:,} more; "
         f"at most about {price}. Nothing was asked: add --yes"
     )
 
 
-def _await_batch(
+def _await_batches(
     judge: Judge,
     items: Sequence[Item],
     workspace: Workspace,
-    batch_id: str | None,
+    batch_ids: Sequence[str],
     wait_s: float,
     as_json: bool,
 ) -> None:
-    from ragdiag.grading.judge_batch import run_batch
+    from ragdiag.grading.judge_batch import run_batches
 
     with progress_to(None) as progress:
-        running = run_batch(
+        running = run_batches(
             judge,
             items,
             workspace.judgements,
-            batch_id=batch_id,
+            batch_ids=batch_ids,
             wait_s=wait_s,
             progress=progress,
         )
-    if running is not None:
-        document = {"grader": judge.name, "batch_id": running, "state": "under_way"}
-        emit(document, as_json, lambda: f"batch {running} is under way; run the same command again")
+    if running:
+        document = {"grader": judge.name, "batch_ids": running, "state": "under_way"}
+        told = f"under way: {', '.join(running)}; run the same command again"
+        emit(document, as_json, lambda: told)
         raise Exit(UNDER_WAY)

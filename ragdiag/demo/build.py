@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from ragdiag.demo.indexes import examine_indexes
+from ragdiag.demo.known_truth import calibrate_on_known_truth
 from ragdiag.demo.marker import DemoReport, planned_monday, read_marker, write_marker
 from ragdiag.demo.material import EXTENTS, Material, Size, ingest_early, ingest_late, read_material
 from ragdiag.demo.schedule import (
@@ -27,6 +28,7 @@ from ragdiag.demo.shipped import register_shipped
 from ragdiag.demo.traffic import give_feedback, make_visit, plan_week
 from ragdiag.deploy.publish import publish_build
 from ragdiag.generation.extractive import load_extractive
+from ragdiag.grading.graders import open_grader
 from ragdiag.progress import Progress, part, report
 from ragdiag.records import IndexBuild
 from ragdiag.retrieval.builds import build_index
@@ -41,10 +43,12 @@ from ragdiag.store.spool import SpoolWriter
 from ragdiag.store.validations import load_validation
 from ragdiag.version import ExtractiveSpec, Version
 from ragdiag.workflows.comparing.evaluate import evaluate
-from ragdiag.workflows.diagnosing.diagnose import diagnose
+from ragdiag.workflows.diagnosing.diagnose import diagnose, requests_in_scope
 from ragdiag.workflows.diagnosing.prescribe import prescribe
 from ragdiag.workflows.diagnosing.validate import validate
+from ragdiag.workflows.grading.grade import grade_requests
 
+SENTENCE_GRADERS = ("grounded_lexical", "grounded_encoder")
 BUILD_STRETCH = {"lexical": (0.0, 0.02), "dense": (0.02, 0.96)}
 """The part of the time for indexes that a version takes; the others find everything embedded."""
 
@@ -108,7 +112,8 @@ class _Builder:
         stretch = part(progress, 0.94, 0.96)
         examine_indexes(self.lake, self.workspace, versions, self.size, stretch)
         serving = next(one for one in versions if one.name == TUNED_FROM)
-        self._advise(serving, part(progress, 0.96, 1.0))
+        self._advise(serving, part(progress, 0.96, 0.98))
+        self._hold_graders_to_the_truth(serving, part(progress, 0.98, 1.0))
 
     @property
     def _weekly(self) -> int:
@@ -220,6 +225,13 @@ class _Builder:
             stretch = part(progress, 0.6, 1.0)
             # Encoding every passage twice more would take longer than all the rest.
             prescribe(self.lake, self.workspace, version, "test", most_recut=100, progress=stretch)
+
+    def _hold_graders_to_the_truth(self, version: Version, progress: Progress) -> None:
+        """What graders are worth here; those of sentences say what they make of each answer."""
+        asked = requests_in_scope(self.lake, version, "test", None, None, None)
+        for name in SENTENCE_GRADERS:
+            grade_requests(self.lake, asked, open_grader(self.workspace, name))
+        calibrate_on_known_truth(self.lake, self.workspace, self.material, asked, progress)
 
     def describe(self) -> DemoReport:
         counts = {

@@ -17,7 +17,7 @@ from ragdiag.generation.sentence_vectors import SentenceVectors
 from ragdiag.grading.contract import Item, Subject, unsupportable
 from ragdiag.metrics.citations import citation_scores
 from ragdiag.progress import Progress, report
-from ragdiag.records import Grade
+from ragdiag.records import ContextPassage, Grade, SentenceSupport
 from ragdiag.retrieval.text import split_sentences
 
 Support = Callable[[Sequence[str], Sequence[str]], list[float]]
@@ -65,6 +65,26 @@ def encoder_support(vectors: SentenceVectors) -> Support:
     return support
 
 
+def sentence_supports(
+    sentences: Sequence[str], context: Sequence[ContextPassage], support: Support, threshold: float
+) -> tuple[SentenceSupport, ...]:
+    """What all passages together make of each sentence, and which supports it most by itself, the
+    first of several.
+
+    >>> passages = [ContextPassage("a", "cats sleep"), ContextPassage("b", "cats sleep a lot")]
+    >>> sentence_supports(["Cats sleep a lot."], passages, lexical_support, 0.6)
+    (SentenceSupport(supported=True, score=1.0, passage_id='b'),)
+    """
+    together = support(sentences, [passage.text for passage in context])
+    alone = [support(sentences, [passage.text]) for passage in context]
+    found = []
+    for score, by_passage in zip(together, zip(*alone, strict=True), strict=True):
+        most = max(by_passage)
+        source = context[by_passage.index(most)].passage_id if most > 0 else None
+        found.append(SentenceSupport(score >= threshold, score, source))
+    return tuple(found)
+
+
 class GroundednessGrader:
     """Right where the context that the answer was given supports it."""
 
@@ -84,16 +104,17 @@ class GroundednessGrader:
 
     def _judge(self, item: Item) -> Grade:
         sentences = split_sentences(item.answer)
-        support = self._support(sentences, [passage.text for passage in item.context])
+        told = sentence_supports(sentences, item.context, self._support, self._threshold)
+        support = [one.score or 0.0 for one in told]
         weights = [max(len(words_of(sentence)), 1) for sentence in sentences]
         score = sum(w * s for w, s in zip(weights, support, strict=True)) / sum(weights)
         right = score >= self._threshold
-        held = sum(value >= self._threshold for value in support)
+        held = sum(one.supported for one in told)
         reason = (
             f"{score:.2f} {'≥' if right else '<'} {self._threshold:g}; "
             f"{held} of {len(sentences)} sentences supported, the least by {min(support):.2f}"
         )
-        return Grade(item.item_id, self.name, int(right), score, reason=reason)
+        return Grade(item.item_id, self.name, int(right), score, reason=reason, sentences=told)
 
 
 class CitationGrader:

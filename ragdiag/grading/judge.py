@@ -7,7 +7,7 @@ would otherwise be counted against every answer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,7 @@ from ragdiag.grading.contract import Item, Subject, undecidable
 from ragdiag.grading.judge_cache import JudgeCache, Kept, key_of
 from ragdiag.grading.rubrics import Rubric, read_reply, response_format
 from ragdiag.progress import Progress, report
-from ragdiag.records import Grade
+from ragdiag.records import Grade, SentenceSupport
 from ragdiag.version import OpenAISpec
 
 SETTINGS = "[judge] of ragdiag.toml"
@@ -32,10 +32,12 @@ REMINDER = "Reply again with one JSON object of the stated form, and nothing els
 
 @dataclass(frozen=True, slots=True)
 class JudgePlan:
-    """What grading will ask: ``calls`` new ones, ``kept`` answers that are known. Completion tokens
-    are the most there can be; the cost is None without prices."""
+    """What grading will ask: ``calls`` new ones, of which ``again`` ask once more, past the cache;
+    ``kept`` answers are known. Completion tokens are the most there can be; the cost is None
+    without prices."""
 
     calls: int
+    again: int
     kept: int
     prompt_tokens: int
     completion_tokens: int
@@ -71,23 +73,34 @@ class Judge:
         by_key = {self.key(self.request(item)): item for item in judged}
         return {key: item for key, item in by_key.items() if self.cache.get(key) is None}
 
-    def plan(self, items: Sequence[Item]) -> JudgePlan:
-        """What ``grade`` would ask and cost; asks nothing."""
+    def plan(self, items: Sequence[Item], again: Sequence[Item] = ()) -> JudgePlan:
+        """What ``grade``, and ``grade_again`` of ``again``, would ask and cost; asks nothing."""
         judged = sum(undecidable(i, self.name, self.about) is None for i in items)
-        waiting = list(self.unasked(items).values())
+        new = list(self.unasked(items).values())
+        waiting = [*new, *again]
         asked = [self.request(item)["messages"] for item in waiting]
         chars = sum(len(message["content"]) for messages in asked for message in messages)
         prompt = chars // CHARS_PER_TOKEN
         most = len(waiting) * self.client.spec.max_output_tokens
         cost = self.client.cost(prompt, most)
-        return JudgePlan(len(waiting), judged - len(waiting), prompt, most, cost)
+        kept = judged - len(new)
+        return JudgePlan(len(waiting), len(again), kept, prompt, most, cost)
 
     def grade(self, items: Sequence[Item], progress: Progress | None = None) -> list[Grade]:
         """Judge with at most ``concurrency`` questions under way. Raises GeneratorDown."""
+        return self._each(items, self._judge, progress)
+
+    def grade_again(self, items: Sequence[Item]) -> list[Grade]:
+        """As ``grade``, past the cache: what it holds is neither read nor changed."""
+        return self._each(items, self._judge_again, None)
+
+    def _each(
+        self, items: Sequence[Item], judge: Callable[[Item], Grade], progress: Progress | None
+    ) -> list[Grade]:
         self._steadfast.succeeded()
         grades: dict[int, Grade] = {}
         with ThreadPoolExecutor(self._concurrency) as pool:
-            running = {pool.submit(self._judge, item): n for n, item in enumerate(items)}
+            running = {pool.submit(judge, item): n for n, item in enumerate(items)}
             try:
                 for done in as_completed(running):
                     grades[running[done]] = done.result()
@@ -100,13 +113,17 @@ class Judge:
 
     def keep(self, key: str, completion: Completion, item: Item) -> Kept | None:
         """Keep the judgement in a completion; None where it holds none."""
+        kept = self._read(completion, item)
+        if kept is not None:
+            self.cache.put(key, kept)
+        return kept
+
+    def _read(self, completion: Completion, item: Item) -> Kept | None:
         found = read_reply(self.rubric, completion.content, item)
         if found is None:
             return None
         tokens = (completion.prompt_tokens, completion.completion_tokens)
-        kept = Kept(found.y, found.score, *tokens, completion.cost_usd)
-        self.cache.put(key, kept)
-        return kept
+        return Kept(found.y, found.score, *tokens, completion.cost_usd, found.sentences)
 
     def _judge(self, item: Item) -> Grade:
         known = undecidable(item, self.name, self.about)
@@ -114,25 +131,35 @@ class Judge:
             return known
         request = self.request(item)
         key = self.key(request)
-        kept = self.cache.get(key)
-        if kept is None:
-            try:
-                kept = self._ask(key, request, item)
-            except GenerationError as error:
-                return self._error(item, error.message)
-        if kept is None:
-            return self._error(item, "two replies were no judgement")
-        return Grade(item.item_id, self.name, kept.y, kept.score, reason=self.rubric.name)
+        if kept := self.cache.get(key):
+            return self._grade(item, kept)
+        return self._asked(item, lambda completion: self.keep(key, completion, item))
 
-    def _ask(self, key: str, request: Mapping[str, Any], item: Item) -> Kept | None:
+    def _judge_again(self, item: Item) -> Grade:
+        known = undecidable(item, self.name, self.about)
+        return known or self._asked(item, lambda completion: self._read(completion, item))
+
+    def _asked(self, item: Item, read: Callable[[Completion], Kept | None]) -> Grade:
+        """Ask, and once more where the reply was no judgement."""
+        request = self.request(item)
         *head, last = request["messages"]
         # In the same message: many chat templates refuse two of one role in a row.
         again = [*head, {**last, "content": f"{last['content']}\n\n{REMINDER}"}]
-        for messages in (request["messages"], again):
-            completion = self._complete(messages, request["response_format"])
-            if kept := self.keep(key, completion, item):
-                return kept
-        return None
+        try:
+            for messages in (request["messages"], again):
+                if kept := read(self._complete(messages, request["response_format"])):
+                    return self._grade(item, kept)
+        except GenerationError as error:
+            return self._error(item, error.message)
+        return self._error(item, "two replies were no judgement")
+
+    def _grade(self, item: Item, kept: Kept) -> Grade:
+        sentences = tuple(
+            SentenceSupport(held, None, item.context[number - 1].passage_id if number else None)
+            for held, number in kept.sentences
+        )
+        name = self.rubric.name
+        return Grade(item.item_id, self.name, kept.y, kept.score, "ok", name, sentences)
 
     def _complete(self, messages: Any, form: Mapping[str, Any]) -> Completion:
         try:

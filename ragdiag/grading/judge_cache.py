@@ -18,13 +18,15 @@ from ragdiag.retrieval.files import atomic_file, full_disk_named
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A judgement with what it took."""
+    """A judgement with what it took; of each sentence that was judged, whether a passage supports
+    it and the passage's number."""
 
     y: int
     score: float
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cost_usd: float | None = None
+    sentences: tuple[tuple[bool, int | None], ...] = ()
 
 
 def key_of(base_url: str, request: Mapping[str, Any]) -> str:
@@ -46,8 +48,10 @@ class JudgeCache:
     def get(self, key: str) -> Kept | None:
         """None where nothing is kept, or a file cannot be read as a judgement."""
         try:
-            return Kept(**json.loads(self._path(key).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            body = json.loads(self._path(key).read_text(encoding="utf-8"))
+            told = tuple((bool(held), passage) for held, passage in body.get("sentences", ()))
+            return Kept(**{**body, "sentences": told})
+        except (OSError, ValueError, TypeError, AttributeError):
             return None
 
     def put(self, key: str, kept: Kept) -> None:

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from functools import cache
 
 from ragdiag.grading.contract import Item, Subject, unsupportable
-from ragdiag.grading.groundedness import words_of
+from ragdiag.grading.groundedness import Support, sentence_supports, words_of
 from ragdiag.progress import Progress
 from ragdiag.records import Grade
 from ragdiag.retrieval.lexical import tokenise
+from ragdiag.retrieval.text import split_sentences
 
 GROUNDED = 0.4
 
@@ -41,7 +42,21 @@ class NewWordsSupport:
         named = f"; not there: {', '.join(missing[:5])}" if missing else ""
         right = score >= self._threshold
         reason = f"{score:.2f} {'≥' if right else '<'} {self._threshold:g}{named}"
-        return Grade(item.item_id, self.name, int(right), score, reason=reason)
+        told = sentence_supports(
+            split_sentences(item.answer), item.context, _support(item.question), self._threshold
+        )
+        return Grade(item.item_id, self.name, int(right), score, reason=reason, sentences=told)
+
+
+def _support(question: str) -> Support:
+    """Share of each sentence's new words that stand in the texts; 1 for one without any."""
+
+    def support(sentences: Sequence[str], texts: Sequence[str]) -> list[float]:
+        held = {word for text in texts for word in words_of(text)}
+        new = [new_words(sentence, question) for sentence in sentences]
+        return [len(words & held) / len(words) if words else 1.0 for words in new]
+
+    return support
 
 
 def new_words(answer: str, question: str) -> frozenset[str]:

@@ -45,7 +45,15 @@ You judge whether passages support each numbered sentence of an answer.
 - A sentence that states nothing about the world is supported.
 - Use no knowledge of your own: a true sentence that the passages do not state is not supported.
 Reply with one JSON object with an entry for each sentence, in order: \
-{{{{"sentences": [{{{{"number": 1, "supported": true or false}}}}]}}}}"""
+{{{{"sentences": [{{{{"number": 1, "supported": true or false, \
+"passage": the number of the passage that supports it most, or null}}}}]}}}}"""
+
+
+class Judged(NamedTuple):
+    """What a reply says of a sentence; ``passage`` is its number in the context, from 1."""
+
+    supported: bool
+    passage: int | None
 
 
 class Judgement(NamedTuple):
@@ -53,6 +61,7 @@ class Judgement(NamedTuple):
 
     y: int
     score: float
+    sentences: tuple[Judged, ...] = ()
 
 
 class _Reply(BaseModel):
@@ -67,6 +76,7 @@ class CorrectReply(_Reply):
 class _Sentence(_Reply):
     number: int = Field(ge=1)
     supported: bool
+    passage: int | None = Field(ge=1)
 
 
 class GroundedReply(_Reply):
@@ -110,7 +120,7 @@ class CorrectRubric:
 class GroundedRubric:
     """Against the context; the score is the share of supported sentences."""
 
-    name = "grounded-v1"
+    name = "grounded-v2"
     prefix = "grounded_judge"
     about: Subject = "grounded"
     reply: type[BaseModel] = GroundedReply
@@ -127,8 +137,13 @@ class GroundedRubric:
         count = len(split_sentences(item.answer))
         if [one.number for one in reply.sentences] != list(range(1, count + 1)):
             return None
-        held = sum(one.supported for one in reply.sentences)
-        return Judgement(int(held == count), held / count)
+        if any((one.passage or 0) > len(item.context) for one in reply.sentences):
+            return None
+        told = tuple(
+            Judged(one.supported, one.passage if one.supported else None) for one in reply.sentences
+        )
+        held = sum(one.supported for one in told)
+        return Judgement(int(held == count), held / count, told)
 
 
 RUBRICS: tuple[Rubric, ...] = (CorrectRubric(), GroundedRubric())
@@ -146,7 +161,7 @@ def read_reply(rubric: Rubric, text: str | None, item: Item) -> Judgement | None
 
     >>> item = Item("r", "q", "a", golds=("a",))
     >>> read_reply(CorrectRubric(), '{"reason": "same", "verdict": "correct"}', item)
-    Judgement(y=1, score=1.0)
+    Judgement(y=1, score=1.0, sentences=())
     >>> read_reply(CorrectRubric(), "correct", item) is None
     True
     """

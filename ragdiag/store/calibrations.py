@@ -13,11 +13,15 @@ from ragdiag.store.lake import Lake
 from ragdiag.store.tables import insert
 from ragdiag.store.times import now_utc
 
+KNOWN_TRUTH = "the demo's known truth"
+"""What ``labels`` says where no person gave them: they follow from how the answers were made."""
+
 
 @dataclass(frozen=True, slots=True)
 class GraderCalibration:
     """One grader against people's labels. ``labels`` names where they are from; ``found`` is plain
-    JSON: the agreement, and ``floor``, the AUROC of plain word overlap on the same items."""
+    JSON: the agreement, ``floor``, the AUROC of plain word overlap on the same items, and of a
+    judge ``flips``, the share of its verdicts that were others when it was asked again."""
 
     grader: str
     about: str
@@ -28,6 +32,16 @@ class GraderCalibration:
     def estimate(self, name: str) -> Estimate:
         """``accuracy``, ``kappa``, ``sensitivity``, ``specificity``, ``auroc`` or ``floor``."""
         return Estimate.from_json(self.found[name])
+
+    @property
+    def whose(self) -> str:
+        """With whom the grader was compared, in words."""
+        return KNOWN_TRUTH if self.labels == KNOWN_TRUTH else "people"
+
+    @property
+    def flips(self) -> Estimate | None:
+        """None of a grader that no chance is in, or that was not asked again."""
+        return self.estimate("flips") if "flips" in self.found else None
 
 
 def save_calibration(lake: Lake, calibration: GraderCalibration) -> None:

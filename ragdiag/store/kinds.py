@@ -51,9 +51,10 @@ _NAMES = {record: kind for kind, record in KINDS.items()}
 
 
 def line_fields(record: type[Record]) -> tuple[str, ...]:
-    """What of a record a line holds; the metadata of a passage are for our own indexes alone."""
-    names = tuple(record.__dataclass_fields__)
-    return tuple(name for name in names if name != "metadata") if record is Passage else names
+    """What of a record a line holds; the metadata of a passage are for our own indexes alone, the
+    sentences of a grade from our own graders."""
+    own = {Passage: "metadata", Grade: "sentences"}.get(record)
+    return tuple(name for name in record.__dataclass_fields__ if name != own)
 
 
 def kind_of(record: Record) -> str:

@@ -389,6 +389,18 @@ def people_decide(con: duckdb.DuckDBPyConnection) -> None:
         fill_rollups(con)
 
 
+def sentence_supports(con: duckdb.DuckDBPyConnection) -> None:
+    """What graders say of each sentence of an answer, as JSON; of grades until now, unknown."""
+    con.execute("alter table grades add column sentences varchar")
+    con.execute("""
+        create or replace view latest_grades as
+            select * from grades
+            qualify row_number() over (
+                partition by request_id, grader
+                order by graded_at desc, y desc nulls first, score desc nulls first,
+                         reason desc nulls first) = 1""")
+
+
 def _widen(con: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str]) -> None:
     """Make ``table`` anew with more columns. One that is altered keeps a place in the catalog for
     small rows of its older form until compaction has written them out."""
@@ -430,6 +442,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     second_levels,
     trust_in_verdicts,
     people_decide,
+    sentence_supports,
 )
 """Migration n is the n-th entry, counted from 1."""
 

@@ -279,8 +279,8 @@ def passages_at(lake: Lake, passage_ids: Sequence[str], at: datetime) -> dict[st
 def said_about(lake: Lake, request_id: str) -> dict[str, list[Row]]:
     """Everything said about one request: ``grades, verdicts, replays, feedback``."""
     statements = {
-        "grades": """select grader, y, score, status, reason, graded_at from latest_grades
-                     where request_id = $id order by grader""",
+        "grades": """select grader, y, score, status, reason, sentences, graded_at
+                     from latest_grades where request_id = $id order by grader""",
         "verdicts": """select cause, verdict, verified_fix, tier, evidence, second_level,
                               diagnosed_at
                        from latest_verdicts where request_id = $id""",

@@ -18,7 +18,7 @@ from ragdiag.records import Diagnosis, Grade, IndexBuild, Reject, Replay, Reques
 from ragdiag.store.intake.screening import redact_fields, screen_rejects
 from ragdiag.store.lake import Lake
 from ragdiag.store.rollups import recounted
-from ragdiag.store.rows import requests_from_table
+from ragdiag.store.rows import grade_row, requests_from_table
 from ragdiag.store.tables import insert
 from ragdiag.store.times import now_utc, to_aware_utc, to_naive_utc
 from ragdiag.store.upkeep.ledger import record_counts
@@ -174,9 +174,7 @@ def save_findings(
     counts. Reasons of grades and answers of replays are redacted."""
     screen, now = open_screen(lake.workspace), now_utc()
     rows = {
-        "grades": [
-            {**asdict(grade), "graded_at": now} for grade in redact_fields(screen, grades, "reason")
-        ],
+        "grades": [grade_row(grade, now) for grade in redact_fields(screen, grades, "reason")],
         "replays": [
             {**asdict(replay), "replayed_at": now}
             for replay in redact_fields(screen, replays, "answer")

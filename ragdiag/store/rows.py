@@ -18,6 +18,7 @@ from ragdiag.records import (
     Hit,
     Passage,
     Request,
+    SentenceSupport,
     Span,
     SpanEvent,
 )
@@ -61,11 +62,19 @@ def feedback_from_row(row: Mapping[str, Any]) -> Feedback:
 
 
 def grade_row(grade: Grade, graded_at: datetime) -> dict[str, Any]:
-    return {**asdict(grade), "graded_at": graded_at}
+    row = asdict(grade)
+    sentences = json.dumps(row["sentences"]) if grade.sentences else None
+    return {**row, "sentences": sentences, "graded_at": graded_at}
 
 
 def grade_from_row(row: Mapping[str, Any]) -> Grade:
-    return Grade(**{name: row[name] for name in Grade.__dataclass_fields__})
+    told = {name: row[name] for name in Grade.__dataclass_fields__}
+    return Grade(**{**told, "sentences": sentences_from(row["sentences"])})
+
+
+def sentences_from(column: str | None) -> tuple[SentenceSupport, ...]:
+    """None where a grader judges no sentences, or judged them before they were kept."""
+    return tuple(SentenceSupport(**one) for one in json.loads(column or "[]"))
 
 
 def passage_row(passage: Passage, logged_at: datetime) -> dict[str, Any]:

@@ -59,7 +59,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         (pa.bool_(), "certain"),
     ),
     "grades": _table(
-        (TEXT, "request_id grader status reason"),
+        (TEXT, "request_id grader status reason sentences"),
         (WHOLE, "y"),
         (NUMBER, "score"),
         (TIME, "graded_at"),

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 
+from ragdiag.grading.flips import CAUTION, flips_too_often
 from ragdiag.records import DEFAULT_GRADER, Estimate
 from ragdiag.store.authority import is_person
-from ragdiag.store.calibrations import GraderCalibration, load_calibrations
+from ragdiag.store.calibrations import KNOWN_TRUTH, GraderCalibration, load_calibrations
 from ragdiag.store.lake import Lake
 from ragdiag.ui import words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.story import Story
 from ragdiag.ui.view import View
 from ragdiag.ui.words import NBSP
+
+COPIED = " Those answers are copied word for word: people's labels of your own are harder to meet."
 
 
 def note(view: View, grader: str = DEFAULT_GRADER) -> str:
@@ -55,17 +58,30 @@ def told(found: GraderCalibration | None, grader: str) -> str:
         )
     agrees, auroc, floor = (found.estimate(name) for name in ("accuracy", "auroc", "floor"))
     if agrees.value != agrees.value:
-        return f"The grader {grader} decided none of the answers that people labelled."
-    share = (
-        f"{100 * agrees.value:.0f}{NBSP}% ({100 * agrees.low:.0f}–{100 * agrees.high:.0f}, "
-        f"n={agrees.n})"
-    )
+        return f"The grader {grader} decided none of the labelled answers."
     unknown = int(found.found["unknown"])
     undecided = f", {unknown} undecided" if unknown else ""
     return (
-        f"The grader {grader} agrees with people on {share}{undecided}; "
+        f"The grader {grader} agrees with {found.whose} on {_share(agrees)}{undecided}; "
         f"AUROC {_two_digits(auroc)}, plain word overlap {_two_digits(floor)}."
+        f"{_flips(found.flips)}{COPIED * (found.labels == KNOWN_TRUTH)}"
     )
+
+
+def _flips(rate: Estimate | None) -> str:
+    """What a judge said when it was asked again; a warning where that was too often another."""
+    if rate is None:
+        return ""
+    if math.isnan(rate.value):
+        return f" Asked again, it decided nothing twice ({rate.reason})."
+    share = f"{_share(rate)} of its verdicts changed when it was asked again"
+    return f" Warning: {share}, {CAUTION}." if flips_too_often(rate) else f" {share}."
+
+
+def _share(found: Estimate) -> str:
+    """``75 % (53–89, n=20)``."""
+    bounds = f"{100 * found.low:.0f}–{100 * found.high:.0f}"
+    return f"{100 * found.value:.0f}{NBSP}% ({bounds}, n={found.n})"
 
 
 def _two_digits(found: Estimate) -> str:

@@ -13,6 +13,7 @@ from ragdiag.records import DEFAULT_GRADER, Grade
 from ragdiag.store.findings import load_grades
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters
+from ragdiag.store.reviews import load_answered, load_reviews
 from ragdiag.ui import links, passages, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.safe import literal
@@ -23,8 +24,6 @@ from ragdiag.workflows.grading.reviews import (
     LABELS,
     Draw,
     Label,
-    load_answered,
-    load_reviews,
     reviewer_agreement,
     reviewer_grader,
     save_label,
@@ -148,18 +147,21 @@ def draw_worth(view: View, reviews: Reviews, scope: Filters) -> None:
         )
     else:
         st.caption(literal(found or "No reviewer has labelled an answer here yet."))
-    pairs = reviewer_agreement(reviews)
-    for pair in pairs[:MOST_PAIRS]:
+    agreement = reviewer_agreement(reviews)
+    for pair in agreement.pairs[:MOST_PAIRS]:
         st.markdown(literal(f"{pair.first} and {pair.second}"))
         st.caption(
             f"Cohen's κ {words.with_interval(pair.kappa, 'score')}; the same label "
             f"{pair.same} times of {pair.kappa.n}"
         )
-    if reviews and not pairs:
-        st.caption("Agreement needs two reviewers who have labelled the same answers.")
-    for name, said in reviews.items():
-        decided = sum(grade.y is not None for grade in said.values())
-        st.caption(literal(f"{name}: {words.count(len(said), 'label')}, {decided} decided"))
+    if (more := len(agreement.pairs) - MOST_PAIRS) > 0:
+        told = words.count(more, "more pair")
+        st.caption(f"{told} of reviewers: `ragdiag grade agreement` lists every one.")
+    if reviews and agreement.reason:
+        st.caption(literal(f"No Cohen's κ: {agreement.reason}."))
+    for name, count in agreement.labels.items():
+        decided = agreement.decided[name]
+        st.caption(literal(f"{name}: {words.count(count, 'label')}, {decided} decided"))
 
 
 def _rate(lake: Lake, scope: Filters) -> CorrectedRate | str:

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from ragdiag.cli import main
+from ragdiag.grading.flips import ASKED_AGAIN
 from ragdiag.settings import Workspace
-from ragdiag.store.lake import Lake
+from ragdiag.store.lake import Lake, open_lake
+from ragdiag.store.results import load_requests
+from ragdiag.workflows.grading.reviews import save_label
 from tests.answered import OLD, answer, log
 from tests.faulty_server import FaultyServer
 from tests.grading.conftest import CORRECT, completion
@@ -64,7 +67,7 @@ def test_a_batch_under_way_has_its_own_status(
     faulty_server.answers(200, {"id": "batch-9", "status": "in_progress"})
     given = ["--workspace", root, "grade", "run", "old", *SPLIT, "--grader", "judge:m"]
     assert main([*given, "--yes", "--batch", "--json"]) == 3
-    assert json.loads(capsys.readouterr().out)["batch_id"] == "batch-9"
+    assert json.loads(capsys.readouterr().out)["batch_ids"] == ["batch-9"]
     assert len(faulty_server.uploads) == 1
 
 
@@ -88,11 +91,47 @@ def test_from_a_sample_to_a_corrected_rate(
     assert found["corrected"]["low"] <= 5 / 6 <= found["corrected"]["high"]
 
 
+def test_calibrating_a_judge_counts_in_its_price_what_it_is_asked_again(
+    root: str, faulty_server: FaultyServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = tmp_path / "labels.jsonl"
+    items = [{"item_id": f"i{n}", "label": 1, "answer": "7", "answers": ["7"]} for n in range(40)]
+    items += [
+        {"item_id": f"j{n}", "label": 1, "answer": str(n), "answers": ["7"]} for n in range(9)
+    ]
+    labels.write_text("".join(json.dumps(item) + "\n" for item in items))
+    given = ["--workspace", root, "grade", "calibrate", str(labels), "--grader", "judge:m"]
+    assert main([*given, "--json"]) == 0
+    (plan,) = json.loads(capsys.readouterr().out)
+    assert (plan["calls"], plan["again"]) == (9 + ASKED_AGAIN, ASKED_AGAIN)
+    assert main([*given, "--again", "5"]) == 0
+    assert "14 questions to ask (5 of them once more" in capsys.readouterr().out
+    assert faulty_server.seen == []
+    assert main([*given, "--again", "5", "--yes", "--json"]) == 0
+    flips = json.loads(capsys.readouterr().out)["graders"]["judge:m/correct-v1"]["flips"]
+    assert (flips["value"], flips["n"], flips["undecided"]) == (0, 5, 0)
+    assert flips["high"] > 0
+
+
+def test_agreement_of_reviewers(root: str, capsys: pytest.CaptureFixture[str]) -> None:
+    lake = open_lake(Workspace(Path(root)))
+    for n, request in enumerate(load_requests(lake)):
+        save_label(lake, "ada", request.request_id, "correct" if n % 2 else "wrong")
+        save_label(lake, "bo", request.request_id, "correct" if n else "wrong")
+    for scope in ([], ["old", *SPLIT]):
+        assert main(["--workspace", root, "grade", "agreement", *scope, "--json"]) == 0
+        (pair,) = json.loads(capsys.readouterr().out)["pairs"]
+        assert (pair["first"], pair["second"], pair["same"]) == ("ada", "bo", 4)
+        assert pair["kappa"]["n"] == 6
+        assert pair["kappa"]["low"] < pair["kappa"]["value"] < pair["kappa"]["high"]
+
+
 def test_a_mistake_is_one_line(root: str, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, culprit in (
         (["run", "old", *SPLIT, "--grader", "vibes"], "'vibes'"),
         (["run", "old", "--split", "trian", "--grader", "numeric"], "'trian'"),
         (["rate", "old", *SPLIT, "--grader", "numeric-v1"], "numeric-v1"),
+        (["agreement", *SPLIT], "--split"),
         (["calibrate", "/nowhere.jsonl", "--grader", "numeric"], "/nowhere.jsonl"),
     ):
         assert main(["--workspace", root, "grade", *arguments]) == 2

@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 
 from ragdiag.demo.build import build_demo
+from ragdiag.demo.known_truth import GRADERS
 from ragdiag.demo.marker import MARKER, PLAN
 from ragdiag.demo.material import EXTENTS, read_material
 from ragdiag.demo.schedule import SLOW_MS, WEEKS
 from ragdiag.errors import InputError, StoreBusy
 from ragdiag.metrics.answers import normalise_answer
+from ragdiag.records import DEFAULT_GRADER
 from ragdiag.retrieval.serving import read_publications
 from ragdiag.settings import Workspace
+from ragdiag.store.calibrations import KNOWN_TRUTH, load_calibrations
 from ragdiag.store.lake import close_lakes, open_lake
 from ragdiag.store.prescriptions import latest_prescriptions
 from ragdiag.store.validations import load_validation
@@ -92,7 +95,8 @@ def test_six_versions_answer_the_test_questions(small_demo: BuiltDemo) -> None:
     rows = small_demo.lake.rows(
         """select name, count(distinct question_id) as n, avg(y) as right
         from requests join versions using (version_id) join latest_grades using (request_id)
-        where traffic = 'evaluation' group by name"""
+        where traffic = 'evaluation' and grader = ? group by name""",
+        [DEFAULT_GRADER],
     )
 
     assert len(rows) == 6
@@ -275,3 +279,20 @@ def test_it_says_how_far_to_trust_it_and_what_would_help(small_demo: BuiltDemo) 
     assert advice["version_id"] == trusted["version_id"]
     assert advice["prescription"]["sentence"]
     assert {lever["basis"] for lever in advice["prescription"]["levers"]} >= {"measured"}
+
+
+def test_graders_are_held_against_what_is_known_and_sentences_are_judged(
+    small_demo: BuiltDemo,
+) -> None:
+    found = load_calibrations(small_demo.lake)
+    assert len(found) == sum(map(len, GRADERS.values()))
+    assert {one.labels for one in found.values()} == {KNOWN_TRUTH}
+    assert found[DEFAULT_GRADER].estimate("accuracy").n == SMALL.test_questions
+    grounded = found["grounded_lexical-v2@0.6"]
+    assert min(grounded.estimate(name).n for name in ("sensitivity", "specificity")) >= 20
+    (kept,) = small_demo.lake.rows("""
+        select count(*) filter (sentences is not null) as judged, count(y) as decided
+        from latest_grades where grader = 'grounded_encoder-v2@0.6'""")
+    assert kept["judged"] == kept["decided"] >= 0.5 * SMALL.test_questions
+    people = small_demo.lake.rows("select 1 from grades where grader like 'human%'")
+    assert people == []

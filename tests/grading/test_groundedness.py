@@ -38,12 +38,34 @@ def test_lexical_score_is_the_precision_of_the_whole_answer(workspace: Workspace
     assert grade("grounded_lexical", workspace, TRUE).y == 1
 
 
+def test_each_sentence_is_kept_with_the_passage_that_supports_it_most(
+    workspace: Workspace,
+) -> None:
+    answer = f"{TRUE} Tea is brewed at dawn. {MADE_UP}"
+    found = grade("grounded_lexical", workspace, answer).sentences
+    assert [(one.supported, one.passage_id) for one in found] == [
+        (True, "cats"),
+        (True, "tea"),  # "at dawn" stands in the other
+        (False, None),
+    ]
+    assert [one.score for one in found] == [1.0, 1.0, 0.0]
+    new = grade("grounded_new_words", workspace, answer).sentences
+    assert [(one.supported, one.passage_id) for one in new] == [
+        (True, "cats"),
+        (True, "tea"),
+        (False, None),
+    ]
+    assert grade("grounded_lexical", workspace, "I don't know.").sentences == ()
+
+
 @pytest.mark.slow
 def test_the_encoder_knows_other_words_for_the_same(workspace: Workspace) -> None:
     supported = grade("grounded_encoder", workspace, "A cat slumbers some 15 hours daily.")
     assert supported.y == 1
     invented = grade("grounded_encoder", workspace, f"{TRUE} {MADE_UP}")
     assert (invented.y, "1 of 2 sentences" in invented.reason) == (0, True)
+    assert [one.supported for one in invented.sentences] == [True, False]
+    assert invented.sentences[0].passage_id == "cats"
     semantic = open_grader(workspace, "semantic")
     right, wrong = semantic.grade(
         [

@@ -20,7 +20,7 @@ from ragdiag.grading.rubrics import (
     GroundedRubric,
     read_reply,
 )
-from ragdiag.records import ContextPassage
+from ragdiag.records import ContextPassage, SentenceSupport
 from tests.faulty_server import FaultyServer
 from tests.grading.conftest import CORRECT, Judged, completion
 
@@ -167,16 +167,20 @@ def test_instructions_in_the_data_stay_data() -> None:
 def test_every_sentence_is_judged_or_none_is(judge: Judged, faulty_server: FaultyServer) -> None:
     item = Item("r", "q", "One. Two.", context=(ContextPassage("p", "One."),))
 
-    def reply(*numbers: int) -> str:
-        sentences = [{"number": n, "supported": n == 1} for n in numbers]
+    def reply(*numbers: int, passage: int | None = 1) -> str:
+        sentences = [{"number": n, "supported": n == 1, "passage": passage} for n in numbers]
         return json.dumps({"sentences": sentences})
 
-    assert read_reply(GroundedRubric(), reply(1, 2), item) == (0, 0.5)
-    for wrong in (reply(1), reply(2, 1), reply(1, 2, 3)):
+    said = ((True, 1), (False, None))
+    assert read_reply(GroundedRubric(), reply(1, 2), item) == (0, 0.5, said)
+    for wrong in (reply(1), reply(2, 1), reply(1, 2, 3), reply(1, 2, passage=2)):
         assert read_reply(GroundedRubric(), wrong, item) is None
     faulty_server.answers(200, completion(reply(1, 2)))
     (grade,) = judge(GroundedRubric()).grade([item])
-    assert (grade.grader, grade.y, grade.score) == ("grounded_judge:m/grounded-v1", 0, 0.5)
+    assert (grade.grader, grade.y, grade.score) == ("grounded_judge:m/grounded-v2", 0, 0.5)
+    assert grade.sentences == (SentenceSupport(True, None, "p"), SentenceSupport(False, None, None))
+    assert judge(GroundedRubric()).grade([item]) == [grade]  # from the cache
+    assert len(faulty_server.seen) == 1
 
 
 def test_a_prompt_that_changes_needs_another_name() -> None:
@@ -188,5 +192,5 @@ def test_a_prompt_that_changes_needs_another_name() -> None:
         GroundedRubric.name: digest(GROUNDED_PROMPT),
     } == {
         "correct-v1": "1527f84355f2",
-        "grounded-v1": "37c33bc51017",
+        "grounded-v2": "a961d1e5672a",
     }

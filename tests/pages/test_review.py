@@ -51,6 +51,7 @@ def test_an_answer_is_labelled_blind_and_the_label_taken_back(
     assert "Bo said" not in before
     assert "default grader said" not in before
     assert "token F1 0" not in before
+    assert "No Cohen's κ: only bo has labelled answers, and agreement needs two." in before
     app.text_input(key=f"review_note_{first}").set_value("right number, wrong unit")
     app = press(app, "Wrong")
     assert not app.exception
@@ -74,8 +75,11 @@ def test_what_labels_are_worth_stands_beside(open_page, reviewed: Workspace, sai
         save_label(lake, "Ada", name, "correct" if n > 1 else "wrong")
         if n < 10:
             save_label(lake, "Bo", name, "correct" if n > 2 else "wrong")
+    for name in ("Cy", "Di", "Ed"):
+        save_label(lake, name, sample(reviewed)[0], "wrong")
     app = open_page("review", reviewed, **SCOPE)
     text = said(app)
+    assert "4 more pairs of reviewers: `ragdiag grade agreement`" in text
     assert app.success[0].proto.title == "Done"
     assert "ada and bo" in text
     assert "the same label 9 times of 10" in text

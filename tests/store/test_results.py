@@ -10,9 +10,20 @@ from typing import Any
 import pytest
 
 from ragdiag.errors import InputError, StoreError, UnknownName
-from ragdiag.records import Diagnosis, Grade, Hit, IndexBuild, Reject, Replay, Request
+from ragdiag.records import (
+    Diagnosis,
+    Grade,
+    Hit,
+    IndexBuild,
+    Reject,
+    Replay,
+    Request,
+    SentenceSupport,
+)
 from ragdiag.settings import Workspace
+from ragdiag.store.findings import load_grades
 from ragdiag.store.ingest import ingest
+from ragdiag.store.kinds import record_to_json
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import (
     find_build,
@@ -98,6 +109,14 @@ def test_the_latest_grade_of_a_grader_counts(lake: Lake) -> None:
         {"grader": "f1", "y": 1, "score": 0.9, "status": "ok"},
         {"grader": "judge", "y": None, "score": None, "status": "error"},
     ]
+
+
+def test_what_a_grader_says_of_each_sentence_is_kept(lake: Lake) -> None:
+    told = (SentenceSupport(True, 0.75, "p1"), SentenceSupport(False, None, None))
+    grades = [Grade("r1", "g", 0, 0.5, sentences=told), Grade("r2", "g", 1)]
+    save_findings(lake, grades=grades)
+    assert load_grades(lake, "g", ["r1", "r2"]) == {"r1": grades[0], "r2": grades[1]}
+    assert "sentences" not in record_to_json(grades[0])
 
 
 def test_replays_verdicts_and_rejects_are_kept(lake: Lake) -> None:

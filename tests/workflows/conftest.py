@@ -1,6 +1,7 @@
 """The toy corpus and builds of it."""
 
 from tests.answered import answered_corpus as answered_corpus
+from tests.grading.conftest import judge as judge
 from tests.stocked import add as add
 from tests.stocked import build as build
 from tests.stocked import corpus as corpus

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ragdiag.errors import InputError, UnknownName
 from ragdiag.grading.contract import Grader, Item, Subject
+from ragdiag.grading.flips import ASKED_AGAIN, CAUTION, Flips, flips_too_often, measure_flips
 from ragdiag.grading.groundedness import LEXICAL, GroundednessGrader, lexical_support
+from ragdiag.grading.judge import Judge
 from ragdiag.grading.rules import rule_grader
 from ragdiag.progress import Progress, report
 from ragdiag.records import HUMAN_GRADER, Estimate, Grade
@@ -22,8 +24,8 @@ from ragdiag.workflows.grading.human_labels import HumanLabels
 
 @dataclass(frozen=True)
 class Calibrated:
-    """``found`` by grader; ``n`` labelled answers could be graded, ``missing`` could not: no such
-    request, or one whose text is not stored."""
+    """``found`` by grader, and of judges that were asked again ``flips``; ``n`` labelled answers
+    could be graded, ``missing`` could not: no such request, or one whose text is not stored."""
 
     source: str
     n: int
@@ -33,6 +35,7 @@ class Calibrated:
     floor: str
     found: dict[str, Agreement]
     floor_found: Agreement
+    flips: Mapping[str, Flips]
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -42,7 +45,9 @@ class Calibrated:
             "tied": self.tied,
             "rejects": self.rejects,
             "floor": {"grader": self.floor, **self.floor_found.to_json()},
-            "graders": {name: found.to_json() for name, found in self.found.items()},
+            "graders": {
+                name: _found_json(found, self.flips.get(name)) for name, found in self.found.items()
+            },
         }
 
     def to_text(self) -> str:
@@ -50,10 +55,18 @@ class Calibrated:
         lines = [f"{self.n} labelled answers of {self.source} ({left_out})"]
         for name, found in {**self.found, f"floor: {self.floor}": self.floor_found}.items():
             measures = ("accuracy", "kappa", "sensitivity", "specificity", "auroc")
-            told = ", ".join(f"{one} {_shown(getattr(found, one))}" for one in measures)
+            told = ", ".join(f"{one} {shown_estimate(getattr(found, one))}" for one in measures)
             unknown = f"; {found.unknown} undecided" if found.unknown else ""
-            lines.append(f"{name}: {told}{unknown}")
+            lines.append(f"{name}: {told}{unknown}{self._flips_told(name)}")
         return "\n".join(lines)
+
+    def _flips_told(self, name: str) -> str:
+        if name not in self.flips:
+            return ""
+        rate, undecided = self.flips[name].rate, self.flips[name].undecided
+        none = f", {undecided} undecided" if undecided else ""
+        told = f"; flips {shown_estimate(rate)} of {rate.n} verdicts asked for again{none}"
+        return f"{told}, {CAUTION}" if flips_too_often(rate) else told
 
 
 def human_grader(about: Subject) -> str:
@@ -78,9 +91,12 @@ def calibrate_graders(
     graders: Sequence[Grader],
     about: Subject = "correct",
     progress: Progress | None = None,
+    *,
+    again: int = ASKED_AGAIN,
 ) -> Calibrated:
     """Grade what people have labelled, compare, and keep both: the labels of requests as grades of
-    :func:`human_grader`, and each grader's agreement.
+    :func:`human_grader`, and each grader's agreement. Judges are asked once more about ``again`` of
+    the answers, past what they said of them before.
 
     Raises InputError where a grader judges something else than the labels are about, UnknownName
     where none of the labelled answers is here.
@@ -107,13 +123,18 @@ def calibrate_graders(
         ],
     )
     floor = floor_grader(about)
-    floor_found = measure(floor, items, labels)
-    found = {}
+    floor_found = _agreement(floor.grade(items), items, labels)
+    found: dict[str, Agreement] = {}
+    flips: dict[str, Flips] = {}
     for number, grader in enumerate(graders, start=1):
-        found[grader.name] = measure(grader, items, labels)
-        report(progress, number / len(graders), f"measured {grader.name}")
-        kept = {**found[grader.name].to_json(), "floor": floor_found.auroc.to_json()}
+        grades = grader.grade(items)
+        found[grader.name] = _agreement(grades, items, labels)
+        if isinstance(grader, Judge) and again:
+            flips[grader.name] = measure_flips(grader, items, grades, again)
+        told = _found_json(found[grader.name], flips.get(grader.name))
+        kept = {**told, "floor": floor_found.auroc.to_json()}
         save_calibration(lake, GraderCalibration(grader.name, about, labels.source, kept))
+        report(progress, number / len(graders), f"measured {grader.name}")
     return Calibrated(
         source=labels.source,
         n=len(items),
@@ -123,6 +144,7 @@ def calibrate_graders(
         floor=floor.name,
         found=found,
         floor_found=floor_found,
+        flips=flips,
     )
 
 
@@ -133,9 +155,7 @@ def labelled_items(lake: Lake, labels: HumanLabels) -> list[Item]:
     return [*own, *items_of(lake, load_requests(lake, request_ids=wanted) if wanted else [])]
 
 
-def measure(grader: Grader, items: Sequence[Item], labels: HumanLabels) -> Agreement:
-    """The agreement of ``grader`` with people on these items."""
-    grades = grader.grade(items)
+def _agreement(grades: Sequence[Grade], items: Sequence[Item], labels: HumanLabels) -> Agreement:
     return agreement(
         [grade.y for grade in grades],
         [labels.labels[item.item_id] for item in items],
@@ -143,7 +163,12 @@ def measure(grader: Grader, items: Sequence[Item], labels: HumanLabels) -> Agree
     )
 
 
-def _shown(estimate: Estimate) -> str:
+def _found_json(found: Agreement, flips: Flips | None) -> dict[str, Any]:
+    return {**found.to_json(), **({} if flips is None else {"flips": flips.to_json()})}
+
+
+def shown_estimate(estimate: Estimate) -> str:
+    """``0.83 (0.76–0.89)``; says why where there is no value."""
     if estimate.value != estimate.value:
         return f"undefined ({estimate.reason})"
     known = estimate.low == estimate.low

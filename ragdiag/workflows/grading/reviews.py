@@ -10,10 +10,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
 from ragdiag.errors import InputError
-from ragdiag.privacy.hiding import is_hidden
 from ragdiag.records import DEFAULT_GRADER, Estimate, Grade
 from ragdiag.stats.agreement import cohen_kappa
 from ragdiag.stats.label_sampling import draw_labels
@@ -22,20 +21,13 @@ from ragdiag.store.findings import load_grades
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters
 from ragdiag.store.results import save_findings
-from ragdiag.store.rows import grade_from_row
+from ragdiag.store.reviews import WITHDRAWN, load_answered
+from ragdiag.workflows.grading.calibrate import shown_estimate
 
 Label = Literal["correct", "wrong", "cannot tell"]
 Draw = Literal["at random", "as many right as wrong"]
 LABELS: Mapping[Label, int | None] = {"correct": 1, "wrong": 0, "cannot tell": None}
 LONGEST_NAME = 40
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A request whose answer can be reviewed: its texts are stored and something was answered."""
-
-    request_id: str
-    topic: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +38,47 @@ class PairAgreement:
     second: str
     same: int
     kappa: Estimate
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "first": self.first,
+            "second": self.second,
+            "same": self.same,
+            "kappa": self.kappa.to_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewerAgreement:
+    """``labels`` and those of them that ``decided``, by reviewer; ``pairs`` of every two who have
+    decided on an answer in common, most answers first. Without any, ``reason`` says why."""
+
+    labels: Mapping[str, int]
+    decided: Mapping[str, int]
+    pairs: Sequence[PairAgreement]
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "reviewers": [
+                {"name": name, "labels": count, "decided": self.decided[name]}
+                for name, count in self.labels.items()
+            ],
+            "pairs": [pair.to_json() for pair in self.pairs],
+            "reason": self.reason or None,
+        }
+
+    def to_text(self) -> str:
+        lines = [
+            f"{name}: {count} labels, {self.decided[name]} decided"
+            for name, count in self.labels.items()
+        ]
+        lines += [
+            f"{pair.first} and {pair.second}: κ {shown_estimate(pair.kappa)}, n = {pair.kappa.n}; "
+            f"the same label {pair.same} times"
+            for pair in self.pairs
+        ]
+        return "\n".join([*lines, f"no κ: {self.reason}"] if self.reason else lines)
 
 
 def reviewer_grader(name: str) -> str:
@@ -77,38 +110,7 @@ def save_label(lake: Lake, reviewer: str, request_id: str, label: Label, note: s
 def withdraw_label(lake: Lake, reviewer: str, request_id: str) -> None:
     """Take a label back: the answer is one that this reviewer has not seen yet."""
     name = reviewer_grader(reviewer)
-    save_findings(lake, grades=[Grade(request_id, name, None, None, "withdrawn")])
-
-
-def load_reviews(lake: Lake, request_ids: Sequence[str]) -> dict[str, dict[str, Grade]]:
-    """Reviewer → request → label that stands, each reviewer's in the order in which they were
-    given."""
-    rows = lake.rows(
-        "select * from latest_grades where starts_with(grader, $reviewer)"
-        " and status <> 'withdrawn' and request_id in (select unnest($ids::varchar[]))"
-        " order by grader, graded_at, request_id",
-        {"reviewer": REVIEWER, "ids": list(request_ids)},
-    )
-    found: dict[str, dict[str, Grade]] = {}
-    for row in rows:
-        name = row["grader"].removeprefix(REVIEWER)
-        found.setdefault(name, {})[row["request_id"]] = grade_from_row(row)
-    return found
-
-
-def load_answered(lake: Lake, filters: Filters) -> list[Answered]:
-    """The requests whose answers can be reviewed."""
-    condition, parameters = filters.where()
-    rows = lake.rows(
-        "select r.request_id, r.topic, r.question, r.answer from requests r"
-        f" where r.status = 'ok' and r.answer <> '' and {condition} order by r.request_id",
-        parameters,
-    )
-    return [
-        Answered(row["request_id"], row["topic"] or "")
-        for row in rows
-        if not (is_hidden(row["question"]) or is_hidden(row["answer"]))
-    ]
+    save_findings(lake, grades=[Grade(request_id, name, None, None, WITHDRAWN)])
 
 
 def draw_reviews(lake: Lake, filters: Filters, n: int, draw: Draw) -> list[str]:
@@ -123,8 +125,8 @@ def draw_reviews(lake: Lake, filters: Filters, n: int, draw: Draw) -> list[str]:
     return sorted((one.row_id for one in drawn), key=_shuffled)
 
 
-def reviewer_agreement(reviews: Mapping[str, Mapping[str, Grade]]) -> list[PairAgreement]:
-    """κ of every two reviewers who have decided on an answer in common, most answers first."""
+def reviewer_agreement(reviews: Mapping[str, Mapping[str, Grade]]) -> ReviewerAgreement:
+    """How far these reviewers agree (:func:`load_reviews`)."""
     decided = {
         name: {request: grade.y for request, grade in said.items() if grade.y is not None}
         for name, said in reviews.items()
@@ -136,7 +138,20 @@ def reviewer_agreement(reviews: Mapping[str, Mapping[str, Grade]]) -> list[PairA
             a, b = ([decided[name][one] for one in shared] for name in (first, second))
             same = sum(x == y for x, y in zip(a, b, strict=True))
             pairs.append(PairAgreement(first, second, same, cohen_kappa(a, b)))
-    return sorted(pairs, key=lambda pair: (-pair.kappa.n, pair.first, pair.second))
+    return ReviewerAgreement(
+        labels={name: len(said) for name, said in reviews.items()},
+        decided={name: len(said) for name, said in decided.items()},
+        pairs=sorted(pairs, key=lambda pair: (-pair.kappa.n, pair.first, pair.second)),
+        reason="" if pairs else _why_no_pair(list(reviews)),
+    )
+
+
+def _why_no_pair(reviewers: Sequence[str]) -> str:
+    if not reviewers:
+        return "no reviewer has labelled an answer"
+    if len(reviewers) == 1:
+        return f"only {reviewers[0]} has labelled answers, and agreement needs two"
+    return "no answer was decided by two reviewers"
 
 
 def _shuffled(request_id: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +23,8 @@ from ragdiag.workflows.grading.corrected_rates import correct_rate, sample_to_la
 from ragdiag.workflows.grading.grade import grade_requests
 from ragdiag.workflows.grading.human_labels import HumanLabels, read_labels
 from tests.answered import OLD, answer, log
+from tests.faulty_server import FaultyServer
+from tests.grading.conftest import Judged
 
 COUNT = 120
 NUMERIC = rule_grader("numeric", None)
@@ -69,6 +73,48 @@ def test_agreement_is_counted_and_kept(lake: Lake, asked: list[Request], tmp_pat
     assert (kept.labels, kept.about) == ("people.jsonl", "correct")
     assert len(load_grades(lake, "human", [r.request_id for r in asked])) == COUNT
     assert "numeric-v1: accuracy 0.83 (0.76–0.89)" in found.to_text()
+
+
+@pytest.mark.parametrize(("changing", "warns"), [(0, False), (3, True)])
+def test_a_judge_is_asked_again_and_what_it_takes_back_is_kept(
+    lake: Lake,
+    judge: Judged,
+    faulty_server: FaultyServer,
+    tmp_path: Path,
+    changing: int,
+    warns: bool,
+) -> None:
+    """It takes back what it said of the first ``changing`` answers that it is asked about twice."""
+    times: Counter[str] = Counter()
+
+    def answer(prompt: str) -> str:
+        said = re.findall(r"^it is (\d+)$", prompt, re.M)[0]
+        times[said] += 1
+        if times[said] == 2:
+            times["twice"] += 1
+        takes_back = times[said] == 2 and times["twice"] <= changing
+        return json.dumps({"reason": "x", "verdict": "incorrect" if takes_back else "correct"})
+
+    faulty_server.says(answer)
+    labels = write(
+        tmp_path / "l.jsonl",
+        [
+            {"item_id": f"i{n}", "label": n % 2, "answer": f"it is {n}", "answers": ["1"]}
+            for n in range(40)
+        ],
+    )
+    one = judge(concurrency=1)
+    found = calibrate_graders(lake, labels, [one, NUMERIC], again=20)
+    assert len(faulty_server.seen) == 60
+    assert found.found[one.name].specificity.value == 0  # what it said first is what is measured
+    flips = found.flips[one.name]
+    assert (flips.rate.value, flips.rate.n, flips.undecided) == (changing / 20, 20, 0)
+    assert load_calibrations(lake)[one.name].flips == flips.rate
+    assert load_calibrations(lake)["numeric-v1"].flips is None
+    assert ("do not rest a decision" in found.to_text()) == warns
+    calibrate_graders(lake, labels, [one], again=0)
+    assert len(faulty_server.seen) == 60
+    assert load_calibrations(lake)[one.name].flips is None
 
 
 def test_items_of_a_file_need_no_request(lake: Lake, tmp_path: Path) -> None:

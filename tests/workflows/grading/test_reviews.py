@@ -14,13 +14,12 @@ from ragdiag.store.deciding import load_people
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters
 from ragdiag.store.results import load_requests, save_findings
+from ragdiag.store.reviews import load_answered, load_reviews
 from ragdiag.workflows.diagnosing.diagnose import diagnose
 from ragdiag.workflows.grading.corrected_rates import correct_rate, sample_to_label
 from ragdiag.workflows.grading.grade import grade_requests
 from ragdiag.workflows.grading.reviews import (
     draw_reviews,
-    load_answered,
-    load_reviews,
     reviewer_agreement,
     reviewer_grader,
     save_label,
@@ -88,11 +87,30 @@ def test_kappa_of_two_reviewers_is_over_what_both_decided(lake: Lake, asked: lis
         save_label(lake, "bo", request.request_id, bo)
     save_label(lake, "cy", asked[20].request_id, "wrong")
     ids = [request.request_id for request in asked]
-    (pair,) = reviewer_agreement(load_reviews(lake, ids))
+    found = reviewer_agreement(load_reviews(lake, ids))
+    (pair,) = found.pairs
     assert (pair.first, pair.second, pair.same, pair.kappa.n) == ("ada", "bo", 6, 7)
     # By hand: p_o = 6/7, p_e = (3/7 · 4/7) + (4/7 · 3/7) = 24/49.
     assert pair.kappa.value == pytest.approx((6 / 7 - 24 / 49) / (1 - 24 / 49))
     assert pair.kappa.low < pair.kappa.value < pair.kappa.high
+    assert (found.labels["bo"], found.decided["bo"], found.reason) == (8, 7, "")
+    assert "ada and bo: κ 0.72 (" in found.to_text()
+
+
+def test_why_there_is_no_kappa(lake: Lake, asked: list[Request]) -> None:
+    def why() -> str:
+        found = reviewer_agreement(load_reviews(lake))
+        assert found.to_json()["reason"] == (found.reason or None)
+        return found.reason
+
+    assert why() == "no reviewer has labelled an answer"
+    save_label(lake, "ada", asked[0].request_id, "correct")
+    assert why() == "only ada has labelled answers, and agreement needs two"
+    save_label(lake, "bo", asked[0].request_id, "cannot tell")
+    assert why() == "no answer was decided by two reviewers"
+    save_label(lake, "bo", asked[0].request_id, "correct")
+    found = reviewer_agreement(load_reviews(lake))
+    assert "κ undefined (one label only), n = 1; the same label 1 times" in found.to_text()
 
 
 def test_reviews_correct_the_graders_rate(lake: Lake, asked: list[Request]) -> None:
