@@ -71,7 +71,8 @@ def judge(
     ``arms`` is empty where nothing was replayed (a success, or no gold passages): tier B with
     gold passages and answer, C with the answer alone, D without one (tiers.py). A replay of
     which no answer could be graded is none. The evidence names the arms on which the generator
-    failed (``failed_arms``): what they leave undetermined, asking again may decide.
+    failed (``failed_arms``): what they leave undetermined, asking again may decide; and those to
+    which it gave different answers (``varied_arms``), which the rule says too.
     """
     failed = [arm for arm, outcome in arms.items() if outcome.failed]
     if not any(outcome.draws for outcome in arms.values()):
@@ -85,6 +86,10 @@ def judge(
     )
     if failed and verdict == "undetermined":
         rule = f"the generator failed on {', '.join(failed)}"
+    varied = [arm for arm, outcome in arms.items() if outcome.varied]
+    if varied:
+        drawn = max(outcome.draws for outcome in arms.values())
+        rule = f"{rule}; the generator varies on {', '.join(varied)}: {drawn} answers of each"
     return Diagnosis(
         request_id=request.request_id,
         cause=loss.cause,
@@ -105,6 +110,7 @@ def judge(
             "level": {arm: outcome.level for arm, outcome in arms.items()},
             "draws": {arm: outcome.draws for arm, outcome in arms.items()},
             "failed_arms": failed,
+            "varied_arms": varied,
             "deterministic": all(
                 outcome.deterministic for arm, outcome in arms.items() if arm not in STRONGER
             ),

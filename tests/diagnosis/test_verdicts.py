@@ -102,3 +102,11 @@ def test_support_is_verbatim_or_half_of_the_words_of_a_longer_answer() -> None:
     assert supports(["Cats sleep long days indoors."], ["cats sleep during long days"])
     assert not supports(["Cats sleep."], ["a completely different long answer"])
     assert not supports(["two"], ["two cats"])
+
+
+def test_arms_that_got_different_answers_are_named() -> None:
+    varied = ArmOutcome(3, 3, deterministic=False, varied=True)
+    found = verdict("recall_miss", MENDED | {"g": varied})
+    assert (found.verdict, found.evidence["varied_arms"]) == ("retrieval", ["g"])
+    assert found.evidence["rule"].endswith("; the generator varies on g: 3 answers of each")
+    assert verdict("recall_miss", MENDED).evidence["varied_arms"] == []

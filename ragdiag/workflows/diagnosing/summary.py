@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,7 +40,8 @@ class DiagnosisSummary:
     Causes, verdicts and headroom are those of the ``diagnosed`` failures; ``slices`` is τ by kind
     of slice and its name, ``tiers`` counts the verdicts on failures, and on ungraded requests, by
     the tier of their evidence. ``failed_arms`` counts by arm the requests for which the generator
-    failed on it: the next run asks again. ``calls`` and ``cost_usd`` are what this run asked and
+    failed on it: the next run asks again; ``varied_arms`` those for which it gave the arm different
+    answers. ``calls`` and ``cost_usd`` are what this run asked and
     spent; ``left`` requests have no verdict because its budget was spent.
     """
 
@@ -61,6 +62,7 @@ class DiagnosisSummary:
     failed_bounds: tuple[float, float]
     failing: Sequence[SliceRate] = ()
     failed_arms: Mapping[Arm, int] = field(default_factory=dict)
+    varied_arms: Mapping[Arm, int] = field(default_factory=dict)
     calls: int = 0
     cost_usd: float = 0.0
     left: int = 0
@@ -90,6 +92,7 @@ class DiagnosisSummary:
             "failed": self.failed.to_json(),
             "failed_bounds": [None if math.isnan(bound) else bound for bound in self.failed_bounds],
             **({"failed_arms": dict(self.failed_arms)} if self.failed_arms else {}),
+            **({"varied_arms": dict(self.varied_arms)} if self.varied_arms else {}),
             **({"left": self.left} if self.left else {}),
         }
 
@@ -135,8 +138,11 @@ class DiagnosisSummary:
             spent = f", {self.cost_usd:.4f} US$" if self.cost_usd else ""
             lines.append(f"asked {self.calls} times{spent}; what was known was not asked again")
         if self.failed_arms:
-            arms = ", ".join(f"{arm} ({count})" for arm, count in self.failed_arms.items())
+            arms = _listed(self.failed_arms)
             lines.append(f"the generator failed on {arms}: run again to ask it anew")
+        if self.varied_arms:
+            arms = _listed(self.varied_arms)
+            lines.append(f"the generator gave different answers to {arms}: drawn several times")
         if self.left:
             lines.append(f"the budget is spent: {self.left} requests left; run again to go on")
         return "\n".join(lines)
@@ -193,10 +199,17 @@ def summarise(
         failed=wilson(wrong, graded),
         failed_bounds=(1 - best, 1 - worst),
         failing=failure_rates(load_slices(lake), outcomes) if outcomes else (),
-        failed_arms=Counter(
-            arm for found in diagnoses.values() for arm in found.evidence.get("failed_arms", ())
-        ),
+        failed_arms=_count_arms(diagnoses.values(), "failed_arms"),
+        varied_arms=_count_arms(diagnoses.values(), "varied_arms"),
     )
+
+
+def _count_arms(diagnoses: Iterable[Diagnosis], name: str) -> Counter[Arm]:
+    return Counter(arm for found in diagnoses for arm in found.evidence.get(name, ()))
+
+
+def _listed(arms: Mapping[Arm, int]) -> str:
+    return ", ".join(f"{arm} ({count})" for arm, count in arms.items())
 
 
 def _by_tier(diagnoses: Sequence[Diagnosis]) -> dict[Tier, dict[Verdict, int]]:
