@@ -35,13 +35,19 @@ class ValidationPlan(ReplayPlan):
 
 
 def plan_validation(
-    lake: Lake, workspace: Workspace, version: Version, split: str, n: int
+    lake: Lake,
+    workspace: Workspace,
+    version: Version,
+    split: str,
+    n: int,
+    generator_of: Version | None = None,
 ) -> ValidationPlan:
     """What :func:`~ragdiag.workflows.diagnosing.validate.validate` would ask; asks nothing.
 
     Raises UnknownName without an evaluation.
     """
-    bench, replays = Bench(lake, workspace, version), Replays(lake, workspace, version.spec, ())
+    tried = version.answered_by(generator_of, workspace.root) if generator_of else version
+    bench, replays = Bench(lake, workspace, version), Replays(lake, workspace, tried.spec, ())
     sizes = []
     for request in requests_in_scope(lake, version, split, None, None, None):
         if gold := bench.evidence(request).gold:
