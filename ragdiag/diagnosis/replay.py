@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from ragdiag.diagnosis.arms import STRONGER, Contexts, draw_key
+from ragdiag.diagnosis.arms import SECOND, STRONGER, Contexts, draw_key
 from ragdiag.diagnosis.budget import Budget, Price, prompt_tokens
 from ragdiag.errors import GenerationError
 from ragdiag.privacy.hiding import is_hidden
 from ragdiag.records import Answer, Arm, ContextPassage, Grade, Replay, Request
 
 SAMPLED_DRAWS = 3
-ASKED_TWICE: frozenset[Arm] = frozenset({"r", "g", "g+", "G+", "G+r"})
+ASKED_TWICE: frozenset[Arm] = frozenset({"r", "g", "g+", "G+", "G+r", "G2"})
 """Arms that a verdict or the headroom rests on: a generator that varies shows it there."""
 SURE = 0.9
 """Posterior probability from which p(c) counts as high or low."""
@@ -219,20 +219,25 @@ def outcomes(draws: Sequence[Replay]) -> dict[Arm, ArmOutcome]:
     by_arm: dict[Arm, list[Replay]] = {}
     for draw in draws:
         by_arm.setdefault(draw.arm, []).append(draw)
-    repeats = {
-        stronger: _repeats([draw for draw in draws if (draw.arm in STRONGER) == stronger])
-        for stronger in (False, True)
-    }
+    by_generator: dict[int, list[Replay]] = {}
+    for draw in draws:
+        by_generator.setdefault(_generator_of(draw.arm), []).append(draw)
+    repeats = {generator: _repeats(own) for generator, own in by_generator.items()}
     return {
         arm: ArmOutcome(
             successes=sum(draw.y == 1 for draw in same),
             draws=sum(draw.y is not None for draw in same),
-            deterministic=repeats[arm in STRONGER],
+            deterministic=repeats[_generator_of(arm)],
             failed=any(draw.status == "error" for draw in same),
             varied=len(_distinct(same)) > 1,
         )
         for arm, same in by_arm.items()
     }
+
+
+def _generator_of(arm: Arm) -> int:
+    """0 the version's own, 1 the stronger one, 2 the second other one."""
+    return 1 if arm in STRONGER else 2 if arm in SECOND else 0
 
 
 def _first_slots(contexts: Contexts) -> list[Slot]:

@@ -115,13 +115,15 @@ class Sufficiency:
 
 def label_of(found: Diagnosis) -> Label | None:
     """Whether the context of a diagnosed request sufficed; None where that is not known: nothing
-    that was tried made the answer right, no context was needed, or no gold is known.
+    that was tried made the answer right, no context was needed, or no gold is known or believed.
 
     >>> evidence = {"y": 0, "level": {"r": "low", "g": "high"}}
     >>> label_of(Diagnosis("r", "recall_miss", "retrieval", "g", "A", evidence))
     Label(sufficient=0, source='answers')
     """
     if found.cause == "gold_unknown" or found.tier not in ("A", "B"):
+        return None
+    if found.verdict == "label_suspect":
         return None
     level = found.evidence.get("level") or {}
     has_gold = found.cause == "in_context"

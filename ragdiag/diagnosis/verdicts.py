@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from ragdiag.diagnosis.arms import STRONGER
+from ragdiag.diagnosis.arms import OTHERS
 from ragdiag.diagnosis.replay import ArmOutcome
 from ragdiag.diagnosis.tiers import (
     NO_SIGNS,
@@ -64,12 +64,14 @@ def judge(
     arms: Mapping[Arm, ArmOutcome],
     *,
     gold_supported: bool,
+    others_agree: bool = False,
     signs: Signs = NO_SIGNS,
 ) -> Diagnosis:
     """The verdict on one graded request, with everything it rests on.
 
     ``arms`` is empty where nothing was replayed (a success, or no gold passages): tier B with
-    gold passages and answer, C with the answer alone, D without one (tiers.py). A replay of
+    gold passages and answer, C with the answer alone, D without one (tiers.py). ``others_agree``
+    where two other generators, given the gold passages, say the same wrong thing. A replay of
     which no answer could be graded is none. The evidence names the arms on which the generator
     failed (``failed_arms``): what they leave undetermined, asking again may decide; and those to
     which it gave different answers (``varied_arms``), which the rule says too.
@@ -82,7 +84,7 @@ def judge(
         if grade.y == 1
         else _verdict_without_answer(loss, signs, told_status(request.status, request.answer))
         if grade.status == "no_gold"
-        else _verdict_on_failure(grade, loss, arms, gold_supported, signs)
+        else _verdict_on_failure(grade, loss, arms, gold_supported, others_agree, signs)
     )
     if failed and verdict == "undetermined":
         rule = f"the generator failed on {', '.join(failed)}"
@@ -112,7 +114,7 @@ def judge(
             "failed_arms": failed,
             "varied_arms": varied,
             "deterministic": all(
-                outcome.deterministic for arm, outcome in arms.items() if arm not in STRONGER
+                outcome.deterministic for arm, outcome in arms.items() if arm not in OTHERS
             ),
         },
     )
@@ -135,6 +137,7 @@ def _verdict_on_failure(
     loss: Loss,
     arms: Mapping[Arm, ArmOutcome],
     gold_supported: bool,
+    others_agree: bool,
     signs: Signs,
 ) -> tuple[Verdict, str]:
     if grade.y is None:
@@ -145,6 +148,8 @@ def _verdict_on_failure(
         return from_logged_gold(loss.cause)
     if not gold_supported:
         return "label_suspect", "no gold passage supports the gold answer"
+    if others_agree:
+        return "label_suspect", "given gold alone, two other generators agree on another answer"
     if not arms:
         return from_logged_gold(loss.cause)
     level = {arm: outcome.level for arm, outcome in arms.items()}

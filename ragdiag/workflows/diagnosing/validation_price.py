@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import get_args
 
-from ragdiag.diagnosis.arms import STRONGER
+from ragdiag.diagnosis.arms import OTHERS
 from ragdiag.diagnosis.budget import prompt_tokens
 from ragdiag.diagnosis.injection import FAULTS, applies
 from ragdiag.records import Arm, ContextPassage
@@ -16,7 +16,7 @@ from ragdiag.workflows.diagnosing.bench import Bench
 from ragdiag.workflows.diagnosing.diagnose import requests_in_scope
 from ragdiag.workflows.diagnosing.replays import ReplayPlan, Replays
 
-OWN_ARMS = len(get_args(Arm)) - len(STRONGER)
+OWN_ARMS = len(get_args(Arm)) - len(OTHERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,11 @@ def plan_validation(
     # the generator with the fault wrong_sentence asks twice for an answer
     answers, failures = faults + 1, sizes[:n]
     replayed = OWN_ARMS * replays.draws * answers
-    compared = len(STRONGER) * replays.draws * faults * replays.has_stronger
-    tokens = [(1 + answers) * sum(sizes) + replayed * sum(failures), compared * sum(failures)]
-    calls = [(1 + answers) * len(sizes) + replayed * len(failures), compared * len(failures)]
+    compared = [len(arms) * replays.draws * faults for arms in replays.others]
+    tokens = [(1 + answers) * sum(sizes) + replayed * sum(failures)]
+    calls = [(1 + answers) * len(sizes) + replayed * len(failures)]
+    tokens += [times * sum(failures) for times in compared]
+    calls += [times * len(failures) for times in compared]
     return ValidationPlan(
         requests=len(sizes),
         calls=len(sizes),

@@ -204,6 +204,35 @@ def test_a_stronger_generator_is_asked_on_gold_and_on_what_was_logged(
     assert found.headroom["phi_G"].value == 0.0
 
 
+@pytest.mark.parametrize(
+    ("second", "found"),
+    [("twenty hours", ("label_suspect", "gold_answer")), ("a whole night", ("retrieval", None))],
+)
+def test_two_other_generators_doubt_the_gold_answer_where_they_agree_on_another(
+    corpus: Lake,
+    workspace: Workspace,
+    reader: FaultyServer,
+    second: str,
+    found: tuple[str, str | None],
+) -> None:
+    version = lost(corpus, workspace, reader)
+    tables = "".join(
+        f'[replay.{table}]\nkind = "openai"\nmodel = "{table}"\nbase_url = "{reader.base_url}"\n'
+        for table in ("stronger", "second")
+    )
+    workspace.configuration.write_text(tables)
+    on_gold = {"reader": "fifteen hours a day", "stronger": "It is twenty hours.", "second": second}
+    reader.says(
+        lambda asked: on_gold[reader.seen[-1]["model"]] if "fifteen" in asked else "two weeks"
+    )
+    told = diagnose(corpus, workspace, version, split="lost", limits=ONE)
+    models = [body["model"] for body in reader.seen]
+    assert models == ["reader"] * 4 + ["stronger"] * 4 + ["second"] * 2
+    (name,) = load_ids(corpus)
+    diagnosis = load_diagnoses(corpus, [name])[name]
+    assert (told.verdicts, (diagnosis.verdict, diagnosis.second_level)) == ({found[0]: 1}, found)
+
+
 def test_the_price_comes_first_and_can_be_limited(
     corpus: Lake, workspace: Workspace, reader: FaultyServer, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -156,7 +156,9 @@ def test_a_version_that_never_succeeds_has_nothing_to_break(
     lake: Lake, workspace: Workspace, version: Version
 ) -> None:
     lake.write(lambda cursor: cursor.execute("delete from gold_answers"))
-    with pytest.raises(InputError, match="succeeds today; only what works can be broken"):
+    with pytest.raises(
+        InputError, match="succeeds today with extractive; only what works can be broken"
+    ):
         validate(lake, workspace, version, "test")
 
 
