@@ -8,7 +8,7 @@ environment variables that hold them.
 from __future__ import annotations
 
 import tomllib
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -17,6 +17,7 @@ from pydantic import (
     StringConstraints,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from ragdiag.backends import LakeTable
@@ -103,12 +104,20 @@ class JudgeTable(_Table):
 
 class ReplayTable(_Table):
     """How failures are answered again. ``stronger`` is a generator as in a version's spec, asked
-    for what the version's own fails at; ``draws`` of every context are taken of a generator that
+    for what the version's own fails at, ``second`` another one beside it, whose agreement with it
+    puts a gold answer in doubt; ``draws`` of every context are taken of a generator that
     does not repeat itself, ``concurrency`` questions are under way to a server."""
 
     draws: int = Field(default=3, ge=3, le=50)
     concurrency: int = Field(default=4, ge=1, le=64)
     stronger: GeneratorSpec | None = None
+    second: GeneratorSpec | None = None
+
+    @model_validator(mode="after")
+    def _second_has_a_first(self) -> Self:
+        if self.second is not None and self.stronger is None:
+            raise ValueError("[replay.second] agrees with nobody without [replay.stronger]")
+        return self
 
 
 class Configuration(_Table):

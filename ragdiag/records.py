@@ -44,7 +44,7 @@ Verdict = Literal[
     "generator",
     "undetermined",
 ]
-Arm = Literal["r", "s", "g", "g+", "g-", "r-g", "r-m", "none", "G+", "G+r"]
+Arm = Literal["r", "s", "g", "g+", "g-", "r-g", "r-m", "none", "G+", "G+r", "G2"]
 SecondLevel = Literal[
     "one_path_blind",
     "vocabulary",

@@ -221,6 +221,11 @@ class Version:
         object.__setattr__(version, "version_id", version_id)
         return version
 
+    def answered_by(self, other: Version, root: Path) -> Version:
+        """The same with the generator of ``other``, in the workspace at ``root``; its id is that of
+        such a spec."""
+        return Version(self.name, self.spec.with_tables(root, generator=other.spec.generator))
+
 
 @dataclass(frozen=True, slots=True)
 class LoggedVersion:

@@ -18,7 +18,7 @@ def fields(model: type[BaseModel]) -> Iterator[str]:
     """The names of all fields of a table and of the tables in it, but for those that have a guide
     of their own."""
     for name, field in model.model_fields.items():
-        tables = [] if name in ("lake", "stronger") else tables_of(field.annotation)
+        tables = [] if name in ("lake", "stronger", "second") else tables_of(field.annotation)
         if not tables:
             yield name
         for table in tables:

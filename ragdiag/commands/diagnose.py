@@ -49,6 +49,9 @@ def validate_command(
     split: Annotated[str, typer.Option("--split", help="Whose successes are broken.")],
     n: Annotated[int, typer.Option("-n", "--n", min=1, help="Failures of each fault.")] = 20,
     seed: Annotated[int, typer.Option(help="The same seed breaks the same requests.")] = 0,
+    generator_of: Annotated[
+        str | None, typer.Option(help="A version whose generator answers instead.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would ask.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Ask a priced generator.")] = False,
     as_json: Json = False,
@@ -56,18 +59,29 @@ def validate_command(
 ) -> None:
     """Break what works in known ways, diagnose it at every tier, and count the right verdicts. Of a
     generator with prices the cost is shown first, and nothing is asked without --yes."""
+    from ragdiag.store.results import find_version
     from ragdiag.workflows.diagnosing.validate import expectations, validate
     from ragdiag.workflows.diagnosing.validation_price import plan_validation
 
     print(table(expectations()), file=sys.stderr, flush=True)
     lake, workspace, tried = opened(context, version)
-    plan = plan_validation(lake, workspace, tried, split, n)
+    other = None if generator_of is None else find_version(lake, generator_of)
+    plan = plan_validation(lake, workspace, tried, split, n, other)
     if dry_run or (plan.is_priced and not yes):
         note = "" if dry_run else ". Nothing was asked: add --yes"
         emit(plan.to_json(), as_json, lambda: plan.to_text() + note)
         return
     with progress_to(progress_file) as progress:
-        found = validate(lake, workspace, tried, split, n=n, seed=seed, progress=progress)
+        found = validate(
+            lake,
+            workspace,
+            tried,
+            split,
+            n=n,
+            seed=seed,
+            generator_of=other,
+            progress=progress,
+        )
     emit(found.to_json(), as_json, lambda: _told(found))
 
 
@@ -155,7 +169,10 @@ def _told(found: Validation) -> str:
     """A matrix for each tier, below what its verdicts were worth."""
     from ragdiag.workflows.diagnosing.validate import matrix_rows
 
-    lines = [f"{sum(found.failed.values())} known failures from {found.successes} successes"]
+    lines = [
+        f"{sum(found.failed.values())} known failures from {found.successes} successes, "
+        f"answered by {found.generator}"
+    ]
     for tier, one in found.tiers.items():
         lines += ["", _worth(tier, one), table(matrix_rows(one.matrix))]
     return "\n".join(lines)

@@ -4,7 +4,8 @@ Of the version's generator: ``r`` the logged context, ``s`` the candidates in a 
 as the version packs, ``g`` the gold passages alone, ``g+`` the gold put in front of the logged
 context, ``g-`` of the logged context the gold alone, where some gold is missing, ``r-g`` the logged
 context without gold, ``r-m`` without the passage that misled, ``none`` no context. Of a stronger
-one: ``G+`` the gold passages, ``G+r`` the logged context.
+one: ``G+`` the gold passages, ``G+r`` the logged context. Of a second other one: ``G2`` the gold
+passages.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from ragdiag.records import Arm, ContextPassage, Hit, Passage, Request
 Contexts = dict[Arm, tuple[ContextPassage, ...]]
 STRONGER: dict[Arm, Arm] = {"G+": "g", "G+r": "r"}
 """Arms of the stronger generator, with the arm whose context each is given."""
+SECOND: dict[Arm, Arm] = {"G2": "g"}
+"""The same of the second other generator."""
+OTHERS = STRONGER | SECOND
 
 
 def arm_contexts(

@@ -124,7 +124,7 @@ def echoes(question: str, question_id: str) -> tuple[Passage, ...]:
 
 @dataclass(frozen=True)
 class WrongSentenceGenerator:
-    """A generator that answers without the sentences its first answer was made of."""
+    """A generator that answers without the sentences its first answer was made of, or stood in."""
 
     generator: Generator
 
@@ -140,8 +140,13 @@ class WrongSentenceGenerator:
 
 
 def _without(passage: ContextPassage, said: str) -> ContextPassage:
-    """The passage without the sentences that stand in ``said``."""
-    kept = [part for part in split_sentences(passage.text) if part.strip() not in said]
+    """The passage without the sentences that stand in ``said``, or hold it."""
+
+    def is_used(sentence: str) -> bool:
+        return sentence in said or (said != "" and said in sentence)
+
+    said = said.strip()
+    kept = [part for part in split_sentences(passage.text) if not is_used(part.strip())]
     return replace(passage, text=" ".join(kept))
 
 

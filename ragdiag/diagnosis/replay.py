@@ -7,13 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from ragdiag.diagnosis.arms import STRONGER, Contexts, draw_key
+from ragdiag.diagnosis.arms import SECOND, STRONGER, Contexts, draw_key
 from ragdiag.diagnosis.budget import Budget, Price, prompt_tokens
 from ragdiag.errors import GenerationError
 from ragdiag.privacy.hiding import is_hidden
 from ragdiag.records import Answer, Arm, ContextPassage, Grade, Replay, Request
 
 SAMPLED_DRAWS = 3
+ASKED_TWICE: frozenset[Arm] = frozenset({"r", "g", "g+", "G+", "G+r", "G2"})
+"""Arms that a verdict or the headroom rests on: a generator that varies shows it there."""
 SURE = 0.9
 """Posterior probability from which p(c) counts as high or low."""
 
@@ -29,12 +31,14 @@ class Generator(Protocol):
 @dataclass(frozen=True, slots=True)
 class ArmOutcome:
     """How often one arm was answered right: ``successes`` of ``draws`` graded answers; ``failed``
-    where the generator failed on a draw, so that they are not all there are to be."""
+    where the generator failed on a draw, so that they are not all there are to be; ``varied`` where
+    it gave this very context different answers."""
 
     successes: int
     draws: int
     deterministic: bool
     failed: bool = False
+    varied: bool = False
 
     @property
     def p(self) -> float:
@@ -92,24 +96,17 @@ class Replayer:
         self._draws, self._concurrency = draws, concurrency
 
     def replay(self, request: Request, contexts: Contexts, grade: Grader) -> Replayed:
-        """Answer every arm; once where the generator repeats itself on the first, else as many
-        times as it draws.
+        """Answer every arm once, and those of ASKED_TWICE (else the first) twice; where one of them
+        got two answers, every arm as many times as the generator draws.
 
         An arm whose generation failed has a draw with ``y`` None, and its outcome is unsure.
         """
-        reference = next(iter(contexts))
-        first = [(arm, 0) for arm in contexts]
-        found = self._round(request, contexts, [*first, (reference, 1)], grade)
-        same = [draw for draw in found.draws if draw.arm == reference]
-        repeated = same[0].y is not None and same[0].answer == same[-1].answer if same else False
-        if not found.complete or repeated:
+        first = _first_slots(contexts)
+        found = self._round(request, contexts, first, grade)
+        if not found.complete or _repeats(found.draws):
             return found
-        rest = [
-            (arm, number)
-            for number in range(1, self._draws)
-            for arm in contexts
-            if (arm, number) != (reference, 1)
-        ]
+        slots = [(arm, number) for number in range(1, self._draws) for arm in contexts]
+        rest = [slot for slot in slots if slot not in first]
         more = self._round(request, contexts, rest, grade)
         return Replayed((*found.draws, *more.draws), more.complete)
 
@@ -118,7 +115,7 @@ class Replayer:
     ) -> tuple[dict[str, tuple[ContextPassage, ...]], dict[str, tuple[ContextPassage, ...]]]:
         """The contexts that a replay must ask about, by key: the fewest, if the generator repeats
         itself, and the most."""
-        fewest = [*((arm, 0) for arm in contexts), (next(iter(contexts)), 1)]
+        fewest = _first_slots(contexts)
         most: list[Slot] = [(arm, number) for arm in contexts for number in range(self._draws)]
         few, many = (
             {
@@ -217,27 +214,47 @@ class Replayer:
 def outcomes(draws: Sequence[Replay]) -> dict[Arm, ArmOutcome]:
     """Tally the draws of one request by arm.
 
-    Of each generator the arm that was drawn most tells whether it repeats itself: twice, with one
-    answer.
+    A generator repeats itself where some arm has two answers of it, and none has two that differ.
     """
     by_arm: dict[Arm, list[Replay]] = {}
     for draw in draws:
         by_arm.setdefault(draw.arm, []).append(draw)
-    repeats = {
-        stronger: _repeats([same for arm, same in by_arm.items() if (arm in STRONGER) == stronger])
-        for stronger in (False, True)
-    }
+    by_generator: dict[int, list[Replay]] = {}
+    for draw in draws:
+        by_generator.setdefault(_generator_of(draw.arm), []).append(draw)
+    repeats = {generator: _repeats(own) for generator, own in by_generator.items()}
     return {
         arm: ArmOutcome(
             successes=sum(draw.y == 1 for draw in same),
             draws=sum(draw.y is not None for draw in same),
-            deterministic=repeats[arm in STRONGER],
+            deterministic=repeats[_generator_of(arm)],
             failed=any(draw.status == "error" for draw in same),
+            varied=len(_distinct(same)) > 1,
         )
         for arm, same in by_arm.items()
     }
 
 
-def _repeats(arms: Sequence[Sequence[Replay]]) -> bool:
-    most = max(arms, key=len, default=())
-    return len(most) == 2 and len({draw.answer for draw in most}) == 1
+def _generator_of(arm: Arm) -> int:
+    """0 the version's own, 1 the stronger one, 2 the second other one."""
+    return 1 if arm in STRONGER else 2 if arm in SECOND else 0
+
+
+def _first_slots(contexts: Contexts) -> list[Slot]:
+    again = [arm for arm in contexts if arm in ASKED_TWICE] or [next(iter(contexts))]
+    return [*((arm, 0) for arm in contexts), *((arm, 1) for arm in again)]
+
+
+def _repeats(draws: Sequence[Replay]) -> bool:
+    """Of one generator's draws; a failed one tells nothing."""
+    by_arm: dict[Arm, list[Replay]] = {}
+    for draw in draws:
+        if draw.status != "error":
+            by_arm.setdefault(draw.arm, []).append(draw)
+    again = [same for same in by_arm.values() if len(same) > 1]
+    return bool(again) and all(len(_distinct(same)) == 1 for same in again)
+
+
+def _distinct(draws: Sequence[Replay]) -> set[tuple[str, int | None, float | None]]:
+    """Answers that are not stored are told apart by their grades."""
+    return {(draw.answer, draw.y, draw.score) for draw in draws if draw.status != "error"}

@@ -6,10 +6,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 from ragdiag.diagnosis.replay import ArmOutcome
 from ragdiag.diagnosis.waterfall import Loss, contains
-from ragdiag.metrics.answers import normalise_answer
+from ragdiag.metrics.answers import grade_answer, normalise_answer
 from ragdiag.metrics.numbers import numeric_match, read_quantities
 from ragdiag.metrics.refusals import told_status
 from ragdiag.records import (
@@ -35,10 +36,11 @@ class Scene:
     """All that the tests may look at of one diagnosed request.
 
     ``context`` is what the prompt held; ``on_gold`` and ``stronger`` the answers to the gold
-    passages alone of the version's generator and of the stronger one; ``k`` passages go to packing,
-    the reranker reads ``rerank_depth`` (None: there is none). ``deeper`` retrieves ten times as
-    many candidates, None where that cannot be had; ``grounded`` says whether a context supports an
-    answer, None where it cannot tell. ``rare_overlap`` is the lowest decile of
+    passages alone of the version's generator and of the stronger one, ``second`` that of the second
+    other one; ``k`` passages go to packing, the reranker reads ``rerank_depth`` (None: there is
+    none). ``deeper`` retrieves ten times as many candidates, None where that cannot be had;
+    ``grounded`` says whether a context supports an answer, None where it cannot tell.
+    ``rare_overlap`` is the lowest decile of
     :func:`term_overlap`, ``ever`` are the gold passages that the corpus has had.
     """
 
@@ -53,6 +55,7 @@ class Scene:
     rerank_depth: int | None = None
     on_gold: Answer | None = None
     stronger: Answer | None = None
+    second: Answer | None = None
     deeper: Callable[[], Retrieval] | None = None
     rare_overlap: float | None = None
     ever: frozenset[str] = frozenset()
@@ -74,6 +77,19 @@ def split_cause(found: Diagnosis, scene: Scene) -> Diagnosis:
     if test is None and found.verdict in ("retrieval", "undetermined"):
         test = _BY_CAUSE.get(found.cause)
     return found if test is None else replace(found, second_level=test(scene))
+
+
+def agree(one: Answer, other: Answer) -> bool:
+    """Whether two answers say the same thing: either is right by the default rule if the other is
+    the gold answer. Who declines agrees with nobody.
+
+    >>> agree(Answer("It was 1889."), Answer("1889")), agree(Answer("1889"), Answer("1899"))
+    (True, False)
+    """
+    said = (one, other)
+    if any(told_status(a.status, a.text) != "ok" or not normalise_answer(a.text) for a in said):
+        return False
+    return any(grade_answer("", a.text, "ok", [b.text]).y == 1 for a, b in (said, said[::-1]))
 
 
 def term_overlap(question: str, texts: Sequence[str]) -> float:
@@ -166,12 +182,9 @@ def _label_suspect(scene: Scene) -> SecondLevel | None:
     held = [passage.text for passage in scene.gold]
     if not _states(held, scene.answers) and _states(elsewhere, scene.answers):
         return "gold_passage"
-    both = (scene.on_gold, scene.stronger)
-    said = [one for one in both if one and told_status(one.status, one.text) == "ok"]
-    if len(said) == 2 and all(one.text.strip() for one in said):
-        one, other = (normalise_answer(answer.text) for answer in said)
-        return "gold_answer" if one == other else None
-    return None
+    said = [one for one in (scene.on_gold, scene.stronger, scene.second) if one is not None]
+    agreed = any(agree(one, other) for one, other in combinations(said, 2))
+    return "gold_answer" if agreed else None
 
 
 def _spans_two_passages(scene: Scene) -> bool:

@@ -9,24 +9,28 @@
 | answer_type | 1 if the three best sentences have the number, date or name that is asked for, |
 |             | 0 if not, ½ where the question asks for none                                   |
 
-The weights are learned from requests whose gold is known: label 1 where gold reached the prompt
-(gold ∈ r), which is what sufficiency stands in for where there is no gold.
+The weights are learned from diagnosed requests whose gold is known (:func:`label_of`). The label is
+what answers showed: 1 where the prompt gave a right answer, or held all gold and gives one once the
+passages around it are gone; 0 where only gold that it lacked makes the answer right. Where nothing
+was replayed it is whether gold reached the prompt.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from ragdiag.generation.extractive import split_context, term_coverage
 from ragdiag.generation.sentence_vectors import SentenceVectors
-from ragdiag.records import ContextPassage, Estimate
+from ragdiag.records import ContextPassage, Diagnosis, Estimate
 from ragdiag.retrieval.lexical import tokenise
 from ragdiag.stats.agreement import auroc
+from ragdiag.stats.cluster_bootstrap import cluster_mean
 from ragdiag.stats.logistic import Logistic, calibration_bins, fit_logistic, held_out
 
 FEATURES = ("coverage", "terms", "cosine", "margin", "answer_type")
@@ -45,6 +49,15 @@ _ASKED = (
 )
 
 
+LabelSource = Literal["answers", "gold"]
+"""What a label rests on: answers to this prompt and to others, or where the gold was alone."""
+
+
+class Label(NamedTuple):
+    sufficient: int
+    source: LabelSource
+
+
 class TooFewLabels(ValueError):
     """There is not enough gold to learn sufficiency from; the message says what there is."""
 
@@ -53,15 +66,16 @@ class TooFewLabels(ValueError):
 class Sufficiency:
     """The fit over all labels, and what cross-validation says of it.
 
-    ``brier`` is the mean squared error of the held-out probabilities (0 is perfect), ``floor`` that
-    of always saying the base rate; ``bins`` (mean probability, share sufficient, n).
+    ``brier`` is the mean squared error of the held-out probabilities (0 is perfect; its interval is
+    resampled by question), ``floor`` that of always saying the base rate; ``bins`` (mean
+    probability, share sufficient, n).
     """
 
     model: Logistic
     n: int
     positive: int
     auroc: Estimate
-    brier: float
+    brier: Estimate
     floor: float
     bins: tuple[tuple[float, float, int], ...]
 
@@ -75,14 +89,15 @@ class Sufficiency:
             "n": self.n,
             "sufficient": self.positive,
             "auroc": self.auroc.to_json(),
-            "brier": self.brier,
+            "brier": self.brier.to_json(),
             "brier_of_base_rate": self.floor,
             "bins": [list(one) for one in self.bins],
         }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Sufficiency:
-        """What :meth:`to_json` wrote. Raises ValueError where the features were others."""
+        """What :meth:`to_json` wrote, or that of an earlier ragdiag, which kept no interval of the
+        Brier score. Raises ValueError where the features were others."""
         if tuple(document["features"]) != FEATURES:
             raise ValueError("fitted on other features")
         model = document["model"]
@@ -92,10 +107,41 @@ class Sufficiency:
             document["n"],
             document["sufficient"],
             Estimate.from_json(document["auroc"]),
-            document["brier"],
+            _brier(document["brier"], document["n"]),
             document["brier_of_base_rate"],
             tuple((low, high, n) for low, high, n in document["bins"]),
         )
+
+
+def label_of(found: Diagnosis) -> Label | None:
+    """Whether the context of a diagnosed request sufficed; None where that is not known: nothing
+    that was tried made the answer right, no context was needed, or no gold is known or believed.
+
+    >>> evidence = {"y": 0, "level": {"r": "low", "g": "high"}}
+    >>> label_of(Diagnosis("r", "recall_miss", "retrieval", "g", "A", evidence))
+    Label(sufficient=0, source='answers')
+    """
+    if found.cause == "gold_unknown" or found.tier not in ("A", "B"):
+        return None
+    if found.verdict == "label_suspect":
+        return None
+    level = found.evidence.get("level") or {}
+    has_gold = found.cause == "in_context"
+    if found.evidence.get("y") == 1:
+        if level.get("none") == "high":
+            return None
+        shown = has_gold or level.get("none") == "low"
+        return Label(1, "answers") if shown else Label(0, "gold")
+    if "r" not in level:
+        return Label(int(has_gold), "gold")
+    if level["r"] == "high":
+        return Label(1, "answers")
+    if level["r"] != "low" or "high" not in (level.get("g"), level.get("g+")):
+        return None
+    if not has_gold:
+        return Label(0, "answers")
+    held = found.evidence.get("gold_recall@context")
+    return Label(1, "answers") if level.get("g") == "high" and held == 1 else None
 
 
 def features_of(
@@ -136,8 +182,8 @@ def calibrate(
     n, positive = len(labels), sum(labels)
     if n < LEAST_LABELS or min(positive, n - positive) < LEAST_OF_EACH:
         raise TooFewLabels(
-            f"{n} requests have known gold, {positive} with gold in the prompt and {n - positive} "
-            f"without; {LEAST_LABELS} and {LEAST_OF_EACH} of each kind are needed"
+            f"of {n} requests it is known whether the prompt sufficed, {positive} did and "
+            f"{n - positive} did not; {LEAST_LABELS} and {LEAST_OF_EACH} of each kind are needed"
         )
     try:
         held = held_out(features, labels, questions, seed)
@@ -149,10 +195,16 @@ def calibrate(
         n,
         positive,
         auroc(held.tolist(), labels),
-        float(np.mean((held - truth) ** 2)),
+        cluster_mean(((held - truth) ** 2).tolist(), questions, seed),
         rate * (1 - rate),
         tuple(calibration_bins(held.tolist(), labels)),
     )
+
+
+def _brier(kept: Mapping[str, Any] | float, n: int) -> Estimate:
+    if isinstance(kept, Mapping):
+        return Estimate.from_json(kept)
+    return Estimate(kept, math.nan, math.nan, n)
 
 
 def _margin(scores: Sequence[float]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from ragdiag.diagnosis.arms import STRONGER
+from ragdiag.diagnosis.arms import OTHERS
 from ragdiag.diagnosis.replay import ArmOutcome
 from ragdiag.diagnosis.tiers import (
     NO_SIGNS,
@@ -65,17 +65,19 @@ def judge(
     *,
     gold_supported: bool,
     contradicting_gold: bool = False,
+    others_agree: bool = False,
     signs: Signs = NO_SIGNS,
 ) -> Diagnosis:
     """The verdict on one graded request, with everything it rests on.
 
     Where several gold passages are needed and one is missing, cause, ranks and verdict are those of
     the missing one. ``contradicting_gold``: the accepted answers cannot all be right, so that a
-    failure goes to a person. ``arms`` is empty where nothing was replayed (a success, or no gold
+    failure goes to a person; ``others_agree``: two other generators, given the gold passages, say
+    the same wrong thing. ``arms`` is empty where nothing was replayed (a success, or no gold
     passages): tier B with gold passages and answer, C with the answer alone, D without one
     (tiers.py). A replay of which no answer could be graded is none. The evidence names the arms on
     which the generator failed (``failed_arms``): what they leave undetermined, asking again may
-    decide.
+    decide; and those to which it gave different answers (``varied_arms``), which the rule says too.
     """
     failed = [arm for arm, outcome in arms.items() if outcome.failed]
     if not any(outcome.draws for outcome in arms.values()):
@@ -88,12 +90,18 @@ def judge(
         if grade.y == 1
         else _verdict_without_answer(loss, signs, told_status(request.status, request.answer))
         if grade.status == "no_gold"
-        else _verdict_on_failure(grade, loss, arms, gold_supported, contradicting_gold, signs)
+        else _verdict_on_failure(
+            grade, loss, arms, gold_supported, contradicting_gold, others_agree, signs
+        )
     )
     if loss is not located:
         rule = f"some gold reached the prompt and does not suffice; of the rest: {rule}"
     if failed and verdict == "undetermined":
         rule = f"the generator failed on {', '.join(failed)}"
+    varied = [arm for arm, outcome in arms.items() if outcome.varied]
+    if varied:
+        drawn = max(outcome.draws for outcome in arms.values())
+        rule = f"{rule}; the generator varies on {', '.join(varied)}: {drawn} answers of each"
     return Diagnosis(
         request_id=request.request_id,
         cause=loss.cause,
@@ -115,8 +123,9 @@ def judge(
             "level": {arm: outcome.level for arm, outcome in arms.items()},
             "draws": {arm: outcome.draws for arm, outcome in arms.items()},
             "failed_arms": failed,
+            "varied_arms": varied,
             "deterministic": all(
-                outcome.deterministic for arm, outcome in arms.items() if arm not in STRONGER
+                outcome.deterministic for arm, outcome in arms.items() if arm not in OTHERS
             ),
         },
     )
@@ -148,6 +157,7 @@ def _verdict_on_failure(
     arms: Mapping[Arm, ArmOutcome],
     gold_supported: bool,
     contradicting_gold: bool,
+    others_agree: bool,
     signs: Signs,
 ) -> tuple[Verdict, str]:
     if grade.y is None:
@@ -160,6 +170,8 @@ def _verdict_on_failure(
         return from_gold_answer(signs.answer_at)
     if not gold_supported:
         return "label_suspect", "no gold passage supports the gold answer"
+    if others_agree:
+        return "label_suspect", "given gold alone, two other generators agree on another answer"
     if not arms:
         return from_logged_gold(loss.cause)
     level = {arm: outcome.level for arm, outcome in arms.items()}

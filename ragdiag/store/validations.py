@@ -29,6 +29,17 @@ def load_validation(lake: Lake, version_id: str | None = None) -> dict[str, Any]
     return {**json.loads(rows[0].pop("found")), **rows[0]} if rows else None
 
 
+def load_validations(lake: Lake) -> list[dict[str, Any]]:
+    """The last validation of every version, and of every version with another's generator, the
+    newest first; each as :func:`load_validation` returns it."""
+    rows = lake.rows(
+        """select version_id, validated_at, found from validations
+           qualify row_number() over (partition by version_id order by validated_at desc) = 1
+           order by validated_at desc"""
+    )
+    return [{**json.loads(row.pop("found")), **row} for row in rows]
+
+
 def save_sufficiency(lake: Lake, version_id: str, found: Mapping[str, Any]) -> None:
     """Keep it; the last one of the workspace holds."""
     _save(lake, "sufficiency_models", {"version_id": version_id}, "calibrated_at", found)

@@ -51,6 +51,11 @@ class Story:
         """The arms on which the generator failed when it was asked again."""
         return self.evidence.get("failed_arms") or ()
 
+    @property
+    def varied_arms(self) -> Sequence[str]:
+        """The arms to which it gave different answers when it was asked again."""
+        return self.evidence.get("varied_arms") or ()
+
     def draws(self, arm: str) -> list[Row]:
         return [draw for draw in self.replays if draw["arm"] == arm]
 

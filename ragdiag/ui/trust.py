@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
 from ragdiag.records import Estimate
 from ragdiag.store.queries import Filters, tier_counts, version_names
-from ragdiag.store.validations import load_validation
+from ragdiag.store.validations import load_validation, load_validations
 from ragdiag.ui import tables, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.safe import literal
@@ -37,13 +37,17 @@ def show_trust(view: View, scope: Filters) -> None:
     st.markdown(literal(sentence(found["tiers"]["A"])))
     st.caption(
         literal(
-            f"Faults put into {name} on split {found['split']} on "
-            f"{words.moment(found['validated_at'])}; only those that made a right answer wrong "
+            f"Faults put into {name}, answered by {generator_of(found)}, on split {found['split']} "
+            f"on {words.moment(found['validated_at'])}; only those that made a right answer wrong "
             "count. An abstention counts as not right. Retriever or generator asks only whether "
             "the prompt held what it needed; a swapped label has no side."
         )
     )
     tables.show(_tiers(found["tiers"]), key="trust-tiers")
+    every = fetch(view, load_validations)
+    if len(every) > 1:
+        st.markdown("By generator")
+        tables.show(generator_columns(every), key="trust-generators")
     with st.expander("Which fault was taken for which"):
         tier = st.selectbox("Tier", list(found["tiers"]), key="trust-tier")
         tables.show(matrix_columns(found, tier), key="trust-matrix")
@@ -86,6 +90,28 @@ def matrix_columns(found: Mapping[str, Any], tier: str) -> dict[str, list[Any]]:
         "Right verdict": [found["faults"][fault]["expected"] for fault in faults],
         **{verdict: [matrix[fault].get(verdict, 0) for fault in faults] for verdict in given},
     }
+
+
+def generator_columns(validations: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """What each validation's replayed verdicts (A), and those of the log alone (B), were worth."""
+    columns = {
+        "Version": [one["version"] for one in validations],
+        "Generator": [generator_of(one) for one in validations],
+        "Split": [one["split"] for one in validations],
+    }
+    for tier in ("A", "B"):
+        found = [one["tiers"][tier] for one in validations]
+        for title, name in (
+            ("right when decided", "right_when_decided"),
+            ("abstained", "abstained"),
+        ):
+            columns[f"{tier}: {title}"] = [_share(Estimate.from_json(one[name])) for one in found]
+    return columns
+
+
+def generator_of(found: Mapping[str, Any]) -> str:
+    """A validation of an earlier ragdiag does not name it."""
+    return str(found.get("generator", "its own generator"))
 
 
 def _tiers(tiers: Mapping[str, Any]) -> dict[str, list[str]]:

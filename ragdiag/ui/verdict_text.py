@@ -93,7 +93,7 @@ def _replays(story: Story) -> list[str]:
             right = sum(draw["y"] == 1 for draw in draws)
             outcome = (
                 _OUTCOMES[draws[0]["y"]]
-                if len(draws) == 1
+                if len({(draw["answer"], draw["y"]) for draw in draws}) == 1
                 else f"answers correctly {right} times of {len(draws)}"
             )
             told.append(f"{given} it {outcome}")
@@ -101,6 +101,12 @@ def _replays(story: Story) -> list[str]:
     if story.failed_arms:
         failed = ", ".join(story.failed_arms)
         sentences.append(f"The generator failed on {failed}; the next diagnosis asks it again.")
+    if story.varied_arms:
+        varied = ", ".join(story.varied_arms)
+        sentences.append(
+            f"The generator does not repeat itself: it gave {varied} different answers, so each "
+            "context was answered several times."
+        )
     return sentences
 
 

@@ -72,6 +72,7 @@ ARMS: Mapping[str, str] = {
     "none": "with no context",
     "G+": "of a stronger generator, with the gold passages only",
     "G+r": "of a stronger generator, with the retrieved context",
+    "G2": "of a second other generator, with the gold passages only",
 }
 
 SECOND_LEVELS: Mapping[str, tuple[str, str]] = {

@@ -59,6 +59,18 @@ def test_a_wrong_sentence_is_never_the_one_that_was_meant() -> None:
     assert WrongSentenceGenerator(Longest()).answer("q", only).status == "no_answer"
 
 
+def test_a_span_is_taken_from_a_generator_with_its_sentence() -> None:
+    class FirstWord:
+        name = "first word"
+
+        def answer(self, question: str, context: Sequence[ContextPassage]) -> Answer:
+            return Answer(context[0].text.split()[0] if context else "")
+
+    context = [ContextPassage("p", "Cats are asleep. Dogs bark.")]
+    assert FirstWord().answer("q", context).text == "Cats"
+    assert WrongSentenceGenerator(FirstWord()).answer("q", context).text == "Dogs"
+
+
 def test_distractors_go_first_and_gold_stays() -> None:
     packed = DistractedPacker(Nothing(), echoes("What is it?", "q1")).pack(())
     assert [one.passage_id for one in packed][-1] == "gold"

@@ -39,6 +39,18 @@ class Dice:
         return Answer(f"{'mat' if number % 2 else 'sofa'} {number}")
 
 
+class Fickle(Reader):
+    """Never gives the same answer twice to what holds ``word``; else answers from the context."""
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+
+    def answer(self, question: str, context: Sequence[ContextPassage]) -> Answer:
+        said = super().answer(question, context)
+        held = any(self.word in passage.text for passage in context)
+        return Answer(f"{said.text} {self.calls}") if held else said
+
+
 class Broken:
     def answer(self, question: str, context: Sequence[ContextPassage]) -> Answer:
         raise ProviderUnreachable("no answer", remedy="start it")
@@ -55,12 +67,13 @@ def ask(
     return replayer, replayer.replay(REQUEST, contexts or arm_contexts(LOGGED, GOLD), grade)
 
 
-def test_a_generator_that_repeats_itself_is_asked_once_per_arm() -> None:
+def test_a_generator_that_repeats_itself_is_asked_twice_where_the_verdict_rests() -> None:
     reader = Reader()
     _, found = ask(reader)
-    assert len(found.draws) == 6
+    twice = ["g", "g+", "r"]
+    assert sorted(draw.arm for draw in found.draws) == sorted([*twice, *twice, "r-g", "none"])
     # Without gold in it the logged context is what is left of it without gold: asked about once.
-    assert reader.calls == 5
+    assert reader.calls == 7
     assert {arm: outcome.p for arm, outcome in outcomes(found.draws).items()} == {
         "r": 0.0,
         "g": 1.0,
@@ -77,6 +90,30 @@ def test_a_sampling_generator_is_asked_three_times_per_arm() -> None:
     assert {outcome.draws for outcome in found.values()} == {3}
     assert not any(outcome.deterministic for outcome in found.values())
     assert {outcome.draws for outcome in outcomes(ask(Dice(), draws=5)[1].draws).values()} == {5}
+
+
+@pytest.mark.parametrize(
+    ("word", "varied"), [("mat", {"g", "g+"}), ("noise", {"r", "g+", "r-g"}), ("", {*"rg", "g+"})]
+)
+def test_one_that_varies_on_any_arm_it_is_asked_twice_samples(word: str, varied: set[str]) -> None:
+    found = outcomes(ask(Fickle(word))[1].draws)
+    assert {outcome.draws for outcome in found.values()} == {3}
+    assert not any(outcome.deterministic for outcome in found.values())
+    assert varied <= {arm for arm, outcome in found.items() if outcome.varied}
+    assert not found["none"].varied
+
+
+def test_a_failure_is_no_other_answer() -> None:
+    class Stumbling(Reader):
+        def answer(self, question: str, context: Sequence[ContextPassage]) -> Answer:
+            said = super().answer(question, context)
+            if self.calls % 3 == 0:
+                raise ProviderUnreachable("no answer", remedy="start it")
+            return said
+
+    found = outcomes(ask(Stumbling())[1].draws)
+    assert any(outcome.failed for outcome in found.values())
+    assert all(outcome.deterministic and not outcome.varied for outcome in found.values())
 
 
 def test_whether_it_repeats_itself_is_asked_of_each_generator() -> None:
@@ -116,7 +153,10 @@ def test_it_ends_where_the_budget_does_and_goes_on_from_there() -> None:
     assert (reader.calls, found.complete) == (2, False)
     kept = {draw.draw_key: draw for draw in found.draws}
     _, whole = ask(reader, kept=kept, budget=Budget(max_calls=3))
-    assert (reader.calls, whole.complete) == (5, True)
+    assert (reader.calls, whole.complete) == (5, False)
+    kept = {draw.draw_key: draw for draw in whole.draws}
+    _, whole = ask(reader, kept=kept, budget=Budget(max_calls=2))
+    assert (reader.calls, whole.complete) == (7, True)
 
 
 def test_calls_under_way_together_do_not_overspend() -> None:
@@ -136,7 +176,7 @@ def test_what_it_would_ask_is_counted_first() -> None:
     replayer, _ = ask(Reader(), {"none": ()})
     fewest, most = replayer.unknown(REQUEST, contexts)
     # Without context it has answered twice; r and r-g ask the same.
-    assert (len(fewest), len(most)) == (4, 3 * 3 + 1)
+    assert (len(fewest), len(most)) == (6, 3 * 3 + 1)
 
 
 @pytest.mark.parametrize(

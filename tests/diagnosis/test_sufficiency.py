@@ -10,13 +10,15 @@ import pytest
 from ragdiag.diagnosis.sufficiency import (
     FEATURES,
     LEAST_LABELS,
+    Label,
     Sufficiency,
     TooFewLabels,
     calibrate,
     features_of,
+    label_of,
 )
 from ragdiag.generation.sentence_vectors import SentenceVectors
-from ragdiag.records import ContextPassage
+from ragdiag.records import Cause, ContextPassage, Diagnosis, Tier
 
 
 class Letters:
@@ -66,7 +68,8 @@ def test_it_learns_what_is_there_and_comes_back_as_it_was_kept() -> None:
     rows, labels = labelled(150)
     found = calibrate(rows, labels, list(range(150)))
     assert found.auroc.low > 0.8
-    assert found.brier < found.floor
+    assert found.brier.low < found.brier.value < found.brier.high < found.floor
+    assert found.brier.n == 150
     again = Sufficiency.from_json(found.to_json())
     assert again == found
     assert again.probability(rows[1]) == found.probability(rows[1])
@@ -77,5 +80,48 @@ def test_too_few_labels_are_refused() -> None:
     with pytest.raises(TooFewLabels, match=f"{LEAST_LABELS} and"):
         calibrate(rows, labels, list(range(len(rows))))
     rows, _ = labelled(100)
-    with pytest.raises(TooFewLabels, match="5 without"):
+    with pytest.raises(TooFewLabels, match="95 did and 5 did not"):
         calibrate(rows, [0] * 5 + [1] * 95, list(range(100)))
+
+
+def test_a_fit_of_an_earlier_ragdiag_has_no_interval_of_its_brier_score() -> None:
+    rows, labels = labelled(150)
+    found = calibrate(rows, labels, list(range(150)))
+    kept = {**found.to_json(), "brier": found.brier.value}
+    assert Sufficiency.from_json(kept).brier.value == found.brier.value
+    assert np.isnan(Sufficiency.from_json(kept).brier.low)
+
+
+MENDED = {"r": "low", "g": "high", "g+": "high"}
+
+
+@pytest.mark.parametrize(
+    ("cause", "tier", "y", "level", "label"),
+    [
+        ("in_context", "B", 1, {}, Label(1, "answers")),
+        ("recall_miss", "B", 1, {"none": "low"}, Label(1, "answers")),  # another passage told it
+        ("recall_miss", "B", 1, {"none": "high"}, None),  # it needs no context
+        ("recall_miss", "B", 1, {}, Label(0, "gold")),
+        ("recall_miss", "A", 0, MENDED, Label(0, "answers")),
+        ("packing", "A", 0, {"r": "low", "g": "low", "g+": "high"}, Label(0, "answers")),
+        ("recall_miss", "A", 0, {"r": "high", "g": "high"}, Label(1, "answers")),
+        ("recall_miss", "A", 0, {"r": "low", "g": "low"}, None),
+        ("recall_miss", "A", 0, {"r": "unsure", "g": "high"}, None),
+        ("in_context", "A", 0, MENDED, Label(1, "answers")),
+        ("in_context", "A", 0, {"r": "low", "g": "low"}, None),
+        ("recall_miss", "B", 0, {}, Label(0, "gold")),
+        ("in_context", "B", None, {}, Label(1, "gold")),
+        ("gold_unknown", "C", 0, {}, None),
+        ("in_context", "D", None, {}, None),
+    ],
+)
+def test_answers_label_a_context_where_there_are_any(
+    cause: Cause, tier: Tier, y: int | None, level: dict[str, str], label: Label | None
+) -> None:
+    evidence = {"y": y, "level": level, "gold_recall@context": 1.0}
+    assert label_of(Diagnosis("r", cause, "ok", "", tier, evidence)) == label
+
+
+def test_a_prompt_that_lacked_a_gold_passage_is_not_called_sufficient() -> None:
+    evidence = {"y": 0, "level": MENDED, "gold_recall@context": 0.5}
+    assert label_of(Diagnosis("r", "in_context", "distraction", "g", "A", evidence)) is None

@@ -19,10 +19,22 @@ HOPELESS: dict[Arm, ArmOutcome] = {"r": LOW, "g": LOW, "g+": LOW, "none": LOW}
 
 
 def verdict(
-    cause: Cause, arms: dict[Arm, ArmOutcome], *, y: int | None = 0, supported: bool = True
+    cause: Cause,
+    arms: dict[Arm, ArmOutcome],
+    *,
+    y: int | None = 0,
+    supported: bool = True,
+    others_agree: bool = False,
 ) -> Diagnosis:
     loss = Loss(cause, "g", {"fused": 7}, 0.0)
-    return judge(REQUEST, Grade("r1", "toy", y), loss, arms, gold_supported=supported)
+    return judge(
+        REQUEST,
+        Grade("r1", "toy", y),
+        loss,
+        arms,
+        gold_supported=supported,
+        others_agree=others_agree,
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,3 +145,17 @@ def test_support_is_verbatim_or_half_of_the_words_of_a_longer_answer() -> None:
     assert supports(["Cats sleep long days indoors."], ["cats sleep during long days"])
     assert not supports(["Cats sleep."], ["a completely different long answer"])
     assert not supports(["two"], ["two cats"])
+
+
+def test_arms_that_got_different_answers_are_named() -> None:
+    varied = ArmOutcome(3, 3, deterministic=False, varied=True)
+    found = verdict("recall_miss", MENDED | {"g": varied})
+    assert (found.verdict, found.evidence["varied_arms"]) == ("retrieval", ["g"])
+    assert found.evidence["rule"].endswith("; the generator varies on g: 3 answers of each")
+    assert verdict("recall_miss", MENDED).evidence["varied_arms"] == []
+
+
+def test_two_other_generators_that_agree_on_another_answer_put_the_label_in_doubt() -> None:
+    assert verdict("recall_miss", MENDED, others_agree=True).verdict == "label_suspect"
+    assert verdict("in_context", HOPELESS, others_agree=True).verdict == "label_suspect"
+    assert verdict("corpus_gap", MENDED, others_agree=True).verdict == "corpus"

@@ -133,8 +133,17 @@ def test_verdicts_are_shown_with_their_tiers_and_their_worth(
     lake = copied(toy_workspace)
     told = [Told("context_cut", "packing", tier, "packing") for tier in TIERS]
     found = Validation(
-        "hybrid", "test", 9, 0, {"context_cut": 5}, {"context_cut": 1}, trusted(told), "record"
+        version="hybrid",
+        split="test",
+        successes=9,
+        seed=0,
+        tried={"context_cut": 5},
+        failed={"context_cut": 1},
+        tiers=trusted(told),
+        record="record",
+        generator="extractive",
     )
+    save_validation(lake, "with another generator", "test", found.to_json() | {"generator": "big"})
     save_validation(lake, versions()[2].version_id, "test", found.to_json())
     app = open_page("triage", workspace)
     assert not app.exception
@@ -143,3 +152,5 @@ def test_verdicts_are_shown_with_their_tiers_and_their_worth(
     assert "right in 100 % (21–100, n=1) of known faults" in text
     tables = [table.value for table in app.dataframe]
     assert any("packing" in table.columns and "Fault" in table.columns for table in tables)
+    (by_generator,) = [table for table in tables if "Generator" in table.columns]
+    assert by_generator["Generator"].tolist() == ["extractive", "big"]

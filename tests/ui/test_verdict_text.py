@@ -49,3 +49,9 @@ def test_a_context_on_which_the_generator_failed_is_no_intervention_that_decided
     assert told[0] == "Undetermined so far: the generator failed when it was asked again."
     assert "The generator failed on g; the next diagnosis asks it again." in told
     assert not any("only the gold passages" in sentence for sentence in told)
+
+
+def test_a_generator_that_does_not_repeat_itself_is_told() -> None:
+    told = verdict_sentences(replace(STORY, evidence={"y": 0, "varied_arms": ["g"]}))
+    assert any(one.startswith("The generator does not repeat itself: it gave g") for one in told)
+    assert not any("repeat itself" in one for one in verdict_sentences(STORY))

@@ -29,7 +29,13 @@ from ragdiag.store.lake import Lake
 from ragdiag.store.logged_passages import load_logged_passages
 from ragdiag.version import LoggedVersion, Version
 from ragdiag.workflows.diagnosing.replays import Job, Replays
-from ragdiag.workflows.diagnosing.scenes import Evidence, Examination, rare_overlap, scene_of
+from ragdiag.workflows.diagnosing.scenes import (
+    Evidence,
+    Examination,
+    others_agree,
+    rare_overlap,
+    scene_of,
+)
 from ragdiag.workflows.diagnosing.signs import SignReader
 from ragdiag.workflows.indexing.served_builds import ServedBuilds, served_context
 
@@ -161,6 +167,7 @@ class Bench:
             outcomes(draws),
             gold_supported=not texts or not answers or supports(texts, answers),
             contradicting_gold=find_contradiction(answers) is not None,
+            others_agree=others_agree(draws),
             signs=self._read_signs(seen),
         )
         documents = sorted({passage.document_id for passage in gold})

@@ -69,6 +69,10 @@ class DiagnosisRun:
     def is_priced(self) -> bool:
         return self.replays is not None and self.replays.is_priced
 
+    def is_failure(self, request: Request) -> bool:
+        """Whether its answer counts as wrong."""
+        return self._decide(request, self._grade(request)).y == 0
+
     def plan(self) -> ReplayPlan:
         """What replaying would ask and cost."""
         if self.replays is None:

@@ -81,6 +81,7 @@ class Injector:
         self._replays = Replays(lake, workspace, version.spec, ())
         pipeline = open_pipeline(lake, workspace, version)
         self._pipeline = pipeline.with_parts(generator=SteadfastGenerator(pipeline.generator))
+        self.generator = pipeline.generator.name
         self._spec = version.spec
         self._index = load_index(workspace, pipeline.build_id, version.spec)
         self._removed = removed_passages(lake, self._index.passage_ids)

@@ -1,15 +1,15 @@
-"""A version's generator, and the stronger one that is configured, asked again within a budget."""
+"""A version's generator, and the others that are configured, asked again within a budget."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
 from ragdiag.configuration import read_configuration
-from ragdiag.diagnosis.arms import STRONGER, Contexts
+from ragdiag.diagnosis.arms import SECOND, STRONGER, Contexts
 from ragdiag.diagnosis.budget import Budget, Price, prompt_tokens
 from ragdiag.diagnosis.replay import Grader, Replayed, Replayer
 from ragdiag.errors import InputError
@@ -17,7 +17,7 @@ from ragdiag.generation.generator import Generator, load_generator
 from ragdiag.generation.steadfast import SteadfastGenerator
 from ragdiag.generator_spec import GeneratorSpec, OpenAISpec
 from ragdiag.identifiers import time_ordered_id
-from ragdiag.records import Replay, Request
+from ragdiag.records import Arm, Replay, Request
 from ragdiag.settings import Workspace
 from ragdiag.store.findings import load_draws
 from ragdiag.store.lake import Lake
@@ -85,7 +85,7 @@ class Replays:
     ) -> None:
         """Raises InputError where a cost limit is set and a server's prices are not known."""
         table = read_configuration(workspace).replay
-        own, more = spec.generator, [table.stronger] if table.stronger else []
+        own, more = spec.generator, [one for one in (table.stronger, table.second) if one]
         self._specs = [own, *more]
         known_as = [one.model_dump_json() for one in (spec.as_written.generator, *more)]
         self.prices = [Price.of(one) for one in self._specs]
@@ -118,8 +118,10 @@ class Replays:
         return any(price is not None for price in self.prices)
 
     @property
-    def has_stronger(self) -> bool:
-        return len(self._specs) > 1
+    def others(self) -> Sequence[Mapping[Arm, Arm]]:
+        """The arms of each other generator that is configured, with the arm whose context each is
+        given."""
+        return (STRONGER, SECOND)[: len(self._specs) - 1]
 
     def most_usd(self, prompt_tokens: Sequence[int], calls: Sequence[int]) -> float | None:
         """The most that so many calls of each generator cost; None where a server's prices are not
@@ -164,11 +166,12 @@ class Replays:
         )
 
     def _split(self, contexts: Contexts) -> list[Contexts]:
-        """The arms of each generator; the stronger one only where the first has ``g`` and ``r``."""
-        stronger: Contexts = {
-            arm: contexts[same] for arm, same in STRONGER.items() if {"r", "g"} <= contexts.keys()
-        }
-        return [contexts, stronger]
+        """The arms of each generator; of the others only where the first has ``g`` and ``r``."""
+        both = {"r", "g"} <= contexts.keys()
+        others: list[Contexts] = [
+            {arm: contexts[same] for arm, same in arms.items() if both} for arms in self.others
+        ]
+        return [contexts, *others]
 
     def _has_unknown_price(self) -> bool:
         pairs = zip(self._specs, self.prices, strict=True)

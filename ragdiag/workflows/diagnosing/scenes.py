@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ragdiag.diagnosis.replay import outcomes
-from ragdiag.diagnosis.second_level import Scene, term_overlap
+from ragdiag.diagnosis.second_level import Scene, agree, term_overlap
 from ragdiag.diagnosis.waterfall import Loss, best_judged
 from ragdiag.grading.contract import Item
 from ragdiag.grading.groundedness import LEXICAL, GroundednessGrader, lexical_support
@@ -73,11 +73,20 @@ def scene_of(
         rerank_depth=None if reranker is None else reranker.depth,
         on_gold=_answer_to(draws, "g"),
         stronger=_answer_to(draws, "G+"),
+        second=_answer_to(draws, "G2"),
         deeper=deeper,
         rare_overlap=rare,
         ever=ever,
         grounded=is_grounded,
     )
+
+
+def others_agree(draws: Sequence[Replay]) -> bool:
+    """Whether the two other generators were wrong every time they were given gold alone, and said
+    the same thing."""
+    wrong = all(draw.y == 0 for draw in draws if draw.arm in ("G+", "G2"))
+    stronger, second = _answer_to(draws, "G+"), _answer_to(draws, "G2")
+    return wrong and stronger is not None and second is not None and agree(stronger, second)
 
 
 def rare_overlap(lake: Lake, passages: Mapping[str, Passage]) -> float | None:

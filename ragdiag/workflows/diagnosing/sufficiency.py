@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ragdiag.diagnosis.sufficiency import FEATURES, Sufficiency, TooFewLabels, calibrate
+from ragdiag.diagnosis.sufficiency import (
+    FEATURES,
+    LabelSource,
+    Sufficiency,
+    TooFewLabels,
+    calibrate,
+    label_of,
+)
 from ragdiag.errors import InputError
 from ragdiag.progress import Progress, report
 from ragdiag.records import Traffic
@@ -17,23 +26,27 @@ from ragdiag.version import LoggedVersion, Version
 from ragdiag.workflows.diagnosing.bench import Bench
 from ragdiag.workflows.diagnosing.diagnose import requests_in_scope
 
-LABELLED = ("A", "B")
-"""Tiers at which it is known whether gold reached the prompt."""
-
 
 @dataclass(frozen=True)
 class SufficiencyRun:
-    """What was learned on which requests; ``skipped`` had no label, or a context nobody has."""
+    """What was learned on which requests; ``skipped`` had no label, or a context nobody has.
+
+    ``labels`` counts by source; ``unlike_gold`` are those that say otherwise than whether gold was
+    in the prompt.
+    """
 
     version: str
     skipped: int
     found: Sufficiency
+    labels: Mapping[LabelSource, int]
+    unlike_gold: int
 
     def to_json(self) -> dict[str, Any]:
-        return {"version": self.version, "skipped": self.skipped, **self.found.to_json()}
+        told = {"version": self.version, "skipped": self.skipped, "labels": dict(self.labels)}
+        return {**told, "unlike_gold": self.unlike_gold, **self.found.to_json()}
 
     def to_text(self) -> str:
-        found, area = self.found, self.found.auroc
+        found, area, error = self.found, self.found.auroc, self.found.brier
         weights = ", ".join(
             f"{name} {weight:+.2f}"
             for name, weight in zip(FEATURES, found.model.weights, strict=True)
@@ -41,9 +54,14 @@ class SufficiencyRun:
         bins = "; ".join(f"{p:.2f} said, {share:.2f} found (n = {n})" for p, share, n in found.bins)
         return "\n".join(
             [
-                f"{found.n} requests, {found.positive} with gold in the prompt; cross-validated "
-                f"AUROC {area.value:.3f} ({area.low:.3f}–{area.high:.3f})",
-                f"Brier {found.brier:.3f}, of the base rate {found.floor:.3f}",
+                f"{found.n} requests, {found.positive} whose prompt sufficed; "
+                f"{self.skipped} skipped",
+                f"labels: {self.labels.get('answers', 0)} by answers to this prompt and to others, "
+                f"{self.labels.get('gold', 0)} by whether gold was in the prompt; "
+                f"{self.unlike_gold} differ from that",
+                f"cross-validated AUROC {area.value:.3f} ({area.low:.3f}–{area.high:.3f})",
+                f"Brier {error.value:.3f} ({error.low:.3f}–{error.high:.3f}), of the base rate "
+                f"{found.floor:.3f}",
                 f"calibration: {bins}",
                 f"weights per standard deviation: {weights}",
             ]
@@ -68,14 +86,18 @@ def calibrate_sufficiency(
     diagnoses = load_diagnoses(lake, [request.request_id for request in requests])
     bench = Bench(lake, workspace, version)
     rows, labels, questions = [], [], []
+    sources: Counter[LabelSource] = Counter()
+    unlike_gold = 0
     for number, request in enumerate(requests, start=1):
         diagnosis = diagnoses.get(request.request_id)
-        if diagnosis is None or diagnosis.tier not in LABELLED:
+        if diagnosis is None or (label := label_of(diagnosis)) is None:
             continue
         if (features := bench.sufficiency_features(request)) is None:
             continue
         rows.append(features)
-        labels.append(int(diagnosis.cause == "in_context"))
+        labels.append(label.sufficient)
+        sources[label.source] += 1
+        unlike_gold += label.sufficient != (diagnosis.cause == "in_context")
         questions.append(request.question_id or request.request_id)
         report(progress, number / len(requests), f"read {number} of {len(requests)} contexts")
     try:
@@ -85,4 +107,5 @@ def calibrate_sufficiency(
             str(error), remedy=f"name a larger scope, or run: ragdiag diagnose {version.name}"
         ) from None
     save_sufficiency(lake, version.version_id, found.to_json())
-    return SufficiencyRun(version.name, len(requests) - len(labels), found)
+    skipped = len(requests) - len(labels)
+    return SufficiencyRun(version.name, skipped, found, sources, unlike_gold)

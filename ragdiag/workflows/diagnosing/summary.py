@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,9 +44,10 @@ class DiagnosisSummary:
     of slice and its name, ``tiers`` counts the verdicts on failures, and on ungraded requests, by
     the tier of their evidence. ``contradicting`` are questions of which two accepted answers
     cannot both be right, with those two. ``failed_arms`` counts by arm the requests for which the
-    generator failed on it: the next run asks again. ``calls`` and ``cost_usd`` are what this run
-    asked and spent; ``left`` requests have no verdict because its budget was spent. ``snapshot`` is
-    the state of the lake that was read.
+    generator failed on it: the next run asks again; ``varied_arms`` those for which it gave the arm
+    different answers. ``calls`` and ``cost_usd`` are what this run asked and spent; ``left``
+    requests have no verdict because its budget was spent. ``snapshot`` is the state of the lake
+    that was read.
     """
 
     version: Version | LoggedVersion
@@ -68,6 +69,7 @@ class DiagnosisSummary:
     failing: Sequence[SliceRate] = ()
     contradicting: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     failed_arms: Mapping[Arm, int] = field(default_factory=dict)
+    varied_arms: Mapping[Arm, int] = field(default_factory=dict)
     calls: int = 0
     cost_usd: float = 0.0
     left: int = 0
@@ -99,6 +101,7 @@ class DiagnosisSummary:
             "contradicting_gold": {name: list(two) for name, two in self.contradicting.items()},
             "snapshot": self.snapshot,
             **({"failed_arms": dict(self.failed_arms)} if self.failed_arms else {}),
+            **({"varied_arms": dict(self.varied_arms)} if self.varied_arms else {}),
             **({"left": self.left} if self.left else {}),
         }
 
@@ -145,8 +148,11 @@ class DiagnosisSummary:
             spent = f", {self.cost_usd:.4f} US$" if self.cost_usd else ""
             lines.append(f"asked {self.calls} times{spent}; what was known was not asked again")
         if self.failed_arms:
-            arms = ", ".join(f"{arm} ({count})" for arm, count in self.failed_arms.items())
+            arms = _listed(self.failed_arms)
             lines.append(f"the generator failed on {arms}: run again to ask it anew")
+        if self.varied_arms:
+            arms = _listed(self.varied_arms)
+            lines.append(f"the generator gave different answers to {arms}: drawn several times")
         if self.left:
             lines.append(f"the budget is spent: {self.left} requests left; run again to go on")
         lines.append(f"read from snapshot {self.snapshot}")
@@ -209,10 +215,17 @@ def summarise(
         contradicting=contradicting_gold(
             load_gold_answers(lake), {one.question_id for one in requests if one.question_id}
         ),
-        failed_arms=Counter(
-            arm for found in diagnoses.values() for arm in found.evidence.get("failed_arms", ())
-        ),
+        failed_arms=_count_arms(diagnoses.values(), "failed_arms"),
+        varied_arms=_count_arms(diagnoses.values(), "varied_arms"),
     )
+
+
+def _count_arms(diagnoses: Iterable[Diagnosis], name: str) -> Counter[Arm]:
+    return Counter(arm for found in diagnoses for arm in found.evidence.get(name, ()))
+
+
+def _listed(arms: Mapping[Arm, int]) -> str:
+    return ", ".join(f"{arm} ({count})" for arm, count in arms.items())
 
 
 def _by_tier(diagnoses: Sequence[Diagnosis]) -> dict[Tier, dict[Verdict, int]]:

@@ -37,7 +37,8 @@ Diagnoses = Mapping[str, Mapping[Tier, Diagnosis]]
 
 @dataclass(frozen=True)
 class Validation:
-    """``tried`` and ``failed`` count by fault: only what turned a success into a failure counts."""
+    """``tried`` and ``failed`` count by fault: only what turned a success into a failure counts;
+    ``generator`` names the one that answered."""
 
     version: str
     split: str
@@ -47,6 +48,7 @@ class Validation:
     failed: Mapping[Fault, int]
     tiers: Mapping[Tier, TierTrust]
     record: str
+    generator: str
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -55,6 +57,7 @@ class Validation:
             "successes": self.successes,
             "seed": self.seed,
             "record": self.record,
+            "generator": self.generator,
             "faults": {
                 fault: {
                     "expected": EXPECTED[fault].verdict,
@@ -81,18 +84,22 @@ def validate(
     *,
     n: int = 20,
     seed: int = 0,
+    generator_of: Version | None = None,
     progress: Progress | None = None,
 ) -> Validation:
     """Inject up to ``n`` failures of each fault into the latest evaluation of ``split``, diagnose
-    them at each tier, and keep what came out.
+    them at each tier, and keep what came out. With ``generator_of`` that version's generator
+    answers in place of the version's own.
 
     Raises UnknownName without an evaluation, InputError where no request of it succeeds.
     """
     requests = requests_in_scope(lake, version, split, None, None, None)
-    injector = Injector(lake, workspace, version, requests)
+    tried = version.answered_by(generator_of, workspace.root) if generator_of else version
+    injector = Injector(lake, workspace, tried, requests)
     if not injector.successes:
         raise InputError(
-            f"no request of version {version.name} on split {split!r} succeeds today",
+            f"no request of version {version.name} on split {split!r} succeeds today with "
+            f"{injector.generator}",
             remedy="only what works can be broken: name another split, or mend the version",
         )
     injected = injector.inject(n, seed, part(progress, 0.0, 0.4))
@@ -109,8 +116,9 @@ def validate(
         failed=failed,
         tiers=found,
         record=f"{RECORDS}/{record.name}",
+        generator=injector.generator,
     )
-    save_validation(lake, version.version_id, split, validation.to_json())
+    save_validation(lake, tried.version_id, split, validation.to_json())
     return validation
 
 

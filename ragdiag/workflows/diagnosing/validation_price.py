@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import get_args
 
-from ragdiag.diagnosis.arms import STRONGER
+from ragdiag.diagnosis.arms import OTHERS
 from ragdiag.diagnosis.budget import prompt_tokens
 from ragdiag.diagnosis.injection import FAULTS, applies
 from ragdiag.records import Arm, ContextPassage
@@ -16,7 +16,7 @@ from ragdiag.workflows.diagnosing.bench import Bench
 from ragdiag.workflows.diagnosing.diagnose import requests_in_scope
 from ragdiag.workflows.diagnosing.replays import ReplayPlan, Replays
 
-OWN_ARMS = len(get_args(Arm)) - len(STRONGER)
+OWN_ARMS = len(get_args(Arm)) - len(OTHERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,19 @@ class ValidationPlan(ReplayPlan):
 
 
 def plan_validation(
-    lake: Lake, workspace: Workspace, version: Version, split: str, n: int
+    lake: Lake,
+    workspace: Workspace,
+    version: Version,
+    split: str,
+    n: int,
+    generator_of: Version | None = None,
 ) -> ValidationPlan:
     """What :func:`~ragdiag.workflows.diagnosing.validate.validate` would ask; asks nothing.
 
     Raises UnknownName without an evaluation.
     """
-    bench, replays = Bench(lake, workspace, version), Replays(lake, workspace, version.spec, ())
+    tried = version.answered_by(generator_of, workspace.root) if generator_of else version
+    bench, replays = Bench(lake, workspace, version), Replays(lake, workspace, tried.spec, ())
     sizes = []
     for request in requests_in_scope(lake, version, split, None, None, None):
         if gold := bench.evidence(request).gold:
@@ -55,9 +61,11 @@ def plan_validation(
     # the generator with the fault wrong_sentence asks twice for an answer
     answers, failures = faults + 1, sizes[:n]
     replayed = OWN_ARMS * replays.draws * answers
-    compared = len(STRONGER) * replays.draws * faults * replays.has_stronger
-    tokens = [(1 + answers) * sum(sizes) + replayed * sum(failures), compared * sum(failures)]
-    calls = [(1 + answers) * len(sizes) + replayed * len(failures), compared * len(failures)]
+    compared = [len(arms) * replays.draws * faults for arms in replays.others]
+    tokens = [(1 + answers) * sum(sizes) + replayed * sum(failures)]
+    calls = [(1 + answers) * len(sizes) + replayed * len(failures)]
+    tokens += [times * sum(failures) for times in compared]
+    calls += [times * len(failures) for times in compared]
     return ValidationPlan(
         requests=len(sizes),
         calls=len(sizes),

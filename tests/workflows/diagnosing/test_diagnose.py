@@ -68,8 +68,8 @@ def test_a_lost_passage_is_mended_by_giving_it_back(
     assert found.headroom["tau"].value == 1.0
     assert found.headroom["tau_rerank"].value == 0.0
     assert found.slices["topic"]["keys"].n == 1
-    # r, s, r-g and none are one context, g and g+ another; r is asked twice.
-    assert found.calls == len(reader.seen) == 3
+    # r, s, r-g and none are one context, g and g+ another; both are asked twice.
+    assert found.calls == len(reader.seen) == 4
     (draws,) = load_replays(corpus, load_ids(corpus)).values()
     assert {draw.arm for draw in draws} == {"r", "s", "g", "g+", "r-g", "none"}
 
@@ -110,7 +110,7 @@ def test_a_spent_budget_leaves_the_request_and_the_next_run_goes_on(
     assert (first.calls, first.left, first.verdicts) == (2, 1, {})
     assert "1 requests left" in first.to_text()
     second = diagnose(corpus, workspace, version, split="lost", limits=ONE)
-    assert (second.calls, second.left, second.verdicts) == (1, 0, {"retrieval": 1})
+    assert (second.calls, second.left, second.verdicts) == (2, 0, {"retrieval": 1})
 
 
 def test_a_correction_of_the_gold_is_diagnosed_anew(
@@ -169,8 +169,24 @@ def test_a_failed_replay_is_asked_again_by_the_next_run(
     assert "the generator failed on g (1), g+ (1)" in first.to_text()
     reader.respond = is_up
     second = diagnose(corpus, workspace, version, split="lost", limits=ONE)
-    assert (second.calls, second.verdicts, second.failed_arms) == (1, {"retrieval": 1}, {})
+    assert (second.calls, second.verdicts, second.failed_arms) == (2, {"retrieval": 1}, {})
     assert diagnose(corpus, workspace, version, split="lost", limits=ONE).calls == 0
+
+
+def test_a_generator_that_varies_on_gold_alone_is_drawn_from_and_said_to(
+    corpus: Lake, workspace: Workspace, reader: FaultyServer
+) -> None:
+    version = lost(corpus, workspace, reader)
+    reader.says(
+        lambda asked: f"fifteen hours a day, {len(reader.seen)} [1]" if "fifteen" in asked else "no"
+    )
+    found = diagnose(corpus, workspace, version, split="lost", limits=ONE)
+    assert (found.calls, found.verdicts) == (6, {"retrieval": 1})
+    assert found.varied_arms == found.to_json()["varied_arms"] == {"g": 1, "g+": 1}
+    assert "gave different answers to g (1), g+ (1)" in found.to_text()
+    (name,) = load_ids(corpus)
+    evidence = load_diagnoses(corpus, [name])[name].evidence
+    assert (evidence["deterministic"], evidence["draws"]["g"]) == (False, 3)
 
 
 def test_a_stronger_generator_is_asked_on_gold_and_on_what_was_logged(
@@ -182,10 +198,39 @@ def test_a_stronger_generator_is_asked_on_gold_and_on_what_was_logged(
         f'base_url = "{reader.base_url}"\n'
     )
     found = diagnose(corpus, workspace, version, split="lost", limits=ONE)
-    assert [body["model"] for body in reader.seen] == ["reader"] * 3 + ["big"] * 3
+    assert [body["model"] for body in reader.seen] == ["reader"] * 4 + ["big"] * 4
     # Both generators do what the retriever lets them: all of the headroom is the retriever's.
     assert found.headroom["phi_R"].value == 1.0
     assert found.headroom["phi_G"].value == 0.0
+
+
+@pytest.mark.parametrize(
+    ("second", "found"),
+    [("twenty hours", ("label_suspect", "gold_answer")), ("a whole night", ("retrieval", None))],
+)
+def test_two_other_generators_doubt_the_gold_answer_where_they_agree_on_another(
+    corpus: Lake,
+    workspace: Workspace,
+    reader: FaultyServer,
+    second: str,
+    found: tuple[str, str | None],
+) -> None:
+    version = lost(corpus, workspace, reader)
+    tables = "".join(
+        f'[replay.{table}]\nkind = "openai"\nmodel = "{table}"\nbase_url = "{reader.base_url}"\n'
+        for table in ("stronger", "second")
+    )
+    workspace.configuration.write_text(tables)
+    on_gold = {"reader": "fifteen hours a day", "stronger": "It is twenty hours.", "second": second}
+    reader.says(
+        lambda asked: on_gold[reader.seen[-1]["model"]] if "fifteen" in asked else "two weeks"
+    )
+    told = diagnose(corpus, workspace, version, split="lost", limits=ONE)
+    models = [body["model"] for body in reader.seen]
+    assert models == ["reader"] * 4 + ["stronger"] * 4 + ["second"] * 2
+    (name,) = load_ids(corpus)
+    diagnosis = load_diagnoses(corpus, [name])[name]
+    assert (told.verdicts, (diagnosis.verdict, diagnosis.second_level)) == ({found[0]: 1}, found)
 
 
 def test_the_price_comes_first_and_can_be_limited(
@@ -194,13 +239,13 @@ def test_the_price_comes_first_and_can_be_limited(
     version = lost(corpus, workspace, reader, PRICES)
     run = open_diagnosis(corpus, workspace, version, Scope("lost"))
     plan = run.plan()
-    assert (plan.requests, plan.calls, plan.most_calls) == (1, 3, 6)
+    assert (plan.requests, plan.calls, plan.most_calls) == (1, 4, 6)
     assert plan.cost_usd == pytest.approx((plan.prompt_tokens + 6 * 100) / 1e6)
     arguments = ["--workspace", str(workspace.root), "diagnose", "served", "--split", "lost"]
     assert main([*arguments]) == 0
     assert "add --yes" in capsys.readouterr().out
     assert main([*arguments, "--dry-run", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["calls"] == 3
+    assert json.loads(capsys.readouterr().out)["calls"] == 4
     assert main([*arguments, "--yes", "--max-cost", "0.000001", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["left"] == 1
     assert reader.seen == []

@@ -13,7 +13,7 @@ from ragdiag.records import Answer, ContextPassage, Grade, Replay
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.results import save_findings, save_version
-from ragdiag.store.validations import load_validation
+from ragdiag.store.validations import load_validation, load_validations
 from ragdiag.version import Version, parse_spec
 from ragdiag.workflows.comparing.evaluate import evaluate
 from ragdiag.workflows.diagnosing.diagnose import diagnose, requests_in_scope
@@ -113,6 +113,22 @@ def test_what_was_found_is_kept_and_nothing_is_logged(
     assert (workspace.root / found.record).is_file()
 
 
+def test_another_versions_generator_answers_and_is_named(
+    lake: Lake, workspace: Workspace, version: Version
+) -> None:
+    spec = parse_spec(SPEC.replace("sentences = 1", "sentences = 2"), source="toy")
+    other = Version("wordy", spec)
+    found = validate(lake, workspace, version, "test", n=1, generator_of=other)
+    assert (found.version, found.generator) == ("narrow", found.to_json()["generator"])
+    assert load_validation(lake, version.version_id) is None
+    assert load_validation(lake, other.version_id) == load_validations(lake)[0]
+    validate(lake, workspace, version, "test", n=1)
+    assert [one["version_id"] for one in load_validations(lake)] == [
+        version.version_id,
+        other.version_id,
+    ]
+
+
 def test_a_broken_generator_is_asked_itself_and_its_answers_are_nobody_elses(
     lake: Lake, workspace: Workspace, version: Version
 ) -> None:
@@ -140,7 +156,9 @@ def test_a_version_that_never_succeeds_has_nothing_to_break(
     lake: Lake, workspace: Workspace, version: Version
 ) -> None:
     lake.write(lambda cursor: cursor.execute("delete from gold_answers"))
-    with pytest.raises(InputError, match="succeeds today; only what works can be broken"):
+    with pytest.raises(
+        InputError, match="succeeds today with extractive; only what works can be broken"
+    ):
         validate(lake, workspace, version, "test")
 
 
@@ -148,5 +166,5 @@ def test_sufficiency_asks_for_more_labels_than_six(
     lake: Lake, workspace: Workspace, version: Version
 ) -> None:
     diagnose(lake, workspace, version, split="test")
-    with pytest.raises(InputError, match=r"6 requests have known gold.*larger scope"):
+    with pytest.raises(InputError, match=r"of 6 requests it is known.*larger scope"):
         calibrate_sufficiency(lake, workspace, version, split="test")
