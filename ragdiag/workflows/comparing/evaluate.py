@@ -160,7 +160,7 @@ def _score(
         correct_bounds=rate_bounds_with_unknown(sum(known), len(known), ungraded),
         stages=load_stage_recall(lake, requests, judgments),
         slices=score_slices(requests, grades, judgments, load_slices(lake)),
-        contradicting=contradicting_gold(golds, {one.question_id for one in requests}),
+        contradicting=contradicting_gold(golds, {r.question_id for r in requests if r.question_id}),
         snapshot=lake.snapshot(),
     )
 
