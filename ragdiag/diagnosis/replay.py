@@ -14,7 +14,7 @@ from ragdiag.privacy.hiding import is_hidden
 from ragdiag.records import Answer, Arm, ContextPassage, Grade, Replay, Request
 
 SAMPLED_DRAWS = 3
-ASKED_TWICE: frozenset[Arm] = frozenset({"r", "g", "g+", "G+", "G+r", "G2"})
+ASKED_TWICE: frozenset[Arm] = frozenset({"r", "g", "g+", "g-", "G+", "G+r", "G2"})
 """Arms that a verdict or the headroom rests on: a generator that varies shows it there."""
 SURE = 0.9
 """Posterior probability from which p(c) counts as high or low."""
