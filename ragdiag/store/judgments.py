@@ -109,6 +109,16 @@ def load_judgments(lake: Lake, split: str | None = None) -> dict[str, dict[str, 
     return judged
 
 
+def highest_grades(lake: Lake, question_ids: Iterable[str]) -> dict[tuple[str, str], int]:
+    """(Question, passage) → the highest grade that any split gives the pair, of these questions."""
+    rows = lake.rows(
+        "select question_id, passage_id, max(grade) as grade from judgments "
+        "where question_id in (select unnest(?::varchar[])) group by all",
+        [sorted(question_ids)],
+    )
+    return {(row["question_id"], row["passage_id"]): row["grade"] for row in rows}
+
+
 def splits(lake: Lake) -> list[str]:
     return [row["split"] for row in lake.rows("select distinct split from judgments order by 1")]
 
