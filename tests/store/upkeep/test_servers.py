@@ -17,7 +17,7 @@ from ragdiag.privacy.pseudonyms import user_key
 from ragdiag.records import Grade
 from ragdiag.settings import Workspace
 from ragdiag.store.ingest import ingest
-from ragdiag.store.lake import Lake, open_lake
+from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.results import load_requests, save_findings
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.store.upkeep.compact import compact_store
@@ -99,6 +99,44 @@ def test_check_finds_what_is_wrong_and_mends_it(
     status, found, said = command(remote, "store", "check", "--put-back")
     assert (status, found["findings"]) == (0, []), said
     assert len(load_requests(lake)) == 60
+
+
+def test_a_catalog_that_lost_a_row_is_held_to_the_ledger(
+    lake: Lake, remote: Workspace, postgres: Postgres, command: Command
+) -> None:
+    victim = next(file for file in lake.read(list_files) if file.table == "requests")
+    schema = schema_of(remote)
+    postgres.ask(f'delete from "{schema}".ducklake_data_file where data_file_id = {victim.file_id}')
+    status, found, said = command(remote, "store", "check")
+    told = " ".join(one["what"] for one in found["findings"])
+    assert status == 1, said
+    assert f"{20 - victim.rows} requests of segment" in told
+    assert "the ledger says 20" in told
+
+
+def test_a_damaged_page_of_the_catalog_is_named(
+    lake: Lake, remote: Workspace, postgres: Postgres, command: Command
+) -> None:
+    table = "ducklake_snapshot_changes"
+    schema = schema_of(remote)
+    literal = f'"{schema}".{table}'.replace("'", "''")
+    path = postgres.ask(f"select pg_relation_filepath('{literal}')").strip()
+    close_lakes()
+    postgres.stop()
+    with (postgres.folder / "data" / path).open("r+b") as file:
+        file.seek(12)  # pd_lower, pd_upper and pd_special of the first page's header
+        file.write(b"\xff" * 6)
+    postgres.start()
+    status, found, said = command(remote, "store", "check")
+    (finding,) = found["findings"]
+    assert status == 1, said
+    assert f"the table {table} of the catalog in PostgreSQL" in finding["what"]
+    assert "invalid page in block 0" in finding["what"]
+    assert "ragdiag store restore" in finding["remedy"]
+
+
+def schema_of(workspace: Workspace) -> str:
+    return workspace.configuration.read_text().split('schema = "')[1].split('"')[0]
 
 
 def test_a_bucket_that_is_gone_is_not_taken_for_missing_files(
