@@ -19,7 +19,6 @@ from ragdiag.store.lake import Lake
 from ragdiag.store.locks import try_lock
 from ragdiag.store.upkeep.archive import archived_segments
 from ragdiag.store.upkeep.aside import SetAside, list_aside
-from ragdiag.store.upkeep.catalog_pages import find_unreadable
 from ragdiag.store.upkeep.cleanup import ORPHAN_GRACE_S, find_orphans
 from ragdiag.store.upkeep.damage import REMEDY
 from ragdiag.store.upkeep.ledger import (
@@ -66,7 +65,7 @@ def check_store(lake: Lake, workspace: Workspace, progress: Progress | None = No
     gone = {one.name for one in aside}
     damaged = [one for one in damaged if one.file.name not in gone]
     checks: list[Callable[[], Iterable[Finding]]] = [
-        lambda: _catalog(lake, workspace),
+        lambda: _catalog(workspace),
         lambda: map(_damage, damaged),
         lambda: map(_aside, aside),
         lambda: _orphans(lake),
@@ -90,16 +89,16 @@ def check_store(lake: Lake, workspace: Workspace, progress: Progress | None = No
     )
 
 
-def _catalog(lake: Lake, workspace: Workspace) -> Iterator[Finding]:
-    """SQLite's own check; a server looks at what it reads."""
-    remedy = "restore a backup (ragdiag store restore)"
+def _catalog(workspace: Workspace) -> Iterator[Finding]:
+    """SQLite's own check; another catalog checks itself."""
     if not workspace.catalog.is_file():
-        for table, why in lake.read(find_unreadable):
-            yield Finding(
-                f"the table {table} of the catalog in {lake.place} is damaged ({why})", remedy
-            )
-    elif (damage := find_damage(workspace.catalog)) is not None:
-        yield Finding(f"the catalog {workspace.catalog} is damaged ({damage})", remedy)
+        return
+    damage = find_damage(workspace.catalog)
+    if damage is not None:
+        yield Finding(
+            f"the catalog {workspace.catalog} is damaged ({damage})",
+            "restore a backup (ragdiag store restore)",
+        )
 
 
 def _damage(one: Damage) -> Finding:

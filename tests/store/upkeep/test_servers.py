@@ -17,7 +17,7 @@ from ragdiag.privacy.pseudonyms import user_key
 from ragdiag.records import Grade
 from ragdiag.settings import Workspace
 from ragdiag.store.ingest import ingest
-from ragdiag.store.lake import Lake, close_lakes, open_lake
+from ragdiag.store.lake import Lake, open_lake
 from ragdiag.store.results import load_requests, save_findings
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.store.upkeep.compact import compact_store
@@ -112,27 +112,6 @@ def test_a_catalog_that_lost_a_row_is_held_to_the_ledger(
     assert status == 1, said
     assert f"{20 - victim.rows} requests of segment" in told
     assert "the ledger says 20" in told
-
-
-def test_a_damaged_page_of_the_catalog_is_named(
-    lake: Lake, remote: Workspace, postgres: Postgres, command: Command
-) -> None:
-    table = "ducklake_snapshot_changes"
-    schema = schema_of(remote)
-    literal = f'"{schema}".{table}'.replace("'", "''")
-    path = postgres.ask(f"select pg_relation_filepath('{literal}')").strip()
-    close_lakes()
-    postgres.stop()
-    with (postgres.folder / "data" / path).open("r+b") as file:
-        file.seek(12)  # pd_lower, pd_upper and pd_special of the first page's header
-        file.write(b"\xff" * 6)
-    postgres.start()
-    status, found, said = command(remote, "store", "check")
-    (finding,) = found["findings"]
-    assert status == 1, said
-    assert f"the table {table} of the catalog in PostgreSQL" in finding["what"]
-    assert "invalid page in block 0" in finding["what"]
-    assert "ragdiag store restore" in finding["remedy"]
 
 
 def schema_of(workspace: Workspace) -> str:
