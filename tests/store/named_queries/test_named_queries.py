@@ -53,12 +53,10 @@ def named_queries() -> Iterator[Callable[..., Any]]:
                     yield found
 
 
-@pytest.fixture(scope="module", params=[1, 2])
-def drawn(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Told]:
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     workspace = Workspace(tmp_path_factory.mktemp("random") / "workspace")
-    lake = RandomStore(workspace, request.param).fill()
+    lake = RandomStore(workspace, seed=1).fill()
     yield lake, Known(lake)
     close_lakes()
 
