@@ -36,6 +36,7 @@ TAKES_LONG = {
     "model_server": "model server",
     "toy_workspace": "pages",
     "story": "story",
+    "drawn": "drawn",
     "lived_in": "lived in",
     "guarded": "guarded",
     "house": "house",

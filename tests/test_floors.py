@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -52,6 +53,11 @@ ENGINES = {
     "milvus_lite",
 }
 SCREENS = {"streamlit", "plotly"}
+SQL = re.compile(
+    r"(?is)\bselect\b.+\bfrom\b|\binsert\s+into\b|\bdelete\s+from\b|\bupdate\s+\w+\s+set\b"
+)
+OTHER_SQL = ("metrics/trec_files.py", "workflows/grading/reviews.py")
+"""The first reads files with a DuckDB of its own, and no lake."""
 SOURCES = sorted((PROJECT / "ragdiag").rglob("*.py"))
 PAGES = [PROJECT / "app.py", *sorted((PROJECT / "pages").glob("*.py"))]
 
@@ -109,6 +115,36 @@ def test_screens_stay_in_the_ui_and_engines_stay_below() -> None:
             barred = barred | ENGINES
         wrong += [f"{path.relative_to(PROJECT)} imports {name}" for name in sorted(tops & barred)]
     assert wrong == []
+
+
+def texts(path: Path) -> Iterator[str]:
+    """Every string of a file that is no docstring, f-strings with their gaps."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    told = {
+        node.body[0].value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            parts = [one.value for one in node.values if isinstance(one, ast.Constant)]
+            yield " ".join(map(str, parts))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in told:
+            yield node.value
+
+
+def test_sql_is_written_in_the_store_alone() -> None:
+    wrong = [
+        f"{path.relative_to(PROJECT)}: {text.strip()[:60]}"
+        for path in (*SOURCES, *PAGES)
+        if not path.is_relative_to(PROJECT / "ragdiag" / "store")
+        and not path.as_posix().endswith(OTHER_SQL)
+        for text in texts(path)
+        if SQL.search(text)
+    ]
+    assert wrong == []
+    assert any(SQL.search(text) for text in texts(PROJECT / "ragdiag" / "store" / "queries.py"))
 
 
 def test_pages_import_no_engine() -> None:

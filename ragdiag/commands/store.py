@@ -235,12 +235,11 @@ def replay(context: typer.Context, as_json: Json = False) -> None:
 def recount(context: typer.Context, as_json: Json = False) -> None:
     """Count every request again for the pages' sums by day and lists of failures: after the lake
     was changed by hand, or to make the sums few."""
-    from ragdiag.store.rollups import fill_rollups
+    from ragdiag.store.rollups import count_sums, fill_rollups
 
     lake = _lake(context)
     lake.write(fill_rollups)
-    counted = lake.rows("select sum(n)::bigint as requests, count(*) as rows from daily")[0]
-    counted["requests"] = counted["requests"] or 0
+    counted = lake.read(count_sums)
     emit(
         counted,
         as_json,

@@ -6,9 +6,10 @@ Every step does what is not done yet, so a build that was stopped goes on where 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import partial
 
 from ragdiag.demo.indexes import examine_indexes
 from ragdiag.demo.known_truth import calibrate_on_known_truth
@@ -38,8 +39,11 @@ from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake, open_lake
 from ragdiag.store.locks import locked
 from ragdiag.store.prescriptions import latest_prescriptions
+from ragdiag.store.queries import traffic_kinds
 from ragdiag.store.results import load_requests, save_build, save_version
+from ragdiag.store.signals import load_feedback
 from ragdiag.store.spool import SpoolWriter
+from ragdiag.store.tables import count_rows
 from ragdiag.store.validations import load_validation
 from ragdiag.version import ExtractiveSpec, Version
 from ragdiag.workflows.comparing.evaluate import evaluate
@@ -93,7 +97,8 @@ class _Builder:
         for version in versions:
             save_version(self.lake, version)
         builds = self._build_indexes(versions, late=False, progress=part(progress, 0.0, 0.28))
-        if self._count("requests where traffic = 'production'") < len(WEEKS) * self._weekly:
+        logged = {row["traffic"]: row["n"] for row in traffic_kinds(self.lake)}
+        if logged.get("production", 0) < len(WEEKS) * self._weekly:
             self._warm(part(progress, 0.28, 0.55))
         for week in WEEKS:
             done = 0.55 + 0.28 * (week.number - 1) / len(WEEKS)
@@ -118,9 +123,6 @@ class _Builder:
     @property
     def _weekly(self) -> int:
         return EXTENTS[self.size].requests_per_week
-
-    def _count(self, rows: str) -> int:
-        return int(self.lake.rows(f"select count(*) as n from {rows}")[0]["n"])
 
     def _build_indexes(
         self, versions: tuple[Version, ...], *, late: bool, progress: Progress
@@ -171,7 +173,7 @@ class _Builder:
             for name in sorted({visit.version for visit in todo})
         }
         golds = self.material.golds
-        given = self._feedback_ids(asked)
+        given = {one.feedback_id for one in load_feedback(self.lake, sorted(asked))}
         with SpoolWriter(self.workspace, writer="demo") as spool:
             for feedback in give_feedback(done, golds):
                 if feedback.feedback_id not in given:
@@ -182,15 +184,6 @@ class _Builder:
                 for feedback in give_feedback([request], golds):
                     spool.write(feedback)
         ingest(self.lake, self.workspace)
-
-    def _feedback_ids(self, request_ids: Collection[str]) -> set[str]:
-        if not request_ids:
-            return set()
-        rows = self.lake.rows(
-            "select feedback_id from feedback where request_id in (select unnest(?::varchar[]))",
-            [sorted(request_ids)],
-        )
-        return {row["feedback_id"] for row in rows}
 
     def _examine(self, version: Version, progress: Progress) -> None:
         """Evaluate on the test split, then diagnose that and the production traffic.
@@ -234,10 +227,8 @@ class _Builder:
         calibrate_on_known_truth(self.lake, self.workspace, self.material, asked, progress)
 
     def describe(self) -> DemoReport:
-        counts = {
-            table: self._count(table)
-            for table in ("current_passages", "questions", "judgments", "requests", "feedback")
-        }
+        tables = ("current_passages", "questions", "judgments", "requests", "feedback")
+        counts = self.lake.read(partial(count_rows, tables=tables))
         weeks = tuple(
             {
                 "week": week.number,

@@ -16,6 +16,7 @@ from ragdiag.store.gold import GoldChange
 from ragdiag.store.intake.screening import screen_rejects
 from ragdiag.store.judgments import add_judgments
 from ragdiag.store.lake import Lake
+from ragdiag.store.rejects import known_rejects
 from ragdiag.store.results import save_rejects
 
 BODY_CHARS = 500
@@ -121,13 +122,6 @@ def keep_rejects(lake: Lake, rejects: Iterable[Reject]) -> tuple[Reject, ...]:
     """Save those rejects that the workspace does not have yet; returns them all, in file order."""
     in_order = sorted(rejects, key=lambda reject: (reject.source, reject.line))
     found = screen_rejects(open_screen(lake.workspace), in_order)
-    known = {
-        (row["source"], row["line"], row["reason"])
-        for row in lake.rows(
-            "select source, line, reason from rejects "
-            "where source in (select unnest(?::varchar[]))",
-            [sorted({reject.source for reject in found})],
-        )
-    }
+    known = known_rejects(lake, {reject.source for reject in found})
     save_rejects(lake, [r for r in found if (r.source, r.line, r.reason) not in known])
     return tuple(found)

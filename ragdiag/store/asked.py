@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from ragdiag.store.lake import Lake
+from ragdiag.store.times import to_aware_utc
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +17,16 @@ class AskedQuestion:
 
     text: str
     request_id: str | None
+
+
+def asked_times(lake: Lake, request_ids: Sequence[str]) -> dict[str, datetime]:
+    """When each of these requests was asked; ids that are not logged are left out."""
+    rows = lake.rows(
+        "select request_id, asked_at from requests "
+        "where request_id in (select unnest(?::varchar[]))",
+        [list(request_ids)],
+    )
+    return {row["request_id"]: to_aware_utc(row["asked_at"]) for row in rows}
 
 
 def last_asked(

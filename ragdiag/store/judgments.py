@@ -98,15 +98,25 @@ def find_question(lake: Lake, text: str) -> str | None:
 
 
 def load_judgments(lake: Lake, split: str | None = None) -> dict[str, dict[str, int]]:
-    """Question → passage → grade, of one split or of all."""
+    """Question → passage → grade, of one split, or the highest of all."""
     judged: dict[str, dict[str, int]] = {}
     for row in lake.rows(
         "select question_id, passage_id, grade from judgments "
-        "where $split is null or split = $split order by question_id, passage_id",
+        "where $split is null or split = $split order by question_id, passage_id, grade",
         {"split": split},
     ):
         judged.setdefault(row["question_id"], {})[row["passage_id"]] = row["grade"]
     return judged
+
+
+def highest_grades(lake: Lake, question_ids: Iterable[str]) -> dict[tuple[str, str], int]:
+    """(Question, passage) → the highest grade that any split gives the pair, of these questions."""
+    rows = lake.rows(
+        "select question_id, passage_id, max(grade) as grade from judgments "
+        "where question_id in (select unnest(?::varchar[])) group by all",
+        [sorted(question_ids)],
+    )
+    return {(row["question_id"], row["passage_id"]): row["grade"] for row in rows}
 
 
 def splits(lake: Lake) -> list[str]:

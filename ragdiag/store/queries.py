@@ -290,7 +290,7 @@ def said_about(lake: Lake, request_id: str) -> dict[str, list[Row]]:
                           partition by arm, draw order by replayed_at desc) = 1
                       order by arm, draw""",
         "feedback": """select kind, value, passage_id, given_at from feedback
-                       where request_id = $id order by given_at""",
+                       where request_id = $id order by given_at, feedback_id""",
     }
     return {name: lake.rows(sql, {"id": request_id}) for name, sql in statements.items()}
 

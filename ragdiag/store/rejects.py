@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+import duckdb
+
+from ragdiag.records import Reject
 from ragdiag.store.lake import Lake
 from ragdiag.store.times import to_aware_utc
 
@@ -33,6 +37,30 @@ class NotedLines:
     newest: tuple[Noted, ...]
     rejects: int
     remarks: int
+
+
+def known_rejects(lake: Lake, sources: Collection[str]) -> set[tuple[str, int, str]]:
+    """Source, line and reason of every reject of these sources."""
+    rows = lake.rows(
+        "select source, line, reason from rejects where source in (select unnest(?::varchar[]))",
+        [sorted(sources)],
+    )
+    return {(row["source"], row["line"], row["reason"]) for row in rows}
+
+
+def take_rejects(lake: Lake, sources: Collection[str]) -> list[Reject]:
+    """Remove the rejects of these sources from the lake; returns them by source and line."""
+
+    def take(cursor: duckdb.DuckDBPyConnection) -> list[Reject]:
+        names = [sorted(sources)]
+        chosen = "where source in (select unnest(?::varchar[]))"
+        found = cursor.execute(
+            f"select source, line, reason, body from rejects {chosen} order by source, line", names
+        ).fetchall()
+        cursor.execute(f"delete from rejects {chosen}", names)
+        return [Reject(*row) for row in found]
+
+    return lake.write(take)
 
 
 def list_noted(lake: Lake, *, source: str = "", limit: int = 50) -> NotedLines:

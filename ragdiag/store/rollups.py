@@ -128,6 +128,14 @@ def fill_rollups(cursor: Cursor) -> None:
         cursor.execute(f"insert into failures by name {failing(scope, BETWEEN)}", bounds)
 
 
+def count_sums(cursor: Cursor) -> dict[str, int]:
+    """The ``requests`` that ``daily`` counts, and in how many ``rows``."""
+    ((requests, rows),) = cursor.execute(
+        "select coalesce(sum(n), 0)::bigint, count(*) from daily"
+    ).fetchall()
+    return {"requests": requests, "rows": rows}
+
+
 def sum_rollups(cursor: Cursor) -> None:
     """Make the rows of ``daily`` and ``daily_latency`` with equal keys one, within the caller's
     transaction, where that leaves less than half of them. Requests are not read.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -149,6 +149,14 @@ def shown(cursor: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> Iter
         yield
     finally:
         cursor.unregister(name)
+
+
+def count_rows(cursor: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> dict[str, int]:
+    """Table → the number of its rows."""
+    counts = {}
+    for table in tables:
+        ((counts[table],),) = cursor.execute(f"select count(*) from {table}").fetchall()
+    return counts
 
 
 def is_unicode(text: str) -> bool:

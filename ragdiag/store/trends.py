@@ -57,7 +57,8 @@ def weekly_failures(lake: Lake, filters: Filters) -> list[Row]:
             f"""select date_trunc('week', r.asked_at)::date as week,
                        nullif(r.verdict, '{NOT_DIAGNOSED}') as verdict,
                        nullif(r.cause, '{NOT_DIAGNOSED}') as cause, {weighed("1", "n")}
-                from failures r where {condition} group by all order by week, count(*) desc""",
+                from failures r where {condition} group by all
+                order by week, count(*) desc, verdict, cause""",
             parameters,
         )
     )

@@ -23,8 +23,8 @@ def weighed(summed: str, name: str) -> str:
     """A column ``name`` that :func:`read_weighed` reads: the sum of ``summed`` over rows with a
     ``weight``."""
     return (
-        f"{{'plain': sum({summed}), 'weighted': sum(weight * {summed}), "
-        f"'squared': sum(weight * weight * {summed})}} as {name}"
+        f"{{'plain': sum({summed}), 'weighted': sum(weight * ({summed})), "
+        f"'squared': sum(weight * weight * ({summed}))}} as {name}"
     )
 
 

@@ -1,10 +1,14 @@
 """The instrumented ``openai`` package against a server that speaks chat.completions: what it costs
-and what it says stands in the request."""
+and what it says stands in the request. OpenInference's instrumentation tells it, and that of
+OpenTelemetry itself by the GenAI conventions."""
 
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +24,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from ragdiag.cli import main
 from ragdiag.records import Request
-from ragdiag.store.lake import open_lake
+from ragdiag.store.lake import Lake, open_lake
+from ragdiag.store.rejects import list_noted
 from ragdiag.store.results import load_requests
 from tests.faulty_server import FaultyServer
 
@@ -89,14 +94,17 @@ class Instrumented:
     provider: TracerProvider
 
     def requests(self) -> list[Request]:
-        """Every request that the receiver was told of."""
         self.provider.shutdown()
-        self.receiver.process.send_signal(signal.SIGTERM)
-        assert self.receiver.process.wait(20) == 0
-        workspace = self.receiver.workspace
-        ingest = ["--workspace", str(workspace.root), "ingest", "--settle-s", "0", "--json"]
-        assert main(ingest) == 0
-        return load_requests(open_lake(workspace))
+        return load_requests(received(self.receiver))
+
+
+def received(receiver: Receiver) -> Lake:
+    """The lake with everything that the receiver was told."""
+    receiver.process.send_signal(signal.SIGTERM)
+    assert receiver.process.wait(20) == 0
+    root = str(receiver.workspace.root)
+    assert main(["--workspace", root, "ingest", "--settle-s", "0", "--json"]) == 0
+    return open_lake(receiver.workspace)
 
 
 @pytest.fixture
@@ -143,3 +151,52 @@ def test_a_call_that_fails_is_an_error_of_its_model(
     assert (request.status, request.version_id) == ("error", "tiny")
     assert "slow down" in (request.error or "")
     assert request.answer == ""
+
+
+GENAI_SERVICE = """
+import json, sys
+import openai
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.instrumentation.openai_v2 import OpenAIInstrumentor
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+receiver, server, messages = sys.argv[1:]
+provider = TracerProvider()
+provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(receiver + "/v1/traces")))
+OpenAIInstrumentor().instrument(tracer_provider=provider)
+client = openai.OpenAI(base_url=server, api_key="none", max_retries=0, timeout=10)
+asked = {"model": "tiny", "messages": json.loads(messages)}
+client.chat.completions.create(**asked)
+list(client.chat.completions.create(**asked, stream=True, stream_options={"include_usage": True}))
+provider.shutdown()
+"""
+CONTENT_IN_SPANS = {
+    "OTEL_SEMCONV_STABILITY_OPT_IN": "gen_ai_latest_experimental",
+    "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "span_only",
+}
+
+
+@pytest.mark.parametrize("content", [CONTENT_IN_SPANS, {}], ids=["content", "no content"])
+def test_calls_told_by_the_genai_conventions_are_requests_where_they_say_what_was_asked(
+    start: Start, faulty_server: FaultyServer, content: dict[str, str]
+) -> None:
+    """In a process of its own: the instrumentation reads its settings once."""
+    receiver = start()
+    answer_slowly(faulty_server)
+    service = [sys.executable, "-c", GENAI_SERVICE, receiver.url, faulty_server.base_url]
+    others = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    subprocess.run([*service, json.dumps(MESSAGES)], env=others | content, check=True, timeout=120)
+    lake = received(receiver)
+    found = load_requests(lake)
+    if not content:
+        assert found == []
+        noted = list_noted(lake)
+        assert noted.rejects == 2
+        assert all("GENAI_CAPTURE_MESSAGE_CONTENT" in one.reason for one in noted.newest)
+        return
+    assert len(found) == 2
+    for request in found:
+        assert (request.question, request.answer) == ("How long do cats sleep?", ANSWER)
+        assert (request.prompt_tokens, request.completion_tokens) == (41, 7)
+        assert (request.version_id, request.status) == ("tiny", "ok")
+        assert request.latency_ms["total"] == request.latency_ms["generation"] >= 1e3 * PAUSE_S

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from datetime import date, timedelta
@@ -85,8 +86,8 @@ def _fact(
         rr = next((1 / rank for rank, p in enumerate(first_ten, 1) if p in relevant), 0.0)
         recall = len(set(first_ten) & relevant) / len(relevant)
     y = None if grade is None else grade["y"]
-    if verdict is not None and y == 0 and verdict["verdict"] == "ok":
-        verdict = None  # found while the answer counted as right
+    if verdict is not None and y == 0 and not explains_a_failure(verdict):
+        verdict = None
     return {
         "request": request,
         "weight": 1.0 if any(row["certain"] for row in said) else 1 / request.keep_probability,
@@ -102,6 +103,12 @@ def _fact(
         "task": by_kind.get("task_success"),
         "thumbs": by_kind.get("thumbs"),
     }
+
+
+def explains_a_failure(verdict: Fact) -> bool:
+    """Whether it was found while the answer counted as wrong."""
+    evidence = json.loads(verdict["evidence"])
+    return verdict["verdict"] not in ("ok", "lucky") and evidence.get("y", 0) == 0
 
 
 def measures(found: Iterable[Fact]) -> dict[str, float]:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import astuple, replace
+from collections.abc import Iterator
+from dataclasses import astuple
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
-from operator import itemgetter
 from typing import Any
 
-import numpy as np
 import pytest
 
 from ragdiag.drift.latency import stage_quantiles
@@ -29,7 +26,7 @@ from ragdiag.records import (
     Weighed,
 )
 from ragdiag.settings import Workspace
-from ragdiag.store import latency_trends, queries, trends
+from ragdiag.store import latency_trends
 from ragdiag.store.corpus import add_documents, add_judgments, add_questions
 from ragdiag.store.facts import CELL, MEASURES
 from ragdiag.store.ingest import ingest
@@ -236,130 +233,7 @@ CHOICES = [
 ]
 
 
-def chosen(known: list[Fact], filters: Filters) -> list[Fact]:
-    kept = []
-    for fact in known:
-        request = fact["request"]
-        wanted = [
-            (filters.traffic, request.traffic),
-            (filters.version_id, request.version_id),
-            (filters.topic, request.topic),
-            (filters.week, fact["week"]),
-            (filters.verdict, fact["verdict"]),
-            (filters.cause, fact["cause"]),
-        ]
-        if all(value is None or value == found for value, found in wanted) and (
-            filters.text is None or filters.text.lower() in request.question.lower()
-        ):
-            kept.append(fact)
-    return kept
-
-
-SPLITS: dict[str, Any] = {
-    "all": lambda fact: "all",
-    "topic": lambda fact: fact["request"].topic,
-    "version_id": lambda fact: fact["request"].version_id,
-}
-
-
-def test_every_named_query_equals_its_plain_definition(story: tuple[Lake, list[Fact]]) -> None:
-    lake, known = story
-    for filters in CHOICES:
-        kept = chosen(known, filters)
-        for split, segment in SPLITS.items():
-            expected = by_cell(
-                kept,
-                lambda f, s=segment: (f["week"], s(f)),  # type: ignore[misc]
-                plain_counts.weighed,
-            )
-            for query in (trends.weekly_outcomes, trends.weekly_feedback):
-                rows = query(lake, filters, split)
-                assert [(r["week"], r["segment"]) for r in rows] == sorted(expected)
-                for row in rows:
-                    wanted = expected[row["week"], row["segment"]]
-                    assert same(row, {k: wanted[k] for k in row if k in wanted})
-        check_failures(lake, filters, kept)
-    traffic = Counter(fact["request"].traffic for fact in known)
-    assert {row["traffic"]: row["n"] for row in queries.traffic_kinds(lake)} == traffic
-    canary = chosen(known, Filters(traffic="canary"))
-    weeks = {row["week"]: (row["n"], row["first_day"]) for row in queries.weeks(lake, "canary")}
-    assert {week: n for week, (n, _) in weeks.items()} == Counter(f["week"] for f in canary)
-    for week, (_, first) in weeks.items():
-        assert first == min(f["day"] for f in canary if f["week"] == week)
-    assert queries.topics(lake, "canary") == sorted({f["request"].topic for f in canary})
-    assert set(queries.version_names(lake)) == {f["request"].version_id for f in known}
-
-
-def segment_of(fact: Fact, by: str) -> Any:
-    return fact["week"] if by == "week" else getattr(fact["request"], by)
-
-
-def check_failures(lake: Lake, filters: Filters, kept: list[Fact]) -> None:
-    counts = queries.graded_counts(lake, filters)
-    assert counts["n"] == len(kept)
-    assert counts["graded"] == sum(f["y"] is not None for f in kept)
-    wrong = [f for f in kept if f["y"] == 0]
-    assert counts["failed"] == len(wrong)
-    for column in ("verdict", "cause"):
-        rows = queries.failure_counts(lake, filters, column)  # type: ignore[arg-type]
-        assert {r["name"]: r["n"] for r in rows} == Counter(f[column] for f in wrong)
-        assert same({r["name"]: r["weighed"] for r in rows}, stand_for(wrong, itemgetter(column)))
-    narrow = replace(filters, verdict="retrieval")
-    rows = queries.failures(lake, narrow, limit=5)
-    expected = sorted(
-        (f["request"] for f in wrong if f["verdict"] == "retrieval"),
-        key=lambda r: (-r.asked_at.timestamp(), r.request_id),
-    )[:5]
-    assert [(r["request_id"], r["question"]) for r in rows] == [
-        (r.request_id, r.question) for r in expected
-    ]
-    for by in ("topic", "version_id", "week"):
-        name = partial(segment_of, by=by)
-        graded = stand_for((f for f in kept if f["y"] is not None), name)
-        failing = stand_for((f for f in wrong if f["verdict"] == "retrieval"), name)
-        found = trends.failing_segments(lake, narrow, by)  # type: ignore[arg-type]
-        assert [row["name"] for row in found] == sorted(graded)
-        assert same({row["name"]: row["graded"] for row in found}, graded)
-        none = dict.fromkeys(graded, Weighed.of(0))
-        assert same({row["name"]: row["failed"] for row in found}, none | failing)
-    told = {
-        (r["week"], r["verdict"], r["cause"]): r["n"] for r in trends.weekly_failures(lake, filters)
-    }
-    expected_weeks = stand_for(
-        wrong,
-        lambda f: (
-            f["week"],
-            *(None if f[c] == queries.NOT_DIAGNOSED else f[c] for c in ("verdict", "cause")),
-        ),
-    )
-    assert told.keys() == expected_weeks.keys()
-    assert same(told, expected_weeks)
-
-
-def stand_for(found: Iterable[Fact], name: Callable[[Fact], Any]) -> dict[Any, Weighed]:
-    """How many there are of each name."""
-    return {
-        cell: counts["n"] for cell, counts in by_cell(found, name, plain_counts.weighed).items()
-    }
-
-
-def test_latencies_come_with_what_they_stand_for(story: tuple[Lake, list[Fact]]) -> None:
-    lake, known = story
-    for filters in CHOICES:
-        expected: dict[Any, list[tuple[float, float]]] = {}
-        for fact in chosen(known, filters):
-            request = fact["request"]
-            if "total" in request.latency_ms and not request.cache_hit:
-                cell = expected.setdefault((fact["week"], request.version_id), [])
-                cell.append((request.latency_ms["total"], fact["weight"]))
-        rows = latency_trends.weekly_latency(lake, filters)
-        assert [(row["week"], row["segment"]) for row in rows] == sorted(expected)
-        for row in rows:
-            weights = row["weights"] or [1.0] * len(row["values"])
-            pairs = sorted(zip(row["values"], weights, strict=True))
-            assert row["values"] == sorted(row["values"])
-            plain = sorted(expected[row["week"], row["segment"]])
-            assert np.array(pairs) == pytest.approx(np.array(plain))
+SPLITS = ("all", "topic", "version_id")
 
 
 def test_quantiles_from_buckets_stay_within_the_stated_error(

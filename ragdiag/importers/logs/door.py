@@ -18,11 +18,11 @@ from ragdiag.importers.report import Origin, keep_rejects
 from ragdiag.privacy.screening import open_screen
 from ragdiag.records import Feedback, Passage, Reject, Request
 from ragdiag.settings import Workspace
+from ragdiag.store.asked import asked_times
 from ragdiag.store.gold import GoldChange
 from ragdiag.store.kinds import Record, kind_of, record_to_json
 from ragdiag.store.lake import Lake
 from ragdiag.store.lines import BadLine, find_problem, parse_line
-from ragdiag.store.times import to_aware_utc
 from ragdiag.store.upkeep.forgotten import REASON, find_forgotten, read_forgotten
 
 BATCH_READINGS = 5_000
@@ -209,14 +209,7 @@ def _with_stored_times(
     ]
     if not wanted:
         return batch
-    stored = {
-        row["request_id"]: to_aware_utc(row["asked_at"])
-        for row in lake.rows(
-            "select request_id, asked_at from requests "
-            "where request_id in (select unnest(?::varchar[]))",
-            [wanted],
-        )
-    }
+    stored = asked_times(lake, wanted)
     return [
         _at_stored_time(reading, lines, stored) if reading.timeless else (reading, lines)
         for reading, lines in batch

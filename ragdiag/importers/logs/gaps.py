@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from ragdiag.importers.logs.reading import Reading
 from ragdiag.records import DEFAULT_GRADER, Grade, Passage, Request
 from ragdiag.spans.conventions import UNVERSIONED
+from ragdiag.store.gold import known_ids
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import list_versions
 
@@ -100,9 +102,6 @@ class Sightings:
         )
 
     def _known(self, lake: Lake, table: str) -> int:
-        rows = lake.rows(
-            f"select distinct question_id from {table} "
-            "where question_id in (select unnest(?::varchar[]))",
-            [sorted(self._questions)],
-        )
-        return sum(self._questions[row["question_id"]] for row in rows)
+        look = partial(known_ids, table=table, column="question_id", ids=self._questions)
+        known = lake.read(look)
+        return sum(self._questions[question_id] for question_id in known)

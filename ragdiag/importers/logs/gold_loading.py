@@ -6,13 +6,13 @@ may have one in another.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from ragdiag.importers.logs.reading import Reading
 from ragdiag.importers.report import Origin
 from ragdiag.records import Judgment, Reject
 from ragdiag.store.gold import GoldChange, add_gold_answers, add_questions
-from ragdiag.store.judgments import add_judgments
+from ragdiag.store.judgments import add_judgments, highest_grades
 from ragdiag.store.lake import Lake
 from ragdiag.store.logged_passages import named_elsewhere
 
@@ -63,17 +63,8 @@ class GoldLoader:
         for (question_id, passage_id), (origin, by_text) in self._judged.items():
             found = names.get(passage_id, passage_id) if by_text else passage_id
             pairs.setdefault((question_id, found), origin)
-        grades = _grades(lake, {question_id for question_id, _ in pairs})
+        grades = highest_grades(lake, {question_id for question_id, _ in pairs})
         judgments = [Judgment(*pair, grades.get(pair, 1), IMPORTED_SPLIT) for pair in pairs]
         change = add_judgments(lake, judgments, foreign=True)
         origins = list(pairs.values())
         return change, [origins[one.line - 1].reject(one.reason) for one in change.rejects]
-
-
-def _grades(lake: Lake, question_ids: Iterable[str]) -> dict[tuple[str, str], int]:
-    rows = lake.rows(
-        "select question_id, passage_id, max(grade) as grade from judgments "
-        "where question_id in (select unnest(?::varchar[])) group by all",
-        [sorted(question_ids)],
-    )
-    return {(row["question_id"], row["passage_id"]): row["grade"] for row in rows}

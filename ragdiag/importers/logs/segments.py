@@ -11,9 +11,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-import duckdb
+from dataclasses import dataclass, replace
+from functools import partial
 
 from ragdiag.importers.logs.log_report import KindCounts
 from ragdiag.importers.report import Origin
@@ -22,7 +21,9 @@ from ragdiag.settings import Workspace
 from ragdiag.store.disk import disk_faults
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake
+from ragdiag.store.rejects import take_rejects
 from ragdiag.store.upkeep.archive import archive_turn
+from ragdiag.store.upkeep.ledger import loaded_lines
 
 MAX_SEGMENT_BYTES = 8_000_000
 """Above it a batch is cut into several segments: ingest holds a segment whole."""
@@ -60,13 +61,13 @@ def load_segments(
 
     Rejects stand at the file and line that the record came from.
     """
-    before = _ledger(lake, segments)
+    before = lake.read(partial(loaded_lines, segments=[one.name for one in segments]))
     fresh = [segment for segment in segments if segment.name not in before]
     for segment in fresh:
         _spool(workspace, segment)
     if fresh:
         ingest(lake, workspace)
-    after = _ledger(lake, fresh)
+    after = lake.read(partial(loaded_lines, segments=[one.name for one in fresh]))
     counts: dict[str, KindCounts] = {}
     for segment in segments:
         _, accepted, rejected = after.get(segment.name) or before[segment.name]
@@ -77,15 +78,6 @@ def load_segments(
         kind.repeated += len(segment.lines) - new - rejected
     refused = {segment.name for segment in fresh if after[segment.name][2]}
     return counts, _moved_rejects(lake, [one for one in fresh if one.name in refused])
-
-
-def _ledger(lake: Lake, segments: Sequence[ImportSegment]) -> dict[str, tuple[int, int, int]]:
-    rows = lake.rows(
-        "select segment, lines, accepted, rejected from segments "
-        "where segment in (select unnest(?::varchar[]))",
-        [[segment.name for segment in segments]],
-    )
-    return {row["segment"]: (row["lines"], row["accepted"], row["rejected"]) for row in rows}
 
 
 def _spool(workspace: Workspace, segment: ImportSegment) -> None:
@@ -114,18 +106,8 @@ def _moved_rejects(lake: Lake, segments: Sequence[ImportSegment]) -> list[Reject
     if not origins:
         return []
 
-    def move(cursor: duckdb.DuckDBPyConnection) -> list[Reject]:
-        names = [segment.name for segment in segments]
-        chosen = "where source in (select unnest(?::varchar[]))"
-        found = cursor.execute(
-            f"select source, line, reason, body from rejects {chosen} order by source, line",
-            [names],
-        ).fetchall()
-        cursor.execute(f"delete from rejects {chosen}", [names])
-        moved = []
-        for source, line, reason, body in found:
-            origin = origins.get((source, line), Origin(source, line))
-            moved.append(Reject(origin.source, origin.line, reason, body))
-        return moved
-
-    return lake.write(move)
+    moved = []
+    for reject in take_rejects(lake, [segment.name for segment in segments]):
+        origin = origins.get((reject.source, reject.line), Origin(reject.source, reject.line))
+        moved.append(replace(reject, source=origin.source, line=origin.line))
+    return moved

@@ -17,7 +17,7 @@ shown, and expires, by itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,3 +139,16 @@ def find_unknown_segments(cursor: duckdb.DuckDBPyConnection) -> list[tuple[str, 
 def loaded_segments(cursor: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     """Segment → when it was loaded (naive UTC)."""
     return dict(cursor.execute("select segment, ingested_at from segments").fetchall())
+
+
+def loaded_lines(
+    cursor: duckdb.DuckDBPyConnection, segments: Sequence[str]
+) -> dict[str, tuple[int, int, int]]:
+    """Segment → its lines, and how many of them were accepted and rejected; of those of
+    ``segments`` that were loaded."""
+    found = cursor.execute(
+        "select segment, lines, accepted, rejected from segments "
+        "where segment in (select unnest(?::varchar[]))",
+        [list(segments)],
+    ).fetchall()
+    return {segment: (lines, accepted, rejected) for segment, lines, accepted, rejected in found}

@@ -144,6 +144,28 @@ def find_traces(lake: Lake, keys: Collection[str], kept: UserTraces) -> UserTrac
     return replace(traces, texts=tuple(text for text in traces.texts if text not in shared))
 
 
+def user_keys(lake: Lake) -> list[str]:
+    """Every pseudonym under which somebody asked."""
+    rows = lake.rows("select distinct user_key from requests where user_key is not null order by 1")
+    return [row["user_key"] for row in rows]
+
+
+def is_user_key(lake: Lake, key: str) -> bool:
+    """Whether somebody asked under this pseudonym."""
+    return bool(lake.rows("select 1 from requests where user_key = ? limit 1", [key]))
+
+
+def count_texts(lake: Lake, traces: UserTraces) -> int:
+    """Requests that have one of the user's texts, or are the user's."""
+    found: int = lake.rows(
+        "select count(*) as n from requests where question in (select unnest($texts::varchar[])) "
+        "or answer in (select unnest($texts::varchar[])) "
+        "or user_key in (select unnest($keys::varchar[]))",
+        {"texts": list(traces.texts), "keys": list(traces.keys)},
+    )[0]["n"]
+    return found
+
+
 def count_traces(lake: Lake, traces: UserTraces) -> dict[str, int]:
     """Rows by table that :func:`remove_traces` would delete."""
 

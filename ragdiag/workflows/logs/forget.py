@@ -33,6 +33,7 @@ from ragdiag.store.upkeep.history import purge_history
 from ragdiag.store.upkeep.known_backups import KnownBackup, list_backups
 from ragdiag.store.upkeep.restored_here import ASIDE
 from ragdiag.store.upkeep.segment_sweep import sweep_segments
+from ragdiag.store.upkeep.snapshots import snapshot_ids
 from ragdiag.store.upkeep.unfinished import (
     FOLDER,
     drop_targets,
@@ -40,7 +41,15 @@ from ragdiag.store.upkeep.unfinished import (
     kept_targets,
     unfinished_keys,
 )
-from ragdiag.store.upkeep.user_traces import UserTraces, count_traces, find_traces, remove_traces
+from ragdiag.store.upkeep.user_traces import (
+    UserTraces,
+    count_texts,
+    count_traces,
+    find_traces,
+    is_user_key,
+    remove_traces,
+    user_keys,
+)
 from ragdiag.training.answers.sets import forget_examples
 from ragdiag.training.data.sets import Forgotten, forget_pairs
 
@@ -121,13 +130,7 @@ def forget_again(lake: Lake, workspace: Workspace) -> Forgetting | None:
     tombstones = kept_tombstones(workspace) | lake.write(read_forgotten)
     if not tombstones:
         return None
-    back = [
-        row["user_key"]
-        for row in lake.rows(
-            "select distinct user_key from requests where user_key is not null order by 1"
-        )
-        if user_tombstone(workspace, row["user_key"]) in tombstones
-    ]
+    back = [key for key in user_keys(lake) if user_tombstone(workspace, key) in tombstones]
     keys = {*back, *unfinished_keys(workspace)}
     return _forget(lake, workspace, keys, "", tombstones=tombstones)
 
@@ -207,8 +210,8 @@ def _rows_gone() -> Iterator[None]:
 
 def _pseudonyms(lake: Lake, workspace: Workspace, user: str) -> list[str]:
     """The user's pseudonym, and the id itself where a log was imported with it as one."""
-    there = lake.rows("select 1 from requests where user_key = ? limit 1", [user])
-    return sorted({read_user(workspace, user), *([user] if there else [])})
+    itself = [user] if is_user_key(lake, user) else []
+    return sorted({read_user(workspace, user), *itself})
 
 
 def _forget_pairs(
@@ -276,18 +279,11 @@ def _searched_again(
     left[TRAINING] = _forget_pairs(workspace, traces, tombstones, dry_run=True).pairs
     left[EMBEDDINGS] = open_cache(workspace).count(_content_hashes(traces))
     left[JUDGEMENTS] = len(_judgements_with(workspace, traces))
-    snapshots = lake.rows("select count(*) as n from ducklake_snapshots('lake')")[0]["n"]
-    left["old snapshots"] = snapshots - 1
-    texts = lake.rows(
-        "select count(*) as n from requests where question in (select unnest($texts::varchar[])) "
-        "or answer in (select unnest($texts::varchar[])) "
-        "or user_key in (select unnest($keys::varchar[]))",
-        {"texts": list(traces.texts), "keys": list(traces.keys)},
-    )[0]["n"]
+    left["old snapshots"] = len(lake.read(snapshot_ids)) - 1
     found = [
         Place(one.name, one.found, one.removed, left.get(one.name), one.note) for one in places
     ]
-    return [*found, Place("lake: any text of theirs", 0, 0, texts)]
+    return [*found, Place("lake: any text of theirs", 0, 0, count_texts(lake, traces))]
 
 
 def _holding(workspace: Workspace, traces: UserTraces) -> list[KnownBackup]:

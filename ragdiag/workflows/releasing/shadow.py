@@ -12,7 +12,7 @@ from ragdiag.retrieval.filters import filter_of
 from ragdiag.settings import Workspace
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake
-from ragdiag.store.results import load_requests
+from ragdiag.store.shadows import load_last_answered, shadowed_ids
 from ragdiag.version import Version
 from ragdiag.workflows.grading.running import grade_new_answers
 from ragdiag.workflows.logs.asking import Asking, ask_and_log
@@ -42,19 +42,9 @@ def replay_questions(
     production's own answers to them are graded as far as they can be. Raises UnknownName where the
     version has no index build, GeneratorDown.
     """
-    rows = lake.rows(
-        "select request_id from requests where traffic = 'production' and version_id = ? "
-        "order by asked_at desc, request_id desc limit ?",
-        [production_id, n],
-    )
-    asked = load_requests(lake, request_ids=[row["request_id"] for row in rows])
+    asked = load_last_answered(lake, production_id, n)
     shadows = {shadow_id(one.request_id, version.version_id): one for one in asked}
-    done = lake.rows(
-        "select request_id from requests where version_id = ? and traffic = 'shadow' "
-        "and request_id in (select unnest(?::varchar[]))",
-        [version.version_id, list(shadows)],
-    )
-    known = {row["request_id"] for row in done}
+    known = shadowed_ids(lake, version.version_id, list(shadows))
     hidden = {key for key, one in shadows.items() if is_hidden(one.question)} - known
     todo = [
         Asking(

@@ -32,13 +32,13 @@ def as_lines(n: int) -> bytes:
     return b"".join(json.dumps(row).encode() + b"\n" for row in rows(n))
 
 
-@pytest.mark.parametrize("suffix", ["gz", "zst"])
-def test_compressed_logs_are_read(
-    load: Import, stored: Stored, tmp_path: Path, suffix: str
-) -> None:
-    path = tmp_path / f"log.jsonl.{suffix}"
-    body = as_lines(3)
-    path.write_bytes(gzip.compress(body) if suffix == "gz" else pa.compress(body, "zstd", True))
+@pytest.mark.parametrize("name", ["log.jsonl.gz", "log.jsonl.zst", "log.json.gz"])
+def test_compressed_logs_are_read(load: Import, stored: Stored, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    body = json.dumps(rows(3)).encode() if ".json." in name else as_lines(3)
+    path.write_bytes(
+        gzip.compress(body) if name.endswith("gz") else pa.compress(body, "zstd", True)
+    )
     load(path)
     assert len(stored()) == 3
 

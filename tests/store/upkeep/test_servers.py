@@ -101,6 +101,23 @@ def test_check_finds_what_is_wrong_and_mends_it(
     assert len(load_requests(lake)) == 60
 
 
+def test_a_catalog_that_lost_a_row_is_held_to_the_ledger(
+    lake: Lake, remote: Workspace, postgres: Postgres, command: Command
+) -> None:
+    victim = next(file for file in lake.read(list_files) if file.table == "requests")
+    schema = schema_of(remote)
+    postgres.ask(f'delete from "{schema}".ducklake_data_file where data_file_id = {victim.file_id}')
+    status, found, said = command(remote, "store", "check")
+    told = " ".join(one["what"] for one in found["findings"])
+    assert status == 1, said
+    assert f"{20 - victim.rows} requests of segment" in told
+    assert "the ledger says 20" in told
+
+
+def schema_of(workspace: Workspace) -> str:
+    return workspace.configuration.read_text().split('schema = "')[1].split('"')[0]
+
+
 def test_a_bucket_that_is_gone_is_not_taken_for_missing_files(
     place: Place, workspace: Workspace, object_store: ObjectStore, command: Command
 ) -> None:
