@@ -12,7 +12,8 @@ from ragdiag.metrics.latency import quantile_estimate
 from ragdiag.metrics.ranking import hit_at_k
 from ragdiag.records import Estimate, Request
 from ragdiag.retrieval import fusion_tuning, rerank_tuning
-from ragdiag.stats.intervals import bca_mean, wilson
+from ragdiag.stats.bootstrap import bca_mean
+from ragdiag.stats.intervals import wilson
 from ragdiag.workflows.comparing.gate import request_cost, request_ms
 
 GATE = "the gate's 2 %"
