@@ -18,6 +18,7 @@ from ragdiag.stats.bootstrap import (
     bca_interval,
     bca_mean,
     bootstrap_means,
+    bounded_mean,
     expansion,
 )
 from ragdiag.stats.intervals import (
