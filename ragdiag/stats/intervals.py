@@ -192,7 +192,7 @@ def bounded_mean_estimate(found: Bounded, low: float, high: float) -> Estimate:
 
     The bounds are Student's with ADDED values more at either end (Agresti & Coull 1998, American
     Statistician 52:119, who say so of rates), kept in the range. Plain t of 20 values, each 1 with
-    chance 97 % and else 0, covers 46 %: most samples have no spread. The value is the plain mean.
+    chance 97 % and else 0, covers 42 %: most samples have no spread. The value is the plain mean.
 
     >>> found = bounded_mean_estimate(Sums.of([1.0] * 20), 0, 1)
     >>> found.value, round(found.low, 2), found.high

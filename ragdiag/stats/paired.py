@@ -108,7 +108,7 @@ def clustered_t(means: PairedMeans) -> float:
 
     >>> means = paired_means([0.0, 0.0, 0.0, 0.0], [0.5, 0.5, 0.1, 0.3], clusters="uuvw")
     >>> round(clustered_t(means), 3)  # t = 0.35 / √(2 · 0.075² + 4/3 · (0.0625² + 0.0125²)) = 2.71
-    0.123
+    0.127
     """
     from scipy.special import stdtr
 

@@ -138,7 +138,7 @@ def _sampled(chance: Chance, values: Floats) -> Mean:
 
 def of_differences() -> Cells:
     """Of the same questions (values in −1 … 1), and of independent samples."""
-    for (name, spread), n in product(CHANGES.items(), (5, 20, 100)):
+    for (name, spread), n in product(CHANGES.items(), (10, 20, 100)):
         yield (
             f"paired, {name} n={n}",
             covered(
