@@ -82,7 +82,7 @@ def cohen_kappa(a: Sequence[int], b: Sequence[int]) -> Estimate:
 
     >>> found = cohen_kappa([1, 1, 0, 0], [1, 0, 0, 0])
     >>> round(found.value, 3), round(found.low, 2), round(found.high, 2)
-    (0.5, -0.44, 0.94)
+    (0.5, -0.4, 0.9)
     """
     n = len(a)
     if n == 0:

@@ -53,7 +53,7 @@ def bounded_mean(values: Sequence[float], low: float, high: float, seed: int = 0
 
     >>> found = bounded_mean([1.0] * 20, 0, 1)
     >>> found.value, round(found.low, 2), found.high
-    (1.0, 0.77, 1.0)
+    (1.0, 0.8, 1.0)
     """
     kept = [float(value) for value in values if not math.isnan(value)]
     found = bounded_mean_estimate(Sums.of(kept), low, high)

