@@ -62,7 +62,10 @@ def bounded_mean(values: Sequence[float], low: float, high: float, seed: int = 0
 
 def _with_bca(found: Estimate, kept: Sequence[float], dropped: int, seed: int) -> Estimate:
     """Widened to BCa's bounds where ``kept`` have any, and with what was left out."""
-    notes = [found.reason, f"{dropped} undefined left out" if dropped else None]
+    notes = [
+        found.reason if kept else "no values",
+        f"{dropped} undefined left out" if dropped else None,
+    ]
     reason = "; ".join(note for note in notes if note) or None
     low, high = found.low, found.high
     if len(kept) > 1 and min(kept) < max(kept):

@@ -142,7 +142,8 @@ def rate_bounds_with_unknown(successes: float, known: float, unknown: float) -> 
 
 
 def difference_of_rates(successes_a: int, n_a: int, successes_b: int, n_b: int) -> Estimate:
-    """Rate b − rate a of independent samples, Newcombe's hybrid score interval (1998, method 10).
+    """Rate b − rate a of independent samples, Newcombe's hybrid score interval (1998, method 10)
+    of the intervals that :func:`wilson` gives.
 
     The n of the estimate is both samples together.
 
