@@ -1,7 +1,8 @@
 """How often the gate says what, where the candidate is the incumbent's equal or 15 % worse.
 
-    python -m benchmarks.false_rollbacks [RUNS] >> docs/statistics.md
+    python -m benchmarks.false_rollbacks [RUNS] [equal] >> docs/statistics.md
 
+With ``equal`` the worse candidate is left out.
 ``evaluation``: both answered the same questions; B ranks every second one anew, as a version that
 differs does. ``documents``: 20 questions about each document, which rise and fall together (σ .15,
 beside .25 of each question's own); ``unaware`` is the same without knowing which these are.
@@ -52,6 +53,7 @@ class Arm:
 
 def main() -> None:
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000
+    candidates = (0.0,) if sys.argv[2:] == ["equal"] else (0.0, WORSE)
     print(f"{runs:,} runs; share of decisions, Wilson's 95 % interval of the rollbacks.\n")
     print("| gate | n | candidate | criterion | rollback | pass |\n|---|---|---|---|---|---|")
     gates = {
@@ -62,7 +64,7 @@ def main() -> None:
     }
     for name, gate in gates.items():
         for n in SIZES:
-            for worse in (0.0, WORSE):
+            for worse in candidates:
                 show(name, n, worse, (gate(n, worse, seed) for seed in range(runs)))
 
 

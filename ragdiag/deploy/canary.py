@@ -20,7 +20,7 @@ from ragdiag.retrieval.embed import Encoder
 from ragdiag.retrieval.lexical import Lexical
 from ragdiag.retrieval.paths import best_positions
 from ragdiag.retrieval.vectors import passage_text
-from ragdiag.stats.intervals import bca_mean
+from ragdiag.stats.bootstrap import bounded_mean
 from ragdiag.version import LexicalSpec
 
 TOP = 10
@@ -99,7 +99,7 @@ def look_at_neighbours(ann: VectorIndex, queries: Vectors, target: Target) -> Me
         bar = np.partition(_all_scores(ann, query), -k)[-k] - _TIE
         _, scores = ann.search(query, depth)
         recalls.append(min(int((scores[:k] >= bar).sum()), k) / k)
-    recall = bca_mean(recalls)
+    recall = bounded_mean(recalls, 0, 1)
     what = f"recall@{TOP} of approximate against exact search in {target} is {recall.value:.3f}"
     if recall.high < RECALL_FLOOR:
         what += f", below {RECALL_FLOOR}"

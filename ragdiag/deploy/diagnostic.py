@@ -24,7 +24,7 @@ from ragdiag.retrieval.embed import load_embedder
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.retrieval.serving import read_publications, require_serving, standing
 from ragdiag.settings import Workspace
-from ragdiag.stats.intervals import bca_mean
+from ragdiag.stats.bootstrap import bounded_mean
 from ragdiag.stats.paired import PairedComparison, compare_paired, holm
 from ragdiag.store.corpus import load_build_passages
 from ragdiag.store.lake import Lake
@@ -222,7 +222,7 @@ def _embed_again(
 
 def _means(scores: Scores) -> Means:
     return {
-        path: {metric: bca_mean(values) for metric, values in of_path.items()}
+        path: {metric: bounded_mean(values, 0, 1) for metric, values in of_path.items()}
         for path, of_path in scores.items()
     }
 

@@ -13,7 +13,7 @@ from ragdiag.deploy.plan import Plan
 from ragdiag.deploy.release import Side
 from ragdiag.metrics.latency import quantile_estimate
 from ragdiag.records import Estimate
-from ragdiag.stats.contrasts import Contrast, mean_error
+from ragdiag.stats.contrasts import clustered_mean
 from ragdiag.stats.criteria import Criterion, combine
 from ragdiag.stats.intervals import wilson
 from ragdiag.stats.sequential import Watched, watch_rate
@@ -167,9 +167,7 @@ def _mean(values: Sequence[float], owners: Sequence[str]) -> Estimate:
     if not known:
         return Estimate.undefined("no values")
     sample, names = [x for x, _ in known], [owner for _, owner in known]
-    mean = math.fsum(sample) / len(sample)
-    freedom = max(1, len(set(names)) - 1)
-    return Contrast(mean, mean_error(sample, names), freedom).estimate(len(sample))
+    return clustered_mean(sample, names).estimate(len(sample))
 
 
 def _rate_json(rate: WatchedRate) -> dict[str, Any]:

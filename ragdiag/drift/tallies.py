@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 from ragdiag.metrics.latency import quantile_estimate
@@ -13,7 +13,7 @@ from ragdiag.metrics.weighted_latency import (
     weighted_quantile_estimate,
 )
 from ragdiag.records import Estimate, Weighed
-from ragdiag.stats.intervals import difference_of_means, mean_estimate
+from ragdiag.stats.intervals import bounded_mean_estimate
 from ragdiag.stats.weighted import (
     WeightedSums,
     difference_of_weighted_rates,
@@ -57,11 +57,10 @@ class Mean:
         return Mean(self.sums + other.sums)
 
     def estimate(self) -> Estimate:
-        found = mean_estimate(self.sums)
-        return replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))
+        return bounded_mean_estimate(self.sums, 0.0, 1.0)
 
     def since(self, before: Mean) -> Estimate:
-        return difference_of_means(before.sums, self.sums)
+        return square_and_add(before.estimate(), self.estimate())
 
 
 @dataclass(frozen=True, slots=True)

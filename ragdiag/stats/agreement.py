@@ -73,33 +73,44 @@ def agreement(
 
 
 def cohen_kappa(a: Sequence[int], b: Sequence[int]) -> Estimate:
-    """κ = (p_o − p_e) / (1 − p_e) of two 0/1 raters, with its normal interval; undefined where
-    chance alone would agree always (both gave one and the same label). At 1 exactly the
-    variance is 0 and says nothing: no interval.
+    """κ = (p_o − p_e) / (1 − p_e) of two 0/1 raters, with an interval; undefined where chance alone
+    would agree always (both gave one and the same label).
 
-    >>> round(cohen_kappa([1, 1, 0, 0], [1, 0, 0, 0]).value, 3)
-    0.5
+    The interval is the normal one of the table with one item more in each cell (a uniform prior;
+    Fienberg & Holland 1973, JASA 68:683), widened to κ itself. That of the table as it is covers
+    84 % at 50 items of which 5 % have the rarer label, and has no width at perfect agreement.
+
+    >>> found = cohen_kappa([1, 1, 0, 0], [1, 0, 0, 0])
+    >>> round(found.value, 3), round(found.low, 2), round(found.high, 2)
+    (0.5, -0.4, 0.9)
     """
     n = len(a)
     if n == 0:
         return Estimate.undefined("no rows")
     table = np.zeros((2, 2))
-    np.add.at(table, (np.asarray(a), np.asarray(b)), 1 / n)
+    np.add.at(table, (np.asarray(a), np.asarray(b)), 1)
+    kappa = _kappa(table)[0]
+    if math.isnan(kappa):
+        return Estimate.undefined("one label only", n=n)
+    centre, error = _kappa(table + 1)
+    low, high = max(centre - Z95 * error, -1.0), min(centre + Z95 * error, 1.0)
+    return Estimate(kappa, min(low, kappa), max(high, kappa), n)
+
+
+def _kappa(counts: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """κ of a 2 × 2 table and its standard error; NaN where one label is all there is."""
+    table = counts / counts.sum()
     rows, columns = table.sum(axis=1), table.sum(axis=0)
     observed, expected = float(np.trace(table)), float(rows @ columns)
     if expected > 1 - 1e-12:
-        return Estimate.undefined("one label only", n=n)
+        return math.nan, math.nan
     kappa = (observed - expected) / (1 - expected)
-    if observed > 1 - 1e-12:
-        return Estimate(1.0, math.nan, math.nan, n, "no interval: perfect")
-    margins = (
-        columns[:, None] + rows[None, :]
-    )  # of cell (i, j): column i and row j, as in the paper
+    # Of cell (i, j): column i and row j, as in the paper.
+    margins = columns[:, None] + rows[None, :]
     diagonal = sum(table[i, i] * (1 - margins[i, i] * (1 - kappa)) ** 2 for i in range(2))
     off = (1 - kappa) ** 2 * sum(table[i, 1 - i] * margins[i, 1 - i] ** 2 for i in range(2))
     spread = diagonal + off - (kappa - expected * (1 - kappa)) ** 2
-    half = Z95 * math.sqrt(max(spread, 0.0) / n) / (1 - expected)
-    return Estimate(kappa, max(kappa - half, -1.0), min(kappa + half, 1.0), n)
+    return kappa, math.sqrt(max(spread, 0.0) / counts.sum()) / (1 - expected)
 
 
 def auroc(scores: Sequence[float], labels: Sequence[int]) -> Estimate:

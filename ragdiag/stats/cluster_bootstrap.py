@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ragdiag.records import Estimate
-from ragdiag.stats.bootstrap import BLOCK, RESAMPLES
-from ragdiag.stats.contrasts import cluster_numbers
+from ragdiag.stats.bootstrap import BLOCK, RESAMPLES, expansion
+from ragdiag.stats.contrasts import cluster_numbers, clustered_mean
 from ragdiag.stats.intervals import wilson
 
+LEAST_DRAWN = 10
+"""Clusters below which too few different samples can be drawn: five make 126."""
 EQUAL = 1e-12
 """Means of clusters that differ by no more are one: the rest is rounding."""
 
@@ -20,9 +23,10 @@ def cluster_mean(values: Sequence[float], clusters: Sequence[Hashable], seed: in
     """A mean with the 95 % percentile interval over drawings of G clusters with replacement
     (Davison & Hinkley 1997, §3.8); NaNs are left out.
 
-    Each drawn mean is Σ sums / Σ sizes. Percentile intervals are narrow by √((G−1)/G) (Hesterberg
-    2015), so its deviations are stretched by the inverse. Fewer than two clusters give no interval,
-    nor do clusters that all have one mean: whatever is drawn, the mean is the same.
+    Each drawn mean is Σ sums / Σ sizes. Percentile intervals are too narrow by :func:`expansion`
+    of G (Hesterberg 2015), so the deviations are stretched by it. Below LEAST_DRAWN clusters the
+    interval is the cluster-robust t of contrasts.py. Fewer than two clusters give no interval, nor
+    do clusters that all have one mean: whatever is drawn, the mean is the same.
 
     >>> cluster_mean([1.0, 1.0, 0.0], ["a", "a", "b"]).value
     0.6666666666666666
@@ -44,21 +48,23 @@ def cluster_mean(values: Sequence[float], clusters: Sequence[Hashable], seed: in
     sizes = np.bincount(numbers, minlength=count).astype(np.float64)
     if np.ptp(sums / sizes) <= EQUAL:
         return Estimate(mean, math.nan, math.nan, n, "all clusters have one mean: no interval")
+    if count < LEAST_DRAWN:
+        return clustered_mean(kept, [cluster for _, cluster in pairs]).estimate(n)
     generator = np.random.default_rng(seed)
     rows = max(1, BLOCK // count)
     means = []
     for start in range(0, RESAMPLES, rows):
         drawn = generator.integers(0, count, size=(min(rows, RESAMPLES - start), count))
         means.append(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
-    stretch = math.sqrt(count / (count - 1))
-    low, high = mean + stretch * (np.quantile(np.concatenate(means), [0.025, 0.975]) - mean)
+    deviations = np.quantile(np.concatenate(means), [0.025, 0.975]) - mean
+    low, high = mean + expansion(count) * deviations
     return Estimate(mean, float(low), float(high), n)
 
 
 def bounded_cluster_mean(
     values: Sequence[float], clusters: Sequence[Hashable], low: float, high: float, seed: int = 0
 ) -> Estimate:
-    """As :func:`cluster_mean`, of values that lie within ``low`` … ``high``.
+    """As :func:`cluster_mean`, of values that lie within ``low`` … ``high``, and so do the bounds.
 
     Where all G clusters have one mean m, the share of clusters with another one is at most u,
     Wilson's upper bound of 0 in G; the interval is m − u(m − low) … m + u(high − m). Of values that
@@ -69,8 +75,10 @@ def bounded_cluster_mean(
     """
     found = cluster_mean(values, clusters, seed)
     count = len({c for v, c in zip(values, clusters, strict=True) if not math.isnan(v)})
-    if count < 2 or not math.isnan(found.low):
+    if count < 2:
         return found
+    if not math.isnan(found.low):
+        return replace(found, low=max(found.low, low), high=min(found.high, high))
     others = wilson(0, count).high
     return Estimate(
         found.value,

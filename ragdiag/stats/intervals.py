@@ -7,15 +7,20 @@ reason. The Student quantile comes from scipy.special, imported on use.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol, Self
 
 from ragdiag.records import Estimate
-from ragdiag.stats.bootstrap import bca_interval
 
 Z95 = 1.959963984540054
 """The 97.5 % quantile of the standard normal."""
+
+
+ADDED = 2
+"""Values at either end of their range that Agresti & Coull add."""
+FEW = (0.051293, 0.355362, 0.817691)
+"""λ with P(X ≥ k; λ) = 5 % of a Poisson X, for k = 1, 2, 3."""
 
 
 class Averaged(Protocol):
@@ -32,6 +37,12 @@ class Averaged(Protocol):
 
     @property
     def freedom(self) -> float: ...
+
+
+class Bounded(Averaged, Protocol):
+    """A mean that can tell what it were with two values more at either end of their range."""
+
+    def with_ends(self, low: float, high: float) -> Averaged: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +84,23 @@ class Sums:
     def freedom(self) -> float:
         return self.n - 1
 
+    def with_ends(self, low: float, high: float) -> Sums:
+        """With ADDED values more at either end."""
+        total, squares = ADDED * (low + high), ADDED * (low * low + high * high)
+        return Sums(self.n + 2 * ADDED, self.total + total, self.total_squares + squares)
+
 
 def wilson(successes: int, n: int) -> Estimate:
     """A rate with its Wilson score interval (Wilson 1927), which stays inside 0 … 1.
 
+    Next to 0 and 1 it covers 84 % at the worst. There it is modified as Brown, Cai & DasGupta say
+    (2001, Statistical Science 16:112, §4.1.2): up to 2 successes (3 where n is above 50)
+    the lower bound is Poisson's, λ/n with P(X ≥ successes; λ) = 5 %, where that is lower; failures
+    likewise. So it covers at least 91 %, whatever the rate and n.
+
     >>> estimate = wilson(8, 10)
     >>> estimate.value, round(estimate.low, 4), round(estimate.high, 4)
-    (0.8, 0.4902, 0.9433)
+    (0.8, 0.4902, 0.9645)
     >>> wilson(0, 0).reason
     'no rows'
     """
@@ -88,7 +109,14 @@ def wilson(successes: int, n: int) -> Estimate:
     if n == 0:
         return Estimate.undefined("no rows")
     rate = successes / n
-    return Estimate(rate, *score_interval(rate, n), n)
+    low, high = score_interval(rate, n)
+    return Estimate(rate, min(low, _rare(successes, n)), max(high, 1 - _rare(n - successes, n)), n)
+
+
+def _rare(count: int, n: int) -> float:
+    """The lower bound of a rate of which ``count`` were seen; 1 where they are not few."""
+    few = 2 if n <= 50 else 3
+    return FEW[count - 1] / n if 1 <= count <= few else 1.0
 
 
 def score_interval(rate: float, n: float) -> tuple[float, float]:
@@ -114,7 +142,8 @@ def rate_bounds_with_unknown(successes: float, known: float, unknown: float) -> 
 
 
 def difference_of_rates(successes_a: int, n_a: int, successes_b: int, n_b: int) -> Estimate:
-    """Rate b − rate a of independent samples, Newcombe's hybrid score interval (1998, method 10).
+    """Rate b − rate a of independent samples, Newcombe's hybrid score interval (1998, method 10)
+    of the intervals that :func:`wilson` gives.
 
     The n of the estimate is both samples together.
 
@@ -159,6 +188,25 @@ def mean_estimate(found: Averaged) -> Estimate:
     return Estimate(found.mean, found.mean - half, found.mean + half, found.n)
 
 
+def bounded_mean_estimate(found: Bounded, low: float, high: float) -> Estimate:
+    """As :func:`mean_estimate`, of values that lie within ``low`` … ``high``.
+
+    The bounds are Student's with ADDED values more at either end (Agresti & Coull 1998, American
+    Statistician 52:119, who say so of rates), kept in the range. Plain t of 20 values, each 1 with
+    chance 97 % and else 0, covers 42 %: most samples have no spread. The value is the plain mean.
+
+    >>> found = bounded_mean_estimate(Sums.of([1.0] * 20), 0, 1)
+    >>> found.value, round(found.low, 2), found.high
+    (1.0, 0.8, 1.0)
+    """
+    plain = mean_estimate(found)
+    if found.n < 2:
+        return plain
+    wide = mean_estimate(found.with_ends(low, high))
+    lower, upper = min(wide.low, plain.value), max(wide.high, plain.value)
+    return Estimate(plain.value, max(lower, float(low)), min(upper, float(high)), found.n)
+
+
 def difference_of_means(a: Averaged, b: Averaged) -> Estimate:
     """Mean b − mean a of independent samples with unequal variances: Welch's t interval (1947).
 
@@ -183,30 +231,6 @@ def difference_of_means(a: Averaged, b: Averaged) -> Estimate:
     freedom = error**2 / (a.error**2 / a.freedom + b.error**2 / b.freedom)
     half = student_quantile(freedom) * math.sqrt(error)
     return Estimate(value, value - half, value + half, n)
-
-
-def bca_mean(values: Sequence[float], seed: int = 0) -> Estimate:
-    """A mean with its bias-corrected, accelerated bootstrap interval (Efron 1987).
-
-    NaNs are left out and counted in the reason. Equal values give the degenerate interval; one
-    value gives none. The same values and seed give the same interval.
-
-    >>> bca_mean([0.5, 0.5, 0.5])
-    Estimate(value=0.5, low=0.5, high=0.5, n=3, reason=None)
-    >>> bca_mean([1.0, float("nan")]).reason
-    'one value has no interval; 1 undefined left out'
-    """
-    kept = [float(value) for value in values if not math.isnan(value)]
-    n, dropped = len(kept), len(values) - len(kept)
-    notes = [f"{dropped} undefined left out"] if dropped else []
-    if n == 0:
-        return Estimate.undefined("; ".join(["no values", *notes]))
-    mean = math.fsum(kept) / n
-    if n == 1:
-        reason = "; ".join(["one value has no interval", *notes])
-        return Estimate(mean, math.nan, math.nan, 1, reason)
-    low, high = (kept[0],) * 2 if min(kept) == max(kept) else bca_interval(kept, seed)
-    return Estimate(mean, low, high, n, "; ".join(notes) or None)
 
 
 def student_quantile(freedom: float, level: float = 0.975) -> float:

@@ -12,8 +12,9 @@ then stand for r + U, with U ~ NegBin(r, p), the posterior under the prior 1 / N
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,8 @@ from ragdiag.records import Estimate, Weighed
 from ragdiag.stats.weighted import effective_n
 
 DRAWS = 20_000
+LEAST_LABELS = 20
+"""Fewer, of a rate near 0 or 1, and the interval holds it less than 90 times in a hundred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,9 @@ def corrected_rate(cells: Sequence[Cell], seed: int = 0) -> Estimate:
     """θ with its 95 % interval; labels are random within each cell. Its n are the labels.
 
     The interval is that of the finite set of rows, logged or not: a labelled row is known, only the
-    others are open. Undefined without rows or without any label; cells without labels are wide
-    open, and all alike, so that many of them do not average out.
+    others are open. Undefined without rows or without any label, and without bounds below
+    LEAST_LABELS, unless all rows have one; cells without labels are wide open, and all alike, so
+    that many of them do not average out.
 
     >>> found = corrected_rate([Cell(800, 40, 36), Cell(200, 10, 1)])
     >>> round(found.value, 2), found.n
@@ -81,7 +85,11 @@ def corrected_rate(cells: Sequence[Cell], seed: int = 0) -> Estimate:
             open_rows += generator.negative_binomial(cell.rows, 1 / cell.weight, DRAWS)
         right += cell.right + generator.binomial(open_rows, q)
         rows += cell.labelled + open_rows
-    return _summary(right / rows, labelled)
+    found = _summary(right / rows, labelled)
+    if labelled < LEAST_LABELS and found.low < found.high:
+        reason = f"an interval needs {LEAST_LABELS} labels"
+        return replace(found, low=math.nan, high=math.nan, reason=reason)
+    return found
 
 
 def rogan_gladen_rate(

@@ -2,9 +2,9 @@
 
 The paired t is the primary test, sign flips the check, BCa the interval. Holm corrects a family.
 Where questions belong together (the same one asked several times, the same source document) the t
-test and the interval are the cluster-robust ones (CR1, G − 1 degrees of freedom) and whole clusters
-are flipped. Where all differ by the same there is no spread to tell from and no interval; what is
-left to test is that so many signs agree.
+test and the interval are the cluster-robust ones of contrasts.py and whole clusters are flipped.
+Where all differ by the same there is no spread to tell from and no interval; what is left to test
+is that so many signs agree.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ragdiag.records import Estimate
+from ragdiag.stats.bootstrap import bca_mean
 from ragdiag.stats.contrasts import PairedMeans, cluster_numbers, paired_means
-from ragdiag.stats.intervals import bca_mean
 
 DETECTABLE = 2.80
 """z(97.5 %) + z(80 %): standard errors that 80 % power needs at two-sided 5 %."""
@@ -82,13 +82,12 @@ def compare_paired(
     numbers, count = cluster_numbers([owner for _, owner in kept])
     sums = np.bincount(numbers, weights=[delta for delta, _ in kept], minlength=count)
     contrast = means.contrast(1.0)
-    spread = contrast.error != 0 or contrast.value == 0
     return PairedComparison(
         n=means.n,
         a=means.a,
         b=means.b,
         difference=bca_mean(deltas, seed)
-        if spread and count == means.n
+        if contrast.error != 0 and count == means.n
         else _left_out(contrast.estimate(means.n), means.left_out),
         p=clustered_t(means),
         p_sign_flip=sign_flip(sums.tolist(), seed),
@@ -103,13 +102,13 @@ def _left_out(found: Estimate, count: int) -> Estimate:
 
 
 def clustered_t(means: PairedMeans) -> float:
-    """Two-sided p of Student's t on the CR1 error with G − 1 degrees of freedom; with a cluster for
-    every question that of :func:`paired_t`. NaN below two clusters; 2^(1 − G) where G clusters have
+    """Two-sided p of Student's t on the cluster-robust error; with a cluster for every question
+    that of :func:`paired_t`. NaN below two clusters; 2^(1 − G) where G clusters have
     the same difference: t is infinite, and the chance that their signs agree is what is left.
 
     >>> means = paired_means([0.0, 0.0, 0.0, 0.0], [0.5, 0.5, 0.1, 0.3], clusters="uuvw")
-    >>> round(clustered_t(means), 3)  # t = 0.35 / √(3/2 · (0.075² + 0.0625² + 0.0125²)) = 2.90
-    0.101
+    >>> round(clustered_t(means), 3)  # t = 0.35 / √(2 · 0.075² + 4/3 · (0.0625² + 0.0125²)) = 2.71
+    0.127
     """
     from scipy.special import stdtr
 

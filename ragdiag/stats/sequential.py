@@ -20,7 +20,7 @@ import math
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
-from ragdiag.stats.contrasts import mean_error
+from ragdiag.stats.contrasts import clustered_mean
 from ragdiag.stats.intervals import Z95, wilson
 
 MULTIPLES = (1.25, 1.5, 2.0, 3.0)
@@ -92,7 +92,7 @@ def reference_bound(
         return math.nan
     estimate = wilson(failures, n)
     rate = estimate.value
-    error = mean_error([float(outcome) for outcome in outcomes], owners)
+    error = clustered_mean([float(outcome) for outcome in outcomes], owners).error
     beyond_chance = max(0.0, error**2 - rate * (1 - rate) / (n - 1)) if error == error else 0.0
     spread = Z95 * math.sqrt(beyond_chance * (1 + 1 / share))
     return rate + math.hypot(estimate.high - rate, spread)

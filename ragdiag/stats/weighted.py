@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 
 from ragdiag.records import Estimate, Weighed
-from ragdiag.stats.intervals import Sums, newcombe, score_interval, wilson
+from ragdiag.stats.intervals import ADDED, Sums, newcombe, score_interval, wilson
 
 
 def weighted_rate(successes: Weighed, n: Weighed) -> Estimate:
@@ -64,6 +64,17 @@ class WeightedSums:
             self.total_squares + other.total_squares,
         )
 
+    def with_ends(self, low: float, high: float) -> WeightedSums:
+        """With ADDED values more at either end, each of the weight Σw² / Σw: as much as one of the
+        n that Kish's effective n counts."""
+        weight = self.requests.squared / self.requests.weighted
+        one = Weighed(1, weight, weight * weight)
+        return self + WeightedSums(
+            _times(one, 2 * ADDED),
+            _times(one, ADDED * (low + high)),
+            _times(one, ADDED * (low * low + high * high)),
+        )
+
     @property
     def n(self) -> int:
         return int(self.requests.plain)
@@ -92,3 +103,7 @@ class WeightedSums:
         if self.requests.is_plain:
             return self.n - 1
         return max(self.requests.weighted**2 / self.requests.squared - 1, 1.0)
+
+
+def _times(sums: Weighed, factor: float) -> Weighed:
+    return Weighed(sums.plain * factor, sums.weighted * factor, sums.squared * factor)

@@ -7,11 +7,14 @@ import math
 import numpy as np
 import pytest
 
+from ragdiag.records import Estimate
+from ragdiag.stats.bootstrap import expansion
 from ragdiag.stats.cluster_bootstrap import bounded_cluster_mean, cluster_mean
+from ragdiag.stats.contrasts import clustered_mean
 from ragdiag.stats.intervals import wilson
 
 
-def test_it_is_the_plain_definition() -> None:
+def test_it_is_the_plain_definition(monkeypatch: pytest.MonkeyPatch) -> None:
     values, clusters = [1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0], list("aabbbcc")
     chance = np.random.default_rng(5)
     names = sorted(set(clusters))
@@ -25,10 +28,11 @@ def test_it_is_the_plain_definition() -> None:
         ]
         drawn.append(sum(sample) / len(sample))
     mean = sum(values) / len(values)
-    low, high = (mean + math.sqrt(3 / 2) * (q - mean) for q in np.quantile(drawn, [0.025, 0.975]))
+    low, high = (mean + expansion(3) * (q - mean) for q in np.quantile(drawn, [0.025, 0.975]))
+    monkeypatch.setattr("ragdiag.stats.cluster_bootstrap.LEAST_DRAWN", 2)
     found = cluster_mean(values, clusters)
     assert found.value == pytest.approx(mean)
-    assert (found.low, found.high) == (pytest.approx(low, abs=0.02), pytest.approx(high, abs=0.02))
+    assert (found.low, found.high) == (pytest.approx(low, abs=0.05), pytest.approx(high, abs=0.05))
 
 
 def test_the_interval_covers_the_truth_where_values_hang_together() -> None:
@@ -59,4 +63,16 @@ def test_clusters_of_one_mean_have_the_interval_of_what_was_not_seen() -> None:
     assert bounded_cluster_mean([0.0] * 3, "abc", 0, 1) == wilson(0, 3)
     assert math.isnan(bounded_cluster_mean([1.0, math.nan], ["a", "b"], 0, 1).low)
     spread = [1.0, 0.0, 0.0, 0.0]
-    assert bounded_cluster_mean(spread, clusters, 0, 1) == cluster_mean(spread, clusters)
+    found, wide = (one(spread, clusters) for one in (_within, cluster_mean))
+    assert (found.low, found.high) == (0, 1)
+    assert wide.low < 0 < 1 < wide.high
+
+
+def test_below_ten_clusters_the_interval_is_students() -> None:
+    values, clusters = [1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0], list("aabbbcc")
+    found = clustered_mean(values, clusters).estimate(7)
+    assert cluster_mean(values, clusters) == found
+
+
+def _within(values: list[float], clusters: list[str]) -> Estimate:
+    return bounded_cluster_mean(values, clusters, 0, 1)

@@ -15,15 +15,28 @@ PAIRS = st.lists(st.tuples(st.integers(0, 10), st.integers(0, 10)), min_size=2, 
 
 
 def plain_cluster_error(values: list[float], clusters: list[str]) -> float:
-    """CR1 of a mean by its definition, over pairs of values."""
-    n, mean, names = len(values), sum(values) / len(values), set(clusters)
+    """CR2 of a mean by its definition, over pairs of values."""
+    n, mean = len(values), sum(values) / len(values)
     pairs = (
-        (values[i] - mean) * (values[j] - mean)
+        (values[i] - mean) * (values[j] - mean) / (1 - clusters.count(clusters[i]) / n)
         for i in range(n)
         for j in range(n)
         if clusters[i] == clusters[j]
     )
-    return math.sqrt(len(names) / (len(names) - 1) * max(sum(pairs), 0.0)) / n
+    return math.sqrt(max(sum(pairs), 0.0)) / n
+
+
+def plain_freedom(clusters: list[str]) -> float:
+    """Bell & McCaffrey's by its definition: with g the residuals' weights in each cluster's sum,
+    scaled, it is (Σ g·g)² / Σ (g·h)² over pairs of clusters."""
+    n, names = len(clusters), sorted(set(clusters))
+    residuals = np.eye(n) - 1 / n
+    rows = []
+    for name in names:
+        inside = np.array([one == name for one in clusters], dtype=float)
+        rows.append(inside @ residuals / np.sqrt(1 - inside.sum() / n))
+    products = np.array(rows) @ np.array(rows).T
+    return float(np.trace(products) ** 2 / np.sum(products**2))
 
 
 def test_bounds_are_those_of_the_one_sided_t_test() -> None:
@@ -54,7 +67,7 @@ def test_the_error_is_the_plain_definition(pairs: Pairs, weight: float, chance: 
     found = paired_means(a, b, clusters).contrast(weight)
     deltas = [y - weight * x for x, y in zip(a, b, strict=True)]
     assert found.error == pytest.approx(plain_cluster_error(deltas, clusters), abs=1e-9)
-    assert found.freedom == len(set(clusters)) - 1
+    assert found.freedom == pytest.approx(plain_freedom(clusters))
 
 
 @given(PAIRS)
@@ -71,7 +84,7 @@ def test_asking_every_question_again_teaches_nothing() -> None:
     a, b = [0.2, 0.5, 1.0, 0.1], [0.1, 0.5, 1.0, 0.3]
     once = paired_means(a, b).contrast(1.0)
     thrice = paired_means(a * 3, b * 3, list("wxyz") * 3).contrast(1.0)
-    assert (thrice.error, thrice.freedom) == (pytest.approx(once.error), once.freedom)
+    assert (thrice.error, thrice.freedom) == pytest.approx((once.error, once.freedom))
     assert paired_means(a * 3, b * 3).contrast(1.0).error < once.error
 
 

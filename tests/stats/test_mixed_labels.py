@@ -81,8 +81,8 @@ def test_a_sampled_log_covers_the_rate_of_all_requests() -> None:
 
 
 def test_many_cells_without_labels_do_not_average_out() -> None:
-    found = corrected_rate([Cell(10, 10, 9), *(Cell(1, 0, 0) for _ in range(190))])
-    assert found.low < 0.06
+    found = corrected_rate([Cell(20, 20, 18), *(Cell(1, 0, 0) for _ in range(190))])
+    assert found.low < 0.1
     assert found.high > 0.94
 
 
@@ -99,7 +99,12 @@ def test_what_cannot_be_said_has_its_reason() -> None:
     assert corrected_rate([Cell(10, 0, 0)]).reason == "no human label"
     one, two = Weighed.of(1), Weighed.of(2)
     assert rogan_gladen_rate(one, two, Confusion(0, 0, 1, 1)).reason == "one label only"
-    wide = corrected_rate([Cell(100, 10, 10), Cell(100, 0, 0)])
+    few = corrected_rate([Cell(100, 10, 9), Cell(100, 9, 0)])
+    assert 0.4 < few.value < 0.5
+    assert np.isnan(few.low)
+    assert few.reason == "an interval needs 20 labels"
+    assert corrected_rate([Cell(10, 10, 9)]).low == pytest.approx(0.9)  # every row has one
+    wide = corrected_rate([Cell(100, 20, 20), Cell(100, 0, 0)])
     assert wide.high - wide.low > 0.4
     with pytest.raises(ValueError, match="3 right of 2 labelled"):
         Cell(10, 2, 3)

@@ -42,7 +42,8 @@ def test_undefined_questions_are_left_out_of_both() -> None:
 def test_identical_versions_show_no_difference_without_a_warning() -> None:
     result = compare_paired([0.2, 0.4, 0.9], [0.2, 0.4, 0.9])
     assert (result.p, result.p_sign_flip, result.minimum_detectable) == (1.0, 1.0, 0.0)
-    assert (result.difference.low, result.difference.high) == (0.0, 0.0)
+    assert result.difference.value == 0
+    assert result.difference.reason == "no spread, so no interval"
 
 
 def test_a_constant_difference() -> None:

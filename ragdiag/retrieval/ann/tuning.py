@@ -22,7 +22,7 @@ from ragdiag.records import Estimate
 from ragdiag.retrieval.ann.index import Ann, Effort, build_ann
 from ragdiag.retrieval.ann.kinds import load_faiss
 from ragdiag.retrieval.ann.reduction import fit_reduction
-from ragdiag.stats.intervals import bca_mean
+from ragdiag.stats.bootstrap import bounded_mean
 from ragdiag.version import AnnSpec
 
 Vectors = npt.NDArray[np.float32]
@@ -153,8 +153,8 @@ def _measured(
         recalls.append(len(np.intersect1d(found[: task.k], exact)) / task.k)
     return Trial(
         spec=spec,
-        recall=bca_mean(recalls[::2]),
-        confirmed=bca_mean(recalls[1::2]),
+        recall=bounded_mean(recalls[::2], 0, 1),
+        confirmed=bounded_mean(recalls[1::2], 0, 1),
         p50_ms=quantile_estimate(times, 0.5),
         p95_ms=quantile_estimate(times, 0.95),
         bytes_per_vector=size,

@@ -31,7 +31,7 @@ class Pair(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SliceChange:
-    """B − A of one metric in one slice, with its cluster-robust (CR1) t interval and p; p is NaN
+    """B − A of one metric in one slice, with its cluster-robust t interval and p; p is NaN
     where the slice has too few questions for a test."""
 
     a: float

@@ -18,7 +18,8 @@ from ragdiag.progress import Progress
 from ragdiag.records import LATENCY_STAGES, Estimate, Grade, Request
 from ragdiag.retrieval.filters import STRANGER, PassageFilter
 from ragdiag.settings import Workspace
-from ragdiag.stats.intervals import bca_mean, rate_bounds_with_unknown, wilson
+from ragdiag.stats.bootstrap import bounded_mean
+from ragdiag.stats.intervals import rate_bounds_with_unknown, wilson
 from ragdiag.store.corpus import load_gold_answers, load_judgments, load_questions
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake
@@ -180,7 +181,7 @@ def ranking_estimates(
         score_ranking(request.ranking, judgments.get(request.question_id or "", {}))
         for request in requests
     ]
-    return {name: bca_mean([score[name] for score in scores]) for name in RANKING_METRICS}
+    return {name: bounded_mean([score[name] for score in scores], 0, 1) for name in RANKING_METRICS}
 
 
 def answer_estimates(
@@ -195,7 +196,7 @@ def answer_estimates(
     ]
     return {
         "correct": wilson(sum(grade.y == 1 for grade in known), len(known)),
-        "token_f1": bca_mean([grade.score for grade in known if grade.score is not None]),
+        "token_f1": bounded_mean([grade.score for grade in known if grade.score is not None], 0, 1),
         "exact_match": wilson(sum(bool(match) for match in exact), len(exact)),
         "no_answer": wilson(
             sum(request.status == "no_answer" for request in requests), len(requests)

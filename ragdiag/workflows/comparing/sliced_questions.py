@@ -17,7 +17,8 @@ from ragdiag.metrics.question_slices import (
 )
 from ragdiag.metrics.ranking import score_ranking
 from ragdiag.records import Estimate, Grade, Request, Weighed
-from ragdiag.stats.intervals import bca_mean, wilson
+from ragdiag.stats.bootstrap import bounded_mean
+from ragdiag.stats.intervals import wilson
 from ragdiag.store.corpus import load_judgments, load_questions
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters, Row
@@ -109,7 +110,7 @@ def score_slices(
         for name in in_order(kind, held) if len(held) > 1 else ():
             ys = [y for at in held[name] if (y := grades[at].y) is not None]
             ranked = {
-                metric: bca_mean([scores[at][metric] for at in held[name]])
+                metric: bounded_mean([scores[at][metric] for at in held[name]], 0, 1)
                 for metric in SLICE_METRICS
             }
             found.append(SliceScores(kind, name, {**ranked, "correct": wilson(sum(ys), len(ys))}))

@@ -63,6 +63,8 @@ class CorrectedRate:
         def shown(rate: Estimate) -> str:
             if rate.value != rate.value:
                 return f"undefined: {rate.reason}"
+            if rate.low != rate.low:
+                return f"{rate.value:.1%} ({rate.reason})"
             return f"{rate.value:.1%} ({rate.low:.1%}–{rate.high:.1%})"
 
         return (

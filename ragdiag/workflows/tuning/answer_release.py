@@ -15,7 +15,8 @@ from ragdiag.privacy.hiding import is_hidden
 from ragdiag.progress import Progress, part
 from ragdiag.records import Estimate
 from ragdiag.settings import Workspace
-from ragdiag.stats.intervals import bca_mean, wilson
+from ragdiag.stats.bootstrap import bounded_mean
+from ragdiag.stats.intervals import wilson
 from ragdiag.stats.paired import compare_paired
 from ragdiag.store.corpus import load_gold_answers, load_questions
 from ragdiag.store.lake import Lake
@@ -110,7 +111,9 @@ def _change(metric: AnswerMetric, pairs: Sequence[QuestionPair]) -> Change:
 
 
 def _mean(metric: AnswerMetric, scores: Sequence[float]) -> Estimate:
-    return wilson(int(sum(scores)), len(scores)) if metric == "correct" else bca_mean(scores)
+    return (
+        wilson(int(sum(scores)), len(scores)) if metric == "correct" else bounded_mean(scores, 0, 1)
+    )
 
 
 def _moved(pairs: Sequence[QuestionPair], sign: int) -> tuple[Moved, ...]:

@@ -14,10 +14,10 @@ from ragdiag.records import Hit, Question
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.retrieval.rerank import Reranker
 from ragdiag.settings import Workspace
+from ragdiag.stats.bootstrap import bounded_mean
 from ragdiag.stats.contrasts import independent_means, paired_means
 from ragdiag.stats.criteria import Criterion
 from ragdiag.stats.gates import gate_quality
-from ragdiag.stats.intervals import bca_mean
 from ragdiag.stats.paired import compare_paired
 from ragdiag.store.corpus import removed_passages
 from ragdiag.store.lake import Lake
@@ -206,7 +206,9 @@ def _change(
 ) -> Change:
     paired = compare_paired(before, after, clusters=owners)
     p = None if math.isnan(paired.p) else paired.p
-    return Change(metric, bca_mean(before), bca_mean(after), paired.difference, p)
+    return Change(
+        metric, bounded_mean(before, 0, 1), bounded_mean(after, 0, 1), paired.difference, p
+    )
 
 
 def _scores(
