@@ -228,7 +228,9 @@ def difference_of_means(a: Averaged, b: Averaged) -> Estimate:
         if value:
             return Estimate(value, math.nan, math.nan, n, "neither sample has any spread")
         return Estimate(value, value, value, n)
-    freedom = error**2 / (a.error**2 / a.freedom + b.error**2 / b.freedom)
+    # By shares, since squares of errors next to 0 are 0.
+    of_a, of_b = a.error / error, b.error / error
+    freedom = 1 / (of_a**2 / a.freedom + of_b**2 / b.freedom)
     half = student_quantile(freedom) * math.sqrt(error)
     return Estimate(value, value - half, value + half, n)
 
