@@ -9,7 +9,7 @@ choice is made on one half of the questions and its recall told from the other.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from time import perf_counter
 from typing import Literal
@@ -22,7 +22,7 @@ from ragdiag.records import Estimate
 from ragdiag.retrieval.ann.index import Ann, Effort, build_ann
 from ragdiag.retrieval.ann.kinds import load_faiss
 from ragdiag.retrieval.ann.reduction import fit_reduction
-from ragdiag.stats.bootstrap import bounded_mean
+from ragdiag.stats.bootstrap import bca_mean
 from ragdiag.version import AnnSpec
 
 Vectors = npt.NDArray[np.float32]
@@ -134,6 +134,23 @@ def pareto(trials: Sequence[Trial]) -> list[Trial]:
     return sorted(kept, key=lambda trial: trial.p95_ms.value)
 
 
+def mean_recall(recalls: Sequence[float], k: int) -> Estimate:
+    """The mean recall@``k`` with its interval, in 0 … 1.
+
+    Where every question has the same recall nothing tells how far another one may fall short; the
+    lower bound then is that with one question more, which finds one neighbour less.
+
+    >>> found = mean_recall([1.0] * 250, 10)
+    >>> found.value, round(found.low, 4), found.high
+    (1.0, 0.998, 1.0)
+    """
+    found = bca_mean(recalls)
+    if len(recalls) > 1 and min(recalls) == max(recalls):
+        low = bca_mean([*recalls, recalls[0] - 1 / k]).low
+        return Estimate(found.value, max(low, 0.0), 1.0, found.n)
+    return replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))
+
+
 def _with_efforts(spec: AnnSpec) -> Iterator[AnnSpec]:
     sweep = _EFFORTS[spec.kind]
     for values in product(*sweep.values()):
@@ -153,8 +170,8 @@ def _measured(
         recalls.append(len(np.intersect1d(found[: task.k], exact)) / task.k)
     return Trial(
         spec=spec,
-        recall=bounded_mean(recalls[::2], 0, 1),
-        confirmed=bounded_mean(recalls[1::2], 0, 1),
+        recall=mean_recall(recalls[::2], task.k),
+        confirmed=mean_recall(recalls[1::2], task.k),
         p50_ms=quantile_estimate(times, 0.5),
         p95_ms=quantile_estimate(times, 0.95),
         bytes_per_vector=size,

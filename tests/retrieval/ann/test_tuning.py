@@ -32,6 +32,7 @@ def test_exact_search_finds_all_and_a_graph_finds_more_the_harder_it_tries() -> 
     task = make_task(VECTORS, QUESTIONS, k=5, depth=5)
     (exact,) = try_setting(task, AnnSpec(kind="flat"))
     assert (exact.recall.value, exact.recall.n, exact.confirmed.n) == (1.0, 30, 30)
+    assert 0.95 < exact.recall.low < exact.recall.high == 1.0
     assert exact.bytes_per_vector == pytest.approx(4 * 16, rel=0.02)
     spec = AnnSpec(kind="hnsw", m=4, ef_construction=10)
     by_effort = {trial.spec.ef_search: trial.recall.value for trial in try_setting(task, spec)}
