@@ -117,6 +117,15 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_step(tmp_path: Path) -> No
     assert all(abs(value) < 10 for value in again.weights())
 
 
+def test_a_step_that_makes_weights_no_numbers_is_not_kept(tmp_path: Path) -> None:
+    """Of a loss that was fine and a step too large for any number."""
+    options = replace(OPTIONS, learning_rate=6e37, weight_decay=10.0, keep_s=0.0)
+    for _ in range(2):
+        with pytest.raises(TrainingError, match="a weight is not a number after step 1 of 20"):
+            train(ToyTask(), options, tmp_path)
+        assert not (tmp_path / CHECKPOINT).exists()
+
+
 def test_small_parts_of_a_batch_cost_the_same(tmp_path: Path) -> None:
     whole, parts = ToyTask(), ToyTask()
     whole.model[0].p = parts.model[0].p = 0.0

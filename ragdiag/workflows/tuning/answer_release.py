@@ -26,7 +26,12 @@ from ragdiag.version import Version
 from ragdiag.workflows.comparing.compare import QuestionPair, compare_versions
 from ragdiag.workflows.comparing.evaluate import evaluate
 from ragdiag.workflows.comparing.gate import gate_versions
-from ragdiag.workflows.tuning.tuned_change import LEAST_IN_SLICE, MOVED_SHOWN, judge_release
+from ragdiag.workflows.tuning.tuned_change import (
+    LEAST_IN_SLICE,
+    MOVED_SHOWN,
+    judge_release,
+    tested,
+)
 from ragdiag.workflows.tuning.tuned_version import same_passages
 
 AnswerMetric = Literal["correct", "token_f1"]
@@ -75,7 +80,7 @@ def release_generator(
         lost=_moved(pairs, -1),
     )
     release = gate_versions(lake, version, tuned, test, metric=metric)
-    gate = judge_release(release, (), {}, {}, None)
+    gate = judge_release(release, (), {}, {}, ())
     recording.say(gate=gate, candidate=Candidate(tuned.name, tuned.version_id))
 
 
@@ -105,8 +110,9 @@ def _change(metric: AnswerMetric, pairs: Sequence[QuestionPair]) -> Change:
     ]
     before, after = [x for x, _, _ in known], [y for _, y, _ in known]
     paired = compare_paired(before, after, clusters=[cluster for _, _, cluster in known])
-    p = None if math.isnan(paired.p) else paired.p
-    return Change(metric, _mean(metric, before), _mean(metric, after), paired.difference, p)
+    return Change(
+        metric, _mean(metric, before), _mean(metric, after), paired.difference, *tested(paired)
+    )
 
 
 def _mean(metric: AnswerMetric, scores: Sequence[float]) -> Estimate:

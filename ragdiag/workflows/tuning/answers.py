@@ -27,7 +27,12 @@ from ragdiag.workflows.tuning.answer_options import (
     version_answers,
 )
 from ragdiag.workflows.tuning.answer_release import release_generator, require_test_answers
-from ragdiag.workflows.tuning.data import cost_of, require_apart, require_free_name
+from ragdiag.workflows.tuning.data import (
+    cost_of,
+    refuse_taken_name,
+    require_apart,
+    require_free_name,
+)
 from ragdiag.workflows.tuning.retriever import NO_STEP_HELPED
 
 Tuning = ReaderTuning | GeneratorTuning
@@ -134,6 +139,7 @@ def _plan(
 ) -> _Plan:
     require_apart(tuning.learn.split, tuning.learn.test)
     tested = require_test_answers(lake, tuning.learn.test)
+    refuse_taken_name(lake, tuning.save_as)
     # As a version names it, from whichever folder that is opened.
     tuning = replace(tuning, base=str(model_folder(tuning.base).resolve()))
     data = version_answers(lake, workspace, version, tuning.answers, progress)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ragdiag.metrics.ranking import score_ranking
 from ragdiag.pipeline import Retriever, serving_index, serving_passages
@@ -18,7 +18,7 @@ from ragdiag.stats.contrasts import independent_means, paired_means
 from ragdiag.stats.criteria import Criterion
 from ragdiag.stats.gates import gate_quality
 from ragdiag.stats.intervals import bca_mean
-from ragdiag.stats.paired import compare_paired
+from ragdiag.stats.paired import PairedComparison, compare_paired
 from ragdiag.store.corpus import removed_passages
 from ragdiag.store.lake import Lake
 from ragdiag.training.runs import Change, Gated, Measured, Moved, Overfit, SetName
@@ -30,7 +30,11 @@ PRIMARY = METRICS[0]
 DENSE = f"dense {PRIMARY}"
 """The same of the dense path's own list, where there is one."""
 LEAST_IN_SLICE = 10
+TOP = 10
+"""Where the gold of a regression question must stay."""
 MOVED_SHOWN = 200
+NAMED = 20
+"""Lost regression questions in a reason; every one stands among those lost."""
 
 Ranking = tuple[Hit, ...]
 
@@ -94,7 +98,11 @@ def measure_change(asked: HeldOut, before: Ranked, after: Ranked) -> Measured:
         for topic, chosen in sorted(by_topic.items())
         if LEAST_IN_SLICE <= len(chosen) < len(asked.questions)
     }
-    return Measured(asked.name, _changes(asked, asked.questions, before, after), slices)
+    measured = Measured(asked.name, _changes(asked, asked.questions, before, after), slices)
+    if asked.name != "regressions":
+        return measured
+    gained, lost = moved_questions(asked, before, after)
+    return replace(measured, gained=gained, lost=lost)
 
 
 def moved_questions(
@@ -117,6 +125,18 @@ def moved_questions(
         return tuple(one for _, one in ordered[:MOVED_SHOWN])
 
     return largest(gained), largest(lost)
+
+
+def lost_regressions(asked: HeldOut, before: Ranked, after: Ranked) -> list[str]:
+    """Ids of the questions whose first relevant passage left the first TOP, or the first place."""
+    lost = []
+    for question in asked.questions:
+        name = question.question_id
+        judged = asked.judgments.get(name, {})
+        old, new = (_first_rank(one.final[name], judged) or math.inf for one in (before, after))
+        if old <= TOP < new or old == 1 < new:
+            lost.append(name)
+    return lost
 
 
 def find_overfit(
@@ -144,29 +164,45 @@ def judge_release(
     held_out: Sequence[HeldOut],
     before: Mapping[str, Ranked],
     after: Mapping[str, Ranked],
-    overfit: Overfit | None,
+    overfit: Sequence[Overfit],
 ) -> Gated:
     """The gate on the test split (METHODS.md §11), which every other set can only make stricter: a
-    loss shown on one of them rolls back, a gain that is not of use on new questions holds."""
+    loss shown on one of them rolls back, a gain that is not of use on new questions holds, and so
+    does a regression question that is lost."""
     decision = release.decision
     reasons = [
         f"{name}: {one.reason}"
         for name, one in release.criteria.items()
         if one.decision == decision
     ]
+    holding = [
+        f"{one.learned} gained {one.drop.value:.3f} {one.metric} more than {one.unseen}: part of "
+        "the gain is not of use on new questions"
+        for one in overfit
+        if one.verdict == "overfit"
+    ]
     for asked in held_out:
-        found = _quality(asked, before[asked.name].final, after[asked.name].final)
+        old, new = before[asked.name], after[asked.name]
+        found = _quality(asked, old.final, new.final)
         if found.decision == "rollback":
             decision = "rollback"
             reasons.insert(0, f"{asked.name} questions: {found.reason}")
-    if decision == "pass" and overfit is not None and overfit.verdict == "overfit":
+        if asked.name == "regressions" and (lost := lost_regressions(asked, old, new)):
+            holding.insert(0, _lost_words(lost))
+    if decision == "rollback":
+        return Gated(decision, (*reasons, *holding))
+    if holding:
         decision = "inconclusive"
-        reasons.insert(
-            0,
-            f"{overfit.learned} gained {overfit.drop.value:.3f} {overfit.metric} more than "
-            f"{overfit.unseen}: part of the gain is not of use on new questions",
-        )
-    return Gated(decision, tuple(reasons))
+    needed = [release.needed_words] if release.needed_words else []
+    return Gated(decision, (*holding, *reasons, *needed))
+
+
+def _lost_words(lost: Sequence[str]) -> str:
+    more = f" and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
+    return (
+        f"{len(lost)} regression questions are lost (the passage that answers left the first {TOP}"
+        f" or the first place): {', '.join(lost[:NAMED])}{more}"
+    )
 
 
 def _quality(
@@ -205,8 +241,13 @@ def _change(
     metric: str, owners: Sequence[str], before: Sequence[float], after: Sequence[float]
 ) -> Change:
     paired = compare_paired(before, after, clusters=owners)
-    p = None if math.isnan(paired.p) else paired.p
-    return Change(metric, bca_mean(before), bca_mean(after), paired.difference, p)
+    return Change(metric, bca_mean(before), bca_mean(after), paired.difference, *tested(paired))
+
+
+def tested(paired: PairedComparison) -> tuple[float | None, float | None]:
+    """p of the paired test, and the least difference it would show; None where undefined."""
+    p, least = paired.p, paired.minimum_detectable
+    return None if math.isnan(p) else p, None if math.isnan(least) else least
 
 
 def _scores(
