@@ -210,9 +210,7 @@ def facts_of(run: TrainingRun) -> RunFacts:
 def holm_of(changes: Sequence[Change]) -> list[float]:
     """p of each, corrected for all that are shown together (METHODS.md §10); NaN where undefined,
     which takes no part in it."""
-    known = {at: one.p for at, one in enumerate(changes) if one.p is not None}
-    corrected = dict(zip(known, holm(list(known.values())), strict=True))
-    return [corrected.get(at, math.nan) for at in range(len(changes))]
+    return holm([math.nan if one.p is None else one.p for one in changes])
 
 
 @cache

@@ -165,7 +165,7 @@ def test_a_finished_run_is_told_whole(open_page, workspace, dense, said) -> None
     assert {metric.label: metric.value for metric in app.metric} == {
         "Gate": "pass",
         "MRR@10, test questions": "+0.067",
-        "Overfitting drop": "+0.027",
+        "Overfitting, asked later": "+0.027",
         "Took": "4 min",
     }
     text = said(app)
@@ -174,7 +174,7 @@ def test_a_finished_run_is_told_whole(open_page, workspace, dense, said) -> None
     assert "Options: epochs 5, lora (dora no, rank 8)." in text
     assert "100 steps in 4 min. The best dev score, 0.432, came after step 100" in text
     assert len(app.get("plotly_chart")) == 2
-    effects = next(one.value for one in app.dataframe if "p (paired)" in one.value)
+    effects = next(one.value for one in app.dataframe if "p (Holm)" in one.value)
     assert effects["Questions"].tolist() == [
         "test questions",
         "– animals",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ragdiag.errors import InputError
+from ragdiag.privacy.keys import Keyring
 from ragdiag.progress import Progress
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.settings import Workspace
@@ -21,12 +24,14 @@ from ragdiag.training.data.finders import DEPTH
 from ragdiag.training.data.negatives import Finder, NegativeOptions, Teacher
 from ragdiag.training.data.sources import SourceOptions
 from ragdiag.training.data.splits import SplitOptions
+from ragdiag.training.files import replace_file
 from ragdiag.training.loop import Trained
 from ragdiag.training.reranker.losses import DISTILLED
 from ragdiag.training.run_folder import unfinished_run
 from ragdiag.training.runs import Cost, Data, SetName
 from ragdiag.workflows.tuning.tuned_change import HeldOut
 
+REPORT = "data.json"
 WATTS_A_CORE = 15.0
 """What a busy server core draws, roughly; only to tell a cheap run from a dear one."""
 
@@ -139,7 +144,25 @@ def data_facts(assembled: Assembled, dev: int, sets: Sequence[HeldOut]) -> Data:
         len(train.pairs),
         by_source=Counter(pair.source for pair in train.pairs),
         held_out={"dev": dev, **held_out},
+        refused=refused_by_reason(assembled.report),
     )
+
+
+def keep_data(assembled: Assembled, folder: Path, seal: Keyring | None) -> None:
+    """Write the sets of a run into its folder, and how they came about: what each source gave,
+    which ids gave nothing and why. Ids and counts alone, so that it need not be sealed."""
+    assembled.save(folder, seal)
+    text = json.dumps(assembled.report, indent=1, sort_keys=True, default=str)
+    replace_file(folder / REPORT, lambda file: file.write(text.encode()))
+
+
+def refused_by_reason(report: Mapping[str, Any]) -> dict[str, int]:
+    """What gave no pair to learn from, and pairs that were left out, as ``Assembled.report`` has
+    them."""
+    found = {reason: one["n"] for reason, one in report["joined"]["skipped"].items()}
+    found["without a text"] = len(report["without_text"])
+    found["like a held-out question or passage"] = report["purged"]
+    return {reason: n for reason, n in found.items() if n}
 
 
 def cost_of(trained: Trained) -> Cost:

@@ -39,6 +39,7 @@ from ragdiag.workflows.tuning.data import (
     check_rate,
     cost_of,
     data_facts,
+    keep_data,
     refuse_taken_name,
     require_apart,
     require_free_name,
@@ -122,7 +123,7 @@ def train_reranker(
         plan.train(folder.root)
         return None
     with recorded(lake, folder, "reranker", plan.facts) as recording:
-        plan.assembled.save(folder.root, seal)
+        keep_data(plan.assembled, folder.root, seal)
         told = folder.stoppable(progress)
         tuned = plan.train(folder.root, part(told, 0.15, 0.6))
         folder.seal()

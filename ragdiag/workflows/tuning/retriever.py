@@ -45,6 +45,7 @@ from ragdiag.workflows.tuning.data import (
     check_rate,
     cost_of,
     data_facts,
+    keep_data,
     refuse_taken_name,
     require_apart,
     require_free_name,
@@ -133,7 +134,7 @@ def tune_retriever(
         plan.train(folder.root)
         return None
     with recorded(lake, folder, "retriever", plan.facts) as recording:
-        plan.assembled.save(folder.root, seal)
+        keep_data(plan.assembled, folder.root, seal)
         told = folder.stoppable(progress)
         tuned = plan.train(folder.root, part(told, 0.1, 0.7))
         folder.seal()
