@@ -57,8 +57,9 @@ def train_reranker_command(
 ) -> None:
     """Train a reranker over what a version retrieves.
 
-    The version that has it is left beside the old one, judged. Exit status 0 where the gate passed, 1 where it rolls back, 3 where it is inconclusive. The same
-    command goes on with a run that was ended.
+    The version that has it is left beside the old one, judged. Exit status 0 where the gate
+    passed, 1 where it rolls back, 3 where it is inconclusive. The same command goes on with a
+    run that was ended.
     """
     from ragdiag.version import PACKAGED_MODEL
     from ragdiag.workflows.tuning.data import LearnFrom

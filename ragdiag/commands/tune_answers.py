@@ -57,8 +57,9 @@ def tune_reader_command(
 ) -> None:
     """Train a model that marks answers in a version's passages.
 
-    The result is left as a version, judged; nothing is promoted. Exit status 0 where the gate passed, 1 where it rolls back, 3 where it is inconclusive. The same
-    command goes on with a run that was ended.
+    The result is left as a version, judged; nothing is promoted. Exit status 0 where the gate
+    passed, 1 where it rolls back, 3 where it is inconclusive. The same command goes on with a
+    run that was ended.
     """
     from dataclasses import replace
 
@@ -110,8 +111,9 @@ def tune_generator_command(
 ) -> None:
     """Train a language model to answer from a version's passages.
 
-    The result is left as a version, judged; nothing is promoted. Exit status 0 where the gate passed, 1 where it rolls back, 3 where it is inconclusive. The same
-    command goes on with a run that was ended.
+    The result is left as a version, judged; nothing is promoted. Exit status 0 where the gate
+    passed, 1 where it rolls back, 3 where it is inconclusive. The same command goes on with a
+    run that was ended.
     """
     from dataclasses import replace
 

@@ -22,8 +22,9 @@ def tune_average_command(
 ) -> None:
     """Average the weights of several tuned retrievers.
 
-    The result is left as a version, judged. The runs tuned one version by --method lora or full. Exit status 0 where the gate passed, 1
-    where it rolls back, 3 where it is inconclusive.
+    The result is left as a version, judged. The runs tuned one version by --method lora or
+    full. Exit status 0 where the gate passed, 1 where it rolls back, 3 where it is
+    inconclusive.
     """
     from ragdiag.workflows.tuning.averaging import average_retrievers
 

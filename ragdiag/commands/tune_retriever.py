@@ -66,8 +66,9 @@ def tune_retriever_command(
 ) -> None:
     """Tune a version's embedder, from failures if you like.
 
-    The result is left beside the version, judged; nothing is promoted. Exit status 0 where the gate passed, 1 where it rolls back, 3 where it is inconclusive. The same
-    command goes on with a run that was ended.
+    The result is left beside the version, judged; nothing is promoted. Exit status 0 where the
+    gate passed, 1 where it rolls back, 3 where it is inconclusive. The same command goes on
+    with a run that was ended.
     """
     from ragdiag.training.adapters import LoraOptions
     from ragdiag.workflows.tuning.data import LearnFrom
