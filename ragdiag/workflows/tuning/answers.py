@@ -14,12 +14,13 @@ from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
 from ragdiag.store.training_runs import TrainingRun, find_run
 from ragdiag.training.answers.examples import AnswerParts, split_answers
-from ragdiag.training.answers.located import Refused
+from ragdiag.training.answers.located import AnswerExample, Refused
 from ragdiag.training.recording import recorded
 from ragdiag.training.run_folder import shared_run
 from ragdiag.training.runs import Base, Data, Gated, RunFacts
 from ragdiag.training.set_files import training_seal
 from ragdiag.version import Version
+from ragdiag.workflows.tuning.answer_holdout import made_questions
 from ragdiag.workflows.tuning.answer_options import (
     GeneratorTuning,
     Learned,
@@ -75,8 +76,9 @@ def tune_answers(
             name = tuning.save_as or f"{version.name}-{folder.run_id}"
             spec = version.spec.with_tables(workspace.root, generator=learned.generator)
             tuned, learn, rest = Version(name, spec), tuning.learn, part(told, 0.6, 1.0)
+            made = plan.made
             release_generator(
-                lake, workspace, recording, version, tuned, learn.test, learn.metric, rest
+                lake, workspace, recording, version, tuned, learn.test, learn.metric, made, rest
             )
     return find_run(lake, folder.run_id)
 
@@ -93,6 +95,11 @@ class _Plan:
 
     def train(self, folder: Path, progress: Progress | None = None) -> Learned:
         return self.tuning.train(self.parts, folder, progress)
+
+    @property
+    def made(self) -> list[AnswerExample]:
+        """What the dev questions are asked as besides."""
+        return made_questions(self.parts.dev, self.tuning.learn.seed)
 
     @property
     def base(self) -> Base:
@@ -125,7 +132,11 @@ class _Plan:
             self.parts.data_hash,
             len(train),
             by_source=Counter("answered" if one.answers else "declined" for one in train),
-            held_out={"dev": len(self.parts.dev), "test": self.tested},
+            held_out={
+                "dev": len(self.parts.dev),
+                "test": self.tested,
+                "synthetic": len(self.made),
+            },
             refused=Counter(one.reason for one in refused),
         )
 

@@ -142,53 +142,62 @@ def lost_regressions(asked: HeldOut, before: Ranked, after: Ranked) -> list[str]
 def find_overfit(
     learned: HeldOut, unseen: HeldOut, before: Mapping[str, Ranked], after: Mapping[str, Ranked]
 ) -> Overfit:
-    """How much more ``learned`` gained than ``unseen`` (Welch): other questions in each. Rankings
-    are by the name of the set."""
-    gains, owners = [], []
-    for asked in (unseen, learned):
+    """How much more ``learned`` gained than ``unseen``. Rankings are by the name of the set."""
+    sides = []
+    for asked in (learned, unseen):
         old, new = (
             _scores(asked, asked.questions, ranked[asked.name].final, PRIMARY)
             for ranked in (before, after)
         )
-        gains.append([y - x for x, y in zip(old, new, strict=True)])
-        owners.append(asked.owners(asked.questions))
-    means = independent_means(*gains, *owners)
+        gains = [y - x for x, y in zip(old, new, strict=True)]
+        sides.append(Gains(asked.name, gains, asked.owners(asked.questions)))
+    return overfit_of(PRIMARY, *sides)
+
+
+@dataclass(frozen=True)
+class Gains:
+    """After − before of every question of a set, and the cluster that it belongs to."""
+
+    name: SetName
+    values: Sequence[float]
+    owners: Sequence[str]
+
+
+def overfit_of(metric: str, learned: Gains, unseen: Gains) -> Overfit:
+    """The gain on ``learned`` less that on ``unseen`` (Welch): other questions in each."""
+    means = independent_means(unseen.values, learned.values, unseen.owners, learned.owners)
     drop = means.contrast(1.0).estimate(means.n_a + means.n)
     known = not (math.isnan(drop.low) or math.isnan(drop.value))
     verdict = "unknown" if not known else "overfit" if drop.low > 0 else "none"
-    return Overfit(PRIMARY, learned.name, unseen.name, drop, verdict)  # type: ignore[arg-type]
+    return Overfit(metric, learned.name, unseen.name, drop, verdict)  # type: ignore[arg-type]
 
 
 def judge_release(
     release: ReleaseGate,
-    held_out: Sequence[HeldOut],
-    before: Mapping[str, Ranked],
-    after: Mapping[str, Ranked],
+    held_out: Mapping[SetName, Criterion],
     overfit: Sequence[Overfit],
+    lost: Sequence[str] = (),
 ) -> Gated:
     """The gate on the test split (METHODS.md §11), which every other set can only make stricter: a
-    loss shown on one of them rolls back, a gain that is not of use on new questions holds, and so
-    does a regression question that is lost."""
+    loss shown on one of them (``held_out``: quality by set) rolls back; a gain that is not of use
+    on new questions holds, and so do regression questions that are ``lost``, by their ids."""
     decision = release.decision
     reasons = [
         f"{name}: {one.reason}"
         for name, one in release.criteria.items()
         if one.decision == decision
     ]
-    holding = [
+    for name, found in held_out.items():
+        if found.decision == "rollback":
+            decision = "rollback"
+            reasons.insert(0, f"{name} questions: {found.reason}")
+    holding = [_lost_words(lost)] if lost else []
+    holding += [
         f"{one.learned} gained {one.drop.value:.3f} {one.metric} more than {one.unseen}: part of "
         "the gain is not of use on new questions"
         for one in overfit
         if one.verdict == "overfit"
     ]
-    for asked in held_out:
-        old, new = before[asked.name], after[asked.name]
-        found = _quality(asked, old.final, new.final)
-        if found.decision == "rollback":
-            decision = "rollback"
-            reasons.insert(0, f"{asked.name} questions: {found.reason}")
-        if asked.name == "regressions" and (lost := lost_regressions(asked, old, new)):
-            holding.insert(0, _lost_words(lost))
     if decision == "rollback":
         return Gated(decision, (*reasons, *holding))
     if holding:
@@ -205,10 +214,9 @@ def _lost_words(lost: Sequence[str]) -> str:
     )
 
 
-def _quality(
-    asked: HeldOut, before: Mapping[str, Ranking], after: Mapping[str, Ranking]
-) -> Criterion:
-    old, new = (_scores(asked, asked.questions, one, PRIMARY) for one in (before, after))
+def quality_of(asked: HeldOut, before: Ranked, after: Ranked) -> Criterion:
+    """The gate's criterion of quality on a set."""
+    old, new = (_scores(asked, asked.questions, one.final, PRIMARY) for one in (before, after))
     return gate_quality(paired_means(old, new, asked.owners(asked.questions)), PRIMARY)
 
 

@@ -30,8 +30,10 @@ from ragdiag.workflows.tuning.tuned_change import (
     Ranker,
     find_overfit,
     judge_release,
+    lost_regressions,
     measure_change,
     moved_questions,
+    quality_of,
 )
 from ragdiag.workflows.tuning.tuned_version import same_passages
 
@@ -113,7 +115,14 @@ def release_tuned(
         overfit=overfit,
     )
     release = gate_versions(lake, version, tuned, test)
-    gate = judge_release(release, sets[1:], before, after, overfit)
+    held_out = {s.name: quality_of(s, before[s.name], after[s.name]) for s in sets[1:]}
+    lost = [
+        name
+        for s in sets
+        if s.name == "regressions"
+        for name in lost_regressions(s, before[s.name], after[s.name])
+    ]
+    gate = judge_release(release, held_out, overfit, lost)
     recording.say(gate=gate, candidate=Candidate(tuned.name, tuned.version_id))
 
 

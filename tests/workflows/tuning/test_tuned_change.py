@@ -54,12 +54,11 @@ def test_a_lost_regression_question_holds_a_pass_by_its_name() -> None:
     _, after = asked("regressions", AFTER)
     assert lost_regressions(held, before, after) == ["from-top", "from-ten"]
     assert lost_regressions(held, before, before) == []
-    rankings = {"regressions": before}, {"regressions": after}
-    gate = judge_release(PASSED, [held], *rankings, ())
+    gate = judge_release(PASSED, {}, (), ["from-top", "from-ten"])
     assert gate.decision == "inconclusive"
     assert gate.reasons[0].startswith("2 regression questions are lost")
     assert gate.reasons[0].endswith("from-top, from-ten")
-    kept = judge_release(PASSED, [held], rankings[0], rankings[0], ())
+    kept = judge_release(PASSED, {}, ())
     assert (kept.decision, kept.reasons) == ("pass", ("quality: fine",))
     measured = measure_change(held, before, after)
     assert [one.question_id for one in measured.gained] == ["found"]
@@ -69,20 +68,21 @@ def test_a_lost_regression_question_holds_a_pass_by_its_name() -> None:
 
 
 def test_a_rollback_stays_one_and_comes_first() -> None:
-    held, before = asked("regressions", BEFORE)
-    _, after = asked("regressions", AFTER)
-    lost = release(Criterion("MRR@10", "rollback", "worse", "difference", Estimate.undefined("")))
-    gate = judge_release(lost, [held], {"regressions": before}, {"regressions": after}, ())
+    worse = Criterion("MRR@10", "rollback", "worse", "difference", Estimate.undefined(""))
+    gate = judge_release(release(worse), {}, (), ["q1"])
     assert gate.decision == "rollback"
     assert gate.reasons[0] == "quality: worse"
+    gate = judge_release(PASSED, {"synthetic": worse}, (), ["q1"])
+    assert gate.decision == "rollback"
+    assert gate.reasons[0] == "synthetic questions: worse"
 
 
 def test_each_set_of_new_questions_can_hold_a_pass() -> None:
     drop = Estimate(0.05, 0.01, 0.09, 300)
     fine = Overfit("MRR@10", "test", "temporal", Estimate(0.01, -0.3, 0.3, 3), "none")
     bad = Overfit("MRR@10", "test", "synthetic", drop, "overfit")
-    assert judge_release(PASSED, (), {}, {}, (fine,)).decision == "pass"
-    gate = judge_release(PASSED, (), {}, {}, (fine, bad))
+    assert judge_release(PASSED, {}, (fine,)).decision == "pass"
+    gate = judge_release(PASSED, {}, (fine, bad))
     assert gate.decision == "inconclusive"
     assert "0.050 MRR@10 more than synthetic" in gate.reasons[0]
 
@@ -92,7 +92,7 @@ def test_an_open_gate_says_how_many_questions_would_decide() -> None:
     after = [1.0, 0.5, 0.1, 0.9] * 10
     means = paired_means(before, after, [str(at) for at in range(len(before))])
     quality = replace(gate_quality(means, "MRR@10"), decision="inconclusive", needed_n=900)
-    gate = judge_release(release(quality, 40), (), {}, {}, ())
+    gate = judge_release(release(quality, 40), {}, ())
     assert gate.decision == "inconclusive"
     assert gate.reasons[-1].startswith("About 860 more questions would decide")
 
