@@ -76,9 +76,16 @@ def tune_answers(
             name = tuning.save_as or f"{version.name}-{folder.run_id}"
             spec = version.spec.with_tables(workspace.root, generator=learned.generator)
             tuned, learn, rest = Version(name, spec), tuning.learn, part(told, 0.6, 1.0)
-            made = plan.made
             release_generator(
-                lake, workspace, recording, version, tuned, learn.test, learn.metric, made, rest
+                lake,
+                workspace,
+                recording,
+                version,
+                tuned,
+                learn.test,
+                learn.metric,
+                plan.variants,
+                rest,
             )
     return find_run(lake, folder.run_id)
 
@@ -97,7 +104,7 @@ class _Plan:
         return self.tuning.train(self.parts, folder, progress)
 
     @property
-    def made(self) -> list[AnswerExample]:
+    def variants(self) -> list[AnswerExample]:
         """What the dev questions are asked as besides."""
         return made_questions(self.parts.dev, self.tuning.learn.seed)
 
@@ -135,7 +142,7 @@ class _Plan:
             held_out={
                 "dev": len(self.parts.dev),
                 "test": self.tested,
-                "synthetic": len(self.made),
+                "synthetic": len(self.variants),
             },
             refused=Counter(one.reason for one in refused),
         )
