@@ -30,7 +30,8 @@ class _InOrder(TyperGroup):
     """What trains first: the modules of the commands are imported by the alphabet."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return sorted(super().list_commands(ctx), key=ORDER.index)
+        places = {name: at for at, name in enumerate(ORDER)}
+        return sorted(super().list_commands(ctx), key=lambda name: places.get(name, len(places)))
 
 
 tune_app = typer.Typer(

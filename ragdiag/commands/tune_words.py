@@ -139,12 +139,12 @@ def _candidate(run: KnownRun) -> Iterator[str]:
     if run.waits:
         yield f"version {made.name} ({made.version_id}) is ready to be tried:"
         yield f"  ragdiag deploy canary {made.name} --share 5%"
-    elif gate is not None and gate.decision == "pass":
+    elif gate is not None and gate.decision == "pass" and run.standing == "done":
         yield f"version {made.name} ({made.version_id}) passed, and was tried beside production"
     else:
         yield (
             f"version {made.name} ({made.version_id}) was made and is not to be tried on users: "
-            "its gate did not pass"
+            "its gate did not pass, or its run is not done"
         )
 
 

@@ -223,7 +223,7 @@ class _Run:
         if not self._is_finite():
             raise TrainingError(
                 f"a weight is not a number after step {step + 1} of {self._total}",
-                remedy="lower the learning rate; the last checkpoint is of before it",
+                remedy="lower the learning rate; what was kept is of an earlier step",
             )
         self.state.step += 1
         self._losses.append(loss)

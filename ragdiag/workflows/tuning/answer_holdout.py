@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ragdiag.pipeline import open_pipeline
+from ragdiag.privacy.screening import open_screen
 from ragdiag.progress import Progress, report
 from ragdiag.retrieval.lexical import tokenise
 from ragdiag.settings import Workspace
@@ -42,6 +43,7 @@ def ask_made(
     progress: Progress | None = None,
 ) -> list[QuestionPair]:
     """Ask both versions ``made`` questions. Nothing is logged: nobody asked them."""
+    screen = open_screen(workspace)
     pipelines = [open_pipeline(lake, workspace, one) for one in (version, tuned)]
     golds = {one.question_id: one.answers for one in made}
     owners = load_clusters(
@@ -53,6 +55,8 @@ def ask_made(
     for number, one in enumerate(made, start=1):
         name = one.question_id
         old, new = (pipeline.ask(one.question, question_id=name) for pipeline in pipelines)
+        said = screen.redact([old.answer, new.answer])  # as the gold answers are stored
+        old, new = (replace(r, answer=a or "") for r, a in zip((old, new), said, strict=True))
         scores = [score_request(each, {}, golds) for each in (old, new)]
         ids = old.request_id, new.request_id
         pairs.append(QuestionPair(name, one.question, owners[name], *ids, *scores))
