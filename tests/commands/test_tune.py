@@ -17,6 +17,8 @@ from ragdiag.training.loop import LoopOptions, train
 from ragdiag.training.recording import recorded
 from ragdiag.training.run_folder import begin_run
 from ragdiag.training.runs import Gated, Measured, Moved
+from ragdiag.workflows.tuning import retriever
+from ragdiag.workflows.tuning.retriever import RetrieverTuning
 from tests.test_cli import Command
 from tests.test_cli import command as command
 from tests.toy_lake import versions
@@ -166,3 +168,17 @@ def test_regression_questions_come_and_go(toy_lake: Lake, capsys) -> None:
     assert "--request ID or --mended-by" in command.mistake(*asked, "add")
     assert "no request 'zz'" in command.mistake(*asked, "add", "--request", "zz")
     assert "no question 'zz'" in command.mistake(*asked, "add", "zz")
+
+
+def test_options_are_read_as_meant_or_refused(
+    toy_lake: Lake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[RetrieverTuning] = []
+    monkeypatch.setattr(retriever, "tune_retriever", lambda *asked: given.append(asked[3]))
+    command = Command(toy_lake.workspace, capsys)
+    asked = ["tune", "retriever", versions()[0].name]
+    command.text(*asked, "--target-modules", "query, key,")
+    assert given[0].lora.target_modules == ("query", "key")
+    for rate in ("0", "inf"):
+        told = command.mistake(*asked, "--learning-rate", rate)
+        assert f"nothing is learnt at the learning rate {rate}; choose one above 0" in told
