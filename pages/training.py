@@ -50,7 +50,8 @@ if runs:
             rows = training_effects.draw_chart(measured)
         training_effects.effect_table(rows)
         st.caption(
-            "Each row compares the same questions before and after; p: paired t test, by document."
+            "Each row compares the same questions before and after; p: paired t test, by document, "
+            "Holm over the rows shown. Detectable: what would have shown with 80 % power."
         )
         training_effects.moved_tables(view, facts)
     if facts is not None:

@@ -74,6 +74,9 @@ def canary(
     metric: Metric = "correct",
     planned_n: PlannedN = None,
     slo_ms: SloMs = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also a tuned version that its own gate did not pass.")
+    ] = False,
     actor: Actor = None,
     as_json: Json = False,
 ) -> None:
@@ -88,6 +91,7 @@ def canary(
         read_share(share),
         _terms(metric, planned_n, slo_ms),
         actor=_actor(actor),
+        force=force,
     )
     _emit_event(lake, event, as_json)
 

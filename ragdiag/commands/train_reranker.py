@@ -55,10 +55,11 @@ def train_reranker_command(
     as_json: Json = False,
     progress_file: ProgressOption = None,
 ) -> None:
-    """Train a reranker over what a version retrieves and leave the version that has it, judged.
+    """Train a reranker over what a version retrieves.
 
-    Exit status 0 where the gate passed, 1 where it rolls back, 3 where it is inconclusive. The same
-    command goes on with a run that was ended.
+    The version that has it is left beside the old one, judged. Exit status 0 where the gate
+    passed, 1 where it rolls back, 3 where it is inconclusive. The same command goes on with a
+    run that was ended.
     """
     from ragdiag.version import PACKAGED_MODEL
     from ragdiag.workflows.tuning.data import LearnFrom

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import Exit
 
 from ragdiag.commands.gate import EXIT_STATUS
@@ -19,13 +20,29 @@ if TYPE_CHECKING:
     from ragdiag.store.lake import Lake
     from ragdiag.workflows.tuning.state import KnownRun
 
-tune_app = typer.Typer(help="Fine-tuning: runs, and the questions that they are checked on.")
+ORDER = (
+    *("retriever", "reranker", "reader", "generator", "average"),
+    *("list", "show", "cancel", "regressions", "export"),
+)
+
+
+class _InOrder(TyperGroup):
+    """What trains first: the modules of the commands are imported by the alphabet."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        places = {name: at for at, name in enumerate(ORDER)}
+        return sorted(super().list_commands(ctx), key=lambda name: places.get(name, len(places)))
+
+
+tune_app = typer.Typer(
+    cls=_InOrder, help="Fine-tuning: runs, and the questions that they are checked on."
+)
 tune_app.add_typer(regressions_app, name="regressions")
 
 
 @tune_app.command("list")
 def list_command(context: typer.Context, as_json: Json = False) -> None:
-    """Every run, the newest first: how it stands, what its gate said, what waits for a canary."""
+    """Every run, the newest first, and what waits for a canary."""
     from ragdiag.commands.tune_words import run_row
 
     workspace, lake = opened_lake(context)
@@ -39,7 +56,7 @@ def list_command(context: typer.Context, as_json: Json = False) -> None:
 
 @tune_app.command("show")
 def show_command(context: typer.Context, run: str, as_json: Json = False) -> None:
-    """One run: data, cost, curve, before and after by set and slice, overfitting, gate."""
+    """One run: data, cost, curve, before and after, gate."""
     _tell(*opened_lake(context), run, as_json)
 
 
@@ -70,7 +87,7 @@ def _tell(workspace: Workspace, lake: Lake, run: str, as_json: bool) -> KnownRun
 
 @tune_app.command("cancel")
 def cancel_command(context: typer.Context, run: str, as_json: Json = False) -> None:
-    """Ask a run to stop at its next step, which is kept: the same command goes on later."""
+    """Ask a run to stop at its next step. The same command goes on later."""
     from ragdiag.training.run_folder import run_folder
 
     workspace, lake = opened_lake(context)

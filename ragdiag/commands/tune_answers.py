@@ -55,10 +55,11 @@ def tune_reader_command(
     as_json: Json = False,
     progress_file: ProgressOption = None,
 ) -> None:
-    """Train a model that marks answers in a version's passages; nothing is promoted.
+    """Train a model that marks answers in a version's passages.
 
-    Exit status 0 where the gate passed, 1 where it rolls back, 3 where it is inconclusive. The same
-    command goes on with a run that was ended.
+    The result is left as a version, judged; nothing is promoted. Exit status 0 where the gate
+    passed, 1 where it rolls back, 3 where it is inconclusive. The same command goes on with a
+    run that was ended.
     """
     from dataclasses import replace
 
@@ -108,10 +109,11 @@ def tune_generator_command(
     as_json: Json = False,
     progress_file: ProgressOption = None,
 ) -> None:
-    """Train a language model to answer from a version's passages; nothing is promoted.
+    """Train a language model to answer from a version's passages.
 
-    Exit status 0 where the gate passed, 1 where it rolls back, 3 where it is inconclusive. The same
-    command goes on with a run that was ended.
+    The result is left as a version, judged; nothing is promoted. Exit status 0 where the gate
+    passed, 1 where it rolls back, 3 where it is inconclusive. The same command goes on with a
+    run that was ended.
     """
     from dataclasses import replace
 
@@ -155,7 +157,7 @@ def export_answers_command(
     as_json: Json = False,
     progress_file: ProgressOption = None,
 ) -> None:
-    """Write a split's examples over a version's passages, for a model that is hosted elsewhere."""
+    """Write a split's examples for a model hosted elsewhere."""
     from ragdiag.errors import InputError
     from ragdiag.training.answers.examples import AnswerOptions
     from ragdiag.workflows.tuning.export_answers import export_answers

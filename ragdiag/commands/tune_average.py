@@ -20,10 +20,11 @@ def tune_average_command(
     as_json: Json = False,
     progress_file: ProgressOption = None,
 ) -> None:
-    """Average the weights of several tuned retrievers and leave the result, judged.
+    """Average the weights of several tuned retrievers.
 
-    The runs tuned one version by --method lora or full. Exit status 0 where the gate passed, 1
-    where it rolls back, 3 where it is inconclusive.
+    The result is left as a version, judged. The runs tuned one version by --method lora or
+    full. Exit status 0 where the gate passed, 1 where it rolls back, 3 where it is
+    inconclusive.
     """
     from ragdiag.workflows.tuning.averaging import average_retrievers
 

@@ -64,16 +64,18 @@ def tune_retriever_command(
     as_json: Json = False,
     progress_file: ProgressOption = None,
 ) -> None:
-    """Tune a version's embedder and leave the result beside it, judged; nothing is promoted.
+    """Tune a version's embedder, from failures if you like.
 
-    Exit status 0 where the gate passed, 1 where it rolls back, 3 where it is inconclusive. The same
-    command goes on with a run that was ended.
+    The result is left beside the version, judged; nothing is promoted. Exit status 0 where the
+    gate passed, 1 where it rolls back, 3 where it is inconclusive. The same command goes on
+    with a run that was ended.
     """
     from ragdiag.training.adapters import LoraOptions
     from ragdiag.workflows.tuning.data import LearnFrom
     from ragdiag.workflows.tuning.retriever import RetrieverTuning, tune_retriever
 
-    modules = tuple(target_modules.split(",")) if target_modules else None
+    named = (one.strip() for one in (target_modules or "").split(","))
+    modules = tuple(one for one in named if one) or None
     tuning = RetrieverTuning(
         learn=LearnFrom(split, test, from_failures, negatives, augment, seed, sentences),
         method=method,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,16 @@ from typing import Any
 from ragdiag.console import show_estimate, table
 from ragdiag.training.curves import Point
 from ragdiag.training.loop import duration
-from ragdiag.training.runs import Change, Cost, Moved, RunFacts
+from ragdiag.training.runs import Change, Cost, Measured, Moved, RunFacts, holm_of
 from ragdiag.workflows.tuning.state import KnownRun
 
+MOVED = 20
+"""Rows of a table of questions that moved, the largest move first."""
+FITS = {
+    "none": "no overfitting shown",
+    "overfit": "overfitting",
+    "unknown": "overfitting: too few to tell",
+}
 ENDED = "its process went away; the same command goes on with it"
 
 
@@ -39,14 +47,15 @@ def run_text(run: KnownRun, curve: Sequence[Point], folder: Path) -> str:
         lines.append(ENDED)
     if run.facts is None:
         return "\n".join([*lines, run.fault or ""])
-    return "\n".join([*lines, *_begun(run.facts), *_curve(curve), *_came_of_it(run.facts)])
+    told = [*_begun(run.facts), *_curve(curve), *_came_of_it(run.facts), *_candidate(run)]
+    return "\n".join([*lines, *told])
 
 
 def _begun(facts: RunFacts) -> Iterator[str]:
     yield f"tunes {facts.version} on split {facts.split}, method {facts.method}"
     yield f"base {facts.base.name}, SHA-256 {facts.base.sha256}"
     if facts.options:
-        yield "options " + ", ".join(f"{name} {value}" for name, value in facts.options.items())
+        yield f"options {options_text(facts.options)}"
     if facts.data is not None:
         sources = _counts(facts.data.by_source)
         yield f"data {facts.data.data_hash}: {facts.data.pairs} pairs{sources}"
@@ -76,23 +85,16 @@ def _curve(curve: Sequence[Point]) -> Iterator[str]:
 
 
 def _came_of_it(facts: RunFacts) -> Iterator[str]:
-    rows = []
-    for found in facts.measured:
-        rows += [_change_row(found.name, "", change) for change in found.changes]
-        for topic, changes in found.slices.items():
-            rows += [_change_row(found.name, topic or "no topic", change) for change in changes]
-    if rows:
-        yield ""
-        yield table(rows)
-    for title, moved in (("gained", facts.gained), ("lost", facts.lost)):
-        if moved:
-            yield ""
-            yield table([_moved_row(title, facts.moved_by, one) for one in moved])
+    yield from _measured(facts.measured)
+    sets = [(facts.measured[0].name, facts.gained, facts.lost)] if facts.measured else []
+    sets += [(found.name, found.gained, found.lost) for found in facts.measured]
+    for name, gained, lost in sets:
+        yield from _moved(f"gained on {name}", gained, facts.moved_by)
+        yield from _moved(f"lost on {name}", lost, facts.moved_by)
     yield ""
-    if facts.overfit is not None:
-        fit = facts.overfit
+    for fit in facts.overfit:
         yield (
-            f"overfitting {fit.verdict}: {fit.metric} gains {show_estimate(fit.drop)} more on "
+            f"{FITS[fit.verdict]}: {fit.metric} gains {show_estimate(fit.drop)} more on "
             f"{fit.learned} than on {fit.unseen}"
         )
     if facts.gate is not None:
@@ -100,9 +102,50 @@ def _came_of_it(facts: RunFacts) -> Iterator[str]:
         yield from (f"  {reason}" for reason in facts.gate.reasons)
     if facts.artefact is not None:
         yield f"made {facts.artefact}"
-    if facts.candidate is not None:
-        yield f"version {facts.candidate.name} ({facts.candidate.version_id}) is ready to be tried:"
-        yield f"  ragdiag deploy canary {facts.candidate.name} --share 5%"
+
+
+def _measured(measured: Sequence[Measured]) -> Iterator[str]:
+    """Every set and slice by metric; Holm over all of them, since they stand side by side."""
+    told = [
+        (found.name, topic, change)
+        for found in measured
+        for topic, changes in (
+            ("", found.changes),
+            *((topic or "no topic", changes) for topic, changes in found.slices.items()),
+        )
+        for change in changes
+    ]
+    if told:
+        corrected = holm_of([change for _, _, change in told])
+        yield ""
+        yield table([_change_row(*one, p) for one, p in zip(told, corrected, strict=True)])
+        yield f"p: paired t by document, Holm over the {len(told)} rows"
+
+
+def _moved(title: str, moved: Sequence[Moved], moved_by: str) -> Iterator[str]:
+    if moved:
+        yield ""
+        yield table([_moved_row(title, moved_by, one) for one in moved[:MOVED]])
+        if len(moved) > MOVED:
+            yield f"and {len(moved) - MOVED} more: --json, or the page Training"
+
+
+def _candidate(run: KnownRun) -> Iterator[str]:
+    """What may be done with the version that was made; a canary takes a gate that passed."""
+    made = None if run.facts is None else run.facts.candidate
+    if run.facts is None or made is None:
+        return
+    gate = run.facts.gate
+    if run.waits:
+        yield f"version {made.name} ({made.version_id}) is ready to be tried:"
+        yield f"  ragdiag deploy canary {made.name} --share 5%"
+    elif gate is not None and gate.decision == "pass" and run.standing == "done":
+        yield f"version {made.name} ({made.version_id}) passed, and was tried beside production"
+    else:
+        yield (
+            f"version {made.name} ({made.version_id}) was made and is not to be tried on users: "
+            "its gate did not pass, or its run is not done"
+        )
 
 
 def cost_text(cost: Cost) -> str:
@@ -125,10 +168,31 @@ def _first_change(facts: RunFacts | None) -> str:
     if facts is None or not facts.measured:
         return ""
     first = facts.measured[0].changes[0]
-    return f"{first.metric} {first.difference.value:+.3f}"
+    moved = first.difference
+    ends = f" ({moved.low:+.3f} to {moved.high:+.3f})" if moved.low == moved.low else ""
+    return f"{first.metric} {moved.value:+.3f}{ends}"
 
 
-def _change_row(name: str, topic: str, change: Change) -> dict[str, Any]:
+def options_text(options: Mapping[str, Any]) -> str:
+    """What was left open (None, an empty name) is not told; groups stand in brackets.
+
+    >>> options_text({"loop": {"batch": 8, "micro": None}, "dora": False, "targets": ["q", "k"]})
+    'loop (batch 8), dora no, targets q k'
+    """
+
+    def shown(value: Any) -> str:
+        if isinstance(value, Mapping):
+            return f"({options_text(value)})"
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        many = isinstance(value, list | tuple)
+        return " ".join(str(one) for one in value) if many else str(value)
+
+    told = {name: value for name, value in options.items() if value not in (None, "", [], ())}
+    return ", ".join(f"{name} {shown(value)}" for name, value in told.items())
+
+
+def _change_row(name: str, topic: str, change: Change, p: float) -> dict[str, Any]:
     return {
         "set": name,
         "topic": topic,
@@ -136,8 +200,15 @@ def _change_row(name: str, topic: str, change: Change) -> dict[str, Any]:
         "before": show_estimate(change.before),
         "after": show_estimate(change.after),
         "difference": show_estimate(change.difference),
-        "p": "" if change.p is None else f"{change.p:.4f}",
+        "p (Holm)": _p(p),
+        "detectable": "" if change.detectable is None else f"{change.detectable:.3f}",
     }
+
+
+def _p(value: float) -> str:
+    if math.isnan(value):
+        return "–"
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
 
 
 def _moved_row(title: str, moved_by: str, one: Moved) -> dict[str, Any]:

@@ -126,13 +126,19 @@ def folder_sha256(folder: Path) -> str:
     return _folder_hash(folder, signature_of(folder))
 
 
+def transformer_folder(name: str) -> Path:
+    """Where a model of sentence-transformers has its transformer. Raises ModelError."""
+    folder = model_path(name)
+    first = json.loads((folder / "modules.json").read_text(encoding="utf-8"))[0]["path"]
+    return folder / str(first)
+
+
 def tokenizer_file(name: str) -> Path:
     """A model's ``tokenizer.json``. Raises ModelError where it has none."""
     folder = model_path(name)
     if is_export(folder):
         return folder / "tokenizer.json"
-    first = json.loads((folder / "modules.json").read_text(encoding="utf-8"))[0]["path"]
-    for place in (folder, folder / first):
+    for place in (folder, transformer_folder(name)):
         if (place / "tokenizer.json").is_file():
             return place / "tokenizer.json"
     raise ModelError(

@@ -93,6 +93,18 @@ def add_lora(
             ) from None
 
 
+def check_targets(folder: Path, options: LoraOptions) -> None:
+    """Whether a model of transformers in ``folder`` has what ``options`` target; reads its
+    configuration and no weights. Raises TrainingError."""
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
+    with torch.device("meta"):
+        model = AutoModel.from_config(config)
+    _targets(model, options, ())
+
+
 def check_gradients(model: Any) -> None:
     """After a backward pass: every module that is trained took part in it.
 

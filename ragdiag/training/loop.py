@@ -98,8 +98,8 @@ def train(
 ) -> Trained:
     """Train ``task``, from the checkpoint in ``folder`` where there is one.
 
-    Raises TrainingError where loss or gradient is not a number (the checkpoint keeps the last good
-    step) or the checkpoint is one of another run, StoreFull where it does not fit on the disk.
+    Raises TrainingError where loss, gradient or a weight is not a number (the checkpoint keeps a
+    good step) or the checkpoint is one of another run, StoreFull where it does not fit on the disk.
     Where ``progress`` raises RunCancelled, that step is kept first.
     """
     run = _Run(task, options, folder, progress)
@@ -193,7 +193,8 @@ class _Run:
         return state
 
     def _step(self) -> None:
-        """One batch. Raises TrainingError, and changes nothing, where its loss is not a number."""
+        """One batch. Raises TrainingError where its loss is not a number, and changes nothing then,
+        or where a weight is none after it: nothing of that is kept."""
         import torch
 
         step, options = self.state.step, self._options
@@ -219,9 +220,21 @@ class _Run:
         for group in self._optimizer.param_groups:
             group["lr"] = self._rate(step)
         self._optimizer.step()
+        if not self._is_finite():
+            raise TrainingError(
+                f"a weight is not a number after step {step + 1} of {self._total}",
+                remedy="lower the learning rate; what was kept is of an earlier step",
+            )
         self.state.step += 1
         self._losses.append(loss)
         self._last_loss = loss
+
+    def _is_finite(self) -> bool:
+        """A maximum of what holds a NaN is NaN."""
+        import torch
+
+        largest = torch.stack([weight.detach().abs().max() for weight in self._weights.values()])
+        return bool(torch.isfinite(largest).all())
 
     def _batch(self, step: int) -> list[int]:
         import torch

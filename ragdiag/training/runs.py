@@ -7,12 +7,14 @@ A run says more of itself as it goes on. From its first row on it has ``base``, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
@@ -23,6 +25,7 @@ from pydantic import (
 
 from ragdiag.errors import TrainingError
 from ragdiag.records import Estimate
+from ragdiag.stats.paired import holm
 from ragdiag.store.training_runs import TrainingRun
 
 SetName = Literal["test", "dev", "temporal", "synthetic", "regressions"]
@@ -82,22 +85,15 @@ class Cost:
 @dataclass(frozen=True)
 class Change:
     """One metric before and after on the same questions: ``difference`` is after − before, ``p``
-    that of the paired test (METHODS.md §10; None where undefined)."""
+    that of the paired test and ``detectable`` the least difference that it would show (METHODS.md
+    §10; None where undefined)."""
 
     metric: str
     before: JsonEstimate
     after: JsonEstimate
     difference: JsonEstimate
     p: float | None = None
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One set: its changes, the primary metric first, and by slice (topic → the same)."""
-
-    name: SetName
-    changes: Annotated[tuple[Change, ...], Field(min_length=1)]
-    slices: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
+    detectable: float | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +107,18 @@ class Moved:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """One set: its changes, the primary metric first, and by slice (topic → the same). ``gained``
+    and ``lost`` are told of the regression questions; those of the first set stand in RunFacts."""
+
+    name: SetName
+    changes: Annotated[tuple[Change, ...], Field(min_length=1)]
+    slices: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
+    gained: tuple[Moved, ...] = ()
+    lost: tuple[Moved, ...] = ()
+
+
+@dataclass(frozen=True)
 class Overfit:
     """``drop`` is the gain of ``metric`` on ``learned`` less that on ``unseen``, with its interval:
     above 0, part of the gain was not of use on new questions."""
@@ -120,6 +128,13 @@ class Overfit:
     unseen: SetName
     drop: JsonEstimate
     verdict: Literal["none", "overfit", "unknown"]
+
+
+def _each(value: Any) -> Any:
+    """Runs of before there could be several have one, or null."""
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, Mapping) else value
 
 
 @dataclass(frozen=True)
@@ -144,8 +159,9 @@ class RunFacts:
 
     ``options`` is plain JSON. ``version`` names the version that was tuned, ``split`` its judged
     questions. ``gained`` and ``lost`` are questions of the first of ``measured``, the largest move
-    first; ``moved_by`` says what their numbers are. ``artefact`` is what was made, a folder within
-    the run's. ``error`` is the one line of a run that failed.
+    first; ``moved_by`` says what their numbers are. ``overfit`` has one for each set of new
+    questions. ``artefact`` is what was made, a folder within the run's. ``error`` is the one line
+    of a run that failed.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -161,7 +177,7 @@ class RunFacts:
     moved_by: Literal["rank", "score"] = "rank"
     gained: tuple[Moved, ...] = ()
     lost: tuple[Moved, ...] = ()
-    overfit: Overfit | None = None
+    overfit: Annotated[tuple[Overfit, ...], BeforeValidator(_each)] = ()
     gate: Gated | None = None
     artefact: str | None = None
     candidate: Candidate | None = None
@@ -189,6 +205,12 @@ class RunFacts:
 def facts_of(run: TrainingRun) -> RunFacts:
     """The facts of a row of the registry. Raises TrainingError."""
     return RunFacts.from_json(run.facts, run.run_id)
+
+
+def holm_of(changes: Sequence[Change]) -> list[float]:
+    """p of each, corrected for all that are shown together (METHODS.md §10); NaN where undefined,
+    which takes no part in it."""
+    return holm([math.nan if one.p is None else one.p for one in changes])
 
 
 @cache

@@ -11,7 +11,7 @@ import streamlit as st
 
 from ragdiag.privacy.hiding import shown_text
 from ragdiag.store.asked import last_asked
-from ragdiag.training.runs import Change, Measured, Moved, RunFacts
+from ragdiag.training.runs import Change, Measured, Moved, RunFacts, holm_of
 from ragdiag.ui import charts, links, tables, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.palette import BLUE, GREY
@@ -116,7 +116,8 @@ def effect_chart(rows: Sequence[Effect], metric: str) -> go.Figure:
 
 
 def effect_table(rows: Sequence[Effect]) -> None:
-    """The same rows in numbers, with the paired difference."""
+    """The same rows in numbers, with the paired difference and, since "no difference" may hide
+    one, the least that would have shown."""
     tables.show(
         {
             "Questions": [f"– {row.label}" if row.is_slice else row.label for row in rows],
@@ -127,8 +128,10 @@ def effect_table(rows: Sequence[Effect]) -> None:
                 words.with_interval(row.change.after, "score") for row in rows
             ],
             "After − before": [words.change(row.change.difference, "score") for row in rows],
-            "p (paired)": [
-                "–" if row.change.p is None else words.p_value(row.change.p) for row in rows
+            "p (Holm)": [words.p_value(p) for p in holm_of([row.change for row in rows])],
+            "Detectable": [
+                "–" if row.change.detectable is None else words.size(row.change.detectable, "score")
+                for row in rows
             ],
         },
         key="effects",
@@ -138,8 +141,22 @@ def effect_table(rows: Sequence[Effect]) -> None:
 def moved_tables(view: View, facts: RunFacts) -> None:
     """Questions gained and lost side by side, each with a request that shows it."""
     version = None if facts.candidate is None else facts.candidate.version_id
+    _sides(view, facts, version, (("Gained", facts.gained, "gained"), ("Lost", facts.lost, "lost")))
+    for one in facts.measured:
+        if one.gained or one.lost:
+            gained, lost = f"{SETS[one.name].capitalize()} gained", f"{SETS[one.name]} lost"
+            keys = f"{one.name}_gained", f"{one.name}_lost"
+            sides = ((gained, one.gained, keys[0]), (lost.capitalize(), one.lost, keys[1]))
+            _sides(view, facts, version, sides)
+
+
+def _sides(
+    view: View,
+    facts: RunFacts,
+    version: str | None,
+    sides: Sequence[tuple[str, Sequence[Moved], str]],
+) -> None:
     by = facts.moved_by
-    sides = (("Gained", facts.gained, "gained"), ("Lost", facts.lost, "lost"))
     for column, (title, moved, key) in zip(st.columns(2, gap="large"), sides, strict=True):
         with column:
             st.subheader(f"{title}: {words.count(len(moved), 'question')}", anchor=False)

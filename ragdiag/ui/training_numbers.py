@@ -21,14 +21,12 @@ def draw_numbers(facts: RunFacts) -> None:
     """What is not known yet is left out."""
     shown: list[tuple[str, str, str]] = []
     if facts.gate is not None:
-        reason = facts.gate.reasons[0] if facts.gate.reasons else ""
-        shown.append(("Gate", facts.gate.decision, reason))
+        shown.append(("Gate", facts.gate.decision, "; ".join(facts.gate.reasons)))
     if facts.measured:
         first, name = facts.measured[0].changes[0], SETS[facts.measured[0].name]
         gained = words.signed(first.difference.value, "score")
         shown.append((f"{first.metric}, {name}", gained, change_text(first)))
-    if facts.overfit is not None:
-        shown.append(("Overfitting drop", *_overfit(facts.overfit)))
+    shown += [(f"Overfitting, {SETS[one.unseen]}", *_overfit(one)) for one in facts.overfit]
     if facts.cost is not None:
         shown.append(("Took", duration(facts.cost.wall_s), _cost(facts.cost)))
     if shown:
@@ -71,7 +69,9 @@ def _data(data: Data) -> str:
     sources = ", ".join(f"{n:,} {name}" for name, n in _largest_first(data.by_source))
     held = ", ".join(f"{n:,} {SETS[name]}" for name, n in _largest_first(data.held_out))
     told = f"{words.count(data.pairs, 'pair')}{f' ({sources})' if sources else ''}"
-    return f"Data {data.data_hash[:8]}…: {told}{f'; held out: {held}' if held else ''}."
+    refused = ", ".join(f"{n:,} {reason}" for reason, n in _largest_first(data.refused))
+    more = f"{f'; held out: {held}' if held else ''}{f'; refused: {refused}' if refused else ''}"
+    return f"Data {data.data_hash[:8]}…: {told}{more}."
 
 
 def _options(options: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
@@ -15,11 +16,14 @@ from ragdiag.store.training_runs import TrainingRun, find_run, list_runs, save_r
 from ragdiag.training.loop import LoopOptions, train
 from ragdiag.training.recording import recorded
 from ragdiag.training.run_folder import begin_run
+from ragdiag.training.runs import Gated, Measured, Moved
+from ragdiag.workflows.tuning import retriever
+from ragdiag.workflows.tuning.retriever import RetrieverTuning
 from tests.test_cli import Command
 from tests.test_cli import command as command
 from tests.toy_lake import versions
 from tests.training.toy_task import ToyTask
-from tests.training_runs import BEGUN, DONE, save_toy_run
+from tests.training_runs import BEGUN, DONE, change, save_toy_run
 
 
 @pytest.fixture
@@ -46,7 +50,7 @@ def test_a_list_says_how_each_run_stands(runs: None, command: Command) -> None:
     ]
     assert [run["waits_for_canary"] for run in listed] == [True, False, False, False]
     text = command.text("tune", "list").splitlines()
-    assert "MRR@10 +0.067  pass  for a canary" in text[1]
+    assert "MRR@10 +0.067 (+0.042 to +0.092)  pass  for a canary" in text[1]
 
 
 def test_all_of_a_run_is_shown(runs: None, command: Command) -> None:
@@ -59,14 +63,48 @@ def test_all_of_a_run_is_shown(runs: None, command: Command) -> None:
         "602 pairs: 540 judgment, 41 failure, 21 feedback",
         "held out: 320 test, 120 synthetic",
         "cost 4 min, 7 min of processors, at most 1.9 GB, about 3.3 Wh (30 W a busy core)",
-        "q01     not found    1",
-        "overfitting none: MRR@10 gains 0.027",
+        "q01             not found    1",
+        "options epochs 5, learning_rate 0.001, rank 32, seed 0",
+        "refused: 31 kept for evaluation, 7 somebody disliked the answer",
+        "no overfitting shown: MRR@10 gains 0.027",
+        "Holm over the 7 rows",
+        "gained on regressions  rank before  rank after\nq11                    3            1",
         "gate pass\n  MRR@10 loses less than 2 %",
         "ragdiag deploy canary hybrid-tuned --share 5%",
     ):
         assert told in text, text
     assert "the same command goes on" in command.text("tune", "show", "20260101-ended")
     assert "error no pairs" in command.text("tune", "show", "20260102-failed")
+
+
+@pytest.mark.parametrize("decision", ["rollback", "inconclusive"])
+def test_only_a_version_whose_gate_passed_is_offered_as_a_canary(
+    lake: Lake, workspace: Workspace, command: Command, decision: Literal["rollback"]
+) -> None:
+    save_toy_run(lake, workspace, "r", "done", replace(DONE, gate=Gated(decision, ("lost",))))
+    assert not command.json("tune", "show", "r")["waits_for_canary"]
+    text = command.text("tune", "show", "r")
+    assert "deploy canary" not in text
+    assert "is not to be tried on users: its gate did not pass" in text
+
+
+def test_a_long_table_is_cut_and_small_p_are_no_zero(
+    lake: Lake, workspace: Workspace, command: Command
+) -> None:
+    lost = tuple(Moved(f"q{at:03}", 1, 9) for at in range(200))
+    first = Measured("test", (change("MRR@10", 0.3, 0.5, 320, 1e-9),))
+    save_toy_run(lake, workspace, "r", "done", replace(DONE, lost=lost, measured=(first,)))
+    text = command.text("tune", "show", "r")
+    assert "q019" in text
+    assert "q020" not in text
+    assert "and 180 more" in text
+    assert "< 0.0001" in text
+
+
+def test_help_begins_with_what_trains_and_cuts_no_line(command: Command) -> None:
+    lines = command.text("tune", "--help").split("Commands:")[1].split("\n")
+    assert lines[1].split()[0] == "retriever"
+    assert not [line for line in lines if "..." in line]
 
 
 def test_facts_that_cannot_be_read_do_not_hide_the_others(runs: None, command: Command) -> None:
@@ -130,3 +168,17 @@ def test_regression_questions_come_and_go(toy_lake: Lake, capsys) -> None:
     assert "--request ID or --mended-by" in command.mistake(*asked, "add")
     assert "no request 'zz'" in command.mistake(*asked, "add", "--request", "zz")
     assert "no question 'zz'" in command.mistake(*asked, "add", "zz")
+
+
+def test_options_are_read_as_meant_or_refused(
+    toy_lake: Lake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[RetrieverTuning] = []
+    monkeypatch.setattr(retriever, "tune_retriever", lambda *asked: given.append(asked[3]))
+    command = Command(toy_lake.workspace, capsys)
+    asked = ["tune", "retriever", versions()[0].name]
+    command.text(*asked, "--target-modules", "query, key,")
+    assert given[0].lora.target_modules == ("query", "key")
+    for rate in ("0", "inf"):
+        told = command.mistake(*asked, "--learning-rate", rate)
+        assert f"nothing is learnt at the learning rate {rate}; choose one above 0" in told

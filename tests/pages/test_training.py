@@ -165,16 +165,18 @@ def test_a_finished_run_is_told_whole(open_page, workspace, dense, said) -> None
     assert {metric.label: metric.value for metric in app.metric} == {
         "Gate": "pass",
         "MRR@10, test questions": "+0.067",
-        "Overfitting drop": "+0.027",
+        "Overfitting, asked later": "+0.027",
         "Took": "4 min",
     }
     text = said(app)
     assert "no overfitting; gain on test questions less that on asked later" in text
     assert "602 pairs (540 judgment, 41 failure, 21 feedback); held out: " in text
+    assert "; refused: 31 kept for evaluation, 7 somebody disliked the answer." in text
+    assert "Regression questions gained: 1 question" in text
     assert "Options: epochs 5, lora (dora no, rank 8)." in text
     assert "100 steps in 4 min. The best dev score, 0.432, came after step 100" in text
     assert len(app.get("plotly_chart")) == 2
-    effects = next(one.value for one in app.dataframe if "p (paired)" in one.value)
+    effects = next(one.value for one in app.dataframe if "p (Holm)" in one.value)
     assert effects["Questions"].tolist() == [
         "test questions",
         "– animals",
@@ -183,13 +185,14 @@ def test_a_finished_run_is_told_whole(open_page, workspace, dense, said) -> None
         "made questions",
         "regression questions",
     ]
-    assert effects["p (paired)"].tolist()[0] == "< .001"
+    assert effects["p (Holm)"].tolist()[0] == ".005"  # .0008 of six
+    assert effects["Detectable"].tolist()[0] == "0.025"
     gained = next(one.value for one in app.dataframe if "Rank before" in one.value)
     assert gained["Question"].tolist() == ["How long do cats sleep?", "q04"]
     assert gained["Rank before"].tolist() == ["not found", "8"]
     app.button_group(key="training_metric").select("recall@10").run()
     assert not app.exception
-    effects = next(one.value for one in app.dataframe if "p (paired)" in one.value)
+    effects = next(one.value for one in app.dataframe if "p (Holm)" in one.value)
     assert effects["Questions"].tolist() == ["test questions"]
 
 

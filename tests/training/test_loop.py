@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -11,9 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from ragdiag.errors import RunCancelled, StoreFull, TrainingError
 from ragdiag.settings import PROJECT
+from ragdiag.training.checkpoints import load_state
 from ragdiag.training.curves import read_curve
 from ragdiag.training.loop import CHECKPOINT, CURVE, LoopOptions, train
 from tests.training.toy_task import ToyTask
@@ -115,6 +118,30 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_step(tmp_path: Path) -> No
     with pytest.raises(TrainingError, match="not a number"):
         train(again, OPTIONS, tmp_path)
     assert all(abs(value) < 10 for value in again.weights())
+
+
+def test_a_step_that_makes_weights_no_numbers_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a loss that was a number: the next batch would find out, too late."""
+    task, taken = ToyTask(), 0
+    usual = torch.optim.AdamW.step
+
+    def overflowing(self: torch.optim.AdamW) -> None:
+        nonlocal taken
+        usual(self)
+        taken += 1
+        if taken == 4:
+            task.model[1].weight.data.fill_(math.inf)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", overflowing)
+    options = replace(OPTIONS, keep_s=0.0)
+    with pytest.raises(TrainingError, match="a weight is not a number after step 4 of 20"):
+        train(task, options, tmp_path)
+    kept = load_state(tmp_path / CHECKPOINT, task.size, options)
+    assert kept is not None
+    assert kept.step == 3
+    assert all(bool(weight.isfinite().all()) for weight in kept.weights.values())
 
 
 def test_small_parts_of_a_batch_cost_the_same(tmp_path: Path) -> None:

@@ -37,6 +37,13 @@ def test_what_is_undefined_is_null_with_its_reason() -> None:
 
 
 @pytest.mark.parametrize(
+    ("held", "read"), [(None, ()), (DONE.to_json()["overfit"][0], DONE.overfit)]
+)
+def test_one_overfit_of_before_there_could_be_several_is_read(held: object, read: object) -> None:
+    assert RunFacts.from_json({**DONE.to_json(), "overfit": held}, "r1").overfit == read
+
+
+@pytest.mark.parametrize(
     ("key", "value", "named"),
     [
         ("base", {"name": "x"}, "base.sha256"),

@@ -98,7 +98,8 @@ def assemble(
     texts = {name: passage_text(one, title=options.title) for name, one in passages.items()}
     texts |= gathered.mined.texts
     kept = [pair for pair in gathered.mined.pairs if texts.get(pair.passage_id, "").strip()]
-    require_pairs(kept)
+    refused = {reason: len(names) for reason, names in gathered.mined.skipped.items()}
+    require_pairs(kept, refused)
     documents = {name: one.document_id for name, one in passages.items()}
     report(progress, 0.4, f"looking for hard negatives to {len(kept)} pairs")
     negatives = _negatives(kept, texts, documents, corpus, gathered, options, dense, teacher)

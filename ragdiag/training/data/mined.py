@@ -28,6 +28,9 @@ STRENGTH: tuple[Source, ...] = (
 _NAMED = 5
 """Of what gave no pair: so many are named, the rest are counted."""
 
+_REASONS = 3
+"""Told where too few pairs are left."""
+
 Skipped = Mapping[str, Sequence[str]]
 
 
@@ -94,11 +97,15 @@ def join_mined(
     )
 
 
-def require_pairs(pairs: Sequence[Pair]) -> None:
-    """Raises TrainingError below FEWEST_PAIRS."""
+def require_pairs(pairs: Sequence[Pair], refused: Mapping[str, int] | None = None) -> None:
+    """Raises TrainingError below FEWEST_PAIRS, with the commonest reasons of what was ``refused``
+    (reason → how many)."""
     if len(pairs) < FEWEST_PAIRS:
+        common = Counter(refused or {}).most_common(_REASONS)
+        told = "; ".join(f"{n} {reason}" for reason, n in common)
         raise TrainingError(
-            f"there are {len(pairs)} pairs to learn from, and {FEWEST_PAIRS} are needed",
+            f"there are {len(pairs)} pairs to learn from, and {FEWEST_PAIRS} are needed"
+            + (f" (refused: {told})" if told else ""),
             remedy="judge more questions, import logs with feedback, "
             "or let titles and BM25 make weak pairs",
         )

@@ -64,12 +64,23 @@ class DevSet:
 
     def ndcg(self, passages: list[str], questions: Tensor, vectors: Tensor) -> float:
         """Mean nDCG@10 of :meth:`asked`, whose unit vectors are ``questions`` (n, d), over
-        ``passages``, whose unit vectors are ``vectors`` (m, d)."""
-        top = (questions @ vectors.T).topk(min(K, len(passages)), dim=1).indices.tolist()
+        ``passages``, whose unit vectors are ``vectors`` (m, d). Equal scores are in descending
+        order of the passages' ids (METHODS.md §9).
+
+        Raises TrainingError where a score is not a number: no order would be one.
+        """
+        similar = questions @ vectors.T
+        if not bool(similar.isfinite().all()):
+            raise TrainingError(
+                "the model gives vectors that are not numbers", remedy="lower the learning rate"
+            )
+        least = similar.topk(min(K, len(passages)), dim=1).values[:, -1:]
         scores = []
-        for name, found in zip(self.asked(), top, strict=True):
+        for name, row, reached in zip(self.asked(), similar, similar >= least, strict=True):
             judged = self.judgments[name]
-            grades = [judged.get(passages[at], 0) for at in found]
+            found = zip(row[reached].tolist(), reached.nonzero()[:, 0].tolist(), strict=True)
+            ranked = sorted(((score, passages[at]) for score, at in found), reverse=True)
+            grades = [judged.get(passage, 0) for _, passage in ranked[:K]]
             scores.append(ndcg_at_k(grades, list(judged.values()), K))
         return math.fsum(scores) / len(scores)
 

@@ -54,6 +54,14 @@ class ReleaseGate:
             return None
         return needed_for_all(self.criteria.values())
 
+    @property
+    def needed_words(self) -> str:
+        """:attr:`needed_n` as a sentence; empty where there is none."""
+        if self.needed_n is None:
+            return ""
+        more = max(self.needed_n - self.n, 1)
+        return f"About {more:,} more questions would decide, if all else stays as it is."
+
     def to_json(self) -> dict[str, Any]:
         return {
             "decision": self.decision,
@@ -103,10 +111,7 @@ class ReleaseGate:
         return f"{self.n} questions{about}"
 
     def _more(self) -> str:
-        if self.needed_n is None:
-            return ""
-        more = max(self.needed_n - self.n, 1)
-        return f" About {more:,} more questions would decide, if all else stays as it is."
+        return f" {self.needed_words}" if self.needed_words else ""
 
 
 def gate_versions(

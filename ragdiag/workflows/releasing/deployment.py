@@ -24,6 +24,7 @@ from ragdiag.version import LoggedVersion, Version
 from ragdiag.workflows.grading.running import grade_new_answers
 from ragdiag.workflows.logs.ingest import load_waiting
 from ragdiag.workflows.releasing.shadow import Replayed, replay_questions
+from ragdiag.workflows.tuning.state import gate_not_passed
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,27 @@ def set_production(lake: Lake, name: str, *, actor: str) -> DeploymentEvent:
 
 
 def start_canary(
-    lake: Lake, workspace: Workspace, name: str, share: float, terms: Terms, *, actor: str
+    lake: Lake,
+    workspace: Workspace,
+    name: str,
+    share: float,
+    terms: Terms,
+    *,
+    actor: str,
+    force: bool = False,
 ) -> DeploymentEvent:
     """Let a version answer a share of production's keys from now on, by a plan that is fixed now.
 
-    Raises UnknownName, and InputError where it cannot run or cannot be planned.
+    Raises UnknownName, and InputError where it cannot run or cannot be planned, or was tuned and
+    its own run did not pass it; with ``force`` the event only says so.
     """
     version = deployable_version(lake, name)
+    doubt = gate_not_passed(lake, version) if isinstance(version, Version) else None
+    if doubt is not None and not force:
+        raise InputError(
+            f"version {version.name} was tuned, and {doubt}",
+            remedy=f"try it unseen (ragdiag deploy shadow {version.name}), or use --force",
+        )
     change = partial(release.start_canary, version_id=version.version_id, share=share)
     production_id, number = _checked(lake, change)
     plan = plan_canary(
@@ -61,7 +76,7 @@ def start_canary(
         n=terms.planned_n,
         slo_ms=terms.slo_ms,
     )
-    evidence = {"plan": plan.to_json()}
+    evidence = {"plan": plan.to_json(), **({} if doubt is None else {"forced": doubt})}
     return append_deployment(lake, "canary", change, actor=actor, evidence=evidence, after=number)
 
 

@@ -31,6 +31,7 @@ from ragdiag.training.answers.reader import ReaderOptions, train_reader
 from ragdiag.training.loop import LoopOptions, Trained
 from ragdiag.version import ReaderSpec, TransformersSpec, Version
 from ragdiag.workflows.tuning.answer_release import AnswerMetric
+from ragdiag.workflows.tuning.data import check_rate
 
 Method = Literal["full", "lora"]
 
@@ -76,6 +77,9 @@ class ReaderTuning:
     lora: LoraOptions = ANSWERING
     save_as: str | None = None
 
+    def __post_init__(self) -> None:
+        check_rate(self.learning_rate)
+
     @property
     def kind(self) -> RunKind:
         return "reader"
@@ -114,6 +118,9 @@ class GeneratorTuning:
     micro: int = 2
     lora: LoraOptions = ANSWERING
     save_as: str | None = None
+
+    def __post_init__(self) -> None:
+        check_rate(self.learning_rate)
 
     @property
     def kind(self) -> RunKind:

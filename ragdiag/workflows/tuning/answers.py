@@ -14,12 +14,13 @@ from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
 from ragdiag.store.training_runs import TrainingRun, find_run
 from ragdiag.training.answers.examples import AnswerParts, split_answers
-from ragdiag.training.answers.located import Refused
+from ragdiag.training.answers.located import AnswerExample, Refused
 from ragdiag.training.recording import recorded
 from ragdiag.training.run_folder import shared_run
 from ragdiag.training.runs import Base, Data, Gated, RunFacts
 from ragdiag.training.set_files import training_seal
 from ragdiag.version import Version
+from ragdiag.workflows.tuning.answer_holdout import made_questions
 from ragdiag.workflows.tuning.answer_options import (
     GeneratorTuning,
     Learned,
@@ -27,7 +28,12 @@ from ragdiag.workflows.tuning.answer_options import (
     version_answers,
 )
 from ragdiag.workflows.tuning.answer_release import release_generator, require_test_answers
-from ragdiag.workflows.tuning.data import cost_of, require_apart, require_free_name
+from ragdiag.workflows.tuning.data import (
+    cost_of,
+    refuse_taken_name,
+    require_apart,
+    require_free_name,
+)
 from ragdiag.workflows.tuning.retriever import NO_STEP_HELPED
 
 Tuning = ReaderTuning | GeneratorTuning
@@ -71,7 +77,15 @@ def tune_answers(
             spec = version.spec.with_tables(workspace.root, generator=learned.generator)
             tuned, learn, rest = Version(name, spec), tuning.learn, part(told, 0.6, 1.0)
             release_generator(
-                lake, workspace, recording, version, tuned, learn.test, learn.metric, rest
+                lake,
+                workspace,
+                recording,
+                version,
+                tuned,
+                learn.test,
+                learn.metric,
+                plan.variants,
+                rest,
             )
     return find_run(lake, folder.run_id)
 
@@ -88,6 +102,11 @@ class _Plan:
 
     def train(self, folder: Path, progress: Progress | None = None) -> Learned:
         return self.tuning.train(self.parts, folder, progress)
+
+    @property
+    def variants(self) -> list[AnswerExample]:
+        """What the dev questions are asked as besides."""
+        return made_questions(self.parts.dev, self.tuning.learn.seed)
 
     @property
     def base(self) -> Base:
@@ -120,7 +139,11 @@ class _Plan:
             self.parts.data_hash,
             len(train),
             by_source=Counter("answered" if one.answers else "declined" for one in train),
-            held_out={"dev": len(self.parts.dev), "test": self.tested},
+            held_out={
+                "dev": len(self.parts.dev),
+                "test": self.tested,
+                "synthetic": len(self.variants),
+            },
             refused=Counter(one.reason for one in refused),
         )
 
@@ -134,6 +157,7 @@ def _plan(
 ) -> _Plan:
     require_apart(tuning.learn.split, tuning.learn.test)
     tested = require_test_answers(lake, tuning.learn.test)
+    refuse_taken_name(lake, tuning.save_as)
     # As a version names it, from whichever folder that is opened.
     tuning = replace(tuning, base=str(model_folder(tuning.base).resolve()))
     data = version_answers(lake, workspace, version, tuning.answers, progress)

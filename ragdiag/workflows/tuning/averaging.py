@@ -27,7 +27,12 @@ from ragdiag.training.runs import Cost, Data, RunFacts, facts_of
 from ragdiag.training.set_files import training_seal
 from ragdiag.version import EmbedderSpec
 from ragdiag.workflows.tuning.data import require_free_name
-from ragdiag.workflows.tuning.tuned_release import from_pairs, held_out_sets, release_tuned
+from ragdiag.workflows.tuning.tuned_release import (
+    from_pairs,
+    held_out_sets,
+    load_test,
+    release_tuned,
+)
 from ragdiag.workflows.tuning.tuned_version import build_tuned_index, reweighed, tuned_version
 
 
@@ -68,7 +73,7 @@ def average_retrievers(
         name: _unseen(load_set(parts[0].folder.root, name), learnt)
         for name in ("dev", "temporal", "synthetic")
     }
-    sets = held_out_sets(lake, test, held["temporal"], held["synthetic"])
+    sets = held_out_sets(lake, load_test(lake, test), held["temporal"], held["synthetic"])
     asked = from_pairs("dev", held["dev"])
     ids = sorted(one.run_id for one in parts)
     facts = RunFacts(

@@ -36,13 +36,22 @@ from ragdiag.workflows.indexing.reranker_evidence import score_questions
 from ragdiag.workflows.indexing.tune_reranker import with_setting
 from ragdiag.workflows.tuning.data import (
     LearnFrom,
+    check_rate,
     cost_of,
     data_facts,
+    keep_data,
+    refuse_taken_name,
     require_apart,
     require_free_name,
+    require_teacher,
 )
 from ragdiag.workflows.tuning.tuned_change import HeldOut
-from ragdiag.workflows.tuning.tuned_release import from_pairs, held_out_sets, release_tuned
+from ragdiag.workflows.tuning.tuned_release import (
+    from_pairs,
+    held_out_sets,
+    load_test,
+    release_tuned,
+)
 
 NOT_WORTH_IT = "no depth and weight of it is better on the dev questions than no reranker"
 
@@ -67,6 +76,9 @@ class RerankerTraining:
     epochs: int | None = None
     learning_rate: float | None = None
     save_as: str | None = None
+
+    def __post_init__(self) -> None:
+        check_rate(self.learning_rate)
 
     @property
     def options(self) -> CrossEncoderOptions:
@@ -111,7 +123,7 @@ def train_reranker(
         plan.train(folder.root)
         return None
     with recorded(lake, folder, "reranker", plan.facts) as recording:
-        plan.assembled.save(folder.root, seal)
+        keep_data(plan.assembled, folder.root, seal)
         told = folder.stoppable(progress)
         tuned = plan.train(folder.root, part(told, 0.15, 0.6))
         folder.seal()
@@ -179,6 +191,10 @@ def _plan(
     progress: Progress | None,
 ) -> _Plan:
     require_apart(training.learn.split, training.learn.test)
+    require_teacher(training.loss, training.teacher)
+    refuse_taken_name(lake, training.save_as)
+    tested = load_test(lake, training.learn.test)
+    base_folder(training.base)
     spec = version.spec.model_copy(update={"reranker": None})
     retriever = HybridRetriever(serving_index(lake, workspace, version), spec)
     teacher = None
@@ -205,7 +221,7 @@ def _plan(
         assembled,
         asked,
         RerankDev(found, {name: texts[name] for one in found for name in one.candidates}),
-        held_out_sets(lake, training.learn.test, assembled.temporal, assembled.synthetic),
+        held_out_sets(lake, tested, assembled.temporal, assembled.synthetic),
     )
 
 

@@ -16,19 +16,24 @@ from ragdiag.progress import Progress, part
 from ragdiag.records import Passage
 from ragdiag.retrieval.adapters import base_hash
 from ragdiag.retrieval.hybrid import HybridRetriever
-from ragdiag.retrieval.models import model_identity
+from ragdiag.retrieval.models import is_export, model_identity, model_path, transformer_folder
 from ragdiag.retrieval.vectors import open_cache, passage_text
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import load_passages
 from ragdiag.store.lake import Lake
 from ragdiag.store.training_runs import TrainingRun, find_run
-from ragdiag.training.adapters import LoraOptions
+from ragdiag.training.adapters import LoraOptions, check_targets
 from ragdiag.training.data.assemble import Assembled
 from ragdiag.training.recording import recorded
 from ragdiag.training.reranker.losses import DISTILLED
 from ragdiag.training.reranker.teacher import Teacher
 from ragdiag.training.retriever.bi_encoder import DevSet, Embedded, TunedBiEncoder, train_bi_encoder
-from ragdiag.training.retriever.bi_encoder_options import LOOPS, BiEncoderOptions, Method
+from ragdiag.training.retriever.bi_encoder_options import (
+    LOOPS,
+    BiEncoderOptions,
+    Method,
+    check_options,
+)
 from ragdiag.training.retriever.contrastive import Loss
 from ragdiag.training.retriever.encoding import Precision
 from ragdiag.training.run_folder import shared_run
@@ -37,13 +42,22 @@ from ragdiag.training.set_files import training_seal
 from ragdiag.version import EmbedderSpec, Version
 from ragdiag.workflows.tuning.data import (
     LearnFrom,
+    check_rate,
     cost_of,
     data_facts,
+    keep_data,
+    refuse_taken_name,
     require_apart,
     require_free_name,
+    require_teacher,
 )
 from ragdiag.workflows.tuning.tuned_change import HeldOut
-from ragdiag.workflows.tuning.tuned_release import from_pairs, held_out_sets, release_tuned
+from ragdiag.workflows.tuning.tuned_release import (
+    from_pairs,
+    held_out_sets,
+    load_test,
+    release_tuned,
+)
 from ragdiag.workflows.tuning.tuned_version import build_tuned_index, reweighed, tuned_version
 
 NO_STEP_HELPED = "no step made the model better on the dev questions than it came"
@@ -65,6 +79,9 @@ class RetrieverTuning:
     precision: Precision = "fp32"
     lora: LoraOptions = field(default_factory=LoraOptions)
     save_as: str | None = None
+
+    def __post_init__(self) -> None:
+        check_rate(self.learning_rate)
 
     def options(self, embedder: EmbedderSpec) -> BiEncoderOptions:
         usual = LOOPS[self.method]
@@ -117,7 +134,7 @@ def tune_retriever(
         plan.train(folder.root)
         return None
     with recorded(lake, folder, "retriever", plan.facts) as recording:
-        plan.assembled.save(folder.root, seal)
+        keep_data(plan.assembled, folder.root, seal)
         told = folder.stoppable(progress)
         tuned = plan.train(folder.root, part(told, 0.1, 0.7))
         folder.seal()
@@ -192,6 +209,12 @@ def plan_retriever(
 ) -> RetrieverPlan:
     """Gather the data and lay down what is measured. Raises as :func:`tune_retriever`."""
     require_apart(tuning.learn.split, tuning.learn.test)
+    require_teacher(tuning.loss, tuning.teacher)
+    refuse_taken_name(lake, tuning.save_as)
+    tested, options = load_test(lake, tuning.learn.test), tuning.options(embedder)
+    check_options(options)
+    if options.method != "full" and not is_export(model_path(options.base)):
+        check_targets(transformer_folder(options.base), options.lora)
     retriever = HybridRetriever(serving_index(lake, workspace, version), version.spec)
     teacher = None if tuning.teacher is None else Teacher(tuning.teacher, workspace.embeddings)
     assembled = tuning.learn.assembled(
@@ -206,11 +229,11 @@ def plan_retriever(
     return RetrieverPlan(
         version,
         tuning,
-        tuning.options(embedder),
+        options,
         assembled,
         asked,
         DevSet({q.question_id: q.text for q in asked.questions}, asked.judgments, texts),
-        held_out_sets(lake, tuning.learn.test, assembled.temporal, assembled.synthetic),
+        held_out_sets(lake, tested, assembled.temporal, assembled.synthetic),
         _embedded(workspace, embedder, passages),
     )
 

@@ -9,9 +9,11 @@ from datetime import datetime
 from ragdiag.errors import TrainingError
 from ragdiag.records import DeploymentEvent
 from ragdiag.settings import Workspace
-from ragdiag.store.training_runs import RunKind, TrainingRun
+from ragdiag.store.lake import Lake
+from ragdiag.store.training_runs import RunKind, TrainingRun, list_runs
 from ragdiag.training.recording import Standing, standing_of
 from ragdiag.training.runs import RunFacts, facts_of
+from ragdiag.version import Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,25 @@ def describe_runs(
         waits = standing == "done" and _candidate(facts) not in (None, *tried)
         found.append(KnownRun(run.run_id, run.kind, standing, run.recorded_at, facts, fault, waits))
     return found
+
+
+def gate_not_passed(lake: Lake, version: Version) -> str | None:
+    """What came of the gate of the run that made ``version``, in words; None where it passed, or no
+    run made it. One that a run trained and never judged names the run in its spec."""
+    spec = version.spec.model_dump_json()
+    for run in list_runs(lake):
+        try:
+            facts = facts_of(run)
+        except TrainingError:
+            continue
+        made = facts.candidate
+        if made is not None and made.version_id == version.version_id:
+            passed = facts.gate is not None and facts.gate.decision == "pass"
+            said = "open" if facts.gate is None else facts.gate.decision
+            return None if passed else f"the gate of its training run {run.run_id} says {said}"
+        if made is None and run.run_id in spec:
+            return f"its training run {run.run_id} has not judged it"
+    return None
 
 
 def _candidate(facts: RunFacts | None) -> str | None:

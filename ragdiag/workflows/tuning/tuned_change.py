@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ragdiag.metrics.ranking import score_ranking
 from ragdiag.pipeline import Retriever, serving_index, serving_passages
@@ -18,7 +18,7 @@ from ragdiag.stats.bootstrap import bounded_mean
 from ragdiag.stats.contrasts import independent_means, paired_means
 from ragdiag.stats.criteria import Criterion
 from ragdiag.stats.gates import gate_quality
-from ragdiag.stats.paired import compare_paired
+from ragdiag.stats.paired import PairedComparison, compare_paired
 from ragdiag.store.corpus import removed_passages
 from ragdiag.store.lake import Lake
 from ragdiag.training.runs import Change, Gated, Measured, Moved, Overfit, SetName
@@ -30,7 +30,11 @@ PRIMARY = METRICS[0]
 DENSE = f"dense {PRIMARY}"
 """The same of the dense path's own list, where there is one."""
 LEAST_IN_SLICE = 10
+TOP = 10
+"""Where the gold of a regression question must stay."""
 MOVED_SHOWN = 200
+NAMED = 20
+"""Lost regression questions in a reason; every one stands among those lost."""
 
 Ranking = tuple[Hit, ...]
 
@@ -94,7 +98,11 @@ def measure_change(asked: HeldOut, before: Ranked, after: Ranked) -> Measured:
         for topic, chosen in sorted(by_topic.items())
         if LEAST_IN_SLICE <= len(chosen) < len(asked.questions)
     }
-    return Measured(asked.name, _changes(asked, asked.questions, before, after), slices)
+    measured = Measured(asked.name, _changes(asked, asked.questions, before, after), slices)
+    if asked.name != "regressions":
+        return measured
+    gained, lost = moved_questions(asked, before, after)
+    return replace(measured, gained=gained, lost=lost)
 
 
 def moved_questions(
@@ -119,60 +127,96 @@ def moved_questions(
     return largest(gained), largest(lost)
 
 
+def lost_regressions(asked: HeldOut, before: Ranked, after: Ranked) -> list[str]:
+    """Ids of the questions whose first relevant passage left the first TOP, or the first place."""
+    lost = []
+    for question in asked.questions:
+        name = question.question_id
+        judged = asked.judgments.get(name, {})
+        old, new = (_first_rank(one.final[name], judged) or math.inf for one in (before, after))
+        if old <= TOP < new or old == 1 < new:
+            lost.append(name)
+    return lost
+
+
 def find_overfit(
     learned: HeldOut, unseen: HeldOut, before: Mapping[str, Ranked], after: Mapping[str, Ranked]
 ) -> Overfit:
-    """How much more ``learned`` gained than ``unseen`` (Welch): other questions in each. Rankings
-    are by the name of the set."""
-    gains, owners = [], []
-    for asked in (unseen, learned):
+    """How much more ``learned`` gained than ``unseen``. Rankings are by the name of the set."""
+    sides = []
+    for asked in (learned, unseen):
         old, new = (
             _scores(asked, asked.questions, ranked[asked.name].final, PRIMARY)
             for ranked in (before, after)
         )
-        gains.append([y - x for x, y in zip(old, new, strict=True)])
-        owners.append(asked.owners(asked.questions))
-    means = independent_means(*gains, *owners)
+        gains = [y - x for x, y in zip(old, new, strict=True)]
+        sides.append(Gains(asked.name, gains, asked.owners(asked.questions)))
+    return overfit_of(PRIMARY, *sides)
+
+
+@dataclass(frozen=True)
+class Gains:
+    """After − before of every question of a set, and the cluster that it belongs to."""
+
+    name: SetName
+    values: Sequence[float]
+    owners: Sequence[str]
+
+
+def overfit_of(metric: str, learned: Gains, unseen: Gains) -> Overfit:
+    """The gain on ``learned`` less that on ``unseen`` (Welch): other questions in each."""
+    means = independent_means(unseen.values, learned.values, unseen.owners, learned.owners)
     drop = means.contrast(1.0).estimate(means.n_a + means.n)
     known = not (math.isnan(drop.low) or math.isnan(drop.value))
     verdict = "unknown" if not known else "overfit" if drop.low > 0 else "none"
-    return Overfit(PRIMARY, learned.name, unseen.name, drop, verdict)  # type: ignore[arg-type]
+    return Overfit(metric, learned.name, unseen.name, drop, verdict)  # type: ignore[arg-type]
 
 
 def judge_release(
     release: ReleaseGate,
-    held_out: Sequence[HeldOut],
-    before: Mapping[str, Ranked],
-    after: Mapping[str, Ranked],
-    overfit: Overfit | None,
+    held_out: Mapping[SetName, Criterion],
+    overfit: Sequence[Overfit],
+    lost: Sequence[str] = (),
 ) -> Gated:
     """The gate on the test split (METHODS.md §11), which every other set can only make stricter: a
-    loss shown on one of them rolls back, a gain that is not of use on new questions holds."""
+    loss shown on one of them (``held_out``: quality by set) rolls back; a gain that is not of use
+    on new questions holds, and so do regression questions that are ``lost``, by their ids."""
     decision = release.decision
     reasons = [
         f"{name}: {one.reason}"
         for name, one in release.criteria.items()
         if one.decision == decision
     ]
-    for asked in held_out:
-        found = _quality(asked, before[asked.name].final, after[asked.name].final)
+    for name, found in held_out.items():
         if found.decision == "rollback":
             decision = "rollback"
-            reasons.insert(0, f"{asked.name} questions: {found.reason}")
-    if decision == "pass" and overfit is not None and overfit.verdict == "overfit":
+            reasons.insert(0, f"{name} questions: {found.reason}")
+    holding = [_lost_words(lost)] if lost else []
+    holding += [
+        f"{one.learned} gained {one.drop.value:.3f} {one.metric} more than {one.unseen}: part of "
+        "the gain is not of use on new questions"
+        for one in overfit
+        if one.verdict == "overfit"
+    ]
+    if decision == "rollback":
+        return Gated(decision, (*reasons, *holding))
+    if holding:
         decision = "inconclusive"
-        reasons.insert(
-            0,
-            f"{overfit.learned} gained {overfit.drop.value:.3f} {overfit.metric} more than "
-            f"{overfit.unseen}: part of the gain is not of use on new questions",
-        )
-    return Gated(decision, tuple(reasons))
+    needed = [release.needed_words] if release.needed_words else []
+    return Gated(decision, (*holding, *reasons, *needed))
 
 
-def _quality(
-    asked: HeldOut, before: Mapping[str, Ranking], after: Mapping[str, Ranking]
-) -> Criterion:
-    old, new = (_scores(asked, asked.questions, one, PRIMARY) for one in (before, after))
+def _lost_words(lost: Sequence[str]) -> str:
+    more = f" and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
+    return (
+        f"{len(lost)} regression questions are lost (the passage that answers left the first {TOP}"
+        f" or the first place): {', '.join(lost[:NAMED])}{more}"
+    )
+
+
+def quality_of(asked: HeldOut, before: Ranked, after: Ranked) -> Criterion:
+    """The gate's criterion of quality on a set."""
+    old, new = (_scores(asked, asked.questions, one.final, PRIMARY) for one in (before, after))
     return gate_quality(paired_means(old, new, asked.owners(asked.questions)), PRIMARY)
 
 
@@ -205,10 +249,19 @@ def _change(
     metric: str, owners: Sequence[str], before: Sequence[float], after: Sequence[float]
 ) -> Change:
     paired = compare_paired(before, after, clusters=owners)
-    p = None if math.isnan(paired.p) else paired.p
     return Change(
-        metric, bounded_mean(before, 0, 1), bounded_mean(after, 0, 1), paired.difference, p
+        metric,
+        bounded_mean(before, 0, 1),
+        bounded_mean(after, 0, 1),
+        paired.difference,
+        *tested(paired),
     )
+
+
+def tested(paired: PairedComparison) -> tuple[float | None, float | None]:
+    """p of the paired test, and the least difference it would show; None where undefined."""
+    p, least = paired.p, paired.minimum_detectable
+    return None if math.isnan(p) else p, None if math.isnan(least) else least
 
 
 def _scores(

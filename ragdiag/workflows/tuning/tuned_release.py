@@ -5,7 +5,7 @@ Nothing is promoted: a version whose gate passed is left ready to be tried on a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ragdiag.errors import UnknownName
@@ -19,7 +19,7 @@ from ragdiag.store.regressions import load_regressions
 from ragdiag.store.results import save_version
 from ragdiag.training.data.examples import TrainingSet
 from ragdiag.training.recording import Recording
-from ragdiag.training.runs import Candidate, Overfit, SetName
+from ragdiag.training.runs import Candidate, SetName
 from ragdiag.version import Version
 from ragdiag.workflows.comparing.clusters import load_clusters
 from ragdiag.workflows.comparing.evaluate import evaluate
@@ -30,17 +30,21 @@ from ragdiag.workflows.tuning.tuned_change import (
     Ranker,
     find_overfit,
     judge_release,
+    lost_regressions,
     measure_change,
     moved_questions,
+    quality_of,
 )
 from ragdiag.workflows.tuning.tuned_version import same_passages
 
+NEW_QUESTIONS: tuple[SetName, ...] = ("temporal", "synthetic")
+"""What the gain on the test split is held against, each by itself: a few late questions must not
+hide what many made ones show."""
 
-def held_out_sets(
-    lake: Lake, test: str, temporal: TrainingSet, synthetic: TrainingSet
-) -> list[HeldOut]:
-    """The test split first; those of the others that hold a question. Raises UnknownName where the
-    test split has none that can be asked."""
+
+def load_test(lake: Lake, test: str) -> HeldOut:
+    """The judged questions of the split ``test``. Raises UnknownName where none of them can be
+    asked."""
     judged = load_judgments(lake, test)
     asked = [
         one
@@ -52,7 +56,14 @@ def held_out_sets(
             f"no question of the split {test!r} has a relevant passage to be tested on",
             remedy="name another with --test",
         )
-    sets = [HeldOut("test", asked, judged)]
+    return HeldOut("test", asked, judged)
+
+
+def held_out_sets(
+    lake: Lake, test: HeldOut, temporal: TrainingSet, synthetic: TrainingSet
+) -> list[HeldOut]:
+    """``test`` first, then those of the others that hold a question."""
+    sets = [test]
     sets += [from_pairs("temporal", temporal), from_pairs("synthetic", synthetic)]
     sets.append(_regressions(lake))
     return [_clustered(lake, one) for one in sets if one.questions]
@@ -91,7 +102,12 @@ def release_tuned(
         evaluate(lake, workspace, version, test, part(progress, 0.3, 0.65))
         evaluate(lake, workspace, tuned, test, part(progress, 0.65, 1.0))
     gained, lost = moved_questions(sets[0], before["test"], after["test"])
-    overfit = _overfit(sets, before, after)
+    by_name = {one.name: one for one in sets}
+    overfit = tuple(
+        find_overfit(by_name["test"], by_name[name], before, after)
+        for name in NEW_QUESTIONS
+        if name in by_name
+    )
     recording.say(
         measured=tuple(measure_change(s, before[s.name], after[s.name]) for s in sets),
         gained=gained,
@@ -99,7 +115,14 @@ def release_tuned(
         overfit=overfit,
     )
     release = gate_versions(lake, version, tuned, test)
-    gate = judge_release(release, sets[1:], before, after, overfit)
+    held_out = {s.name: quality_of(s, before[s.name], after[s.name]) for s in sets[1:]}
+    regressed = [
+        name
+        for s in sets
+        if s.name == "regressions"
+        for name in lost_regressions(s, before[s.name], after[s.name])
+    ]
+    gate = judge_release(release, held_out, overfit, regressed)
     recording.say(gate=gate, candidate=Candidate(tuned.name, tuned.version_id))
 
 
@@ -116,15 +139,6 @@ def _ranked(
         one.name: ranker.rank(one.questions, part(progress, at * share, (at + 1) * share))
         for at, one in enumerate(sets)
     }
-
-
-def _overfit(
-    sets: Sequence[HeldOut], before: Mapping[str, Ranked], after: Mapping[str, Ranked]
-) -> Overfit | None:
-    """Of later questions where there are any: they tell more than made ones."""
-    by_name = {one.name: one for one in sets}
-    unseen = by_name.get("temporal") or by_name.get("synthetic")
-    return None if unseen is None else find_overfit(by_name["test"], unseen, before, after)
 
 
 def _regressions(lake: Lake) -> HeldOut:

@@ -154,4 +154,8 @@ def test_a_question_that_is_known_keeps_its_id_whoever_asks_it() -> None:
 def test_too_few_pairs_are_counted_in_the_error() -> None:
     with pytest.raises(TrainingError, match=r"there are 9 pairs .* 10 are needed; judge more"):
         require_pairs([Pair("q", "?", "p")] * 9)
+    refused = {"kept for evaluation": 40, "no gold": 3, "disliked": 2, "rare": 1}
+    told = r"\(refused: 40 kept for evaluation; 3 no gold; 2 disliked\); judge more"
+    with pytest.raises(TrainingError, match=told):
+        require_pairs([], refused)
     require_pairs([Pair("q", "?", "p")] * 10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -38,6 +39,26 @@ def test_the_score_is_that_of_exact_search() -> None:
     one = (1 + 2 / 2) / (2 + second)  # p42, p1, p41, p7, where p41 has grade 2 and p42 grade 1
     other = second / (1 + second)  # p7 comes second, and what is gone cannot come at all
     assert DEV.ndcg(ids, questions, vectors) == pytest.approx((one + other) / 2)
+
+
+def test_a_model_that_cannot_tell_passages_apart_is_not_good() -> None:
+    """Gold passages stand first in what is searched; equal scores must not leave them there."""
+    ids = DEV.passages(60, seed=0)
+    assert ids[:3] == ["p41", "p42", "p7"]
+    alike = DEV.ndcg(ids, torch.zeros(2, 4), torch.zeros(60, 4))
+    assert alike == DEV.ndcg(ids[::-1], torch.zeros(2, 4), torch.zeros(60, 4))
+    ranked = sorted(ids, reverse=True)[:10]  # as trec_eval orders equal scores
+    assert "p7" in ranked[:5]
+    assert not {"p41", "p42"} & set(ranked)
+    second = 1 / 1.584963
+    rank = ranked.index("p7") + 1
+    assert alike == pytest.approx(1 / math.log2(rank + 1) / (1 + second) / 2, abs=1e-6)
+
+
+def test_vectors_that_are_no_numbers_are_refused() -> None:
+    ids = DEV.passages(60, seed=0)
+    with pytest.raises(TrainingError, match="not numbers; lower the learning rate"):
+        DEV.ndcg(ids, torch.full((2, 4), torch.nan), torch.zeros(60, 4))
 
 
 def test_dev_without_gold_is_refused() -> None:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -23,6 +24,8 @@ from ragdiag.store import deployments
 from ragdiag.store.deployments import current_deployment, load_deployments
 from ragdiag.store.lake import Lake, close_lakes
 from ragdiag.store.results import save_build, save_version
+from ragdiag.store.training_runs import TrainingRun, save_run
+from ragdiag.training.runs import Candidate, Gated
 from ragdiag.version import ExtractiveSpec, LexicalSpec, Spec, Version
 from ragdiag.workflows.releasing.decisions import decide, promote, watch_once
 from ragdiag.workflows.releasing.deployment import (
@@ -33,6 +36,7 @@ from ragdiag.workflows.releasing.deployment import (
     start_shadow,
 )
 from tests.answered import MONDAY, NEW, OLD, THIRD, answer, fill_corpus, log
+from tests.training_runs import DONE
 
 DAY = timedelta(days=1)
 STARTED = MONDAY + DAY
@@ -333,6 +337,27 @@ def test_who_decides_on_an_older_state_is_told(lake: Lake, workspace: Workspace)
     assert load_deployments(lake)[-1].evidence == {"by_hand": True, "reason": "it smells"}
     with pytest.raises(InputError, match="neither a canary nor a shadow"):
         decide(lake, workspace, apply=True, actor="ada")
+
+
+@pytest.mark.parametrize("decision", ["rollback", "inconclusive", None])
+def test_a_tuned_version_that_its_gate_did_not_pass_is_no_canary(
+    lake: Lake, workspace: Workspace, decision: Literal["rollback", "inconclusive"] | None
+) -> None:
+    gate = None if decision is None else Gated(decision)
+    facts = replace(DONE, gate=gate, candidate=Candidate("new", NEW.version_id))
+    save_run(lake, TrainingRun("r1", "retriever", "done", facts.to_json()))
+    said = f"the gate of its training run r1 says {decision or 'open'}"
+    terms = Terms(planned_n=500)
+    with pytest.raises(InputError, match=f"new was tuned, and {said}; .*deploy shadow new"):
+        start_canary(lake, workspace, "new", 0.1, terms, actor="ada")
+    assert len(load_deployments(lake)) == 1
+    forced = start_canary(lake, workspace, "new", 0.1, terms, actor="ada", force=True)
+    assert forced.evidence["forced"] == said
+    roll_back(lake, "canary", actor="ada")
+    passed = replace(facts, gate=Gated("pass"))
+    save_run(lake, TrainingRun("r1", "retriever", "done", passed.to_json()))
+    event = start_canary(lake, workspace, "new", 0.1, terms, actor="ada")
+    assert "forced" not in event.evidence
 
 
 def test_what_cannot_run_or_be_planned_says_why(lake: Lake, workspace: Workspace) -> None:

@@ -14,9 +14,9 @@ from ragdiag.records import Judgment, Passage, Question
 from ragdiag.retrieval.adapters import read_manifest
 from ragdiag.retrieval.models import weights_hash
 from ragdiag.settings import Workspace
-from ragdiag.store.corpus import add_documents, add_judgments, add_questions
+from ragdiag.store.corpus import add_documents, add_judgments, add_questions, load_questions
 from ragdiag.store.lake import Lake, close_lakes, open_lake
-from ragdiag.store.results import find_version, list_builds, save_version
+from ragdiag.store.results import find_version, list_builds, load_requests, save_version
 from ragdiag.training.answers.located import examples_hash
 from ragdiag.training.answers.sets import load_examples
 from ragdiag.training.run_folder import run_folder
@@ -54,13 +54,22 @@ def test_a_reader_that_learned_the_words_answers_better(
     tuning = ReaderTuning(
         str(base), max_tokens=READ, epochs=10, batch=16, learning_rate=3e-3, save_as="reads"
     )
+    asked = {one.text for one in load_questions(lake)}
     run = tune_answers(lake, workspace, find_version(lake, "two"), tuning)
     assert run is not None
     facts = facts_of(run)
     assert (run.kind, run.state, facts.artefact) == ("reader", "done", "model")
     run_folder(workspace, run.run_id).verify()
     assert facts.base.sha256 == weights_hash(str(base))
-    (measured,) = facts.measured
+    measured, synthetic = facts.measured
+    assert synthetic.name == "synthetic"
+    assert facts.data is not None
+    n = facts.data.held_out["synthetic"]
+    assert synthetic.changes[0].before.n == n > 5
+    assert [(one.metric, one.learned, one.unseen) for one in facts.overfit] == [
+        ("correct", "test", "synthetic")
+    ]
+    assert not [one for one in load_requests(lake) if one.question not in asked], "none is logged"
     correct, f1 = measured.changes
     assert (correct.metric, f1.metric, correct.before.n) == ("correct", "token_f1", 28)
     assert f1.before.value < 0.6 < f1.after.value

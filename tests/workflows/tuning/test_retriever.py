@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ragdiag.errors import InputError, RunCancelled, SpecError, TrainingError, UnknownName
+from ragdiag.errors import (
+    InputError,
+    ModelError,
+    RunCancelled,
+    SpecError,
+    TrainingError,
+    UnknownName,
+)
 from ragdiag.pipeline import open_pipeline
 from ragdiag.progress import Progress
 from ragdiag.records import IndexBuild, Passage
@@ -18,6 +27,7 @@ from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.regressions import Regression, add_regressions
 from ragdiag.store.results import find_version, list_builds, save_version
 from ragdiag.store.training_runs import TrainingRun, list_runs
+from ragdiag.training.adapters import LoraOptions
 from ragdiag.training.data.examples import TrainingSet
 from ragdiag.training.data.sets import load_set
 from ragdiag.training.loop import Trained
@@ -25,7 +35,8 @@ from ragdiag.training.retriever.bi_encoder_options import choose_pairs
 from ragdiag.training.run_folder import run_folder
 from ragdiag.training.runs import RunFacts, facts_of
 from ragdiag.version import Version, parse_spec
-from ragdiag.workflows.tuning.data import LearnFrom, cost_of
+from ragdiag.workflows.tuning.data import REPORT, LearnFrom, cost_of, refused_by_reason
+from ragdiag.workflows.tuning.reranker import RerankerTraining, train_reranker
 from ragdiag.workflows.tuning.retriever import RetrieverTuning, plan_retriever, tune_retriever
 from tests.workflows.aliases import fill
 
@@ -76,8 +87,7 @@ def test_the_gate_is_that_of_every_release_and_nothing_is_promoted(
     assert facts.gate is not None
     assert facts.gate.decision in ("pass", "inconclusive")  # 28 questions are too few to pass
     assert facts.gate.reasons
-    assert facts.overfit is not None
-    assert (facts.overfit.learned, facts.overfit.unseen) == ("test", "synthetic")
+    assert [(one.learned, one.unseen) for one in facts.overfit] == [("test", "synthetic")]
     assert facts.candidate is not None
     tuned = find_version(lake, "dense-tuned")
     assert facts.candidate.version_id == tuned.version_id
@@ -99,6 +109,9 @@ def test_the_run_says_what_it_saw_and_took(
     assert facts.data is not None
     assert load_set(folder.root).data_hash == facts.data.data_hash
     assert facts.data.by_source == {"judgment": facts.data.pairs}
+    report = json.loads((folder.root / REPORT).read_text())
+    assert facts.data.refused == refused_by_reason(report)
+    assert facts.data.refused["kept for evaluation"] >= 1
     assert facts.cost is not None
     assert facts.cost.wall_s > 0
     assert facts.base.name == "all-MiniLM-L6-v2"
@@ -163,8 +176,39 @@ def test_what_cannot_be_tuned_says_why(tuned: tuple[Workspace, TrainingRun], lak
         tune_retriever(lake, workspace, dense, replace(TUNING, learn=learn))
     with pytest.raises(InputError, match="there is a version words already"):
         tune_retriever(lake, workspace, dense, replace(TUNING, save_as="words"))
-    with pytest.raises(UnknownName, match="there is no split 'holdout'"):
-        tune_retriever(lake, workspace, dense, replace(TUNING, learn=LearnFrom(test="holdout")))
+
+
+def test_a_slip_is_told_before_anything_is_mined(
+    tuned: tuple[Workspace, TrainingRun], lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, _ = tuned
+    dense, runs = find_version(lake, "dense"), list_runs(lake)
+
+    def mined(*_: object, **__: object) -> None:
+        raise AssertionError("it was mined")
+
+    monkeypatch.setattr(LearnFrom, "assembled", mined)
+    wrong: list[tuple[RetrieverTuning, type[Exception], str]] = [
+        (replace(TUNING, learn=LearnFrom(test="nope")), UnknownName, "no split 'nope'"),
+        (replace(TUNING, save_as="dense-tuned"), InputError, "a version dense-tuned already"),
+        (replace(TUNING, loss="kl"), InputError, "loss kl learns from a teacher"),
+        (replace(TUNING, loss="kl", teacher="/none"), ModelError, "/none"),
+        (
+            replace(TUNING, lora=LoraOptions(target_modules=("x",))),
+            TrainingError,
+            "a bert model has no module x; name some in target_modules: it has ",
+        ),
+    ]
+    for tuning, error, told in wrong:
+        with pytest.raises(error, match=told):
+            tune_retriever(lake, workspace, dense, tuning)
+    base = RerankerTraining(base="/nonexistent")
+    with pytest.raises(ModelError, match="no model to train from at /nonexistent"):
+        train_reranker(lake, workspace, dense, base)
+    for rate in (0.0, -1.0, math.nan, math.inf):
+        with pytest.raises(InputError, match="nothing is learnt at the learning rate"):
+            RetrieverTuning(learning_rate=rate)
+    assert list_runs(lake) == runs
 
 
 def test_a_workspace_that_was_moved_still_answers(
@@ -208,11 +252,9 @@ def test_a_teachers_scores_are_there_for_the_losses_that_learn_from_them(
     tuning = replace(TUNING, loss="margin_mse", teacher="taught", learn=learn)
     plan = plan_retriever(lake, workspace, version, version.spec.embedder, tuning)
     assert choose_pairs(plan.assembled.train, plan.options)
-    untaught = plan_retriever(
-        lake, workspace, version, version.spec.embedder, replace(tuning, teacher=None)
-    )
-    with pytest.raises(TrainingError, match="name a cross-encoder with --teacher"):
-        choose_pairs(untaught.assembled.train, untaught.options)
+    untaught = replace(tuning, teacher=None)
+    with pytest.raises(InputError, match="name a cross-encoder with --teacher"):
+        plan_retriever(lake, workspace, version, version.spec.embedder, untaught)
     close_lakes()
 
 
