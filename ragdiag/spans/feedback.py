@@ -79,8 +79,9 @@ def to_record(opinion: Opinion) -> Grade | Feedback:
 
     >>> from datetime import UTC
     >>> at = datetime(2026, 1, 5, tzinfo=UTC)
-    >>> to_record(Opinion("r1", "f1", at, "correctness", 0.9, "correct", "as told", False))
-    Grade(request_id='r1', grader='correctness', y=1, score=0.9, status='ok', reason='as told')
+    >>> grade = to_record(Opinion("r1", "f1", at, "correctness", 0.9, "correct", "as told", False))
+    >>> grade.request_id, grade.grader, grade.y, grade.score, grade.status, grade.reason
+    ('r1', 'correctness', 1, 0.9, 'ok', 'as told')
     >>> to_record(Opinion("r1", "f1", at, "thumbs", None, "thumbs_down", "", True)).value
     -1.0
     """
