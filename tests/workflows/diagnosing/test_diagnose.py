@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 
 import pytest
@@ -67,7 +68,6 @@ def test_a_lost_passage_is_mended_by_giving_it_back(
     assert found.fixes == {"g+": 1}
     assert found.headroom["tau"].value == 1.0
     assert found.headroom["tau_rerank"].value == 0.0
-    assert found.slices["topic"]["keys"].n == 1
     # r, s, r-g and none are one context, g and g+ another; both are asked twice.
     assert found.calls == len(reader.seen) == 4
     (draws,) = load_replays(corpus, load_ids(corpus)).values()
@@ -98,7 +98,8 @@ def test_a_second_diagnosis_asks_nothing(
     again = diagnose(corpus, workspace, version, split="lost", again=True)
     assert reader.seen == []
     assert again.calls == 0
-    assert again.to_json() == first.to_json()
+    assert again.snapshot > first.snapshot
+    assert replace(again, snapshot=first.snapshot).to_json() == first.to_json()
 
 
 def test_a_spent_budget_leaves_the_request_and_the_next_run_goes_on(
