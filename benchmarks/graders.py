@@ -33,7 +33,7 @@ from ragdiag.grading.groundedness import (
 from ragdiag.grading.new_words import NewWordsSupport
 from ragdiag.grading.rules import rule_grader
 from ragdiag.grading.semantic import SemanticGrader, packaged_vectors
-from ragdiag.records import ContextPassage, Estimate
+from ragdiag.records import ContextPassage, Estimate, Grade
 from ragdiag.stats.agreement import agreement, auroc
 from ragdiag.stats.intervals import Z95
 
@@ -57,8 +57,8 @@ def faithful(path: Path, kind: str, with_encoder: bool) -> None:
         f"## Faithfulness: clapnq_human_eval, {kind.lower()} questions, n = {len(rows)}, "
         f"{sum(labels)} faithful\n"
     )
-    print(f"| grader | decided | {' | '.join(MEASURES)} | auroc more than words |")
-    print(f"|---{'|---' * (len(MEASURES) + 2)}|")
+    columns = ("grader", "decided", "auroc of all", *MEASURES, "auroc more than words")
+    print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
     graders: list[Grader] = [
         GroundednessGrader("grounded_lexical", lexical_support, LEXICAL),
         NewWordsSupport(),
@@ -79,11 +79,21 @@ def faithful(path: Path, kind: str, with_encoder: bool) -> None:
         more = _more(*map(list, zip(*both, strict=True))) if both else "–"
         words = words or scores
         decided = str(sum(score is not None for score in scores))
-        cells = [decided, *(_shown(getattr(found, m)) for m in MEASURES)]
+        everyone = auroc(undecided_between(grades), labels)
+        cells = [decided, _shown(everyone), *(_shown(getattr(found, m)) for m in MEASURES)]
         print(f"| {grader.name} | {' | '.join(cells)} | {more} |")
     published = [row["scores"]["Bert-KPrec"]["system"]["value"] for row in rows]
-    cells = [str(len(rows)), _shown(auroc(published, labels)), *["–"] * len(MEASURES)]
+    everyone = _shown(auroc(published, labels))
+    cells = [str(len(rows)), everyone, everyone, *["–"] * len(MEASURES)]
     print(f"| BertKPrec, as published | {' | '.join(cells)} |\n", flush=True)
+
+
+def undecided_between(grades: Sequence[Grade]) -> list[float]:
+    """Scores of all, where what has none ranks above all that the grader calls wrong and below all
+    that it calls right: it is undecided, so neither."""
+    wrong = max((g.score for g in grades if g.y == 0 and g.score is not None), default=0.0)
+    right = min((g.score for g in grades if g.y == 1 and g.score is not None), default=1.0)
+    return [(wrong + right) / 2 if g.score is None else g.score for g in grades]
 
 
 def _more(

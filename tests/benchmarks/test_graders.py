@@ -11,9 +11,11 @@ from benchmarks.graders import (
     read_faithful,
     read_preferred,
     score_differences,
+    undecided_between,
 )
 from ragdiag.grading.groundedness import LEXICAL, GroundednessGrader, lexical_support
 from ragdiag.grading.rules import rule_grader
+from ragdiag.records import Grade
 from ragdiag.stats.agreement import auroc
 
 
@@ -33,3 +35,8 @@ def test_words_of_the_gold_answer_tell_the_preferred_answer(shared_data: Path) -
     assert found == pytest.approx(
         {"overall": 0.535, "correctness": 0.433, "completeness": 0.563}, abs=5e-4
     )
+
+
+def test_what_is_not_decided_ranks_between_wrong_and_right() -> None:
+    grades = [Grade("a", "g", 0, 0.2), Grade("b", "g", 1, 0.6), Grade("c", "g", None, None)]
+    assert undecided_between(grades) == [0.2, 0.6, pytest.approx(0.4)]
