@@ -14,6 +14,7 @@ from ragdiag.commands.tune_options import (
     FromFailures,
     LearningRate,
     LearnSplit,
+    NoLabels,
     SaveTuned,
     TestSplit,
 )
@@ -26,6 +27,7 @@ def train_reranker_command(
     version: str,
     split: LearnSplit = "train",
     test: TestSplit = "test",
+    no_labels: NoLabels = False,
     from_failures: FromFailures = False,
     method: Annotated[
         Literal["full", "lora"], typer.Option(help="All weights, or an adapter that is merged.")
@@ -65,7 +67,9 @@ def train_reranker_command(
     from ragdiag.workflows.tuning.reranker import RerankerTraining, train_reranker
 
     training = RerankerTraining(
-        learn=LearnFrom(split, test, from_failures, negatives, augment, seed),
+        learn=LearnFrom(
+            None if no_labels else split, test, from_failures, negatives, augment, seed
+        ),
         method=method,
         loss=loss,
         base=base or PACKAGED_MODEL,

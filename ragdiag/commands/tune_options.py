@@ -7,6 +7,10 @@ from typing import Annotated
 import typer
 
 LearnSplit = Annotated[str, typer.Option("--split", help="Judged questions to learn from.")]
+NoLabels = Annotated[
+    bool,
+    typer.Option("--no-labels", help="Learn from no split: from the log and the corpus alone."),
+]
 TestSplit = Annotated[
     str,
     typer.Option("--test", help="Judged questions to be tested on; nothing is learnt from them."),

@@ -16,6 +16,7 @@ from ragdiag.commands.tune_options import (
     FromFailures,
     LearningRate,
     LearnSplit,
+    NoLabels,
     Rank,
     SaveTuned,
     TestSplit,
@@ -29,6 +30,7 @@ def tune_retriever_command(
     version: str,
     split: LearnSplit = "train",
     test: TestSplit = "test",
+    no_labels: NoLabels = False,
     from_failures: FromFailures = False,
     method: Annotated[
         Literal["query-lora", "lora", "full"],
@@ -75,7 +77,9 @@ def tune_retriever_command(
 
     modules = tuple(target_modules.split(",")) if target_modules else None
     tuning = RetrieverTuning(
-        learn=LearnFrom(split, test, from_failures, negatives, augment, seed, sentences),
+        learn=LearnFrom(
+            None if no_labels else split, test, from_failures, negatives, augment, seed, sentences
+        ),
         method=method,
         loss=loss,
         teacher=teacher,

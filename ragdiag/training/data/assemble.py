@@ -159,7 +159,9 @@ def _with_sentences(
     drawn = _unlike(found.pairs, [*protected, *others])
     if not drawn:
         return train
-    finders = {"bm25": bm25_finder(corpus, options.sources.lexical)}
+    finders = {}
+    if options.negatives.per_pair:
+        finders["bm25"] = bm25_finder(corpus, options.sources.lexical)
     mined = mine_negatives(drawn, texts, finders, options=options.negatives)
     return _set([*train.pairs, *mined.pairs], texts)
 
@@ -195,7 +197,7 @@ def _negatives(
     return mine_negatives(
         pairs,
         texts,
-        finders,
+        finders if options.negatives.per_pair else {},
         known=gathered.golds,
         documents=documents,
         teacher=teacher,

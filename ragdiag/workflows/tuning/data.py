@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ragdiag.errors import InputError
+from ragdiag.errors import InputError, UnknownName
 from ragdiag.progress import Progress
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.settings import Workspace
+from ragdiag.store.judgments import splits
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import list_versions
 from ragdiag.training.data.assemble import Assembled, AssembleOptions, assemble
@@ -27,21 +28,29 @@ from ragdiag.workflows.tuning.tuned_change import HeldOut
 WATTS_A_CORE = 15.0
 """What a busy server core draws, roughly; only to tell a cheap run from a dear one."""
 
+NO_SPLIT = "none"
+
 
 @dataclass(frozen=True)
 class LearnFrom:
-    """Learnt from the judged questions of ``split`` and from the log; ``from_failures`` uses only
-    what retrieval got wrong. Tested on ``test``, of which nothing is learnt. ``augment``: variants
-    of each training question, as users type them. ``hard``: negatives of each pair. ``sentences``:
-    how many sentences of the corpus are learnt from too, as questions."""
+    """Learnt from the judged questions of ``split`` (None: of no split, so from the log and the
+    corpus alone) and from the log; ``from_failures`` uses only what retrieval got wrong. Tested on
+    ``test``, of which nothing is learnt. ``augment``: variants of each training question, as users
+    type them. ``hard``: negatives of each pair. ``sentences``: how many sentences of the corpus are
+    learnt from too, as questions."""
 
-    split: str = "train"
+    split: str | None = "train"
     test: str = "test"
     from_failures: bool = False
     hard: int = 2
     augment: int = 0
     seed: int = 0
     sentences: int = 0
+
+    @property
+    def learnt_split(self) -> str:
+        """As a run tells it."""
+        return self.split or NO_SPLIT
 
     def assembled(
         self,
@@ -52,16 +61,18 @@ class LearnFrom:
         teacher: Teacher | None = None,
         progress: Progress | None = None,
     ) -> Assembled:
-        """Raises TrainingError where that gives too little."""
+        """Raises TrainingError where that gives too little, UnknownName where nothing is judged in
+        the split."""
+        self._require_split(lake)
         usual = SourceOptions()
         options = AssembleOptions(
             sources=SourceOptions(
-                splits=(self.split,),
+                splits=() if self.split is None else (self.split,),
                 sources=("failure",) if self.from_failures else LABELLED,
                 fallback=() if self.from_failures else usual.fallback,
                 seed=self.seed,
             ),
-            negatives=NegativeOptions(per_pair=max(1, self.hard)),
+            negatives=NegativeOptions(per_pair=self.hard),
             split=SplitOptions(seed=self.seed),
             title=title,
             augment=self.augment,
@@ -70,8 +81,22 @@ class LearnFrom:
         dense = _nearest(retriever)
         return assemble(lake, options, dense=dense, teacher=teacher, progress=progress)
 
+    def _require_split(self, lake: Lake) -> None:
+        there = splits(lake)
+        if self.split is None and self.from_failures:
+            raise InputError(
+                "which passage a failed request lost is told by labels",
+                remedy="name the --split that has them, or leave --from-failures out",
+            )
+        if self.split is not None and self.split not in there:
+            raise UnknownName(
+                f"no question is judged in the split {self.split!r}",
+                remedy=f"name one of {', '.join(there)} with --split, or say "
+                "--no-labels to learn from the log and the corpus alone",
+            )
 
-def require_apart(split: str, test: str) -> None:
+
+def require_apart(split: str | None, test: str) -> None:
     """Raises InputError where what is learnt from ``split`` would be tested on the same."""
     if split == test:
         raise InputError(

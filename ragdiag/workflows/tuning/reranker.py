@@ -165,7 +165,7 @@ class _Plan:
             base=self.base,
             method=self.training.method,
             version=self.version.name,
-            split=self.training.learn.split,
+            split=self.training.learn.learnt_split,
             options={**asdict(self.training), "loop": asdict(self.training.options.loop)},
             data=data_facts(self.assembled, len(self.dev.questions), self.sets),
         )

@@ -176,7 +176,7 @@ class RetrieverPlan:
             base=self.base,
             method=self.tuning.method,
             version=self.version.name,
-            split=self.tuning.learn.split,
+            split=self.tuning.learn.learnt_split,
             options={**asdict(self.tuning), "loop": asdict(self.options.looped)},
             data=data_facts(self.assembled, len(self.dev.questions), self.sets),
         )
