@@ -20,7 +20,8 @@ KEY = "tune_failures"
 
 def usual_splits(splits: Mapping[str, int]) -> tuple[str | None, str]:
     """What is learnt from (None: nothing is left) and tested on, of ``splits``, unless chosen."""
-    test = next(one for one in ("test", *splits) if one in splits and one != "train")
+    untrained = [name for name in splits if name != "train"]
+    test = "test" if "test" in splits else next(iter(untrained), "train")
     others = [name for name in splits if name != test]
     learnt = "train" if "train" in others else next(iter(others), None)
     return learnt, test
@@ -50,7 +51,7 @@ def only_failures(view: View, split: str) -> bool:
 def link_training(view: View) -> None:
     """From the failures to the page that learns from them, where a run could."""
     splits = fetch(view, split_sizes)
-    split, _ = usual_splits(splits) if splits.keys() - {"train"} else (None, "")
+    split = usual_splits(splits)[0] if splits else None
     requests, pairs = (0, 0) if split is None else fetch(view, usable_failures, split)
     if pairs >= FEWEST_PAIRS:
         st.page_link(

@@ -15,12 +15,8 @@ from ragdiag.workflows.tuning.data import LearnFrom
 from ragdiag.workflows.tuning.retriever import RetrieverPlan, RetrieverTuning, plan_retriever
 from tests.workflows.aliases import THINGS, fill
 
-TITLED = [
-    Passage(
-        f"{thing}-care", f"{thing}-care", f"Dust the {thing} once a week.", f"Care of a {thing}"
-    )
-    for thing in THINGS
-]
+CARE = "Dust it once a week and keep it out of the rain."
+TITLED = [Passage(f"{one}-care", f"{one}-care", CARE, f"Care of a {one}") for one in THINGS]
 
 
 @pytest.fixture
