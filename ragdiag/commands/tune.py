@@ -117,6 +117,33 @@ def find_known(lake: Lake, workspace: Workspace, given: str) -> KnownRun:
     raise UnknownName(f"there is no training run {given!r}", remedy="see: ragdiag tune list")
 
 
+def stored_by(context: typer.Context, kind: str, given: str | None) -> str | None:
+    """The id of the run whose data is to be learnt from, one of this ``kind``."""
+    if given is None:
+        return None
+    workspace, lake = opened_lake(context)
+    found = find_known(lake, workspace, given)
+    if found.kind != kind:
+        raise InputError(
+            f"training run {found.run_id} is of a {found.kind}, whose texts are others",
+            remedy=f"name a run of tune {kind}",
+        )
+    return found.run_id
+
+
+def price_told(
+    context: typer.Context, writer: str, passages: int, *, yes: bool, as_json: bool
+) -> bool:
+    """Whether questions to ``passages`` cost something that ``yes`` does not allow; says what."""
+    from ragdiag.workflows.tuning.writing import writing_price
+
+    price = writing_price(opened_lake(context)[1], writer, passages) if passages else None
+    if price is None or yes:
+        return False
+    emit({"price": price}, as_json, lambda: f"{price}. Nothing was asked: add --yes")
+    return True
+
+
 def _document(run: KnownRun) -> dict[str, Any]:
     return {
         "run_id": run.run_id,

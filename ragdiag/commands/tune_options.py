@@ -18,6 +18,17 @@ TestSplit = Annotated[
 FromFailures = Annotated[
     bool, typer.Option("--from-failures", help="Learn only from what retrieval got wrong.")
 ]
+Generate = Annotated[
+    int, typer.Option(min=0, help="To so many passages a language model writes a question.")
+]
+Writer = Annotated[
+    str | None, typer.Option(help="Version whose [generator] writes them; default: the one tuned.")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Ask a priced generator.")]
+DataOf = Annotated[
+    str | None,
+    typer.Option("--data-of", help="Run whose stored pairs are learnt from, whatever came since."),
+]
 Augment = Annotated[
     int, typer.Option(min=0, max=20, help="Variants of each question, as users type them.")
 ]

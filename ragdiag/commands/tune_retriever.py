@@ -7,19 +7,23 @@ from typing import Annotated, Literal
 import typer
 
 from ragdiag.commands.options import Json, ProgressOption, opened
-from ragdiag.commands.tune import tell_run, tune_app
+from ragdiag.commands.tune import price_told, stored_by, tell_run, tune_app
 from ragdiag.commands.tune_options import (
     Alpha,
     Augment,
     Batch,
+    DataOf,
     Epochs,
     FromFailures,
+    Generate,
     LearningRate,
     LearnSplit,
     NoLabels,
     Rank,
     SaveTuned,
     TestSplit,
+    Writer,
+    Yes,
 )
 from ragdiag.console import progress_to
 
@@ -55,6 +59,10 @@ def tune_retriever_command(
     ] = None,
     negatives: Annotated[int, typer.Option(min=0, max=64, help="Hard ones, of each pair.")] = 2,
     augment: Augment = 0,
+    generate: Generate = 0,
+    writer: Writer = None,
+    yes: Yes = False,
+    data_of: DataOf = None,
     sentences: Annotated[
         int, typer.Option(min=0, help="Of the corpus, learnt from as questions too.")
     ] = 0,
@@ -69,17 +77,31 @@ def tune_retriever_command(
     """Tune a version's embedder and leave the result beside it, judged; nothing is promoted.
 
     Exit status 0 where the gate passed, 1 where it rolls back, 3 where it is inconclusive. The same
-    command goes on with a run that was ended.
+    command goes on with a run that was ended. Of a priced --writer the cost is shown first, and
+    nothing is asked without --yes.
     """
     from ragdiag.training.adapters import LoraOptions
     from ragdiag.workflows.tuning.data import LearnFrom
     from ragdiag.workflows.tuning.retriever import RetrieverTuning, tune_retriever
 
     modules = tuple(target_modules.split(",")) if target_modules else None
+    learn = LearnFrom(
+        None if no_labels else split,
+        test,
+        from_failures,
+        negatives,
+        augment,
+        seed,
+        sentences=sentences,
+        generate=generate,
+        writer=(writer or version) if generate else None,
+        data_of=stored_by(context, "retriever", data_of),
+    )
+    asked = 0 if learn.data_of else generate
+    if price_told(context, writer or version, asked, yes=yes, as_json=as_json):
+        return
     tuning = RetrieverTuning(
-        learn=LearnFrom(
-            None if no_labels else split, test, from_failures, negatives, augment, seed, sentences
-        ),
+        learn=learn,
         method=method,
         loss=loss,
         teacher=teacher,

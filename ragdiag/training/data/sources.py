@@ -117,7 +117,7 @@ def gather_pairs(
     known = {normalised(one.text): one.question_id for one in load_questions(lake)}
 
     def joined() -> Mined:
-        return _without_protected(join_mined(list(parts.values()), irrelevant, known), protected)
+        return without_protected(join_mined(list(parts.values()), irrelevant, known), protected)
 
     parts |= _weak_parts(lake, passages, options, joined().pairs, ask, progress)
     mined = joined()
@@ -150,6 +150,11 @@ def _from_users(lake: Lake, options: SourceOptions) -> Mined:
     said = load_feedback(lake, [one.request_id for one in commented])
     found = pairs_from_feedback(commented, said, options.clicks)
     return replace(found, pairs=tuple(p for p in found.pairs if p.source in options.sources))
+
+
+def kept_for_evaluation(lake: Lake, wanted: Collection[str]) -> list[Question]:
+    """The questions of all splits but those ``wanted``, and the regression questions."""
+    return _judged(lake, wanted)[2]
 
 
 def _judged(
@@ -204,7 +209,7 @@ def _weak_parts(
     return parts
 
 
-def _without_protected(mined: Mined, protected: Sequence[Question]) -> Mined:
+def without_protected(mined: Mined, protected: Sequence[Question]) -> Mined:
     """Without what asks, in the same or nearly the same words, what evaluation asks."""
     ids = {one.question_id for one in protected}
     seen = NearDuplicates(

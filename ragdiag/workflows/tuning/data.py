@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ragdiag.errors import InputError, UnknownName
+from ragdiag.errors import InputError, TrainingError, UnknownName
 from ragdiag.progress import Progress
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.settings import Workspace
 from ragdiag.store.judgments import splits
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import list_versions
-from ragdiag.training.data.assemble import Assembled, AssembleOptions, assemble
-from ragdiag.training.data.examples import LABELLED, Pair
+from ragdiag.training.data.assemble import PARTS, Assembled, AssembleOptions, assemble
+from ragdiag.training.data.examples import LABELLED, Pair, Source
 from ragdiag.training.data.finders import DEPTH
+from ragdiag.training.data.mined import Mined
 from ragdiag.training.data.negatives import Finder, NegativeOptions, Teacher
-from ragdiag.training.data.sources import SourceOptions
+from ragdiag.training.data.sets import load_set
+from ragdiag.training.data.sources import SourceOptions, kept_for_evaluation, without_protected
 from ragdiag.training.data.splits import SplitOptions
 from ragdiag.training.loop import Trained
-from ragdiag.training.run_folder import unfinished_run
+from ragdiag.training.run_folder import run_folder, unfinished_run
 from ragdiag.training.runs import Cost, Data, SetName
 from ragdiag.workflows.tuning.tuned_change import HeldOut
+from ragdiag.workflows.tuning.writing import writer_of
 
 WATTS_A_CORE = 15.0
 """What a busy server core draws, roughly; only to tell a cheap run from a dear one."""
@@ -37,7 +40,9 @@ class LearnFrom:
     corpus alone) and from the log; ``from_failures`` uses only what retrieval got wrong. Tested on
     ``test``, of which nothing is learnt. ``augment``: variants of each training question, as users
     type them. ``hard``: negatives of each pair. ``sentences``: how many sentences of the corpus are
-    learnt from too, as questions."""
+    learnt from too, as questions. ``generate``: to how many passages the language model of the
+    version ``writer`` writes a question. ``data_of``: the run whose stored sets are taken instead
+    of all this, so that what the log has learnt since changes nothing."""
 
     split: str | None = "train"
     test: str = "test"
@@ -46,11 +51,24 @@ class LearnFrom:
     augment: int = 0
     seed: int = 0
     sentences: int = 0
+    generate: int = 0
+    writer: str | None = None
+    data_of: str | None = None
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return () if self.split is None else (self.split,)
 
     @property
     def learnt_split(self) -> str:
         """As a run tells it."""
         return self.split or NO_SPLIT
+
+    @property
+    def shaping(self) -> LearnFrom:
+        """All that shapes the result beside the data itself: where that was taken from does not, so
+        that a run goes on with its own sets."""
+        return replace(self, data_of=None)
 
     def assembled(
         self,
@@ -61,15 +79,20 @@ class LearnFrom:
         teacher: Teacher | None = None,
         progress: Progress | None = None,
     ) -> Assembled:
-        """Raises TrainingError where that gives too little, UnknownName where nothing is judged in
-        the split."""
+        """Raises TrainingError where that gives too little or the sets of ``data_of`` ask what
+        evaluation does, UnknownName where nothing is judged in the split, and as
+        :func:`ragdiag.workflows.tuning.writing.writer_of`."""
         self._require_split(lake)
+        if self.data_of is not None:
+            return _stored(lake, self.data_of, self.splits)
         usual = SourceOptions()
+        asked: tuple[Source, ...] = ("failure",) if self.from_failures else LABELLED
         options = AssembleOptions(
             sources=SourceOptions(
-                splits=() if self.split is None else (self.split,),
-                sources=("failure",) if self.from_failures else LABELLED,
+                splits=self.splits,
+                sources=(*asked, "generated") if self.generate else asked,
                 fallback=() if self.from_failures else usual.fallback,
+                most_generated=self.generate,
                 seed=self.seed,
             ),
             negatives=NegativeOptions(per_pair=self.hard),
@@ -78,8 +101,15 @@ class LearnFrom:
             augment=self.augment,
             sentences=self.sentences,
         )
-        dense = _nearest(retriever)
-        return assemble(lake, options, dense=dense, teacher=teacher, progress=progress)
+        ask = writer_of(lake, self.writer) if self.generate and self.writer is not None else None
+        return assemble(
+            lake,
+            options,
+            dense=_nearest(retriever),
+            teacher=teacher,
+            ask=ask,
+            progress=progress,
+        )
 
     def _require_split(self, lake: Lake) -> None:
         there = splits(lake)
@@ -144,6 +174,23 @@ def cost_of(trained: Trained) -> Cost:
         energy_wh=trained.cpu_s * WATTS_A_CORE / 3600,
         assumption=f"{WATTS_A_CORE:g} W a busy core",
     )
+
+
+def _stored(lake: Lake, run_id: str, learnt: Sequence[str]) -> Assembled:
+    """The sets of a run. Raises TrainingError where they are not there or train on what is kept
+    for evaluation by now, KeyMissing."""
+    folder = run_folder(lake.workspace, run_id).root
+    sets = {name: load_set(folder, name) for name in PARTS}
+    mined = Mined(tuple(sets["train"].pairs))
+    free = {*without_protected(mined, kept_for_evaluation(lake, learnt)).pairs}
+    taken = next((pair for pair in mined.pairs if pair not in free), None)
+    if taken is not None:
+        raise TrainingError(
+            f"training run {run_id} learns from the question {taken.question_id}, which is kept "
+            "for evaluation by now",
+            remedy="leave --data-of out",
+        )
+    return Assembled(**sets, report={"data_of": run_id})
 
 
 def _nearest(retriever: HybridRetriever) -> Finder:

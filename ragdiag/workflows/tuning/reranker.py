@@ -153,7 +153,9 @@ class _Plan:
         return {
             "kind": "reranker",
             "version": self.version.version_id,
-            "tuning": asdict(replace(self.training, save_as=None)),
+            "tuning": asdict(
+                replace(self.training, save_as=None, learn=self.training.learn.shaping)
+            ),
             "base": self.base.sha256,
             "data": self.assembled.train.data_hash,
             "dev": self.dev.data_hash,

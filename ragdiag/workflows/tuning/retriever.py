@@ -160,7 +160,7 @@ class RetrieverPlan:
     @property
     def config(self) -> dict[str, Any]:
         """What tells one run from another; the name that the result is saved under does not."""
-        asked = asdict(replace(self.tuning, save_as=None))
+        asked = asdict(replace(self.tuning, save_as=None, learn=self.tuning.learn.shaping))
         return {
             "kind": "retriever",
             "version": self.version.version_id,
