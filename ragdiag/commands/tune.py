@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -44,10 +45,19 @@ def show_command(context: typer.Context, run: str, as_json: Json = False) -> Non
 
 
 def tell_run(context: typer.Context, run_id: str, as_json: bool) -> None:
-    """What came of a run that just ended; exits with the status of its gate."""
+    """What came of a run that just ended; exits with the status of its gate, or 0 where several
+    processes trained: what launched them takes every other status for a crash."""
+    from ragdiag.training.processes import Processes
+
     run = _tell(*opened_lake(context), run_id, as_json)
     gate = None if run.facts is None else run.facts.gate
-    raise Exit(EXIT_STATUS[gate.decision] if gate else 0)
+    if gate is None or Processes().count == 1:
+        raise Exit(EXIT_STATUS[gate.decision] if gate else 0)
+    print(
+        f"gate {gate.decision}: of several processes the exit status does not say so; "
+        f"see: ragdiag tune show {run.run_id} --json, facts.gate.decision",
+        file=sys.stderr,
+    )
 
 
 def _tell(workspace: Workspace, lake: Lake, run: str, as_json: bool) -> KnownRun:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -32,6 +32,11 @@ DataOf = Annotated[
 Augment = Annotated[
     int, typer.Option(min=0, max=20, help="Variants of each question, as users type them.")
 ]
+Dropout = Annotated[float, typer.Option(min=0, max=0.9, help="Of the adapter's inputs.")]
+Bits = Annotated[
+    Literal["4", "8"] | None,
+    typer.Option(help="Load the base in so few bits under an adapter; takes CUDA, bitsandbytes."),
+]
 SaveTuned = Annotated[
     str | None, typer.Option("--save-as", help="Name of the version that comes of it.")
 ]
@@ -40,3 +45,8 @@ LearningRate = Annotated[float | None, typer.Option(min=0)]
 Batch = Annotated[int, typer.Option(min=1, max=4096)]
 Rank = Annotated[int, typer.Option(min=1, max=512, help="Of the adapter.")]
 Alpha = Annotated[float, typer.Option(min=0, help="Scale of the adapter.")]
+
+
+def few_bits(given: str | None) -> Literal[4, 8] | None:
+    """What --bits says, as a number."""
+    return None if given is None else 4 if given == "4" else 8

@@ -12,7 +12,9 @@ from ragdiag.commands.tune_options import (
     Alpha,
     Augment,
     Batch,
+    Bits,
     DataOf,
+    Dropout,
     Epochs,
     FromFailures,
     Generate,
@@ -24,6 +26,7 @@ from ragdiag.commands.tune_options import (
     TestSplit,
     Writer,
     Yes,
+    few_bits,
 )
 from ragdiag.console import progress_to
 
@@ -54,6 +57,8 @@ def tune_retriever_command(
     alpha: Alpha = 64,
     rslora: Annotated[bool, typer.Option("--rslora", help="Scale by the root of rank.")] = False,
     dora: Annotated[bool, typer.Option("--dora", help="Magnitudes apart from directions.")] = False,
+    dropout: Dropout = 0.0,
+    bits: Bits = None,
     target_modules: Annotated[
         str | None, typer.Option(help="Separated by commas; default: the model's attention.")
     ] = None,
@@ -63,12 +68,21 @@ def tune_retriever_command(
     writer: Writer = None,
     yes: Yes = False,
     data_of: DataOf = None,
+    mix: Annotated[
+        str | None,
+        typer.Option(help="General pairs (JSONL of question and passage, or a BEIR folder)."),
+    ] = None,
     sentences: Annotated[
         int, typer.Option(min=0, help="Of the corpus, learnt from as questions too.")
     ] = 0,
     precision: Annotated[
         Literal["fp32", "bf16"], typer.Option(help="bf16 where the machine multiplies it faster.")
     ] = "fp32",
+    cached: Annotated[
+        int | None, typer.Option(min=1, help="Texts in memory at once, of a batch too large.")
+    ] = None,
+    scale: Annotated[float, typer.Option(min=0.01, help="1 / temperature of the loss.")] = 20.0,
+    margin: Annotated[float, typer.Option(min=0, help="Of the triplet loss.")] = 0.2,
     seed: int = 0,
     save_as: SaveTuned = None,
     as_json: Json = False,
@@ -96,6 +110,7 @@ def tune_retriever_command(
         generate=generate,
         writer=(writer or version) if generate else None,
         data_of=stored_by(context, "retriever", data_of),
+        mix=mix,
     )
     asked = 0 if learn.data_of else generate
     if price_told(context, writer or version, asked, yes=yes, as_json=as_json):
@@ -109,7 +124,11 @@ def tune_retriever_command(
         learning_rate=learning_rate,
         batch=batch,
         precision=precision,
-        lora=LoraOptions(rank, alpha, rslora=rslora, dora=dora, target_modules=modules),
+        cached=cached,
+        bits=few_bits(bits),
+        scale=scale,
+        margin=margin,
+        lora=LoraOptions(rank, alpha, dropout, rslora=rslora, dora=dora, target_modules=modules),
         save_as=save_as,
     )
     with progress_to(progress_file) as progress:

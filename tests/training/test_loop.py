@@ -164,7 +164,8 @@ def test_two_processes_train_one_model(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr[-2000:]
     one, other = (json.loads((tmp_path / f"said-{rank}.json").read_text()) for rank in (0, 1))
     assert one == other
-    assert one["of"] == 2
+    assert (one["of"], one["ranks"]) == (2, 1.0)
+    assert one["others_time_counts"]
     alone = ToyTask()
     assert one["weights"] != alone.weights()
     assert (tmp_path / CHECKPOINT).is_file()

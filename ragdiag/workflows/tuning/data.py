@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from ragdiag.errors import InputError, TrainingError, UnknownName
@@ -14,8 +15,8 @@ from ragdiag.settings import Workspace
 from ragdiag.store.judgments import splits
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import list_versions
-from ragdiag.training.data.assemble import PARTS, Assembled, AssembleOptions, assemble
-from ragdiag.training.data.examples import LABELLED, Pair, Source
+from ragdiag.training.data.assemble import PARTS, Assembled, AssembleOptions, assemble, unlike
+from ragdiag.training.data.examples import LABELLED, Pair, Source, mixed
 from ragdiag.training.data.finders import DEPTH
 from ragdiag.training.data.mined import Mined
 from ragdiag.training.data.negatives import Finder, NegativeOptions, Teacher
@@ -23,8 +24,10 @@ from ragdiag.training.data.sets import load_set
 from ragdiag.training.data.sources import SourceOptions, kept_for_evaluation, without_protected
 from ragdiag.training.data.splits import SplitOptions
 from ragdiag.training.loop import Trained
+from ragdiag.training.retriever.bi_encoder_options import BiEncoderOptions
 from ragdiag.training.run_folder import run_folder, unfinished_run
 from ragdiag.training.runs import Cost, Data, SetName
+from ragdiag.workflows.tuning.general import drawn, read_general
 from ragdiag.workflows.tuning.tuned_change import HeldOut
 from ragdiag.workflows.tuning.writing import writer_of
 
@@ -42,7 +45,8 @@ class LearnFrom:
     type them. ``hard``: negatives of each pair. ``sentences``: how many sentences of the corpus are
     learnt from too, as questions. ``generate``: to how many passages the language model of the
     version ``writer`` writes a question. ``data_of``: the run whose stored sets are taken instead
-    of all this, so that what the log has learnt since changes nothing."""
+    of all this, so that what the log has learnt since changes nothing. ``mix``: general pairs to
+    learn from as well (:func:`ragdiag.workflows.tuning.general.read_general`)."""
 
     split: str | None = "train"
     test: str = "test"
@@ -54,6 +58,7 @@ class LearnFrom:
     generate: int = 0
     writer: str | None = None
     data_of: str | None = None
+    mix: str | None = None
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -102,7 +107,7 @@ class LearnFrom:
             sentences=self.sentences,
         )
         ask = writer_of(lake, self.writer) if self.generate and self.writer is not None else None
-        return assemble(
+        found = assemble(
             lake,
             options,
             dense=_nearest(retriever),
@@ -110,6 +115,19 @@ class LearnFrom:
             ask=ask,
             progress=progress,
         )
+        return found if self.mix is None else self._mixed(lake, found, Path(self.mix), title)
+
+    def _mixed(self, lake: Lake, found: Assembled, path: Path, title: bool) -> Assembled:
+        """``found`` with general pairs to train with, none of which asks what is held out."""
+        general = read_general(path, title=title)
+        kept = without_protected(
+            Mined(tuple(general.pairs)), kept_for_evaluation(lake, self.splits)
+        )
+        others = [pair.question for name in PARTS[1:] for pair in getattr(found, name).pairs]
+        free = replace(general, pairs=unlike(kept.pairs, others))
+        share = BiEncoderOptions.general
+        most = round(len(found.train.pairs) * share / (1 - share))
+        return replace(found, train=mixed([found.train, drawn(free, most, self.seed)]))
 
     def _require_split(self, lake: Lake) -> None:
         there = splits(lake)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from ragdiag.errors import SpecError, TrainingError
+from ragdiag.errors import InputError, SpecError, TrainingError
 from ragdiag.records import Judgment, Passage
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import add_documents, add_judgments
 from ragdiag.store.lake import Lake, close_lakes
 from ragdiag.store.results import save_version
 from ragdiag.training.run_folder import begin_run
-from ragdiag.version import Version, parse_spec
+from ragdiag.version import EmbedderSpec, Version, parse_spec
+from ragdiag.workflows.tuning.answer_options import GeneratorTuning
 from ragdiag.workflows.tuning.data import LearnFrom
+from ragdiag.workflows.tuning.general import read_general
 from ragdiag.workflows.tuning.retriever import RetrieverPlan, RetrieverTuning, plan_retriever
 from ragdiag.workflows.tuning.writing import writing_price
 from tests.faulty_server import FaultyServer
@@ -73,7 +76,7 @@ def test_a_versions_language_model_writes_questions(
     save_version(lake, served(faulty_server.base_url))
 
     def written(prompt: str) -> str:
-        thing = next(one for one in THINGS if f"Keeping {one} " in prompt)
+        thing = next(one for one in THINGS if one in prompt)
         return json.dumps({"question": f"How long does a {thing} {thing[::-1]} {thing}4 last?"})
 
     faulty_server.says(written)
@@ -104,3 +107,44 @@ def test_a_run_goes_on_with_its_own_pairs_whatever_the_log_has_learnt_since(
     add_judgments(lake, [Judgment(learnt, learnt, 1, "holdout")])
     with pytest.raises(TrainingError, match=f"learns from the question {learnt}, which is kept"):
         planned(filled, LearnFrom(data_of=folder.run_id))
+
+
+@pytest.mark.slow
+def test_general_pairs_are_mixed_in_and_ask_nothing_that_is_held_out(
+    filled: tuple[Lake, Version], tmp_path: Path
+) -> None:
+    rows = [{"question": f"Which star is number {n}?", "passage": f"Star {n}."} for n in range(50)]
+    asked = "what is the BLORF of the bell"  # which the test split asks
+    file = tmp_path / "pairs.jsonl"
+    file.write_text("\n".join(map(json.dumps, [*rows, {"question": asked, "passage": "No."}] * 3)))
+    plain = planned(filled, LearnFrom()).assembled
+    mixed = planned(filled, LearnFrom(mix=str(file))).assembled
+    own, general = (
+        [p for p in mixed.train.pairs if (p.source == "general") is wanted]
+        for wanted in (False, True)
+    )
+    assert own == list(plain.train.pairs)
+    assert len(general) == round(len(own) / 9), "a tenth of all"
+    assert all(mixed.train.texts[pair.passage_id].startswith("Star") for pair in general)
+    assert mixed.dev.data_hash == plain.dev.data_hash
+
+
+def test_what_holds_no_general_pair_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "pairs.jsonl"
+    file.write_text('{"question": "Why?"}\n')
+    with pytest.raises(InputError, match=r"line 1 of .* is no pair \(.*passage"):
+        read_general(file, title=False)
+    file.write_text("")
+    with pytest.raises(InputError, match="holds no pair to mix in"):
+        read_general(file, title=False)
+    with pytest.raises(InputError, match="cannot read"):
+        read_general(tmp_path / "none.jsonl", title=False)
+
+
+def test_a_model_that_cannot_be_quantised_here_is_refused_before_anything_is_read() -> None:
+    with pytest.raises(TrainingError, match=r"bits = 4 needs .*leave bits out"):
+        GeneratorTuning("base", bits=4).check()
+    with pytest.raises(TrainingError, match="quantised weights can not be trained themselves"):
+        GeneratorTuning("base", method="full", bits=4).check()
+    options = RetrieverTuning(cached=8, bits=8, scale=5.0, margin=0.1).options(EmbedderSpec())
+    assert (options.cached, options.bits, options.scale, options.margin) == (8, 8, 5.0, 0.1)
