@@ -14,6 +14,7 @@ from ragdiag.ui.faults import fault_bars, undiagnosed_notice
 from ragdiag.ui.headroom import show_headroom
 from ragdiag.ui.segments import show_segments
 from ragdiag.ui.stage_recall import show_stage_recall
+from ragdiag.ui.training_failures import link_training
 
 view = frame.begin(
     "Triage", "Decide who should mend what: the retriever, the generator, the corpus or the label."
@@ -67,6 +68,7 @@ with right:
     fault_bars(by_cause, counts["failed"], words.CAUSES, key="causes", owners=False)
 undiagnosed_notice(view, scope, kind)
 trust.show_trust(view, scope)
+link_training(view)
 
 show_contradictions(view, scope)
 

@@ -7,15 +7,20 @@ from typing import Annotated, Literal
 import typer
 
 from ragdiag.commands.options import Json, ProgressOption, opened
-from ragdiag.commands.tune import tell_run, tune_app
+from ragdiag.commands.tune import price_told, stored_by, tell_run, tune_app
 from ragdiag.commands.tune_options import (
     Augment,
+    DataOf,
     Epochs,
     FromFailures,
+    Generate,
     LearningRate,
     LearnSplit,
+    NoLabels,
     SaveTuned,
     TestSplit,
+    Writer,
+    Yes,
 )
 from ragdiag.console import progress_to
 
@@ -26,6 +31,7 @@ def train_reranker_command(
     version: str,
     split: LearnSplit = "train",
     test: TestSplit = "test",
+    no_labels: NoLabels = False,
     from_failures: FromFailures = False,
     method: Annotated[
         Literal["full", "lora"], typer.Option(help="All weights, or an adapter that is merged.")
@@ -50,6 +56,10 @@ def train_reranker_command(
     learning_rate: LearningRate = None,
     negatives: Annotated[int, typer.Option(min=1, max=64, help="Hard ones, of each pair.")] = 7,
     augment: Augment = 0,
+    generate: Generate = 0,
+    writer: Writer = None,
+    yes: Yes = False,
+    data_of: DataOf = None,
     seed: int = 0,
     save_as: SaveTuned = None,
     as_json: Json = False,
@@ -59,14 +69,29 @@ def train_reranker_command(
 
     The version that has it is left beside the old one, judged. Exit status 0 where the gate
     passed, 1 where it rolls back, 3 where it is inconclusive. The same command goes on with a
-    run that was ended.
+    run that was ended. Of a priced --writer the cost is shown first, and nothing is asked
+    without --yes.
     """
     from ragdiag.version import PACKAGED_MODEL
     from ragdiag.workflows.tuning.data import LearnFrom
     from ragdiag.workflows.tuning.reranker import RerankerTraining, train_reranker
 
+    learn = LearnFrom(
+        None if no_labels else split,
+        test,
+        from_failures,
+        negatives,
+        augment,
+        seed,
+        generate=generate,
+        writer=(writer or version) if generate else None,
+        data_of=stored_by(context, "reranker", data_of),
+    )
+    asked = 0 if learn.data_of else generate
+    if price_told(context, writer or version, asked, yes=yes, as_json=as_json):
+        return
     training = RerankerTraining(
-        learn=LearnFrom(split, test, from_failures, negatives, augment, seed),
+        learn=learn,
         method=method,
         loss=loss,
         base=base or PACKAGED_MODEL,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -61,10 +62,19 @@ def show_command(context: typer.Context, run: str, as_json: Json = False) -> Non
 
 
 def tell_run(context: typer.Context, run_id: str, as_json: bool) -> None:
-    """What came of a run that just ended; exits with the status of its gate."""
+    """What came of a run that just ended; exits with the status of its gate, or 0 where several
+    processes trained: what launched them takes every other status for a crash."""
+    from ragdiag.training.processes import Processes
+
     run = _tell(*opened_lake(context), run_id, as_json)
     gate = None if run.facts is None else run.facts.gate
-    raise Exit(EXIT_STATUS[gate.decision] if gate else 0)
+    if gate is None or Processes().count == 1:
+        raise Exit(EXIT_STATUS[gate.decision] if gate else 0)
+    print(
+        f"gate {gate.decision}: of several processes the exit status does not say so; "
+        f"see: ragdiag tune show {run.run_id} --json, facts.gate.decision",
+        file=sys.stderr,
+    )
 
 
 def _tell(workspace: Workspace, lake: Lake, run: str, as_json: bool) -> KnownRun:
@@ -132,6 +142,33 @@ def find_known(lake: Lake, workspace: Workspace, given: str) -> KnownRun:
             f"{len(found)} training runs begin with {given!r}", remedy="give more of the id"
         )
     raise UnknownName(f"there is no training run {given!r}", remedy="see: ragdiag tune list")
+
+
+def stored_by(context: typer.Context, kind: str, given: str | None) -> str | None:
+    """The id of the run whose data is to be learnt from, one of this ``kind``."""
+    if given is None:
+        return None
+    workspace, lake = opened_lake(context)
+    found = find_known(lake, workspace, given)
+    if found.kind != kind:
+        raise InputError(
+            f"training run {found.run_id} is of a {found.kind}, whose texts are others",
+            remedy=f"name a run of tune {kind}",
+        )
+    return found.run_id
+
+
+def price_told(
+    context: typer.Context, writer: str, passages: int, *, yes: bool, as_json: bool
+) -> bool:
+    """Whether questions to ``passages`` cost something that ``yes`` does not allow; says what."""
+    from ragdiag.workflows.tuning.writing import writing_price
+
+    price = writing_price(opened_lake(context)[1], writer, passages) if passages else None
+    if price is None or yes:
+        return False
+    emit({"price": price}, as_json, lambda: f"{price}. Nothing was asked: add --yes")
+    return True
 
 
 def _document(run: KnownRun) -> dict[str, Any]:

@@ -12,11 +12,14 @@ from ragdiag.commands.tune import tell_run, tune_app
 from ragdiag.commands.tune_options import (
     Alpha,
     Batch,
+    Bits,
+    Dropout,
     Epochs,
     LearningRate,
     Rank,
     SaveTuned,
     TestSplit,
+    few_bits,
 )
 from ragdiag.console import emit, progress_to
 
@@ -104,6 +107,8 @@ def tune_generator_command(
     micro: Annotated[int, typer.Option(min=1, max=4096, help="Examples in memory at once.")] = 2,
     rank: Rank = 16,
     alpha: Alpha = 32,
+    dropout: Dropout = 0.0,
+    bits: Bits = None,
     seed: int = 0,
     save_as: SaveTuned = None,
     as_json: Json = False,
@@ -131,7 +136,8 @@ def tune_generator_command(
         learning_rate=learning_rate,
         batch=batch,
         micro=micro,
-        lora=replace(ANSWERING, rank=rank, alpha=alpha),
+        bits=few_bits(bits),
+        lora=replace(ANSWERING, rank=rank, alpha=alpha, dropout=dropout),
         save_as=save_as,
     )
     with progress_to(progress_file) as progress:

@@ -7,18 +7,26 @@ from typing import Annotated, Literal
 import typer
 
 from ragdiag.commands.options import Json, ProgressOption, opened
-from ragdiag.commands.tune import tell_run, tune_app
+from ragdiag.commands.tune import price_told, stored_by, tell_run, tune_app
 from ragdiag.commands.tune_options import (
     Alpha,
     Augment,
     Batch,
+    Bits,
+    DataOf,
+    Dropout,
     Epochs,
     FromFailures,
+    Generate,
     LearningRate,
     LearnSplit,
+    NoLabels,
     Rank,
     SaveTuned,
     TestSplit,
+    Writer,
+    Yes,
+    few_bits,
 )
 from ragdiag.console import progress_to
 
@@ -29,6 +37,7 @@ def tune_retriever_command(
     version: str,
     split: LearnSplit = "train",
     test: TestSplit = "test",
+    no_labels: NoLabels = False,
     from_failures: FromFailures = False,
     method: Annotated[
         Literal["query-lora", "lora", "full"],
@@ -48,17 +57,32 @@ def tune_retriever_command(
     alpha: Alpha = 64,
     rslora: Annotated[bool, typer.Option("--rslora", help="Scale by the root of rank.")] = False,
     dora: Annotated[bool, typer.Option("--dora", help="Magnitudes apart from directions.")] = False,
+    dropout: Dropout = 0.0,
+    bits: Bits = None,
     target_modules: Annotated[
         str | None, typer.Option(help="Separated by commas; default: the model's attention.")
     ] = None,
     negatives: Annotated[int, typer.Option(min=0, max=64, help="Hard ones, of each pair.")] = 2,
     augment: Augment = 0,
+    generate: Generate = 0,
+    writer: Writer = None,
+    yes: Yes = False,
+    data_of: DataOf = None,
+    mix: Annotated[
+        str | None,
+        typer.Option(help="General pairs (JSONL of question and passage, or a BEIR folder)."),
+    ] = None,
     sentences: Annotated[
         int, typer.Option(min=0, help="Of the corpus, learnt from as questions too.")
     ] = 0,
     precision: Annotated[
         Literal["fp32", "bf16"], typer.Option(help="bf16 where the machine multiplies it faster.")
     ] = "fp32",
+    cached: Annotated[
+        int | None, typer.Option(min=1, help="Texts in memory at once, of a batch too large.")
+    ] = None,
+    scale: Annotated[float, typer.Option(min=0.01, help="1 / temperature of the loss.")] = 20.0,
+    margin: Annotated[float, typer.Option(min=0, help="Of the triplet loss.")] = 0.2,
     seed: int = 0,
     save_as: SaveTuned = None,
     as_json: Json = False,
@@ -68,7 +92,8 @@ def tune_retriever_command(
 
     The result is left beside the version, judged; nothing is promoted. Exit status 0 where the
     gate passed, 1 where it rolls back, 3 where it is inconclusive. The same command goes on
-    with a run that was ended.
+    with a run that was ended. Of a priced --writer the cost is shown first, and nothing is
+    asked without --yes.
     """
     from ragdiag.training.adapters import LoraOptions
     from ragdiag.workflows.tuning.data import LearnFrom
@@ -76,8 +101,24 @@ def tune_retriever_command(
 
     named = (one.strip() for one in (target_modules or "").split(","))
     modules = tuple(one for one in named if one) or None
+    learn = LearnFrom(
+        None if no_labels else split,
+        test,
+        from_failures,
+        negatives,
+        augment,
+        seed,
+        sentences=sentences,
+        generate=generate,
+        writer=(writer or version) if generate else None,
+        data_of=stored_by(context, "retriever", data_of),
+        mix=mix,
+    )
+    asked = 0 if learn.data_of else generate
+    if price_told(context, writer or version, asked, yes=yes, as_json=as_json):
+        return
     tuning = RetrieverTuning(
-        learn=LearnFrom(split, test, from_failures, negatives, augment, seed, sentences),
+        learn=learn,
         method=method,
         loss=loss,
         teacher=teacher,
@@ -85,7 +126,11 @@ def tune_retriever_command(
         learning_rate=learning_rate,
         batch=batch,
         precision=precision,
-        lora=LoraOptions(rank, alpha, rslora=rslora, dora=dora, target_modules=modules),
+        cached=cached,
+        bits=few_bits(bits),
+        scale=scale,
+        margin=margin,
+        lora=LoraOptions(rank, alpha, dropout, rslora=rslora, dora=dora, target_modules=modules),
         save_as=save_as,
     )
     with progress_to(progress_file) as progress:

@@ -51,6 +51,18 @@ def encode_prompt(
     )
 
 
+def encode_messages(tokenizer: Any, messages: Sequence[Any], room: int) -> tuple[int, ...]:
+    """The tokens of a system message, a user's and what follows, before a reply. Raises
+    PromptRefused where they are more than ``room``."""
+    tokens = _render(tokenizer, messages, prompt=True)
+    if len(tokens) > room:
+        raise PromptRefused(
+            f"a prompt of {len(tokens)} tokens is longer than the {room} that the model has for it",
+            remedy="name a model with a larger window, or lower max_output_tokens in [generator]",
+        )
+    return tokens
+
+
 def encode_reply(
     tokenizer: Any, question: str, context: Sequence[ContextPassage], reply: str
 ) -> tuple[int, ...]:

@@ -45,12 +45,19 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def load_model(
-    folder: Path, task: Task, *, device: Device = "cpu", dtype: str = "auto", headless: bool = False
+    folder: Path,
+    task: Task,
+    *,
+    device: Device = "cpu",
+    dtype: str = "auto",
+    headless: bool = False,
+    quantised: Any = None,
 ) -> Any:
     """The model in ``folder`` on ``device``, in evaluation mode.
 
     Raises ModelError where it cannot be loaded or was not trained for ``task``; with ``headless``
-    the missing head is made, to be trained.
+    the missing head is made, to be trained. ``quantised`` is how transformers shall quantise it
+    (``quantization_config``), on the accelerator of this process whatever ``device`` says.
     """
     import torch
     import transformers
@@ -63,9 +70,14 @@ def load_model(
     try:
         with memory_faults(ModelError, f"for {folder}", "name a smaller model"):
             model, found = architecture.from_pretrained(
-                str(folder), local_files_only=True, dtype=wanted, output_loading_info=True
+                str(folder),
+                local_files_only=True,
+                dtype=wanted,
+                output_loading_info=True,
+                **({} if quantised is None else {"quantization_config": quantised}),
             )
-            model.to(place)
+            if quantised is None:  # bitsandbytes has placed it already
+                model.to(place)
     except ModelError:
         raise
     except Exception as error:  # nor do transformers and safetensors

@@ -17,7 +17,7 @@ from threading import Lock
 from typing import Any
 
 from ragdiag.errors import ModelError, ProviderRefused, ProviderUnreachable
-from ragdiag.generation.chat_prompt import Prompt, encode_prompt, encode_reply
+from ragdiag.generation.chat_prompt import Prompt, encode_messages, encode_prompt, encode_reply
 from ragdiag.generation.grounded_prompt import NO_ANSWER, read_reply
 from ragdiag.generation.loading import (
     load_model,
@@ -96,6 +96,17 @@ class TransformersGenerator:
             completion_tokens=len(written),
             degraded_reason=_left_out(len(context), prompt.kept),
         )
+
+    def reply(self, messages: Sequence[Any]) -> str:
+        """What the model says to chat ``messages``, a system message first. Raises as
+        :meth:`answer`."""
+        deadline = time.monotonic() + self._spec.timeout_s
+        tokenizer = self._held.tokenizer
+        with self._turn():
+            prompt = Prompt(encode_messages(tokenizer, messages, self._room), 0)
+            with memory_faults(ProviderRefused, "for a reply", "lower max_output_tokens"):
+                written = self._write(prompt, deadline)
+            return str(tokenizer.decode(written, skip_special_tokens=True))
 
     def log_probability(
         self, question: str, context: Sequence[ContextPassage], answer: Answer

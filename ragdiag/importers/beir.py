@@ -99,6 +99,26 @@ def import_beir(lake: Lake, directory: Path, progress: Progress | None = None) -
     )
 
 
+def read_pairs(directory: Path, split: str = "train") -> list[tuple[Question, Passage]]:
+    """Every question of a folder's ``split`` with each passage that answers it, kept in no lake;
+    lines that are none are passed over. Raises InputError where a file cannot be read."""
+    passages = {
+        one.passage_id: one
+        for one in _passages(read_rows(directory / "corpus.jsonl", _PassageRow, lambda r: r.id)[0])
+    }
+    rows = read_rows(directory / "queries.jsonl", _QuestionRow, lambda r: r.id)[0]
+    questions = {one.row.id: Question(one.row.id, one.row.text) for one in rows}
+    judged = [row for _, row in _read_judgments(directory / "qrels" / f"{split}.tsv")]
+    return [
+        (questions[row.question_id], passages[row.passage_id])
+        for row in judged
+        if isinstance(row, Judgment)
+        and row.grade
+        and row.question_id in questions
+        and row.passage_id in passages
+    ]
+
+
 def _import_passages(lake: Lake, path: Path) -> tuple[ImportReport, list[Reject]]:
     rows, rejects = read_rows(path, _PassageRow, key=lambda row: row.id)
     loaded, refused = load_documents(

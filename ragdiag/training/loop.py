@@ -77,7 +77,8 @@ class Trained:
     """How training went; the model holds its best weights.
 
     ``best_step`` is 0 where no step made it better than it came. Times are of all its stretches
-    together, where it was killed between; ``peak_bytes`` is the largest the process has been.
+    together, where it was killed between, ``cpu_s`` of all processes that trained together;
+    ``peak_bytes`` is the largest the first of them has been.
     ``accelerators`` is on how many it ran, 0 on processors.
     """
 
@@ -129,6 +130,7 @@ class _Run:
         self._last_loss = math.nan
         self._order: tuple[int, list[int]] = (-1, [])
         self._clock = time.monotonic(), time.process_time()
+        self._busy = self._clock[1]
         self.state = self._found() or self._fresh()
         self._begun_at, self._begun = self.state.step, time.monotonic()
 
@@ -209,6 +211,7 @@ class _Run:
             cost.backward()
             loss += float(cost.detach())
         loss = self._processes.averaged(self._weights.values(), loss)
+        self._spend_others()
         norm = float(torch.nn.utils.clip_grad_norm_(self._weights.values(), options.clip))
         if not (math.isfinite(loss) and math.isfinite(norm)):
             self._keep()
@@ -291,6 +294,12 @@ class _Run:
         self.state.wall_s += now[0] - self._clock[0]
         self.state.cpu_s += now[1] - self._clock[1]
         self._clock = now
+
+    def _spend_others(self) -> None:
+        """For how long the others were busy since their last step; :meth:`_spend` knows its own."""
+        own = time.process_time() - self._busy
+        self._busy += own
+        self.state.cpu_s += self._processes.summed(own) - own
 
     def _copied(self) -> dict[str, Tensor]:
         return {name: weight.detach().clone() for name, weight in self._weights.items()}

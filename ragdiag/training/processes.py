@@ -49,6 +49,15 @@ class Processes:
             weight.grad = reduce(own, "mean")
         return float(reduce(torch.tensor(loss, device=self.device), "mean"))
 
+    def summed(self, value: float) -> float:
+        """Of all processes together."""
+        if self.count == 1:
+            return value
+        import torch
+        from accelerate.utils import reduce
+
+        return float(reduce(torch.tensor(value, device=self.device), "sum"))
+
     def shared(self, value: T) -> T:
         """The first process's ``value``."""
         if self.count == 1:

@@ -40,6 +40,14 @@ def quantisation(bits: Bits) -> Any:
     )
 
 
+def require_adapter(method: str) -> None:
+    """Raises TrainingError where ``method`` trains the weights that are to be quantised."""
+    if method == "full":
+        raise TrainingError(
+            "quantised weights can not be trained themselves", remedy="use lora, or leave bits out"
+        )
+
+
 def prepare_quantised(model: Any) -> Any:
     """Freeze ``model`` (of transformers) and keep its norms in float32, so that an adapter trains
     over it."""

@@ -9,19 +9,30 @@ import streamlit as st
 
 from ragdiag.store.judgments import split_sizes
 from ragdiag.store.results import list_versions
+from ragdiag.training.adapters import LoraOptions
 from ragdiag.training.reranker.cross_encoder import CrossEncoderOptions
 from ragdiag.training.retriever.bi_encoder_options import LOOPS
 from ragdiag.ui import jobs, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.commands import tune_command
+from ragdiag.ui.training_failures import only_failures, usual_splits
 from ragdiag.ui.view import View
 from ragdiag.workflows.tuning.answer_options import GeneratorTuning, ReaderTuning
+from ragdiag.workflows.tuning.data import LearnFrom
+
+RANK = LoraOptions.rank
+NO_LABELS = ""
+WEAK = (
+    "A retriever or a reranker can learn from clicks, titles and what BM25 is sure of instead; "
+    "such pairs are weaker than labels."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Trainable:
     """What ``ragdiag tune`` trains by ``command`` and ``options``, and what follows from it.
-    ``base`` says which model the user has to name, if any."""
+    ``base`` says which model the user has to name, if any; ``negatives`` is how many hard ones a
+    pair has unless chosen, of what finds passages."""
 
     label: str
     follows: str
@@ -29,6 +40,11 @@ class Trainable:
     epochs: int
     options: tuple[str, ...] = ()
     base: str = ""
+    negatives: int = 0
+
+    @property
+    def finds(self) -> bool:
+        return self.command in ("retriever", "reranker")
 
 
 TRAINABLE = {
@@ -38,6 +54,7 @@ TRAINABLE = {
         "retriever",
         LOOPS["query-lora"].epochs,
         ("--method", "query-lora"),
+        negatives=LearnFrom.hard,
     ),
     "lora": Trainable(
         "retriever: LoRA, both sides",
@@ -45,6 +62,7 @@ TRAINABLE = {
         "retriever",
         LOOPS["lora"].epochs,
         ("--method", "lora"),
+        negatives=LearnFrom.hard,
     ),
     "full": Trainable(
         "retriever: all weights",
@@ -52,12 +70,14 @@ TRAINABLE = {
         "retriever",
         LOOPS["full"].epochs,
         ("--method", "full"),
+        negatives=LearnFrom.hard,
     ),
     "reranker": Trainable(
         "reranker",
         "Reorders what the version retrieves. Answers take longer; the gate weighs that.",
         "reranker",
         CrossEncoderOptions().loop.epochs,
+        negatives=CrossEncoderOptions.negatives,
     ),
     "reader": Trainable(
         "reader",
@@ -87,13 +107,6 @@ def start(view: View) -> None:
         missing = "a version" if not versions else "judged questions"
         st.caption(f"Training takes {missing}; this workspace has none.")
         return
-    if len(splits) == 1:
-        st.caption(
-            "What is learnt from one split is tested on another; the only one here is "
-            f"`{next(iter(splits))}`. Judged questions of a second one come in by "
-            '`ragdiag import beir` (`qrels/SPLIT.tsv`) or `ragdiag import gold` (`"split"`).'
-        )
-        return
     boxes = st.columns([3, 3, 2, 2, 2])
     with boxes[0]:
         kind = st.selectbox(
@@ -111,22 +124,73 @@ def start(view: View) -> None:
     with boxes[1]:
         version = st.selectbox("For version", names, index=len(names) - 1, key="tune_version")
     with boxes[3]:
-        usual = next(one for one in ("test", *splits) if one in splits and one != "train")
-        test = _split("Test on split", splits, usual, "tune_test")
+        test = _split("Test on split", splits, usual_splits(splits)[1], "tune_test")
+    others = {name: n for name, n in splits.items() if name != test}
+    if not others:
+        st.caption(
+            "What is learnt from one split is tested on another; the only one here is "
+            f"`{test}`. Judged questions of a second one come in by "
+            '`ragdiag import beir` (`qrels/SPLIT.tsv`) or `ragdiag import gold` (`"split"`).'
+            + (f" {WEAK}" if what.finds else "")
+        )
+        if not what.finds:
+            return
     with boxes[2]:
-        others = {name: n for name, n in splits.items() if name != test}
-        split = _split("Learn from split", others, "train", "tune_split")
+        split = _learn_from(others, what)
     with boxes[4]:
         epochs = st.number_input(
             "Epochs at most", 1, 50, value=what.epochs, key=f"tune_epochs_{kind}"
         )
-    given = [what.command, version, "--split", split, "--test", test]
-    given += [*what.options, "--epochs", str(epochs)]
+    given = [what.command, version]
+    given += ["--no-labels"] if split is None else ["--split", split]
+    given += ["--test", test, *what.options, "--epochs", str(epochs)]
     base = _base(kind, what)
     if what.base:
         given.append(f"--base={base or 'FOLDER'}")
+    if what.finds:
+        given += _data_options(view, kind, what, split)
     st.caption(what.follows)
     _offer(view, given, ready=bool(base) or not what.base)
+
+
+def _learn_from(others: Mapping[str, int], what: Trainable) -> str | None:
+    """A split; None for no labels, which is a choice where passages are searched for."""
+    if not what.finds:
+        return _split("Learn from split", others, "train", "tune_split")
+    chosen = st.selectbox(
+        "Learn from split",
+        [*others, NO_LABELS],
+        index=list(others).index("train") if "train" in others else 0,
+        format_func=lambda name: (
+            f"{name} ({words.count(others[name], 'question')})" if name else "no labels"
+        ),
+        key="tune_labels",
+        help=f"Without labels: {WEAK}",
+    )
+    return chosen or None
+
+
+def _data_options(view: View, kind: str, what: Trainable, split: str | None) -> list[str]:
+    """What else is chosen of the pairs and of the adapter, as options of the command where it
+    differs from what the command takes by itself."""
+    given = []
+    boxes = st.columns([3, 2, 2, 5])
+    with boxes[0]:
+        if split is not None and only_failures(view, split):
+            given.append("--from-failures")
+    with boxes[1]:
+        fewest = 0 if what.command == "retriever" else 1
+        hard = st.number_input(
+            "Hard negatives", fewest, 64, value=what.negatives, key=f"tune_negatives_{kind}"
+        )
+    given += ["--negatives", str(hard)] if hard != what.negatives else []
+    if kind in ("query-lora", "lora"):
+        with boxes[2]:
+            rank = st.number_input(
+                "Rank of the adapter", 1, 512, value=RANK, key=f"tune_rank_{kind}"
+            )
+        given += ["--rank", str(rank)] if rank != RANK else []
+    return given
 
 
 def _split(label: str, splits: Mapping[str, int], usual: str, key: str) -> str:

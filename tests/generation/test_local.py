@@ -68,6 +68,16 @@ def test_what_the_window_cannot_hold_is_left_out_from_the_end_and_said(
         generator.answer("k0 " * 200, PASSAGES)
 
 
+def test_it_replies_to_messages_that_fit(spec: TransformersSpec) -> None:
+    def asked(words: str) -> list[dict[str, str]]:
+        return [{"role": "system", "content": "k1"}, {"role": "user", "content": words}]
+
+    generator = load_transformers(spec)
+    assert generator.reply(asked("k0 v0")) == generator.reply(asked("k0 v0"))
+    with pytest.raises(PromptRefused, match="is longer than the 120 that the model has"):
+        generator.reply(asked("k0 " * 200))
+
+
 def test_an_answer_that_is_late_is_none(spec: TransformersSpec) -> None:
     hasty = load_transformers(spec.model_copy(update={"timeout_s": 1e-6}))
     with pytest.raises(ProviderUnreachable, match=r"no answer within 1e-06 s.*raise timeout_s"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ragdiag.errors import InputError
-from ragdiag.importers.beir import import_beir
+from ragdiag.importers.beir import import_beir, read_pairs
 from ragdiag.importers.jsonl import MAX_LINE_BYTES
 from ragdiag.records import Passage, Question
 from ragdiag.store.corpus import (
@@ -76,6 +76,13 @@ def test_everything_is_loaded(lake: Lake, folder: Path) -> None:
         "skipped": 0,
         "rejects": [],
     }
+
+
+def test_pairs_of_a_split_are_read_without_a_lake(folder: Path) -> None:
+    (pair,) = read_pairs(folder)
+    assert pair == (Question("q1", "Which is first?"), Passage("a1", "a", "First.", "A"))
+    with pytest.raises(InputError, match=r"cannot read .*dev.tsv"):
+        read_pairs(folder, "dev")
 
 
 def test_importing_again_changes_nothing(lake: Lake, folder: Path, write_lines: WriteLines) -> None:

@@ -18,6 +18,7 @@ from ragdiag.store.training_runs import TrainingRun, save_run
 from ragdiag.training.run_folder import run_folder
 from ragdiag.training.runs import Change, Measured
 from ragdiag.ui import jobs
+from ragdiag.ui.training_failures import usable_failures
 from ragdiag.version import Version, parse_spec
 from tests.training_runs import BEGUN, DONE, save_toy_run
 
@@ -91,7 +92,7 @@ def test_what_answers_begins_from_a_model_that_the_user_names(
 
 def test_what_is_tested_on_is_not_learned_from(open_page, workspace, dense, said) -> None:
     app = open_page("training", workspace)
-    assert app.selectbox(key="tune_split").options == ["train (1 question)"]
+    assert app.selectbox(key="tune_labels").options == ["train (1 question)", "no labels"]
     app.selectbox(key="tune_test").select("train").run()
     assert not app.exception
     assert "tune retriever dense --split test --test train" in said(app)
@@ -106,11 +107,76 @@ def test_without_a_test_split_another_than_train_is_tested_on(
     assert "--split train --test val" in said(open_page("training", workspace))
 
 
-def test_with_one_split_there_is_nothing_to_learn_from(open_page, workspace, corpus, said) -> None:
+def test_with_one_split_weak_pairs_can_be_learnt_from(open_page, workspace, corpus, said) -> None:
     app = open_page("training", workspace)
+    app.selectbox(key="tune_method").select("reranker").run()
+    assert not app.exception
+    text = said(app)
+    assert "the only one here is `test`" in text
+    assert "can learn from clicks, titles and what BM25 is sure of instead" in text
+    assert "tune reranker lexical --no-labels --test test --epochs 3" in text
+    app.selectbox(key="tune_method").select("reader").run()
     assert not app.exception
     assert "the only one here is `test`" in said(app)
     assert not app.button
+
+
+def test_labels_can_be_left_out(open_page, workspace, dense, said) -> None:
+    app = open_page("training", workspace)
+    app.selectbox(key="tune_labels").select("").run()
+    assert not app.exception
+    assert "tune retriever dense --no-labels --test test" in said(app)
+    assert not app.checkbox
+
+
+def test_negatives_and_rank_are_options_where_they_were_changed(
+    open_page, workspace, dense, said
+) -> None:
+    app = open_page("training", workspace)
+    assert "--rank" not in said(app)
+    app.number_input(key="tune_rank_query-lora").set_value(8)
+    app.number_input(key="tune_negatives_query-lora").set_value(0).run()
+    assert "--epochs 5 --negatives 0 --rank 8" in said(app)
+    app.selectbox(key="tune_method").select("full").run()
+    assert not app.exception
+    assert "--rank" not in said(app)
+
+
+def test_failures_lead_from_triage_to_a_run_that_learns_from_them_alone(
+    open_page, toy_workspace, copied, workspace, said
+) -> None:
+    lake = copied(toy_workspace)
+    save_version(lake, DENSE)
+    linked = open_page("triage", workspace).get("page_link")
+    assert not any("that retrieval owns" in one.proto.label for one in linked)
+    lake.write(
+        lambda cursor: cursor.execute(
+            "update judgments set split = 'train' where question_id in (select question_id "
+            "from requests where request_id in (select request_id from latest_verdicts "
+            "where verdict = 'retrieval'))"
+        )
+    )
+    app = open_page("triage", workspace)
+    assert not app.exception
+    (link,) = (one.proto for one in app.get("page_link") if "that retrieval" in one.proto.label)
+    requests, pairs = usable_failures(lake, "train")
+    assert link.label == f"Train on {requests} failed requests that retrieval owns →"
+    assert requests >= pairs >= 10
+    assert link.query_string == "tune_failures=true"
+    app = open_page("training", workspace, tune_failures="true")
+    assert not app.exception
+    assert app.checkbox(key="tune_failures").label == f"From failures only ({requests} requests)"
+    assert "--from-failures" in said(app)
+    app.checkbox(key="tune_failures").uncheck().run()
+    assert "--from-failures" not in said(app)
+
+
+def test_too_few_failures_are_no_choice(open_page, workspace, dense, said) -> None:
+    app = open_page("training", workspace, tune_failures="true")
+    assert not app.exception
+    (box,) = app.checkbox
+    assert (box.label, box.disabled) == ("From failures only (0 requests)", True)
+    assert "--from-failures" not in said(app)
 
 
 def test_without_an_embedder_no_retriever_is_tuned(open_page, workspace, split, said) -> None:

@@ -15,6 +15,12 @@ from tests.training.toy_task import ToyTask
 
 if __name__ == "__main__":
     task = ToyTask()
+    processes = Processes()
     trained = train(task, LoopOptions(epochs=4, batch=8, learning_rate=0.05), Path(sys.argv[1]))
-    said = {"weights": task.weights(), "step": trained.best_step, "of": Processes().count}
+    said = {
+        "weights": task.weights(),
+        "step": trained.best_step,
+        "of": processes.count,
+        "ranks": processes.summed(processes.rank),
+    }
     Path(sys.argv[1], f"said-{os.environ['RANK']}.json").write_text(json.dumps(said))

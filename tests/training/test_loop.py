@@ -19,6 +19,7 @@ from ragdiag.settings import PROJECT
 from ragdiag.training.checkpoints import load_state
 from ragdiag.training.curves import read_curve
 from ragdiag.training.loop import CHECKPOINT, CURVE, LoopOptions, train
+from ragdiag.training.processes import Processes
 from tests.training.toy_task import ToyTask
 
 OPTIONS = LoopOptions(epochs=4, batch=8, learning_rate=0.05, looks=2)
@@ -174,6 +175,14 @@ def test_a_full_disk_leaves_the_last_checkpoint(small_disk: Path) -> None:
     assert (small_disk / CHECKPOINT).read_bytes() == kept
 
 
+def test_the_time_of_the_other_processes_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Processes, "summed", lambda self, own: own + 100.0)
+    trained = train(ToyTask(), OPTIONS, tmp_path)
+    assert 100 * trained.steps <= trained.cpu_s < 100 * (trained.steps + 1)
+
+
 @pytest.mark.slow
 def test_two_processes_train_one_model(tmp_path: Path) -> None:
     # What ``accelerate launch`` starts on accelerators; on processors alone it would ask for MPI.
@@ -191,7 +200,7 @@ def test_two_processes_train_one_model(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr[-2000:]
     one, other = (json.loads((tmp_path / f"said-{rank}.json").read_text()) for rank in (0, 1))
     assert one == other
-    assert one["of"] == 2
+    assert (one["of"], one["ranks"]) == (2, 1.0)
     alone = ToyTask()
     assert one["weights"] != alone.weights()
     assert (tmp_path / CHECKPOINT).is_file()

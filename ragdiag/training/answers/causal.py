@@ -32,6 +32,12 @@ from ragdiag.training.answers.located import (
 from ragdiag.training.files import replace_folder
 from ragdiag.training.loop import LoopOptions, Trained, train
 from ragdiag.training.processes import Processes
+from ragdiag.training.quantisation import (
+    Bits,
+    prepare_quantised,
+    quantisation,
+    require_adapter,
+)
 from ragdiag.version import TransformersSpec
 
 if TYPE_CHECKING:
@@ -45,13 +51,15 @@ IGNORED = -100
 class CausalOptions:
     """``full`` trains every weight, ``lora`` an adapter beside them. A prompt and its reply have
     ``max_tokens`` together, and passages are dropped from the end of it as in serving. With
-    ``declines`` each question is also learned over passages that do not tell."""
+    ``declines`` each question is also learned over passages that do not tell. ``bits`` quantises
+    the base under an adapter."""
 
     method: Literal["lora", "full"] = "lora"
     lora: LoraOptions = ANSWERING
     max_tokens: int = 2048
     max_output_tokens: int = 100
     declines: bool = True
+    bits: Bits | None = None
 
 
 @dataclass(frozen=True)
@@ -217,10 +225,15 @@ def encode_examples(
 
 def _prepare(base: str, options: CausalOptions, seed: int) -> LanguageModel:
     folder = model_folder(base)
-    model = load_model(folder, "CausalLM", dtype="float32")
+    if options.bits is None:
+        model = load_model(folder, "CausalLM", dtype="float32").to(Processes().device)
+    else:
+        require_adapter(options.method)
+        model = load_model(folder, "CausalLM", dtype="auto", quantised=quantisation(options.bits))
+        model = prepare_quantised(model)
     if options.method == "lora":
         model = add_lora(model, options.lora, seed=seed, task="CAUSAL_LM")
-    held = LanguageModel(model.to(Processes().device), load_tokenizer(folder))
+    held = LanguageModel(model, load_tokenizer(folder))
     if not held.ends:
         raise TrainingError(
             f"the tokenizer of {base} has no token that ends a reply",

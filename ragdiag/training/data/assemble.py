@@ -135,9 +135,9 @@ def _parts(
         return [pair for pair in made if not holds_its_question(pair, texts[pair.passage_id])]
 
     others = [*protected, *(pair.question for pair in (*split.dev, *split.temporal))]
-    train = [*split.train, *_unlike(vary(split.train, "augment", options.augment), others)]
+    train = [*split.train, *unlike(vary(split.train, "augment", options.augment), others)]
     trained = [pair.question for pair in train]
-    synthetic = _unlike(vary(split.dev, "holdout", options.synthetic), trained)
+    synthetic = unlike(vary(split.dev, "holdout", options.synthetic), trained)
     parts = (train, split.dev, split.temporal, synthetic)
     sets = {name: _set(pairs, texts) for name, pairs in zip(PARTS, parts, strict=True)}
     for name in PARTS[1:]:
@@ -157,10 +157,12 @@ def _with_sentences(
     train = sets["train"]
     found = pairs_from_sentences(corpus, most=options.sentences, seed=options.split.seed)
     others = [pair.question for name in PARTS[1:] for pair in sets[name].pairs]
-    drawn = _unlike(found.pairs, [*protected, *others])
+    drawn = unlike(found.pairs, [*protected, *others])
     if not drawn:
         return train
-    finders = {"bm25": bm25_finder(corpus, options.sources.lexical)}
+    finders = {}
+    if options.negatives.per_pair:
+        finders["bm25"] = bm25_finder(corpus, options.sources.lexical)
     mined = mine_negatives(drawn, texts, finders, options=options.negatives)
     return _set([*train.pairs, *mined.pairs], texts)
 
@@ -196,7 +198,7 @@ def _negatives(
     return mine_negatives(
         pairs,
         texts,
-        finders,
+        finders if options.negatives.per_pair else {},
         known=gathered.golds,
         documents=documents,
         teacher=teacher,
@@ -204,7 +206,7 @@ def _negatives(
     )
 
 
-def _unlike(pairs: Sequence[Pair], others: Iterable[str]) -> list[Pair]:
+def unlike(pairs: Sequence[Pair], others: Iterable[str]) -> list[Pair]:
     """Without those that came out like one of the questions ``others``: short ones share most of
     their template."""
     seen = NearDuplicates({one: question_shingles(one) for one in others}, DUPLICATE_QUESTION)

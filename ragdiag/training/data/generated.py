@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ValidationError
 
-from ragdiag.errors import GeneratorDown, ProviderUnreachable
+from ragdiag.errors import GeneratorDown, PromptRefused, ProviderUnreachable, SpecError
+from ragdiag.generator_spec import GeneratorSpec, OpenAISpec, TransformersSpec
 from ragdiag.progress import Progress, report
 from ragdiag.records import Passage
 from ragdiag.retrieval.lexical import tokenise
@@ -34,7 +35,9 @@ You write one question that a user of a search engine could ask and that the pas
 LIMIT = 3
 """Silent calls in a row after which the server counts as down."""
 
-_MOST_CHARS = 6_000
+MOST_CHARS = 6_000
+"""Of a passage, and of a reply that is shown to the model again."""
+
 _OBJECT = re.compile(r"\{.*\}", re.DOTALL)
 _POINTS_AT_TEXT = re.compile(r"\b(?:the|this|given) (?:passage|text|document|context)\b", re.I)
 
@@ -62,8 +65,9 @@ def pairs_from_model(
 ) -> Mined:
     """A question to each of ``passages``.
 
-    Skipped: passages to which the model wrote no usable question or did not answer. Raises
-    ProviderRefused where the server says no, GeneratorDown where it is silent LIMIT times in a row.
+    Skipped: passages to which the model wrote no usable question, did not answer, or whose prompt
+    it refused. Raises ProviderRefused where the server says no, GeneratorDown where it is silent
+    LIMIT times in a row.
     """
     options = options or GeneratedOptions()
     pairs, skipped, silent = [], defaultdict(list), 0
@@ -79,6 +83,9 @@ def pairs_from_model(
                 ) from error
             skipped["the model did not answer"].append(passage.passage_id)
             continue
+        except PromptRefused:
+            skipped["the model refused the prompt"].append(passage.passage_id)
+            continue
         silent = 0
         if question is None:
             skipped["the model wrote no usable question"].append(passage.passage_id)
@@ -87,6 +94,26 @@ def pairs_from_model(
             pairs.append(Pair(name, question, passage.passage_id, "generated", options.weight))
         report(progress, number / len(passages), f"wrote to {number} of {len(passages)} passages")
     return Mined(tuple(pairs), skipped=dict(skipped))
+
+
+def asking(spec: GeneratorSpec) -> Ask:
+    """How the language model of a version's [generator] is asked.
+
+    Raises SpecError where it is none, ModelError, and ProviderRefused where there is no key.
+    """
+    if isinstance(spec, OpenAISpec):
+        from ragdiag.generation.chat import ChatClient
+
+        client = ChatClient(spec)
+        return lambda messages: client.complete(messages).content or ""
+    if isinstance(spec, TransformersSpec):
+        from ragdiag.generation.local import load_transformers
+
+        return load_transformers(spec).reply
+    raise SpecError(
+        f"a generator of kind {spec.kind!r} writes no questions",
+        remedy="name a version whose [generator] is openai or transformers with --writer",
+    )
 
 
 def question_fault(question: str, passage: Passage, options: GeneratedOptions) -> str | None:
@@ -122,14 +149,14 @@ def _question_to(passage: Passage, ask: Ask, options: GeneratedOptions) -> str |
             return question
         messages = [
             *messages,
-            {"role": "assistant", "content": reply[:_MOST_CHARS]},
+            {"role": "assistant", "content": reply[:MOST_CHARS]},
             {"role": "user", "content": f"That cannot be used: {fault}. Try once more."},
         ]
     return None
 
 
 def _messages(passage: Passage) -> list[ChatCompletionMessageParam]:
-    text = f"{passage.title}\n{passage.text}"[:_MOST_CHARS]
+    text = f"{passage.title}\n{passage.text}"[:MOST_CHARS]
     fence = "=== "
     while fence in text:
         fence = "=" + fence
@@ -141,7 +168,7 @@ def _messages(passage: Passage) -> list[ChatCompletionMessageParam]:
 
 def _read(reply: str) -> str | None:
     """The question in a reply, whatever stands around its JSON object."""
-    found = _OBJECT.search(reply[:_MOST_CHARS])
+    found = _OBJECT.search(reply[:MOST_CHARS])
     if found is None:
         return None
     try:

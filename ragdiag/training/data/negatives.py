@@ -33,9 +33,9 @@ _TAUGHT = 4
 
 @dataclass(frozen=True)
 class NegativeOptions:
-    """``per_pair`` negatives at most. ``duplicate``: the Jaccard similarity from which a passage
-    says what a gold says. ``margin``: the share of the gold's probability, by the teacher, from
-    which a passage counts as a gold."""
+    """``per_pair`` negatives at most; 0: none is looked for. ``duplicate``: the Jaccard similarity
+    from which a passage says what a gold says. ``margin``: the share of the gold's probability, by
+    the teacher, from which a passage counts as a gold."""
 
     per_pair: int = 4
     duplicate: float = DUPLICATE_PASSAGE
@@ -95,7 +95,8 @@ def mine_negatives(
         reasons = ", ".join(f"{n} {reason}" for reason, n in sieve.refused.most_common())
         raise TrainingError(
             f"none of {len(mined)} pairs has a negative left ({reasons or 'nothing was found'})",
-            remedy="train without hard negatives, or raise the limits that refused them",
+            remedy="train without hard negatives (--negatives 0; a reranker needs one), "
+            "or raise the limits that refused them",
         )
     return Negatives(tuple(mined), dict(found), dict(sieve.refused), without)
 

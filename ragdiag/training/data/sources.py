@@ -52,10 +52,9 @@ class SourceOptions:
     """Where pairs come from.
 
     ``splits`` of judgments to learn from; questions judged in any other, and regression questions,
-    are kept for evaluation.
-    ``sources`` are always used, ``fallback`` where those give fewer than ``enough`` pairs. Of the
-    passages that have no pair yet, ``most_weak`` are asked about by title and ``most_generated`` by
-    a model, chosen at random under ``seed``.
+    are kept for evaluation. ``sources`` are always used, ``fallback`` where fewer than ``enough``
+    pairs of those may be learnt from. Of the passages that have no pair yet, ``most_weak`` are
+    asked about by title and ``most_generated`` by a model, chosen at random under ``seed``.
     """
 
     splits: tuple[str, ...] = ("train",)
@@ -114,10 +113,14 @@ def gather_pairs(
         "feedback": _from_users(lake, options),
     }
     parts = {name: one for name, one in parts.items() if NEEDED[name] & set(options.sources)}
-    parts |= _weak_parts(lake, passages, options, parts, ask, progress)
     irrelevant = {(q, p) for q, grades in everything.items() for p in grades if not grades[p]}
     known = {normalised(one.text): one.question_id for one in load_questions(lake)}
-    mined = _without_protected(join_mined(list(parts.values()), irrelevant, known), protected)
+
+    def joined() -> Mined:
+        return without_protected(join_mined(list(parts.values()), irrelevant, known), protected)
+
+    parts |= _weak_parts(lake, passages, options, joined().pairs, ask, progress)
+    mined = joined()
     facts = {
         "sources": {name: one.to_json() for name, one in parts.items()},
         "joined": mined.to_json(),
@@ -149,6 +152,11 @@ def _from_users(lake: Lake, options: SourceOptions) -> Mined:
     return replace(found, pairs=tuple(p for p in found.pairs if p.source in options.sources))
 
 
+def kept_for_evaluation(lake: Lake, wanted: Collection[str]) -> list[Question]:
+    """The questions of all splits but those ``wanted``, and the regression questions."""
+    return _judged(lake, wanted)[2]
+
+
 def _judged(
     lake: Lake, wanted: Collection[str]
 ) -> tuple[dict[str, dict[str, int]], list[Question], list[Question]]:
@@ -176,17 +184,17 @@ def _weak_parts(
     lake: Lake,
     passages: Sequence[Passage],
     options: SourceOptions,
-    labelled: Mapping[str, Mined],
+    labelled: Sequence[Pair],
     ask: Ask | None,
     progress: Progress | None,
 ) -> dict[str, Mined]:
-    found = sum(len(one.pairs) for one in labelled.values())
-    wanted = {*options.sources, *(options.fallback if found < options.enough else ())}
+    """``labelled`` are the pairs that are left of the other sources."""
+    wanted = {*options.sources, *(options.fallback if len(labelled) < options.enough else ())}
     parts = {}
     if "bm25" in wanted and passages:
         unjudged = load_unjudged(lake, options.window)
         parts["bm25"] = pairs_from_bm25(unjudged, passages, options.lexical, options.weak)
-    asked_about = {pair.passage_id for part in labelled.values() for pair in part.pairs}
+    asked_about = {pair.passage_id for pair in labelled}
     free = [one for one in passages if one.passage_id not in asked_about]
     chance = random.Random(options.seed)
     if "generated" in wanted and ask is not None:
@@ -201,7 +209,7 @@ def _weak_parts(
     return parts
 
 
-def _without_protected(mined: Mined, protected: Sequence[Question]) -> Mined:
+def without_protected(mined: Mined, protected: Sequence[Question]) -> Mined:
     """Without what asks, in the same or nearly the same words, what evaluation asks."""
     ids = {one.question_id for one in protected}
     seen = NearDuplicates(

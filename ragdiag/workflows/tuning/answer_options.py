@@ -29,6 +29,7 @@ from ragdiag.training.answers.examples import (
 from ragdiag.training.answers.located import Refused
 from ragdiag.training.answers.reader import ReaderOptions, train_reader
 from ragdiag.training.loop import LoopOptions, Trained
+from ragdiag.training.quantisation import Bits, quantisation, require_adapter
 from ragdiag.version import ReaderSpec, TransformersSpec, Version
 from ragdiag.workflows.tuning.answer_release import AnswerMetric
 from ragdiag.workflows.tuning.data import check_rate
@@ -84,6 +85,9 @@ class ReaderTuning:
     def kind(self) -> RunKind:
         return "reader"
 
+    def check(self) -> None:
+        """A reader trains anywhere."""
+
     @property
     def answers(self) -> AnswerOptions:
         """The trainer itself asks every question over passages without its answer."""
@@ -116,6 +120,7 @@ class GeneratorTuning:
     learning_rate: float | None = None
     batch: int = 16
     micro: int = 2
+    bits: Bits | None = None
     lora: LoraOptions = ANSWERING
     save_as: str | None = None
 
@@ -130,6 +135,12 @@ class GeneratorTuning:
     def answers(self) -> AnswerOptions:
         return self.learn.options
 
+    def check(self) -> None:
+        """Raises TrainingError where this machine cannot train so."""
+        if self.bits is not None:
+            require_adapter(self.method)
+            quantisation(self.bits)
+
     @property
     def loop(self) -> LoopOptions:
         rate = self.learning_rate or {"full": 1e-5, "lora": 2e-4}[self.method]
@@ -139,7 +150,12 @@ class GeneratorTuning:
 
     def train(self, parts: AnswerParts, folder: Path, progress: Progress | None = None) -> Learned:
         options = CausalOptions(
-            self.method, self.lora, self.max_tokens, self.max_output_tokens, declines=False
+            self.method,
+            self.lora,
+            self.max_tokens,
+            self.max_output_tokens,
+            declines=False,
+            bits=self.bits,
         )
         found = train_generator(
             self.base, parts.train, parts.dev, options, self.loop, folder, progress

@@ -53,6 +53,7 @@ def tune_answers(
     TrainingError, ModelError, InputError where split and test are one or ``save_as`` is taken,
     UnknownName for a test split without gold answers.
     """
+    tuning.check()
     seal = training_seal(workspace)
     plan = _plan(lake, workspace, version, tuning, part(progress, 0.0, 0.15))
     require_free_name(lake, workspace, plan.config, tuning.save_as)

@@ -16,8 +16,16 @@ from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import find_version
 from ragdiag.store.training_runs import TrainingRun, find_run
-from ragdiag.training.data.examples import TrainingSet, mixed
+from ragdiag.training.data.examples import Pair, TrainingSet, mixed
+from ragdiag.training.data.leaks import check_leaks
 from ragdiag.training.data.sets import load_set, save_set
+from ragdiag.training.data.similarity import (
+    DUPLICATE_PASSAGE,
+    DUPLICATE_QUESTION,
+    NearDuplicates,
+    passage_shingles,
+    question_shingles,
+)
 from ragdiag.training.processes import peak_bytes
 from ragdiag.training.recording import recorded
 from ragdiag.training.retriever.averaging import average_models
@@ -146,19 +154,35 @@ def _test(facts: RunFacts) -> object:
 
 
 def _together(sets: Sequence[TrainingSet]) -> TrainingSet:
-    """What any of them has, once."""
+    """What any of them has, once: every wording of a question with the text that answers it."""
     every = mixed(sets)
-    pairs = {(pair.question_id, pair.passage_id): pair for pair in every.pairs}
+    pairs: dict[tuple[str, str], Pair] = {}
+    for pair in every.pairs:
+        pairs.setdefault((pair.question, every.texts[pair.passage_id]), pair)
     return TrainingSet(list(pairs.values()), every.texts)
 
 
 def _unseen(held: TrainingSet, learnt: TrainingSet) -> TrainingSet:
-    """What of ``held`` speaks of no question and no passage that was learnt: the parts may have
-    split their pairs differently."""
-    passages = {pair.passage_id for pair in learnt.pairs}
+    """What of ``held`` asks nothing that was learnt or nearly so, and has no gold passage that was
+    or nearly so: the parts may have split their pairs differently. A sentence of the corpus knows
+    no label, so its passage may be a gold one."""
+    labelled = replace(learnt, pairs=[p for p in learnt.pairs if p.source != "sentence"])
+    questions = NearDuplicates(
+        {pair.question: question_shingles(pair.question) for pair in learnt.pairs},
+        DUPLICATE_QUESTION,
+    )
+    golds = {pair.passage_id for pair in labelled.pairs}
+    passages = NearDuplicates(
+        {name: passage_shingles(learnt.texts[name]) for name in golds}, DUPLICATE_PASSAGE
+    )
     pairs = [
         pair
         for pair in held.pairs
-        if pair.question_id not in learnt.positives and pair.passage_id not in passages
+        if pair.question_id not in learnt.positives
+        and pair.passage_id not in golds
+        and not any(questions.of(question_shingles(pair.question)))
+        and not any(passages.of(passage_shingles(held.texts[pair.passage_id])))
     ]
-    return replace(held, pairs=pairs)
+    kept = replace(held, pairs=pairs)
+    check_leaks(labelled, kept)
+    return kept

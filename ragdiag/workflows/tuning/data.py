@@ -6,50 +6,81 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ragdiag.errors import InputError
+from ragdiag.errors import InputError, TrainingError, UnknownName
 from ragdiag.privacy.keys import Keyring
 from ragdiag.progress import Progress
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.settings import Workspace
+from ragdiag.store.judgments import splits
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import list_versions
 from ragdiag.store.training_runs import list_runs
-from ragdiag.training.data.assemble import Assembled, AssembleOptions, assemble
-from ragdiag.training.data.examples import LABELLED, Pair
+from ragdiag.training.data.assemble import PARTS, Assembled, AssembleOptions, assemble, unlike
+from ragdiag.training.data.examples import LABELLED, Pair, Source, mixed
 from ragdiag.training.data.finders import DEPTH
+from ragdiag.training.data.mined import Mined
 from ragdiag.training.data.negatives import Finder, NegativeOptions, Teacher
-from ragdiag.training.data.sources import SourceOptions
+from ragdiag.training.data.sets import load_set
+from ragdiag.training.data.sources import SourceOptions, kept_for_evaluation, without_protected
 from ragdiag.training.data.splits import SplitOptions
 from ragdiag.training.files import replace_file
 from ragdiag.training.loop import Trained
 from ragdiag.training.reranker.losses import DISTILLED
-from ragdiag.training.run_folder import unfinished_run
+from ragdiag.training.retriever.bi_encoder_options import BiEncoderOptions
+from ragdiag.training.run_folder import run_folder, unfinished_run
 from ragdiag.training.runs import Cost, Data, SetName
+from ragdiag.workflows.tuning.general import drawn, read_general
 from ragdiag.workflows.tuning.tuned_change import HeldOut
+from ragdiag.workflows.tuning.writing import writer_of
 
 REPORT = "data.json"
 WATTS_A_CORE = 15.0
 """What a busy server core draws, roughly; only to tell a cheap run from a dear one."""
 
+NO_SPLIT = "none"
+
 
 @dataclass(frozen=True)
 class LearnFrom:
-    """Learnt from the judged questions of ``split`` and from the log; ``from_failures`` uses only
-    what retrieval got wrong. Tested on ``test``, of which nothing is learnt. ``augment``: variants
-    of each training question, as users type them. ``hard``: negatives of each pair. ``sentences``:
-    how many sentences of the corpus are learnt from too, as questions."""
+    """Learnt from the judged questions of ``split`` (None: of no split, so from the log and the
+    corpus alone) and from the log; ``from_failures`` uses only what retrieval got wrong. Tested on
+    ``test``, of which nothing is learnt. ``augment``: variants of each training question, as users
+    type them. ``hard``: negatives of each pair. ``sentences``: how many sentences of the corpus are
+    learnt from too, as questions. ``generate``: to how many passages the language model of the
+    version ``writer`` writes a question. ``data_of``: the run whose stored sets are taken instead
+    of all this, so that what the log has learnt since changes nothing. ``mix``: general pairs to
+    learn from as well (:func:`ragdiag.workflows.tuning.general.read_general`)."""
 
-    split: str = "train"
+    split: str | None = "train"
     test: str = "test"
     from_failures: bool = False
     hard: int = 2
     augment: int = 0
     seed: int = 0
     sentences: int = 0
+    generate: int = 0
+    writer: str | None = None
+    data_of: str | None = None
+    mix: str | None = None
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return () if self.split is None else (self.split,)
+
+    @property
+    def learnt_split(self) -> str:
+        """As a run tells it."""
+        return self.split or NO_SPLIT
+
+    @property
+    def shaping(self) -> LearnFrom:
+        """All that shapes the result beside the data itself: where that was taken from does not, so
+        that a run goes on with its own sets."""
+        return replace(self, data_of=None)
 
     def assembled(
         self,
@@ -60,26 +91,67 @@ class LearnFrom:
         teacher: Teacher | None = None,
         progress: Progress | None = None,
     ) -> Assembled:
-        """Raises TrainingError where that gives too little."""
+        """Raises TrainingError where that gives too little or the sets of ``data_of`` ask what
+        evaluation does, UnknownName where nothing is judged in the split, and as
+        :func:`ragdiag.workflows.tuning.writing.writer_of`."""
+        self._require_split(lake)
+        if self.data_of is not None:
+            return _stored(lake, self.data_of, self.splits)
         usual = SourceOptions()
+        asked: tuple[Source, ...] = ("failure",) if self.from_failures else LABELLED
         options = AssembleOptions(
             sources=SourceOptions(
-                splits=(self.split,),
-                sources=("failure",) if self.from_failures else LABELLED,
+                splits=self.splits,
+                sources=(*asked, "generated") if self.generate else asked,
                 fallback=() if self.from_failures else usual.fallback,
+                most_generated=self.generate,
                 seed=self.seed,
             ),
-            negatives=NegativeOptions(per_pair=max(1, self.hard)),
+            negatives=NegativeOptions(per_pair=self.hard),
             split=SplitOptions(seed=self.seed),
             title=title,
             augment=self.augment,
             sentences=self.sentences,
         )
-        dense = _nearest(retriever)
-        return assemble(lake, options, dense=dense, teacher=teacher, progress=progress)
+        ask = writer_of(lake, self.writer) if self.generate and self.writer is not None else None
+        found = assemble(
+            lake,
+            options,
+            dense=_nearest(retriever),
+            teacher=teacher,
+            ask=ask,
+            progress=progress,
+        )
+        return found if self.mix is None else self._mixed(lake, found, Path(self.mix), title)
+
+    def _mixed(self, lake: Lake, found: Assembled, path: Path, title: bool) -> Assembled:
+        """``found`` with general pairs to train with, none of which asks what is held out."""
+        general = read_general(path, title=title)
+        kept = without_protected(
+            Mined(tuple(general.pairs)), kept_for_evaluation(lake, self.splits)
+        )
+        others = [pair.question for name in PARTS[1:] for pair in getattr(found, name).pairs]
+        free = replace(general, pairs=unlike(kept.pairs, others))
+        share = BiEncoderOptions.general
+        most = round(len(found.train.pairs) * share / (1 - share))
+        return replace(found, train=mixed([found.train, drawn(free, most, self.seed)]))
+
+    def _require_split(self, lake: Lake) -> None:
+        there = splits(lake)
+        if self.split is None and self.from_failures:
+            raise InputError(
+                "which passage a failed request lost is told by labels",
+                remedy="name the --split that has them, or leave --from-failures out",
+            )
+        if self.split is not None and self.split not in there:
+            raise UnknownName(
+                f"no question is judged in the split {self.split!r}",
+                remedy=f"name one of {', '.join(there)} with --split, or say "
+                "--no-labels to learn from the log and the corpus alone",
+            )
 
 
-def require_apart(split: str, test: str) -> None:
+def require_apart(split: str | None, test: str) -> None:
     """Raises InputError where what is learnt from ``split`` would be tested on the same."""
     if split == test:
         raise InputError(
@@ -159,6 +231,8 @@ def keep_data(assembled: Assembled, folder: Path, seal: Keyring | None) -> None:
 def refused_by_reason(report: Mapping[str, Any]) -> dict[str, int]:
     """What gave no pair to learn from, and pairs that were left out, as ``Assembled.report`` has
     them."""
+    if "joined" not in report:  # the sets of a run from before reports were kept
+        return {}
     found = {reason: one["n"] for reason, one in report["joined"]["skipped"].items()}
     found["without a text"] = len(report["without_text"])
     found["like a held-out question or passage"] = report["purged"]
@@ -177,6 +251,25 @@ def cost_of(trained: Trained) -> Cost:
         energy_wh=trained.cpu_s * WATTS_A_CORE / 3600,
         assumption=f"{WATTS_A_CORE:g} W a busy core",
     )
+
+
+def _stored(lake: Lake, run_id: str, learnt: Sequence[str]) -> Assembled:
+    """The sets of a run. Raises TrainingError where they are not there or train on what is kept
+    for evaluation by now, KeyMissing."""
+    folder = run_folder(lake.workspace, run_id).root
+    sets = {name: load_set(folder, name) for name in PARTS}
+    mined = Mined(tuple(sets["train"].pairs))
+    free = {*without_protected(mined, kept_for_evaluation(lake, learnt)).pairs}
+    taken = next((pair for pair in mined.pairs if pair not in free), None)
+    if taken is not None:
+        raise TrainingError(
+            f"training run {run_id} learns from the question {taken.question_id}, which is kept "
+            "for evaluation by now",
+            remedy="leave --data-of out",
+        )
+    report = folder / REPORT
+    told = json.loads(report.read_text()) if report.exists() else {}
+    return Assembled(**sets, report={**told, "data_of": run_id})
 
 
 def _nearest(retriever: HybridRetriever) -> Finder:

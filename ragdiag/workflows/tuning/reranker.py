@@ -165,7 +165,9 @@ class _Plan:
         return {
             "kind": "reranker",
             "version": self.version.version_id,
-            "tuning": asdict(replace(self.training, save_as=None)),
+            "tuning": asdict(
+                replace(self.training, save_as=None, learn=self.training.learn.shaping)
+            ),
             "base": self.base.sha256,
             "data": self.assembled.train.data_hash,
             "dev": self.dev.data_hash,
@@ -177,7 +179,7 @@ class _Plan:
             base=self.base,
             method=self.training.method,
             version=self.version.name,
-            split=self.training.learn.split,
+            split=self.training.learn.learnt_split,
             options={**asdict(self.training), "loop": asdict(self.training.options.loop)},
             data=data_facts(self.assembled, len(self.dev.questions), self.sets),
         )

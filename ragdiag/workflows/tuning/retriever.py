@@ -24,6 +24,7 @@ from ragdiag.store.lake import Lake
 from ragdiag.store.training_runs import TrainingRun, find_run
 from ragdiag.training.adapters import LoraOptions, check_targets
 from ragdiag.training.data.assemble import Assembled
+from ragdiag.training.quantisation import Bits
 from ragdiag.training.recording import recorded
 from ragdiag.training.reranker.losses import DISTILLED
 from ragdiag.training.reranker.teacher import Teacher
@@ -67,7 +68,8 @@ NO_STEP_HELPED = "no step made the model better on the dev questions than it cam
 class RetrieverTuning:
     """How a version's embedder is tuned; ``epochs`` and ``learning_rate`` are those that suit the
     method, unless given. A ``teacher``, the folder of a cross-encoder, is what the losses
-    ``margin_mse`` and ``kl`` learn from, and tells unjudged golds from negatives."""
+    ``margin_mse`` and ``kl`` learn from, and tells unjudged golds from negatives. The rest as
+    :class:`BiEncoderOptions` has it."""
 
     learn: LearnFrom = field(default_factory=LearnFrom)
     method: Method = "query-lora"
@@ -77,6 +79,10 @@ class RetrieverTuning:
     learning_rate: float | None = None
     batch: int = 32
     precision: Precision = "fp32"
+    cached: int | None = None
+    bits: Bits | None = None
+    scale: float = 20.0
+    margin: float = 0.2
     lora: LoraOptions = field(default_factory=LoraOptions)
     save_as: str | None = None
 
@@ -101,6 +107,10 @@ class RetrieverTuning:
             loss=self.loss,
             negatives=self.learn.hard,
             precision=self.precision,
+            cached=self.cached,
+            bits=self.bits,
+            scale=self.scale,
+            margin=self.margin,
             loop=loop,
         )
 
@@ -126,6 +136,7 @@ def tune_retriever(
             f"version {version.name} has no embedder, so there is nothing to tune",
             remedy="add [embedder] to its spec",
         )
+    check_options(tuning.options(embedder))
     seal = training_seal(workspace)
     plan = plan_retriever(lake, workspace, version, embedder, tuning, part(progress, 0.0, 0.1))
     require_free_name(lake, workspace, plan.config, tuning.save_as)
@@ -177,7 +188,7 @@ class RetrieverPlan:
     @property
     def config(self) -> dict[str, Any]:
         """What tells one run from another; the name that the result is saved under does not."""
-        asked = asdict(replace(self.tuning, save_as=None))
+        asked = asdict(replace(self.tuning, save_as=None, learn=self.tuning.learn.shaping))
         return {
             "kind": "retriever",
             "version": self.version.version_id,
@@ -193,7 +204,7 @@ class RetrieverPlan:
             base=self.base,
             method=self.tuning.method,
             version=self.version.name,
-            split=self.tuning.learn.split,
+            split=self.tuning.learn.learnt_split,
             options={**asdict(self.tuning), "loop": asdict(self.options.looped)},
             data=data_facts(self.assembled, len(self.dev.questions), self.sets),
         )

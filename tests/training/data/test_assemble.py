@@ -24,6 +24,7 @@ from ragdiag.store.signals import Window
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.training.data.assemble import PARTS, Assembled, AssembleOptions, assemble
 from ragdiag.training.data.leaks import check_leaks
+from ragdiag.training.data.negatives import NegativeOptions
 from ragdiag.training.data.pairs import question_name
 from ragdiag.training.data.sets import load_set
 from ragdiag.training.data.sources import SourceOptions, gather_pairs
@@ -202,6 +203,17 @@ def test_weak_pairs_come_where_labels_are_few_and_variants_where_they_are_asked_
     assert "titles" not in assemble(stocked, AssembleOptions(enough)).report["sources"]
 
 
+def test_what_evaluation_keeps_does_not_count_as_enough(
+    shop: Workspace, copied: Callable[[Workspace], Lake]
+) -> None:
+    lake = copied(shop)
+    given = len(gather_pairs(lake, [], LABELS.sources).mined.pairs)
+    sources = replace(LABELS.sources, fallback=("title",), enough=given)
+    assert "titles" not in gather_pairs(lake, load_passages(lake), sources).report["sources"]
+    add_judgments(lake, [Judgment("jigsaw", "jigsaw", 1, "held")])
+    assert "titles" in gather_pairs(lake, load_passages(lake), sources).report["sources"]
+
+
 def test_no_variant_and_no_sentence_asks_what_evaluation_asks(
     shop: Workspace, copied: Callable[[Workspace], Lake]
 ) -> None:
@@ -234,6 +246,23 @@ def test_a_variant_that_stands_in_its_own_passage_is_left_out(
     asked_for = {p.question for p in found.train.pairs}
     assert not asked_for & {f"{thing} hall" for thing in THINGS}
     assert len(asked_for) > len(found.train.positives), "the other variants stay"
+
+
+def test_without_hard_negatives_none_is_looked_for_and_none_need_be_left(
+    empty_workspace: Workspace, copied: Callable[[Workspace], Lake]
+) -> None:
+    lake = copied(empty_workspace)
+    same = [Passage(thing, thing, "The same words stand in every passage.") for thing in THINGS]
+    add_documents(lake, [replace(one, text=f"{one.passage_id}: {one.text}") for one in same])
+    add_questions(lake, [Question(thing, question(thing)) for thing in THINGS])
+    add_judgments(lake, [Judgment(thing, thing, 1, "train") for thing in THINGS])
+    with pytest.raises(TrainingError, match="24 pairs has a negative left") as refused:
+        assemble(lake, LABELS)
+    assert "--negatives 0" in refused.value.remedy
+    none = replace(LABELS, negatives=NegativeOptions(per_pair=0), sentences=30)
+    found = assemble(lake, none, dense=lambda pairs: [list(THINGS) for _ in pairs])
+    assert found.report["negatives"]["found"] == {}
+    assert not any(pair.negatives for pair in found.train.pairs)
 
 
 def test_too_little_is_told_with_its_number(stocked: Lake) -> None:

@@ -88,6 +88,14 @@ def test_what_is_no_question_is_asked_for_once_more_and_then_counted(
     assert found.skipped == {"the model wrote no usable question": ["cats#0"]}
 
 
+def test_a_passage_that_the_model_refuses_is_passed_over(
+    faulty_server: FaultyServer, ask: Ask
+) -> None:
+    faulty_server.answers(413, {"error": {"message": "too long"}})
+    found = pairs_from_model([PASSAGE], ask)
+    assert (found.pairs, found.skipped) == ((), {"the model refused the prompt": ["cats#0"]})
+
+
 def test_a_server_that_is_down_ends_the_work_and_one_that_refuses_at_once(
     faulty_server: FaultyServer, ask: Ask
 ) -> None:

@@ -15,15 +15,16 @@ from ragdiag.store.corpus import add_documents
 from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.results import find_version, latest_build
 from ragdiag.store.training_runs import TrainingRun, save_run
+from ragdiag.training.data.examples import Pair, TrainingSet
 from ragdiag.training.data.sets import load_set
 from ragdiag.training.run_folder import run_folder
 from ragdiag.training.runs import RunFacts, facts_of
-from ragdiag.workflows.tuning.averaging import average_retrievers
+from ragdiag.workflows.tuning.averaging import _together, _unseen, average_retrievers
 from ragdiag.workflows.tuning.data import LearnFrom
 from ragdiag.workflows.tuning.retriever import RetrieverTuning, tune_retriever
 from tests.workflows.aliases import THINGS, fill
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("averaged")]
+pytestmark = pytest.mark.xdist_group("averaged")
 
 TUNING = RetrieverTuning(method="lora", epochs=2, batch=16, learning_rate=2e-3)
 SEEDS = (0, 1)
@@ -51,6 +52,46 @@ def lake(made: Made) -> Lake:
     return open_lake(made[0])
 
 
+def texts_of(*pairs: Pair) -> dict[str, str]:
+    return {pair.passage_id: f"All that is known of {pair.passage_id}." for pair in pairs}
+
+
+def test_sentences_are_no_labels_so_their_passages_may_be_held_out() -> None:
+    asked = Pair("q", "What does a kayak weigh?", "kayak")
+    sentence = Pair("sentence:kayak", "it floats on every lake", "kayak", "sentence")
+    other = Pair("r", "Who mends an anvil?", "anvil")
+    held = TrainingSet([asked], texts_of(asked))
+    learnt = TrainingSet([other, sentence], texts_of(other, sentence))
+    assert _unseen(held, learnt).pairs == [asked]
+    same = replace(sentence, question="what does a KAYAK weigh")
+    assert not _unseen(held, TrainingSet([other, same], texts_of(other, same))).pairs
+
+
+def test_what_was_nearly_learnt_is_not_held_out() -> None:
+    words = " ".join(f"word{at}" for at in range(60))
+    texts = {"old": words, "new": f"{words} more", "apart": "Nothing of the kind is said here."}
+    gold = Pair("q", "Where do we keep the anvil?", "old")
+    learnt = TrainingSet([gold], {"old": texts["old"]})
+    copy = Pair("p", "Who made that thing?", "new")
+    wording = Pair("w", "where do we keep THE anvil", "apart")
+    free = Pair("f", "When does it rain?", "apart")
+    held = TrainingSet([copy, wording, free], texts)
+    assert _unseen(held, learnt).pairs == [free]
+
+
+def test_a_question_and_its_variants_are_all_learnt_and_each_once() -> None:
+    asked = Pair("q", "Who mends an anvil?", "anvil")
+    variants = [replace(asked, question=words) for words in ("anvil mend", "who mends anvils")]
+    texts = texts_of(asked)
+    together = _together([TrainingSet([asked, one], texts) for one in variants])
+    assert sorted(pair.question for pair in together.pairs) == [
+        "Who mends an anvil?",
+        "anvil mend",
+        "who mends anvils",
+    ]
+
+
+@pytest.mark.slow
 def test_the_mean_is_measured_on_what_no_part_has_learnt(made: Made, lake: Lake) -> None:
     workspace, runs = made
     told: list[float] = []
@@ -97,6 +138,7 @@ def save_like(
     return name
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_together_is_refused(made: Made, lake: Lake) -> None:
     workspace, (run, other) = made
     facts = facts_of(other)
@@ -122,6 +164,7 @@ def test_what_does_not_fit_together_is_refused(made: Made, lake: Lake) -> None:
             average_retrievers(lake, workspace, [run.run_id, name])
 
 
+@pytest.mark.slow
 def test_a_part_with_other_files_than_it_made_is_refused(made: Made, lake: Lake) -> None:
     workspace, (run, other) = made
     name = save_like(workspace, lake, other, "tampered", facts_of(other))

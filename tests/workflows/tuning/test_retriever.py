@@ -176,6 +176,13 @@ def test_what_cannot_be_tuned_says_why(tuned: tuple[Workspace, TrainingRun], lak
         tune_retriever(lake, workspace, dense, replace(TUNING, learn=learn))
     with pytest.raises(InputError, match="there is a version words already"):
         tune_retriever(lake, workspace, dense, replace(TUNING, save_as="words"))
+    with pytest.raises(UnknownName, match="there is no split 'holdout'"):
+        tune_retriever(lake, workspace, dense, replace(TUNING, learn=LearnFrom(test="holdout")))
+    with pytest.raises(UnknownName, match="no question is judged in the split 'trian'"):
+        tune_retriever(lake, workspace, dense, replace(TUNING, learn=LearnFrom(split="trian")))
+    unlabelled = LearnFrom(None, from_failures=True)
+    with pytest.raises(InputError, match="which passage a failed request lost is told by labels"):
+        tune_retriever(lake, workspace, dense, replace(TUNING, learn=unlabelled))
 
 
 def test_a_slip_is_told_before_anything_is_mined(
