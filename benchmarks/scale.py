@@ -285,10 +285,10 @@ def asked(known: dict[str, Any]) -> dict[str, Callable[[Lake], Any]]:
             lake, production, "version_id"
         ),
         "p95, every stage × version": lambda lake: stage_latency(lake, production, "version_id"),
-        "p95 of total, version × week": lambda lake: weekly_latency(lake, production, "total"),
-        "p95 of all six stages in turn, version × week": lambda lake: [
-            weekly_latency(lake, production, stage) for stage in (*STAGES, "total")
-        ],
+        "p95 of total, version × week": lambda lake: weekly_latency(lake, production),
+        "p95 of all six stages, version × week": lambda lake: weekly_latency(
+            lake, production, (*STAGES, "total")
+        ),
         "failures by cause × topic": lambda lake: lake.rows(
             "select cause, topic, count(*) as n from failures group by all"
         ),

@@ -58,7 +58,7 @@ def weekly_quantiles(
 ) -> dict[str, list[tuple[date, Estimate]]]:
     """By segment, one quantile of one stage, week by week."""
     found: dict[str, list[tuple[date, Estimate]]] = {}
-    for row in weekly_latency(lake, filters, stage, split):
+    for row in weekly_latency(lake, filters, (stage,), split):
         estimate = latency_quantile(row, QUANTILES[quantile]).estimate()
         found.setdefault(row["segment"], []).append((row["week"], estimate))
     return found

@@ -78,7 +78,7 @@ def weekly_cells(lake: Lake, filters: Filters, split: Split = "all") -> Cells:
         put("click_rate", row, Share(row["clicked"], row["n"]))
         put("task_success", row, Share(row["task_successes"], row["tasks"]))
         put("thumbs_up", row, Share(row["thumbs_up"], row["thumbs"]))
-    for row in weekly_latency(lake, filters, "total", split):
+    for row in weekly_latency(lake, filters, split=split):
         put("p95", row, latency_quantile(row, 0.95))
     return cells
 

@@ -64,6 +64,15 @@ _SERVER_AWAY = (
     "ssl syscall error",
     'failed to execute query "rollback"',  # all that is said of a commit whose connection was lost
 )
+_UNREADABLE = (
+    "invalid page in block",
+    "could not read block",
+    "missing chunk number",
+    "unexpected chunk",
+    "data is corrupt",
+    "could not access status of transaction",
+)
+"""What PostgreSQL says of a damaged page of a table."""
 _NOT_ENCRYPTED = ("the database is not encrypted but we requested",)
 _BUCKET_MISSING = ("nosuchbucket",)
 _BUCKET_DENIED = ("http 403", "http code 403", "http 401", "http code 401", "accessdenied")
@@ -163,6 +172,11 @@ def _server_error(error: duckdb.Error, workspace: Workspace) -> StoreError | Non
             _SERVER_AWAY,
             "the catalog's PostgreSQL server is not there",
             f"start it, or check [lake.postgres] in {file}; then run this again",
+        ),
+        (
+            _UNREADABLE,
+            "the catalog's PostgreSQL server cannot read a table of it",
+            "run: ragdiag store check, which names it",
         ),
         (
             _OTHER_DATA_PATH,

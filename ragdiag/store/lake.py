@@ -39,6 +39,7 @@ from ragdiag.store.faults import (
     store_faults,
 )
 from ragdiag.store.migrations import is_behind, migrate
+from ragdiag.store.upkeep.catalog_damage import damaged_catalog_error
 from ragdiag.store.upkeep.catalog_edits import look_again
 from ragdiag.store.upkeep.damage import damaged_file_error
 from ragdiag.store.upkeep.known_backups import refuse_lost_catalog
@@ -127,7 +128,11 @@ class Lake:
 
     def fault(self, error: duckdb.Error) -> StoreError | None:
         """The store's failure that ``error`` tells of; None where it is a defect of the caller."""
-        return damaged_file_error(error, self._connection) or store_error(error, self.workspace)
+        return (
+            damaged_file_error(error, self._connection)
+            or damaged_catalog_error(error, self.workspace)
+            or store_error(error, self.workspace)
+        )
 
     def snapshot(self) -> int:
         """The number of the lake's newest snapshot: what a report made now was made from."""
@@ -249,9 +254,14 @@ def _open(workspace: Workspace, create: bool) -> Lake:
         connection.close()
         if isinstance(error, RagdiagError) or not isinstance(error, (duckdb.Error, OSError)):
             raise
-        raise store_error(error, workspace) or StoreError(
-            f"cannot open the catalog {catalog.place} ({reason(error)})",
-            remedy="restore it from a backup, or name another workspace with --workspace",
+        damaged = damaged_catalog_error(error, workspace)
+        raise (
+            damaged
+            or store_error(error, workspace)
+            or StoreError(
+                f"cannot open the catalog {catalog.place} ({reason(error)})",
+                remedy="restore it from a backup, or name another workspace with --workspace",
+            )
         ) from None
 
 

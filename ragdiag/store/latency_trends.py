@@ -16,20 +16,23 @@ from ragdiag.store.facts import bucket_of
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters, Row, counted
 from ragdiag.store.trends import Split, segment_of
-from ragdiag.store.weighing import read_weighed, weighed, weight_of
+from ragdiag.store.weighing import weighed, weight_of
 
 EXACT_ROWS = 200_000
 
 
 def weekly_latency(
-    lake: Lake, filters: Filters, stage: str = "total", split: Split = "version_id"
+    lake: Lake,
+    filters: Filters,
+    stages: tuple[str, ...] = ("total",),
+    split: Split = "version_id",
 ) -> list[Row]:
-    """By week and segment, the latencies of one stage in ms: sorted ``values`` with their
-    ``weights`` (None where all stand for themselves), or ``buckets`` (number of the bucket, None
-    for zero → a Weighed count) where the others are None."""
-    if stage not in LATENCY_STAGES:
-        raise ValueError(f"no such stage: {stage}")
-    return _read(lake, filters, (stage,), split, "date_trunc('week', day)::date")
+    """By week, segment and stage, the latencies in ms: sorted ``values`` with their ``weights``
+    (None where all stand for themselves), or ``buckets`` (number of the bucket, None for zero → a
+    Weighed count) where the others are None. Several stages are one query."""
+    if unknown := set(stages) - set(LATENCY_STAGES):
+        raise ValueError(f"no such stage: {min(unknown)}")
+    return _read(lake, filters, stages, split, "date_trunc('week', day)::date")
 
 
 def stage_latency(lake: Lake, filters: Filters, split: Split = "all") -> list[Row]:
@@ -105,23 +108,25 @@ def _buckets(
         source = f"""
             select r.day, {segment_of(split)} as segment, r.stage, r.weight, r.bucket, r.n
             from daily_latency r where {condition} and r.stage in ({_quoted(stages)})"""
-    found: dict[tuple[Any, ...], Row] = {}
-    # Of a whole log one sum instead of three: there are tens of thousands of buckets.
+    # There are tens of thousands of buckets: of a whole log one sum instead of three, and a row for
+    # each cell instead of each bucket.
     told = weighed("n", "n") if sampled else "sum(n) as n"
     rows = lake.rows(
         f"""with alike as (
                 select {week} as week, segment, stage, weight, bucket, sum(n) as n
-                from ({source}) group by all having sum(n) > 0)
-            select week, segment, stage, bucket, {told}
-            from alike group by all order by week, segment, stage""",
+                from ({source}) group by all having sum(n) > 0),
+            counted as (
+                select week, segment, stage, bucket, {told} from alike group by all)
+            select week, segment, stage, null as values, null as weights,
+                   list(bucket order by bucket) as buckets, list(n order by bucket) as counts
+            from counted group by all order by week, segment, stage""",
         parameters,
     )
-    for row in read_weighed(rows) if sampled else rows:
-        bucket, n = row.pop("bucket"), row.pop("n")
-        empty = {**row, "values": None, "weights": None, "buckets": {}}
-        cell = found.setdefault(tuple(row.values()), empty)
-        cell["buckets"][bucket] = n if sampled else Weighed.of(n)
-    return list(found.values())
+    for row in rows:
+        counts = row.pop("counts")
+        sums = [Weighed(**n) for n in counts] if sampled else map(Weighed.of, counts)
+        row["buckets"] = dict(zip(row["buckets"], sums, strict=True))
+    return rows
 
 
 def _single(

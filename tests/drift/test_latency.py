@@ -39,6 +39,23 @@ def test_weeks_are_kept_apart(toy_lake: Lake) -> None:
     assert all(found.n == 24 for points in by_version.values() for _, found in points)
 
 
+@pytest.mark.parametrize("exact_rows", [latency_trends.EXACT_ROWS, 0], ids=["values", "buckets"])
+def test_several_stages_are_what_each_is_alone(
+    toy_lake: Lake, exact_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(latency_trends, "EXACT_ROWS", exact_rows)
+    stages = ("total", "lexical")
+    together = latency_trends.weekly_latency(toy_lake, PRODUCTION, stages)
+    alone = [
+        row
+        for stage in stages
+        for row in latency_trends.weekly_latency(toy_lake, PRODUCTION, (stage,))
+    ]
+    assert together == sorted(alone, key=lambda row: (row["week"], row["segment"], row["stage"]))
+    assert {row["stage"] for row in together} == set(stages)
+    assert {row["buckets"] is None for row in together} == {exact_rows > 0}
+
+
 def test_an_unknown_stage_is_a_defect_not_sql(toy_lake: Lake) -> None:
     with pytest.raises(ValueError, match="no such stage"):
         weekly_quantiles(toy_lake, PRODUCTION, "total_ms) --", "p50")

@@ -103,6 +103,32 @@ class PostgresCatalog:
                 with suppress(duckdb.Error):  # with a lost connection the lock is gone as well
                     cursor.execute("rollback")
 
+    def find_unreadable(self) -> dict[str, duckdb.Error]:
+        """Every table of the schema that the server cannot read whole → what it says.
+
+        The server lists them: DuckDB hides the tables of an attached lake. One that compaction
+        drops meanwhile is not in the way.
+        """
+        found: dict[str, duckdb.Error] = {}
+        with self._opened().cursor() as cursor:
+            for name, table in self._tables(cursor).items():
+                try:
+                    self._ask(cursor, f"select count((whole.*)::text) from {table} whole")
+                except duckdb.Error as error:
+                    if name in self._tables(cursor):
+                        found[name] = error
+        return found
+
+    def _tables(self, cursor: duckdb.DuckDBPyConnection) -> dict[str, str]:
+        """Name → how the server's SQL names it."""
+        rows = self._ask(
+            cursor,
+            "select c.relname::text, c.oid::regclass::text from pg_class c "
+            "join pg_namespace n on n.oid = c.relnamespace "
+            f"where c.relkind = 'r' and n.nspname = {self._schema()} order by 1",
+        )
+        return {str(name): str(table) for name, table in rows}
+
     def _locked(self, cursor: duckdb.DuckDBPyConnection, kind: Turn) -> bool:
         cursor.execute("begin")
         try:

@@ -19,6 +19,7 @@ from ragdiag.store.lake import Lake
 from ragdiag.store.locks import try_lock
 from ragdiag.store.upkeep.archive import archived_segments
 from ragdiag.store.upkeep.aside import SetAside, list_aside
+from ragdiag.store.upkeep.catalog_damage import find_catalog_damage
 from ragdiag.store.upkeep.cleanup import ORPHAN_GRACE_S, find_orphans
 from ragdiag.store.upkeep.damage import REMEDY
 from ragdiag.store.upkeep.ledger import (
@@ -31,7 +32,6 @@ from ragdiag.store.upkeep.ledger import (
 from ragdiag.store.upkeep.reloading import RELOADED
 from ragdiag.store.upkeep.snapshots import named_snapshots, snapshot_ids
 from ragdiag.store.upkeep.soundness import Damage, examine_files
-from ragdiag.store.upkeep.sqlite_process import find_damage
 
 WAITING_S = 600
 """A finished segment older than this should have been ingested."""
@@ -49,23 +49,29 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What was found and how much was looked at; ``damaged`` are the files to set aside."""
+    """What was found and how much was looked at; ``damaged`` are the files to set aside.
+
+    With a damaged catalog that alone is told, and no file is looked at: whatever else was found
+    would rest on it. ``snapshot`` is None then.
+    """
 
     findings: tuple[Finding, ...]
     damaged: tuple[Damage, ...]
     files: int
     bytes: int
-    snapshot: int
+    snapshot: int | None
 
 
 def check_store(lake: Lake, workspace: Workspace, progress: Progress | None = None) -> CheckReport:
     """Catalog, data files, ledger, snapshots, spool and archive of an open lake."""
+    if broken := find_catalog_damage(workspace):
+        told = tuple(Finding(one.message, one.remedy) for one in broken)
+        return CheckReport(told, (), 0, 0, None)
     damaged, files = examine_files(lake, progress)
     aside = list_aside(lake)
     gone = {one.name for one in aside}
     damaged = [one for one in damaged if one.file.name not in gone]
     checks: list[Callable[[], Iterable[Finding]]] = [
-        lambda: _catalog(workspace),
         lambda: map(_damage, damaged),
         lambda: map(_aside, aside),
         lambda: _orphans(lake),
@@ -87,18 +93,6 @@ def check_store(lake: Lake, workspace: Workspace, progress: Progress | None = No
         sum(file.bytes for file in files),
         lake.snapshot(),
     )
-
-
-def _catalog(workspace: Workspace) -> Iterator[Finding]:
-    """SQLite's own check; another catalog checks itself."""
-    if not workspace.catalog.is_file():
-        return
-    damage = find_damage(workspace.catalog)
-    if damage is not None:
-        yield Finding(
-            f"the catalog {workspace.catalog} is damaged ({damage})",
-            "restore a backup (ragdiag store restore)",
-        )
 
 
 def _damage(one: Damage) -> Finding:

@@ -322,6 +322,15 @@ def load_validation(known: Known, version_id: str | None = None) -> Row | None:
     return {**json.loads(row["found"]), **own}
 
 
+@plain(validations.load_validations)
+def load_validations(known: Known) -> list[Row]:
+    last = latest(known["validations"], "version_id", "validated_at").values()
+    return [
+        {**json.loads(row["found"]), **{n: row[n] for n in ("version_id", "validated_at")}}
+        for row in newest_first(last, "validated_at")
+    ]
+
+
 @plain(validations.load_sufficiency)
 def load_sufficiency(known: Known) -> Row | None:
     row = max(known["sufficiency_models"], key=lambda one: one["calibrated_at"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -201,14 +202,29 @@ def second_levels(known: Known, names: list[str]) -> dict[str, str]:
     lambda _: [given(filters, most) for filters in NARROW for most in (3, 100)],
 )
 def replayed_failures(known: Known, filters: Filters, most: int) -> list[Row]:
-    columns = ("request_id", "topic", "question", "cause", "verified_fix")
     rows = [failure(known, fact) for fact in wrong(known, filters)]
     diagnosed = [row for row in rows if row["verdict"] != NOT_DIAGNOSED]
     return [
-        {name: row[name] for name in columns}
-        | {name: known.verdicts[row["request_id"]][name] for name in ("second_level", "evidence")}
+        {name: row[name] for name in ("request_id", "topic", "verified_fix")}
+        | {"question_id": known.request[row["request_id"]].question_id}
+        | {"evidence": known.verdicts[row["request_id"]]["evidence"]}
         for row in newest_first(diagnosed, "asked_at", "request_id")[:most]
     ]
+
+
+@plain(
+    queries.recent_with_judgments,
+    lambda _: [given(filters, most) for filters in NARROW for most in (3, 100)],
+)
+def recent_with_judgments(known: Known, filters: Filters, most: int) -> list[str]:
+    relevant = {row["question_id"] for row in known["judgments"] if row["grade"] > 0}
+    told = replace(filters, verdict=None, cause=None, second_level=None)
+    rows = [
+        known.row[fact["request"].request_id]
+        for fact in known.passing(told)
+        if fact["request"].question_id in relevant
+    ]
+    return [row["request_id"] for row in newest_first(rows, "asked_at", "request_id")[:most]]
 
 
 @plain(queries.tier_counts, lambda _: each(*NARROW))
@@ -285,7 +301,7 @@ def said_about(known: Known, name: str) -> dict[str, list[Row]]:
         ),
     }
     columns = {
-        "grades": ("grader", "y", "score", "status", "reason", "graded_at"),
+        "grades": ("grader", "y", "score", "status", "reason", "sentences", "graded_at"),
         "verdicts": (
             *("cause", "verdict", "verified_fix", "tier", "evidence"),
             *("second_level", "diagnosed_at"),

@@ -17,6 +17,7 @@ from ragdiag.records import (
     Grade,
     Replay,
     Request,
+    SentenceSupport,
 )
 from ragdiag.store import (
     asked,
@@ -46,9 +47,12 @@ def every_id(known: Known) -> list[Given]:
 
 
 def grade_of(row: Row) -> Grade:
-    return Grade(
-        *(row[name] for name in ("request_id", "grader", "y", "score", "status", "reason"))
-    )
+    own = ("request_id", "grader", "y", "score", "status", "reason")
+    return Grade(*(row[name] for name in own), sentences_of(row))
+
+
+def sentences_of(row: Row) -> tuple[SentenceSupport, ...]:
+    return tuple(SentenceSupport(**one) for one in json.loads(row["sentences"] or "[]"))
 
 
 @plain(asked.asked_times, every_id)

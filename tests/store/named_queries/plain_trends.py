@@ -144,13 +144,15 @@ def latencies(
 @plain(
     latency_trends.weekly_latency,
     lambda _: [
-        given(filters, stage, split)
+        given(filters, stages, split)
         for filters in FILTERS
-        for stage, split in (("total", "version_id"), ("lexical", "topic"))
+        for stages, split in ((("total",), "version_id"), (("total", "lexical", "dense"), "topic"))
     ],
 )
-def weekly_latency(known: Known, filters: Filters, stage: str, split: str) -> list[Row]:
-    return latencies(known, filters, (stage,), lambda f: (f["week"], segment(f, split)))
+def weekly_latency(
+    known: Known, filters: Filters, stages: tuple[str, ...], split: str
+) -> list[Row]:
+    return latencies(known, filters, stages, lambda f: (f["week"], segment(f, split)))
 
 
 @plain(latency_trends.stage_latency, split_filters)

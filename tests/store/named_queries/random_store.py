@@ -27,6 +27,7 @@ from ragdiag.records import (
     Question,
     Replay,
     Request,
+    SentenceSupport,
 )
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import (
@@ -43,7 +44,7 @@ from ragdiag.store.results import mark_pruned, save_build, save_findings, save_v
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.store.tables import insert
 from ragdiag.version import ExtractiveSpec, LexicalSpec, Spec, Version
-from tests.store.plain_counts import GRADERS
+from tests.store.plain_counts import GRADERS, JUDGE, PEOPLE
 
 START = datetime(2026, 1, 1, 9, tzinfo=UTC)
 REQUESTS = 60
@@ -57,6 +58,8 @@ FOREIGN = ("log#0", "log#1", "text:00", "text:01")
 """Passages that only a log has; the last two are named by their text."""
 WORDS = ("cats", "sleep", "Dawn", "tea", "ünder_water", "moon", "42")
 SETTINGS = ("key-a", "key-b")
+HIDDEN = "[text 00112233445566778899aabbccddeeff]"
+"""What stands for a text that is not stored."""
 BUILDS = ("b0", "b1", "b2", "b3")
 
 
@@ -130,7 +133,8 @@ class RandomStore:
         chance = self.chance
         stages = ("lexical", "dense", "packing", "generation", "total")
         question_id = chance.choice([None, None, *QUESTIONS])
-        asked = chance.choice(["what of q1 ?", "Why is that?", "What is this", f"What {number}?"])
+        known = ["what of q1 ?", "Why is that?", "What is this"]
+        asked = chance.choice([*known, f"What {number}?", HIDDEN])
         return Request(
             request_id=f"r{number:02d}",
             asked_at=START + timedelta(hours=chance.randrange(500)),
@@ -140,7 +144,7 @@ class RandomStore:
             question_id=question_id,
             topic=chance.choice(["", "a", "b"]),
             user_key=chance.choice([None, "u1", "u2"]),
-            answer=chance.choice(["", "Fifteen.", "At dawn."]),
+            answer=chance.choice(["", "Fifteen.", "At dawn.", HIDDEN]),
             status=chance.choice(["ok", "ok", "no_answer", "error"]),
             degraded_reason=chance.choice([None, None, "dense: late", "dense: late; cut", " ; "]),
             cache_hit=chance.random() < 0.2,
@@ -208,6 +212,9 @@ class RandomStore:
 
     def _grade(self, name: str, grader: str) -> Grade:
         chance = self.chance
+        if grader in PEOPLE and chance.random() < 0.2:
+            return Grade(name, grader, None, status="withdrawn")
+        sentences = [SentenceSupport(True, 0.5, "doc0#0"), SentenceSupport(False, None, None)]
         return Grade(
             name,
             grader,
@@ -215,6 +222,7 @@ class RandomStore:
             chance.choice([None, 0.25]),
             chance.choice(["ok", "no_gold"]),
             chance.choice(["", "so it is"]),
+            tuple(self.some(sentences, 2)) if grader == JUDGE else (),
         )
 
     def _diagnosis(self, name: str, marks: Mapping[str, str]) -> Diagnosis:

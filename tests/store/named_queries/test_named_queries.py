@@ -6,6 +6,7 @@ from __future__ import annotations
 import inspect
 import math
 import pkgutil
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import astuple, is_dataclass
@@ -17,13 +18,14 @@ import pytest
 import ragdiag.store
 from ragdiag.errors import RagdiagError
 from ragdiag.records import Request
-from ragdiag.settings import Workspace
+from ragdiag.settings import PROJECT, Workspace
 from ragdiag.store.lake import Lake, close_lakes
 from ragdiag.store.signals import load_first_asked
 from ragdiag.store.ungraded import load_ungraded
 from tests.store.named_queries import plain_corpus as plain_corpus
 from tests.store.named_queries import plain_kept as plain_kept
 from tests.store.named_queries import plain_pages as plain_pages
+from tests.store.named_queries import plain_reviews as plain_reviews
 from tests.store.named_queries import plain_said as plain_said
 from tests.store.named_queries import plain_trends as plain_trends
 from tests.store.named_queries.known import DEFINITIONS, Known
@@ -47,16 +49,20 @@ def named_queries() -> Iterator[Callable[..., Any]]:
             continue
         for name, found in vars(import_module(module.name)).items():
             own = inspect.isfunction(found) and found.__module__ == module.name
-            if own and not name.startswith("_") and name.split("_")[0] not in WRITES:
-                first = next(iter(inspect.signature(found).parameters.values()), None)
-                if first is not None and first.annotation == "Lake":
-                    yield found
+            if own and not name.startswith("_") and reads(found):
+                yield found
+
+
+def reads(function: Callable[..., Any]) -> bool:
+    first = next(iter(inspect.signature(function).parameters.values()), None)
+    takes_lake = first is not None and first.annotation == "Lake"
+    return takes_lake and function.__name__.split("_")[0] not in WRITES
 
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     workspace = Workspace(tmp_path_factory.mktemp("random") / "workspace")
-    lake = RandomStore(workspace, seed=1).fill()
+    lake = RandomStore(workspace, seed=2).fill()
     yield lake, Known(lake)
     close_lakes()
 
@@ -65,6 +71,20 @@ def test_every_query_has_a_plain_definition() -> None:
     wanted = {f"{one.__module__}.{one.__qualname__}" for one in named_queries()}
     assert {f"{one.__module__}.{one.__qualname__}" for one in DEFINITIONS} == wanted
     assert len(wanted) > 60
+
+
+@pytest.mark.parametrize("package", ["upkeep", "intake"])
+def test_no_page_asks_upkeep_or_intake(package: str) -> None:
+    """Their modules are no named queries, so none of what reads there is a page's to import."""
+    imported = re.compile(
+        rf"^ *from (ragdiag\.store\.{package}[\w.]*) import (\([^)]*\)|.*)$", re.MULTILINE
+    )
+    for path in (*PROJECT.glob("pages/*.py"), *PROJECT.glob("ragdiag/ui/**/*.py")):
+        for module, names in imported.findall(path.read_text(encoding="utf-8")):
+            for name in re.findall(r"\w+", names):
+                found = getattr(import_module(module), name)
+                assert not inspect.ismodule(found), (path, name)
+                assert not (inspect.isfunction(found) and reads(found)), (path, name)
 
 
 @pytest.mark.parametrize(
