@@ -67,14 +67,12 @@ with right:
     st.subheader("Cause: where the gold passage was lost", anchor=False)
     fault_bars(by_cause, counts["failed"], words.CAUSES, key="causes", owners=False)
 undiagnosed_notice(view, scope, kind)
-trust.show_trust(view, scope)
-link_training(view)
-
 show_contradictions(view, scope)
-
-show_stage_recall(view, scope)
+trust.show_trust(view, scope)
 show_headroom(view, scope)
 prescription.show_levers(view, chosen)
+link_training(sum(row["n"] for row in by_verdict if row["name"] == "retrieval"))
+show_stage_recall(view, scope)
 show_segments(view, chosen)
 
 show_failures(view, chosen, counts)

@@ -17,7 +17,7 @@ from ragdiag.stats.cluster_bootstrap import bounded_cluster_mean
 Stage = Literal["lexical", "dense", "either", "fused", "reranked", "context"]
 Kept = dict[Stage, frozenset[str]]
 
-NOTHING_BEFORE = "no stage before it is stored"
+NOTHING_BEFORE = "nothing is stored of what came before"
 
 
 @dataclass(frozen=True, slots=True)

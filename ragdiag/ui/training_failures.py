@@ -6,10 +6,9 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from ragdiag.store.judgments import split_sizes
 from ragdiag.store.lake import Lake
 from ragdiag.training.data.mined import FEWEST_PAIRS
-from ragdiag.training.data.sources import SourceOptions, gather_pairs
+from ragdiag.training.data.sources import failure_pairs
 from ragdiag.ui import links, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.view import View
@@ -30,8 +29,7 @@ def usual_splits(splits: Mapping[str, int]) -> tuple[str | None, str]:
 def usable_failures(lake: Lake, split: str) -> tuple[int, int]:
     """Failed requests that a run learns from when ``split`` has their gold passages, and their
     pairs: retrieval lost the gold, and evaluation does not ask the question."""
-    options = SourceOptions(splits=(split,), sources=("failure",), fallback=())
-    pairs = gather_pairs(lake, (), options).mined.pairs
+    pairs = failure_pairs(lake, (split,))
     return len({name for pair in pairs for name in pair.request_ids}), len(pairs)
 
 
@@ -48,14 +46,12 @@ def only_failures(view: View, split: str) -> bool:
     )
 
 
-def link_training(view: View) -> None:
-    """From the failures to the page that learns from them, where a run could."""
-    splits = fetch(view, split_sizes)
-    split = usual_splits(splits)[0] if splits else None
-    requests, pairs = (0, 0) if split is None else fetch(view, usable_failures, split)
-    if pairs >= FEWEST_PAIRS:
+def link_training(failed: int) -> None:
+    """From ``failed`` requests that retrieval owns to the page that learns from them, where they
+    are enough; how many of them a run can use is counted there."""
+    if failed >= FEWEST_PAIRS:
         st.page_link(
             links.TRAINING,
-            label=f"Train on {words.count(requests, 'failed request')} that retrieval owns →",
+            label=f"Train on {words.count(failed, 'failed request')} that retrieval owns →",
             query_params={KEY: "true"},
         )

@@ -60,7 +60,7 @@ def test_each_stage_keeps_a_share_of_the_gold_and_loses_what_it_was_handed() -> 
         0.25,
         0.0,
     ]
-    assert found["lexical"].lost.reason == "no stage before it is stored"
+    assert found["lexical"].lost.reason == "nothing is stored of what came before"
     assert {one.recall.n for one in found.values()} == {2}
     assert (found["fused"].most, found["either"].most) == (3, 4)
     assert all(0 <= one.recall.low <= one.recall.high <= 1 for one in found.values())
