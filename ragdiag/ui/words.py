@@ -252,7 +252,8 @@ def change(found: Estimate, unit: str) -> str:
         return f"– ({found.reason})" if found.reason else "–"
     value = signed(found.value, unit)
     if math.isnan(found.low) or math.isnan(found.high):
-        return f"{value} (no interval: {found.reason})"
+        why = found.reason or "no interval"
+        return f"{value} ({why})" if "no interval" in why else f"{value} (no interval: {why})"
     low, high = (bare(bound, unit, plus=True) for bound in (found.low, found.high))
     return f"{value} ({low} to {high})"
 

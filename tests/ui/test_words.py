@@ -35,6 +35,12 @@ def test_what_is_undefined_says_why() -> None:
     assert "needs n ≥ 73" in words.interval_only(short, "ms")
 
 
+def test_a_change_without_an_interval_says_why_once() -> None:
+    for why, told in (("too few", "no interval: too few"), ("no interval yet", "no interval yet")):
+        found = Estimate(0.1, math.nan, math.nan, 12, why)
+        assert plain(words.change(found, "share")) == f"+10.0 points ({told})"
+
+
 def test_a_change_is_signed_and_in_points() -> None:
     found = Estimate(-0.13, -0.192, -0.071, 600)
     assert plain(words.change(found, "share")) == "−13.0 points (−19.2 to −7.1)"
