@@ -46,7 +46,9 @@ def influence_command(
     from ragdiag.workflows.diagnosing import influence as work
 
     if by == "sentence" and method != "ablation":
-        raise InputError("--by sentence needs --method ablation", remedy="add it, or leave out --by")
+        raise InputError(
+            "--by sentence needs --method ablation", remedy="add it, or leave out --by"
+        )
     lake = open_lake(command_workspace(context.obj))
     subject = work.open_subject(lake, request_id)
     if method == "leave-one-out" and subject.generator.kind == "openai" and not yes:

@@ -21,8 +21,8 @@ OWN_ARMS = len(get_args(Arm)) - len(OTHERS)
 
 @dataclass(frozen=True, slots=True)
 class ValidationPlan(ReplayPlan):
-    """``requests`` are those with gold that is not in doubt. Each is asked once, which are the fewest ``calls``, and at
-    most once for every fault; what is wrong then is replayed."""
+    """``requests`` are those with gold that is not in doubt. Each is asked once, which are the
+    fewest ``calls``, and at most once for every fault; what is wrong then is replayed."""
 
     is_priced: bool
 
