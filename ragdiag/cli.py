@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -29,6 +29,7 @@ from ragdiag.commands.influence import influence_command
 from ragdiag.commands.ingest import ingest_command
 from ragdiag.commands.log import app as log_app
 from ragdiag.commands.model import model_app
+from ragdiag.commands.options import Day
 from ragdiag.commands.plan import plan_command
 from ragdiag.commands.prescribe import prescribe_command
 from ragdiag.commands.privacy import privacy_app
@@ -89,7 +90,6 @@ ProgressOption = Annotated[
 Tenant = Annotated[str | None, typer.Option(help="Whose passages are found beside everybody's.")]
 Roles = Annotated[list[str] | None, typer.Option(help="A role of who asks; may be repeated.")]
 Split = Annotated[str, typer.Option("--split", help="Which judged questions.")]
-Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="UTC day.")]
 
 
 @app.callback()

@@ -115,8 +115,16 @@ def _emit_import(
 
 def _import_text(loaded: dict[str, Any]) -> str:
     rejects = loaded["rejects"]
-    counts = ", ".join(f"{name} {value}" for name, value in loaded.items() if name != "rejects")
-    lines = [counts, *(f"rejected {r['source']}:{r['line']}: {r['reason']}" for r in rejects[:20])]
+    told = ("rejects", "unread_fields")
+    counts = ", ".join(f"{name} {value}" for name, value in loaded.items() if name not in told)
+    unread = (
+        f"not read: field {name!r} ({n} lines)" for name, n in loaded["unread_fields"].items()
+    )
+    lines = [
+        counts,
+        *unread,
+        *(f"rejected {r['source']}:{r['line']}: {r['reason']}" for r in rejects[:20]),
+    ]
     if len(rejects) > 20:
         lines.append(f"… and {len(rejects) - 20} more rejects; see: ragdiag store rejects")
     return "\n".join(lines)

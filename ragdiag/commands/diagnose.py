@@ -63,10 +63,10 @@ def validate_command(
     from ragdiag.workflows.diagnosing.validate import expectations, validate
     from ragdiag.workflows.diagnosing.validation_price import plan_validation
 
-    print(table(expectations()), file=sys.stderr, flush=True)
     lake, workspace, tried = opened(context, version)
     other = None if generator_of is None else find_version(lake, generator_of)
     plan = plan_validation(lake, workspace, tried, split, n, other)
+    print(table(expectations()), file=sys.stderr, flush=True)
     if dry_run or (plan.is_priced and not yes):
         note = "" if dry_run else ". Nothing was asked: add --yes"
         emit(plan.to_json(), as_json, lambda: plan.to_text() + note)
@@ -167,11 +167,12 @@ def _compared(found: BlindAgreement) -> str:
 
 def _told(found: Validation) -> str:
     """A matrix for each tier, below what its verdicts were worth."""
-    from ragdiag.workflows.diagnosing.validate import matrix_rows
+    from ragdiag.workflows.diagnosing.validate import matrix_rows, shortfalls
 
     lines = [
         f"{sum(found.failed.values())} known failures from {found.successes} successes, "
-        f"answered by {found.generator}"
+        f"answered by {found.generator}",
+        *shortfalls(found.to_json()),
     ]
     for tier, one in found.tiers.items():
         lines += ["", _worth(tier, one), table(matrix_rows(one.matrix))]

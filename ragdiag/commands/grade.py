@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.exceptions import Exit
 
-from ragdiag.commands.options import Json, ProgressOption
+from ragdiag.commands.options import Day, Json, ProgressOption
 from ragdiag.console import emit, progress_to, write_text
 from ragdiag.records import Traffic
 from ragdiag.settings import command_workspace
@@ -33,7 +33,6 @@ UNDER_WAY = 3
 Named = Annotated[str, typer.Option("--grader", help="As it was stored; see grade run.")]
 Split = Annotated[str | None, typer.Option("--split", help="Its latest evaluation of this.")]
 Kind = Annotated[Traffic | None, typer.Option("--traffic", help="Else this (production).")]
-Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="UTC day.")]
 About = Annotated[
     Literal["correct", "grounded", "cited"], typer.Option(help="What the labels are about.")
 ]
@@ -168,7 +167,7 @@ def rate_command(
     from ragdiag.workflows.grading.corrected_rates import correct_rate
 
     lake, _, requests = _scope(context, version, split, traffic, since, until)
-    found = correct_rate(lake, requests, grader, about=about, strata=strata)
+    found = correct_rate(lake, requests, grader, about=about, strata=strata, version=version)
     emit(found.to_json(), as_json, found.to_text)
 
 

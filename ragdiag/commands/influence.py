@@ -8,6 +8,7 @@ import typer
 
 from ragdiag.commands.options import Json, ProgressOption
 from ragdiag.console import emit, progress_to, show_estimate, table
+from ragdiag.errors import InputError
 from ragdiag.records import Estimate
 from ragdiag.settings import command_workspace
 
@@ -44,6 +45,10 @@ def influence_command(
     from ragdiag.store.lake import open_lake
     from ragdiag.workflows.diagnosing import influence as work
 
+    if by == "sentence" and method != "ablation":
+        raise InputError(
+            "--by sentence needs --method ablation", remedy="add it, or leave out --by"
+        )
     lake = open_lake(command_workspace(context.obj))
     subject = work.open_subject(lake, request_id)
     if method == "leave-one-out" and subject.generator.kind == "openai" and not yes:
@@ -71,10 +76,18 @@ def _text(found: dict[str, Any]) -> str:
         {
             "rank": row["rank"],
             "part": row["part_id"],
-            "influence": show_estimate(Estimate.from_json(row["influence"])),
+            "influence": _influence(found, Estimate.from_json(row["influence"])),
             "role": row["role"],
             "cited": "cited" if row["cited"] else "",
         }
         for row in found["parts"]
     ]
     return "\n".join([*found["words"], table(rows)]).rstrip()
+
+
+def _influence(found: dict[str, Any], influence: Estimate) -> str:
+    from ragdiag.diagnosis.influence_words import EXACT
+
+    if found.get("deterministic") and influence.reason is None:
+        return f"{influence.value:.3f} ({EXACT})"
+    return show_estimate(influence)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,6 +29,23 @@ SnapshotOption = Annotated[
         metavar="NAME|ID|TIME",
         help="Report on the query log as it was then. Default: as it is now.",
     ),
+]
+
+
+def read_day(text: str) -> datetime:
+    """A day as its midnight. Raises InputError.
+
+    >>> read_day("2026-01-31")
+    datetime.datetime(2026, 1, 31, 0, 0)
+    """
+    try:
+        return datetime.strptime(text, "%Y-%m-%d")
+    except ValueError:
+        raise InputError(f"{text!r} is no day", remedy="write YYYY-MM-DD") from None
+
+
+Day = Annotated[
+    datetime | None, typer.Option(parser=read_day, metavar="YYYY-MM-DD", help="UTC day.")
 ]
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ragdiag.commands.evaluate_words import evaluation_text
-from ragdiag.commands.options import Json, SnapshotOption, reading
+from ragdiag.commands.options import Day, Json, SnapshotOption, read_day, reading
 from ragdiag.console import emit, write_text
 from ragdiag.records import Traffic
 from ragdiag.settings import command_workspace
@@ -26,7 +26,6 @@ Keep = Annotated[
     str | None, typer.Option(metavar="NAME", help="Keep the snapshot under this name.")
 ]
 Split = Annotated[str, typer.Option("--split", help="Which judged questions.")]
-Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="UTC day.")]
 
 
 @report_app.command()
@@ -34,7 +33,9 @@ def weekly(
     context: typer.Context,
     week: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Any day of it. Default: the newest."),
+        typer.Option(
+            parser=read_day, metavar="YYYY-MM-DD", help="Any day of it. Default: the newest."
+        ),
     ] = None,
     traffic: Annotated[Traffic, typer.Option(help="Which requests.")] = "production",
     markdown: Annotated[Path | None, typer.Option(help="Also write it to a file.")] = None,

@@ -16,6 +16,8 @@ from ragdiag.records import ContextPassage, Estimate
 
 Found = Mapping[str, Any]
 
+EXACT = "exact: the generator repeats itself"
+"""In place of an interval, where a document's ``deterministic`` is true."""
 MOVING = ("carried", "misled", "changed", "supports", "opposes")
 """Roles of parts on which the answer depends."""
 

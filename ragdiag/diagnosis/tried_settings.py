@@ -52,6 +52,13 @@ CHUNK_TOKENS = "chunk_tokens"
 CHUNKS_MEND = ("split_passage", "recall_miss", "packing")
 NAMES = (*SETTABLE, CHUNK_TOKENS)
 
+_MUST: Mapping[str, str] = {
+    "greater_than_equal": "at least {ge:g}",
+    "less_than_equal": "at most {le:g}",
+    "int_parsing": "a whole number",
+    "float_parsing": "a number",
+}
+
 
 def settings_to_try(spec: Spec) -> list[Setting]:
     """Deeper candidates, more passages or fewer, more room, the reranker deeper or gone; never the
@@ -184,9 +191,18 @@ def _set(spec: Spec, name: str, value: str) -> Spec:
     try:
         table = getattr(Spec.model_validate(document), known.table)
     except ValidationError as error:
-        what = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise InputError(f"{name}={value}: {what}", remedy="see docs/versions.md") from None
+        raise InputError(
+            f"{name}={value}: {_fault(name, error)}", remedy="see docs/versions.md"
+        ) from None
     return spec.model_copy(update={known.table: table})
+
+
+def _fault(name: str, error: ValidationError) -> str:
+    """What the value must be, from the field's type and limits."""
+    first = error.errors()[0]
+    if first["type"] in _MUST:
+        return f"{name} must be {_MUST[first['type']].format(**first.get('ctx', {}))}"
+    return first["msg"].removeprefix("Value error, ")
 
 
 def _chunk_size(value: str) -> int:

@@ -26,6 +26,7 @@ from ragdiag.importers.jsonl import Identifier, Located, Row, Text, Texts, read_
 from ragdiag.importers.metadata import MetadataRow, read_metadata
 from ragdiag.importers.report import (
     ImportReport,
+    Judged,
     Origin,
     accepted,
     keep_rejects,
@@ -85,15 +86,16 @@ def import_beir(lake: Lake, directory: Path, progress: Progress | None = None) -
     report(progress, 0.5, f"{loaded.passages} passages; reading questions")
     questions, bad_questions = _import_questions(lake, directory / "queries.jsonl")
     report(progress, 0.65, f"{questions} questions; reading judgments")
-    judgments, bad_judgments = _import_judgments(lake, directory / "qrels")
-    report(progress, 0.85, f"{sum(judgments.values())} judgments; reading answers")
+    judged, bad_judgments = _import_judgments(lake, directory / "qrels")
+    report(progress, 0.85, f"{sum(judged.by_split.values())} judgments; reading answers")
     answers, bad_answers = _import_answers(lake, directory / "answers.jsonl")
     rejected = keep_rejects(lake, [*rejects, *bad_questions, *bad_judgments, *bad_answers])
     report(progress, 1.0, "imported")
     return replace(
         loaded,
         questions=questions,
-        judgments=judgments,
+        judgments=judged.by_split,
+        questions_with_passages=judged.questions,
         answers=answers,
         rejects=rejected,
     )
@@ -149,7 +151,7 @@ def _import_questions(lake: Lake, path: Path) -> tuple[int, list[Reject]]:
     return accepted(change), rejects + refused
 
 
-def _import_judgments(lake: Lake, folder: Path) -> tuple[dict[str, int], list[Reject]]:
+def _import_judgments(lake: Lake, folder: Path) -> tuple[Judged, list[Reject]]:
     """Judgments of every split; no folder, no judgments."""
     judged: list[tuple[Judgment, Origin]] = []
     rejects: list[Reject] = []
@@ -159,8 +161,8 @@ def _import_judgments(lake: Lake, folder: Path) -> tuple[dict[str, int], list[Re
                 rejects.append(origin.reject(row))
             else:
                 judged.append((row, origin))
-    by_split, refused = load_judgments(lake, [j for j, _ in judged], [o for _, o in judged])
-    return by_split, rejects + refused
+    found, refused = load_judgments(lake, [j for j, _ in judged], [o for _, o in judged])
+    return found, rejects + refused
 
 
 def _read_judgments(path: Path) -> Iterator[tuple[Origin, Judgment | str]]:

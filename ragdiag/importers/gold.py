@@ -4,18 +4,20 @@
 
 ``passages`` are the relevant ones: a list of ids, each of grade 1, or ids with their grades
 (``{"doc#3": 2}``, 0 judges a passage irrelevant). A line has answers, passages or both. Without a
-``question_id`` the question's own text names it, as the log would keep it.
+``question_id`` the question's own text names it, as the log would keep it. Other fields are not
+read, and counted by name.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from ragdiag.importers.jsonl import Identifier, Located, Row, Text, Texts, read_rows
 from ragdiag.importers.report import (
@@ -49,6 +51,8 @@ _Grades = Annotated[dict[Identifier, _Grade], BeforeValidator(_read_passages)]
 
 
 class _GoldRow(Row):
+    model_config = ConfigDict(extra="allow")
+
     question_id: Identifier | None = None
     question: Text
     answers: Texts | None = None
@@ -94,7 +98,7 @@ def import_gold(lake: Lake, path: Path) -> ImportReport:
         lake, [Question(one.row.id, one.row.question, one.row.topic or "") for one in rows]
     )
     judged = list(_judgments(rows))
-    judgments, refused = load_judgments(lake, [j for j, _ in judged], [o for _, o in judged])
+    known, refused = load_judgments(lake, [j for j, _ in judged], [o for _, o in judged])
     answered = [one for one in rows if one.row.answers]
     answers = add_gold_answers(
         lake, [GoldAnswer(one.row.id, tuple(one.row.answers or ())) for one in answered]
@@ -107,10 +111,17 @@ def import_gold(lake: Lake, path: Path) -> ImportReport:
     ]
     return ImportReport(
         questions=accepted(questions),
-        judgments=judgments,
+        judgments=known.by_split,
+        questions_with_passages=known.questions,
         answers=accepted(answers),
+        unread_fields=_unread(rows),
         rejects=keep_rejects(lake, found),
     )
+
+
+def _unread(rows: Sequence[Located[_GoldRow]]) -> dict[str, int]:
+    """Field → lines that have it, the most frequent first."""
+    return dict(Counter(name for one in rows for name in one.row.model_extra or ()).most_common())
 
 
 def _with_stored_ids(screen: Screen, rows: Sequence[Located[_GoldRow]]) -> list[Located[_GoldRow]]:

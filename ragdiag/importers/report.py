@@ -29,7 +29,8 @@ class ImportReport:
 
     ``added``, ``replaced``, ``removed`` and ``unchanged`` say what became of the passages;
     ``passages`` are all but the removed ones. ``judgments`` are by split. ``skipped`` files have
-    a suffix that is not read, or lie outside the folder.
+    a suffix that is not read, or lie outside the folder. ``unread_fields`` counts a gold file's
+    lines by field.
     """
 
     documents: int = 0
@@ -40,8 +41,10 @@ class ImportReport:
     unchanged: int = 0
     questions: int = 0
     judgments: Mapping[str, int] = field(default_factory=dict)
+    questions_with_passages: int = 0
     answers: int = 0
     skipped: int = 0
+    unread_fields: Mapping[str, int] = field(default_factory=dict)
     rejects: tuple[Reject, ...] = ()
 
     @property
@@ -61,6 +64,14 @@ class ImportReport:
             for reject in self.rejects
         ]
         return {**asdict(self), "rejects": rejects}
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Judgments by split, and questions with a relevant passage."""
+
+    by_split: Mapping[str, int]
+    questions: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +116,14 @@ def load_documents(
 
 def load_judgments(
     lake: Lake, judgments: Sequence[Judgment], origins: Sequence[Origin]
-) -> tuple[dict[str, int], list[Reject]]:
-    """Add the judgments and count by split those that the workspace now has."""
+) -> tuple[Judged, list[Reject]]:
+    """Add the judgments and count those that the workspace now has."""
     change = add_judgments(lake, judgments)
     refused = {reject.line for reject in change.rejects}
-    by_split = Counter(j.split for n, j in enumerate(judgments, start=1) if n not in refused)
-    return dict(by_split), located_rejects(change, origins)
+    kept = [j for n, j in enumerate(judgments, start=1) if n not in refused]
+    by_split = Counter(judgment.split for judgment in kept)
+    with_passages = {judgment.question_id for judgment in kept if judgment.grade > 0}
+    return Judged(dict(by_split), len(with_passages)), located_rejects(change, origins)
 
 
 def accepted(change: GoldChange) -> int:

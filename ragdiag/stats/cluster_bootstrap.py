@@ -10,8 +10,8 @@ import numpy as np
 
 from ragdiag.records import Estimate
 from ragdiag.stats.bootstrap import BLOCK, RESAMPLES, expansion
-from ragdiag.stats.contrasts import cluster_numbers, clustered_mean
-from ragdiag.stats.intervals import wilson
+from ragdiag.stats.contrasts import cluster_numbers, clustered_mean, defined, mean_of_clusters
+from ragdiag.stats.intervals import ADDED, wilson
 
 LEAST_DRAWN = 10
 """Clusters below which too few different samples can be drawn: five make 126."""
@@ -66,6 +66,10 @@ def bounded_cluster_mean(
 ) -> Estimate:
     """As :func:`cluster_mean`, of values that lie within ``low`` … ``high``, and so do the bounds.
 
+    The bounds are the wider, on either side, of those and of the cluster-robust t with ADDED
+    clusters of mean size more at either end, as ``bounded_mean_estimate`` adds values: drawings
+    of 50 single values, each 1 with chance 93.5 % and else 0, cover 84 %.
+
     Where all G clusters have one mean m, the share of clusters with another one is at most u,
     Wilson's upper bound of 0 in G; the interval is m − u(m − low) … m + u(high − m). Of values that
     are all 0, or all 1, that is Wilson's own interval of 0, or G, in G.
@@ -74,15 +78,26 @@ def bounded_cluster_mean(
     True
     """
     found = cluster_mean(values, clusters, seed)
-    count = len({c for v, c in zip(values, clusters, strict=True) if not math.isnan(v)})
+    kept, owners = defined(values, clusters)
+    numbers, count = cluster_numbers(owners)
     if count < 2:
         return found
-    if not math.isnan(found.low):
-        return replace(found, low=max(found.low, low), high=min(found.high, high))
-    others = wilson(0, count).high
-    return Estimate(
-        found.value,
-        found.value - others * (found.value - low),
-        found.value + others * (high - found.value),
-        found.n,
+    if math.isnan(found.low):
+        others = wilson(0, count).high
+        return Estimate(
+            found.value,
+            found.value - others * (found.value - low),
+            found.value + others * (high - found.value),
+            found.n,
+        )
+    sizes = np.bincount(numbers, minlength=count)
+    ends = np.repeat([low, high], ADDED) * sizes.mean()
+    wide = mean_of_clusters(
+        np.append(np.bincount(numbers, kept, count), ends),
+        np.append(sizes, np.full(len(ends), sizes.mean())),
+    )
+    return replace(
+        found,
+        low=max(min(found.low, wide.lower(0.975)), low),
+        high=min(max(found.high, wide.upper(0.975)), high),
     )

@@ -212,6 +212,20 @@ def clustered_mean(values: Sequence[float] | Floats, clusters: Sequence[Hashable
     return Contrast(_mean(sample), error, _freedom(shares))
 
 
+def mean_of_clusters(sums: Floats, sizes: Floats) -> Contrast:
+    """As :func:`clustered_mean`, from each cluster's sum and size, which need not be whole.
+
+    >>> found = mean_of_clusters(np.array([0.0, 1.0, 2.0]), np.array([1.0, 1.0, 2.0]))
+    >>> round(found.value, 2), round(found.error, 4), round(found.freedom, 2)
+    (0.75, 0.2887, 1.8)
+    """
+    n = float(sizes.sum())
+    mean = float(sums.sum()) / n
+    shares = sizes / n
+    rounding = ROUNDING * float(np.abs(sums / sizes).max())
+    return Contrast(mean, _error(sums / n - mean * shares, shares, rounding), _freedom(shares))
+
+
 def defined(
     values: Sequence[float], clusters: Sequence[Hashable] | None
 ) -> tuple[Floats, list[Hashable]]:

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from ragdiag.diagnosis.influence import answers_needed
-from ragdiag.diagnosis.influence_words import sentences
+from ragdiag.diagnosis.influence_words import EXACT, sentences
 from ragdiag.generator_spec import GeneratorSpec
 from ragdiag.records import Estimate
 from ragdiag.store.influences import latest_influences
@@ -64,7 +64,8 @@ def draw(view: View, story: Story) -> None:
 def bars(found: Mapping[str, Any]) -> tuple[go.Figure, str]:
     """A bar for each part of the context, the first of the prompt on top, and what they show.
 
-    Where no gold answer tells what is right, the bars are 1 − token F1, without intervals.
+    Where no gold answer tells what is right, the bars are 1 − token F1, without intervals; so are
+    those of a generator that repeats itself.
     """
     rows = list(reversed(found["parts"]))
     values = [Estimate.from_json(row["influence"]) for row in rows]
@@ -82,8 +83,8 @@ def bars(found: Mapping[str, Any]) -> tuple[go.Figure, str]:
             y=[_label(row) for row in rows],
             orientation="h",
             marker_color=[ROLES[row["role"]][1] for row in rows],
-            error_x=charts.error_bars(values, 1),
-            customdata=[value.reason or words.with_interval(value, "score") for value in values],
+            error_x=None if found.get("deterministic") else charts.error_bars(values, 1),
+            customdata=[value.reason or _told(found, value) for value in values],
             hovertemplate="%{y}: %{customdata}<extra></extra>",
         )
     )
@@ -91,6 +92,12 @@ def bars(found: Mapping[str, Any]) -> tuple[go.Figure, str]:
     figure.update_xaxes(title=axis, zeroline=False)
     figure.update_yaxes(ticksuffix="  ")
     return charts.laid_out(figure, height=90 + 30 * len(rows)), axis
+
+
+def _told(found: Mapping[str, Any], value: Estimate) -> str:
+    if found.get("deterministic"):
+        return f"{words.number(value.value, 'score')} ({EXACT})"
+    return words.with_interval(value, "score")
 
 
 def _label(row: Mapping[str, Any]) -> str:

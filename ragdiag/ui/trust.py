@@ -15,6 +15,7 @@ from ragdiag.ui.cached import fetch
 from ragdiag.ui.safe import literal
 from ragdiag.ui.view import View
 from ragdiag.ui.words import NBSP
+from ragdiag.workflows.diagnosing.validate import shortfalls
 
 
 def show_trust(view: View, scope: Filters) -> None:
@@ -43,6 +44,9 @@ def show_trust(view: View, scope: Filters) -> None:
             "the prompt held what it needed; a swapped label has no side."
         )
     )
+    short = shortfalls(found)
+    if short:
+        st.markdown("\n".join(f"- {literal(one)}" for one in short))
     tables.show(_tiers(found["tiers"]), key="trust-tiers")
     every = fetch(view, load_validations)
     if len(every) > 1:

@@ -135,6 +135,8 @@ def test_a_mistake_is_one_line(root: str, capsys: pytest.CaptureFixture[str]) ->
         (["run", "old", *SPLIT, "--grader", "vibes"], "'vibes'"),
         (["run", "old", "--split", "trian", "--grader", "numeric"], "'trian'"),
         (["rate", "old", *SPLIT, "--grader", "numeric-v1"], "numeric-v1"),
+        (["rate", "old", *SPLIT, "--grader", "numeric"], "grade run old --grader numeric, and"),
+        (["run", "old", *SPLIT, "--grader", "numeric", "--since", "2026-13-01"], "YYYY-MM-DD"),
         (["agreement", *SPLIT], "--split"),
         (["calibrate", "/nowhere.jsonl", "--grader", "numeric"], "/nowhere.jsonl"),
     ):

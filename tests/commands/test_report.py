@@ -138,3 +138,11 @@ def test_a_snapshot_that_is_not_there_is_one_line_with_those_that_are(
         (line,) = printed.err.splitlines()
         assert "no snapshot 'week 46'" in line
         assert f"a number from 0 to {filled.snapshot()}" in line
+
+
+def test_a_day_that_is_none_says_how_to_write_one(
+    filled: Lake, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["report", "weekly", "--week", "2026-13-01"]
+    assert main(["--workspace", str(workspace.root), *arguments]) == 2
+    assert capsys.readouterr().err == "ragdiag: '2026-13-01' is no day; write YYYY-MM-DD\n"

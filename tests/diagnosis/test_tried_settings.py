@@ -33,9 +33,9 @@ def test_another_size_of_passages_leaves_the_spec_alone() -> None:
     [
         (["k"], f"'k' is no setting that can be tried; write NAME=VALUE with one of: {NAMES[0]}"),
         (["speed=3"], "'speed=3' is no setting"),
-        (["k=0"], "k=0: Input should be greater than or equal to 1"),
-        (["k=ten"], "k=ten: Input should be a valid integer"),
-        (["alpha=1.6"], "alpha=1.6: Input should be less than or equal to 1"),
+        (["k=0"], "k=0: k must be at least 1;"),
+        (["k=ten"], "k=ten: k must be a whole number;"),
+        (["alpha=1.6"], "alpha=1.6: alpha must be at most 1;"),
         (["alpha=nan"], "alpha=nan: "),
         (["k=5"], "k=5 is what the version has already"),
         (["k=6", "k=7"], "k is set twice"),

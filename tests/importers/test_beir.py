@@ -72,8 +72,10 @@ def test_everything_is_loaded(lake: Lake, folder: Path) -> None:
         "unchanged": 0,
         "questions": 2,
         "judgments": {"test": 1, "train": 2},
+        "questions_with_passages": 2,
         "answers": 1,
         "skipped": 0,
+        "unread_fields": {},
         "rejects": [],
     }
 

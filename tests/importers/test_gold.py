@@ -54,7 +54,20 @@ def test_everything_is_loaded(lake: Lake, write_lines: WriteLines) -> None:
     }
     assert (report.questions, report.answers) == (3, 2)
     assert report.judgments == {"dev": 2, DEFAULT_SPLIT: 1}
+    assert (report.questions_with_passages, report.unread_fields) == (2, {})
     assert report.rejects == ()
+
+
+def test_fields_that_nothing_reads_are_named(lake: Lake, write_lines: WriteLines) -> None:
+    path = write_lines(
+        "gold.jsonl",
+        {"question": "Why?", "answers": ["Nobody knows."], "gold_passages": ["cats#0"]},
+        {"question": "How?", "answers": ["So."], "gold_passages": ["cats#1"], "gold": "So."},
+        {"question": "Who?", "passages": {"cats#0": 0}},
+    )
+    report = import_gold(lake, path)
+    assert report.unread_fields == {"gold_passages": 2, "gold": 1}
+    assert (report.questions, report.questions_with_passages) == (3, 0)
 
 
 def test_a_question_without_an_id_is_named_by_its_text(lake: Lake, write_lines: WriteLines) -> None:

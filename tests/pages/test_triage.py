@@ -136,6 +136,8 @@ def test_verdicts_are_shown_with_their_tiers_and_their_worth(
         version="hybrid",
         split="test",
         successes=9,
+        left_out={"no gold passage supports the gold answer": 2},
+        n=5,
         seed=0,
         tried={"context_cut": 5},
         failed={"context_cut": 1},
@@ -149,7 +151,9 @@ def test_verdicts_are_shown_with_their_tiers_and_their_worth(
     assert not app.exception
     text = said(app)
     assert "of tier A (replayed with the gold passages)" in text
-    assert "right in 100 % (21–100, n=1) of known faults" in text
+    assert "right in 100 % (5–100, n=1) of known faults" in text
+    assert "context_cut: 1 of 5 tried questions became wrong" in text
+    assert "left out 2: no gold passage supports the gold answer" in text
     tables = [table.value for table in app.dataframe]
     assert any("packing" in table.columns and "Fault" in table.columns for table in tables)
     (by_generator,) = [table for table in tables if "Generator" in table.columns]

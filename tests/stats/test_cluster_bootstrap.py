@@ -11,7 +11,7 @@ from ragdiag.records import Estimate
 from ragdiag.stats.bootstrap import expansion
 from ragdiag.stats.cluster_bootstrap import bounded_cluster_mean, cluster_mean
 from ragdiag.stats.contrasts import clustered_mean
-from ragdiag.stats.intervals import wilson
+from ragdiag.stats.intervals import Sums, bounded_mean_estimate, wilson
 
 
 def test_it_is_the_plain_definition(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,6 +66,16 @@ def test_clusters_of_one_mean_have_the_interval_of_what_was_not_seen() -> None:
     found, wide = (one(spread, clusters) for one in (_within, cluster_mean))
     assert (found.low, found.high) == (0, 1)
     assert wide.low < 0 < 1 < wide.high
+
+
+def test_of_single_values_that_nearly_all_agree_it_is_as_wide_as_students_with_ends_added() -> None:
+    values = [1.0] * 47 + [0.0] * 3
+    drawn = cluster_mean(values, range(50))
+    student = bounded_mean_estimate(Sums.of(values), 0, 1)
+    found = bounded_cluster_mean(values, range(50), 0, 1)
+    assert student.low < drawn.low
+    assert found.low == pytest.approx(student.low)
+    assert found.high == min(max(drawn.high, student.high), 1)
 
 
 def test_below_ten_clusters_the_interval_is_students() -> None:

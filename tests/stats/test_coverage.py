@@ -232,6 +232,17 @@ def of_clusters() -> Cells:
                 RARE,
             ),
         )
+    for p, clusters in product((0.9, 0.935, 0.97), (20, 50, 100)):
+        yield (
+            f"cluster bootstrap of single outcomes p={p} G={clusters}",
+            covered(
+                p,
+                lambda c, p=p, g=clusters: bounded_cluster_mean(
+                    (c.random(g) < p).astype(float).tolist(), range(g), low=0, high=1
+                ),
+                RARE,
+            ),
+        )
 
 
 def of_quantiles() -> Cells:

@@ -30,6 +30,13 @@ def test_weights_have_their_intervals() -> None:
     assert (figure.data[0].error_x.array[0], figure.data[0].error_x.arrayminus[0]) == (2.0, 1.0)
 
 
+def test_what_a_generator_repeats_has_no_interval() -> None:
+    parts = [row("a", Estimate(1.0, 1.0, 1.0, 1), "carried")]
+    figure, _ = bars({"method": "leave-one-out", "deterministic": True, "parts": parts})
+    assert figure.data[0].customdata == ("1.000 (exact: the generator repeats itself)",)
+    assert figure.data[0].error_x.array is None
+
+
 def test_without_a_gold_answer_the_bars_are_what_changes_of_the_words() -> None:
     unknown = Estimate.undefined("no gold answer says what is right")
     rows = [row("a", unknown, "changed", 0.25), row("b", unknown, "unsure")]

@@ -130,7 +130,7 @@ def latest_requests(
     )
     if not requests:
         raise UnknownName(
-            f"version {version.name} has no evaluation{f' on split {split!r}' if split else ''}",
+            f"version {version.name} has no evaluation{f' of split {split!r}' if split else ''}",
             remedy=f"run: ragdiag evaluate {version.name} --split {split or 'SPLIT'}",
         )
     ordered = sorted(requests, key=lambda request: request.asked_at)

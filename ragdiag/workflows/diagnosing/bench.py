@@ -11,7 +11,7 @@ from ragdiag.diagnosis.arms import arm_contexts, find_misleading, oracle_order
 from ragdiag.diagnosis.replay import outcomes
 from ragdiag.diagnosis.second_level import split_cause
 from ragdiag.diagnosis.tiers import NO_SIGNS, Signs
-from ragdiag.diagnosis.verdicts import judge, supports
+from ragdiag.diagnosis.verdicts import judge
 from ragdiag.diagnosis.waterfall import Loss, best_judged, locate_loss
 from ragdiag.metrics.answers import grade_answer
 from ragdiag.metrics.contradictions import find_contradiction
@@ -159,13 +159,12 @@ class Bench:
 
     def _judge(self, seen: Examination, draws: Sequence[Replay]) -> Diagnosis:
         request, gold, answers = seen.request, seen.known.gold, seen.known.answers
-        texts = [passage.text for passage in gold if passage.text]
         found = judge(
             request,
             seen.grade,
             seen.loss,
             outcomes(draws),
-            gold_supported=not texts or not answers or supports(texts, answers),
+            gold_supported=seen.known.gold_supported,
             contradicting_gold=find_contradiction(answers) is not None,
             others_agree=others_agree(draws),
             signs=self._read_signs(seen),

@@ -191,19 +191,29 @@ def requests_in_scope(
 ) -> list[Request]:
     """The latest evaluation of ``split``, else one ``traffic`` (production) of a window.
 
-    Raises UnknownName where there is no request.
+    Raises UnknownName where there is no request; of an evaluation outside the window it says when
+    it was.
     """
-    asked = load_requests(
-        lake,
-        version_id=version.version_id,
-        traffic=traffic or ("production" if split is None else "evaluation"),
-        since=since,
-        until=until,
-        question_ids=None if split is None else list(load_judgments(lake, split)),
-    )
+
+    def load(since: datetime | None = None, until: datetime | None = None) -> list[Request]:
+        return load_requests(
+            lake,
+            version_id=version.version_id,
+            traffic=traffic or ("production" if split is None else "evaluation"),
+            since=since,
+            until=until,
+            question_ids=None if split is None else list(load_judgments(lake, split)),
+        )
+
+    asked = load(since, until)
     if split is not None:
         latest = {r.question_id: r for r in sorted(asked, key=lambda request: request.asked_at)}
         asked = list(latest.values())
+    if not asked and split is not None and (outside := load()):
+        raise UnknownName(
+            f"version {version.name} has no evaluation of split {split!r} within --since/--until",
+            remedy=f"the latest is of {outside[-1].asked_at:%Y-%m-%d}: widen the window",
+        )
     if not asked:
         kind = traffic or "production"
         where = f"evaluation of split {split!r}" if split else f"{kind} traffic in that window"

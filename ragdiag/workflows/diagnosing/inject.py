@@ -7,6 +7,7 @@ answered, and the labels.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -75,7 +76,9 @@ class Injector:
     def __init__(
         self, lake: Lake, workspace: Workspace, version: Version, successes: Sequence[Request]
     ) -> None:
-        """Of ``successes`` only those count that succeed today too, with gold in the prompt."""
+        """Of ``successes`` only those count that succeed today too, with gold in the prompt.
+        Questions whose labels are in doubt are not asked, since what failed on them could not be
+        told from what was broken; ``left_out`` counts them by reason."""
         self._bench = Bench(lake, workspace, version)
         # No question is named: a fault's answers are not those that the lake keeps.
         self._replays = Replays(lake, workspace, version.spec, ())
@@ -86,12 +89,14 @@ class Injector:
         self._index = load_index(workspace, pipeline.build_id, version.spec)
         self._removed = removed_passages(lake, self._index.passage_ids)
         self._passages = self._bench.passages_of(pipeline.build_id)
-        self.successes = [
-            (request, labels)
-            for request in successes
-            if (labels := replace(self._bench.evidence(request), reported=True)).gold
-            and self._succeeds(request, labels)
-        ]
+        self.successes: list[tuple[Request, Evidence]] = []
+        self.left_out: Counter[str] = Counter()
+        for request in successes:
+            labels = replace(self._bench.evidence(request), reported=True)
+            if labels.gold and labels.doubt is not None:
+                self.left_out[labels.doubt] += 1
+            elif labels.gold and self._succeeds(request, labels):
+                self.successes.append((request, labels))
 
     def inject(self, n: int, seed: int = 0, progress: Progress | None = None) -> Injected:
         """Up to ``n`` failures of each fault, from successes in an order that ``seed`` draws."""

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from ragdiag.diagnosis.replay import outcomes
 from ragdiag.diagnosis.second_level import Scene, agree, term_overlap
+from ragdiag.diagnosis.verdicts import supports
 from ragdiag.diagnosis.waterfall import Loss, best_judged
 from ragdiag.grading.contract import Item
 from ragdiag.grading.groundedness import LEXICAL, GroundednessGrader, lexical_support
+from ragdiag.metrics.contradictions import find_contradiction
 from ragdiag.records import Answer, Arm, ContextPassage, Grade, Passage, Replay, Request, Retrieval
 from ragdiag.store.corpus import load_judgments
 from ragdiag.store.judgments import load_questions
@@ -33,6 +35,19 @@ class Evidence:
     answers: tuple[str, ...] = ()
     may_replay: bool = True
     reported: bool | None = None
+
+    @property
+    def gold_supported(self) -> bool:
+        """Whether the gold passages hold an accepted answer; True where either is not known."""
+        texts = [passage.text for passage in self.gold if passage.text]
+        return not texts or not self.answers or supports(texts, self.answers)
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the labels themselves are suspect; None where nothing speaks against them."""
+        if find_contradiction(self.answers) is not None:
+            return "accepted answers contradict each other"
+        return None if self.gold_supported else "no gold passage supports the gold answer"
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,12 +37,16 @@ Diagnoses = Mapping[str, Mapping[Tier, Diagnosis]]
 
 @dataclass(frozen=True)
 class Validation:
-    """``tried`` and ``failed`` count by fault: only what turned a success into a failure counts;
-    ``generator`` names the one that answered."""
+    """``tried`` and ``failed`` count by fault: only what turned a success into a failure counts,
+    of which ``n`` were wanted of each; a fault that was not tried breaks a part that the version
+    has not. ``left_out`` counts questions by what is in doubt of their labels; ``generator`` names
+    the one that answered."""
 
     version: str
     split: str
     successes: int
+    left_out: Mapping[str, int]
+    n: int
     seed: int
     tried: Mapping[Fault, int]
     failed: Mapping[Fault, int]
@@ -55,6 +59,8 @@ class Validation:
             "version": self.version,
             "split": self.split,
             "successes": self.successes,
+            "left_out": dict(self.left_out),
+            "n": self.n,
             "seed": self.seed,
             "record": self.record,
             "generator": self.generator,
@@ -67,8 +73,32 @@ class Validation:
                 }
                 for fault, tried in self.tried.items()
             },
+            "inapplicable": [fault for fault in FAULTS if fault not in self.tried],
             "tiers": {tier: one.to_json() for tier, one in self.tiers.items()},
         }
+
+
+def shortfalls(found: Mapping[str, Any]) -> list[str]:
+    """What a validation's document says of faults with fewer failures than were wanted, and of
+    questions that were left out; one of an earlier ragdiag tells less.
+
+    >>> rare = {"lexical_blind": {"tried": 9, "failed": 0}}
+    >>> shortfalls({"faults": rare, "n": 5, "left_out": {"no gold passage supports …": 2}})
+    ['lexical_blind: 0 of 9 tried questions became wrong', 'left out 2: no gold passage supports …']
+    """
+    wanted = found.get("n", 1)
+    return [
+        *(
+            f"{fault}: {one['failed']} of {one['tried']} tried questions became wrong"
+            for fault, one in found["faults"].items()
+            if one["failed"] < wanted
+        ),
+        *(
+            f"{fault}: not tried, since the version has not the part that it breaks"
+            for fault in found.get("inapplicable", ())
+        ),
+        *(f"left out {count}: {reason}" for reason, count in found.get("left_out", {}).items()),
+    ]
 
 
 def expectations() -> list[dict[str, str]]:
@@ -97,9 +127,10 @@ def validate(
     tried = version.answered_by(generator_of, workspace.root) if generator_of else version
     injector = Injector(lake, workspace, tried, requests)
     if not injector.successes:
+        doubted = "".join(f"; left out {n}: {why}" for why, n in injector.left_out.items())
         raise InputError(
             f"no request of version {version.name} on split {split!r} succeeds today with "
-            f"{injector.generator}",
+            f"{injector.generator}{doubted}",
             remedy="only what works can be broken: name another split, or mend the version",
         )
     injected = injector.inject(n, seed, part(progress, 0.0, 0.4))
@@ -111,6 +142,8 @@ def validate(
         version=version.name,
         split=split,
         successes=len(injector.successes),
+        left_out=injector.left_out,
+        n=n,
         seed=seed,
         tried=injected.tried,
         failed=failed,

@@ -21,8 +21,8 @@ OWN_ARMS = len(get_args(Arm)) - len(OTHERS)
 
 @dataclass(frozen=True, slots=True)
 class ValidationPlan(ReplayPlan):
-    """``requests`` are those with gold. Each is asked once, which are the fewest ``calls``, and at
-    most once for every fault; what is wrong then is replayed."""
+    """``requests`` are those with gold that is not in doubt. Each is asked once, which are the
+    fewest ``calls``, and at most once for every fault; what is wrong then is replayed."""
 
     is_priced: bool
 
@@ -50,8 +50,9 @@ def plan_validation(
     bench, replays = Bench(lake, workspace, version), Replays(lake, workspace, tried.spec, ())
     sizes = []
     for request in requests_in_scope(lake, version, split, None, None, None):
-        if gold := bench.evidence(request).gold:
-            given = tuple(ContextPassage(p.passage_id, p.text, p.title) for p in gold)
+        labels = bench.evidence(request)
+        if labels.gold and labels.doubt is None:
+            given = tuple(ContextPassage(p.passage_id, p.text, p.title) for p in labels.gold)
             packed = version.spec.context.max_tokens
             sizes.append(prompt_tokens(request.question, given) + packed)
     sizes.sort(reverse=True)

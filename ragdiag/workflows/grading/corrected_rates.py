@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 
 from ragdiag.errors import UnknownName
 from ragdiag.grading.contract import Subject
+from ragdiag.grading.graders import LOCAL
 from ragdiag.records import Estimate, Grade, Request, Weighed
 from ragdiag.stats.label_sampling import draw_labels
 from ragdiag.stats.mixed_labels import Cell, Confusion, corrected_rate, rogan_gladen_rate
@@ -81,6 +82,7 @@ def correct_rate(
     about: Subject = "correct",
     strata: Strata = "grade",
     seed: int = 0,
+    version: str = "VERSION",
 ) -> CorrectedRate:
     """Correct ``grader``'s rate by the labels that these requests have, taken as random within each
     stratum and weight; without any, by its calibration of an earlier time. Requests that were
@@ -88,14 +90,15 @@ def correct_rate(
 
     An answer that the grader could not decide is a stratum of its own with labels, and widens the
     interval from 0 to 1 without. Raises UnknownName where the grader has graded none of them, or
-    where there is neither a label nor a calibration.
+    where there is neither a label nor a calibration; its remedy names ``version``.
     """
     ids = [request.request_id for request in requests]
     grades, labels = load_grades(lake, grader, ids), _labels(lake, ids, about)
     if not grades:
         raise UnknownName(
             f"{grader} has graded none of these {len(ids)} answers",
-            remedy="run: ragdiag grade run VERSION --grader NAME, and use the name that it prints",
+            remedy=f"run: ragdiag grade run {version} --grader "
+            f"{grader if grader in LOCAL else 'NAME'}, and use the name that it prints",
         )
     weights = load_weights(lake, ids)
     known = {name: grade.y for name, grade in grades.items() if grade.y is not None}

@@ -77,7 +77,7 @@ def test_what_a_cache_answered_has_no_cost() -> None:
 
 
 def test_a_version_without_an_evaluation_is_named(lake: Lake) -> None:
-    with pytest.raises(UnknownName, match="version old has no evaluation on split 'dev'"):
+    with pytest.raises(UnknownName, match="version old has no evaluation of split 'dev'"):
         gate_versions(lake, OLD, NEW, "dev")
 
 

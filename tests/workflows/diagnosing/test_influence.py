@@ -71,6 +71,16 @@ def test_what_was_interrupted_goes_on(
     assert load_trials(corpus, asked.request_id, other.setting()) == []
 
 
+def test_an_exact_influence_and_a_useless_option_are_told(
+    workspace: Workspace, asked: Request, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--workspace", str(workspace.root), "influence", asked.request_id]
+    assert main(arguments) == 0
+    assert "1.000 (exact: the generator repeats itself)" in capsys.readouterr().out
+    assert main([*arguments, "--by", "sentence"]) == 2
+    assert "--by sentence needs --method ablation" in capsys.readouterr().err
+
+
 def test_only_the_first_passages_can_be_asked_for(corpus: Lake, asked: Request) -> None:
     subject = influence.open_subject(corpus, asked.request_id)
     influence.weigh_by_leaving_out(corpus, subject)

@@ -9,8 +9,9 @@ import pytest
 
 from ragdiag.diagnosis.injection import EXPECTED, FAULTS
 from ragdiag.errors import InputError
-from ragdiag.records import Answer, ContextPassage, Grade, Replay
+from ragdiag.records import Answer, ContextPassage, GoldAnswer, Grade, Replay
 from ragdiag.settings import Workspace
+from ragdiag.store.corpus import add_gold_answers
 from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.results import save_findings, save_version
 from ragdiag.store.validations import load_validation, load_validations
@@ -25,10 +26,12 @@ from ragdiag.workflows.diagnosing.validate import (
     compare,
     diagnose_broken,
     read_record,
+    shortfalls,
     validate,
     withhold,
     write_record,
 )
+from ragdiag.workflows.diagnosing.validation_price import plan_validation
 from ragdiag.workflows.indexing.build import build_version_index
 
 SPEC = "[lexical]\n[context]\nk = 2\n[generator]\nkind = 'extractive'\nsentences = 1"
@@ -111,6 +114,25 @@ def test_what_was_found_is_kept_and_nothing_is_logged(
     assert kept["tiers"] == found.to_json()["tiers"]
     assert set(found.tried) < set(FAULTS)
     assert (workspace.root / found.record).is_file()
+
+
+def test_questions_with_labels_in_doubt_are_left_out(
+    lake: Lake, workspace: Workspace, version: Version
+) -> None:
+    whole = validate(lake, workspace, version, "test", n=1)
+    assert plan_validation(lake, workspace, version, "test", 1).requests == 6
+    hours = GoldAnswer("q-cats", ("fifteen hours a day", "twelve hours a day"))
+    add_gold_answers(lake, [hours, GoldAnswer("q-tea", ("a tuple of two integers",))])
+    found = validate(lake, workspace, version, "test", n=1)
+    assert found.left_out == {
+        "accepted answers contradict each other": 1,
+        "no gold passage supports the gold answer": 1,
+    }
+    assert (whole.left_out, found.successes) == ({}, whole.successes - 2)
+    assert plan_validation(lake, workspace, version, "test", 1).requests == 4
+    told = shortfalls(found.to_json())
+    assert "left out 1: accepted answers contradict each other" in told
+    assert "dense_blind: not tried, since the version has not the part that it breaks" in told
 
 
 def test_another_versions_generator_answers_and_is_named(
