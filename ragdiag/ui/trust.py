@@ -128,13 +128,13 @@ def _tiers(tiers: Mapping[str, Any]) -> dict[str, list[str]]:
 
     return {
         "Tier": list(tiers),
-        "Evidence": [words.TIERS[tier] for tier in tiers],
         "Right": column("right"),
         "Right when decided": column("right_when_decided"),
         "Abstained": column("abstained"),
         "Retriever or generator": [
             _share(Estimate.from_json(side["right"])) if side else "–" for side in sides
         ],
+        "Evidence": [words.TIERS[tier] for tier in tiers],
     }
 
 
