@@ -179,9 +179,9 @@ def _lever_text(lever: Lever) -> str:
 
 
 def _added(found: Estimate, unit: str) -> str:
-    if math.isnan(found.low):
-        return f"{found.value:+z,.1f} {unit}"
     bounds = f"{found.low:+z,.1f} to {found.high:+z,.1f}"
+    if math.isnan(found.low):
+        bounds = found.reason or "no interval"
     return f"{found.value:+z,.1f} {unit} ({bounds}, n = {found.n})"
 
 

@@ -103,7 +103,7 @@ class _AsSet:
 
     def prompts_like(self, tried: _Tried) -> bool:
         """Whether every question has the same passages in its prompt under both."""
-        return all(self._found[n].context == tried.found[n].context for n in self._trial.asked)
+        return all(self._found[n].prompted == tried.found[n].prompted for n in self._trial.asked)
 
     def beside(self, setting: Setting) -> list[Outcome]:
         """Timed for the stages that ``setting`` does anew."""

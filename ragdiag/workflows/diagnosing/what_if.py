@@ -39,6 +39,8 @@ METRIC = "MRR@10"
 WARM_UP = 3
 """Questions searched and reranked before any is timed: the first one pays for opening things."""
 Ranking = tuple[Hit, ...]
+Prompt = tuple[str, tuple[tuple[str, str], ...]]
+"""A request's id, and what its prompt holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,11 @@ class Found:
     metric: float
     ms: float
     context: tuple[ContextPassage, ...] | None
+
+    @property
+    def prompted(self) -> tuple[tuple[str, str], ...]:
+        """Ids and texts of the context, in order: what a generator's answer hangs on."""
+        return tuple((one.passage_id, one.text) for one in self.context or ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +99,7 @@ class WhatIf:
         self._generator: Callable[[], Generator] = cache(
             lambda: SteadfastGenerator(load_generator(spec.generator))
         )
-        self._answered: dict[tuple[str, tuple[tuple[str, str], ...]], _Answered] = {}
+        self._answered: dict[Prompt, _Answered] = {}
 
     @property
     def passages(self) -> list[Passage]:
@@ -178,12 +185,13 @@ class WhatIf:
     def _outcome(self, request: Request, found: Found) -> Outcome:
         if found.context is None:
             return Outcome(found.metric, math.nan, found.ms)
-        told = self._answer(request, found.context)
+        told = self._answer(request, found.context, (request.request_id, found.prompted))
         return Outcome(found.metric, told.y, found.ms, told.ms, told.usd)
 
-    def _answer(self, request: Request, context: tuple[ContextPassage, ...]) -> _Answered:
+    def _answer(
+        self, request: Request, context: tuple[ContextPassage, ...], key: Prompt
+    ) -> _Answered:
         """Each question is asked once with each context."""
-        key = (request.request_id, tuple((p.passage_id, p.text) for p in context))
         if key not in self._answered:
             generator, spent = self._generator(), dict[str, float]()  # loading is nobody's time
             if self._asks_twice():
