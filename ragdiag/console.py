@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import sys
 import threading
@@ -122,16 +123,16 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def show_estimate(estimate: Estimate, digits: int = 3) -> str:
-    """``value (low–high, n = …)``, or why it is undefined.
+    """``value (low–high, n = …)``; says why where there is no value or no interval.
 
     >>> show_estimate(Estimate(0.5, 0.25, 0.75, 12))
     '0.500 (0.250–0.750, n = 12)'
+    >>> show_estimate(Estimate(1.0, math.nan, math.nan, 1, "one value has no interval"))
+    '1.000 (one value has no interval, n = 1)'
     """
-    if estimate.value != estimate.value:
+    if math.isnan(estimate.value):
         return f"undefined: {estimate.reason}"
-    bounds = (
-        f"{estimate.low:.{digits}f}–{estimate.high:.{digits}f}, "
-        if estimate.low == estimate.low
-        else ""
-    )
-    return f"{estimate.value:.{digits}f} ({bounds}n = {estimate.n})"
+    bounds = f"{estimate.low:.{digits}f}–{estimate.high:.{digits}f}"
+    if math.isnan(estimate.low):
+        bounds = estimate.reason or "no interval"
+    return f"{estimate.value:.{digits}f} ({bounds}, n = {estimate.n})"

@@ -97,11 +97,18 @@ def tell_headroom(found: Mapping[str, Estimate]) -> str | None:
     tau, order = found["tau"], found["tau_rerank"]
     if math.isnan(tau.value):
         return None
-    interval = "" if math.isnan(tau.low) else f"{100 * tau.low:.0f}–{100 * tau.high:.0f} %, "
-    told = f"Perfect retrieval would fix {tau.value:.0%} of the failures ({interval}n = {tau.n:,})"
+    told = f"Perfect retrieval would fix {tau.value:.0%} of the failures{_within(tau)}"
     if not math.isnan(order.value):
         told += f"; a perfect order of what was found alone {order.value:.0%}"
+        told += _within(order, tell_n=order.n != tau.n)
     return f"{told}.".replace("%", " %").replace("  %", " %")
+
+
+def _within(found: Estimate, *, tell_n: bool = True) -> str:
+    """`` (12–98 %, n = 3)``, as much of it as there is."""
+    parts = [] if math.isnan(found.low) else [f"{100 * found.low:.0f}–{100 * found.high:.0f} %"]
+    parts += [f"n = {found.n:,}"] if tell_n else []
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _share_of_draws(p: float, draws: int) -> float:

@@ -136,7 +136,7 @@ def first_step(levers: Sequence[Lever]) -> str:
     best = levers[0]
     if best.helps:
         ms = best.slower.value
-        slower = f", {ms:+.0f} ms a request" if not math.isnan(ms) else ""
+        slower = f", {ms:+z.0f} ms a request" if not math.isnan(ms) else ""
         how = {"measured": "measured", "counted": "from the verdicts", "ceiling": ""}[best.basis]
         return (
             f"Next: {best.name}: {_points(best.gain)} right answers, {how} on {best.gain.n:,} "

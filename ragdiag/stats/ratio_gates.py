@@ -30,6 +30,7 @@ from ragdiag.stats.quantile_ratios import QuantileRatio
 HIGHEST_RATIO = 1.10
 LEAST_FOR_P95 = 73
 """Requests; as a two-sided 95 % interval of p95 needs (METHODS.md §14)."""
+ONE_CLUSTER = "below two clusters there is no interval"
 
 
 def gate_latency(found: QuantileRatio, slo_ms: float | None = None) -> Criterion:
@@ -47,8 +48,8 @@ def gate_latency(found: QuantileRatio, slo_ms: float | None = None) -> Criterion
         return _undecided(measure, "no request of both versions was timed", 0)
     if not found.a > 0:
         return _undecided(measure, "p95 of A is 0, so there is no ratio", found.n)
-    low, high, highest = _percentiles(found.drawn_ratios)
-    b_low, b_high, _ = _percentiles(found.drawn_b)
+    low, high, highest = _percentiles(found.drawn_ratios, found.clusters)
+    b_low, b_high, _ = _percentiles(found.drawn_b, found.clusters)
     decision, reason = _ratio_rule(low, high)
     if slo_ms is not None and b_low > slo_ms:
         decision, reason = "rollback", f"p95 misses its SLO of {slo_ms:g} ms"
@@ -64,7 +65,7 @@ def gate_latency(found: QuantileRatio, slo_ms: float | None = None) -> Criterion
         decision,
         reason,
         "ratio",
-        Estimate(found.ratio, low, highest, found.n),
+        Estimate(found.ratio, low, highest, found.n, ONE_CLUSTER if math.isnan(low) else None),
         a=found.a,
         b=found.b,
         bounds={
@@ -129,8 +130,11 @@ def _ratio_rule(low: float, high: float) -> tuple[Decision, str]:
     return "inconclusive", f"{percent} more is neither shown nor excluded"
 
 
-def _percentiles(drawn: Floats) -> tuple[float, float, float]:
-    """One-sided bounds at 97.5 % below and at 95 % and 97.5 % above."""
+def _percentiles(drawn: Floats, clusters: int) -> tuple[float, float, float]:
+    """One-sided bounds at 97.5 % below and at 95 % and 97.5 % above; NaN below two clusters, of
+    which every draw is the same."""
+    if clusters < 2:
+        return math.nan, math.nan, math.nan
     levels = [1 - ROLLBACK_CONFIDENCE, PASS_CONFIDENCE, ROLLBACK_CONFIDENCE]
     low, high, highest = np.quantile(drawn, levels)
     return float(low), float(high), float(highest)

@@ -22,7 +22,7 @@ def test_share_of_failures_that_each_context_turns_right() -> None:
     assert found["tau_recall"] == found["tau_rerank"] == wilson(1, 3)
     assert tell_headroom(found) == (
         "Perfect retrieval would fix 67 % of the failures (12–98 %, n = 3); a perfect order of"
-        " what was found alone 33 %."
+        " what was found alone 33 % (2–88 %)."
     )
 
 

@@ -129,3 +129,12 @@ def test_free_versions() -> None:
 def test_few_costs_decide_nothing() -> None:
     found = gate_cost(paired_means([0.01] * 10, [0.01] * 10))
     assert (found.decision, found.needed_n) == ("inconclusive", 30)
+
+
+def test_one_document_has_a_ratio_of_p95_and_no_interval() -> None:
+    found = gate_latency(paired_quantiles([10.0] * 80, [11.0] * 80, 0.95, clusters="d" * 80))
+    assert (found.decision, found.change.value) == ("inconclusive", 1.1)
+    assert math.isnan(found.change.low)
+    assert math.isnan(found.change.high)
+    assert found.change.reason == "below two clusters there is no interval"
+    assert set(found.to_json()["bounds"].values()) == {None}

@@ -49,9 +49,12 @@ def comparison_text(found: Comparison) -> str:
     ]
     for name, one in found.metrics.items():
         paired = one.paired
-        if math.isnan(paired.p):
+        if math.isnan(paired.difference.value):
             reason = paired.difference.reason or "no test"
             lines.append(f"{name:10} undefined: {reason}, n = {paired.n}")
+            continue
+        if math.isnan(paired.p):
+            lines.append(_untested_line(name, paired))
             continue
         lines.append(
             f"{name:10} {paired.a:.3f} → {paired.b:.3f}  {interval(paired.difference)}"
@@ -59,8 +62,7 @@ def comparison_text(found: Comparison) -> str:
             f"  {conclusion(one.p_holm, paired.difference, paired.minimum_detectable)}"
         )
     lines += [
-        f"{name:10} {paired.a:.3f} → {paired.b:.3f}  {interval(paired.difference)}"
-        f"  n = {paired.n}, not tested"
+        _untested_line(name, paired)
         for name, paired in found.secondary.items()
         if not math.isnan(paired.difference.value)
     ]
@@ -78,10 +80,11 @@ def comparison_markdown(found: Comparison) -> str:
         for name, one in found.metrics.items()
         if not math.isnan(one.paired.p)
     ]
+    alone = {name: one.paired for name, one in found.metrics.items() if math.isnan(one.paired.p)}
     rows += [
         f"| {name} | {paired.a:.3f} | {paired.b:.3f} | {interval(paired.difference)} "
         f"| {paired.n} | – | not tested |"
-        for name, paired in found.secondary.items()
+        for name, paired in (alone | dict(found.secondary)).items()
         if not math.isnan(paired.difference.value)
     ]
     sliced = list(_told_slices(found))
@@ -155,8 +158,15 @@ def conclusion(p_holm: float, difference: Estimate, detectable: float) -> str:
 def interval(found: Estimate) -> str:
     """``+0.021 (-0.004 to +0.046)``"""
     if math.isnan(found.low):
-        return f"{found.value:+.3f} ({found.reason})"
-    return f"{found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
+        return f"{found.value:+z.3f} ({found.reason})"
+    return f"{found.value:+z.3f} ({found.low:+z.3f} to {found.high:+z.3f})"
+
+
+def _untested_line(name: str, paired: PairedComparison) -> str:
+    return (
+        f"{name:10} {paired.a:.3f} → {paired.b:.3f}  {interval(paired.difference)}"
+        f"  n = {paired.n}, not tested"
+    )
 
 
 def _told_slices(found: Comparison) -> Iterator[str]:

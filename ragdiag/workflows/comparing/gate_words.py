@@ -46,20 +46,24 @@ def values(found: Criterion) -> str:
 
 
 def change(found: Criterion) -> str:
-    """B − A with its sign, or how many times A, with the interval and its n.
+    """B − A with its sign, or how many times A, with the interval, or why there is none, and its n.
 
     >>> from ragdiag.records import Estimate
     >>> change(Criterion("m", None, "", "ratio", Estimate(1.25, 1.1, 1.5, 90)))
     '× 1.250 (1.100 to 1.500), n = 90'
+    >>> alone = Estimate(1.25, math.nan, math.nan, 1, "one value has no interval")
+    >>> change(Criterion("m", None, "", "ratio", alone))
+    '× 1.250 (one value has no interval), n = 1'
     """
     estimate = found.change
     if math.isnan(estimate.value):
         return ""
     sign = "+" if found.scale == "difference" else ""
     front = "" if found.scale == "difference" else "× "
-    interval = "" if math.isnan(estimate.low) else f" ({estimate.low:{sign}.3f} to "
-    interval += f"{estimate.high:{sign}.3f})" if interval else ""
-    return f"{front}{estimate.value:{sign}.3f}{interval}, n = {estimate.n}"
+    within = f"{estimate.low:{sign}z.3f} to {estimate.high:{sign}z.3f}"
+    if math.isnan(estimate.low):
+        within = estimate.reason or "no interval"
+    return f"{front}{estimate.value:{sign}z.3f} ({within}), n = {estimate.n}"
 
 
 def _short(value: float) -> str:

@@ -75,7 +75,8 @@ def _time(requests: Sequence[Request], slo_ms: float) -> Check:
     if math.isnan(p95.value):
         return Check("p95 budget", "No request was timed.", numbers)
     room = slo_ms - p95.value
-    answer = f"p95 is {p95.value:,.0f} ms of a budget of {slo_ms:,.0f}: " + (
+    told = f"p95 is {p95.value:,.0f} ms ({_bounds(p95, 0)}, n = {p95.n:,})"
+    answer = f"{told} of a budget of {slo_ms:,.0f}: " + (
         f"{room:,.0f} ms are left for a slower stage."
         if room > 0
         else f"{-room:,.0f} ms over it, so only levers that take no time."
@@ -106,7 +107,14 @@ def _cost(spent: Spending | None, levers: Sequence[Lever]) -> Check:
 
 
 def _amount(found: Estimate, unit: str) -> str:
-    return f"{found.value:,.2f} {unit} ({found.low:,.2f} to {found.high:,.2f}, n = {found.n:,})"
+    return f"{found.value:,.2f} {unit} ({_bounds(found, 2)}, n = {found.n:,})"
+
+
+def _bounds(found: Estimate, digits: int) -> str:
+    """Of its interval, or why it has none."""
+    if math.isnan(found.low):
+        return found.reason or "no interval"
+    return f"{found.low:,.{digits}f} to {found.high:,.{digits}f}"
 
 
 def _dearest(levers: Sequence[Lever]) -> str:
@@ -115,13 +123,15 @@ def _dearest(levers: Sequence[Lever]) -> str:
     timed = [one for one in levers if not math.isnan(one.slower.value)]
     if priced:
         lever = max(priced, key=lambda one: one.dearer.value)
-        added, unit = lever.dearer, "USD a million"
+        added, unit, what = lever.dearer, "USD a million", "cost"
     elif timed:
         lever = max(timed, key=lambda one: one.slower.value)
-        added, unit = lever.slower, "ms a request"
+        added, unit, what = lever.slower, "ms a request", "time"
     else:
         return ""
-    bounds = "" if math.isnan(added.low) else f" ({added.low:+,.2f} to {added.high:+,.2f})"
+    if added.value <= 0:
+        return f"No lever that was measured adds {what}."
+    bounds = "" if math.isnan(added.low) else f" ({added.low:+z,.2f} to {added.high:+z,.2f})"
     return f"Of the levers measured, {lever.name} adds most: {added.value:+,.2f} {unit}{bounds}."
 
 

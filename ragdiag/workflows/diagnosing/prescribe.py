@@ -179,9 +179,10 @@ def _lever_text(lever: Lever) -> str:
 
 
 def _added(found: Estimate, unit: str) -> str:
+    bounds = f"{found.low:+z,.1f} to {found.high:+z,.1f}"
     if math.isnan(found.low):
-        return f"{found.value:+,.1f} {unit}"
-    return f"{found.value:+,.1f} {unit} ({found.low:+,.1f} to {found.high:+,.1f}, n = {found.n})"
+        bounds = found.reason or "no interval"
+    return f"{found.value:+z,.1f} {unit} ({bounds}, n = {found.n})"
 
 
 def _fault_text(fault: str, n: int, levers: Sequence[Lever]) -> str:

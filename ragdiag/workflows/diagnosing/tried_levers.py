@@ -10,7 +10,7 @@ from functools import cached_property
 from ragdiag.diagnosis.levers import Lever, WorkRates
 from ragdiag.diagnosis.tried_settings import CHUNKS_MEND, Setting, settings_to_try
 from ragdiag.errors import IndexFault, InputError, RagdiagError
-from ragdiag.progress import Progress, report
+from ragdiag.progress import Progress, part, report
 from ragdiag.records import Estimate, Request
 from ragdiag.retrieval.fusion_tuning import LABELS_NEEDED, FusionChoice, choose_alpha
 from ragdiag.settings import Workspace
@@ -18,9 +18,12 @@ from ragdiag.stats.paired import compare_paired
 from ragdiag.version import FusionSpec, Spec
 from ragdiag.workflows.diagnosing.lever_costs import Prices, added_ms, added_usd
 from ragdiag.workflows.diagnosing.recut import recut_bench, sizes_to_try
-from ragdiag.workflows.diagnosing.what_if import Outcome, WhatIf
+from ragdiag.workflows.diagnosing.what_if import Found, Outcome, WhatIf
 
+SEARCHED = 0.3
+"""Of the progress: the rest is answering."""
 OTHER_PASSAGES = Estimate.undefined("its passages are others than those that were judged")
+SAME_CONTEXT = "same context, no difference"
 
 
 @dataclass(frozen=True)
@@ -53,29 +56,54 @@ def tried_levers(
 ) -> list[Lever]:
     """The reader's ``own`` setting and every other, passages of other sizes, and the learned weight
     of two paths. What cannot be tried says why; where ``own`` cannot, InputError does."""
-    as_set = _AsSet(bench, trial)
+    tried: list[_Tried] = []
     sizes, found = _sizes(bench, trial)
     settings = [*([] if own is None else [own]), *settings_to_try(trial.spec), *sizes]
     for number, setting in enumerate(settings, start=1):
         try:
-            found.append(_try(setting, bench, trial, as_set, workspace))
+            tried.append(_try(setting, bench, trial, workspace))
         except IndexFault as error:  # too few passages of that size for its kind of index
             if setting is own:
                 raise
             found.append(_untried(setting.name, setting.mends, error, trial))
-        report(progress, number / (len(settings) + 1), f"tried {setting.name}")
-    found += _weight_of_paths(bench, trial, as_set)
-    report(progress, 1.0, f"tried {len(found)} settings")
-    return found
+        report(progress, SEARCHED * number / len(settings), f"searched with {setting.name}")
+    if trial.spec.embedder is not None and trial.spec.lexical is not None:
+        try:
+            tried.append(_weight_of_paths(bench, trial))
+        except InputError as error:
+            found.append(
+                _untried("weight of the dense path learned", ("fusion_loss",), error, trial)
+            )
+    now = bench.find(trial.spec, trial.requests, trial.answered)
+    before, *after = bench.answer(
+        trial.requests, [now, *(one.found for one in tried)], part(progress, SEARCHED, 1.0)
+    )
+    as_set = _AsSet(bench, trial, now, before)
+    return [*found, *(_lever(*pair, as_set, trial) for pair in zip(tried, after, strict=True))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """A setting and what it finds, with a ``note`` where it is over passages of another size."""
+
+    setting: Setting
+    found: Sequence[Found]
+    note: str = ""
 
 
 class _AsSet:
     """What the requests get as the version is set, and what finding it takes here and now."""
 
-    def __init__(self, bench: WhatIf, trial: Trial) -> None:
+    def __init__(
+        self, bench: WhatIf, trial: Trial, found: Sequence[Found], outcomes: list[Outcome]
+    ) -> None:
         self._bench, self._trial = bench, trial
         self._requests = [trial.requests[n] for n in trial.asked]
-        self._outcomes = bench.run(trial.spec, trial.requests, trial.answered)
+        self._found, self._outcomes = found, outcomes
+
+    def prompts_like(self, tried: _Tried) -> bool:
+        """Whether every question has the same passages in its prompt under both."""
+        return all(self._found[n].prompted == tried.found[n].prompted for n in self._trial.asked)
 
     def beside(self, setting: Setting) -> list[Outcome]:
         """Timed for the stages that ``setting`` does anew."""
@@ -101,40 +129,37 @@ class _AsSet:
         return self._bench.reranked_ms(self._requests)
 
 
-def _try(
-    setting: Setting, bench: WhatIf, trial: Trial, as_set: _AsSet, workspace: Workspace
-) -> Lever:
+def _try(setting: Setting, bench: WhatIf, trial: Trial, workspace: Workspace) -> _Tried:
     if setting.chunk_tokens is None:
-        after = bench.run(setting.spec, trial.requests, trial.answered)
-        return _lever(setting, as_set.beside(setting), after, trial)
+        return _Tried(setting, bench.find(setting.spec, trial.requests, trial.answered))
     with recut_bench(bench, trial.spec, workspace, setting.chunk_tokens) as recut:
-        after = recut.bench.run(setting.spec, trial.requests, trial.answered)
-    lever = _lever(setting, as_set.beside(setting), after, trial)
-    return replace(lever, ranking_gain=OTHER_PASSAGES, note=recut.note)
+        found = recut.bench.find(setting.spec, trial.requests, trial.answered)
+        return _Tried(setting, found, recut.note)
 
 
-def _lever(
-    setting: Setting, before: Sequence[Outcome], after: Sequence[Outcome], trial: Trial
-) -> Lever:
-    answers = compare_paired(
-        [one.y for one in before], [one.y for one in after], clusters=trial.owners
-    )
-    ranking = compare_paired(
-        [one.metric for one in before], [one.metric for one in after], clusters=trial.owners
-    )
+def _lever(tried: _Tried, after: Sequence[Outcome], as_set: _AsSet, trial: Trial) -> Lever:
+    setting, before = tried.setting, as_set.beside(tried.setting)
     old, new = ([side[n] for n in trial.asked] for side in (before, after))
     owners = [trial.owners[n] for n in trial.asked]
+    answers = compare_paired([one.y for one in old], [one.y for one in new], clusters=owners)
+    gain = answers.difference
+    if gain.n and as_set.prompts_like(tried):
+        gain = replace(gain, reason=SAME_CONTEXT)
+    ranking = compare_paired(
+        [one.metric for one in before], [one.metric for one in after], clusters=trial.owners
+    ).difference
     return Lever(
         setting.name,
         setting.mends,
         "measured",
-        answers.difference,
+        gain,
         trial.rates.setting,
         setting.toml,
-        ranking_gain=ranking.difference,
+        ranking_gain=ranking if setting.chunk_tokens is None else OTHER_PASSAGES,
         p=answers.p,
         slower=added_ms(old, new, owners),
         dearer=added_usd(old, new, owners, trial.prices),
+        note=tried.note,
     )
 
 
@@ -146,27 +171,24 @@ def _sizes(bench: WhatIf, trial: Trial) -> tuple[list[Setting], list[Lever]]:
         return [], [_untried("passages of another size", CHUNKS_MEND, error, trial)]
 
 
-def _weight_of_paths(bench: WhatIf, trial: Trial, as_set: _AsSet) -> list[Lever]:
-    spec = trial.spec
-    if spec.embedder is None or spec.lexical is None:
-        return []
+def _weight_of_paths(bench: WhatIf, trial: Trial) -> _Tried:
+    """Raises InputError where too few questions are judged to learn it from."""
     judged = [request for request in trial.requests if _relevant(trial, request)]
     if len(judged) < LABELS_NEEDED:
-        short = InputError(
+        raise InputError(
             f"{len(judged)} judged questions are too few to learn it from",
             remedy=f"judge {LABELS_NEEDED}, or name a weight: --set alpha=0.6",
         )
-        return [_untried("weight of the dense path learned", ("fusion_loss",), short, trial)]
     choice = _learn_weight(bench, trial, judged)
-    setting = _weighed(spec, choice)
-    after = bench.run(setting.spec, trial.requests, trial.answered)
+    setting = _weighed(trial.spec, choice)
+    found = bench.find(setting.spec, trial.requests, trial.answered)
     held_out = iter(choice.held_out)
     # The ranking gain is of weights chosen without the question; one weight serves answers.
     honest = [
         replace(one, metric=next(held_out) if _relevant(trial, request) else math.nan)
-        for request, one in zip(trial.requests, after, strict=True)
+        for request, one in zip(trial.requests, found, strict=True)
     ]
-    return [_lever(setting, as_set.beside(setting), honest, trial)]
+    return _Tried(setting, honest)
 
 
 def _learn_weight(bench: WhatIf, trial: Trial, judged: Sequence[Request]) -> FusionChoice:

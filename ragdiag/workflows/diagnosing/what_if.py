@@ -3,6 +3,8 @@
 A setting below retrieval (how many passages, how many tokens, without the reranker) is tried on the
 logged lists; one that changes what is retrieved retrieves anew over the build that served. The
 generator answers only where the context came out another one: elsewhere nothing changes.
+
+Times are those of a service that has run for a while, under every setting alike.
 """
 
 from __future__ import annotations
@@ -13,10 +15,12 @@ from copy import copy
 from dataclasses import dataclass
 from functools import cache
 
+from ragdiag.diagnosis.budget import Price
 from ragdiag.generation.generator import Generator, load_generator
 from ragdiag.generation.steadfast import SteadfastGenerator
 from ragdiag.metrics.answers import grade_answer
 from ragdiag.metrics.ranking import score_ranking
+from ragdiag.progress import Progress, report
 from ragdiag.records import ContextPassage, Hit, Passage, Request
 from ragdiag.retrieval.builds import Index, build_ids, load_index
 from ragdiag.retrieval.embed import load_question_encoder
@@ -29,12 +33,29 @@ from ragdiag.settings import Workspace
 from ragdiag.store.corpus import load_build_passages
 from ragdiag.store.lake import Lake
 from ragdiag.timing import timed
-from ragdiag.version import Spec
+from ragdiag.version import ExtractiveSpec, Spec
 
 METRIC = "MRR@10"
 WARM_UP = 3
-"""Questions searched before any is timed: the first search of an index pays for opening it."""
+"""Questions searched and reranked before any is timed: the first one pays for opening things."""
 Ranking = tuple[Hit, ...]
+Prompt = tuple[str, tuple[tuple[str, str], ...]]
+"""A request's id, and what its prompt holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One question under a setting before it is answered: METRIC, the milliseconds of what was done
+    anew to find its passages, and what goes into the prompt; None where it is not to be asked."""
+
+    metric: float
+    ms: float
+    context: tuple[ContextPassage, ...] | None
+
+    @property
+    def prompted(self) -> tuple[tuple[str, str], ...]:
+        """Ids and texts of the context, in order: what a generator's answer hangs on."""
+        return tuple((one.passage_id, one.text) for one in self.context or ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +99,7 @@ class WhatIf:
         self._generator: Callable[[], Generator] = cache(
             lambda: SteadfastGenerator(load_generator(spec.generator))
         )
-        self._answered: dict[tuple[str, tuple[str, ...]], _Answered] = {}
+        self._answered: dict[Prompt, _Answered] = {}
 
     @property
     def passages(self) -> list[Passage]:
@@ -93,39 +114,51 @@ class WhatIf:
         other = copy(self)
         other._index, other._judgments = index, {}
         other._passages = {passage.passage_id: passage for passage in passages}
-        other._logged, other._answered = False, {}
+        other._logged = False
         return other
 
     def retriever(self, spec: Spec) -> HybridRetriever:
         encoder = None if spec.embedder is None else load_question_encoder(spec.embedder)
         return HybridRetriever(self._index, spec, encoder)
 
-    def run(self, spec: Spec, requests: Sequence[Request], answered: set[str]) -> list[Outcome]:
-        """Of every request, in order; those whose id is ``answered`` get an answer too."""
+    def find(self, spec: Spec, requests: Sequence[Request], answered: set[str]) -> list[Found]:
+        """Of every request, in order; those whose id is ``answered`` are to be asked."""
         retriever = self.retriever(spec) if self._anew(spec) else None
         reranker = None if spec.reranker is None else Reranker(self._passages, spec.reranker)
         as_logged = retriever is None and spec.reranker == self._spec.reranker
         packer = Packer(self._passages, spec.context, load_tokenizer())
-        if retriever is not None:
-            self._warm(requests, retriever)
-        outcomes = []
+        if not as_logged:
+            _warm(requests, retriever, reranker)
+        found = []
         for request in requests:
             spent: dict[str, float] = {}
             with timed(spent, "found"):
                 ranking = request.ranking if as_logged else _find(request, retriever, reranker)
-            told = _Answered(math.nan, 0.0, math.nan)
-            if request.request_id in answered:
-                told = self._answer(request, packer.pack(ranking))
+            context = packer.pack(ranking) if request.request_id in answered else None
             scores = score_ranking(ranking, self._judgments.get(request.question_id or "", {}))
-            outcomes.append(Outcome(scores[METRIC], told.y, spent["found"], told.ms, told.usd))
-        return outcomes
+            found.append(Found(scores[METRIC], spent["found"], context))
+        return found
+
+    def answer(
+        self,
+        requests: Sequence[Request],
+        settings: Sequence[Sequence[Found]],
+        progress: Progress | None = None,
+    ) -> list[list[Outcome]]:
+        """What each of ``settings`` makes of the ``requests``. They take turns at being asked
+        first: a server that keeps the start of a prompt answers the next one sooner."""
+        told: list[list[Outcome]] = [[] for _ in settings]
+        for number, request in enumerate(requests):
+            first = number % len(settings)
+            for place in (*range(first, len(settings)), *range(first)):
+                told[place].append(self._outcome(request, settings[place][number]))
+            report(progress, (number + 1) / len(requests), f"answered {number + 1} questions")
+        return told
 
     def searched_ms(self, requests: Sequence[Request]) -> list[float]:
         """What the spec's own retrieval and reranking take here and now, to hold other settings
         against; the log's own times are another machine's, or another hour's."""
-        retriever = self.retriever(self._spec)
-        self._warm(requests, retriever)
-        return self._found_ms(requests, retriever)
+        return self._found_ms(requests, self.retriever(self._spec))
 
     def reranked_ms(self, requests: Sequence[Request]) -> list[float]:
         """As :meth:`searched_ms`, of reranking the logged candidates alone."""
@@ -136,6 +169,7 @@ class WhatIf:
     ) -> list[float]:
         own = self._spec.reranker
         reranker = None if own is None else Reranker(self._passages, own)
+        _warm(requests, retriever, reranker)
         times = []
         for request in requests:
             spent: dict[str, float] = {}
@@ -148,15 +182,20 @@ class WhatIf:
         same = (spec.candidates, spec.fusion) == (self._spec.candidates, self._spec.fusion)
         return not (same and self._logged)
 
-    def _warm(self, requests: Sequence[Request], retriever: HybridRetriever) -> None:
-        for request in requests[:WARM_UP]:
-            _find(request, retriever, None)
+    def _outcome(self, request: Request, found: Found) -> Outcome:
+        if found.context is None:
+            return Outcome(found.metric, math.nan, found.ms)
+        told = self._answer(request, found.context, (request.request_id, found.prompted))
+        return Outcome(found.metric, told.y, found.ms, told.ms, told.usd)
 
-    def _answer(self, request: Request, context: tuple[ContextPassage, ...]) -> _Answered:
+    def _answer(
+        self, request: Request, context: tuple[ContextPassage, ...], key: Prompt
+    ) -> _Answered:
         """Each question is asked once with each context."""
-        key = (request.request_id, tuple(f"{p.passage_id}\0{len(p.text)}" for p in context))
         if key not in self._answered:
             generator, spent = self._generator(), dict[str, float]()  # loading is nobody's time
+            if self._asks_twice():
+                generator.answer(request.question, context)
             with timed(spent, "generation"):
                 answer = generator.answer(request.question, context)
             golds = self._golds.get(request.question_id or "")
@@ -165,6 +204,21 @@ class WhatIf:
             usd = math.nan if answer.cost_usd is None else answer.cost_usd
             self._answered[key] = _Answered(y, spent["generation"], usd)
         return self._answered[key]
+
+    def _asks_twice(self) -> bool:
+        """Whether an answer nobody times comes first. An extractive one leaves the vectors of its
+        sentences behind, so that else whoever asks first would pay for all; of other generators
+        the very first answer may load a model, and is had again where it costs nothing."""
+        spec = self._spec.generator
+        first = not self._answered and Price.of(spec) is None
+        return first or isinstance(spec, ExtractiveSpec)
+
+
+def _warm(
+    requests: Sequence[Request], retriever: HybridRetriever | None, reranker: Reranker | None
+) -> None:
+    for request in requests[:WARM_UP]:
+        _find(request, retriever, reranker)
 
 
 def _find(

@@ -12,6 +12,7 @@ from ragdiag.records import Request, Traffic
 from ragdiag.retrieval.filters import STRANGER, PassageFilter
 from ragdiag.settings import Workspace
 from ragdiag.store.spool import SpoolWriter
+from ragdiag.version import ExtractiveSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,18 @@ def ask_and_log(
         # The first question through a pipeline pays for lazy loading; p95 is not about that.
         pipeline.ask(questions[0].text)
     depth = None if traffic == "evaluation" else PRODUCTION_LOG_DEPTH
+    # Evaluations are held against one another: which of two came first must not decide which had
+    # to embed the sentences that both answer from.
+    keeps_vectors = traffic == "evaluation" and isinstance(
+        pipeline.version.spec.generator, ExtractiveSpec
+    )
     requests: list[Request] = []
     logged = 0
     with SpoolWriter(workspace, writer=traffic) as spool:
         for number, asking in enumerate(questions, start=1):
+            who = only if asking.only is None else asking.only
+            if keeps_vectors:
+                pipeline.ask(asking.text, only=who)
             request = pipeline.ask(
                 asking.text,
                 question_id=asking.question_id,
@@ -58,7 +67,7 @@ def ask_and_log(
                 traffic=traffic,
                 request_id=asking.request_id,
                 log_depth=depth,
-                only=only if asking.only is None else asking.only,
+                only=who,
             )
             requests.append(replace(request, user_key=asking.user_key))
             if request.status != "error" or number == len(questions):

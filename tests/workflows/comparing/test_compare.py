@@ -113,3 +113,13 @@ def test_a_handful_of_questions_is_shown_and_not_tested() -> None:
     assert (few.n, few.metrics["correct"].difference.value) == (9, 1.0)
     assert math.isnan(few.metrics["correct"].p)
     assert many.metrics["correct"].p == 2.0**-20  # that 21 signs agree
+
+
+def test_one_question_has_both_means_and_no_test(workspace: Workspace) -> None:
+    lake = fill_corpus(workspace)
+    log(lake, workspace, [answer(0, version, rank=1) for version in (OLD, NEW)])
+    found = compare_versions(lake, OLD, NEW, "test")
+    told = "1.000 → 1.000  +0.000 (one value has no interval)  n = 1, not tested"
+    assert f"MRR@10     {told}" in comparison_text(found)
+    row = "| MRR@10 | 1.000 | 1.000 | +0.000 (one value has no interval) | 1 | – | not tested |"
+    assert row in comparison_markdown(found)

@@ -8,17 +8,19 @@ import pytest
 
 from ragdiag.commands.evaluate_words import evaluation_rows
 from ragdiag.errors import UnknownName
+from ragdiag.generation.extractive import ExtractiveGenerator
 from ragdiag.importers.beir import import_beir
 from ragdiag.records import GoldAnswer, Judgment, Passage, Question
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import add_documents, add_gold_answers, add_judgments, add_questions
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import save_version
-from ragdiag.version import Version, parse_spec
+from ragdiag.version import ExtractiveSpec, Version, parse_spec
 from ragdiag.workflows.comparing.evaluate import evaluate
 from ragdiag.workflows.comparing.sliced_questions import load_slices
 from ragdiag.workflows.diagnosing.contradictions import contradiction_lines
 from ragdiag.workflows.indexing.build import build_version_index
+from tests.counted_work import CountingEncoder
 
 HIDDEN = f"[text {'0' * 32}]"
 
@@ -55,6 +57,19 @@ def test_a_question_that_is_not_stored_is_not_asked(
     }
     with pytest.raises(UnknownName, match="no question of the split 'own' has its text stored"):
         evaluate(lake, workspace, lexical, "own")
+
+
+def test_an_evaluation_is_timed_alike_whatever_was_asked_before(
+    lake: Lake, workspace: Workspace, lexical: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = CountingEncoder()
+    generator = ExtractiveGenerator(ExtractiveSpec(), encoder)
+    monkeypatch.setattr("ragdiag.pipeline.load_generator", lambda _: generator)
+    monkeypatch.setattr("ragdiag.pipeline.timed", encoder.timed)
+    for _ in range(2):
+        asked = evaluate(lake, workspace, lexical, "test").requests
+        assert {one.latency_ms["generation"] for one in asked} == {0.0}
+    assert encoder.texts > 0
 
 
 def test_what_is_not_graded_bounds_the_rate_and_labels_that_contradict_are_told(

@@ -1,12 +1,16 @@
-"""The cost of the checklist: a million queries, what has no price, and the lever that adds most."""
+"""The checklist's p95, and its cost: a million queries, what has no price, and the lever that adds
+most."""
 
 from __future__ import annotations
+
+import pytest
 
 from ragdiag.diagnosis.levers import Lever
 from ragdiag.drift.costs import NOTHING, Amount, Spending
 from ragdiag.records import Estimate, Weighed
 from ragdiag.stats.weighted import WeightedSums
 from ragdiag.workflows.diagnosing.checklist import Check, checklist
+from tests.answered import OLD, answer
 
 NONE = Amount(NOTHING, 1e6, "no price")
 KNOWN = Amount(WeightedSums(Weighed.of(4), Weighed.of(8), Weighed.of(20)), 1e6, "")
@@ -44,3 +48,28 @@ def test_with_prices_levers_are_told_in_money() -> None:
 
 def test_where_nothing_was_logged_nothing_costs() -> None:
     assert cost(None).answer == "No query has a cost."
+
+
+def test_where_no_lever_adds_anything_that_is_said() -> None:
+    assert cost(None, lever("short", 0.0), lever("less", -3.0)).answer.endswith(
+        "No lever that was measured adds time."
+    )
+    assert cost(None, lever("cheap", 5.0, -1.0)).answer.endswith(
+        "No lever that was measured adds cost."
+    )
+
+
+def test_one_query_has_a_cost_and_says_why_there_is_no_interval() -> None:
+    once = Amount(WeightedSums(Weighed.of(1), Weighed.of(2), Weighed.of(4)), 1e6, "")
+    told = cost(Spending("v", NONE, once, NONE, NONE)).answer
+    assert "hours of this machine (one value has no interval, n = 1)" in told
+
+
+@pytest.mark.parametrize(
+    ("n", "within"), [(50, "a 95 % interval for p95 needs n ≥ 73"), (80, "300 to 300")]
+)
+def test_p95_has_its_interval_or_the_reason_for_none(n: int, within: str) -> None:
+    one = answer(0, OLD, latency_ms={"total": 300.0})
+    checks = checklist([one] * n, {}, needed_to_pass=None, slo_ms=200, spent=None, levers=())
+    told = next(one.answer for one in checks if one.name == "p95 budget")
+    assert told.startswith(f"p95 is 300 ms ({within}, n = {n}) of a budget of 200: 100 ms over")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from ragdiag.diagnosis.tried_settings import own_setting
 from ragdiag.errors import InputError
-from ragdiag.records import GoldAnswer, Judgment, Passage, Question
+from ragdiag.records import Estimate, GoldAnswer, Judgment, Passage, Question
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import add_documents, add_gold_answers, add_judgments, add_questions
 from ragdiag.store.lake import Lake, close_lakes, open_lake
@@ -82,6 +83,7 @@ def test_the_setting_that_mends_is_found_by_replay(prescribed: tuple[Lake, Presc
     deeper = next(one for one in found.levers if one.name.startswith("candidates"))
     assert (deeper.gain.value, deeper.helps) == (0.0, False)
     assert deeper.ranking_gain.value == 0.0
+    assert (deeper.gain.n, deeper.gain.reason) == (20, "same context, no difference")
     behind = next(one for one in found.levers if one.name == "index what 4 questions ask for")
     assert (behind.basis, behind.action) == ("counted", "ragdiag index build narrow")
 
@@ -123,10 +125,11 @@ def test_the_checklist_is_answered_from_the_data(prescribed: tuple[Lake, Prescri
     assert list(told) == ["labels", "p95 budget", "cost", "top-1 precision"]
     assert told["labels"].answer.startswith("28 judged questions: not enough for a fusion weight")
     assert told["top-1 precision"].numbers["hit@10"]["value"] == pytest.approx(24 / 28)
+    assert "(a 95 % interval for p95 needs n ≥ 73, n = 28) of a budget" in told["p95 budget"].answer
     cost = told["cost"]
     assert "hours of this machine (" in cost.answer
     assert "No price is set of tokens (prompt_price and completion_price" in cost.answer
-    assert "Of the levers measured, " in cost.answer
+    assert "measured" in cost.answer
     assert cost.numbers["machine_hours"]["n"] == 28
 
 
@@ -135,3 +138,12 @@ def test_what_was_told_is_kept(prescribed: tuple[Lake, Prescription]) -> None:
     kept = latest_prescriptions(lake)
     assert [row["version_id"] for row in kept] == [NARROW.version_id]
     assert kept[0]["prescription"] == json.loads(json.dumps(found.to_json(), allow_nan=False))
+
+
+def test_a_difference_that_rounds_to_nothing_has_no_sign(
+    prescribed: tuple[Lake, Prescription],
+) -> None:
+    found = prescribed[1]
+    least = Estimate(-0.01, -0.02, -0.001, 20)
+    told = replace(found, levers=(replace(found.levers[0], slower=least),)).to_text()
+    assert "+0.0 ms (+0.0 to +0.0, n = 20)" in told
