@@ -117,8 +117,13 @@ def rank_levers(levers: Sequence[Lever]) -> list[Lever]:
 
 def count_faults(diagnoses: Iterable[Diagnosis]) -> dict[str, int]:
     """Failures by what levers mend, the most frequent first: the cause where the verdict blames
-    where the gold was lost, else the verdict."""
-    failed = [one for one in diagnoses if one.verdict not in ("ok", "lucky")]
+    where the gold was lost, else the verdict. An answer that nobody could grade is no failure."""
+    failed = [
+        one
+        for one in diagnoses
+        if one.verdict not in ("ok", "lucky")
+        and not (one.verdict == "undetermined" and one.evidence.get("y") is None)
+    ]
     lost = ("corpus", "retrieval", "packing")
     faults = Counter(one.cause if one.verdict in lost else one.verdict for one in failed)
     return dict(sorted(faults.items(), key=lambda item: (-item[1], item[0])))

@@ -72,11 +72,17 @@ class Scene:
 def split_cause(found: Diagnosis, scene: Scene) -> Diagnosis:
     """``found`` with its second level; as it is where no test decides one."""
     if found.cause != scene.loss.cause:  # that of the gold that is missing beside some that is not
-        return replace(found, second_level="partial" if found.verdict == "retrieval" else None)
+        return replace(found, second_level=_of_missing(found, scene))
     test = _BY_VERDICT.get(found.verdict)
     if test is None and found.verdict in ("retrieval", "undetermined"):
         test = _BY_CAUSE.get(found.cause)
     return found if test is None else replace(found, second_level=test(scene))
+
+
+def _of_missing(found: Diagnosis, scene: Scene) -> SecondLevel | None:
+    if found.verdict == "corpus":
+        return "stale" if found.evidence.get("gold_passage") in scene.ever else "missing"
+    return "partial" if found.verdict == "retrieval" else None
 
 
 def agree(one: Answer, other: Answer) -> bool:
@@ -182,7 +188,11 @@ def _label_suspect(scene: Scene) -> SecondLevel | None:
     held = [passage.text for passage in scene.gold]
     if not _states(held, scene.answers) and _states(elsewhere, scene.answers):
         return "gold_passage"
-    said = [one for one in (scene.on_gold, scene.stronger, scene.second) if one is not None]
+    said = [
+        one
+        for one in (scene.on_gold, scene.stronger, scene.second)
+        if one is not None and grade_answer("", one.text, one.status, scene.answers).y == 0
+    ]
     agreed = any(agree(one, other) for one, other in combinations(said, 2))
     return "gold_answer" if agreed else None
 

@@ -137,7 +137,7 @@ class GroundedRubric:
         count = len(split_sentences(item.answer))
         if [one.number for one in reply.sentences] != list(range(1, count + 1)):
             return None
-        if any((one.passage or 0) > len(item.context) for one in reply.sentences):
+        if any(one.supported and (one.passage or 0) > len(item.context) for one in reply.sentences):
             return None
         told = tuple(
             Judged(one.supported, one.passage if one.supported else None) for one in reply.sentences

@@ -45,6 +45,24 @@ def load_diagnosed(lake: Lake, window: Window) -> list[Request]:
     return _load(lake, window, condition)
 
 
+def count_lost(lake: Lake, split: str, causes: Sequence[str]) -> tuple[int, int]:
+    """Requests whose gold retrieval lost, by the verdict or by one of ``causes``, where ``split``
+    and no other has their gold; and the pairs of question and gold passage that they make."""
+    rows = lake.rows(
+        """select count(distinct request_id) as requests,
+                count(distinct (question_id, passage_id)) as pairs
+            from requests join latest_verdicts using (request_id)
+                join judgments using (question_id)
+            where traffic in ('production', 'canary', 'evaluation')
+                and (verdict = 'retrieval' or (verdict not in ('ok', 'lucky')
+                    and cause in (select unnest($causes::varchar[]))))
+                and split = $split and grade > 0
+                and question_id not in (select question_id from judgments where split <> $split)""",
+        {"split": split, "causes": list(causes)},
+    )
+    return rows[0]["requests"], rows[0]["pairs"]
+
+
 def load_commented(lake: Lake, window: Window) -> list[Request]:
     """Requests of the window that users said something of, oldest first."""
     return _load(lake, window, "request_id in (select request_id from feedback)")

@@ -83,8 +83,12 @@ def show_levers(view: View, chosen: Filters) -> None:
         return
     row = told[0]
     found = row["prescription"]
-    faults = [one for one in found.get("faults", []) if _lets_through(chosen, one["fault"])]
     name = names.get(row["version_id"], row["version_id"])
+    if "faults" not in found:
+        st.caption(literal(f"An earlier ragdiag kept the prescription for {name}. Make it again:"))
+        st.code(f"python -m ragdiag prescribe {name} --split {row['split']}", language="bash")
+        return
+    faults = [one for one in found["faults"] if _lets_through(chosen, one["fault"])]
     if not faults:
         st.caption(literal(f"The prescription for {name} counts no failure with these filters."))
         return
@@ -147,11 +151,11 @@ def _added(lever: Mapping[str, Any], name: str, unit: str) -> str:
 
 
 def _lets_through(chosen: Filters, fault: str) -> bool:
-    """A fault is a cause where the verdict blames it, else a verdict on gold that was there."""
-    lost = fault in words.CAUSES
-    verdict = LOST.get(fault, "retrieval") if lost else fault
-    cause = fault if lost else "in_context"
-    return chosen.verdict in (None, verdict) and chosen.cause in (None, cause)
+    """A fault is a cause where the verdict blames it, else a verdict, of whatever cause."""
+    if fault in words.CAUSES:
+        verdict = LOST.get(fault, "retrieval")
+        return chosen.verdict in (None, verdict) and chosen.cause in (None, fault)
+    return chosen.verdict in (None, fault)
 
 
 def _say_how(name: str) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import streamlit as st
 
 from ragdiag.store.lake import Lake
+from ragdiag.store.signals import count_lost
 from ragdiag.training.data.mined import FEWEST_PAIRS
-from ragdiag.training.data.sources import failure_pairs
+from ragdiag.training.data.pairs import LOST_BY_RETRIEVAL
 from ragdiag.ui import links, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.view import View
@@ -28,9 +29,8 @@ def usual_splits(splits: Mapping[str, int]) -> tuple[str | None, str]:
 
 def usable_failures(lake: Lake, split: str) -> tuple[int, int]:
     """Failed requests that a run learns from when ``split`` has their gold passages, and their
-    pairs: retrieval lost the gold, and evaluation does not ask the question."""
-    pairs = failure_pairs(lake, (split,))
-    return len({name for pair in pairs for name in pair.request_ids}), len(pairs)
+    pairs, at most: a run leaves out what regression questions ask, and what is like that."""
+    return count_lost(lake, split, LOST_BY_RETRIEVAL)
 
 
 def only_failures(view: View, split: str) -> bool:

@@ -5,15 +5,29 @@ from __future__ import annotations
 import json
 import math
 
-from ragdiag.diagnosis.levers import Lever, counted_gain, first_step, rank_levers
+from ragdiag.diagnosis.levers import Lever, count_faults, counted_gain, first_step, rank_levers
 from ragdiag.diagnosis.tried_settings import settings_to_try
-from ragdiag.records import Estimate
+from ragdiag.records import Diagnosis, Estimate
 from ragdiag.version import CandidateSpec, ExtractiveSpec, LexicalSpec, RerankerSpec, Spec
 
 
 def lever(name: str, basis: str = "measured", **changes: object) -> Lever:
     fields = {"gain": Estimate(0.1, 0.05, 0.15, 80), "work_minutes": 30.0, "action": "do it"}
     return Lever(name, (), basis, **{**fields, **changes})  # type: ignore[arg-type]
+
+
+def test_answers_that_nobody_could_grade_are_no_failures() -> None:
+    def diagnosis(cause: str, verdict: str, y: int | None) -> Diagnosis:
+        return Diagnosis("r", cause, verdict, "", "D", {"y": y})  # type: ignore[arg-type]
+
+    found = [
+        diagnosis("recall_miss", "retrieval", 0),
+        diagnosis("recall_miss", "generator", 0),
+        diagnosis("in_context", "undetermined", 0),
+        diagnosis("in_context", "undetermined", None),
+        diagnosis("in_context", "ok", 1),
+    ]
+    assert count_faults(found) == {"generator": 1, "recall_miss": 1, "undetermined": 1}
 
 
 def test_the_best_return_comes_first_and_is_the_sentence() -> None:

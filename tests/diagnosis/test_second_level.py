@@ -52,7 +52,8 @@ def second_level(verdict: str, cause: str, **fields: Any) -> str | None:
         "k": 2,
         "grounded": on_words,
     }
-    found = Diagnosis("r1", cause, verdict, "", "A", {})  # type: ignore[arg-type]
+    told = fields.pop("told", {})
+    found = Diagnosis("r1", cause, verdict, "", "A", told)  # type: ignore[arg-type]
     return split_cause(found, Scene(**(plain | fields))).second_level
 
 
@@ -131,6 +132,10 @@ def test_a_distraction_is_noise_or_position_by_what_flips_it() -> None:
 def test_gold_that_is_missing_beside_gold_that_arrived_is_partial() -> None:
     assert second_level("retrieval", "rerank_loss", loss=PARTIAL) == "partial"
     assert second_level("packing", "packing", loss=PARTIAL) is None
+    gap = {"loss": Loss("in_context", "g", {}, 0.5, Loss("corpus_gap", "h", {}, 0.5))}
+    told = {"gold_passage": "h"}
+    assert second_level("corpus", "corpus_gap", ever=frozenset("gh"), told=told, **gap) == "stale"
+    assert second_level("corpus", "corpus_gap", ever=frozenset("g"), told=told, **gap) == "missing"
 
 
 @pytest.mark.parametrize(
@@ -180,6 +185,8 @@ def test_a_suspect_label_is_the_passage_or_the_answer() -> None:
     neither = Answer("I don't know.")
     both_decline = {**said, "on_gold": neither, "stronger": neither}
     assert second_level("label_suspect", "in_context", **both_decline) is None
+    right = {**said, "answers": ("12", "99")}
+    assert second_level("label_suspect", "in_context", **right) is None
     apart = {**said, "stronger": Answer("once")}
     assert second_level("label_suspect", "in_context", **apart) is None
 

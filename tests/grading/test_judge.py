@@ -175,6 +175,11 @@ def test_every_sentence_is_judged_or_none_is(judge: Judged, faulty_server: Fault
     assert read_reply(GroundedRubric(), reply(1, 2), item) == (0, 0.5, said)
     for wrong in (reply(1), reply(2, 1), reply(1, 2, 3), reply(1, 2, passage=2)):
         assert read_reply(GroundedRubric(), wrong, item) is None
+    needless = [
+        {"number": 1, "supported": True, "passage": 1},
+        {"number": 2, "supported": False, "passage": 9},
+    ]
+    assert read_reply(GroundedRubric(), json.dumps({"sentences": needless}), item) == (0, 0.5, said)
     faulty_server.answers(200, completion(reply(1, 2)))
     (grade,) = judge(GroundedRubric()).grade([item])
     assert (grade.grader, grade.y, grade.score) == ("grounded_judge:m/grounded-v2", 0, 0.5)

@@ -152,15 +152,6 @@ def _from_users(lake: Lake, options: SourceOptions) -> Mined:
     return replace(found, pairs=tuple(p for p in found.pairs if p.source in options.sources))
 
 
-def failure_pairs(lake: Lake, wanted: Collection[str]) -> tuple[Pair, ...]:
-    """What failed requests alone teach, with the gold of the splits ``wanted``; without what is
-    kept for evaluation."""
-    judged, _, protected = _judged(lake, wanted)
-    failed = load_diagnosed(lake, Window())
-    diagnoses = load_diagnoses(lake, [one.request_id for one in failed])
-    return without_protected(pairs_from_failures(failed, diagnoses, judged), protected).pairs
-
-
 def kept_for_evaluation(lake: Lake, wanted: Collection[str]) -> list[Question]:
     """The questions of all splits but those ``wanted``, and the regression questions."""
     return _judged(lake, wanted)[2]

@@ -53,18 +53,20 @@ def added_usd(
     after: Sequence[Outcome],
     owners: Sequence[Hashable],
     prices: Prices,
+    prices_after: Prices | None = None,
 ) -> Estimate:
     """Of a million requests, in US dollars: the bill of the tokens and the time of this machine, as
-    far as they have a price.
+    far as they have a price; ``prices_after`` where another generator answers then.
 
     >>> asked = [Outcome(0.0, 0.0, found_ms=ms) for ms in (0.0, 0.0, 36.0, 36.0)]
     >>> added_usd(asked[:2], asked[2:], "ab", Prices(usd_per_hour=0.5)).value
     5.0
     """
-    if not prices.paid and not prices.usd_per_hour:
+    then = prices if prices_after is None else prices_after
+    if not (prices.paid or then.paid or prices.usd_per_hour):
         return Estimate.undefined(UNPRICED)
     found = _difference(
-        [prices.usd(one) for one in before], [prices.usd(one) for one in after], owners
+        [prices.usd(one) for one in before], [then.usd(one) for one in after], owners
     )
     value, low, high = (QUERIES * x for x in (found.value, found.low, found.high))
     return replace(found, value=value, low=low, high=high)

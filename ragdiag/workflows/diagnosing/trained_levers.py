@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ragdiag.diagnosis.budget import Price
 from ragdiag.diagnosis.levers import Lever, WorkRates
 from ragdiag.errors import UnknownName
 from ragdiag.records import Diagnosis, Estimate, Request, Verdict
@@ -194,8 +195,12 @@ def _evaluated(lake: Lake, version: Version, facts: RunFacts, prices: Prices) ->
         answers.difference,
         answers.p,
         added_ms(old, new, owners),
-        added_usd(old, new, owners, prices),
+        added_usd(old, new, owners, prices, replace(prices, paid=_is_paid(tuned))),
     )
+
+
+def _is_paid(version: Version) -> bool:
+    return Price.of(version.spec.generator) is not None
 
 
 def _outcome(

@@ -13,6 +13,7 @@ from ragdiag.retrieval.ann.tuning import (
     Trial,
     choose,
     make_task,
+    mean_recall,
     pareto,
     settings,
     try_setting,
@@ -32,12 +33,17 @@ def test_exact_search_finds_all_and_a_graph_finds_more_the_harder_it_tries() -> 
     task = make_task(VECTORS, QUESTIONS, k=5, depth=5)
     (exact,) = try_setting(task, AnnSpec(kind="flat"))
     assert (exact.recall.value, exact.recall.n, exact.confirmed.n) == (1.0, 30, 30)
-    assert 0.95 < exact.recall.low < exact.recall.high == 1.0
+    assert (exact.recall.low, exact.recall.high) == (1.0, 1.0)
     assert exact.bytes_per_vector == pytest.approx(4 * 16, rel=0.02)
     spec = AnnSpec(kind="hnsw", m=4, ef_construction=10)
     by_effort = {trial.spec.ef_search: trial.recall.value for trial in try_setting(task, spec)}
     assert list(by_effort) == [16, 32, 64, 128, 256, 512]
     assert by_effort[16] < by_effort[512]
+
+
+def test_perfect_recall_of_some_questions_is_no_certainty() -> None:
+    found = mean_recall([1.0] * 30, 5)
+    assert 0.95 < found.low < found.value == found.high == 1.0
 
 
 def test_neighbours_are_those_of_whole_vectors_whatever_is_kept_of_them() -> None:

@@ -322,6 +322,29 @@ def load_diagnosed(known: Known, window: Window) -> list[Request]:
     return within(known, window, bad)
 
 
+@plain(
+    signals.count_lost,
+    lambda known: [
+        given(split, causes)
+        for split in sorted({row["split"] for row in known["judgments"]})
+        for causes in ([], ["recall_miss", "fusion_loss"])
+    ],
+)
+def count_lost(known: Known, split: str, causes: list[str]) -> tuple[int, int]:
+    elsewhere = {row["question_id"] for row in known["judgments"] if row["split"] != split}
+    requests, pairs = set(), set()
+    for one in load_diagnosed(known, Window()):
+        verdict = known.verdicts[one.request_id]
+        if verdict["verdict"] != "retrieval" and verdict["cause"] not in causes:
+            continue
+        for row in known["judgments"]:
+            same = row["question_id"] == one.question_id and row["split"] == split
+            if same and row["grade"] > 0 and one.question_id not in elsewhere:
+                requests.add(one.request_id)
+                pairs.add((one.question_id, row["passage_id"]))
+    return len(requests), len(pairs)
+
+
 @plain(signals.load_commented, windows)
 def load_commented(known: Known, window: Window) -> list[Request]:
     return within(known, window, {row["request_id"] for row in known["feedback"]})

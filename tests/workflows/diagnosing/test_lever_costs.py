@@ -38,6 +38,13 @@ def test_who_pays_for_tokens_does_not_pay_for_the_generators_time() -> None:
     assert added_usd(BEFORE, slow, OWNERS, Prices(usd_per_hour=3.6)).value > 0
 
 
+def test_a_local_generator_in_place_of_a_paid_one_costs_its_time() -> None:
+    local = [Outcome(0, 1, 10.0, 360.0) for _ in range(4)]
+    here = Prices(usd_per_hour=3.6)
+    found = added_usd(BEFORE, local, OWNERS, Prices(paid=True, usd_per_hour=3.6), here)
+    assert found.value == pytest.approx(1e6 * (0.36 / 1e3 - 0.001))
+
+
 def test_what_has_no_price_says_so() -> None:
     assert added_usd(BEFORE, AFTER, OWNERS, Prices()).reason == UNPRICED
     unknown = [Outcome(0, 1, 1.0)] * 4
