@@ -244,6 +244,17 @@ def of_clusters() -> Cells:
                 RARE,
             ),
         )
+    for kind in ("equal", "unequal", "one large"):  # Student's t, undrawn
+        yield (
+            f"cluster bootstrap of outcomes {kind} G=100",
+            covered(
+                0.25,
+                lambda c, k=kind: bounded_cluster_mean(
+                    *clustered_outcomes(c, k, 100), low=-1, high=1
+                ),
+                RARE,
+            ),
+        )
     for p, clusters in product((0.9, 0.935, 0.97), (20, 50, 100)):
         yield (
             f"cluster bootstrap of single outcomes p={p} G={clusters}",
