@@ -49,15 +49,18 @@ class StageRecall:
 
 
 def recall_by_stage(requests: Sequence[Request], golds: Mapping[str, Gold]) -> list[StageRecall]:
-    """The stages that are stored, in order; of requests whose question has gold.
+    """The stages that are stored, in order; of requests whose question has gold. Those that failed
+    are left out: that their lists are empty says nothing of a stage.
 
     A gold passage has reached the prompt as in the waterfall: by its answer span, else whole.
-    Intervals draw questions again, since one may have been asked several times.
+    Intervals are by question, since one may have been asked several times.
     """
     known = [
         (request, gold)
         for request in requests
-        if (gold := golds.get(request.question_id or "")) is not None and gold.texts
+        if request.status != "error"
+        and (gold := golds.get(request.question_id or "")) is not None
+        and gold.texts
     ]
     kept = [_kept(request, gold) for request, gold in known]
     longest = [_lengths(request) for request, _ in known]

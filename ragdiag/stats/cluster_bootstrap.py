@@ -15,6 +15,8 @@ from ragdiag.stats.intervals import ADDED, wilson
 
 LEAST_DRAWN = 10
 """Clusters below which too few different samples can be drawn: five make 126."""
+MOST_DRAWN = 100
+"""Clusters from which on drawings tell no more than Student's t, and take far longer."""
 EQUAL = 1e-12
 """Means of clusters that differ by no more are one: the rest is rounding."""
 
@@ -24,9 +26,10 @@ def cluster_mean(values: Sequence[float], clusters: Sequence[Hashable], seed: in
     (Davison & Hinkley 1997, §3.8); NaNs are left out.
 
     Each drawn mean is Σ sums / Σ sizes. Percentile intervals are too narrow by :func:`expansion`
-    of G (Hesterberg 2015), so the deviations are stretched by it. Below LEAST_DRAWN clusters the
-    interval is the cluster-robust t of contrasts.py. Fewer than two clusters give no interval, nor
-    do clusters that all have one mean: whatever is drawn, the mean is the same.
+    of G (Hesterberg 2015), so the deviations are stretched by it. Below LEAST_DRAWN clusters, and
+    from MOST_DRAWN on, the interval is the cluster-robust t of contrasts.py. Fewer than two
+    clusters give no interval, nor do clusters that all have one mean: whatever is drawn, the mean
+    is the same.
 
     >>> cluster_mean([1.0, 1.0, 0.0], ["a", "a", "b"]).value
     0.6666666666666666
@@ -48,7 +51,7 @@ def cluster_mean(values: Sequence[float], clusters: Sequence[Hashable], seed: in
     sizes = np.bincount(numbers, minlength=count).astype(np.float64)
     if np.ptp(sums / sizes) <= EQUAL:
         return Estimate(mean, math.nan, math.nan, n, "all clusters have one mean: no interval")
-    if count < LEAST_DRAWN:
+    if not LEAST_DRAWN <= count < MOST_DRAWN:
         return clustered_mean(kept, [cluster for _, cluster in pairs]).estimate(n)
     generator = np.random.default_rng(seed)
     rows = max(1, BLOCK // count)

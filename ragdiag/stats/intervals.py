@@ -109,23 +109,25 @@ def wilson(successes: int, n: int) -> Estimate:
     if n == 0:
         return Estimate.undefined("no rows")
     rate = successes / n
-    low, high = score_interval(rate, n)
-    return Estimate(rate, min(low, _rare(successes, n)), max(high, 1 - _rare(n - successes, n)), n)
-
-
-def _rare(count: int, n: int) -> float:
-    """The lower bound of a rate of which ``count`` were seen; 1 where they are not few."""
-    few = 2 if n <= 50 else 3
-    return FEW[count - 1] / n if 1 <= count <= few else 1.0
+    return Estimate(rate, *score_interval(rate, n), n)
 
 
 def score_interval(rate: float, n: float) -> tuple[float, float]:
-    """Wilson's bounds of a rate that was seen in n > 0 trials, which need not be whole."""
+    """The bounds that :func:`wilson` gives a rate that was seen in n > 0 trials, which need not be
+    whole; for what is rare, successes and failures are rounded."""
     scale = 1 + Z95**2 / n
     centre = (rate + Z95**2 / (2 * n)) / scale
     half = Z95 * math.sqrt(rate * (1 - rate) / n + (Z95 / (2 * n)) ** 2) / scale
     # At the ends the bound is exactly the rate; rounding would leave 1e-17 outside it.
-    return (0.0 if rate == 0 else centre - half), (1.0 if rate == 1 else centre + half)
+    low, high = (0.0 if rate == 0 else centre - half), (1.0 if rate == 1 else centre + half)
+    successes, failures = round(rate * n), round((1 - rate) * n)
+    return min(low, _rare(successes, n)), max(high, 1 - _rare(failures, n))
+
+
+def _rare(count: int, n: float) -> float:
+    """The lower bound of a rate of which ``count`` were seen; 1 where they are not few."""
+    few = 2 if n <= 50 else 3
+    return FEW[count - 1] / n if 1 <= count <= few else 1.0
 
 
 def rate_bounds_with_unknown(successes: float, known: float, unknown: float) -> tuple[float, float]:

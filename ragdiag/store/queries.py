@@ -206,12 +206,12 @@ def replayed_failures(lake: Lake, filters: Filters, most: int) -> list[Row]:
 
 
 def recent_with_judgments(lake: Lake, filters: Filters, most: int) -> list[str]:
-    """The ``most`` recent requests whose question has a relevant passage; verdict and cause
-    ignored."""
+    """The ``most`` recent requests that did not fail and whose question has a relevant passage;
+    verdict and cause ignored."""
     condition, parameters = filters.where()
     rows = lake.rows(
         f"""select request_id from requests r
-            where {condition}
+            where {condition} and r.status <> 'error'
               and r.question_id in (select question_id from judgments where grade > 0)
             order by asked_at desc, request_id limit $most""",
         {**parameters, "most": most},

@@ -83,6 +83,9 @@ def _measure(lake: Lake, filters: Filters, most: int) -> Row:
         for row in rows
     ]
     measured = headroom(failures)
+    sentence = tell_headroom(measured)
+    if sentence is None:  # before the slices, which read the whole corpus
+        return {"sentence": None}
     bounds = measured["tau_bounds"]
     unknown = without_gold(failures)
     slices = [
@@ -92,7 +95,7 @@ def _measure(lake: Lake, filters: Filters, most: int) -> Row:
     ]
     return {
         "n": len(failures),
-        "sentence": tell_headroom(measured),
+        "sentence": sentence,
         "fixes": Counter(row["verified_fix"] or "" for row in rows),
         "slices": slices,
         "bounds": f"{words.count(unknown, 'failure')} had no answer with gold: among all, perfect "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ragdiag.diagnosis.stage_recall import worst_stage
-from ragdiag.store.queries import Filters
+from ragdiag.store.queries import Filters, inventory
 from ragdiag.ui import tables, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.view import View
@@ -36,8 +36,11 @@ def show_stage_recall(view: View, filters: Filters) -> None:
         },
         key="stages",
     )
+    sampled = fetch(view, inventory)["sampled"]
     st.caption(
-        f"Of the {MOST:,} most recent requests with known gold, right or wrong: the share of their "
-        "gold passages in each list as it was logged, and the share that the list before held and "
-        "this one does not. In brackets: 95 % interval and n, the number of requests."
+        f"Of the {MOST:,} most recent requests with known gold that did not fail, right or wrong: "
+        "the share of their gold passages in each list as it was logged, and the share that the "
+        "list before held and this one does not. In brackets: 95 % interval and n, the number of "
+        "requests."
+        + (" The log is sampled: shares are of what was logged, unweighed." if sampled else "")
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from hypothesis import given, settings
@@ -74,6 +75,12 @@ def test_a_passage_cut_before_its_answer_is_lost_on_the_way_into_the_prompt() ->
     (fused, context) = recall_by_stage([cut], GOLDS)
     assert (fused.recall.value, context.recall.value, context.lost.value) == (1.0, 0.0, 1.0)
     assert context.recall.reason == "one cluster has no interval"
+
+
+def test_requests_that_failed_lose_no_gold() -> None:
+    answered = request("q1", fused="ab", context="ab")
+    failed = replace(request("q2"), status="error")
+    assert recall_by_stage([answered, failed], GOLDS) == recall_by_stage([answered], GOLDS)
 
 
 def test_stages_that_are_not_stored_are_left_out() -> None:

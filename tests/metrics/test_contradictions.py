@@ -27,6 +27,21 @@ from ragdiag.metrics.contradictions import find_contradiction
         (["none", "yes"], False),
         (["Paris", "London"], False),
         (["60 minutes", "2 hours"], False),  # other units are not compared
+        (["two dozen", "24"], False),
+        (["300 K", "27"], False),
+        (["5 pm", "17"], False),
+        (["5pm", "17"], False),
+        (["$5", "£4"], False),
+        (["$5", "$4"], True),
+        (["£5", "4 £"], True),
+        (["Python 3.8", "Python 3.9"], False),  # names
+        (["over 5", "over 6"], False),  # both may be right
+        (["<5", "3"], False),
+        (["twenty-five cats", "26 cats"], True),
+        (["1.2km", "1.3 km"], True),
+        (["5", "6", "7"], False),  # a list of answers
+        (["5", "five", "6"], True),
+        (["5", "6", "7", "yes", "no"], True),
         (["only"], False),
         ([], False),
     ],

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from ragdiag.importers.logs.import_logs import import_logs
+from ragdiag.metrics.question_slices import Slices
 from ragdiag.settings import Workspace
-from ragdiag.store.lake import close_lakes, open_lake
+from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.results import find_served_version
 from ragdiag.workflows.diagnosing.diagnose import diagnose
 
@@ -61,6 +62,32 @@ def test_a_sampled_log_is_told_to_be_one(open_page, imported) -> None:
     (told,) = open_page("overview", imported).sidebar.info
     assert "Sampled: 1 request logged by chance" in told.value
     assert "about 11 requests" in told.value
+
+
+def test_of_a_sampled_log_gold_by_stage_is_of_what_was_logged(
+    open_page, empty_lake, tmp_path, said
+) -> None:
+    (drawn,) = (row for row in ROWS if "keep_probability" in row)
+    for kept, told in ((1.0, False), (0.1, True)):
+        row = drawn | {"id": f"kept {kept}", "gold_contexts": ["p1"], "keep_probability": kept}
+        path = Path(tmp_path, f"{kept}.jsonl")
+        path.write_text(json.dumps(row) + "\n")
+        import_logs(open_lake(empty_lake), empty_lake, path)
+        text = said(open_page("triage", empty_lake))
+        assert "how much gold each keeps" in text
+        assert ("shares are of what was logged" in text) is told
+
+
+def test_headroom_reads_no_corpus_where_no_failure_was_replayed(
+    open_page, imported, said, monkeypatch
+) -> None:
+    def unasked(_: Lake) -> Slices:
+        raise AssertionError("the slices of the whole corpus were asked for")
+
+    monkeypatch.setattr("ragdiag.ui.headroom.load_slices", unasked)
+    app = open_page("triage", imported)
+    assert not app.exception
+    assert "Headroom" not in said(app)
 
 
 def test_an_evaluation_without_a_split_is_named_by_its_traffic(open_page, imported, said) -> None:

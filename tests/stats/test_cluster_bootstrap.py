@@ -84,5 +84,14 @@ def test_below_ten_clusters_the_interval_is_students() -> None:
     assert cluster_mean(values, clusters) == found
 
 
+def test_of_many_clusters_nothing_is_drawn() -> None:
+    values = [1.0] * 90 + [0.0] * 10
+    assert cluster_mean(values, range(100)) == clustered_mean(values, range(100)).estimate(100)
+    student = bounded_mean_estimate(Sums.of(values), 0, 1)
+    found = bounded_cluster_mean(values, range(100), 0, 1)
+    assert (found.low, found.high) == (pytest.approx(student.low), pytest.approx(0.96, abs=0.01))
+    assert cluster_mean([1.0] * 100, range(100)).reason is not None
+
+
 def _within(values: list[float], clusters: list[str]) -> Estimate:
     return bounded_cluster_mean(values, clusters, 0, 1)

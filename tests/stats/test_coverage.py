@@ -69,14 +69,26 @@ def of_rates() -> Cells:
 
 
 def of_sampled_rates() -> Cells:
-    """Every failure is logged, and one in four of the rest."""
+    """Every failure is logged, and one in four of the rest; or one in four of all."""
 
     def kept(chance: Chance, p: float, n: int) -> tuple[Weighed, Weighed]:
         failed = int(chance.binomial(n, p))
         others = int(chance.binomial(n - failed, 0.25))
         return Weighed.of(failed), Weighed.of(failed) + Weighed(others, 4.0 * others, 16.0 * others)
 
-    for n, p in product((100, 800), (0.03, 0.1, 0.3)):
+    def drawn_alike(chance: Chance, p: float, n: int) -> tuple[Weighed, Weighed]:
+        logged = int(chance.binomial(n, 0.25))
+        failed = int(chance.binomial(logged, p))
+        return Weighed(failed, 4.0 * failed, 16.0 * failed), Weighed(
+            logged, 4.0 * logged, 16.0 * logged
+        )
+
+    for n, p in product((100, 400), (0.0017, 0.007, 0.03, 0.9983)):
+        yield (
+            f"weighted rate of one in four p={p} n={n}",
+            covered(p, lambda c, p=p, n=n: weighted_rate(*drawn_alike(c, p, n))),
+        )
+    for n, p in product((100, 800), (0.01, 0.03, 0.1, 0.3)):
         yield (
             f"weighted rate p={p} n={n}",
             covered(p, lambda c, p=p, n=n: weighted_rate(*kept(c, p, n))),
@@ -228,6 +240,17 @@ def of_clusters() -> Cells:
                 0.25,
                 lambda c, k=kind, g=clusters: bounded_cluster_mean(
                     *clustered_outcomes(c, k, g), low=-1, high=1
+                ),
+                RARE,
+            ),
+        )
+    for kind in ("equal", "unequal", "one large"):  # Student's t, undrawn
+        yield (
+            f"cluster bootstrap of outcomes {kind} G=100",
+            covered(
+                0.25,
+                lambda c, k=kind: bounded_cluster_mean(
+                    *clustered_outcomes(c, k, 100), low=-1, high=1
                 ),
                 RARE,
             ),

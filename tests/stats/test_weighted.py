@@ -102,6 +102,15 @@ def test_a_weighted_mean_is_its_definition(rows: Rows) -> None:
     assert found.error == pytest.approx(variance * len(rows) / (len(rows) - 1), abs=1e-10)
 
 
+@pytest.mark.parametrize("seen", [0, 1, 2, 3, 4, 50, 97, 99, 100])
+def test_a_sample_of_equal_weights_tells_what_as_many_requests_do(seen: int) -> None:
+    """Next to 0 and 1 too, where Wilson's interval alone is too narrow."""
+    found = weighted_rate(Weighed(seen, 10.0 * seen, 100.0 * seen), Weighed(100, 1e3, 1e4))
+    plain = wilson(seen, 100)
+    assert (found.low, found.high) == (pytest.approx(plain.low), pytest.approx(plain.high))
+    assert (found.value, found.n) == (plain.value, 100)
+
+
 def test_one_request_has_no_interval() -> None:
     assert math.isnan(sums([(0.5, 4.0)]).error)
     assert mean_estimate(sums([(0.5, 4.0)])).reason == "one value has no interval"

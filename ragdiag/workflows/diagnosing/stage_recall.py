@@ -36,6 +36,6 @@ def load_stage_recall(
 
 
 def recent_stage_recall(lake: Lake, filters: Filters, most: int) -> list[StageRecall]:
-    """Of the ``most`` recent requests whose question has judgments."""
+    """Of the ``most`` recent requests that did not fail and whose question has judgments."""
     recent = load_requests(lake, request_ids=recent_with_judgments(lake, filters, most))
     return load_stage_recall(lake, recent, load_judgments(lake))

@@ -222,7 +222,7 @@ def recent_with_judgments(known: Known, filters: Filters, most: int) -> list[str
     rows = [
         known.row[fact["request"].request_id]
         for fact in known.passing(told)
-        if fact["request"].question_id in relevant
+        if fact["request"].question_id in relevant and fact["request"].status != "error"
     ]
     return [row["request_id"] for row in newest_first(rows, "asked_at", "request_id")[:most]]
 
