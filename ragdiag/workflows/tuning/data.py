@@ -222,7 +222,8 @@ def data_facts(assembled: Assembled, dev: int, sets: Sequence[HeldOut]) -> Data:
 
 def keep_data(assembled: Assembled, folder: Path, seal: Keyring | None) -> None:
     """Write the sets of a run into its folder, and how they came about: what each source gave,
-    which ids gave nothing and why. Ids and counts alone, so that it need not be sealed."""
+    how much gave nothing and why. Counts alone, so that it need not be sealed and holds nothing of
+    a user who is to be forgotten."""
     assembled.save(folder, seal)
     text = json.dumps(assembled.report, indent=1, sort_keys=True, default=str)
     replace_file(folder / REPORT, lambda file: file.write(text.encode()))
@@ -233,8 +234,8 @@ def refused_by_reason(report: Mapping[str, Any]) -> dict[str, int]:
     them."""
     if "joined" not in report:  # the sets of a run from before reports were kept
         return {}
-    found = {reason: one["n"] for reason, one in report["joined"]["skipped"].items()}
-    found["without a text"] = len(report["without_text"])
+    found = dict(report["joined"]["skipped"])
+    found["without a text"] = report["without_text"]
     found["like a held-out question or passage"] = report["purged"]
     return {reason: n for reason, n in found.items() if n}
 
@@ -267,9 +268,20 @@ def _stored(lake: Lake, run_id: str, learnt: Sequence[str]) -> Assembled:
             "for evaluation by now",
             remedy="leave --data-of out",
         )
-    report = folder / REPORT
-    told = json.loads(report.read_text()) if report.exists() else {}
-    return Assembled(**sets, report={**told, "data_of": run_id})
+    return Assembled(**sets, report={**_read_report(folder / REPORT), "data_of": run_id})
+
+
+def _read_report(path: Path) -> dict[str, Any]:
+    """Empty where there is none; of an earlier one, which names ids, the counts alone."""
+    if not path.exists():
+        return {}
+    told: dict[str, Any] = json.loads(path.read_text(), object_hook=_count_of)
+    named = told.get("without_text")
+    return {**told, "without_text": len(named)} if isinstance(named, list) else told
+
+
+def _count_of(found: dict[str, Any]) -> Any:
+    return found["n"] if found.keys() == {"n", "examples"} else found
 
 
 def _nearest(retriever: HybridRetriever) -> Finder:

@@ -18,7 +18,7 @@ from ragdiag.store.results import save_version
 from ragdiag.training.run_folder import begin_run
 from ragdiag.version import EmbedderSpec, Version, parse_spec
 from ragdiag.workflows.tuning.answer_options import GeneratorTuning
-from ragdiag.workflows.tuning.data import LearnFrom
+from ragdiag.workflows.tuning.data import REPORT, LearnFrom, keep_data, refused_by_reason
 from ragdiag.workflows.tuning.general import read_general
 from ragdiag.workflows.tuning.retriever import RetrieverPlan, RetrieverTuning, plan_retriever
 from ragdiag.workflows.tuning.writing import writing_price
@@ -98,10 +98,16 @@ def test_a_run_goes_on_with_its_own_pairs_whatever_the_log_has_learnt_since(
     plan = planned(filled, LearnFrom())
     folder = begin_run(lake, lake.workspace, plan.config)
     plan.assembled.save(folder.root)
+    skipped = {"disliked": {"n": 2, "examples": ["request-1"]}}
+    told = {"joined": {"skipped": skipped}, "without_text": ["request-2"], "purged": 0}
+    (folder.root / REPORT).write_text(json.dumps(told))  # as runs once wrote it
     add_judgments(lake, [Judgment("lamp#blorf", "lamp#quimp", 1, "train")])
     assert planned(filled, LearnFrom()).config != plan.config
     again = planned(filled, LearnFrom(data_of=folder.run_id))
     assert again.config == plan.config
+    assert refused_by_reason(again.assembled.report) == {"disliked": 2, "without a text": 1}
+    keep_data(again.assembled, folder.root, None)
+    assert "request-" not in (folder.root / REPORT).read_text()
     assert begin_run(lake, lake.workspace, again.config).run_id == folder.run_id
     learnt = again.assembled.train.pairs[0].question_id
     add_judgments(lake, [Judgment(learnt, learnt, 1, "holdout")])
