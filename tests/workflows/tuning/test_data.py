@@ -135,6 +135,13 @@ def test_general_pairs_are_mixed_in_and_ask_nothing_that_is_held_out(
     assert mixed.dev.data_hash == plain.dev.data_hash
 
 
+@pytest.mark.parametrize("learn", [LearnFrom(hard=0), LearnFrom(mix="pairs.jsonl")])
+def test_pairs_without_negatives_are_refused_before_anything_is_read(learn: LearnFrom) -> None:
+    tuning = RetrieverTuning(learn=learn, loss="triplet")
+    with pytest.raises(InputError, match="no negatives, which the loss triplet needs; leave --"):
+        plan_retriever(None, None, None, EmbedderSpec(), tuning)  # type: ignore[arg-type]
+
+
 def test_what_holds_no_general_pair_is_named(tmp_path: Path) -> None:
     file = tmp_path / "pairs.jsonl"
     file.write_text('{"question": "Why?"}\n')
