@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,14 @@ def test_a_run_goes_on_with_its_own_pairs_whatever_the_log_has_learnt_since(
     keep_data(again.assembled, folder.root, None)
     assert "request-" not in (folder.root / REPORT).read_text()
     assert begin_run(lake, lake.workspace, again.config).run_id == folder.run_id
+    for other, said in (
+        (LearnFrom(hard=3, mix="pairs.jsonl"), r"\(--negatives 2, --mix none\)"),
+        (LearnFrom("test", "train"), r"\(--split train\)"),
+    ):
+        with pytest.raises(InputError, match=f"with other options {said}; give the same"):
+            planned(filled, replace(other, data_of=folder.run_id))
+    with pytest.raises(InputError, match="given passages with their titles"):
+        LearnFrom(data_of=folder.run_id).assembled(lake, None, title=False)  # type: ignore[arg-type]
     learnt = again.assembled.train.pairs[0].question_id
     add_judgments(lake, [Judgment(learnt, learnt, 1, "holdout")])
     with pytest.raises(TrainingError, match=f"learns from the question {learnt}, which is kept"):
