@@ -48,9 +48,7 @@ class Mined:
         of requests, which must not outlast their users."""
         return {
             "pairs": dict(Counter(pair.source for pair in self.pairs)),
-            "skipped": {
-                reason: len(names) for reason, names in sorted(self.skipped.items())
-            },
+            "skipped": {reason: len(names) for reason, names in sorted(self.skipped.items())},
         }
 
 

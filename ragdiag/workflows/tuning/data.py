@@ -104,8 +104,8 @@ class LearnFrom:
         progress: Progress | None = None,
     ) -> Assembled:
         """Raises TrainingError where that gives too little or the sets of ``data_of`` ask what
-        evaluation does, InputError where they came of other options, UnknownName where nothing is judged in the split, and as
-        :func:`ragdiag.workflows.tuning.writing.writer_of`."""
+        evaluation does, InputError where they came of other options, UnknownName where nothing is
+        judged in the split, and as :func:`ragdiag.workflows.tuning.writing.writer_of`."""
         self._require_split(lake)
         if self.data_of is not None:
             self._require_same(lake, self.data_of, title=title)

@@ -128,7 +128,8 @@ def tune_retriever(
 
     Of several processes that train together all but the first return None. Raises SpecError where
     the version has no embedder, InputError where split and test are one, ``save_as`` is taken or
-    the loss needs negatives that some pairs would not have, UnknownName for a split without questions, TrainingError.
+    the loss needs negatives that some pairs would not have, UnknownName for a split without
+    questions, TrainingError.
     """
     embedder = version.spec.embedder
     if embedder is None:
