@@ -184,12 +184,17 @@ def agreement_command(
     """Cohen's κ of every two reviewers, over the answers that both called correct or wrong."""
     from ragdiag.errors import InputError
     from ragdiag.store.lake import open_lake
+    from ragdiag.store.results import find_served_version
     from ragdiag.store.reviews import load_reviews
-    from ragdiag.workflows.grading.reviews import reviewer_agreement
+    from ragdiag.workflows.grading.reviews import load_traffic_reviews, reviewer_agreement
 
-    if version is not None:
+    if version is not None and split is not None:
         lake, _, requests = _scope(context, version, split, traffic, since, until)
         reviews = load_reviews(lake, [request.request_id for request in requests])
+    elif version is not None:
+        lake = open_lake(command_workspace(context.obj))
+        served = find_served_version(lake, version).version_id
+        reviews = load_traffic_reviews(lake, served, traffic or "production", *_days(since, until))
     elif split or traffic or since or until:
         raise InputError(
             "--split, --traffic, --since and --until choose answers of one version",
@@ -215,9 +220,14 @@ def _scope(
 
     workspace = command_workspace(context.obj)
     lake = open_lake(workspace)
-    days = (day and day.replace(tzinfo=UTC) for day in (since, until))
-    chosen = find_served_version(lake, version)
+    chosen, days = find_served_version(lake, version), _days(since, until)
     return lake, workspace, requests_in_scope(lake, chosen, split, traffic, *days)
+
+
+def _days(
+    since: datetime | None, until: datetime | None
+) -> tuple[datetime | None, datetime | None]:
+    return since and since.replace(tzinfo=UTC), until and until.replace(tzinfo=UTC)
 
 
 def _plan(judge: Judge, plan: JudgePlan) -> dict[str, Any]:

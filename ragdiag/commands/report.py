@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -14,9 +14,6 @@ from ragdiag.commands.options import Day, Json, SnapshotOption, read_day, readin
 from ragdiag.console import emit, write_text
 from ragdiag.records import Traffic
 from ragdiag.settings import command_workspace
-
-if TYPE_CHECKING:
-    pass
 
 report_app = typer.Typer(
     no_args_is_help=True, help="Report on the query log, as it is or as it was. docs/store.md."
@@ -48,10 +45,10 @@ def weekly(
 
     with reading(context, snapshot) as lake:
         found = weekly_report(lake, traffic, None if week is None else week.date())
-    _keep(context, keep, found.snapshot, f"report of the week of {found.found.week}")
     if markdown is not None:
         write_text(markdown, found.to_markdown())
     emit(found.to_json(), as_json, found.to_markdown)
+    _keep(context, keep, found.snapshot, f"report of the week of {found.found.week}")
 
 
 @report_app.command()
@@ -69,8 +66,8 @@ def evaluation(
 
     with reading(context, snapshot) as lake:
         found = read_evaluation(lake, find_version(lake, version), split)
-    _keep(context, keep, found.snapshot, f"evaluation of {version} on {split}")
     emit(found.to_json(), as_json, lambda: evaluation_text(found))
+    _keep(context, keep, found.snapshot, f"evaluation of {version} on {split}")
 
 
 @report_app.command()
@@ -97,12 +94,13 @@ def diagnosis(
     with reading(context, snapshot) as lake:
         served = find_served_version(lake, version)
         found = read_diagnosis(lake, served, Scope(split, traffic, first, last))
-    _keep(context, keep, found.snapshot, f"diagnosis of {version}")
     emit(found.to_json(), as_json, found.to_text)
+    _keep(context, keep, found.snapshot, f"diagnosis of {version}")
 
 
 def _keep(context: typer.Context, name: str | None, snapshot: int, reason: str) -> None:
-    """Name the snapshot that was read; without a name, say for how long it can be read."""
+    """Name the snapshot that was read, once the report is out: a name that is taken loses none;
+    without a name, say for how long it can be read."""
     from ragdiag.configuration import read_configuration
     from ragdiag.store.lake import open_lake
     from ragdiag.store.upkeep.snapshots import name_snapshot, named_snapshots

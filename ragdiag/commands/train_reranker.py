@@ -69,8 +69,8 @@ def train_reranker_command(
 
     The version that has it is left beside the old one, judged. Exit status 0 where the gate
     passed, 1 where it rolls back, 3 where it is inconclusive. The same command goes on with a
-    run that was ended. Of a priced --writer the cost is shown first, and nothing is asked
-    without --yes.
+    run that was ended, and with --generate asks the model again unless --data-of names that
+    run. Of a priced --writer the cost is shown first, and nothing is asked without --yes.
     """
     from ragdiag.version import PACKAGED_MODEL
     from ragdiag.workflows.tuning.data import LearnFrom

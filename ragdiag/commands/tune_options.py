@@ -27,7 +27,7 @@ Writer = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", help="Ask a priced generator.")]
 DataOf = Annotated[
     str | None,
-    typer.Option("--data-of", help="Run whose stored pairs are learnt from, whatever came since."),
+    typer.Option("--data-of", help="Run whose stored pairs are learnt from; same data options."),
 ]
 Augment = Annotated[
     int, typer.Option(min=0, max=20, help="Variants of each question, as users type them.")

@@ -92,8 +92,8 @@ def tune_retriever_command(
 
     The result is left beside the version, judged; nothing is promoted. Exit status 0 where the
     gate passed, 1 where it rolls back, 3 where it is inconclusive. The same command goes on
-    with a run that was ended. Of a priced --writer the cost is shown first, and nothing is
-    asked without --yes.
+    with a run that was ended, and with --generate asks the model again unless --data-of names
+    that run. Of a priced --writer the cost is shown first, and nothing is asked without --yes.
     """
     from ragdiag.training.adapters import LoraOptions
     from ragdiag.workflows.tuning.data import LearnFrom

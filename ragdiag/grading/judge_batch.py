@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,11 +45,12 @@ class _Line(BaseModel):
 
 
 class _Note(BaseModel):
-    """What a batch asks; without a ``batch_id`` it may have been made, or not."""
+    """What a batch asks; without a ``batch_id`` it may have been made, or not. Earlier notes have
+    no ``keys``: what they ask is known by the name of the note alone."""
 
     model_config = ConfigDict(strict=True)
 
-    keys: list[str]
+    keys: list[str] | None = None
     batch_id: str | None = None
 
 
@@ -143,23 +144,31 @@ def _resume(
     made is removed."""
     found = []
     for path, note in _notes(folder, skip_broken=named):
-        if waiting.keys().isdisjoint(note.keys):
+        keys = _asked(path, note, waiting)
+        if waiting.keys().isdisjoint(keys):
             continue
         if note.batch_id is not None:
             found.append(_Batch(note.batch_id, path))
         elif named:
             continue
         elif (made := _find_made(judge, path)) is not None:
-            _write(path, note.keys, made)
+            _write(path, keys, made)
             found.append(_Batch(made, path))
         else:
             path.unlink(missing_ok=True)
     return found
 
 
+def _asked(path: Path, note: _Note, waiting: Mapping[str, Item]) -> Sequence[str]:
+    """The keys that a batch asks; none where its note has no keys, nor the name of these."""
+    if note.keys is not None:
+        return note.keys
+    return list(waiting) if path.stem == _name(waiting) else ()
+
+
 def _left(waiting: Mapping[str, Item], folder: Path) -> dict[str, Item]:
     """What no batch under way asks."""
-    asked = {key for _, note in _notes(folder) for key in note.keys}
+    asked = {key for path, note in _notes(folder) for key in _asked(path, note, waiting)}
     return {key: item for key, item in waiting.items() if key not in asked}
 
 
@@ -185,7 +194,7 @@ def _find_made(judge: Judge, path: Path) -> str | None:
 def _submit(judge: Judge, left: Mapping[str, Item], folder: Path) -> Iterator[_Batch]:
     lines = ((key, _line(judge, key, item)) for key, item in left.items())
     for keys, body in cut_into_files(lines):
-        path = folder / f"batch-{_digest(keys)}.json"
+        path = folder / f"{_name(keys)}.json"
         _write(path, keys, None)
         try:
             made = _make(judge, body, path.stem)
@@ -265,5 +274,6 @@ def _fetch(judge: Judge, waiting: Mapping[str, Item], file_id: str | None) -> No
         judge.keep(line.custom_id, completion, item)
 
 
-def _digest(keys: Sequence[str]) -> str:
-    return hashlib.sha256("".join(sorted(keys)).encode()).hexdigest()[:16]
+def _name(keys: Iterable[str]) -> str:
+    """Of a note and its batch."""
+    return f"batch-{hashlib.sha256(''.join(sorted(keys)).encode()).hexdigest()[:16]}"

@@ -13,6 +13,7 @@ from ragdiag.grading.flips import ASKED_AGAIN
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake, open_lake
 from ragdiag.store.results import load_requests
+from ragdiag.workflows.diagnosing import diagnose
 from ragdiag.workflows.grading.reviews import save_label
 from tests.answered import OLD, answer, log
 from tests.faulty_server import FaultyServer
@@ -117,7 +118,9 @@ def test_calibrating_a_judge_counts_in_its_price_what_it_is_asked_again(
     assert flips["high"] > 0
 
 
-def test_agreement_of_reviewers(root: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_agreement_of_reviewers(
+    root: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     lake = open_lake(Workspace(Path(root)))
     for n, request in enumerate(load_requests(lake)):
         save_label(lake, "ada", request.request_id, "correct" if n % 2 else "wrong")
@@ -128,6 +131,11 @@ def test_agreement_of_reviewers(root: str, capsys: pytest.CaptureFixture[str]) -
         assert (pair["first"], pair["second"], pair["same"]) == ("ada", "bo", 4)
         assert pair["kappa"]["n"] == 6
         assert pair["kappa"]["low"] < pair["kappa"]["value"] < pair["kappa"]["high"]
+    monkeypatch.setattr(diagnose, "load_requests", pytest.fail)  # it would read all traffic
+    for kind, number in (("evaluation", 1), ("production", 0)):
+        scope = ["old", "--traffic", kind, "--since", "2026-01-05"]
+        assert main(["--workspace", root, "grade", "agreement", *scope, "--json"]) == 0
+        assert len(json.loads(capsys.readouterr().out)["pairs"]) == number
 
 
 def test_a_mistake_is_one_line(root: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -124,8 +124,12 @@ def test_the_text_is_markdown_that_names_its_snapshot_and_says_how_to_keep_it(
     kept = capsys.readouterr()
     assert kept.err == ""
     assert kept.out == 2 * printed.out
-    assert main([*given, "--keep", "week 47"]) == 2
-    assert "'week 47' is taken" in capsys.readouterr().err
+    path.unlink()
+    assert main([*given, "--keep", "week 47", "--markdown", str(path)]) == 2
+    refused = capsys.readouterr()
+    assert "'week 47' is taken" in refused.err
+    assert "Made from snapshot" in refused.out, "the report is out before the name is refused"
+    assert refused.out == path.read_text() + "\n"
 
 
 def test_a_snapshot_that_is_not_there_is_one_line_with_those_that_are(

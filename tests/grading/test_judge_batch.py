@@ -220,6 +220,17 @@ def test_a_kill_between_two_batches_pays_nothing_twice(
     assert sorted(asked) == sorted(judge().unasked(items))
 
 
+def test_a_note_without_keys_is_taken_up_by_its_name_or_passed_over(
+    judge: Judged, server: BatchServer, tmp_path: Path
+) -> None:
+    assert run_batches(judge(), ITEMS, tmp_path) == ["batch-1"]
+    (note,) = tmp_path.glob("batch-*.json")
+    note.write_text('{"batch_id": "batch-1"}')
+    (tmp_path / "batch-0123456789abcdef.json").write_text('{"batch_id": "batch-9"}')
+    assert run_batches(judge(), ITEMS, tmp_path) == ["batch-1"]
+    assert server.created == 1
+
+
 @pytest.mark.usefixtures("of_two")
 def test_a_batch_whose_id_was_lost_in_a_kill_is_found_by_its_name(
     judge: Judged, server: BatchServer, tmp_path: Path

@@ -8,6 +8,7 @@ archive or a backup. Without the workspace's key the hashes say nothing.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from threading import Lock
@@ -64,7 +65,8 @@ def kept_tombstones(workspace: Workspace) -> frozenset[str]:
 
 
 def keep_tombstones(workspace: Workspace, tombstones: Iterable[str]) -> None:
-    """Add tombstones to those beside the lake; durable on return."""
+    """Add tombstones to those beside the lake; durable on return. Whoever keeps answers in memory
+    drops them (:class:`ForgottenUsers`), also where no tombstone is new."""
     fresh = sorted(set(tombstones) - kept_tombstones(workspace))
     path = _file(workspace)
     with disk_faults(path):
@@ -74,10 +76,12 @@ def keep_tombstones(workspace: Workspace, tombstones: Iterable[str]) -> None:
             stream.writelines(f"{one}\n" for one in fresh)
             stream.flush()
             os.fsync(stream.fileno())
+        now = time.time_ns()  # finer than the file system's own clock
+        os.utime(path, ns=(now, now))
 
 
 Mark: TypeAlias = tuple[object, ...]
-"""Equal to another one as long as nobody was forgotten in between."""
+"""Equal to another one as long as nobody was forgotten, or forgotten again, in between."""
 
 
 class ForgottenUsers:
@@ -95,7 +99,7 @@ class ForgottenUsers:
         self._lock = Lock()
 
     def mark(self) -> Mark:
-        """It costs one look at a file's entry: forgetting somebody new appends to the file."""
+        """It costs one look at a file's entry: forgetting somebody touches the file."""
         try:
             found = self._path.stat()
         except FileNotFoundError:

@@ -111,7 +111,7 @@ def assemble(
     facts = {
         "snapshot": snapshot,
         **gathered.report,
-        "without_text": sorted({p.question_id for p in set(gathered.mined.pairs) - set(kept)}),
+        "without_text": len({p.question_id for p in set(gathered.mined.pairs) - set(kept)}),
         "negatives": negatives.to_json(),
         "split_by": split.by,
         "purged": len(split.purged),

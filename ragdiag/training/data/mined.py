@@ -25,9 +25,6 @@ STRENGTH: tuple[Source, ...] = (
 )
 """Sources from the one that is believed most. The first two rest on the same labels."""
 
-_NAMED = 5
-"""Of what gave no pair: so many are named, the rest are counted."""
-
 _REASONS = 3
 """Told where too few pairs are left."""
 
@@ -47,13 +44,11 @@ class Mined:
     skipped: Skipped = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Pairs by source, and what gave none by reason, with some names."""
+        """How many pairs by source, and how much gave none by reason; no ids, since some are those
+        of requests, which must not outlast their users."""
         return {
             "pairs": dict(Counter(pair.source for pair in self.pairs)),
-            "skipped": {
-                reason: {"n": len(names), "examples": list(names[:_NAMED])}
-                for reason, names in sorted(self.skipped.items())
-            },
+            "skipped": {reason: len(names) for reason, names in sorted(self.skipped.items())},
         }
 
 

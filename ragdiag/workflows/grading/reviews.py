@@ -9,19 +9,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import combinations
 from typing import Any, Literal
 
 from ragdiag.errors import InputError
-from ragdiag.records import DEFAULT_GRADER, Estimate, Grade
+from ragdiag.records import DEFAULT_GRADER, Estimate, Grade, Traffic
 from ragdiag.stats.agreement import cohen_kappa
 from ragdiag.stats.label_sampling import draw_labels
 from ragdiag.store.authority import REVIEWER
 from ragdiag.store.findings import load_grades
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters
-from ragdiag.store.results import save_findings
-from ragdiag.store.reviews import WITHDRAWN, load_answered
+from ragdiag.store.results import load_requests, save_findings
+from ragdiag.store.reviews import WITHDRAWN, load_answered, load_reviews
 from ragdiag.workflows.grading.calibrate import shown_estimate
 
 Label = Literal["correct", "wrong", "cannot tell"]
@@ -123,6 +124,23 @@ def draw_reviews(lake: Lake, filters: Filters, n: int, draw: Draw) -> list[str]:
         strata = {name: str(grades[name].y) if name in grades else "" for name in ids}
     drawn = draw_labels(strata, n, allocation="equal")
     return sorted((one.row_id for one in drawn), key=_shuffled)
+
+
+def load_traffic_reviews(
+    lake: Lake, version_id: str, traffic: Traffic, since: datetime | None, until: datetime | None
+) -> dict[str, dict[str, Grade]]:
+    """As :func:`load_reviews`, of a version's answers to one ``traffic`` of a window. Of all its
+    requests only those are read that have a label: they may be few of very many."""
+    labelled = {name for said in load_reviews(lake).values() for name in said}
+    chosen = load_requests(
+        lake,
+        version_id=version_id,
+        traffic=traffic,
+        since=since,
+        until=until,
+        request_ids=sorted(labelled),
+    )
+    return load_reviews(lake, [request.request_id for request in chosen])
 
 
 def reviewer_agreement(reviews: Mapping[str, Mapping[str, Grade]]) -> ReviewerAgreement:

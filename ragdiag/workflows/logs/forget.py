@@ -179,6 +179,8 @@ def _forget(
         if not dry_run:
             report(progress, 0.5, "clearing old snapshots")
             places += _clear_past(lake)
+            # Once more: what was answered or drawn since then may hold what is gone only now.
+            keep_tombstones(workspace, tombstones)
             report(progress, 0.8, "searching everything again")
             places = _searched_again(lake, workspace, traces, tombstones, places)
     aside = sorted(path.name for path in workspace.root.glob(f"{ASIDE}*")) if was_here else []

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ragdiag.diagnosis.budget import Price
+from ragdiag.generation.steadfast import SteadfastGenerator
 from ragdiag.pipeline import open_pipeline
 from ragdiag.privacy.screening import open_screen
 from ragdiag.progress import Progress, report
@@ -34,6 +36,14 @@ def made_questions(dev: Sequence[AnswerExample], seed: int) -> list[AnswerExampl
     return [replace(answered[one.question_id], question=one.question) for one in made]
 
 
+def unasked_reason(version: Version) -> str | None:
+    """Why ``version`` is asked no made questions, in words; None where it is. Its prices are paid
+    for the test split alone: that cannot be done without."""
+    if Price.of(version.spec.generator) is None:
+        return None
+    return f"synthetic questions were not asked: the generator of {version.name} has prices"
+
+
 def ask_made(
     lake: Lake,
     workspace: Workspace,
@@ -42,9 +52,11 @@ def ask_made(
     made: Sequence[AnswerExample],
     progress: Progress | None = None,
 ) -> list[QuestionPair]:
-    """Ask both versions ``made`` questions. Nothing is logged: nobody asked them."""
+    """Ask both versions ``made`` questions. Nothing is logged: nobody asked them. Raises
+    GeneratorDown where a generator fails again and again."""
     screen = open_screen(workspace)
-    pipelines = [open_pipeline(lake, workspace, one) for one in (version, tuned)]
+    opened = [open_pipeline(lake, workspace, one) for one in (version, tuned)]
+    pipelines = [one.with_parts(generator=SteadfastGenerator(one.generator)) for one in opened]
     golds = {one.question_id: one.answers for one in made}
     owners = load_clusters(
         lake,

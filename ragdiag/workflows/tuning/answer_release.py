@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from ragdiag.errors import UnknownName
@@ -31,7 +32,7 @@ from ragdiag.version import Version
 from ragdiag.workflows.comparing.compare import QuestionPair, compare_versions
 from ragdiag.workflows.comparing.evaluate import evaluate
 from ragdiag.workflows.comparing.gate import gate_versions
-from ragdiag.workflows.tuning.answer_holdout import ask_made
+from ragdiag.workflows.tuning.answer_holdout import ask_made, unasked_reason
 from ragdiag.workflows.tuning.tuned_change import (
     LEAST_IN_SLICE,
     MOVED_SHOWN,
@@ -71,7 +72,8 @@ def release_generator(
     progress: Progress | None = None,
 ) -> None:
     """Ask both versions, which one index serves, the split ``test`` and what is ``made`` of the dev
-    questions, judge ``tuned`` by ``metric``, and write all down.
+    questions, judge ``tuned`` by ``metric``, and write all down, also why ``version`` was asked
+    nothing made.
 
     Raises TrainingError where another index begins to serve, and what asking questions raises.
     """
@@ -102,6 +104,8 @@ def release_generator(
     )
     release = gate_versions(lake, version, tuned, test, metric=metric)
     gate = judge_release(release, quality, overfit)
+    if (unasked := unasked_reason(version)) is not None:
+        gate = replace(gate, reasons=(*gate.reasons, unasked))
     recording.say(gate=gate, candidate=Candidate(tuned.name, tuned.version_id))
 
 

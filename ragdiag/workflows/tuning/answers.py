@@ -20,7 +20,7 @@ from ragdiag.training.run_folder import shared_run
 from ragdiag.training.runs import Base, Data, Gated, RunFacts
 from ragdiag.training.set_files import training_seal
 from ragdiag.version import Version
-from ragdiag.workflows.tuning.answer_holdout import made_questions
+from ragdiag.workflows.tuning.answer_holdout import made_questions, unasked_reason
 from ragdiag.workflows.tuning.answer_options import (
     GeneratorTuning,
     Learned,
@@ -106,7 +106,9 @@ class _Plan:
 
     @property
     def variants(self) -> list[AnswerExample]:
-        """What the dev questions are asked as besides."""
+        """What the dev questions are asked as besides; none where that would be paid for."""
+        if unasked_reason(self.version) is not None:
+            return []
         return made_questions(self.parts.dev, self.tuning.learn.seed)
 
     @property

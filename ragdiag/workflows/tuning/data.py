@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.settings import Workspace
 from ragdiag.store.judgments import splits
 from ragdiag.store.lake import Lake
-from ragdiag.store.results import list_versions
+from ragdiag.store.results import find_version, list_versions
 from ragdiag.store.training_runs import list_runs
 from ragdiag.training.data.assemble import PARTS, Assembled, AssembleOptions, assemble, unlike
 from ragdiag.training.data.examples import LABELLED, Pair, Source, mixed
@@ -42,6 +42,18 @@ WATTS_A_CORE = 15.0
 """What a busy server core draws, roughly; only to tell a cheap run from a dear one."""
 
 NO_SPLIT = "none"
+
+SHAPING_DATA = {
+    "split": "--split",
+    "from_failures": "--from-failures",
+    "hard": "--negatives",
+    "augment": "--augment",
+    "sentences": "--sentences",
+    "generate": "--generate",
+    "writer": "--writer",
+    "mix": "--mix",
+}
+"""Fields of :class:`LearnFrom` that say which pairs a run has, with the options that set them."""
 
 
 @dataclass(frozen=True)
@@ -92,10 +104,11 @@ class LearnFrom:
         progress: Progress | None = None,
     ) -> Assembled:
         """Raises TrainingError where that gives too little or the sets of ``data_of`` ask what
-        evaluation does, UnknownName where nothing is judged in the split, and as
-        :func:`ragdiag.workflows.tuning.writing.writer_of`."""
+        evaluation does, InputError where they came of other options, UnknownName where nothing is
+        judged in the split, and as :func:`ragdiag.workflows.tuning.writing.writer_of`."""
         self._require_split(lake)
         if self.data_of is not None:
+            self._require_same(lake, self.data_of, title=title)
             return _stored(lake, self.data_of, self.splits)
         usual = SourceOptions()
         asked: tuple[Source, ...] = ("failure",) if self.from_failures else LABELLED
@@ -135,6 +148,34 @@ class LearnFrom:
         share = BiEncoderOptions.general
         most = round(len(found.train.pairs) * share / (1 - share))
         return replace(found, train=mixed([found.train, drawn(free, most, self.seed)]))
+
+    def _require_same(self, lake: Lake, run_id: str, *, title: bool) -> None:
+        """Raises InputError where the sets of ``run_id`` came of other options or other texts: the
+        registry would say of this run what is not so."""
+        config = _config_of(lake, run_id)
+        learnt = config.get("tuning", {}).get("learn")
+        if learnt is None:  # a run from before its options were kept
+            return
+        own = {**asdict(LearnFrom()), **learnt}
+        other = [
+            f"{option} {'none' if own[name] is None else own[name]}"
+            for name, option in SHAPING_DATA.items()
+            if own[name] != getattr(self, name)
+        ]
+        if other:
+            raise InputError(
+                f"training run {run_id} gathered its pairs with other options ({', '.join(other)})",
+                remedy="give the same, or leave --data-of out",
+            )
+        if config["kind"] != "retriever":  # a reranker always reads titles
+            return
+        embedder = find_version(lake, config["version"]).spec.embedder
+        if embedder is not None and embedder.title is not title:
+            raise InputError(
+                f"training run {run_id} was given passages {'without' if title else 'with'} their "
+                "titles, and this version's embedder is not",
+                remedy="name a run of this version, or leave --data-of out",
+            )
 
     def _require_split(self, lake: Lake) -> None:
         there = splits(lake)
@@ -222,7 +263,8 @@ def data_facts(assembled: Assembled, dev: int, sets: Sequence[HeldOut]) -> Data:
 
 def keep_data(assembled: Assembled, folder: Path, seal: Keyring | None) -> None:
     """Write the sets of a run into its folder, and how they came about: what each source gave,
-    which ids gave nothing and why. Ids and counts alone, so that it need not be sealed."""
+    how much gave nothing and why. Counts alone, so that it need not be sealed and holds nothing of
+    a user who is to be forgotten."""
     assembled.save(folder, seal)
     text = json.dumps(assembled.report, indent=1, sort_keys=True, default=str)
     replace_file(folder / REPORT, lambda file: file.write(text.encode()))
@@ -233,8 +275,8 @@ def refused_by_reason(report: Mapping[str, Any]) -> dict[str, int]:
     them."""
     if "joined" not in report:  # the sets of a run from before reports were kept
         return {}
-    found = {reason: one["n"] for reason, one in report["joined"]["skipped"].items()}
-    found["without a text"] = len(report["without_text"])
+    found = dict(report["joined"]["skipped"])
+    found["without a text"] = report["without_text"]
     found["like a held-out question or passage"] = report["purged"]
     return {reason: n for reason, n in found.items() if n}
 
@@ -267,9 +309,29 @@ def _stored(lake: Lake, run_id: str, learnt: Sequence[str]) -> Assembled:
             "for evaluation by now",
             remedy="leave --data-of out",
         )
-    report = folder / REPORT
-    told = json.loads(report.read_text()) if report.exists() else {}
-    return Assembled(**sets, report={**told, "data_of": run_id})
+    return Assembled(**sets, report={**_read_report(folder / REPORT), "data_of": run_id})
+
+
+def _config_of(lake: Lake, run_id: str) -> dict[str, Any]:
+    """What tells the run from another; empty where that cannot be read."""
+    try:
+        found = json.loads(run_folder(lake.workspace, run_id).config.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _read_report(path: Path) -> dict[str, Any]:
+    """Empty where there is none; of an earlier one, which names ids, the counts alone."""
+    if not path.exists():
+        return {}
+    told: dict[str, Any] = json.loads(path.read_text(), object_hook=_count_of)
+    named = told.get("without_text")
+    return {**told, "without_text": len(named)} if isinstance(named, list) else told
+
+
+def _count_of(found: dict[str, Any]) -> Any:
+    return found["n"] if found.keys() == {"n", "examples"} else found
 
 
 def _nearest(retriever: HybridRetriever) -> Finder:

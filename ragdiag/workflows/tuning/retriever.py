@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ragdiag.errors import SpecError
+from ragdiag.errors import InputError, SpecError
 from ragdiag.pipeline import serving_index
 from ragdiag.progress import Progress, part
 from ragdiag.records import Passage
@@ -127,8 +127,9 @@ def tune_retriever(
     was trained already the result is read again from its checkpoint.
 
     Of several processes that train together all but the first return None. Raises SpecError where
-    the version has no embedder, InputError where split and test are one or ``save_as`` is taken,
-    UnknownName for a split without questions, TrainingError.
+    the version has no embedder, InputError where split and test are one, ``save_as`` is taken or
+    the loss needs negatives that some pairs would not have, UnknownName for a split without
+    questions, TrainingError.
     """
     embedder = version.spec.embedder
     if embedder is None:
@@ -221,6 +222,7 @@ def plan_retriever(
     """Gather the data and lay down what is measured. Raises as :func:`tune_retriever`."""
     require_apart(tuning.learn.split, tuning.learn.test)
     require_teacher(tuning.loss, tuning.teacher)
+    _require_negatives(tuning)
     refuse_taken_name(lake, tuning.save_as)
     tested, options = load_test(lake, tuning.learn.test), tuning.options(embedder)
     check_options(options)
@@ -246,6 +248,17 @@ def plan_retriever(
         DevSet({q.question_id: q.text for q in asked.questions}, asked.judgments, texts),
         held_out_sets(lake, tested, assembled.temporal, assembled.synthetic),
         _embedded(workspace, embedder, passages),
+    )
+
+
+def _require_negatives(tuning: RetrieverTuning) -> None:
+    """Raises InputError where some pairs would have no negatives and the loss needs them."""
+    if tuning.loss == "info_nce" or (tuning.learn.hard and tuning.learn.mix is None):
+        return
+    bare = "general pairs have" if tuning.learn.hard else "with --negatives 0 pairs have"
+    raise InputError(
+        f"{bare} no negatives, which the loss {tuning.loss} needs",
+        remedy=f"leave {'--mix' if tuning.learn.hard else '--negatives'} out, or use info_nce",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -50,12 +50,15 @@ def describe_runs(
 
 def gate_not_passed(lake: Lake, version: Version) -> str | None:
     """What came of the gate of the run that made ``version``, in words; None where it passed, or no
-    run made it. One that a run trained and never judged names the run in its spec."""
-    spec = version.spec.model_dump_json()
+    run made it. One that a run trained and never judged names the run in its spec. A run whose
+    facts cannot be read counts as not passed, unless another one has judged the version."""
+    spec, doubt = version.spec.model_dump_json(), None
     for run in list_runs(lake):
         try:
             facts = facts_of(run)
         except TrainingError:
+            if _may_have_made(run, version, spec):
+                doubt = f"what came of its training run {run.run_id} cannot be read"
             continue
         made = facts.candidate
         if made is not None and made.version_id == version.version_id:
@@ -64,7 +67,15 @@ def gate_not_passed(lake: Lake, version: Version) -> str | None:
             return None if passed else f"the gate of its training run {run.run_id} says {said}"
         if made is None and run.run_id in spec:
             return f"its training run {run.run_id} has not judged it"
-    return None
+    return doubt
+
+
+def _may_have_made(run: TrainingRun, version: Version, spec: str) -> bool:
+    """Of a run that cannot be read, by what is left to read of it."""
+    made = run.facts.get("candidate")
+    if not isinstance(made, Mapping):
+        return run.run_id in spec
+    return bool(made.get("version_id") == version.version_id)
 
 
 def _candidate(facts: RunFacts | None) -> str | None:

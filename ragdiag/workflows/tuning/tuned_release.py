@@ -116,12 +116,11 @@ def release_tuned(
     )
     release = gate_versions(lake, version, tuned, test)
     held_out = {s.name: quality_of(s, before[s.name], after[s.name]) for s in sets[1:]}
-    regressed = [
-        name
+    regressed = sum(
+        len(lost_regressions(s, before[s.name], after[s.name]))
         for s in sets
         if s.name == "regressions"
-        for name in lost_regressions(s, before[s.name], after[s.name])
-    ]
+    )
     gate = judge_release(release, held_out, overfit, regressed)
     recording.say(gate=gate, candidate=Candidate(tuned.name, tuned.version_id))
 

@@ -30,8 +30,8 @@ def test_a_question_without_a_positive_is_named() -> None:
         ("q1", "b", pytest.approx(1 / 3)),
     ]
     assert found.to_json()["skipped"] == {
-        "no relevant passage": {"n": 1, "examples": ["q2"]},
-        "the question's text is not stored": {"n": 1, "examples": ["q3"]},
+        "no relevant passage": 1,
+        "the question's text is not stored": 1,
     }
 
 

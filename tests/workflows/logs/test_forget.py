@@ -39,6 +39,8 @@ from ragdiag.store.segments import create_segment
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.store.upkeep.byte_search import files_with
 from ragdiag.store.upkeep.check import check_store
+from ragdiag.store.upkeep.forgotten import ForgottenUsers
+from ragdiag.store.upkeep.history import purge_history
 from ragdiag.training.answers.located import AnswerExample
 from ragdiag.training.answers.sets import load_examples, save_examples
 from ragdiag.training.data.examples import Pair, TrainingSet
@@ -301,6 +303,25 @@ def test_what_was_interrupted_is_finished_by_the_next_run(
     assert forget_user(lake, workspace, ANN).clean
     assert not kept.exists()
     assert files_with(workspace.root, needles(workspace)) == []
+
+
+def test_what_was_kept_in_memory_while_rows_went_is_dropped_after_them(
+    lake: Lake, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forgotten = ForgottenUsers(workspace)
+    drawn: list[object] = []
+
+    def purge(lake: Lake) -> object:
+        drawn.append(forgotten.mark())  # of a page that is drawn in between
+        return purge_history(lake)
+
+    monkeypatch.setattr(module, "purge_history", purge)
+    for _ in range(2):  # the second time no tombstone is new
+        drawn.append(forgotten.mark())
+        forget_user(lake, workspace, ANN)
+        drawn.append(forgotten.mark())
+    assert drawn[2] == drawn[3]
+    assert len(set(drawn)) == 5
 
 
 def test_what_ragdiag_asked_with_their_words_is_theirs_and_no_one_elses(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from ragdiag.store.results import save_version
 from ragdiag.training.run_folder import begin_run
 from ragdiag.version import EmbedderSpec, Version, parse_spec
 from ragdiag.workflows.tuning.answer_options import GeneratorTuning
-from ragdiag.workflows.tuning.data import LearnFrom
+from ragdiag.workflows.tuning.data import REPORT, LearnFrom, keep_data, refused_by_reason
 from ragdiag.workflows.tuning.general import read_general
 from ragdiag.workflows.tuning.retriever import RetrieverPlan, RetrieverTuning, plan_retriever
 from ragdiag.workflows.tuning.writing import writing_price
@@ -98,11 +99,25 @@ def test_a_run_goes_on_with_its_own_pairs_whatever_the_log_has_learnt_since(
     plan = planned(filled, LearnFrom())
     folder = begin_run(lake, lake.workspace, plan.config)
     plan.assembled.save(folder.root)
+    skipped = {"disliked": {"n": 2, "examples": ["request-1"]}}
+    told = {"joined": {"skipped": skipped}, "without_text": ["request-2"], "purged": 0}
+    (folder.root / REPORT).write_text(json.dumps(told))  # as runs once wrote it
     add_judgments(lake, [Judgment("lamp#blorf", "lamp#quimp", 1, "train")])
     assert planned(filled, LearnFrom()).config != plan.config
     again = planned(filled, LearnFrom(data_of=folder.run_id))
     assert again.config == plan.config
+    assert refused_by_reason(again.assembled.report) == {"disliked": 2, "without a text": 1}
+    keep_data(again.assembled, folder.root, None)
+    assert "request-" not in (folder.root / REPORT).read_text()
     assert begin_run(lake, lake.workspace, again.config).run_id == folder.run_id
+    for other, said in (
+        (LearnFrom(hard=3, mix="pairs.jsonl"), r"\(--negatives 2, --mix none\)"),
+        (LearnFrom("test", "train"), r"\(--split train\)"),
+    ):
+        with pytest.raises(InputError, match=f"with other options {said}; give the same"):
+            planned(filled, replace(other, data_of=folder.run_id))
+    with pytest.raises(InputError, match="given passages with their titles"):
+        LearnFrom(data_of=folder.run_id).assembled(lake, None, title=False)  # type: ignore[arg-type]
     learnt = again.assembled.train.pairs[0].question_id
     add_judgments(lake, [Judgment(learnt, learnt, 1, "holdout")])
     with pytest.raises(TrainingError, match=f"learns from the question {learnt}, which is kept"):
@@ -127,6 +142,13 @@ def test_general_pairs_are_mixed_in_and_ask_nothing_that_is_held_out(
     assert len(general) == round(len(own) / 9), "a tenth of all"
     assert all(mixed.train.texts[pair.passage_id].startswith("Star") for pair in general)
     assert mixed.dev.data_hash == plain.dev.data_hash
+
+
+@pytest.mark.parametrize("learn", [LearnFrom(hard=0), LearnFrom(mix="pairs.jsonl")])
+def test_pairs_without_negatives_are_refused_before_anything_is_read(learn: LearnFrom) -> None:
+    tuning = RetrieverTuning(learn=learn, loss="triplet")
+    with pytest.raises(InputError, match="no negatives, which the loss triplet needs; leave --"):
+        plan_retriever(None, None, None, EmbedderSpec(), tuning)  # type: ignore[arg-type]
 
 
 def test_what_holds_no_general_pair_is_named(tmp_path: Path) -> None:

@@ -49,15 +49,15 @@ BEFORE = {"stays": 1, "from-top": 1, "from-ten": 10, "moves": 8, "never": 12, "f
 AFTER = {"stays": 1, "from-top": 2, "from-ten": 11, "moves": 10, "never": None, "found": 3}
 
 
-def test_a_lost_regression_question_holds_a_pass_by_its_name() -> None:
+def test_a_lost_regression_question_holds_a_pass_and_is_not_named() -> None:
     held, before = asked("regressions", BEFORE)
     _, after = asked("regressions", AFTER)
     assert lost_regressions(held, before, after) == ["from-top", "from-ten"]
     assert lost_regressions(held, before, before) == []
-    gate = judge_release(PASSED, {}, (), ["from-top", "from-ten"])
+    gate = judge_release(PASSED, {}, (), 2)
     assert gate.decision == "inconclusive"
     assert gate.reasons[0].startswith("2 regression questions are lost")
-    assert gate.reasons[0].endswith("from-top, from-ten")
+    assert "from-t" not in gate.reasons[0]
     kept = judge_release(PASSED, {}, ())
     assert (kept.decision, kept.reasons) == ("pass", ("quality: fine",))
     measured = measure_change(held, before, after)
