@@ -54,6 +54,6 @@ def test_a_priced_generator_is_not_asked_without_yes(
     assert main([*command, "--set", "k=10"]) == 0
     assert "Nothing was asked: add --yes" in capsys.readouterr().out
     assert main([*command, "--set", "k=0"]) == 2
-    assert "k=0: Input should be greater than or equal to 1; see docs/" in capsys.readouterr().err
+    assert "k=0: k must be at least 1; see docs/" in capsys.readouterr().err
     assert main([*command, "--yes"]) == 2
     assert "priced" in capsys.readouterr().err
