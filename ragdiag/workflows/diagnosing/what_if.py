@@ -191,7 +191,7 @@ class WhatIf:
     def _answer(
         self, request: Request, context: tuple[ContextPassage, ...], key: Prompt
     ) -> _Answered:
-        """Each question is asked once with each context."""
+        """Each question is timed once with each context."""
         if key not in self._answered:
             generator, spent = self._generator(), dict[str, float]()  # loading is nobody's time
             if self._asks_twice():
