@@ -29,7 +29,7 @@ from ragdiag.commands.influence import influence_command
 from ragdiag.commands.ingest import ingest_command
 from ragdiag.commands.log import app as log_app
 from ragdiag.commands.model import model_app
-from ragdiag.commands.options import Day
+from ragdiag.commands.options import Day, EvaluatedSplit, TrafficElse
 from ragdiag.commands.plan import plan_command
 from ragdiag.commands.prescribe import prescribe_command
 from ragdiag.commands.privacy import privacy_app
@@ -44,7 +44,6 @@ from ragdiag.commands.tune_retriever import tune_retriever_command as tune_retri
 from ragdiag.commands.tuning import fusion_app, reranker_app
 from ragdiag.console import emit, fail, progress_to, table
 from ragdiag.errors import RagdiagError
-from ragdiag.records import Traffic
 from ragdiag.settings import Workspace, command_workspace, demo_workspace
 
 if TYPE_CHECKING:
@@ -274,12 +273,8 @@ def score(
 def diagnose(
     context: typer.Context,
     version: str,
-    split: Annotated[
-        str | None, typer.Option(help="Its latest evaluation; else production.")
-    ] = None,
-    traffic: Annotated[
-        Traffic | None, typer.Option(help="Without a split; default: production.")
-    ] = None,
+    split: EvaluatedSplit = None,
+    traffic: TrafficElse = None,
     since: Day = None,
     until: Day = None,
     again: Annotated[bool, typer.Option(help="Diagnose what has a verdict already.")] = False,

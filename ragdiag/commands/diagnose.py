@@ -10,9 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.core import TyperGroup
 
-from ragdiag.commands.options import Json, ProgressOption, opened
+from ragdiag.commands.options import (
+    EvaluatedSplit,
+    Json,
+    ProgressOption,
+    TrafficElse,
+    opened,
+)
 from ragdiag.console import emit, progress_to, table
-from ragdiag.records import Traffic
 from ragdiag.settings import command_workspace
 
 if TYPE_CHECKING:
@@ -89,12 +94,8 @@ def validate_command(
 def sufficiency_command(
     context: typer.Context,
     version: str,
-    split: Annotated[
-        str | None, typer.Option(help="Its latest evaluation; else production.")
-    ] = None,
-    traffic: Annotated[
-        Traffic | None, typer.Option(help="Without a split; default: production.")
-    ] = None,
+    split: EvaluatedSplit = None,
+    traffic: TrafficElse = None,
     seed: Annotated[int, typer.Option(help="Draws the folds.")] = 0,
     as_json: Json = False,
     progress_file: ProgressOption = None,
@@ -123,9 +124,7 @@ def sufficiency_command(
 def sample_command(
     context: typer.Context,
     version: str,
-    split: Annotated[
-        str | None, typer.Option(help="Its latest evaluation; else production.")
-    ] = None,
+    split: EvaluatedSplit = None,
     n: Annotated[int, typer.Option("-n", "--n", min=1, help="Failures at most.")] = 100,
     seed: Annotated[int, typer.Option(help="The same seed draws the same failures.")] = 0,
 ) -> None:

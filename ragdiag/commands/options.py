@@ -12,12 +12,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ragdiag.errors import InputError
+from ragdiag.records import Traffic
 from ragdiag.settings import Workspace, command_workspace
 
 if TYPE_CHECKING:
     from ragdiag.store.lake import Lake
     from ragdiag.version import Version
 
+EvaluatedSplit = Annotated[
+    str | None, typer.Option("--split", help="Its latest evaluation; else production.")
+]
+TrafficElse = Annotated[
+    Traffic | None,
+    typer.Option("--traffic", help="Without a split; default: production."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 ProgressOption = Annotated[
     Path | None, typer.Option("--progress-file", help="Keep progress in this file as well.")

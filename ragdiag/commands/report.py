@@ -10,7 +10,15 @@ from typing import Annotated
 import typer
 
 from ragdiag.commands.evaluate_words import evaluation_text
-from ragdiag.commands.options import Day, Json, SnapshotOption, read_day, reading
+from ragdiag.commands.options import (
+    Day,
+    EvaluatedSplit,
+    Json,
+    SnapshotOption,
+    TrafficElse,
+    read_day,
+    reading,
+)
 from ragdiag.console import emit, write_text
 from ragdiag.records import Traffic
 from ragdiag.settings import command_workspace
@@ -74,12 +82,8 @@ def evaluation(
 def diagnosis(
     context: typer.Context,
     version: str,
-    split: Annotated[
-        str | None, typer.Option(help="Its latest evaluation; else production.")
-    ] = None,
-    traffic: Annotated[
-        Traffic | None, typer.Option(help="Without a split; default: production.")
-    ] = None,
+    split: EvaluatedSplit = None,
+    traffic: TrafficElse = None,
     since: Day = None,
     until: Day = None,
     snapshot: SnapshotOption = None,
