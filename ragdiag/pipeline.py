@@ -53,6 +53,20 @@ class ContextPacker(Protocol):
     def read(self, context: Sequence[ContextHit]) -> tuple[ContextPassage, ...]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Prompted:
+    """What a question is answered from: what was found for ``only``, reranked or the reason why not
+    (``late``), and packed; ``latency_ms`` by stage, their "total" among them."""
+
+    question: str
+    only: PassageFilter
+    retrieval: Retrieval
+    reranked: tuple[Hit, ...] | None
+    late: str | None
+    context: tuple[ContextPassage, ...]
+    latency_ms: Mapping[str, float]
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """A version ready to answer: its parts are loaded, ``build_id`` names the index they serve."""
@@ -85,6 +99,18 @@ class Pipeline:
         ``only`` says who asks, and what may be found for them.
         Raises InputError on an empty question.
         """
+        return self.answer(
+            self.prompt(question, only=only),
+            question_id=question_id,
+            topic=topic,
+            traffic=traffic,
+            asked_at=asked_at,
+            request_id=request_id,
+            log_depth=log_depth,
+        )
+
+    def prompt(self, question: str, *, only: PassageFilter = STRANGER) -> Prompted:
+        """The first half of :meth:`ask`: all but the answer."""
         if not question.strip():
             raise InputError("the question is empty", remedy="ask something")
         latency: dict[str, float] = {}
@@ -93,11 +119,29 @@ class Pipeline:
             reranked, late = self._rerank(question, retrieval.fused, latency)
             with timed(latency, "packing"):
                 context = self.packer.pack(retrieval.fused if reranked is None else reranked)
-            with timed(latency, "generation"):
-                answer, dead = self._answer(question, context)
+        spent = {**retrieval.latency_ms, **latency}
+        return Prompted(question, only, retrieval, reranked, late, context, spent)
+
+    def answer(
+        self,
+        prompted: Prompted,
+        *,
+        question_id: str | None = None,
+        topic: str = "",
+        traffic: Traffic = "production",
+        asked_at: datetime | None = None,
+        request_id: str | None = None,
+        log_depth: int | None = None,
+    ) -> Request:
+        """The second half of :meth:`ask`: the answer, and the request that tells of both."""
+        retrieval, context = prompted.retrieval, prompted.context
+        latency = dict(prompted.latency_ms)
+        with timed(latency, "generation"):
+            answer, dead = self._answer(prompted.question, context)
+        latency["total"] += latency["generation"]
         reasons = [
             reason
-            for reason in (retrieval.degraded_reason, late, dead, answer.degraded_reason)
+            for reason in (retrieval.degraded_reason, prompted.late, dead, answer.degraded_reason)
             if reason
         ]
         return Request(
@@ -106,7 +150,7 @@ class Pipeline:
             version_id=self.version.version_id,
             build_id=self.build_id,
             traffic=traffic,
-            question=question,
+            question=prompted.question,
             question_id=question_id,
             topic=topic,
             answer=answer.text,
@@ -117,15 +161,15 @@ class Pipeline:
             prompt_tokens=answer.prompt_tokens,
             completion_tokens=answer.completion_tokens,
             cost_usd=answer.cost_usd,
-            latency_ms={**retrieval.latency_ms, **latency},
+            latency_ms=latency,
             lexical=_cut(retrieval.lexical, log_depth),
             dense=_cut(retrieval.dense, log_depth),
             fused=retrieval.fused[:log_depth],
-            reranked=_cut(reranked, log_depth),
+            reranked=_cut(prompted.reranked, log_depth),
             context=tuple(ContextHit(p.passage_id, p.score, len(p.text)) for p in context),
             searched_depth=retrieval.searched_depth,
             logged_depth=log_depth,
-            **logged_filter(only),
+            **logged_filter(prompted.only),
         )
 
     def _rerank(

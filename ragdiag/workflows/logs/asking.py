@@ -58,16 +58,16 @@ def ask_and_log(
     with SpoolWriter(workspace, writer=traffic) as spool:
         for number, asking in enumerate(questions, start=1):
             who = only if asking.only is None else asking.only
+            prompted = pipeline.prompt(asking.text, only=who)
             if keeps_vectors:
-                pipeline.ask(asking.text, only=who)
-            request = pipeline.ask(
-                asking.text,
+                pipeline.generator.answer(asking.text, prompted.context)
+            request = pipeline.answer(
+                prompted,
                 question_id=asking.question_id,
                 topic=asking.topic,
                 traffic=traffic,
                 request_id=asking.request_id,
                 log_depth=depth,
-                only=who,
             )
             requests.append(replace(request, user_key=asking.user_key))
             if request.status != "error" or number == len(questions):
