@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
@@ -38,6 +39,7 @@ from ragdiag.stats.agreement import agreement, auroc
 from ragdiag.stats.intervals import Z95
 
 RESAMPLES = 2000
+WORD = re.compile(r"\w+")
 PREFERENCES = ("overall", "correctness", "completeness")
 MEASURES = ("auroc", "accuracy", "kappa", "sensitivity", "specificity")
 
@@ -51,13 +53,14 @@ def main(arguments: list[str]) -> None:
 
 
 def faithful(path: Path, kind: str, with_encoder: bool) -> None:
-    """Groundedness graders on ClapNQ's answers; the first is the one to beat."""
+    """Groundedness graders on ClapNQ's answers, beside the share of an answer's words that its
+    passages hold, refusals scored as any answer: the floor that the data's own baseline gives."""
     rows, items, labels = read_faithful(path, kind)
     print(
         f"## Faithfulness: clapnq_human_eval, {kind.lower()} questions, n = {len(rows)}, "
         f"{sum(labels)} faithful\n"
     )
-    columns = ("grader", "decided", "auroc of all", *MEASURES, "auroc more than words")
+    columns = ("grader", "decided", "auroc of all", *MEASURES, "more than precision", "more of all")
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
     graders: list[Grader] = [
         GroundednessGrader("grounded_lexical", lexical_support, LEXICAL),
@@ -66,26 +69,32 @@ def faithful(path: Path, kind: str, with_encoder: bool) -> None:
     if with_encoder:
         support = encoder_support(packaged_vectors())
         graders.append(GroundednessGrader("grounded_encoder", support, ENCODER))
-    words: list[float | None] = []
+    words = [_token_precision(item) for item in items]
+    questions = [row["task_id"] for row in rows]
     for grader in graders:
         grades = grader.grade(items)
         scores = [g.score for g in grades]
         found = agreement([g.y for g in grades], labels, scores)
         both = [
-            (word, score, label, row["task_id"])
-            for word, score, label, row in zip(words, scores, labels, rows, strict=False)
-            if word is not None and score is not None
+            (word, score, label, question)
+            for word, score, label, question in zip(words, scores, labels, questions, strict=True)
+            if score is not None
         ]
-        more = _more(*map(list, zip(*both, strict=True))) if both else "–"
-        words = words or scores
-        decided = str(sum(score is not None for score in scores))
-        everyone = auroc(undecided_between(grades), labels)
-        cells = [decided, _shown(everyone), *(_shown(getattr(found, m)) for m in MEASURES)]
-        print(f"| {grader.name} | {' | '.join(cells)} | {more} |")
+        ranked = undecided_between(grades)
+        cells = [
+            str(len(both)),
+            _shown(auroc(ranked, labels)),
+            *(_shown(getattr(found, m)) for m in MEASURES),
+            _more(*map(list, zip(*both, strict=True))) if both else "–",
+            _more(words, ranked, labels, questions),
+        ]
+        print(f"| {grader.name} | {' | '.join(cells)} |")
     published = [row["scores"]["Bert-KPrec"]["system"]["value"] for row in rows]
-    everyone = _shown(auroc(published, labels))
-    cells = [str(len(rows)), everyone, everyone, *["–"] * len(MEASURES)]
-    print(f"| BertKPrec, as published | {' | '.join(cells)} |\n", flush=True)
+    for name, whole in (("token precision", words), ("BertKPrec, as published", published)):
+        everyone = _shown(auroc(whole, labels))
+        cells = [str(len(rows)), everyone, everyone, *["–"] * (len(MEASURES) + 1)]
+        print(f"| {name} | {' | '.join(cells)} |")
+    print(flush=True)
 
 
 def undecided_between(grades: Sequence[Grade]) -> list[float]:
@@ -212,6 +221,13 @@ def _clapnq_item(row: dict[str, Any], task: dict[str, Any], texts: dict[str, str
         row["output"][0]["content"],
         context=tuple(ContextPassage(name, texts[name]) for name in given),
     )
+
+
+def _token_precision(item: Item) -> float:
+    """The share of an answer's words that stand in its passages."""
+    held = set(WORD.findall(" ".join(passage.text for passage in item.context).lower()))
+    answer = WORD.findall(item.answer.lower())
+    return sum(word in held for word in answer) / max(len(answer), 1)
 
 
 def _mean_faithfulness(row: dict[str, Any]) -> float:
