@@ -26,7 +26,7 @@ from ragdiag.retrieval.corrections import corrected
 from ragdiag.retrieval.filters import STRANGER, PassageFilter, logged_filter
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.retrieval.packing import Packer
-from ragdiag.retrieval.rerank import Reranker
+from ragdiag.retrieval.rerank import open_reranker
 from ragdiag.retrieval.serving import require_serving, serving_faults
 from ragdiag.retrieval.text import load_tokenizer
 from ragdiag.settings import Workspace
@@ -255,7 +255,9 @@ def _open_over(lake: Lake, workspace: Workspace, version: Version, build_id: str
         version=version,
         build_id=build_id,
         retriever=HybridRetriever(index, spec),
-        reranker=None if spec.reranker is None else Reranker(passages, spec.reranker),
+        reranker=(
+            None if spec.reranker is None else open_reranker(passages, spec.reranker, workspace)
+        ),
         packer=Packer(passages, spec.context, load_tokenizer()),
         generator=load_generator(spec.generator),
         guards=_guards(spec.degradation),

@@ -103,7 +103,8 @@ class FusionSpec(SpecTable):
 
 
 class RerankerSpec(SpecTable):
-    """A cross-encoder over the first ``depth`` fused hits, ``batch`` at a time.
+    """A cross-encoder over the first ``depth`` fused hits, ``batch`` at a time; or the late
+    interaction of an encoder's word pieces, whose ``model`` and ``adapter`` are as in [embedder].
 
     ``patience`` batches in a row that bring nothing into the first ``top`` end it early. Over
     ``budget_ms`` the fused list is used: the reranker is skipped, or finishes ``later``, for the
@@ -111,7 +112,9 @@ class RerankerSpec(SpecTable):
     ``weight`` is the probability's share in the order; the rest is the fused score's.
     """
 
+    kind: Literal["cross_encoder", "late_interaction"] = "cross_encoder"
     model: str
+    adapter: str | None = None
     max_tokens: int | None = Field(default=None, ge=8, le=8192)
     depth: int = Field(default=50, ge=1, le=1000)
     batch: int = Field(default=16, ge=1, le=256)
@@ -122,6 +125,12 @@ class RerankerSpec(SpecTable):
     slope: float = Field(default=1.0, gt=0, le=1000)
     offset: float = Field(default=0.0, ge=-1000, le=1000)
     weight: float = Field(default=1.0, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _adapts_an_encoder(self) -> Self:
+        if self.adapter is not None and self.kind == "cross_encoder":
+            raise ValueError('adapter is for kind = "late_interaction"; merge it into the model')
+        return self
 
 
 class DegradationSpec(SpecTable):

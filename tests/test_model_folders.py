@@ -60,6 +60,9 @@ def test_a_path_that_was_kept_before_stays_one(roots: tuple[Path, Path]) -> None
     assert reranked.index_key == earlier.index_key
     assert reranked.as_written.reranker == RerankerSpec(model="training/one")
     assert reranked.reranker == RerankerSpec(model=str(root / "training/one"))
+    late = RerankerSpec(kind="late_interaction", model="m", adapter=str(root / "training/one"))
+    kept = read.with_tables(root, reranker=late).as_written.reranker
+    assert kept == late.model_copy(update={"adapter": "training/one"})
 
 
 def test_other_names_stay(roots: tuple[Path, Path], tmp_path: Path) -> None:

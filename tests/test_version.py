@@ -49,6 +49,14 @@ def test_a_setting_added_later_leaves_ids_alone() -> None:
     assert Version("v", parse_spec(weighed, source="v")).version_id != known
 
 
+def test_a_cross_encoder_has_no_adapter_of_its_own() -> None:
+    adapted = "[lexical]\n[reranker]\nmodel='m'\nadapter='a'\n[generator]\nkind='extractive'"
+    with pytest.raises(SpecError, match="adapter is for kind"):
+        parse_spec(adapted, source="v")
+    late = adapted.replace("adapter", "kind='late_interaction'\nadapter")
+    assert Version("v", parse_spec(late, source="v")).spec.reranker is not None
+
+
 def test_versions_that_differ_after_the_index_share_a_build() -> None:
     spec = parse_spec(HYBRID, source="a")
     other_fusion = parse_spec(HYBRID.replace("0.7", "0.2"), source="b")

@@ -5,8 +5,9 @@ torch and sentence_transformers are imported when a model is loaded, not with th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
 from typing import Any, Protocol
@@ -37,6 +38,15 @@ _FEW = 4
 waits for the other (a question took 300 ms instead of 20)."""
 
 _load_lock = Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class WordPieces:
+    """A text as a model reads it, special tokens left out: ``pieces`` (t,) are the ids of its word
+    pieces, ``vectors`` (t, dimension) their unit vectors in their context."""
+
+    pieces: npt.NDArray[np.int64]
+    vectors: Vectors
 
 
 class Encoder(Protocol):
@@ -85,6 +95,39 @@ class Embedder:
             done = start + len(chosen)
             report(progress, done / len(order), f"embedded {done} of {len(order)} texts")
         return vectors
+
+    def encode_pieces(self, texts: Sequence[str]) -> list[WordPieces]:
+        """Every word piece of ``texts``, in their order; texts are cut as :meth:`encode` does.
+
+        Raises ModelError for a vector that is not finite.
+        """
+        with _threads(1 if len(texts) <= _FEW else self._threads, self._threads):
+            found = self.model.encode(
+                list(texts), batch_size=_BATCH, output_value=None, show_progress_bar=False
+            )
+        special = self.model.tokenizer.all_special_ids
+        return [_word_pieces(one, special) for one in found]
+
+    def split(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of the word pieces of ``texts``, without encoding them."""
+        limits = {"truncation": True, "max_length": self.max_tokens}
+        ids: list[list[int]] = self.model.tokenizer(
+            list(texts), add_special_tokens=False, **limits
+        )["input_ids"]
+        return ids
+
+
+def _word_pieces(features: Mapping[str, Any], special: Sequence[int]) -> WordPieces:
+    ids = features["input_ids"].cpu().numpy()
+    vectors = features["token_embeddings"].float().cpu().numpy()
+    if not np.isfinite(vectors).all():
+        raise ModelError(
+            "the model gives a word piece a vector that is not finite",
+            remedy="check the model and its adapter for NaN weights",
+        )
+    kept = ~np.isin(ids, special)
+    norms = np.linalg.norm(vectors[kept], axis=1, keepdims=True)
+    return WordPieces(ids[kept], vectors[kept] / np.maximum(norms, 1e-12))
 
 
 def _thread_count() -> int:

@@ -1,4 +1,4 @@
-"""The head of a ranked list in a better order: a cross-encoder scores it, batch by batch.
+"""The head of a ranked list in a better order: a model scores it, batch by batch.
 
 A scored hit has the calibrated probability that it is relevant, σ(slope·logit + offset) (Platt
 1999); those that were not reached follow in their old order with −1, −2, …, so that no probability
@@ -23,7 +23,9 @@ from ragdiag.retrieval.breaker import Unavailable
 from ragdiag.retrieval.cross_encoder import load_cross_encoder
 from ragdiag.retrieval.daemons import Daemons
 from ragdiag.retrieval.fusion import Span
-from ragdiag.retrieval.vectors import passage_text
+from ragdiag.retrieval.late_interaction import load_late_interaction
+from ragdiag.retrieval.vectors import open_cache, passage_text
+from ragdiag.settings import Workspace
 from ragdiag.version import RerankerSpec
 
 REMEMBERED = 10_000
@@ -44,24 +46,18 @@ class Scorer(Protocol):
 
 
 class Reranker:
-    """Reorders fused lists; safe in threads."""
+    """Reorders fused lists; safe in threads. :func:`open_reranker` loads what scores them."""
 
-    def __init__(
-        self,
-        passages: Mapping[str, Passage],
-        spec: RerankerSpec,
-        scorer: Scorer | None = None,
-    ) -> None:
-        """Loads the spec's model unless a ``scorer`` is given. Raises ModelError."""
+    def __init__(self, passages: Mapping[str, Passage], spec: RerankerSpec, scorer: Scorer) -> None:
         self._passages, self._spec = passages, spec
-        self._scorer = scorer or load_cross_encoder(spec.model, spec.max_tokens)
+        self._scorer = scorer
         self._finished: OrderedDict[_Key, Hits] = OrderedDict()
         self._lock = Lock()
         self._unfinished: set[_Key] = set()
         self._later = Daemons(1, "rerank-later") if spec.late == "later" else None
 
     def rerank(self, question: str, hits: Sequence[Hit]) -> Hits:
-        """All ``hits``, the first ``depth`` of them by the cross-encoder.
+        """All ``hits``, the first ``depth`` of them by the scorer.
 
         Raises Unavailable once ``budget_ms`` is spent before the last batch: the list is then used
         as it came. With ``late = "later"`` the work is finished behind the answer, unless too much
@@ -146,6 +142,23 @@ class Reranker:
         finally:
             with self._lock:
                 self._unfinished.discard(key)
+
+
+def open_reranker(
+    passages: Mapping[str, Passage], spec: RerankerSpec, workspace: Workspace
+) -> Reranker:
+    """The reranker of ``spec`` over ``passages``. Raises as :func:`load_scorer`."""
+    return Reranker(passages, spec, load_scorer(passages, spec, workspace))
+
+
+def load_scorer(
+    passages: Mapping[str, Passage], spec: RerankerSpec, workspace: Workspace
+) -> Scorer:
+    """What scores ``passages`` under ``spec``, whatever its depth and weight. Raises ModelError,
+    KeyMissing."""
+    if spec.kind == "cross_encoder":
+        return load_cross_encoder(spec.model, spec.max_tokens)
+    return load_late_interaction(list(passages.values()), spec, open_cache(workspace))
 
 
 def probability(logit: float, spec: RerankerSpec) -> float:

@@ -1,10 +1,12 @@
 """The embeddings cache: one folder per model, in blocks that are written whole or not at all.
 
 A block is ``<model_hash>/<random>.npz`` with ``hashes`` (n × 64 bytes, hexadecimal content
-hashes) and ``vectors`` (n × d, float32). Writers never touch each other's blocks, so any number of
-processes may share a cache; a passage that two of them embedded is there twice, equal. The
-archive's checksums show a damaged block, which is thrown away and computed again. Where embeddings
-are to be encrypted a block is ``<random>.npz.enc``; both kinds are read wherever they lie.
+hashes) and ``vectors`` (n × d, float32); where a passage has a vector for each of its word pieces,
+``vectors`` has them one passage after the other (int8) and ``counts`` (n,) says how many. Writers
+never touch each other's blocks, so any number of processes may share a cache; a passage that two of
+them embedded is there twice, equal. The archive's checksums show a damaged block, which is thrown
+away and computed again. Where embeddings are to be encrypted a block is ``<random>.npz.enc``; both
+kinds are read wherever they lie.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ from __future__ import annotations
 import io
 import uuid
 import zipfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +32,8 @@ from ragdiag.retrieval.files import atomic_file, full_disk_named
 from ragdiag.settings import Workspace
 
 Vectors = npt.NDArray[np.float32]
+Rows = npt.NDArray[Any]
+"""What is kept of one passage: a vector (d,), or one for each of its word pieces (t, d)."""
 
 BLOCK = 512
 """Passages per block: what a killed run loses at most."""
@@ -52,17 +57,17 @@ class EmbeddingCache:
         self._seal = seal
         self._keys = keys or default_keys()
 
-    def read(self, model_hash: str, wanted: set[str]) -> dict[str, Vectors]:
-        """The vectors (each (d,)) of those ``wanted`` content hashes that are here.
+    def read(self, model_hash: str, wanted: set[str]) -> dict[str, Rows]:
+        """The vectors of those ``wanted`` content hashes that are here.
 
         Raises KeyMissing where a block is encrypted and its key is not there.
         """
-        found: dict[str, Vectors] = {}
+        found: dict[str, Rows] = {}
         for path in self._blocks(model_hash):
             found.update(self._read_block(path, wanted - found.keys()))
         return found
 
-    def write(self, model_hash: str, vectors: Mapping[str, Vectors]) -> None:
+    def write(self, model_hash: str, vectors: Mapping[str, Rows]) -> None:
         """Add one block. Raises StoreFull; then nothing of it is kept."""
         folder = self.directory / model_hash
         kind = ".npz" if self._seal is None else f".npz{ENCRYPTED}"
@@ -70,13 +75,12 @@ class EmbeddingCache:
             full_disk_named(folder),
             atomic_file(folder / f"{uuid.uuid4().hex}{kind}") as temporary,
         ):
-            hashes = np.array([content_hash.encode() for content_hash in vectors], dtype="S64")
-            rows = np.stack(list(vectors.values()))
+            rows = _packed(vectors)
             if self._seal is None:
-                np.savez(temporary, hashes=hashes, vectors=rows)
+                np.savez(temporary, allow_pickle=False, **rows)
             else:
                 block = io.BytesIO()
-                np.savez(block, hashes=hashes, vectors=rows)
+                np.savez(block, allow_pickle=False, **rows)
                 temporary.write_bytes(encrypt_bytes(block.getvalue(), self._seal))
 
     def count(self, content_hashes: Collection[str]) -> int:
@@ -121,7 +125,7 @@ class EmbeddingCache:
         folder = self.directory / model_hash
         return sorted([*folder.glob("[!.]*.npz"), *folder.glob(f"[!.]*.npz{ENCRYPTED}")])
 
-    def _read_block(self, path: Path, wanted: set[str] | None) -> dict[str, Vectors]:
+    def _read_block(self, path: Path, wanted: set[str] | None) -> dict[str, Rows]:
         """The vectors of ``wanted``, or all of them."""
         try:
             with np.load(self._stream(path), allow_pickle=False) as block:
@@ -129,7 +133,7 @@ class EmbeddingCache:
                 rows = [row for row, name in enumerate(hashes) if wanted is None or name in wanted]
                 if not rows:
                     return {}
-                vectors = block["vectors"]
+                vectors = _unpacked(block)
         except FileNotFoundError:
             return {}
         except KeyMissing:
@@ -143,6 +147,22 @@ class EmbeddingCache:
         if path.suffix != ENCRYPTED:
             return path
         return io.BytesIO(decrypt_bytes(path.read_bytes(), self._keys, str(path)))
+
+
+def _packed(vectors: Mapping[str, Rows]) -> dict[str, Rows]:
+    rows = list(vectors.values())
+    hashes = np.array([content_hash.encode() for content_hash in vectors], dtype="S64")
+    if rows[0].ndim == 1:
+        return {"hashes": hashes, "vectors": np.stack(rows)}
+    counts = np.array([len(row) for row in rows])
+    return {"hashes": hashes, "vectors": np.concatenate(rows), "counts": counts}
+
+
+def _unpacked(block: Mapping[str, Rows]) -> Sequence[Rows]:
+    vectors = block["vectors"]
+    if "counts" not in block:
+        return list(vectors)
+    return np.split(vectors, np.cumsum(block["counts"])[:-1])
 
 
 def open_cache(workspace: Workspace) -> EmbeddingCache:
@@ -162,11 +182,34 @@ def embed_passages(
 ) -> Vectors:
     """Unit vectors of ``passages``, float32 (n, d), computing only what the cache lacks.
 
-    Blocks are written as they are done: a run that was killed goes on where it stopped.
     Raises IndexFault naming the first passage whose vector is not finite or not of norm 1.
     """
+
+    def encode(texts: Sequence[str], ids: Sequence[str], progress: Progress) -> list[Rows]:
+        vectors = embedder.encode(texts, progress)
+        refuse_bad_vectors(vectors, ids)
+        return list(vectors)
+
+    known = encode_missing(
+        passages, embedder.model_hash, encode, cache, title=embedder.title, progress=progress
+    )
+    return np.stack([known[passage.content_hash] for passage in passages])
+
+
+def encode_missing(
+    passages: Sequence[Passage],
+    model_hash: str,
+    encode: Callable[[Sequence[str], Sequence[str], Progress], Sequence[Rows]],
+    cache: EmbeddingCache,
+    *,
+    title: bool = True,
+    progress: Progress | None = None,
+) -> dict[str, Rows]:
+    """What ``cache`` keeps of ``passages`` by content hash, after ``encode`` has made what it
+    lacked, from texts and passage ids, the longest first. Blocks are written as they are done: a
+    run that was killed goes on where it stopped."""
     by_hash = {passage.content_hash: passage for passage in passages}
-    known = cache.read(embedder.model_hash, set(by_hash))
+    known = cache.read(model_hash, set(by_hash))
     missing = sorted(
         (passage for content_hash, passage in by_hash.items() if content_hash not in known),
         key=lambda passage: len(passage.text),
@@ -178,15 +221,12 @@ def embed_passages(
         block = missing[start : start + BLOCK]
         stretch = part(progress, start / len(missing), (start + len(block)) / len(missing))
         message = f"embedding passages {start + 1}–{start + len(block)} of {len(missing)}"
-        vectors = embedder.encode(
-            [passage_text(passage, title=embedder.title) for passage in block],
-            _saying(message, stretch),
-        )
-        refuse_bad_vectors(vectors, [passage.passage_id for passage in block])
-        fresh = {passage.content_hash: vectors[i] for i, passage in enumerate(block)}
-        cache.write(embedder.model_hash, fresh)
+        texts = [passage_text(passage, title=title) for passage in block]
+        rows = encode(texts, [one.passage_id for one in block], _saying(message, stretch))
+        fresh = {passage.content_hash: rows[i] for i, passage in enumerate(block)}
+        cache.write(model_hash, fresh)
         known.update(fresh)
-    return np.stack([known[passage.content_hash] for passage in passages])
+    return known
 
 
 def passage_text(passage: Passage, *, title: bool) -> str:

@@ -192,6 +192,25 @@ def test_a_damaged_encrypted_block_is_computed_again(
     np.testing.assert_array_equal(embed_passages(passages, toy_encoder, cache), first)
 
 
+def test_a_passage_may_have_a_vector_for_each_word_piece(tmp_path: Path) -> None:
+    ring = Keyring("RAGDIAG_KEY", (Key(b"k" * 32),))
+    rows = {name * 64: np.full((n, 2), n, np.int8) for n, name in enumerate("abc")}
+    for cache in (
+        EmbeddingCache(tmp_path / "plain"),
+        EmbeddingCache(tmp_path, seal=ring, keys=ring),
+    ):
+        cache.write("pieces", rows)
+        found = cache.read("pieces", set(rows))
+        assert {name: row.tolist() for name, row in found.items()} == {
+            name: row.tolist() for name, row in rows.items()
+        }
+        assert found["b" * 64].dtype == np.int8
+        assert cache.forget(["b" * 64]) == 1
+        assert cache.read("pieces", set(rows)).keys() == {"a" * 64, "c" * 64}
+    assert EmbeddingCache(tmp_path, keys=ring).reseal() == 1
+    assert EmbeddingCache(tmp_path).read("pieces", {"c" * 64})["c" * 64].shape == (2, 2)
+
+
 def test_vectors_are_forgotten_by_content_and_the_others_stay(tmp_path: Path) -> None:
     ring = Keyring("RAGDIAG_KEY", (Key(b"k" * 32),))
     for cache in (EmbeddingCache(tmp_path), EmbeddingCache(tmp_path, seal=ring, keys=ring)):

@@ -27,13 +27,13 @@ from ragdiag.retrieval.embed import load_question_encoder
 from ragdiag.retrieval.filters import filter_of
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.retrieval.packing import Packer
-from ragdiag.retrieval.rerank import Reranker
+from ragdiag.retrieval.rerank import Reranker, Scorer, load_scorer
 from ragdiag.retrieval.text import load_tokenizer
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import load_build_passages
 from ragdiag.store.lake import Lake
 from ragdiag.timing import timed
-from ragdiag.version import ExtractiveSpec, Spec
+from ragdiag.version import ExtractiveSpec, RerankerSpec, Spec
 
 METRIC = "MRR@10"
 WARM_UP = 3
@@ -95,6 +95,8 @@ class WhatIf:
         self._index: Index = load_index(workspace, build_id, spec)
         found = load_build_passages(lake, build_ids(workspace, build_id))
         self._passages = {passage.passage_id: passage for passage in found}
+        self._workspace = workspace
+        self._scorers: dict[tuple[str | int | None, ...], Scorer] = {}
         self._logged = True
         self._generator: Callable[[], Generator] = cache(
             lambda: SteadfastGenerator(load_generator(spec.generator))
@@ -114,17 +116,26 @@ class WhatIf:
         other = copy(self)
         other._index, other._judgments = index, {}
         other._passages = {passage.passage_id: passage for passage in passages}
-        other._logged = False
+        other._logged, other._scorers = False, {}
         return other
 
     def retriever(self, spec: Spec) -> HybridRetriever:
         encoder = None if spec.embedder is None else load_question_encoder(spec.embedder)
         return HybridRetriever(self._index, spec, encoder)
 
+    def _reranker(self, spec: RerankerSpec | None) -> Reranker | None:
+        """Its model is loaded once, whatever depth and weight are tried."""
+        if spec is None:
+            return None
+        key = (spec.kind, spec.model, spec.adapter, spec.max_tokens)
+        if key not in self._scorers:
+            self._scorers[key] = load_scorer(self._passages, spec, self._workspace)
+        return Reranker(self._passages, spec, self._scorers[key])
+
     def find(self, spec: Spec, requests: Sequence[Request], answered: set[str]) -> list[Found]:
         """Of every request, in order; those whose id is ``answered`` are to be asked."""
         retriever = self.retriever(spec) if self._anew(spec) else None
-        reranker = None if spec.reranker is None else Reranker(self._passages, spec.reranker)
+        reranker = self._reranker(spec.reranker)
         as_logged = retriever is None and spec.reranker == self._spec.reranker
         packer = Packer(self._passages, spec.context, load_tokenizer())
         if not as_logged:
@@ -167,8 +178,7 @@ class WhatIf:
     def _found_ms(
         self, requests: Sequence[Request], retriever: HybridRetriever | None
     ) -> list[float]:
-        own = self._spec.reranker
-        reranker = None if own is None else Reranker(self._passages, own)
+        reranker = self._reranker(self._spec.reranker)
         _warm(requests, retriever, reranker)
         times = []
         for request in requests:

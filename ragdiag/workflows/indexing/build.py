@@ -14,6 +14,7 @@ from ragdiag.errors import IndexFault, InputError, RagdiagError, UnknownName
 from ragdiag.progress import Progress, part, report
 from ragdiag.records import IndexBuild, IndexCheck, Passage
 from ragdiag.retrieval.builds import build_index
+from ragdiag.retrieval.late_interaction import encode_for_reranking
 from ragdiag.retrieval.manifest import MANIFEST
 from ragdiag.retrieval.serving import (
     Publication,
@@ -214,7 +215,11 @@ def _build_and_check(
     progress: Progress | None,
 ) -> tuple[IndexBuild, IndexCheck]:
     held = load_passages(lake) if passages is None else passages
-    build = build_index(held, version.spec, workspace, part(progress, 0.0, 0.9))
+    reranker, built = version.spec.reranker, part(progress, 0.0, 0.9)
+    if reranker is not None and reranker.kind == "late_interaction":
+        encode_for_reranking(held, reranker, workspace, part(progress, 0.0, 0.6))
+        built = part(progress, 0.6, 0.9)
+    build = build_index(held, version.spec, workspace, built)
     save_build(lake, build)
     report(progress, 0.9, f"checking index {build.build_id}")
     check = check_build(lake, workspace, version, build.build_id, by=by)

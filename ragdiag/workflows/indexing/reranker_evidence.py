@@ -11,7 +11,7 @@ from ragdiag.pipeline import serving_index, serving_passages
 from ragdiag.progress import Progress, report
 from ragdiag.records import Question
 from ragdiag.retrieval.hybrid import HybridRetriever
-from ragdiag.retrieval.rerank import Reranker
+from ragdiag.retrieval.rerank import open_reranker
 from ragdiag.retrieval.rerank_tuning import RerankEvidence
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import load_judgments, load_questions
@@ -62,7 +62,7 @@ def score_questions(
     """As :func:`gather_evidence`, of questions and judgments that need not be in the lake."""
     spec = require_reranker(version)
     retriever = HybridRetriever(serving_index(lake, workspace, version), version.spec)
-    reranker = Reranker(serving_passages(lake, workspace, version), spec)
+    reranker = open_reranker(serving_passages(lake, workspace, version), spec, workspace)
     evidence = []
     for number, question in enumerate(questions, start=1):
         fused = retriever.retrieve(question.text).fused

@@ -46,7 +46,7 @@ class TunedReranker:
             f"{self.version.name}, {choice.n} judged questions of {self.split}: "
             f"{_words(choice.setting)} (in folds: {folds})",
             paired_line("against no reranker", choice.against_none),
-            paired_line("against the cross-encoder alone", choice.against_alone),
+            paired_line("against the reranker alone", choice.against_alone),
         ]
         if self.saved is not None:
             lines.append(f"saved as version {self.saved.name}")

@@ -12,7 +12,7 @@ from ragdiag.progress import Progress
 from ragdiag.records import ContextPassage
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.retrieval.packing import Packer
-from ragdiag.retrieval.rerank import Reranker
+from ragdiag.retrieval.rerank import open_reranker
 from ragdiag.retrieval.text import load_tokenizer
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
@@ -180,7 +180,7 @@ def _packing(lake: Lake, workspace: Workspace, version: Version) -> Retrieve:
     spec = version.spec
     retriever = HybridRetriever(serving_index(lake, workspace, version), spec)
     passages = serving_passages(lake, workspace, version)
-    reranker = None if spec.reranker is None else Reranker(passages, spec.reranker)
+    reranker = None if spec.reranker is None else open_reranker(passages, spec.reranker, workspace)
     packer = Packer(passages, spec.context, load_tokenizer())
 
     def retrieve(question: str) -> Sequence[ContextPassage]:

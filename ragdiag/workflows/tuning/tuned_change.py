@@ -12,7 +12,7 @@ from ragdiag.pipeline import Retriever, serving_index, serving_passages
 from ragdiag.progress import Progress, report
 from ragdiag.records import Hit, Question
 from ragdiag.retrieval.hybrid import HybridRetriever
-from ragdiag.retrieval.rerank import Reranker
+from ragdiag.retrieval.rerank import open_reranker
 from ragdiag.settings import Workspace
 from ragdiag.stats.bootstrap import bounded_mean
 from ragdiag.stats.contrasts import independent_means, paired_means
@@ -70,7 +70,7 @@ class Ranker:
         self._reranker = None
         if spec.reranker is not None:
             passages = serving_passages(lake, workspace, version)
-            self._reranker = Reranker(passages, spec.reranker)
+            self._reranker = open_reranker(passages, spec.reranker, workspace)
 
     def rank(self, questions: Sequence[Question], progress: Progress | None = None) -> Ranked:
         final: dict[str, Ranking] = {}

@@ -59,7 +59,8 @@ def test_it_learns_the_rule_and_serves(tuned: TunedCrossEncoder) -> None:
     assert tuned.reranked["MRR@10"] == tuned.trained.best_score > 0.9
     assert (tuned.examples, tuned.left_out, tuned.adapter) == (96, 0, None)
     passages = {name: Passage(name, "d", text) for name, text in TEXTS.items()}
-    reranker = Reranker(passages, RerankerSpec(model=str(tuned.model)))
+    spec = RerankerSpec(model=str(tuned.model))
+    reranker = Reranker(passages, spec, load_cross_encoder(spec.model))
     hits = tuple(Hit(name, 1.0 - at / 100) for at, name in enumerate(TEXTS))
     found = reranker.rerank("which is green", hits)
     assert sum(hit.passage_id.startswith("green") for hit in found[:6]) >= 5

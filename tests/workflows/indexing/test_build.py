@@ -16,13 +16,15 @@ from ragdiag.errors import IndexFault, InputError, StoreFull, UnknownName
 from ragdiag.pipeline import open_pipeline
 from ragdiag.records import IndexBuild, Passage
 from ragdiag.retrieval.builds import build_index
+from ragdiag.retrieval.embed import Embedder, WordPieces
 from ragdiag.retrieval.serving import read_publications, serving_build_id
 from ragdiag.settings import PROJECT, Workspace
 from ragdiag.store.alerts import open_alerts
 from ragdiag.store.corpus import add_documents, load_passages
 from ragdiag.store.index_checks import load_checks
 from ragdiag.store.lake import Lake
-from ragdiag.version import Version, parse_spec
+from ragdiag.store.results import save_version
+from ragdiag.version import PACKAGED_MODEL, Version, parse_spec
 from ragdiag.workflows.indexing import build as workflow
 from ragdiag.workflows.indexing.build import (
     build_version_index,
@@ -32,6 +34,7 @@ from ragdiag.workflows.indexing.build import (
     release_index,
     roll_back_index,
 )
+from tests.conftest import TOY_QUESTIONS
 from tests.stocked import LEXICAL, Add, Build
 
 
@@ -256,3 +259,27 @@ def test_a_build_of_another_version_is_refused(
     third = Version("third", parse_spec(LEXICAL.replace("]", "]\nk1 = 1.3", 1), source="toy"))
     with pytest.raises(UnknownName, match="third has no index build"):
         publish_index(corpus, workspace, third, by="test")
+
+
+def test_word_pieces_are_encoded_when_the_index_is_built_and_rerank(
+    corpus: Lake, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = f"{LEXICAL}\n[reranker]\nkind = 'late_interaction'\nmodel = '{PACKAGED_MODEL}'"
+    version = Version("late", parse_spec(late, source="late"))
+    save_version(corpus, version)
+    told: list[float] = []
+    build_version_index(corpus, workspace, version, lambda share, _: told.append(share))
+    assert told == sorted(told)
+    asked: list[str] = []
+    real = Embedder.encode_pieces
+
+    def noted(self: Embedder, texts: Sequence[str]) -> list[WordPieces]:
+        asked.extend(texts)
+        return real(self, texts)
+
+    monkeypatch.setattr(Embedder, "encode_pieces", noted)
+    question, gold, _ = TOY_QUESTIONS["q-moon"]
+    found = open_pipeline(corpus, workspace, version).ask(question)
+    assert asked == [question], "the passages were encoded with the index"
+    assert found.reranked is not None
+    assert found.reranked[0].passage_id == gold
