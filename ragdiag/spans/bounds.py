@@ -66,16 +66,20 @@ each of its spans; send fewer spans at once, or shorter attributes of the resour
         self._parts += 1
         self._repeated += repeated
         if self._parts > self._bounds.parts:
-            raise TooMuch(
-                f"an export of more than {self._bounds.parts} spans, resources and scopes",
-                remedy="send smaller batches, or let the receiver take more (--max-spans)",
-            )
+            raise too_many_parts(self._bounds)
         if self._repeated > self._bounds.repeated:
             raise TooMuch(
                 f"an export whose resource makes more than {self._bounds.repeated} characters, "
                 "once for each of its spans",
                 remedy="send fewer spans at once, or shorter attributes of the resource",
             )
+
+
+def too_many_parts(bounds: ExportBounds) -> TooMuch:
+    return TooMuch(
+        f"an export of more than {bounds.parts} spans, resources and scopes",
+        remedy="send smaller batches, or let the receiver take more (--max-spans)",
+    )
 
 
 def clip_text(text: str, limit: int = MAX_TEXT) -> str:

@@ -35,6 +35,7 @@ from ragdiag.spans.bounds import (
     cut_items,
     is_vector,
     plain_number,
+    too_many_parts,
 )
 from ragdiag.spans.building import (
     BadSpan,
@@ -46,6 +47,7 @@ from ragdiag.spans.building import (
     moment,
 )
 from ragdiag.spans.conventions import EVALUATION_EVENT
+from ragdiag.spans.wire import has_more_parts
 
 
 def decode_traces(
@@ -58,16 +60,14 @@ def decode_traces(
     text that is not UTF-8, and TooMuch where it holds more than ``bounds`` allow.
     """
     request = ExportTraceServiceRequest()
-    _parse(request, body)
+    _parse(request, body, bounds)
     now = now or datetime.now(UTC)
     decoded, room = Decoded(), Room(bounds)
     number = 0
     for group in request.resource_spans:
-        room.take()
         resource = _attributes(group.resource.attributes)
         size = len(json.dumps(resource))
         for scope in group.scope_spans:
-            room.take()
             for span in scope.spans:
                 room.take(size)
                 number += 1
@@ -83,15 +83,12 @@ def decode_traces(
 def decode_logs(body: bytes, *, bounds: ExportBounds = ONE_EXPORT) -> DecodedLogs:
     """The evaluation events of an ExportLogsServiceRequest; raises as :func:`decode_traces`."""
     request = ExportLogsServiceRequest()
-    _parse(request, body)
+    _parse(request, body, bounds)
     events: list[LogEvent] = []
-    others, room = 0, Room(bounds)
+    others = 0
     for group in request.resource_logs:
-        room.take()
         for scope in group.scope_logs:
-            room.take()
             for record in scope.log_records:
-                room.take()
                 attributes = _attributes(record.attributes)
                 name = record.event_name or str(attributes.get("event.name", ""))
                 if name != EVALUATION_EVENT:
@@ -103,7 +100,9 @@ def decode_logs(body: bytes, *, bounds: ExportBounds = ONE_EXPORT) -> DecodedLog
     return DecodedLogs(events, others=others)
 
 
-def _parse(request: Any, body: bytes) -> None:
+def _parse(request: Any, body: bytes, bounds: ExportBounds) -> None:
+    if has_more_parts(body, bounds.parts):
+        raise too_many_parts(bounds)
     try:
         request.ParseFromString(body)
     except DecodeError as error:
