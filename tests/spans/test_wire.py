@@ -47,6 +47,12 @@ def test_no_bytes_raise(body: bytes, most: int) -> None:
     assert has_more_parts(body, most) in (True, False)
 
 
+@pytest.mark.parametrize("field", [b"\x18\x00", b"\x12\x00", b"\x0b", b"\x0d\x00\x00\x00\x00"])
+def test_fields_that_no_export_has_are_not_read_to_the_end(field: bytes) -> None:
+    assert has_more_parts(field * 100, 10)
+    assert not has_more_parts(field * 10, 10)
+
+
 @pytest.mark.parametrize("decode", [decode_traces, decode_logs])
 def test_too_many_parts_are_told_before_the_body_is_parsed(decode: object) -> None:
     body = b"\x0a\x00" * 11 + b"\xff"
