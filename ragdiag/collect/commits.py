@@ -42,7 +42,8 @@ class Taken:
     def told(self) -> str:
         """What its sender should know; empty where all is well."""
         parts = [list_reasons(self.refused), list_reasons(self.remarks)]
-        parts += [f"the first: {self.first}"] if self.first else []
+        if self.first and self.first not in self.refused:
+            parts.append(f"the first: {self.first}")
         return "; ".join(part for part in parts if part)
 
 

@@ -72,7 +72,10 @@ class Columns:
 
     def absent(self) -> dict[str, str]:
         """The columns that the mapping names and in which no row had a cell, by field."""
-        named = named_columns(self._mapping) if self._rows else {}
+        if not self._rows:
+            return {}
+        named = _named_fields(self._mapping)
+        named |= {f"latency.{s}": (column,) for s, column in _named_latency(self._mapping).items()}
         lacking = {
             field: [column for column in columns if column not in self._found]
             for field, columns in named.items()
@@ -87,23 +90,21 @@ class Columns:
         return self._plans[columns]
 
 
-def named_columns(mapping: mappings.Mapping) -> dict[str, Sequence[str]]:
-    """Field → the columns that the mapping names for it, ``latency.STAGE`` among them."""
-    fields: dict[str, Sequence[str]] = {
+def _named_fields(mapping: mappings.Mapping) -> dict[str, Sequence[str]]:
+    """Field → the columns that the mapping names for it."""
+    return {
         field: (given,) if isinstance(given, str) else tuple(given)
         for field, given in mapping.fields.items()
     }
-    latency = {f"latency.{stage}": (c,) for stage, c in mapping.latency.items() if stage != "unit"}
-    return {**fields, **latency}
+
+
+def _named_latency(mapping: mappings.Mapping) -> dict[str, str]:
+    return {stage: column for stage, column in mapping.latency.items() if stage != "unit"}
 
 
 def make_plan(columns: tuple[str, ...], mapping: mappings.Mapping) -> Plan:
     """What the mapping names is taken; a column it does not name is guessed by its name."""
-    named: dict[str, Sequence[str]] = {
-        field: (given,) if isinstance(given, str) else tuple(given)
-        for field, given in mapping.fields.items()
-    }
-    latency = {stage: column for stage, column in mapping.latency.items() if stage != "unit"}
+    named, latency = _named_fields(mapping), _named_latency(mapping)
     tops = {_top(column, columns) for given in named.values() for column in given}
     tops |= {_top(column, columns) for column in latency.values()}
     free = tuple(column for column in columns if column not in tops)
