@@ -3,6 +3,7 @@
     RagdiagError                 one line: what failed, and the remedy
     ├── InputError               a file, a line or an argument the user gave
     │   ├── SpecError            a version's TOML
+    │   ├── TooMuch              more in one message from outside than is taken at once
     │   └── UnknownName          a version, split, request or build that is not there
     ├── StoreError               the workspace on disk
     │   ├── NoWorkspace          not created yet
@@ -52,6 +53,10 @@ class InputError(RagdiagError):
 
 class SpecError(InputError):
     """A version's TOML that does not say one complete, known configuration."""
+
+
+class TooMuch(InputError):
+    """A message from outside that holds more than is taken at once."""
 
 
 class UnknownName(InputError):

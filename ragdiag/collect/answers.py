@@ -21,23 +21,25 @@ _GRPC_CODES = {400: 3, 401: 16, 404: 12, 408: 4, 413: 3, 415: 3, 429: 8, 500: 13
 
 
 def accepted(taken: Taken, signal: str, media: str) -> Response:
-    """200, with ``partial_success`` where parts were refused: they are not to be sent again."""
+    """200, with ``partial_success`` where parts were refused, which are not to be sent again, or
+    where there is something to be warned of (OTLP specification, "Partial Success")."""
     counted = "rejectedSpans" if signal == "traces" else "rejectedLogRecords"
+    refused, told = taken.refused.total(), taken.told
     if media == JSON:
-        partial = {counted: str(taken.refused), "errorMessage": taken.reason}
-        body = json.dumps({"partialSuccess": partial} if taken.refused else {}).encode()
+        partial = {counted: str(refused), "errorMessage": told}
+        body = json.dumps({"partialSuccess": partial} if told else {}).encode()
         return Response(body, media_type=JSON)
     message: Any
     if signal == "traces":
         message = ExportTraceServiceResponse()
-        if taken.refused:
-            message.partial_success.rejected_spans = taken.refused
+        if refused:
+            message.partial_success.rejected_spans = refused
     else:
         message = ExportLogsServiceResponse()
-        if taken.refused:
-            message.partial_success.rejected_log_records = taken.refused
-    if taken.refused:
-        message.partial_success.error_message = taken.reason
+        if refused:
+            message.partial_success.rejected_log_records = refused
+    if told:
+        message.partial_success.error_message = told
     return Response(message.SerializeToString(), media_type=PROTOBUF)
 
 

@@ -26,9 +26,10 @@ from ragdiag.http.limits import Buckets, Budget
 from ragdiag.http.refusals import Refusal
 from ragdiag.http.tokens import check_token
 from ragdiag.settings import Workspace
+from ragdiag.spans.bounds import ExportBounds
 from ragdiag.store.spool import SpoolWriter
 
-Take = Callable[[bytes, str], Taken]
+Take = Callable[[bytes, str, ExportBounds], Taken]
 
 
 def make_app(workspace: Workspace, token: str | None, limits: Limits) -> Starlette:
@@ -59,6 +60,7 @@ class _Receiver:
     def __init__(self, token: str | None, limits: Limits) -> None:
         self._token = token
         self._limits = limits
+        self._bounds = ExportBounds(parts=limits.max_spans)
         self._budget = Budget(limits.max_waiting)
         self._buckets = Buckets(limits.rate, limits.burst)
 
@@ -74,6 +76,8 @@ class _Receiver:
             "status": "ok" if fault is None else "failing",
             "reason": fault,
             "records": self.committer.committed,
+            "refused": dict(self.committer.tally.refused),
+            "remarks": dict(self.committer.tally.remarks),
             "waiting_bytes": self._budget.taken,
         }
         return JSONResponse(state, 200 if fault is None else 503)
@@ -84,7 +88,9 @@ class _Receiver:
             self._buckets.take(request.client.host if request.client else "")
             check_token(request, self._token)
             encoding = _check_encoding(request, media)
-            taken = await self._commit(request, encoding, lambda body: take(body, media))
+            taken = await self._commit(
+                request, encoding, lambda body: take(body, media, self._bounds)
+            )
         except Refusal as refusal:
             return _refuse(request, refusal)
         except ClientDisconnect:

@@ -10,10 +10,12 @@ import asyncio
 import logging
 import queue
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from ragdiag.errors import RagdiagError, StoreError, StoreFull
+from ragdiag.collect.tally import Tally, list_reasons
+from ragdiag.errors import RagdiagError, StoreError, StoreFull, TooMuch
 from ragdiag.http.refusals import Refusal
 from ragdiag.store.intake.blocks import LONGEST_LINE
 from ragdiag.store.kinds import Record
@@ -28,11 +30,21 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a request held: records for the spool, and how many parts were refused and why."""
+    """What a request held: records for the spool, how many parts were refused for which reason,
+    the first of them in words, and what was odd about parts that were taken."""
 
     records: Sequence[Record]
-    refused: int = 0
-    reason: str = ""
+    refused: Counter[str] = field(default_factory=Counter)
+    first: str = ""
+    remarks: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def told(self) -> str:
+        """What its sender should know; empty where all is well."""
+        parts = [list_reasons(self.refused), list_reasons(self.remarks)]
+        if self.first and self.first not in self.refused:
+            parts.append(f"the first: {self.first}")
+        return "; ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +71,7 @@ class Committer:
     def __init__(self, writer: SpoolWriter) -> None:
         self.fault: str | None = None
         self.committed = 0
+        self.tally = Tally()
         self._writer = writer
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="commit")
@@ -86,6 +99,7 @@ class Committer:
         while running:
             jobs, running = self._next_batch()
             self._commit(jobs)
+        self.tally.tell()
         try:
             self._writer.close()
         except StoreError as error:
@@ -122,12 +136,13 @@ class Committer:
         except Exception as error:  # a defect: told to the client, and the thread lives on
             _log.exception("a batch could not be committed")
             for job in jobs:
-                job.answer(Refusal(500, f"a defect of the receiver ({type(error).__name__})"))
+                job.answer(_defect(error))
             return
         if written:
             self.fault = None
         self.committed += stored
         for job, taken in written:
+            self.tally.note(taken.refused, taken.remarks)
             job.answer(taken)
 
     def _refuse(self, jobs: Sequence[_Job], error: RagdiagError) -> None:
@@ -144,15 +159,22 @@ def _decoded(job: _Job) -> Taken | None:
         return job.decode()
     except Refusal as refusal:
         job.answer(refusal)
+    except TooMuch as error:
+        job.answer(Refusal(413, str(error)))
     except RagdiagError as error:
         job.answer(Refusal(400, str(error)))
+    except Exception as error:  # a defect that this body met: the others of its batch are stored
+        _log.exception("an export could not be read")
+        job.answer(_defect(error))
     return None
+
+
+def _defect(error: Exception) -> Refusal:
+    return Refusal(500, f"a defect of the receiver ({type(error).__name__})")
 
 
 def _refuse_long(taken: Taken, too_long: int) -> Taken:
     """``taken``, of whose records as many were passed over as their lines were too long."""
     if not too_long:
         return taken
-    told = f"{TOO_LONG} ({too_long}×)" if too_long > 1 else TOO_LONG
-    reason = f"{taken.reason}; {told}" if taken.reason else told
-    return replace(taken, refused=taken.refused + too_long, reason=reason)
+    return replace(taken, refused=taken.refused + Counter({TOO_LONG: too_long}))

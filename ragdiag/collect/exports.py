@@ -8,37 +8,32 @@ from collections.abc import Sequence
 from ragdiag.collect.answers import JSON
 from ragdiag.collect.commits import Taken
 from ragdiag.records import Reject
+from ragdiag.spans.bounds import ExportBounds
 from ragdiag.spans.feedback import read_log_event, to_record
 from ragdiag.spans.otlp import decode_logs, decode_traces
 from ragdiag.spans.otlp_json import logs_from_otlp_json, spans_from_otlp_json
 
-REASONS = 5
-"""How many different reasons an answer names."""
+NO_RESULT = "log records that are no gen_ai.evaluation.result are not kept"
+INCOMPLETE = "a result needs a trace id, a name, and a score, label or explanation"
 
 
-def take_traces(body: bytes, media: str) -> Taken:
+def take_traces(body: bytes, media: str, bounds: ExportBounds) -> Taken:
     """The spans of an export of traces. Raises InputError where the body is none."""
-    decoded = spans_from_otlp_json(body) if media == JSON else decode_traces(body)
-    return Taken(decoded.spans, len(decoded.rejects), _reasons(decoded.rejects))
+    decode = spans_from_otlp_json if media == JSON else decode_traces
+    decoded = decode(body, bounds=bounds)
+    return Taken(decoded.spans, decoded.refused, _first(decoded.rejects), decoded.remarks)
 
 
-def take_logs(body: bytes, media: str) -> Taken:
+def take_logs(body: bytes, media: str, bounds: ExportBounds) -> Taken:
     """The evaluation results of an export of logs, as grades and feedback about their traces."""
-    decoded = logs_from_otlp_json(body) if media == JSON else decode_logs(body)
+    decode = logs_from_otlp_json if media == JSON else decode_logs
+    decoded = decode(body, bounds=bounds)
     opinions = [read_log_event(event) for event in decoded.events]
     records = [to_record(opinion) for opinion in opinions if opinion is not None]
     incomplete = len(opinions) - len(records)
-    told = [
-        (decoded.others, "log records that are no gen_ai.evaluation.result are not kept"),
-        (incomplete, "a result needs a trace id, a name, and a score, label or explanation"),
-        (len(decoded.rejects), _reasons(decoded.rejects)),
-    ]
-    refused = sum(count for count, _ in told)
-    return Taken(records, refused, "; ".join(reason for count, reason in told if count))
+    refused = decoded.refused + Counter({NO_RESULT: decoded.others, INCOMPLETE: incomplete})
+    return Taken(records, refused, _first(decoded.rejects))
 
 
-def _reasons(rejects: Sequence[Reject]) -> str:
-    counted = Counter(reject.reason for reject in rejects)
-    told = [f"{reason} ({n}×)" if n > 1 else reason for reason, n in counted.most_common(REASONS)]
-    more = len(counted) - len(told)
-    return "; ".join([*told, *([f"and {more} other reasons"] if more > 0 else [])])
+def _first(rejects: Sequence[Reject]) -> str:
+    return rejects[0].reason if rejects else ""

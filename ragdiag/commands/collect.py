@@ -25,6 +25,9 @@ def collect_command(
     max_waiting_mb: Annotated[
         float, typer.Option(min=0.01, max=10_000, help="Of all requests not yet on the disk.")
     ] = 64.0,
+    max_spans: Annotated[
+        int, typer.Option(min=1, help="Of one request, with the resources and scopes around them.")
+    ] = 30_000,
     rate: Annotated[
         float, typer.Option(min=0.01, help="Requests a second of one client address.")
     ] = 200.0,
@@ -45,6 +48,7 @@ def collect_command(
     limits = Limits(
         max_body=int(max_body_mb * 1_000_000),
         max_waiting=int(max_waiting_mb * 1_000_000),
+        max_spans=max_spans,
         rate=rate,
         burst=max(1.0, 2 * rate),
     )

@@ -1,12 +1,17 @@
-"""How much of a span is kept: what is longer, more or deeper is cut and says so.
+"""How much of a span is kept, and how much one export may hold.
 
-A span comes from outside. Nothing in it may cost more than these limits, and what they took away
-stays visible in the value itself.
+A span comes from outside. Nothing in it may cost more than these limits. What is longer, more or
+deeper than one span's is cut, and the value itself says so; an export that holds too much is
+refused whole.
 """
 
 from __future__ import annotations
 
 import math
+import sys
+from dataclasses import dataclass
+
+from ragdiag.errors import TooMuch
 
 MAX_TEXT = 256_000
 """Characters of one string."""
@@ -23,6 +28,58 @@ MAX_NAME = 1_000
 TOO_DEEP = f"…[cut: nested deeper than {MAX_DEPTH}]"
 CUT_ATTRIBUTES = "ragdiag.cut_attributes"
 """How many attributes were left out, where some were."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportBounds:
+    """Of one export: ``parts`` are its spans (or log records) and the resources and scopes around
+    them, ``repeated`` the characters of resources, each counted once for every span that it is
+    stored with, ``rejects`` how many refusals are told one by one."""
+
+    parts: int = 30_000
+    repeated: int = 32_000_000
+    rejects: int = 20
+
+
+ONE_EXPORT = ExportBounds()
+
+UNBOUNDED = ExportBounds(sys.maxsize, sys.maxsize, sys.maxsize)
+"""For files, which their owner reads at leisure."""
+
+
+class Room:
+    """What one export may still hold."""
+
+    def __init__(self, bounds: ExportBounds) -> None:
+        self._bounds = bounds
+        self._parts = 0
+        self._repeated = 0
+
+    def take(self, repeated: int = 0) -> None:
+        """One part more, stored with as many characters of its resource. Raises TooMuch.
+
+        >>> Room(ExportBounds(repeated=10)).take(11)
+        Traceback (most recent call last):
+        ragdiag.errors.TooMuch: an export whose resource makes more than 10 characters, once for \
+each of its spans; send fewer spans at once, or shorter attributes of the resource
+        """
+        self._parts += 1
+        self._repeated += repeated
+        if self._parts > self._bounds.parts:
+            raise too_many_parts(self._bounds)
+        if self._repeated > self._bounds.repeated:
+            raise TooMuch(
+                f"an export whose resource makes more than {self._bounds.repeated} characters, "
+                "once for each of its spans",
+                remedy="send fewer spans at once, or shorter attributes of the resource",
+            )
+
+
+def too_many_parts(bounds: ExportBounds) -> TooMuch:
+    return TooMuch(
+        f"an export of more than {bounds.parts} spans, resources and scopes",
+        remedy="send smaller batches, or let the receiver take more (--max-spans)",
+    )
 
 
 def clip_text(text: str, limit: int = MAX_TEXT) -> str:

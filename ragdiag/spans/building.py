@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,10 @@ from ragdiag.spans.bounds import MAX_NAME, clip_text
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 FUTURE = timedelta(days=1)
-"""How far a clock may be ahead of ours before its span is refused."""
+"""How far a clock may be ahead of ours before somebody should know."""
+
+AHEAD = "begins more than a day from now: check the sender's clock"
+"""What is remarked of such a span: it is taken, as a request from the future is."""
 
 LINKS = "ragdiag.links"
 """The attribute under which a span keeps its links, as ``[{"trace_id", "span_id"}]``."""
@@ -25,7 +29,12 @@ _SPAN_ID = re.compile(r"(?!0{16})[0-9a-f]{16}")
 
 
 class BadSpan(Exception):
-    """Why one span was not taken; the others of its request are."""
+    """Why one span was not taken; the others of its request are. ``kind`` is the reason without
+    its particulars, so that it can be counted."""
+
+    def __init__(self, kind: str, reason: str = "") -> None:
+        super().__init__(reason or kind)
+        self.kind = kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +48,19 @@ class LogEvent:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What one export held. A reject's ``line`` is the span's number in it, counted from 1."""
+    """What one export held. ``refused`` counts all spans that were not taken by their kind of
+    reason, ``rejects`` are the first of them, and a reject's ``line`` is the span's number in the
+    export, counted from 1. ``remarks`` counts what is odd about spans that were taken."""
 
     spans: list[Span] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    refused: Counter[str] = field(default_factory=Counter)
+    remarks: Counter[str] = field(default_factory=Counter)
+
+    def take(self, span: Span, now: datetime) -> None:
+        self.spans.append(span)
+        if span.started_at > now + FUTURE:
+            self.remarks[AHEAD] += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +69,7 @@ class DecodedLogs:
 
     events: list[LogEvent] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    refused: Counter[str] = field(default_factory=Counter)
     others: int = 0
 
 
@@ -74,25 +93,31 @@ class Parts:
 def build_span(parts: Parts, resource: Mapping[str, Any], now: datetime) -> Span:
     """Raises BadSpan for an id of the wrong length, and for times that cannot be true."""
     if not _TRACE_ID.fullmatch(parts.trace_id):
-        raise BadSpan(f"trace id {parts.trace_id[:40]!r} is not 32 hexadecimal digits")
+        raise BadSpan(
+            "bad trace id", f"trace id {parts.trace_id[:40]!r} is not 32 hexadecimal digits"
+        )
     if not _SPAN_ID.fullmatch(parts.span_id):
-        raise BadSpan(f"span id {parts.span_id[:40]!r} is not 16 hexadecimal digits")
+        raise BadSpan("bad span id", f"span id {parts.span_id[:40]!r} is not 16 hexadecimal digits")
     parent = parts.parent_id
     if parent and not _SPAN_ID.fullmatch(parent):
         if parent.strip("0"):
-            raise BadSpan(f"parent id {parent[:40]!r} is not 16 hexadecimal digits")
+            raise BadSpan(
+                "bad parent id", f"parent id {parent[:40]!r} is not 16 hexadecimal digits"
+            )
         parent = ""
     if parent == parts.span_id:
-        raise BadSpan(f"span {parent} is its own parent")
+        raise BadSpan("its own parent", f"span {parent} is its own parent")
     started, ended = moment(parts.start), moment(parts.end)
     if started is None or started < EARLIEST:
-        raise BadSpan(f"span {parts.span_id} has no start time")
+        raise BadSpan("no start time", f"span {parts.span_id} has no start time")
     if ended is None or parts.end == 0:
-        raise BadSpan(f"span {parts.span_id} has no end time")
+        raise BadSpan("no end time", f"span {parts.span_id} has no end time")
     if ended < started:
-        raise BadSpan(f"span {parts.span_id} ends before it starts")
-    if ended > now + FUTURE:
-        raise BadSpan(f"span {parts.span_id} ends at {ended:%Y-%m-%d}, more than a day from now")
+        raise BadSpan("ends before it starts", f"span {parts.span_id} ends before it starts")
+    if ended > now + FUTURE and ended - started > FUTURE:
+        raise BadSpan(
+            "ends in the future", f"span {parts.span_id} ends at {ended:%Y-%m-%d}, which is to come"
+        )
     status = _STATUSES.get(parts.status, "unset")
     attributes = parts.attributes
     if parts.links:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +15,13 @@ from ragdiag.spans.nesting import parse_json, read_nested
 
 MAX_ID = 500
 """Characters."""
-LARGEST_POSITION = 2**31 - 1
+LARGEST_POSITION = LONGEST = 2**31 - 1
+"""What the store has room for: of a position, and of the characters of a text."""
 _TEXTS = ("content", "text", "page_content", "document", "entity")
 _DOCUMENT_IDS = ("document_id", "doc_id", "source", "file_name", "file_path", "url")
 _POSITIONS = ("position", "chunk_index")
+
+_STAND_IN = re.compile(r"\[text [0-9a-f]{32}\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,11 @@ class Document:
     score: float | None
     title: str
     metadata: Mapping[str, Any]
+
+
+def is_stand_in(text: str) -> bool:
+    """Whether ``text`` stands for one that is not stored, as ``privacy.hiding`` writes it."""
+    return _STAND_IN.fullmatch(text) is not None
 
 
 def read_documents(span: Span, *prefixes: str) -> list[Document]:

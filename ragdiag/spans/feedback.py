@@ -2,9 +2,10 @@
 
 A result is about the trace of its span, or about the one that its span links to: feedback that
 comes later travels on a span of its own (OpenInference, "Annotations and Evaluations"). A human
-thumb becomes Feedback, everything else a Grade. ``y`` is set only where the label is a verdict,
-or where a criterion that is correctness itself scores 0 or 1: what other scores mean, and which
-way is better, only the evaluator knows.
+thumb becomes Feedback: a criterion named for thumbs whose label says up or down, or that has no
+label and scores 1, 0 or −1. Everything else becomes a Grade, ratings on a scale among them. ``y``
+is set only where the label is a verdict, or where a criterion that is correctness itself says yes
+or no, or scores 1 or 0: what other scores mean, and which way is better, only the evaluator knows.
 """
 
 from __future__ import annotations
@@ -21,10 +22,15 @@ from ragdiag.spans.building import LINKS, LogEvent
 from ragdiag.spans.conventions import EVALUATION, EVALUATION_EVENT, FEEDBACK_LISTS, SESSION_LISTS
 from ragdiag.spans.nesting import read_nested
 
-_RIGHT = re.compile(r"correct|pass(ed)?|right|true|yes|accurate|1")
-_WRONG = re.compile(r"incorrect|fail(ed)?|wrong|false|no|inaccurate|0")
+_RIGHT = re.compile(r"correct|pass(ed)?|right|accurate")
+_WRONG = re.compile(r"incorrect|fail(ed)?|wrong|inaccurate")
+_YES = re.compile(r"true|yes|1")
+_NO = re.compile(r"false|no|0")
 _CORRECTNESS = re.compile(r"(?<!in)(correct|accura)|exact_?match", re.I)
-_THUMBS = re.compile(r"thumb|user.?feedback|feedback|rating|like", re.I)
+_THUMBS = re.compile(
+    r"((user|human|customer)-?)?(thumbs?(-?up(-?(or-?)?down)?)?(-?feedback)?|feedback|liked?)"
+)
+"""Not ``thumbs down`` and ``dislike``: whether 1 is good there, nobody knows."""
 _UP = re.compile(r"thumbs?-?up|up|positive|good|liked?|yes|true|1|👍")
 _DOWN = re.compile(r"thumbs?-?down|down|negative|bad|disliked?|no|false|0|-1|👎")
 _CARRIERS = tuple(name for name, _ in FEEDBACK_LISTS)
@@ -141,22 +147,25 @@ def _opinion(
 
 
 def _thumb(opinion: Opinion) -> float | None:
-    if not opinion.human or not _THUMBS.search(opinion.name):
+    name = re.sub(r"[\W_]+", "-", opinion.name.lower()).strip("-")
+    if not opinion.human or not _THUMBS.fullmatch(name):
         return None
     label = re.sub(r"[_ ]", "-", opinion.label.strip().lower())
     if _UP.fullmatch(label):
         return 1.0
     if _DOWN.fullmatch(label):
         return -1.0
-    if opinion.score is None:
+    if label or opinion.score not in (-1.0, 0.0, 1.0):
         return None
     return 1.0 if opinion.score > 0 else -1.0
 
 
 def _verdict(opinion: Opinion) -> int | None:
     label = opinion.label.strip().lower()
-    if _RIGHT.fullmatch(label) or _WRONG.fullmatch(label):
-        return int(_RIGHT.fullmatch(label) is not None)
-    if opinion.score in (0.0, 1.0) and not label and _CORRECTNESS.search(opinion.name):
+    about_correctness = _CORRECTNESS.search(opinion.name) is not None
+    for y, words, truth in ((1, _RIGHT, _YES), (0, _WRONG, _NO)):
+        if words.fullmatch(label) or (about_correctness and truth.fullmatch(label)):
+            return y
+    if opinion.score in (0.0, 1.0) and not label and about_correctness:
         return int(opinion.score)
     return None

@@ -8,7 +8,8 @@ Attributes become plain JSON: bytes are base64 text, NaN and infinities their na
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,11 +27,15 @@ from ragdiag.spans.bounds import (
     MAX_ITEMS,
     MAX_KEY,
     MAX_NAME,
+    ONE_EXPORT,
     TOO_DEEP,
+    ExportBounds,
+    Room,
     clip_text,
     cut_items,
     is_vector,
     plain_number,
+    too_many_parts,
 )
 from ragdiag.spans.building import (
     BadSpan,
@@ -42,36 +47,43 @@ from ragdiag.spans.building import (
     moment,
 )
 from ragdiag.spans.conventions import EVALUATION_EVENT
+from ragdiag.spans.wire import has_more_parts
 
 
-def decode_traces(body: bytes, *, now: datetime | None = None) -> Decoded:
+def decode_traces(
+    body: bytes, *, now: datetime | None = None, bounds: ExportBounds = ONE_EXPORT
+) -> Decoded:
     """Every span of an ExportTraceServiceRequest.
 
     A span whose ids or times cannot be true is rejected with its number and the reason. Raises
     InputError where ``body`` is no such message, nested deeper than protobuf reads (100), or has
-    text that is not UTF-8.
+    text that is not UTF-8, and TooMuch where it holds more than ``bounds`` allow.
     """
     request = ExportTraceServiceRequest()
-    _parse(request, body)
+    _parse(request, body, bounds)
     now = now or datetime.now(UTC)
-    decoded = Decoded()
+    decoded, room = Decoded(), Room(bounds)
     number = 0
     for group in request.resource_spans:
         resource = _attributes(group.resource.attributes)
+        size = len(json.dumps(resource))
         for scope in group.scope_spans:
             for span in scope.spans:
+                room.take(size)
                 number += 1
                 try:
-                    decoded.spans.append(build_span(_parts(span), resource, now))
+                    decoded.take(build_span(_parts(span), resource, now), now)
                 except BadSpan as bad:
-                    decoded.rejects.append(Reject("otlp", number, str(bad), span.name[:200]))
+                    decoded.refused[bad.kind] += 1
+                    if len(decoded.rejects) < bounds.rejects:
+                        decoded.rejects.append(Reject("otlp", number, str(bad), span.name[:200]))
     return decoded
 
 
-def decode_logs(body: bytes) -> DecodedLogs:
+def decode_logs(body: bytes, *, bounds: ExportBounds = ONE_EXPORT) -> DecodedLogs:
     """The evaluation events of an ExportLogsServiceRequest; raises as :func:`decode_traces`."""
     request = ExportLogsServiceRequest()
-    _parse(request, body)
+    _parse(request, body, bounds)
     events: list[LogEvent] = []
     others = 0
     for group in request.resource_logs:
@@ -85,10 +97,12 @@ def decode_logs(body: bytes) -> DecodedLogs:
                 at = record.time_unix_nano or record.observed_time_unix_nano
                 event = SpanEvent(name, (at and moment(at)) or datetime.now(UTC), attributes)
                 events.append(LogEvent(record.trace_id.hex(), record.span_id.hex(), event))
-    return DecodedLogs(events, [], others)
+    return DecodedLogs(events, others=others)
 
 
-def _parse(request: Any, body: bytes) -> None:
+def _parse(request: Any, body: bytes, bounds: ExportBounds) -> None:
+    if has_more_parts(body, bounds.parts):
+        raise too_many_parts(bounds)
     try:
         request.ParseFromString(body)
     except DecodeError as error:
@@ -126,17 +140,14 @@ def _events(span: Any) -> list[SpanEvent]:
     ]
 
 
-def _attributes(pairs: Iterable[Any]) -> dict[str, Any]:
+def _attributes(pairs: Sequence[Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
-    left_out = 0
-    for pair in pairs:
+    for pair in pairs[:MAX_ATTRIBUTES]:
         key = pair.key
-        if len(kept) >= MAX_ATTRIBUTES:
-            left_out += 1
-        elif key and not is_vector(key):
+        if key and not is_vector(key):
             kept[clip_text(key, MAX_KEY)] = _plain(pair.value, 1)
-    if left_out:
-        kept[CUT_ATTRIBUTES] = left_out
+    if len(pairs) > MAX_ATTRIBUTES:
+        kept[CUT_ATTRIBUTES] = len(pairs) - MAX_ATTRIBUTES
     return kept
 
 

@@ -10,13 +10,15 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from ragdiag.errors import InputError
 from ragdiag.records import Reject, SpanEvent
-from ragdiag.spans.bounds import MAX_EVENTS, MAX_NAME, clip_text
+from ragdiag.spans.bounds import MAX_EVENTS, MAX_NAME, ONE_EXPORT, ExportBounds, Room, clip_text
 from ragdiag.spans.building import (
     BadSpan,
     Decoded,
@@ -33,44 +35,59 @@ _STATUS_NAMES = {"STATUS_CODE_UNSET": 0, "STATUS_CODE_OK": 1, "STATUS_CODE_ERROR
 
 
 def spans_from_otlp_json(
-    document: str | bytes | Mapping[str, Any] | list[Any], *, now: datetime | None = None
+    document: str | bytes | Mapping[str, Any] | list[Any],
+    *,
+    now: datetime | None = None,
+    bounds: ExportBounds = ONE_EXPORT,
 ) -> Decoded:
     """Every span of one document, in any of the shapes in which they are met: an object with
     ``resourceSpans``, lines of such objects, a list of resourceSpans or of bare spans.
 
     ``document`` is text or what ``json.loads`` made of it. A bad span is rejected with its number
-    and the reason. Raises InputError where it is not JSON or has no spans' shape.
+    and the reason. Raises InputError where it is not JSON or has no spans' shape, and TooMuch where
+    it holds more than ``bounds`` allow.
     """
     now = now or datetime.now(UTC)
-    decoded = Decoded()
+    decoded, room = Decoded(), Room(bounds)
     number = 0
     for part in parse_documents(document) if isinstance(document, (str, bytes)) else [document]:
-        for span, resource in _walk(part, "Spans", "spans"):
-            number += 1
-            try:
-                decoded.spans.append(build_span(_parts(span), resource, now))
-            except BadSpan as bad:
-                body = json.dumps(span, default=str)[:500]
-                decoded.rejects.append(Reject("otlp", number, str(bad), body))
+        for group, spans in _walk(part, "Spans", "spans", room):
+            resource = _resource(group)
+            size = len(json.dumps(resource))
+            for span in spans:
+                room.take(size)
+                number += 1
+                try:
+                    decoded.take(build_span(_parts(span), resource, now), now)
+                except BadSpan as bad:
+                    decoded.refused[bad.kind] += 1
+                    if len(decoded.rejects) < bounds.rejects:
+                        body = json.dumps(span, default=str)[:500]
+                        decoded.rejects.append(Reject("otlp", number, str(bad), body))
     return decoded
 
 
-def logs_from_otlp_json(document: str | bytes) -> DecodedLogs:
+def logs_from_otlp_json(document: str | bytes, *, bounds: ExportBounds = ONE_EXPORT) -> DecodedLogs:
     """The evaluation events of an export of logs; raises as :func:`spans_from_otlp_json`."""
     events: list[LogEvent] = []
     rejects: list[Reject] = []
+    refused: Counter[str] = Counter()
     number = others = 0
+    room = Room(bounds)
     for part in parse_documents(document):
-        for record, _ in _walk(part, "Logs", "logRecords"):
+        for record in chain.from_iterable(r for _, r in _walk(part, "Logs", "logRecords", room)):
+            room.take()
             number += 1
             try:
                 found = _log_event(record)
             except BadSpan as bad:
-                rejects.append(Reject("otlp", number, str(bad)))
+                refused[bad.kind] += 1
+                if len(rejects) < bounds.rejects:
+                    rejects.append(Reject("otlp", number, str(bad)))
                 continue
             others += found is None
             events += [found] if found else []
-    return DecodedLogs(events, rejects, others)
+    return DecodedLogs(events, rejects, refused, others)
 
 
 def parse_documents(text: str | bytes) -> list[Any]:
@@ -88,8 +105,10 @@ def parse_documents(text: str | bytes) -> list[Any]:
         raise InputError(f"not JSON ({error})", remedy="send OTLP/JSON") from None
 
 
-def _walk(document: Any, kind: str, leaves: str) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """(span or log record, its resource's attributes)."""
+def _walk(
+    document: Any, kind: str, leaves: str, room: Room
+) -> Iterator[tuple[Mapping[str, Any], Iterable[Any]]]:
+    """(What holds the resource, the spans or log records of it)."""
     groups = document
     if isinstance(document, Mapping):
         groups = get_field(document, f"resource{kind}")
@@ -98,19 +117,24 @@ def _walk(document: Any, kind: str, leaves: str) -> Iterator[tuple[Any, dict[str
     if not isinstance(groups, list):
         raise InputError(f"not OTLP/JSON: no list of resource{kind}", remedy="send OTLP/JSON")
     for group in groups:
+        room.take()
         if not isinstance(group, Mapping):
-            yield group, {}
+            yield {}, [group]
             continue
         scopes = get_field(group, f"scope{kind}")
         if scopes is None:
             scopes = get_field(group, f"instrumentationLibrary{kind}")
         if scopes is None and get_field(group, "traceId") is not None:
-            yield group, _resource(group)
-            continue
-        for scope in scopes if isinstance(scopes, list) else []:
-            found = get_field(scope, leaves) if isinstance(scope, Mapping) else None
-            for leaf in found if isinstance(found, list) else []:
-                yield leaf, _resource(group)
+            yield group, [group]
+        elif isinstance(scopes, list):
+            yield group, _leaves(scopes, leaves, room)
+
+
+def _leaves(scopes: list[Any], leaves: str, room: Room) -> Iterator[Any]:
+    for scope in scopes:
+        room.take()
+        found = get_field(scope, leaves) if isinstance(scope, Mapping) else None
+        yield from found if isinstance(found, list) else []
 
 
 def _resource(group: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@
 - A reranker fills ``reranked``, and ``fused`` with what it was given where no retriever does.
 - ``context`` is what a model call states it was given (``input.documents``); else the retrieved
   texts found in the prompts, in their order there and cut where they end there; else, where no
-  prompt or no text was recorded, the whole last list.
+  prompt or no text was recorded, or texts are not stored, the whole last list.
 - One path alone is its own ``fused`` list. Of two paths whose merging was not recorded the context
   shows the order; where it does not, ``fused`` is empty and the request says why: no order is
   made up.
@@ -31,7 +31,9 @@ from ragdiag.spans.conventions import (
     RETRIEVED_DOCUMENTS,
 )
 from ragdiag.spans.documents import (
+    LONGEST,
     Document,
+    is_stand_in,
     is_text_id,
     read_all,
     read_documents,
@@ -47,6 +49,8 @@ Stage = Literal["lexical", "dense", "fused"]
 STAGE_LATENCY = {"lexical": "lexical", "dense": "dense", "fused": "fusion"}
 LEAST_MATCH = 40
 """Characters of a passage's beginning that must stand in a prompt for the passage to be in it."""
+
+HIDDEN = "texts are not stored: the whole last list is taken to have been the context"
 
 _TELLTALE = ("ragdiag.stage", "db.system", "db.system.name", "gen_ai.data_source.id", "tool.name")
 _FUSED = re.compile(r"hybrid|ensemble|fusion|\brrf\b|merge", re.I)
@@ -182,7 +186,7 @@ def _context(
     tree: Tree, last: Sequence[Document], everything: Sequence[Document]
 ) -> tuple[tuple[ContextHit, ...], bool, str]:
     """What reached a model, whether the trace shows it, and a doubt where the prompts hold none
-    of the retrieved texts."""
+    of the retrieved texts, or nobody can tell."""
     calls = tree.of_kind("llm")
     stated = [document for node in calls for document in read_documents(node.span, INPUT_DOCUMENTS)]
     if stated:
@@ -191,6 +195,9 @@ def _context(
     candidates = {d.passage_id: d for d in reversed(last or everything)}
     if not prompts or not any(document.text for document in candidates.values()):
         return _whole(last), False, ""
+    shown = [*prompts.splitlines(), *(document.text for document in candidates.values())]
+    if any(map(is_stand_in, shown)):
+        return _whole(last), False, HIDDEN
     scores = {hit.passage_id: hit.score for hit in to_hits(last or everything)}
     texts = {name: document.text for name, document in candidates.items()}
     found = {
@@ -203,7 +210,11 @@ def _context(
 
 
 def _whole(documents: Sequence[Document]) -> tuple[ContextHit, ...]:
-    lengths = {d.passage_id: len(d.text) for d in reversed(documents)}
+    """All of them uncut; one whose text is not here is as long as any can be."""
+    lengths = {
+        d.passage_id: LONGEST if not d.text or is_stand_in(d.text) else len(d.text)
+        for d in reversed(documents)
+    }
     return tuple(
         ContextHit(h.passage_id, h.score, lengths[h.passage_id]) for h in to_hits(documents)
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import signal
 import socket
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -23,7 +25,10 @@ from ragdiag.cli import main
 from ragdiag.collect.app import make_app
 from ragdiag.collect.limits import Limits
 from ragdiag.settings import Workspace
+from ragdiag.spans.building import AHEAD
+from ragdiag.store.lake import open_lake
 from ragdiag.store.lines import parse_line
+from ragdiag.store.results import load_requests
 
 from .conftest import PROTOBUF, Receiver, Start
 
@@ -65,7 +70,61 @@ def test_bad_spans_are_counted_and_the_others_stored(guarded: Receiver, body: Bo
     text = guarded.send(json.dumps(document).encode(), Content_Type="application/json", **KEY)
     partial = json.loads(text.body)["partialSuccess"]
     assert partial["rejectedSpans"] == "2"
-    assert partial["errorMessage"] == "trace id '12' is not 32 hexadecimal digits (2×)"
+    assert partial["errorMessage"] == (
+        "bad trace id (2×); the first: trace id '12' is not 32 hexadecimal digits"
+    )
+    refused = json.loads(guarded.ask("GET", "/health").body)["refused"]
+    assert (refused["ends before it starts"], refused["bad trace id"]) == (3, 2)
+
+
+def test_refusals_are_logged_where_the_receiver_runs(start: Start, body: Body) -> None:
+    receiver = start()
+    for trace in (1, 2):
+        receiver.send(body(trace, end_time_unix_nano=1))
+    receiver.process.send_signal(signal.SIGTERM)
+    _, told = receiver.process.communicate(timeout=20)
+    assert told.splitlines() == ["refused: ends before it starts (2×)"] * 2
+
+
+def test_spans_from_a_fast_clock_are_stored_and_warned_of(
+    start: Start, workspace: Workspace, body: Body
+) -> None:
+    receiver = start()
+    later = time.time_ns() + 3 * 86_400 * 10**9
+    answer = receiver.send(body(1, start_time_unix_nano=later, end_time_unix_nano=later + 10**6))
+    told = ExportTraceServiceResponse.FromString(answer.body).partial_success
+    assert (answer.status, told.rejected_spans) == (200, 0)
+    assert told.error_message == f"{AHEAD} (2×)"
+    health = json.loads(receiver.ask("GET", "/health").body)
+    assert (health["records"], health["refused"], health["remarks"]) == (2, {}, {AHEAD: 2})
+    receiver.process.send_signal(signal.SIGTERM)
+    assert receiver.process.wait(20) == 0
+    assert main(["--workspace", str(workspace.root), "ingest", "--settle-s", "0", "--json"]) == 0
+    (request,) = load_requests(open_lake(workspace))
+    assert request.asked_at.timestamp() == pytest.approx(later / 10**9)
+
+
+def test_413_for_more_spans_than_are_read_at_once(start: Start, body: Body) -> None:
+    receiver = start("--max-spans", "6")
+    assert receiver.send(body(1, spans=4)).status == 200
+    for sent, media in (
+        (body(1, spans=5), PROTOBUF),
+        (b'{"resourceSpans": [1, 2, 3, 4]}', "application/json"),
+    ):
+        answer = receiver.send(sent, Content_Type=media)
+        assert answer.status == 413
+        assert b"more than 6 spans, resources and scopes; send smaller batches" in answer.body
+
+
+def test_a_small_body_cannot_hold_up_the_rest(guarded: Receiver, body: Body) -> None:
+    pairs = ",".join(f'{{"key":"k{n}","value":{{"intValue":1}}}}' for n in range(4_096))
+    scopes = f'"scopeSpans":[{{"spans":[{"1," * 400_000}1]}}]'
+    hostile = f'{{"resourceSpans":[{{"resource":{{"attributes":[{pairs}]}},{scopes}}}]}}'.encode()
+    began = time.monotonic()
+    answer = guarded.send(hostile, Content_Type="application/json", **KEY)
+    assert (answer.status, b"\n" in answer.body) == (413, False)
+    assert guarded.send(body(9), **KEY).status == 200
+    assert time.monotonic() - began < 10  # it took minutes when each span read its resource anew
 
 
 @pytest.mark.parametrize("key", ["", "Bearer wrong", "s3cret", "Basic s3cret", "Bearer "])

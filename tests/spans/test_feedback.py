@@ -46,6 +46,12 @@ def annotation(kind: str = "annotations", **told: Any) -> dict[str, Any]:
         ),
         ({"name": "safety", "score_label": "Fail"}, Grade(TRACE, "safety", 0)),
         ({"name": "incorrectness", "score_value": 1}, Grade(TRACE, "incorrectness", None, 1.0)),
+        ({"name": "correct", "score_label": "Yes"}, Grade(TRACE, "correct", 1)),
+        (
+            {"name": "hallucination", "score_label": "true"},
+            Grade(TRACE, "hallucination", None, reason="true"),
+        ),
+        ({"name": "stars", "score_label": "1"}, Grade(TRACE, "stars", None, reason="1")),
     ],
 )
 def test_an_evaluation_event_is_a_grade(
@@ -73,16 +79,46 @@ def test_openinference_results_are_grades(
         ({"label": "thumbs-down"}, -1.0),
         ({"label": "thumbs_up"}, 1.0),
         ({"score": 0}, -1.0),
+        ({"score": -1}, -1.0),
         ({"score": 1}, 1.0),
+        ({"score": 1, "label": "👎"}, -1.0),
     ],
 )
+@pytest.mark.parametrize(
+    "name",
+    ["user feedback", "userFeedback", "thumbs", "Thumbs_Up", "thumbs-up/down", "like", "thumb"],
+)
 def test_a_human_thumb_is_feedback(
-    make_span: MakeSpan, as_spans: AsSpans, told: dict[str, Any], value: float
+    make_span: MakeSpan, as_spans: AsSpans, name: str, told: dict[str, Any], value: float
 ) -> None:
-    thumb = annotation(name="user feedback", annotator_kind="HUMAN", **told)
+    thumb = annotation(name=name, annotator_kind="HUMAN", **told)
     records = read_trace(as_spans(make_span(1, ms=0, attributes={**ASKED, **thumb})))
     expected = Feedback(f"{TRACE}/{1:016x}/0", TRACE, NOW, "thumbs", value)
     assert records.feedback == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("rating", {"score": 1}),
+        ("rating", {"score": 2, "label": "poor"}),
+        ("user_rating", {"label": "1 star"}),
+        ("user feedback", {"label": "1 star", "score": 1}),
+        ("user feedback", {"score": 4}),
+        ("user feedback", {"score": 0.5}),
+        ("dislike", {"score": 1}),
+        ("thumbs_down", {"score": 1}),
+        ("likelihood of hallucination", {"score": 0.9}),
+        ("feedback quality", {"score": 1}),
+    ],
+)
+def test_what_else_a_human_says_is_a_grade_without_y(
+    make_span: MakeSpan, as_spans: AsSpans, name: str, told: dict[str, Any]
+) -> None:
+    said = annotation(name=name, annotator_kind="HUMAN", **told)
+    records = read_trace(as_spans(make_span(1, attributes={**ASKED, **said})))
+    grade = Grade(TRACE, name, None, told.get("score"), reason=told.get("label", ""))
+    assert (records.feedback, records.grades) == ((), (grade,))
 
 
 @pytest.mark.parametrize(

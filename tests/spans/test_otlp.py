@@ -19,10 +19,11 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode
 
-from ragdiag.errors import InputError
+from ragdiag.errors import InputError, TooMuch
 from ragdiag.records import Span
-from ragdiag.spans import bounds
-from ragdiag.spans.building import LINKS
+from ragdiag.spans import bounds, otlp_json
+from ragdiag.spans.bounds import ExportBounds
+from ragdiag.spans.building import AHEAD, LINKS, Decoded
 from ragdiag.spans.otlp import decode_logs, decode_traces
 from ragdiag.spans.otlp_json import logs_from_otlp_json, spans_from_otlp_json
 from ragdiag.spans.traces import read_trace
@@ -122,7 +123,7 @@ def test_both_encodings_and_every_shape_say_the_same(exported: Exported) -> None
         ({"endTimeUnixNano": 0}, "has no end time"),
         ({"endTimeUnixNano": str(2**64 - 1)}, "has no end time"),
         ({"endTimeUnixNano": str(START - 1_000)}, "ends before it starts"),
-        ({"endTimeUnixNano": str(START + 2 * 86_400 * 10**9)}, "more than a day from now"),
+        ({"endTimeUnixNano": str(START + 2 * 86_400 * 10**9)}, "which is to come"),
     ],
 )
 def test_a_bad_span_is_rejected_and_its_neighbours_live(
@@ -134,12 +135,113 @@ def test_a_bad_span_is_rejected_and_its_neighbours_live(
     (reject,) = decoded.rejects
     assert reason in reject.reason
     assert reject.line == 2
+    assert decoded.refused.total() == 1
 
 
 def test_a_clock_some_hours_ahead_is_kept_as_it_is(make_span: MakeSpan) -> None:
     span = make_span(1, at=3_600_000 * 5)
-    (kept,) = spans_from_otlp_json([span], now=NOW).spans
+    decoded = spans_from_otlp_json([span], now=NOW)
+    (kept,) = decoded.spans
     assert kept.started_at == NOW + timedelta(hours=5)
+    assert not decoded.remarks
+
+
+@pytest.mark.parametrize("days", [2, 400])
+def test_a_clock_days_ahead_is_kept_and_remarked_on(make_span: MakeSpan, days: int) -> None:
+    moved = START + days * 86_400 * 10**9
+    span = make_span(1, at=days * 86_400_000)
+    binary = protobuf_span(start_time_unix_nano=moved, end_time_unix_nano=moved + 1)
+    for decoded in (
+        spans_from_otlp_json([span], now=NOW),
+        decode_traces(binary.SerializeToString(), now=NOW),
+    ):
+        assert [one.started_at for one in decoded.spans] == [NOW + timedelta(days=days)]
+        assert (decoded.remarks, decoded.refused) == ({AHEAD: 1}, {})
+
+
+def encodings(request: ExportTraceServiceRequest, limits: ExportBounds) -> list[Decoded]:
+    text = json_format.MessageToJson(request)
+    return [
+        decode_traces(request.SerializeToString(), now=NOW, bounds=limits),
+        spans_from_otlp_json(text, now=NOW, bounds=limits),
+    ]
+
+
+def many_spans(count: int, **changes: Any) -> ExportTraceServiceRequest:
+    request = protobuf_span(**changes)
+    (scope,) = request.resource_spans[0].scope_spans
+    for _ in range(count - 1):
+        scope.spans.append(scope.spans[0])
+    return request
+
+
+def test_an_export_of_too_many_parts_is_refused() -> None:
+    request = many_spans(10)
+    for decoded in encodings(request, ExportBounds(parts=12)):
+        assert len(decoded.spans) == 10
+    for part in (request, request.resource_spans[0], request.resource_spans[0].scope_spans[0]):
+        more = ExportTraceServiceRequest()
+        more.CopyFrom(request)
+        if part is request:
+            more.resource_spans.add()
+        elif part is request.resource_spans[0]:
+            more.resource_spans[0].scope_spans.add()
+        else:
+            more.resource_spans[0].scope_spans[0].spans.add()
+        for decode, body in (
+            (decode_traces, more.SerializeToString()),
+            (spans_from_otlp_json, json_format.MessageToJson(more).encode()),
+        ):
+            with pytest.raises(TooMuch, match="more than 12 spans, resources and scopes"):
+                decode(body, now=NOW, bounds=ExportBounds(parts=12))
+
+
+def test_a_resource_counts_once_for_every_span_that_it_is_stored_with() -> None:
+    request = many_spans(10)
+    request.resource_spans[0].resource.attributes.add(key="k").value.string_value = "x" * 90
+    stored = 10 * len(json.dumps({"k": "x" * 90}))
+    for decoded in encodings(request, ExportBounds(repeated=stored)):
+        assert len(decoded.spans) == 10
+    with pytest.raises(TooMuch, match="once for each of its spans"):
+        decode_traces(request.SerializeToString(), bounds=ExportBounds(repeated=stored - 1))
+    with pytest.raises(TooMuch, match="once for each of its spans"):
+        spans_from_otlp_json(
+            json_format.MessageToJson(request), bounds=ExportBounds(repeated=stored - 1)
+        )
+
+
+def test_a_resource_is_read_once_however_many_spans_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read: list[Any] = []
+    monkeypatch.setattr(otlp_json, "read_attributes", lambda pairs: read.append(pairs) or {})
+    resource = {"attributes": [{"key": "k", "value": {"intValue": 1}}]}
+    groups = [{"resource": resource, "scopeSpans": [{"spans": [1] * 50}, {"spans": [2] * 50}]}]
+    assert spans_from_otlp_json({"resourceSpans": groups}).refused == {"not an object": 100}
+    assert read == [resource["attributes"]]
+
+
+def test_refusals_are_counted_and_only_the_first_are_kept() -> None:
+    for decoded in encodings(many_spans(9, end_time_unix_nano=1), ExportBounds(rejects=2)):
+        assert decoded.refused == {"ends before it starts": 9}
+        assert [reject.line for reject in decoded.rejects] == [1, 2]
+
+
+def test_log_records_are_bounded_and_counted_alike() -> None:
+    request = ExportLogsServiceRequest()
+    records = request.resource_logs.add().scope_logs.add().log_records
+    for _ in range(5):
+        records.add()
+    body, text = request.SerializeToString(), json_format.MessageToJson(request)
+    assert decode_logs(body, bounds=ExportBounds(parts=7)).others == 5
+    assert logs_from_otlp_json(text, bounds=ExportBounds(parts=7)).others == 5
+    with pytest.raises(TooMuch):
+        decode_logs(body, bounds=ExportBounds(parts=6))
+    with pytest.raises(TooMuch):
+        logs_from_otlp_json(text, bounds=ExportBounds(parts=6))
+    junk = {"resourceLogs": [{"scopeLogs": [{"logRecords": [1, 2, 3]}]}]}
+    found = logs_from_otlp_json(json.dumps(junk), bounds=ExportBounds(rejects=1))
+    assert (found.refused, len(found.rejects)) == ({"not an object": 3}, 1)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +324,10 @@ def test_protobuf_is_cut_by_the_same_limits() -> None:
     span.attributes.append(KeyValue(key="long", value=AnyValue(string_value="x" * 300_000)))
     span.attributes.append(KeyValue(key="bytes", value=AnyValue(bytes_value=b"\xff\x00")))
     span.attributes.append(KeyValue(key="nan", value=AnyValue(double_value=float("nan"))))
+    for number in range(bounds.MAX_ATTRIBUTES):
+        span.attributes.add(key=f"k{number}").value.int_value = number
     (kept,) = decode_traces(request.SerializeToString(), now=NOW).spans
+    assert kept.attributes[bounds.CUT_ATTRIBUTES] == 4
     assert bounds.TOO_DEEP in json.dumps(kept.attributes["deep"], ensure_ascii=False)
     assert kept.attributes["long"].endswith("…[cut: 300000 characters]")
     assert (kept.attributes["bytes"], kept.attributes["nan"]) == ("/wA=", "nan")

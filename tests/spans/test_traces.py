@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragdiag.records import ContextHit, Hit, Passage, Request, Span
-from ragdiag.spans.documents import text_id
+from ragdiag.spans.documents import LONGEST, text_id
 from ragdiag.spans.otlp_json import spans_from_otlp_json
 from ragdiag.spans.traces import NO_QUESTION, TraceRecords, read_trace
 from ragdiag.store.kinds import record_to_json
@@ -362,6 +362,19 @@ def test_prompts_that_hold_no_retrieved_text(make_span: MakeSpan, as_spans: AsSp
     request = request_of(read_trace(spans))
     assert request.context == ()
     assert request.degraded_reason == "no recorded prompt holds a retrieved text"
+
+
+def test_a_document_without_its_text_was_given_whole(
+    make_span: MakeSpan, as_spans: AsSpans
+) -> None:
+    listed = openinference_documents("retrieval.documents", ("a", "", 1.0))
+    spans = as_spans(
+        make_span(
+            1,
+            attributes={"openinference.span.kind": "RETRIEVER", "input.value": "q?", **listed},
+        )
+    )
+    assert request_of(read_trace(spans)).context == (ContextHit("a", 1.0, LONGEST),)
 
 
 def test_stated_context_wins(make_span: MakeSpan, as_spans: AsSpans) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 from ragdiag.importers.logs import mapping as mappings
@@ -24,13 +25,16 @@ class Plan:
 
 
 class Columns:
-    """Reads rows by a mapping; remembers the plan of each set of columns, and what was unread."""
+    """Reads rows by a mapping; remembers the plan of each set of columns, what was unread, and the
+    columns of each field in which a cell was found."""
 
     def __init__(self, mapping: mappings.Mapping) -> None:
         self._mapping = mapping
         self._plans: dict[tuple[str, ...], Plan] = {}
         self.unread: Counter[str] = Counter()
         self.read: dict[str, Sequence[str]] = {}
+        self._found: set[str] = set()
+        self._rows = 0
 
     def rows(self, values: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         """The row, or each of the objects within it that ``[rows] each`` names."""
@@ -45,35 +49,62 @@ class Columns:
 
     def read_fields(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """(field → cell, stage → latency cell) of what the row has; empty cells are left out."""
+        self._rows += 1
         plan = self._plan(tuple(values))
         cells: dict[str, Any] = dict(self._mapping.constants)
         for field, columns in plan.fields.items():
             found = [find(values, column) for column in columns]
-            if all(is_there(one) for one in found):
+            there = [is_there(one) for one in found]
+            self._found.update(compress(columns, there))
+            if all(there):
+                self.read[field] = columns
                 cells[field] = found[0] if len(found) == 1 else "/".join(map(str, found))
         for column in plan.unread:
             if is_there(values[column]):
                 self.unread[column] += 1
-        latency = {stage: find(values, column) for stage, column in plan.latency.items()}
-        return cells, {stage: cell for stage, cell in latency.items() if is_there(cell)}
+        latency = {}
+        for stage, column in plan.latency.items():
+            if is_there(cell := find(values, column)):
+                self._found.add(column)
+                self.read[f"latency.{stage}"] = (column,)
+                latency[stage] = cell
+        return cells, latency
+
+    def absent(self) -> dict[str, str]:
+        """The columns that the mapping names and in which no row had a cell, by field."""
+        if not self._rows:
+            return {}
+        named = _named_fields(self._mapping)
+        named |= {f"latency.{s}": (column,) for s, column in _named_latency(self._mapping).items()}
+        lacking = {
+            field: [column for column in columns if column not in self._found]
+            for field, columns in named.items()
+        }
+        return {field: " / ".join(columns) for field, columns in lacking.items() if columns}
 
     def _plan(self, columns: tuple[str, ...]) -> Plan:
         if columns not in self._plans:
             if len(self._plans) > 10_000:  # rows that all differ: guess each anew
                 self._plans.clear()
-            self._plans[columns] = plan = make_plan(columns, self._mapping)
-            self.read.update(plan.fields)
-            self.read.update({f"latency.{stage}": (c,) for stage, c in plan.latency.items()})
+            self._plans[columns] = make_plan(columns, self._mapping)
         return self._plans[columns]
+
+
+def _named_fields(mapping: mappings.Mapping) -> dict[str, Sequence[str]]:
+    """Field → the columns that the mapping names for it."""
+    return {
+        field: (given,) if isinstance(given, str) else tuple(given)
+        for field, given in mapping.fields.items()
+    }
+
+
+def _named_latency(mapping: mappings.Mapping) -> dict[str, str]:
+    return {stage: column for stage, column in mapping.latency.items() if stage != "unit"}
 
 
 def make_plan(columns: tuple[str, ...], mapping: mappings.Mapping) -> Plan:
     """What the mapping names is taken; a column it does not name is guessed by its name."""
-    named: dict[str, Sequence[str]] = {
-        field: (given,) if isinstance(given, str) else tuple(given)
-        for field, given in mapping.fields.items()
-    }
-    latency = {stage: column for stage, column in mapping.latency.items() if stage != "unit"}
+    named, latency = _named_fields(mapping), _named_latency(mapping)
     tops = {_top(column, columns) for given in named.values() for column in given}
     tops |= {_top(column, columns) for column in latency.values()}
     free = tuple(column for column in columns if column not in tops)

@@ -42,7 +42,7 @@ ALIASES: Mapping[str, Sequence[str]] = {
     "logged_depth": (),
     "keep_probability": ("sampling_probability",),
     "feedback": (),
-    "thumbs": ("rating", "thumb", "user_feedback", "vote"),
+    "thumbs": ("thumb", "user_feedback", "vote"),
     "gold_answer": (
         "gold_answers", "ground_truth", "ground_truths", "reference", "reference_answer",
         "expected_answer", "expected_output", "gt_answer", "answers", "target",

@@ -41,7 +41,8 @@ def import_logs(
 
     Bad rows become rejects with file, line and reason, and the rest is loaded. Importing again
     changes nothing. Interrupted, what was loaded stays, and the same call goes on from there.
-    Raises InputError where nothing can be read, or where a folder mixes formats.
+    Raises InputError where nothing can be read, where a folder mixes formats, or where no row has
+    the column that the mapping names as the question.
     """
     mapping = mapping or Mapping()
     paths, skipped = find_logs(path)
@@ -55,7 +56,7 @@ def import_logs(
         if family in ("rows", "evaluation")
         else read_traces(paths, family, pseudonym, columns.unread)
     )
-    rows = _load(readings, door, seen, progress)
+    rows = _load(_with_questions(readings, columns, path), door, seen, progress)
     if not rows and len(door.shown) == 1 and door.shown[0].line == 0:
         raise InputError(f"{path}: {door.shown[0].reason}", remedy="name a log that can be read")
     return LogReport(
@@ -75,7 +76,18 @@ def import_logs(
         notes=tuple(notes),
         dry_run=lake is None,
         labels=seen.labels,
+        absent_columns=columns.absent(),
     )
+
+
+def _with_questions(readings: Iterator[Located], columns: Columns, path: Path) -> Iterator[Located]:
+    """The readings; at their end raises InputError where the mapping's question was never met."""
+    yield from readings
+    if absent := columns.absent().get("question"):
+        raise InputError(
+            f"{path}: no row has the column {absent!r}, which the mapping names as question",
+            remedy="name the column that holds it under [fields]",
+        )
 
 
 def _load(

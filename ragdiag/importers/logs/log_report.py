@@ -27,9 +27,10 @@ class KindCounts:
 class LogReport:
     """Counts by kind; every reject is in the workspace, the first ones are here.
 
-    ``labels``: by grader, published labels that say right, wrong or neither, and on how many of
-    those compared the default grader agrees. ``rows`` counts traces where rows are their spans.
-    A dry run counts all records it read as new.
+    ``columns`` are those in which cells were found, by field; ``absent_columns`` those that the
+    mapping names and no row has. ``labels``: by grader, published labels that say right, wrong or
+    neither, and on how many of those compared the default grader agrees. ``rows`` counts traces
+    where rows are their spans. A dry run counts all records it read as new.
     """
 
     format: str
@@ -48,6 +49,7 @@ class LogReport:
     notes: tuple[str, ...] = ()
     dry_run: bool = False
     labels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    absent_columns: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -68,6 +70,7 @@ class LogReport:
             ],
             "unread_columns": dict(self.unread_columns),
             "columns": dict(self.columns),
+            "absent_columns": dict(self.absent_columns),
             "versions": dict(self.versions),
             "first_at": self.first_at and self.first_at.isoformat(),
             "last_at": self.last_at and self.last_at.isoformat(),
@@ -82,6 +85,10 @@ class LogReport:
         unit = "traces" if self.format in ("otlp", "phoenix", "langfuse") else "rows"
         lines = [f"{self.format}: {self.rows} {unit}, {self.files} files"]
         lines += [f"  {field} ← {column}" for field, column in self.columns.items()]
+        lines += [
+            f"not found: column {column!r}, which the mapping names as {field}; no row has it"
+            for field, column in self.absent_columns.items()
+        ]
         for kind, counts in self.kinds.items():
             said = f"{verb} {counts.new}" if counts.new or not counts.repeated else ""
             parts = [said, f"{counts.repeated} repeated" if counts.repeated else ""]

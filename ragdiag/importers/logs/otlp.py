@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from ragdiag.errors import InputError
 from ragdiag.importers.logs.reading import Reading, Row
 from ragdiag.importers.logs.trace_format import Piece, read_spans, short
+from ragdiag.spans.bounds import UNBOUNDED
 from ragdiag.spans.otlp_json import spans_from_otlp_json
 
 
@@ -19,7 +20,7 @@ class OtlpFormat:
         del again
         whole = row.values.keys() & {"resourceSpans", "resource_spans"}
         try:
-            decoded = spans_from_otlp_json(row.values if whole else [row.values])
+            decoded = spans_from_otlp_json(row.values if whole else [row.values], bounds=UNBOUNDED)
         except InputError as error:
             yield Reading(row.origin, fault=error.message)
             return

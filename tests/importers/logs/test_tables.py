@@ -160,6 +160,49 @@ def test_a_list_of_rejects_that_is_cut_names_the_command_that_has_them_all(
     assert "ragdiag store rejects" in many.to_text()
 
 
+def test_a_column_that_no_row_has_is_named(load: Import, write_lines: Callable[..., Path]) -> None:
+    rows = [
+        {"id": n, "day": "1", "hour": None, "question": "q?", "answer": "a", "t": n or None}
+        for n in range(2)
+    ]
+    report = load(
+        write_lines("log.jsonl", *rows),
+        fields={"answer": "anwser", "question_id": ["day", "hour"], "topic": "meta.topic"},
+        latency={"total": "t", "dense": "t_dense"},
+    )
+    assert report.columns == {"id": "id", "question": "question", "latency.total": "t"}
+    absent = {
+        "answer": "anwser",
+        "question_id": "hour",
+        "topic": "meta.topic",
+        "latency.dense": "t_dense",
+    }
+    assert report.absent_columns == report.to_json()["absent_columns"] == absent
+    assert "column 'anwser', which the mapping names as answer" in report.to_text()
+    assert report.unread_columns == {"answer": 2}
+
+
+def test_a_question_that_no_row_has_ends_the_import(
+    load: Import, lake: Lake, write_lines: Callable[..., Path]
+) -> None:
+    path = write_lines("log.jsonl", *({"id": n, "frage": "q?"} for n in range(3)))
+    with pytest.raises(InputError, match="no row has the column 'Frage'") as caught:
+        load(path, fields={"question": "Frage"})
+    assert "\n" not in str(caught.value)
+    assert lake.rows("select * from rejects") == []
+    assert load(path, fields={"question": "frage"}).kinds["request"].new == 3
+
+
+def test_a_rating_is_no_thumb(
+    load: Import, lake: Lake, stored: Stored, write_lines: Callable[..., Path]
+) -> None:
+    rows = [{"id": f"r{n}", "time": n, "question": "q?", "rating": n} for n in range(1, 6)]
+    report = load(write_lines("log.jsonl", *rows))
+    assert (len(stored()), report.reasons) == (5, {})
+    assert report.unread_columns == {"rating": 5}
+    assert lake.rows("select * from feedback") == []
+
+
 def test_unread_columns_are_told_once_each(load: Import, write_lines: Callable[..., Path]) -> None:
     rows = [
         {"id": n, "time": n, "question": "q?", "colour": "red" if n else None} for n in range(3)

@@ -152,6 +152,16 @@ def test_a_bad_span_costs_only_itself(load: Import, stored: Stored, tmp_path: Pa
     assert "span 4: span id 'zz'" in report.rejects[0].reason
 
 
+def test_every_bad_span_of_a_file_is_a_reject(
+    load: Import, stored: Stored, lake: Lake, tmp_path: Path
+) -> None:
+    bad = [{**otlp_span(1, 1), "spanId": "zz"}] * 25
+    (tmp_path / "otlp.json").write_text(json.dumps(resource_spans([otlp_span(0, 0), *bad])))
+    report = load(tmp_path / "otlp.json")
+    assert (len(stored()), sum(report.reasons.values())) == (1, 25)
+    assert lake.rows("select count(*) as n from rejects") == [{"n": 25}]
+
+
 @pytest.mark.parametrize("name", ["spans.parquet", "spans.csv", "spans.jsonl"])
 def test_phoenix_dataframes(load: Import, stored: Stored, tmp_path: Path, name: str) -> None:
     frame = pd.DataFrame(phoenix_rows()).sample(frac=1.0, random_state=7)
