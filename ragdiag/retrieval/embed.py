@@ -137,6 +137,13 @@ def _thread_count() -> int:
 
 
 @contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch multiplies in one thread here: small products gain nothing from a second."""
+    with _threads(1, _thread_count()):
+        yield
+
+
+@contextmanager
 def _threads(wanted: int, otherwise: int) -> Iterator[None]:
     import torch
 
