@@ -148,7 +148,7 @@ def weigh_by_leaving_out(
         "deterministic": is_deterministic(trials),
         "reproduces": normalise_answer(subject.request.answer) in said if whole else None,
         "answers": len(trials),
-        "parts": leave_one_out_rows(influences(subject.context, trials, cited)),
+        "parts": leave_one_out_rows(influences(subject.context, trials, cited, k=k)),
     }
     save_influence(lake, request_id, "leave-one-out", found)
     return found
