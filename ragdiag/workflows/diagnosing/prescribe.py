@@ -32,8 +32,8 @@ from ragdiag.store.prescriptions import save_prescription
 from ragdiag.store.queries import Filters
 from ragdiag.version import Version
 from ragdiag.workflows.comparing.clusters import load_clusters
-from ragdiag.workflows.comparing.compare import latest_requests
 from ragdiag.workflows.comparing.compare_words import interval
+from ragdiag.workflows.comparing.pairing import latest_requests
 from ragdiag.workflows.comparing.power_plan import plan_questions
 from ragdiag.workflows.diagnosing.checklist import Check, checklist
 from ragdiag.workflows.diagnosing.counted_levers import counted_levers
