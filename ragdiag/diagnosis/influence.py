@@ -12,8 +12,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ragdiag.diagnosis.replay import SAMPLED_DRAWS, ArmOutcome, Generator
+from ragdiag.diagnosis.replay import SAMPLED_DRAWS, ArmOutcome
 from ragdiag.errors import GenerationError
+from ragdiag.generation.generator import Generator
 from ragdiag.metrics.answers import normalise_answer, token_f1
 from ragdiag.privacy.hiding import is_hidden
 from ragdiag.records import Answer, ContextPassage, ContextTrial, Estimate

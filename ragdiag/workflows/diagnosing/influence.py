@@ -73,11 +73,6 @@ class Subject:
     def y(self, answer: Answer) -> int | None:
         return grade_answer(self.request.request_id, answer.text, answer.status, self.golds).y
 
-    @property
-    def logged(self) -> Answer:
-        request = self.request
-        return Answer(request.answer, request.citations, request.status)
-
 
 def open_subject(lake: Lake, request_id: str) -> Subject:
     """Raises UnknownName; InputError where nobody can ask again: no generator is known, or not
@@ -219,7 +214,7 @@ def _scorer(
 
     def score(removed: Removed) -> ContextTrial:
         context = without(subject.context, parts, removed)
-        value = generator.log_probability(request.question, context, subject.logged)
+        value = generator.log_probability(request.question, context, subject.request.said)
         return ContextTrial(request.request_id, setting, removed, 0, log_probability=value)
 
     return score
