@@ -133,3 +133,14 @@ class RunCancelled(TrainingError):
 
 class HelperEnded(RagdiagError):
     """The process that answers questions for the dashboard ended, or took too long."""
+
+
+def first_line(error: Exception) -> str:
+    """What a library says went wrong, as one line of at most 200 characters; the error's type
+    where it says nothing.
+
+    >>> first_line(ValueError("bad header\\nat byte 3")), first_line(MemoryError())
+    ('bad header', 'MemoryError')
+    """
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__

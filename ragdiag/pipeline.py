@@ -248,9 +248,7 @@ def open_pipeline(
 
 def _open_over(lake: Lake, workspace: Workspace, version: Version, build_id: str) -> Pipeline:
     spec = version.spec
-    index = load_index(workspace, build_id, spec)
-    passages = _passages(lake, workspace, build_id)
-    index = corrected(lake, index, passages)
+    index, passages = _searched(lake, workspace, version, build_id)
     return Pipeline(
         version=version,
         build_id=build_id,
@@ -265,15 +263,31 @@ def _open_over(lake: Lake, workspace: Workspace, version: Version, build_id: str
 
 
 def serving_index(lake: Lake, workspace: Workspace, version: Version) -> Index:
-    """The index that serves ``version``, loaded. Raises as :func:`open_pipeline`."""
+    """The index that serves ``version``, which finds what the pipeline finds: nothing that has left
+    the corpus or been restricted since it was built. Raises as :func:`open_pipeline`."""
+    return serving_parts(lake, workspace, version)[0]
+
+
+def serving_parts(
+    lake: Lake, workspace: Workspace, version: Version
+) -> tuple[Index, dict[str, Passage]]:
+    """As :func:`serving_index` and :func:`serving_passages`, of one build."""
     with serving_faults(version):
-        return load_index(workspace, require_serving(lake, workspace, version), version.spec)
+        return _searched(lake, workspace, version, require_serving(lake, workspace, version))
 
 
 def serving_passages(lake: Lake, workspace: Workspace, version: Version) -> dict[str, Passage]:
     """The passages of the index that serves ``version``, as they were indexed."""
     with serving_faults(version):
         return _passages(lake, workspace, require_serving(lake, workspace, version))
+
+
+def _searched(
+    lake: Lake, workspace: Workspace, version: Version, build_id: str
+) -> tuple[Index, dict[str, Passage]]:
+    index = load_index(workspace, build_id, version.spec)
+    passages = _passages(lake, workspace, build_id)
+    return corrected(lake, index, passages), passages
 
 
 def _passages(lake: Lake, workspace: Workspace, build_id: str) -> dict[str, Passage]:

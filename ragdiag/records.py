@@ -266,6 +266,11 @@ class Request:
         """The list that ranking metrics judge: the last one before packing."""
         return self.fused if self.reranked is None else self.reranked
 
+    @property
+    def said(self) -> Answer:
+        """What the generator said, as far as the log tells."""
+        return Answer(self.answer, self.citations, self.status)
+
 
 @dataclass(frozen=True, slots=True)
 class Feedback:

@@ -62,6 +62,11 @@ class Workspace:
         return self.root / "losses"
 
     @property
+    def demo_marker(self) -> Path:
+        """Marks a workspace as a demo: what is simulated there, as the builder wrote it."""
+        return self.root / "demo.json"
+
+    @property
     def exists(self) -> bool:
         """Whether it was created or configured; what a configured server holds, only it knows."""
         return self.catalog.is_file() or self.configuration.is_file()

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ragdiag.pipeline import open_pipeline
+from ragdiag.pipeline import open_pipeline, serving_index
 from ragdiag.records import Passage, PassageMetadata
 from ragdiag.retrieval.filters import STRANGER, PassageFilter
 from ragdiag.settings import Workspace
@@ -27,6 +27,10 @@ def test_a_removed_document_is_not_found_although_the_index_has_it(
     found = open_pipeline(lake, workspace, VERSION).retriever.retrieve("How is green tea brewed?")
     assert [hit.passage_id for hit in found.fused] == ["tea#0"]
     remove_documents(lake, ["tea"])
+    index = serving_index(lake, workspace, VERSION)
+    findable = index.findable(STRANGER)
+    assert findable is not None
+    assert dict(zip(index.passage_ids, findable, strict=True)) == {"tea#0": False, "cats#0": True}
     found = open_pipeline(lake, workspace, VERSION).retriever.retrieve("How is green tea brewed?")
     assert found.fused == ()
     add_documents(lake, [tea])

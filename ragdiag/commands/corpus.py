@@ -15,7 +15,7 @@ from ragdiag.settings import Workspace, command_workspace
 
 if TYPE_CHECKING:
     from ragdiag.store.lake import Lake
-    from ragdiag.workflows.indexing.corpus_change import IndexState
+    from ragdiag.workflows.indexing.corpus_change import ServedIndex
 
 import_app = typer.Typer(help="Load a corpus, questions and judgments.")
 documents_app = typer.Typer(help="Change the corpus.")
@@ -90,7 +90,7 @@ def import_gold_command(context: typer.Context, path: Path, as_json: Json = Fals
 
 def _indexes_after(
     context: typer.Context, changed: int, by: str, rebuild: bool, progress: Progress
-) -> list[IndexState]:
+) -> list[ServedIndex]:
     """What serves, looked after where the corpus has changed; ``progress`` ends with it."""
     from ragdiag.workflows.indexing.corpus_change import look_after_indexes
 
@@ -105,7 +105,7 @@ def _indexes_after(
 
 
 def _emit_import(
-    loaded: dict[str, Any], states: list[IndexState], as_json: bool, rebuild: bool
+    loaded: dict[str, Any], states: list[ServedIndex], as_json: bool, rebuild: bool
 ) -> None:
     text = "\n".join([_import_text(loaded), *(note for state in states for note in state.notes)])
     emit({**loaded, "indexes": [one.to_json() for one in states]}, as_json, lambda: text)

@@ -216,12 +216,12 @@ def _scope(
 ) -> tuple[Lake, Workspace, list[Request]]:
     from ragdiag.store.lake import open_lake
     from ragdiag.store.results import find_served_version
-    from ragdiag.workflows.diagnosing.diagnose import requests_in_scope
+    from ragdiag.workflows.diagnosing.diagnose import Scope, requests_in_scope
 
     workspace = command_workspace(context.obj)
     lake = open_lake(workspace)
     chosen, days = find_served_version(lake, version), _days(since, until)
-    return lake, workspace, requests_in_scope(lake, chosen, split, traffic, *days)
+    return lake, workspace, requests_in_scope(lake, chosen, Scope(split, traffic, *days))
 
 
 def _days(

@@ -47,7 +47,7 @@ from ragdiag.store.tables import count_rows
 from ragdiag.store.validations import load_validation
 from ragdiag.version import ExtractiveSpec, Version
 from ragdiag.workflows.comparing.evaluate import evaluate
-from ragdiag.workflows.diagnosing.diagnose import diagnose, requests_in_scope
+from ragdiag.workflows.diagnosing.diagnose import Scope, open_diagnosis, requests_in_scope
 from ragdiag.workflows.diagnosing.prescribe import prescribe
 from ragdiag.workflows.diagnosing.validate import validate
 from ragdiag.workflows.grading.grade import grade_requests
@@ -205,9 +205,8 @@ class _Builder:
             stretches[None] = (0.7, 1.0)
         for split, (start, end) in stretches.items():
             stretch = part(progress, start, end)
-            diagnose(
-                self.lake, self.workspace, version, split=split, progress=_named(version, stretch)
-            )
+            run = open_diagnosis(self.lake, self.workspace, version, Scope(split))
+            run.diagnose(_named(version, stretch))
 
     def _advise(self, version: Version, progress: Progress) -> None:
         """How far verdicts can be trusted, by known faults, and what would help most."""
@@ -221,7 +220,7 @@ class _Builder:
 
     def _hold_graders_to_the_truth(self, version: Version, progress: Progress) -> None:
         """What graders are worth here; those of sentences say what they make of each answer."""
-        asked = requests_in_scope(self.lake, version, "test", None, None, None)
+        asked = requests_in_scope(self.lake, version, Scope("test"))
         for name in SENTENCE_GRADERS:
             grade_requests(self.lake, asked, open_grader(self.workspace, name))
         calibrate_on_known_truth(self.lake, self.workspace, self.material, asked, progress)

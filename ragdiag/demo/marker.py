@@ -21,7 +21,7 @@ from ragdiag.errors import InputError, NoWorkspace
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import open_lake
 
-PLAN, MARKER = "demo-plan.json", "demo.json"
+PLAN = "demo-plan.json"
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,12 @@ def planned_monday(workspace: Workspace, size: Size) -> date:
 
 def read_marker(workspace: Workspace) -> DemoReport | None:
     """What was built here; None where the build has not been finished."""
-    path = workspace.root / MARKER
+    path = workspace.demo_marker
     return DemoReport(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
 def write_marker(workspace: Workspace, built: DemoReport) -> None:
-    _write_whole(workspace.root / MARKER, built.to_json())
+    _write_whole(workspace.demo_marker, built.to_json())
 
 
 def _holds_lake(workspace: Workspace) -> bool:

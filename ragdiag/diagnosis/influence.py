@@ -12,13 +12,16 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ragdiag.diagnosis.replay import SAMPLED_DRAWS, ArmOutcome, Generator
+from ragdiag.diagnosis.replay import SAMPLED_DRAWS, ArmOutcome
 from ragdiag.errors import GenerationError
+from ragdiag.generation.generator import Generator
 from ragdiag.metrics.answers import normalise_answer, token_f1
 from ragdiag.privacy.hiding import is_hidden
 from ragdiag.records import Answer, ContextPassage, ContextTrial, Estimate
 
 POSTERIOR_DRAWS = 20_000
+FAILED = "the generator failed without it"
+"""The reason of a passage without which no try gave an answer."""
 
 Role = Literal["carried", "misled", "changed", "none", "unsure"]
 """Without the passage the answer turns wrong; turns right; changes and stays as right as it was;
@@ -132,24 +135,32 @@ def is_deterministic(trials: Collection[ContextTrial]) -> bool:
 
 
 def influences(
-    context: Sequence[ContextPassage], trials: Collection[ContextTrial], cited: Collection[str]
+    context: Sequence[ContextPassage],
+    trials: Collection[ContextTrial],
+    cited: Collection[str],
+    *,
+    k: int | None = None,
 ) -> list[PassageInfluence]:
-    """Every passage of ``context`` that was left out, in the prompt's order."""
+    """Each of the first ``k`` passages of ``context`` (None: all), in the prompt's order; none
+    where nothing was answered at all."""
+    if not trials:
+        return []
     exact = is_deterministic(trials)
     whole = [trial for trial in trials if not trial.removed]
     found = []
-    for rank, name in enumerate(passage_ids(context), start=1):
+    for rank, name in enumerate(passage_ids(context)[:k], start=1):
         without = [trial for trial in trials if trial.removed == (name,)]
-        if without:
-            delta, role = _effect(whole, without, exact)
-            f1 = _answer_f1(whole, without)
-            found.append(PassageInfluence(name, rank, delta, f1, role, name in cited))
+        delta, role = _effect(whole, without, exact)
+        f1 = _answer_f1(whole, without)
+        found.append(PassageInfluence(name, rank, delta, f1, role, name in cited))
     return found
 
 
 def _effect(
     whole: Sequence[ContextTrial], without: Sequence[ContextTrial], exact: bool
 ) -> tuple[Estimate, Role]:
+    if not without:
+        return Estimate.undefined(FAILED), "unsure"
     before, after = _outcome(whole, exact), _outcome(without, exact)
     delta = _difference(before, after)
     if (before.level, after.level) == ("high", "low"):

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ragdiag.diagnosis.ablation import Ablation
-from ragdiag.diagnosis.influence import PassageInfluence, passage_ids
+from ragdiag.diagnosis.influence import FAILED, PassageInfluence, passage_ids
 from ragdiag.records import ContextPassage, Estimate
 
 Found = Mapping[str, Any]
@@ -84,6 +84,8 @@ def _left_out_words(found: Found) -> list[str]:
         [row["part_id"] for row in rows if row["role"] == role]
         for role in ("carried", "misled", "changed", "unsure")
     )
+    failed = [row["part_id"] for row in rows if row["influence"].get("reason") == FAILED]
+    untold = [name for name in unsure if name not in failed]
     told = []
     if carried:
         told.append(f"The answer rests on {_names(carried)}: without it the answer turns wrong.")
@@ -93,8 +95,10 @@ def _left_out_words(found: Found) -> list[str]:
         )
     if changed:
         told.append(f"Without {_names(changed)} the answer changes{_unturned(found)}.")
-    if unsure:
-        told.append(f"The draws do not tell whether {_names(unsure)} matters.")
+    if untold:
+        told.append(f"The draws do not tell whether {_names(untold)} matters.")
+    if failed:
+        told.append(f"The generator failed without {_names(failed)}: its influence is not known.")
     if not told:
         told.append(
             "No passage alone changes the answer. Two that say the same thing can hide one another."

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 from ragdiag.diagnosis.arms import SECOND, STRONGER, Contexts, draw_key
 from ragdiag.diagnosis.budget import Budget, Price, prompt_tokens
 from ragdiag.errors import GenerationError
+from ragdiag.generation.generator import Generator
 from ragdiag.privacy.hiding import is_hidden
 from ragdiag.records import Answer, Arm, ContextPassage, Grade, Replay, Request
 
@@ -22,10 +23,6 @@ SURE = 0.9
 Level = Literal["high", "low", "unsure"]
 Grader = Callable[[Answer], Grade]
 Slot = tuple[Arm, int]
-
-
-class Generator(Protocol):
-    def answer(self, question: str, context: Sequence[ContextPassage]) -> Answer: ...
 
 
 @dataclass(frozen=True, slots=True)

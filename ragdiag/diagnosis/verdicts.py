@@ -26,6 +26,10 @@ SUPPORT_RECALL = 0.5
 """Share of a gold answer's words that the gold passages must hold to count as its support; free
 text answers are seldom verbatim."""
 
+CONTRADICTING = "accepted answers contradict each other"
+UNSUPPORTED = "no gold passage supports the gold answer"
+"""Why labels are in doubt."""
+
 OWNERS: Mapping[Verdict, str] = {
     "corpus": "corpus",
     "label_suspect": "labels",
@@ -165,11 +169,11 @@ def _verdict_on_failure(
     if loss.cause == "corpus_gap":
         return from_logged_gold(loss.cause)
     if contradicting_gold:
-        return "label_suspect", "its accepted answers contradict each other"
+        return "label_suspect", f"its {CONTRADICTING}"
     if loss.cause == "gold_unknown":
         return from_gold_answer(signs.answer_at)
     if not gold_supported:
-        return "label_suspect", "no gold passage supports the gold answer"
+        return "label_suspect", UNSUPPORTED
     if others_agree:
         return "label_suspect", "given gold alone, two other generators agree on another answer"
     if not arms:

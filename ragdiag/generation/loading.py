@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from ragdiag.errors import ModelError, RagdiagError
+from ragdiag.errors import ModelError, RagdiagError, first_line
 from ragdiag.generator_spec import Device
 
 Task = Literal["CausalLM", "QuestionAnswering"]
@@ -125,8 +125,3 @@ def memory_faults(kind: type[RagdiagError], what: str, remedy: str) -> Iterator[
         if "can't allocate memory" not in str(error):  # the processor's allocator has no type
             raise
         raise kind(f"not enough memory {what}", remedy=remedy) from None
-
-
-def first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ragdiag.errors import ModelError
+from ragdiag.errors import ModelError, first_line
 from ragdiag.retrieval.files import sha256_file
 from ragdiag.retrieval.models import adapter_path, weights_hash
 from ragdiag.version import EmbedderSpec
@@ -134,9 +134,8 @@ def merge_adapter(model: Any, folder: Path) -> Any:
             warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
             return PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
     except Exception as error:  # PEFT and safetensors share no type for a file that does not fit
-        lines = str(error).strip().splitlines() or [type(error).__name__]
         raise ModelError(
-            f"the adapter at {folder} does not fit the model ({lines[0][:200]})",
+            f"the adapter at {folder} does not fit the model ({first_line(error)})",
             remedy="name an adapter that was trained on this model",
         ) from None
 

@@ -7,17 +7,20 @@ asked at all; ``retry_s`` later it is half open: one caller probes, and its luck
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeout
 from threading import Lock
 from time import monotonic
 from typing import Literal, TypeVar
 
-from ragdiag.errors import PromptRefused
+from ragdiag.errors import PromptRefused, RagdiagError
 from ragdiag.retrieval.daemons import Daemons
 
 T = TypeVar("T")
 State = Literal["closed", "open", "half_open"]
+
+_log = logging.getLogger(__name__)
 
 WORKERS = 8
 """Calls that may hang at a time; the others wait in line, within their own deadline."""
@@ -105,6 +108,8 @@ class Guard:
             self.breaker.told_nothing()
             raise self._unavailable(error) from None
         except Exception as error:  # whatever the part raises, the answer goes on without it
+            if not isinstance(error, RagdiagError | FutureTimeout | Unavailable):
+                _log.exception("%s failed", self.name)
             failure = self._unavailable(error)
             self._last = failure.cause or str(failure)
             self.breaker.failed()

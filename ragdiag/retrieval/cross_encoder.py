@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ragdiag.errors import ModelError
+from ragdiag.errors import ModelError, first_line
 from ragdiag.retrieval.models import Signature, signature_of
 
 Logits = npt.NDArray[np.float64]
@@ -79,9 +79,8 @@ def _loaded(folder: Path, max_tokens: int | None, signature: Signature) -> Cross
             model_kwargs={"dtype": torch.float32},
         )
     except Exception as error:  # transformers and safetensors share no type for a broken folder
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise ModelError(
-            f"cannot load the cross-encoder {folder} ({line})", remedy=remedy
+            f"cannot load the cross-encoder {folder} ({first_line(error)})", remedy=remedy
         ) from None
     outputs = int(model.num_labels)
     if outputs != 1:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ragdiag.errors import ModelError
+from ragdiag.errors import ModelError, first_line
 from ragdiag.progress import Progress, report
 from ragdiag.retrieval.adapters import check_adapters, merge_adapter
 from ragdiag.retrieval.models import (
@@ -227,7 +227,7 @@ def _load_model(spec: EmbedderSpec) -> Any:
         )
     except Exception as error:  # transformers and safetensors share no type for a broken folder
         raise ModelError(
-            f"cannot load the model at {folder} ({_first_line(error)})",
+            f"cannot load the model at {folder} ({first_line(error)})",
             remedy="save it again with sentence-transformers, or name another model",
         ) from None
     for adapter in (spec.adapter, spec.question_adapter):
@@ -247,8 +247,3 @@ def _limit_length(model: Any, spec: EmbedderSpec) -> None:
             remedy="lower max_tokens in [embedder]",
         )
     model.max_seq_length = spec.max_tokens
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__

@@ -113,14 +113,16 @@ class HybridRetriever:
         )
 
     def evidence(self, question: str, relevant: Collection[str]) -> Evidence:
-        """What fusion weighs for ``question``, of which these passage ids are relevant.
+        """What fusion weighs for ``question``, of which these passage ids are relevant: passages
+        that are in the corpus still, whoever may read them.
 
         Raises ValueError where the version has only one path.
         """
-        lexical = self._lexical(question, None, {})
+        alive = self._index.alive
+        lexical = self._lexical(question, alive, {})
         if lexical is None or self._index.ann is None:
             raise ValueError("there is one path only")
-        dense = self._dense(question, lexical.candidates.positions, None, None, {})
+        dense = self._dense(question, lexical.candidates.positions, alive, None, {})
         union = np.union1d(lexical.candidates.positions, dense.candidates.positions).tolist()
         known, span = lexical.scores_at(np.array(union, dtype=np.int64)), lexical.span(self._spec)
         return Evidence(

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ragdiag.errors import ModelError
+from ragdiag.errors import ModelError, first_line
 from ragdiag.progress import Progress, report
 from ragdiag.retrieval.models import EXPORT, model_identity
 from ragdiag.version import EmbedderSpec
@@ -127,6 +127,6 @@ def _session(path: Path, threads: int) -> Any:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime has a type for every status, none in common
         raise ModelError(
-            f"cannot load {path} ({str(error).splitlines()[0][:200]})",
+            f"cannot load {path} ({first_line(error)})",
             remedy="make it again: ragdiag model export FOLDER",
         ) from None

@@ -9,6 +9,7 @@ highest (1) of the head.
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from threading import Lock
@@ -34,6 +35,8 @@ REMEMBERED = 10_000
 UNFINISHED = 32
 """Lists that wait for late reranking at most, each once: more are not finished, since whoever asks
 the same next would not find them soon enough."""
+
+_log = logging.getLogger(__name__)
 
 Hits = tuple[Hit, ...]
 _Key = tuple[str, tuple[str, ...]]
@@ -139,6 +142,8 @@ class Reranker:
                 self._finished[key] = finished
                 while len(self._finished) > REMEMBERED:
                     self._finished.popitem(last=False)
+        except Exception:  # nobody waits for it
+            _log.exception("a list could not be reranked behind its answer")
         finally:
             with self._lock:
                 self._unfinished.discard(key)

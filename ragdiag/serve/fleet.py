@@ -16,6 +16,7 @@ from ragdiag.caching.answers import AnswerCache
 from ragdiag.deploy.follow import FollowingPipeline
 from ragdiag.deploy.owed import PATIENCE_S, look_where_owed
 from ragdiag.deploy.release import existing, route
+from ragdiag.errors import RagdiagError
 from ragdiag.pipeline import Pipeline
 from ragdiag.records import Answer, ContextPassage, Deployment, Traffic
 from ragdiag.retrieval.breaker import CircuitBreaker
@@ -166,7 +167,12 @@ class Fleet:
             return self._served(version_id)
         except Exception as error:  # production must not stand still for it
             self._kept.retry_at[version_id] = time.monotonic() + RETRY_S
-            _log.warning("version %s cannot be opened: %s", version_id, error)
+            _log.warning(
+                "version %s cannot be opened: %s",
+                version_id,
+                error,
+                exc_info=not isinstance(error, RagdiagError),
+            )
             return before
 
     def _served(self, version_id: str) -> Served:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from threading import Event, Thread
 
+from ragdiag.errors import RagdiagError
 from ragdiag.serve.fleet import RETRY_S, Fleet
 
 LOOK_S = 1.0
@@ -49,5 +50,9 @@ class Watch:
                 self._fleet.look()
                 pause = LOOK_S
             except Exception as error:  # whatever it is, what serves goes on serving
-                _log.warning("what serves could not be looked after: %s", error)
+                _log.warning(
+                    "what serves could not be looked after: %s",
+                    error,
+                    exc_info=not isinstance(error, RagdiagError),
+                )
                 pause = RETRY_S

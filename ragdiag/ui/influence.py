@@ -10,7 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from ragdiag.diagnosis.influence import answers_needed
+from ragdiag.diagnosis.influence import FAILED, answers_needed
 from ragdiag.diagnosis.influence_words import EXACT, sentences
 from ragdiag.generator_spec import GeneratorSpec
 from ragdiag.records import Estimate
@@ -72,11 +72,7 @@ def bars(found: Mapping[str, Any]) -> tuple[go.Figure, str]:
     _, axis, instead = METHODS[found["method"]]
     if instead and all(value.reason for value in values):
         axis = instead
-        changes = [None if row["answer_f1"] is None else 1 - row["answer_f1"] for row in rows]
-        values = [
-            Estimate.undefined("no stored text") if c is None else Estimate(c, c, c, 1)
-            for c in changes
-        ]
+        values = [_changed(row, value) for row, value in zip(rows, values, strict=True)]
     figure = go.Figure(
         go.Bar(
             x=[None if value.reason else value.value for value in values],
@@ -92,6 +88,14 @@ def bars(found: Mapping[str, Any]) -> tuple[go.Figure, str]:
     figure.update_xaxes(title=axis, zeroline=False)
     figure.update_yaxes(ticksuffix="  ")
     return charts.laid_out(figure, height=90 + 30 * len(rows)), axis
+
+
+def _changed(row: Mapping[str, Any], influence: Estimate) -> Estimate:
+    """Share of the answer's words that change without the passage."""
+    if row["answer_f1"] is None:
+        return influence if influence.reason == FAILED else Estimate.undefined("no stored text")
+    change = 1 - row["answer_f1"]
+    return Estimate(change, change, change, 1)
 
 
 def _told(found: Mapping[str, Any], value: Estimate) -> str:

@@ -10,9 +10,6 @@ from typing import Any
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
 
-DEMO_MARKER = "demo.json"
-"""Written into the workspace by the demo builder."""
-
 
 @dataclass(frozen=True)
 class View:
@@ -29,7 +26,7 @@ class View:
 
 def demo_notice(workspace: Workspace) -> Mapping[str, Any] | None:
     """The demo marker's content; empty where the marker cannot be read."""
-    marker = workspace.root / DEMO_MARKER
+    marker = workspace.demo_marker
     if not marker.is_file():
         return None
     try:

@@ -11,7 +11,7 @@ import pytest
 
 from ragdiag.demo.build import build_demo
 from ragdiag.demo.known_truth import GRADERS
-from ragdiag.demo.marker import MARKER, PLAN
+from ragdiag.demo.marker import PLAN
 from ragdiag.demo.material import EXTENTS, read_material
 from ragdiag.demo.schedule import SLOW_MS, WEEKS
 from ragdiag.errors import InputError, StoreBusy
@@ -84,7 +84,7 @@ def test_a_finished_demo_is_reported_without_building(folder: Path) -> None:
     folder.mkdir()
     (folder / PLAN).write_text('{"size": "small", "first_monday": "2026-01-05"}')
     told = {"size": "small", "simulated": "dates", "weeks": [], "faults": [], "counts": {}}
-    (folder / MARKER).write_text(json.dumps({**told, "seconds": 1.5}))
+    Workspace(folder).demo_marker.write_text(json.dumps({**told, "seconds": 1.5}))
 
     assert build_demo(Workspace(folder), "small").seconds == 1.5
     assert not Workspace(folder).exists
@@ -224,7 +224,7 @@ def test_the_cut_context_makes_packing_failures_in_week_12(small_demo: BuiltDemo
 
 @pytest.mark.slow
 def test_the_marker_tells_what_is_simulated_and_what_was_broken(small_demo: BuiltDemo) -> None:
-    marker = json.loads((small_demo.workspace.root / MARKER).read_text())
+    marker = json.loads(small_demo.workspace.demo_marker.read_text())
 
     assert marker == small_demo.report.to_json()
     assert marker["simulated"] == "dates"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from ragdiag.diagnosis.influence import (
+    FAILED,
     answers_needed,
     influences,
     is_deterministic,
@@ -134,3 +135,18 @@ def test_an_answer_that_failed_is_no_trial() -> None:
 
     trials = tried(Flaky(), (A, C))
     assert all(trial.answer for trial in trials)
+
+
+def test_a_passage_without_which_the_generator_failed_is_unknown_not_idle() -> None:
+    class Shy(Reader):
+        def answer(self, question: str, context: Sequence[ContextPassage]) -> Answer:
+            if A not in context:
+                raise ProviderUnreachable("no answer", remedy="start it")
+            return super().answer(question, context)
+
+    trials = tried(Shy(), (A, C, B))
+    failed, idle, lure = influences((A, C, B), trials, {"a"})
+    assert (failed.passage_id, failed.role, failed.moved) == ("a", "unsure", None)
+    assert (failed.rank, failed.cited, failed.delta.reason) == (1, True, FAILED)
+    assert (idle.role, lure.role) == ("none", "misled")
+    assert [one.passage_id for one in influences((A, C, B), trials, (), k=1)] == ["a"]

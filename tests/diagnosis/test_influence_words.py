@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ragdiag.diagnosis.influence import FAILED
 from ragdiag.diagnosis.influence_words import citation_faults, sentences
 from ragdiag.records import Estimate
 
@@ -51,6 +52,14 @@ def test_citations_are_held_against_influence() -> None:
 def test_nothing_found_is_said_with_its_caveat() -> None:
     assert "can hide one another" in left_out(row("a", "none"))[0]
     assert left_out() == ["The generator gave no answer, so no passage can be weighed."]
+
+
+def test_what_failed_is_told_apart_from_what_the_draws_do_not_tell() -> None:
+    failed = {**row("a", "unsure"), "influence": Estimate.undefined(FAILED).to_json()}
+    assert left_out(row("b", "none"), failed, row("c", "unsure")) == [
+        "The draws do not tell whether c matters.",
+        "The generator failed without a: its influence is not known.",
+    ]
 
 
 def test_an_ablation_says_how_far_to_trust_it() -> None:

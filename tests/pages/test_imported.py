@@ -13,7 +13,7 @@ from ragdiag.metrics.question_slices import Slices
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.results import find_served_version
-from ragdiag.workflows.diagnosing.diagnose import diagnose
+from tests.diagnosed import diagnose
 
 HOSTILE_VERSION = "bot'; $(rm x)"
 ROWS = (

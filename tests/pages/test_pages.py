@@ -109,7 +109,7 @@ def test_the_sidebar_names_workspace_and_data_version(open_page, toy_workspace, 
 
 
 def test_the_demo_says_that_its_dates_are_simulated(open_page, toy_workspace, said) -> None:
-    marker = toy_workspace.root / "demo.json"
+    marker = toy_workspace.demo_marker
     marker.write_text('{"size": "small"}')
     try:
         assert "dates are simulated" in said(open_page("overview", toy_workspace))

@@ -17,7 +17,7 @@ from ragdiag.importers.logs.import_logs import import_logs
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import close_lakes, open_lake
 from ragdiag.store.results import find_served_version
-from ragdiag.workflows.diagnosing.diagnose import diagnose
+from tests.diagnosed import diagnose
 from tests.pages.test_pages import PAGES
 
 RIGHT, WRONG = "Fifteen hours a day.", "Two."

@@ -3,10 +3,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import TimeoutError as FutureTimeout
 
 import pytest
 
-from ragdiag.errors import PromptRefused
+from ragdiag.errors import ModelError, PromptRefused
 from ragdiag.retrieval.breaker import WORKERS, CircuitBreaker, Guard, Unavailable
 
 
@@ -141,3 +142,23 @@ def test_many_threads_agree_on_one_state(deadline_ms: float | None) -> None:
         thread.join()
     assert (breaker.state, len(asked)) == ("open", 3)
     guard.close()
+
+
+@pytest.mark.parametrize(
+    ("raised", "logged"),
+    [
+        (KeyError("p1"), True),
+        (ModelError("the model is gone", remedy="download it"), False),
+        (FutureTimeout(), False),
+        (Unavailable("rerank: over its budget of 5 ms"), False),
+    ],
+)
+def test_only_a_failure_that_nobody_foresaw_is_logged_with_its_traceback(
+    raised: Exception, logged: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    def work() -> None:
+        raise raised
+
+    with pytest.raises(Unavailable):
+        Guard("rerank", None, CircuitBreaker(failures=2, retry_s=10)).call(work)
+    assert [one.exc_info is not None for one in caplog.records] == [True] * logged

@@ -310,6 +310,9 @@ def test_passages_that_left_the_corpus_are_found_by_no_path(
     risen = HybridRetriever(index.without({"p1"}).without(()), spec, toy_encoder)
     whole = HybridRetriever(index, spec, toy_encoder)
     assert risen.retrieve(QUESTION).fused == whole.retrieve(QUESTION).fused
+    left, all_of_them = (one.evidence(QUESTION, {"p1", "p2"}) for one in (buried, whole))
+    assert not left.relevant.any()
+    assert all_of_them.relevant.sum() == 2
 
 
 @pytest.mark.parametrize("degradation", [None, {"dense_ms": 5_000}], ids=["plain", "guarded"])

@@ -14,6 +14,7 @@ import pytest
 from ragdiag.errors import InputError, ModelError
 from ragdiag.retrieval.embed import load_embedder, load_question_encoder
 from ragdiag.retrieval.models import model_identity
+from ragdiag.retrieval.onnx_embedder import _session
 from ragdiag.retrieval.onnx_export import export_model
 from ragdiag.settings import PROJECT
 from ragdiag.version import EmbedderSpec, Spec
@@ -119,3 +120,16 @@ def test_an_export_is_run_without_torch(exported: Path) -> None:
         "assert not {'torch', 'transformers', 'onnx'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)
+
+
+def test_a_session_that_fails_without_a_word_is_named_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import onnxruntime
+
+    def fail(*given: object, **options: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", fail)
+    with pytest.raises(ModelError, match=r"model\.onnx \(MemoryError\)"):
+        _session(tmp_path / "model.onnx", 1)

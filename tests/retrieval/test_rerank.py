@@ -143,6 +143,18 @@ def test_what_is_finished_later_waits_once_and_not_without_limit() -> None:
     assert ids(late.rerank(f"Why {UNFINISHED}?", HITS)) == ids(HITS)
 
 
+def test_what_cannot_be_finished_later_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    scorer = Table(range(4), wait_s=0.01)  # and no logit of the second batch
+    late = reranker(scorer, batch=4, depth=8, budget_ms=5, late="later")
+    with pytest.raises(Unavailable):
+        late.rerank("Why?", HITS)
+    finish(late)
+    (told,) = [one for one in caplog.records if one.name == "ragdiag.retrieval.rerank"]
+    assert told.exc_info is not None
+    assert told.exc_info[0] is KeyError
+    assert not late._unfinished
+
+
 def test_nothing_to_rerank_is_nothing() -> None:
     assert reranker(Table([])).rerank("Why?", ()) == ()
 

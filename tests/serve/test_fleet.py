@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from ragdiag.deploy.follow import FollowingPipeline
 from ragdiag.deploy.publish import begin_history, publish_build
 from ragdiag.errors import IndexFault
 from ragdiag.privacy.pseudonyms import user_key
@@ -117,14 +118,43 @@ def test_a_canary_that_cannot_be_opened_leaves_all_to_production(
     with caplog.at_level(logging.WARNING):
         fleet.look()
         fleet.look()
-    (told,) = [one.getMessage() for one in caplog.records if one.name == fleets.__name__]
-    assert "has no index build" in told
+    (told,) = [one for one in caplog.records if one.name == fleets.__name__]
+    assert "has no index build" in told.getMessage()
+    assert not told.exc_info
     served, traffic = fleet.choose("ada")
     assert (served.version.name, traffic) == ("cached", "production")
     build(of=canary)
     fleet._kept.retry_at.clear()
     fleet.look()
     assert fleet.choose("ada")[1] == "canary"
+
+
+def test_a_defect_that_closes_a_canary_is_logged_with_its_traceback(
+    corpus: Lake,
+    workspace: Workspace,
+    build: Build,
+    version: Version,
+    model: ToyModel,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    build(of=version)
+    canary = toy_version("canary", model, lexical="k1 = 1.2")
+    save_version(corpus, canary)
+    state = Deployment(version.version_id, canary=canary.version_id, share=0.999)
+    append_deployment(corpus, "canary", lambda _: state, actor="test", evidence={})
+    opened_as = fleets.FollowingPipeline
+
+    def open_or_fail(lake: Lake, workspace: Workspace, one: Version) -> FollowingPipeline:
+        if one.name == "canary":
+            raise KeyError("k1")
+        return opened_as(lake, workspace, one)
+
+    monkeypatch.setattr(fleets, "FollowingPipeline", open_or_fail)
+    Fleet(corpus, workspace, None).look()
+    (told,) = [one for one in caplog.records if one.name == fleets.__name__]
+    assert told.exc_info
+    assert told.exc_info[0] is KeyError
 
 
 def test_without_a_build_nothing_is_ready_and_a_lost_one_goes_on_serving(

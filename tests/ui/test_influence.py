@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ragdiag.diagnosis.influence import FAILED
 from ragdiag.records import Estimate
 from ragdiag.ui.influence import bars
 
@@ -39,7 +40,13 @@ def test_what_a_generator_repeats_has_no_interval() -> None:
 
 def test_without_a_gold_answer_the_bars_are_what_changes_of_the_words() -> None:
     unknown = Estimate.undefined("no gold answer says what is right")
-    rows = [row("a", unknown, "changed", 0.25), row("b", unknown, "unsure")]
+    failed = Estimate.undefined(FAILED)
+    rows = [
+        row("a", unknown, "changed", 0.25),
+        row("b", unknown, "unsure"),
+        row("c", failed, "unsure"),
+    ]
     figure, axis = bars({"method": "leave-one-out", "parts": rows})
     assert axis.startswith("Share of the answer's words")
-    assert figure.data[0].x == (None, pytest.approx(0.75))
+    assert figure.data[0].x == (None, None, pytest.approx(0.75))
+    assert figure.data[0].customdata[:2] == (FAILED, "no stored text")

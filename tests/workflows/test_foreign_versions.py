@@ -26,8 +26,8 @@ from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.results import find_served_version
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.version import LoggedVersion
-from ragdiag.workflows.diagnosing.diagnose import diagnose
 from ragdiag.workflows.grading.reviews import save_label
+from tests.diagnosed import diagnose
 
 GOLD = Passage("cats", "cats", "Cats sleep fifteen hours a day.")
 

@@ -16,8 +16,8 @@ from ragdiag.training.answers.located import AnswerExample
 from ragdiag.training.answers.reader import TrainedReader
 from ragdiag.version import GeneratorSpec, LexicalSpec, Spec, Version
 from ragdiag.workflows.comparing.evaluate import evaluate
-from ragdiag.workflows.diagnosing.diagnose import diagnose
 from ragdiag.workflows.indexing.build import build_version_index
+from tests.diagnosed import diagnose
 from tests.taught import TaughtLanguage
 from tests.training.toy_language import codes
 from tests.training.toy_reading import things

@@ -6,7 +6,7 @@ import re
 
 import duckdb
 
-from ragdiag.errors import DamagedFile
+from ragdiag.errors import DamagedFile, first_line
 from ragdiag.store.upkeep.datafiles import DataFile, list_files, measure, read_whole, size_of
 
 _OF_A_FILE = (
@@ -60,5 +60,5 @@ def fault_of(cursor: duckdb.DuckDBPyConnection, file: DataFile, *, known: str | 
     try:
         read_whole(cursor, file)
     except duckdb.Error as error:
-        return f"unreadable ({str(error).splitlines()[0]})"
+        return f"unreadable ({first_line(error)})"
     return None

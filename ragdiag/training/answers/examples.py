@@ -16,7 +16,7 @@ from ragdiag.privacy.hiding import is_hidden
 from ragdiag.privacy.keys import Keyring
 from ragdiag.progress import Progress, report
 from ragdiag.records import ContextPassage, Passage
-from ragdiag.store.corpus import load_gold_answers, load_passages_by_id
+from ragdiag.store.corpus import load_gold_answers, load_passages_by_id, removed_passages
 from ragdiag.store.lake import Lake
 from ragdiag.training.answers.located import (
     LEAST,
@@ -82,13 +82,15 @@ class AnswerParts:
 def gather_answers(
     lake: Lake, retrieve: Retrieve, options: AnswerOptions, progress: Progress | None = None
 ) -> AnswerData:
-    """An example for each question of the split that has a gold answer and a gold passage.
+    """An example for each question of the split that has a gold answer and a gold passage in the
+    corpus.
 
     Raises TrainingError where fewer than ten can be used.
     """
     sources = SourceOptions(splits=(options.split,), sources=("judgment",), fallback=())
     pairs = gather_pairs(lake, (), sources).mined.pairs
-    passages = load_passages_by_id(lake, {pair.passage_id for pair in pairs})
+    named = {pair.passage_id for pair in pairs}
+    passages = load_passages_by_id(lake, named - removed_passages(lake, list(named)))
     answers = load_gold_answers(lake)
     questions: dict[str, list[Pair]] = {}
     for pair in pairs:
@@ -96,13 +98,15 @@ def gather_answers(
     found, refused = [], []
     for number, (name, own) in enumerate(questions.items(), start=1):
         accepted = tuple(one for one in answers.get(name, ()) if not is_hidden(one))
-        if accepted:
-            gold = [passages[pair.passage_id] for pair in own if pair.passage_id in passages]
+        gold = [passages[pair.passage_id] for pair in own if pair.passage_id in passages]
+        if not accepted:
+            refused.append(Refused(name, "it has no gold answer"))
+        elif not gold:
+            refused.append(Refused(name, "none of its gold passages is in the corpus"))
+        else:
             chance = random.Random(f"{options.seed}:{name}")
             packed = retrieve(own[0].question)
             found.append(_example(own[0], accepted, packed, gold, chance))
-        else:
-            refused.append(Refused(name, "it has no gold answer"))
         report(progress, number / len(questions), f"read {number} of {len(questions)} questions")
     usable, unusable = usable_examples(found, options.split)
     names = {one.question_id for one in usable}

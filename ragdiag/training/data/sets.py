@@ -45,12 +45,6 @@ def load_set(folder: Path, name: str = "train", keys: Keyring | None = None) -> 
     return _read(folder / f"{name}{PAIRS}", keys)[0]
 
 
-def is_changed(folder: Path, name: str = "train", keys: Keyring | None = None) -> bool:
-    """Whether pairs have been removed since the set was written, so that what was trained on it
-    has seen more than it says now. Raises as :func:`load_set`."""
-    return bool(_read(folder / f"{name}{PAIRS}", keys)[1]["removed"])
-
-
 def forget_pairs(
     root: Path,
     is_forgotten: Callable[[str], bool],

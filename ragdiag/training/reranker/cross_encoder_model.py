@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ragdiag.errors import ModelError, TrainingError
+from ragdiag.errors import ModelError, TrainingError, first_line
 from ragdiag.retrieval.models import folder_sha256, model_path
 from ragdiag.training.adapters import LoraOptions, add_lora, heads_of
 from ragdiag.training.files import replace_folder
@@ -147,9 +147,8 @@ def _load(folder: Path, seed: int, device: Any) -> Any:
                 model_kwargs={"dtype": torch.float32},
             )
     except Exception as error:  # transformers and safetensors share no type for a broken folder
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise ModelError(
-            f"{folder} cannot be trained as a cross-encoder ({line})",
+            f"{folder} cannot be trained as a cross-encoder ({first_line(error)})",
             remedy="name a BERT-like encoder, or a cross-encoder with one output",
         ) from None
 

@@ -7,22 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ragdiag.errors import UnknownName
 from ragdiag.metrics.answers import grade_answer
 from ragdiag.metrics.ranking import score_ranking
 from ragdiag.records import Request
 from ragdiag.stats.paired import McNemar, PairedComparison, compare_paired, mcnemar
-from ragdiag.store.corpus import load_gold_answers, load_judgments
 from ragdiag.store.lake import Lake
-from ragdiag.store.results import load_requests
 from ragdiag.version import Version
-from ragdiag.workflows.comparing.clusters import load_clusters
 from ragdiag.workflows.comparing.compare_slices import (
     SliceComparison,
     compare_slices,
     correct_family,
 )
 from ragdiag.workflows.comparing.compare_words import comparison_json, comparison_text
+from ragdiag.workflows.comparing.pairing import pair_evaluations
 from ragdiag.workflows.comparing.sliced_questions import load_slices
 
 PRIMARY_METRICS = ("MRR@10", "recall@10", "nDCG@10", "correct", "token_f1")
@@ -86,22 +83,21 @@ def compare_versions(lake: Lake, a: Version, b: Version, split: str) -> Comparis
 
     Raises UnknownName where one of them has not been evaluated on it.
     """
-    judgments = load_judgments(lake, split)
-    golds = load_gold_answers(lake)
-    first, second = (latest_requests(lake, version, split, judgments) for version in (a, b))
-    questions = {name: first[name].question for name in sorted(first.keys() & second.keys())}
-    clusters = load_clusters(lake, questions, judgments)
+    paired = pair_evaluations(lake, a, b, split)
+    first, second = paired.first, paired.second
     pairs = tuple(
         QuestionPair(
             question_id=question_id,
             question=question,
-            cluster=clusters[question_id],
+            cluster=cluster,
             request_a=first[question_id].request_id,
             request_b=second[question_id].request_id,
-            a=score_request(first[question_id], judgments, golds),
-            b=score_request(second[question_id], judgments, golds),
+            a=score_request(first[question_id], paired.judgments, paired.golds),
+            b=score_request(second[question_id], paired.judgments, paired.golds),
         )
-        for question_id, question in questions.items()
+        for (question_id, question), cluster in zip(
+            paired.questions.items(), paired.owners, strict=True
+        )
     )
     metrics = {name: _compare_metric(pairs, name) for name in PRIMARY_METRICS}
     slices = compare_slices(pairs, load_slices(lake), PRIMARY_METRICS)
@@ -118,23 +114,6 @@ def compare_versions(lake: Lake, a: Version, b: Version, split: str) -> Comparis
         family=family,
         snapshot=lake.snapshot(),
     )
-
-
-def latest_requests(
-    lake: Lake, version: Version, split: str | None, judgments: Mapping[str, Mapping[str, int]]
-) -> dict[str, Request]:
-    """Question → the version's latest evaluation request of it, for the questions of ``judgments``,
-    which are those of ``split``. Raises UnknownName where there is none."""
-    requests = load_requests(
-        lake, version_id=version.version_id, traffic="evaluation", question_ids=list(judgments)
-    )
-    if not requests:
-        raise UnknownName(
-            f"version {version.name} has no evaluation{f' of split {split!r}' if split else ''}",
-            remedy=f"run: ragdiag evaluate {version.name} --split {split or 'SPLIT'}",
-        )
-    ordered = sorted(requests, key=lambda request: request.asked_at)
-    return {request.question_id or "": request for request in ordered}
 
 
 def score_request(

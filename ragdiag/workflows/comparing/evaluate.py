@@ -25,7 +25,7 @@ from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import save_findings
 from ragdiag.version import Version
-from ragdiag.workflows.comparing.compare import latest_requests
+from ragdiag.workflows.comparing.pairing import latest_requests
 from ragdiag.workflows.comparing.sliced_questions import SliceScores, load_slices, score_slices
 from ragdiag.workflows.diagnosing.contradictions import contradicting_gold
 from ragdiag.workflows.diagnosing.stage_recall import load_stage_recall

@@ -15,12 +15,11 @@ from ragdiag.stats.criteria import Criterion, Decision, combine, needed_for_all
 from ragdiag.stats.gates import gate_quality
 from ragdiag.stats.quantile_ratios import paired_quantiles
 from ragdiag.stats.ratio_gates import gate_cost, gate_latency
-from ragdiag.store.corpus import load_gold_answers, load_judgments
 from ragdiag.store.lake import Lake
 from ragdiag.version import Version
-from ragdiag.workflows.comparing.clusters import load_clusters
-from ragdiag.workflows.comparing.compare import latest_requests, score_request
+from ragdiag.workflows.comparing.compare import score_request
 from ragdiag.workflows.comparing.gate_words import ADVICE, criteria_table, criteria_text
+from ragdiag.workflows.comparing.pairing import pair_evaluations
 
 GATE_METRICS = (*RANKING_METRICS, "correct", "token_f1")
 DEFAULT_METRIC = "MRR@10"
@@ -130,15 +129,12 @@ def gate_versions(
     Raises UnknownName where one of them has no evaluation on it, InputError for an unknown metric.
     """
     check_metric(metric)
-    judgments, golds = load_judgments(lake, split), load_gold_answers(lake)
-    first, second = (latest_requests(lake, version, split, judgments) for version in (a, b))
-    common = {question: first[question].question for question in sorted(first.keys() & second)}
-    pairs = [(first[question], second[question]) for question in common]
-    known = load_clusters(lake, common, judgments)
-    owners = [known[question] for question in common]
+    paired = pair_evaluations(lake, a, b, split)
+    first, second, owners = paired.first, paired.second, paired.owners
+    pairs = [(first[question], second[question]) for question in paired.questions]
 
     def scores(side: int) -> list[float]:
-        return [score_request(pair[side], judgments, golds)[metric] for pair in pairs]
+        return [score_request(pair[side], paired.judgments, paired.golds)[metric] for pair in pairs]
 
     def costs(side: int) -> list[float]:
         return [request_cost(pair[side]) for pair in pairs]

@@ -11,12 +11,11 @@ from ragdiag.errors import InputError
 from ragdiag.stats.contrasts import Contrast, paired_means
 from ragdiag.stats.gates import TOLERATED
 from ragdiag.stats.power import power_at, questions_needed, questions_to_pass
-from ragdiag.store.corpus import load_gold_answers, load_judgments
 from ragdiag.store.lake import Lake
 from ragdiag.version import Version
-from ragdiag.workflows.comparing.clusters import load_clusters
-from ragdiag.workflows.comparing.compare import latest_requests, score_request
+from ragdiag.workflows.comparing.compare import score_request
 from ragdiag.workflows.comparing.gate import check_metric
+from ragdiag.workflows.comparing.pairing import pair_evaluations
 
 
 @dataclass(frozen=True)
@@ -93,15 +92,15 @@ def plan_questions(
     check_metric(metric)
     if not 0.5 <= power < 1:
         raise InputError(f"a power of {power:g} cannot be planned", remedy="name 0.5 to 0.99")
-    judgments, golds = load_judgments(lake, split), load_gold_answers(lake)
-    asked = [latest_requests(lake, one, split, judgments) for one in (a, b) if one is not None]
-    common = sorted(set.intersection(*(set(one) for one in asked)))
-    texts = {name: asked[0][name].question for name in common}
-    clusters = load_clusters(lake, texts, judgments)
-    values = [
-        [score_request(one[name], judgments, golds)[metric] for name in common] for one in asked
-    ]
-    means = paired_means(values[0], values[-1], [clusters[name] for name in common])
+    paired = pair_evaluations(lake, a, b or a, split)
+    before, after = (
+        [
+            score_request(one[name], paired.judgments, paired.golds)[metric]
+            for name in paired.questions
+        ]
+        for one in (paired.first, paired.second)
+    )
+    means = paired_means(before, after, paired.owners)
     if means.clusters < 2 or means.a <= 0:
         raise InputError(
             f"{means.n} questions of {a.name} have a {metric}, with mean {means.a:.3g}: that "

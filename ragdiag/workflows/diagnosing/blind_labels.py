@@ -17,13 +17,13 @@ from ragdiag.diagnosis.sides import side_of
 from ragdiag.diagnosis.trust import TIERS, TierTrust, Told, trust
 from ragdiag.errors import InputError
 from ragdiag.importers.jsonl import Identifier, Row, read_rows
-from ragdiag.records import Answer, ContextPassage, Passage, Reject, Tier
+from ragdiag.records import ContextPassage, Passage, Reject, Tier
 from ragdiag.settings import Workspace
 from ragdiag.store.findings import load_diagnoses
 from ragdiag.store.lake import Lake
 from ragdiag.version import LoggedVersion, Version
 from ragdiag.workflows.diagnosing.bench import Bench
-from ragdiag.workflows.diagnosing.diagnose import requests_in_scope
+from ragdiag.workflows.diagnosing.diagnose import Scope, requests_in_scope
 from ragdiag.workflows.diagnosing.scenes import Examination
 
 Blame = Literal[
@@ -74,8 +74,8 @@ def draw_failures(
     nothing. Raises UnknownName where there is no request, InputError where none has failed."""
     bench = Bench(lake, workspace, version)
     failed = []
-    for request in requests_in_scope(lake, version, split, None, None, None):
-        grade = bench.grade(request, Answer(request.answer, status=request.status))
+    for request in requests_in_scope(lake, version, Scope(split)):
+        grade = bench.grade(request, request.said)
         if grade.y == 0:
             failed.append(bench.look_at(request, grade))
     failed = [seen for seen in failed if seen.known.gold]

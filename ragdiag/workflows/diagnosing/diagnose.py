@@ -15,7 +15,7 @@ from datetime import datetime
 
 from ragdiag.errors import UnknownName
 from ragdiag.progress import Progress, report
-from ragdiag.records import Answer, Diagnosis, Grade, Replay, Request, Traffic
+from ragdiag.records import Diagnosis, Grade, Replay, Request, Traffic
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import load_judgments
 from ragdiag.store.deciding import load_deciding, overrule
@@ -31,8 +31,7 @@ from ragdiag.workflows.diagnosing.replays import (
     ReplayPlan,
     Replays,
 )
-from ragdiag.workflows.diagnosing.summary import DiagnosisSummary as DiagnosisSummary
-from ragdiag.workflows.diagnosing.summary import summarise
+from ragdiag.workflows.diagnosing.summary import DiagnosisSummary, summarise
 
 BATCH = 100
 SAVE_EVERY_S = 10.0
@@ -119,7 +118,7 @@ class DiagnosisRun:
         return grade, *self.bench.examine(request, self._decide(request, grade), self.replays)
 
     def _grade(self, request: Request) -> Grade:
-        return self.bench.grade(request, Answer(request.answer, status=request.status))
+        return self.bench.grade(request, request.said)
 
     def _decide(self, request: Request, grade: Grade) -> Grade:
         return overrule(grade, self.deciding.get(request.request_id))
@@ -136,9 +135,7 @@ def open_diagnosis(
 
     Raises UnknownName where the scope holds no request, InputError as :class:`Replays`.
     """
-    requests = requests_in_scope(
-        lake, version, scope.split, scope.traffic, scope.since, scope.until
-    )
+    requests = requests_in_scope(lake, version, scope)
     ids = [request.request_id for request in requests]
     done = set() if scope.again else _diagnosed(lake, ids)
     todo = [request for request in requests if request.request_id not in done]
@@ -151,24 +148,6 @@ def open_diagnosis(
     return DiagnosisRun(lake, version, requests, todo, bench, replays, deciding)
 
 
-def diagnose(
-    lake: Lake,
-    workspace: Workspace,
-    version: Version | LoggedVersion,
-    *,
-    split: str | None = None,
-    traffic: Traffic | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    again: bool = False,
-    limits: Limits = NO_LIMITS,
-    progress: Progress | None = None,
-) -> DiagnosisSummary:
-    """Diagnose a :class:`Scope`. Raises as :func:`open_diagnosis`, and GeneratorDown."""
-    scope = Scope(split, traffic, since, until, again)
-    return open_diagnosis(lake, workspace, version, scope, limits).diagnose(progress)
-
-
 def read_diagnosis(
     lake: Lake,
     version: Version | LoggedVersion,
@@ -177,23 +156,17 @@ def read_diagnosis(
 ) -> DiagnosisSummary:
     """What the verdicts that the lake has add up to; nothing is graded, replayed or asked. Raises
     UnknownName where the scope holds no request."""
-    asked = requests_in_scope(lake, version, scope.split, scope.traffic, scope.since, scope.until)
+    asked = requests_in_scope(lake, version, scope)
     return summarise(lake, version, asked, gold_accuracy=gold_accuracy)
 
 
-def requests_in_scope(
-    lake: Lake,
-    version: Version | LoggedVersion,
-    split: str | None,
-    traffic: Traffic | None,
-    since: datetime | None,
-    until: datetime | None,
-) -> list[Request]:
-    """The latest evaluation of ``split``, else one ``traffic`` (production) of a window.
+def requests_in_scope(lake: Lake, version: Version | LoggedVersion, scope: Scope) -> list[Request]:
+    """What ``scope`` holds, whether it has a verdict or not.
 
     Raises UnknownName where there is no request; of an evaluation outside the window it says when
     it was.
     """
+    split, traffic = scope.split, scope.traffic
 
     def load(since: datetime | None = None, until: datetime | None = None) -> list[Request]:
         return load_requests(
@@ -205,7 +178,7 @@ def requests_in_scope(
             question_ids=None if split is None else list(load_judgments(lake, split)),
         )
 
-    asked = load(since, until)
+    asked = load(scope.since, scope.until)
     if split is not None:
         latest = {r.question_id: r for r in sorted(asked, key=lambda request: request.asked_at)}
         asked = list(latest.values())

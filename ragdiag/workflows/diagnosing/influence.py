@@ -73,11 +73,6 @@ class Subject:
     def y(self, answer: Answer) -> int | None:
         return grade_answer(self.request.request_id, answer.text, answer.status, self.golds).y
 
-    @property
-    def logged(self) -> Answer:
-        request = self.request
-        return Answer(request.answer, request.citations, request.status)
-
 
 def open_subject(lake: Lake, request_id: str) -> Subject:
     """Raises UnknownName; InputError where nobody can ask again: no generator is known, or not
@@ -148,7 +143,7 @@ def weigh_by_leaving_out(
         "deterministic": is_deterministic(trials),
         "reproduces": normalise_answer(subject.request.answer) in said if whole else None,
         "answers": len(trials),
-        "parts": leave_one_out_rows(influences(subject.context, trials, cited)),
+        "parts": leave_one_out_rows(influences(subject.context, trials, cited, k=k)),
     }
     save_influence(lake, request_id, "leave-one-out", found)
     return found
@@ -219,7 +214,7 @@ def _scorer(
 
     def score(removed: Removed) -> ContextTrial:
         context = without(subject.context, parts, removed)
-        value = generator.log_probability(request.question, context, subject.logged)
+        value = generator.log_probability(request.question, context, subject.request.said)
         return ContextTrial(request.request_id, setting, removed, 0, log_probability=value)
 
     return score

@@ -27,7 +27,7 @@ from ragdiag.diagnosis.injection import (
 from ragdiag.generation.steadfast import SteadfastGenerator
 from ragdiag.pipeline import Pipeline, open_pipeline
 from ragdiag.progress import Progress, report
-from ragdiag.records import Answer, Passage, Request
+from ragdiag.records import Passage, Request
 from ragdiag.retrieval.builds import load_index
 from ragdiag.retrieval.filters import filter_of
 from ragdiag.retrieval.hybrid import HybridRetriever
@@ -125,7 +125,7 @@ class Injector:
 
     def _succeeds(self, request: Request, labels: Evidence) -> bool:
         again = _ask(self._pipeline, request)
-        grade = self._bench.grade(again, _said(again), labels)
+        grade = self._bench.grade(again, again.said, labels)
         seen = self._bench.look_at(again, grade, labels)
         return grade.y == 1 and seen.loss.cause == "in_context"
 
@@ -143,7 +143,7 @@ class Injector:
                 packer=DistractedPacker(pipeline.packer, _echoes(request))
             )
         asked = _ask(pipeline, request)
-        grade = system.bench.grade(asked, _said(asked), labels)
+        grade = system.bench.grade(asked, asked.said, labels)
         return Broken(asked, system.bench, system.replays, labels) if grade.y == 0 else None
 
     def _elsewhere(self, at: int) -> Evidence | None:
@@ -190,10 +190,6 @@ def _ask(pipeline: Pipeline, request: Request) -> Request:
         traffic="evaluation",
         only=filter_of(request),
     )
-
-
-def _said(request: Request) -> Answer:
-    return Answer(request.answer, status=request.status)
 
 
 def _echoes(request: Request) -> tuple[Passage, ...]:

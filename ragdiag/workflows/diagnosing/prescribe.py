@@ -32,8 +32,8 @@ from ragdiag.store.prescriptions import save_prescription
 from ragdiag.store.queries import Filters
 from ragdiag.version import Version
 from ragdiag.workflows.comparing.clusters import load_clusters
-from ragdiag.workflows.comparing.compare import latest_requests
 from ragdiag.workflows.comparing.compare_words import interval
+from ragdiag.workflows.comparing.pairing import latest_requests
 from ragdiag.workflows.comparing.power_plan import plan_questions
 from ragdiag.workflows.diagnosing.checklist import Check, checklist
 from ragdiag.workflows.diagnosing.counted_levers import counted_levers
@@ -123,18 +123,18 @@ def prescribe(
             remedy=f"run: ragdiag diagnose {version.name} --split {split}",
         )
     drawn = random.Random(seed).sample(requests, min(sample, len(requests)))
-    answered = {request.request_id for request in drawn}
-    bench = WhatIf(lake, workspace, version.spec, requests[0].build_id, judgments, golds)
+    to_answer = {request.request_id for request in drawn}
+    what_if = WhatIf(lake, workspace, version.spec, requests[0].build_id, judgments, golds)
     words = {request.question_id or "": request.question for request in requests}
     clusters = load_clusters(lake, words, judgments)
     owners = [clusters[request.question_id or ""] for request in requests]
     usd_per_hour = read_configuration(workspace).costs.machine_usd_per_hour
     prices = Prices(Price.of(version.spec.generator) is not None, usd_per_hour)
-    trial = Trial(version.spec, requests, owners, answered, judgments, rates, prices, most_recut)
+    trial = Trial(version.spec, requests, owners, to_answer, judgments, rates, prices, most_recut)
     told = list(diagnoses.values())
     levers = rank_levers(
         [
-            *tried_levers(bench, trial, workspace, own, progress),
+            *tried_levers(what_if, trial, workspace, own, progress),
             *counted_levers(told, rates, version.name, split),
             *training_levers(lake, version, told, rates, prices),
         ]
@@ -143,7 +143,7 @@ def prescribe(
         version=version,
         split=split,
         n=len(requests),
-        sampled=len(answered),
+        sampled=len(to_answer),
         levers=tuple(levers),
         checks=tuple(
             checklist(

@@ -36,9 +36,9 @@ EMBEDDED, WORDS_ALONE = 4_000, 50_000
 
 @dataclass(frozen=True, slots=True)
 class Recut:
-    """``bench`` tries settings over the passages that were cut anew; ``note`` tells of them."""
+    """``what_if`` tries settings over the passages that were cut anew; ``note`` tells of them."""
 
-    bench: WhatIf
+    what_if: WhatIf
     note: str
 
 
@@ -85,15 +85,15 @@ def sizes_to_try(spec: Spec, passages: Sequence[Passage], most: int | None = Non
 
 
 @contextmanager
-def recut_bench(bench: WhatIf, spec: Spec, workspace: Workspace, size: int) -> Iterator[Recut]:
-    """Index the passages of ``bench`` cut at ``size`` tokens, for as long as the block lasts.
+def recut_what_if(what_if: WhatIf, spec: Spec, workspace: Workspace, size: int) -> Iterator[Recut]:
+    """Index the passages of ``what_if`` cut at ``size`` tokens, for as long as the block lasts.
 
     Raises InputError where they come out as they are, or Milvus holds the vectors; what building an
     index raises.
     """
     _require_own_vectors(spec)
-    passages = recut(bench.passages, size)
-    if not _differs(bench.passages, passages):
+    passages = recut(what_if.passages, size)
+    if not _differs(what_if.passages, passages):
         raise InputError(
             f"cut at {size} tokens the passages are those there are", remedy="name another size"
         )
@@ -102,8 +102,8 @@ def recut_bench(bench: WhatIf, spec: Spec, workspace: Workspace, size: int) -> I
         build = build_index(passages, spec, aside)
         seconds = perf_counter() - started
         yield Recut(
-            bench.over(load_index(aside, build.build_id, spec), passages),
-            f"{len(passages):,} passages in place of {len(bench.passages):,}, indexed in "
+            what_if.over(load_index(aside, build.build_id, spec), passages),
+            f"{len(passages):,} passages in place of {len(what_if.passages):,}, indexed in "
             f"{seconds:.0f} s",
         )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ragdiag.diagnosis.replay import outcomes
 from ragdiag.diagnosis.second_level import Scene, agree, term_overlap
-from ragdiag.diagnosis.verdicts import supports
+from ragdiag.diagnosis.verdicts import CONTRADICTING, UNSUPPORTED, supports
 from ragdiag.diagnosis.waterfall import Loss, best_judged
 from ragdiag.grading.contract import Item
 from ragdiag.grading.groundedness import LEXICAL, GroundednessGrader, lexical_support
@@ -46,8 +46,8 @@ class Evidence:
     def doubt(self) -> str | None:
         """Why the labels themselves are suspect; None where nothing speaks against them."""
         if find_contradiction(self.answers) is not None:
-            return "accepted answers contradict each other"
-        return None if self.gold_supported else "no gold passage supports the gold answer"
+            return CONTRADICTING
+        return None if self.gold_supported else UNSUPPORTED
 
 
 @dataclass(frozen=True, slots=True)

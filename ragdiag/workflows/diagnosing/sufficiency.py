@@ -24,7 +24,7 @@ from ragdiag.store.lake import Lake
 from ragdiag.store.validations import save_sufficiency
 from ragdiag.version import LoggedVersion, Version
 from ragdiag.workflows.diagnosing.bench import Bench
-from ragdiag.workflows.diagnosing.diagnose import requests_in_scope
+from ragdiag.workflows.diagnosing.diagnose import Scope, requests_in_scope
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def calibrate_sufficiency(
 
     Raises UnknownName where the scope is empty, InputError where it has too few labels.
     """
-    requests = requests_in_scope(lake, version, split, traffic, None, None)
+    requests = requests_in_scope(lake, version, Scope(split, traffic))
     diagnoses = load_diagnoses(lake, [request.request_id for request in requests])
     bench = Bench(lake, workspace, version)
     rows, labels, questions = [], [], []

@@ -13,16 +13,15 @@ from ragdiag.errors import UnknownName
 from ragdiag.records import Diagnosis, Estimate, Request, Verdict
 from ragdiag.stats.intervals import wilson
 from ragdiag.stats.paired import compare_paired
-from ragdiag.store.corpus import load_gold_answers, load_judgments
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import find_build, find_version
 from ragdiag.store.training_runs import RunKind, TrainingRun, list_runs
 from ragdiag.training.runs import Change, RunFacts, facts_of
 from ragdiag.version import Version
-from ragdiag.workflows.comparing.clusters import load_clusters
-from ragdiag.workflows.comparing.compare import latest_requests, score_request
+from ragdiag.workflows.comparing.compare import score_request
 from ragdiag.workflows.comparing.compare_words import interval
 from ragdiag.workflows.comparing.gate import request_cost, request_ms
+from ragdiag.workflows.comparing.pairing import pair_evaluations
 from ragdiag.workflows.diagnosing.lever_costs import Prices, added_ms, added_usd
 from ragdiag.workflows.diagnosing.what_if import Outcome
 
@@ -171,10 +170,10 @@ def _evaluated(lake: Lake, version: Version, facts: RunFacts, prices: Prices) ->
     test = learn.get("test") if isinstance(learn, Mapping) else None
     if not test or facts.candidate is None:
         return _Effect.unknown("the run does not say on what split it was tested")
-    judgments, golds = load_judgments(lake, test), load_gold_answers(lake)
     try:
         tuned = find_version(lake, facts.candidate.version_id)
-        before, after = (latest_requests(lake, one, test, judgments) for one in (version, tuned))
+        paired = pair_evaluations(lake, version, tuned, test)
+        before, after, owners = paired.first, paired.second, paired.owners
         builds = {one.build_id for one in (*before.values(), *after.values())}
         corpora = {find_build(lake, build_id).corpus_hash for build_id in builds}
     except UnknownName as error:
@@ -184,11 +183,9 @@ def _evaluated(lake: Lake, version: Version, facts: RunFacts, prices: Prices) ->
             f"the corpus has changed between the evaluations of {version.name} and {tuned.name} on "
             f"{test}; evaluate both again"
         )
-    asked = {name: before[name].question for name in sorted(before.keys() & after.keys())}
-    clusters = load_clusters(lake, asked, judgments)
-    owners = [clusters[name] for name in asked]
     old, new = (
-        [_outcome(side[name], judgments, golds) for name in asked] for side in (before, after)
+        [_outcome(side[name], paired.judgments, paired.golds) for name in paired.questions]
+        for side in (before, after)
     )
     answers = compare_paired([one.y for one in old], [one.y for one in new], clusters=owners)
     return _Effect(

@@ -17,7 +17,7 @@ from ragdiag.settings import Workspace
 from ragdiag.stats.paired import compare_paired
 from ragdiag.version import FusionSpec, Spec
 from ragdiag.workflows.diagnosing.lever_costs import Prices, added_ms, added_usd
-from ragdiag.workflows.diagnosing.recut import recut_bench, sizes_to_try
+from ragdiag.workflows.diagnosing.recut import recut_what_if, sizes_to_try
 from ragdiag.workflows.diagnosing.what_if import Found, Outcome, WhatIf
 
 SEARCHED = 0.3
@@ -28,14 +28,14 @@ SAME_CONTEXT = "same context, no difference"
 
 @dataclass(frozen=True)
 class Trial:
-    """A version's requests with their judgments; those whose id is ``answered`` are answered anew
-    under each setting. Requests of one owner (the document that answers them) belong together.
+    """A version's requests with their judgments; those whose id is in ``to_answer`` are answered
+    anew under each setting. Requests of one owner (the document that answers them) belong together.
     ``most_recut`` is how many passages are cut anew unasked (recut.py)."""
 
     spec: Spec
     requests: Sequence[Request]
     owners: Sequence[str]
-    answered: set[str]
+    to_answer: set[str]
     judgments: Mapping[str, Mapping[str, int]]
     rates: WorkRates
     prices: Prices
@@ -44,11 +44,11 @@ class Trial:
     @cached_property
     def asked(self) -> list[int]:
         """Which requests are answered anew, by their places."""
-        return [n for n, one in enumerate(self.requests) if one.request_id in self.answered]
+        return [n for n, one in enumerate(self.requests) if one.request_id in self.to_answer]
 
 
 def tried_levers(
-    bench: WhatIf,
+    what_if: WhatIf,
     trial: Trial,
     workspace: Workspace,
     own: Setting | None = None,
@@ -57,11 +57,11 @@ def tried_levers(
     """The reader's ``own`` setting and every other, passages of other sizes, and the learned weight
     of two paths. What cannot be tried says why; where ``own`` cannot, InputError does."""
     tried: list[_Tried] = []
-    sizes, found = _sizes(bench, trial)
+    sizes, found = _sizes(what_if, trial)
     settings = [*([] if own is None else [own]), *settings_to_try(trial.spec), *sizes]
     for number, setting in enumerate(settings, start=1):
         try:
-            tried.append(_try(setting, bench, trial, workspace))
+            tried.append(_try(setting, what_if, trial, workspace))
         except IndexFault as error:  # too few passages of that size for its kind of index
             if setting is own:
                 raise
@@ -69,16 +69,16 @@ def tried_levers(
         report(progress, SEARCHED * number / len(settings), f"searched with {setting.name}")
     if trial.spec.embedder is not None and trial.spec.lexical is not None:
         try:
-            tried.append(_weight_of_paths(bench, trial))
+            tried.append(_weight_of_paths(what_if, trial))
         except InputError as error:
             found.append(
                 _untried("weight of the dense path learned", ("fusion_loss",), error, trial)
             )
-    now = bench.find(trial.spec, trial.requests, trial.answered)
-    before, *after = bench.answer(
+    now = what_if.find(trial.spec, trial.requests, trial.to_answer)
+    before, *after = what_if.answer(
         trial.requests, [now, *(one.found for one in tried)], part(progress, SEARCHED, 1.0)
     )
-    as_set = _AsSet(bench, trial, now, before)
+    as_set = _AsSet(what_if, trial, now, before)
     return [*found, *(_lever(*pair, as_set, trial) for pair in zip(tried, after, strict=True))]
 
 
@@ -95,9 +95,9 @@ class _AsSet:
     """What the requests get as the version is set, and what finding it takes here and now."""
 
     def __init__(
-        self, bench: WhatIf, trial: Trial, found: Sequence[Found], outcomes: list[Outcome]
+        self, what_if: WhatIf, trial: Trial, found: Sequence[Found], outcomes: list[Outcome]
     ) -> None:
-        self._bench, self._trial = bench, trial
+        self._what_if, self._trial = what_if, trial
         self._requests = [trial.requests[n] for n in trial.asked]
         self._found, self._outcomes = found, outcomes
 
@@ -122,18 +122,18 @@ class _AsSet:
 
     @cached_property
     def _searched(self) -> list[float]:
-        return self._bench.searched_ms(self._requests)
+        return self._what_if.searched_ms(self._requests)
 
     @cached_property
     def _reranked(self) -> list[float]:
-        return self._bench.reranked_ms(self._requests)
+        return self._what_if.reranked_ms(self._requests)
 
 
-def _try(setting: Setting, bench: WhatIf, trial: Trial, workspace: Workspace) -> _Tried:
+def _try(setting: Setting, what_if: WhatIf, trial: Trial, workspace: Workspace) -> _Tried:
     if setting.chunk_tokens is None:
-        return _Tried(setting, bench.find(setting.spec, trial.requests, trial.answered))
-    with recut_bench(bench, trial.spec, workspace, setting.chunk_tokens) as recut:
-        found = recut.bench.find(setting.spec, trial.requests, trial.answered)
+        return _Tried(setting, what_if.find(setting.spec, trial.requests, trial.to_answer))
+    with recut_what_if(what_if, trial.spec, workspace, setting.chunk_tokens) as recut:
+        found = recut.what_if.find(setting.spec, trial.requests, trial.to_answer)
         return _Tried(setting, found, recut.note)
 
 
@@ -163,15 +163,15 @@ def _lever(tried: _Tried, after: Sequence[Outcome], as_set: _AsSet, trial: Trial
     )
 
 
-def _sizes(bench: WhatIf, trial: Trial) -> tuple[list[Setting], list[Lever]]:
+def _sizes(what_if: WhatIf, trial: Trial) -> tuple[list[Setting], list[Lever]]:
     """Sizes of passages to try; without any, the lever that says why."""
     try:
-        return sizes_to_try(trial.spec, bench.passages, trial.most_recut), []
+        return sizes_to_try(trial.spec, what_if.passages, trial.most_recut), []
     except InputError as error:
         return [], [_untried("passages of another size", CHUNKS_MEND, error, trial)]
 
 
-def _weight_of_paths(bench: WhatIf, trial: Trial) -> _Tried:
+def _weight_of_paths(what_if: WhatIf, trial: Trial) -> _Tried:
     """Raises InputError where too few questions are judged to learn it from."""
     judged = [request for request in trial.requests if _relevant(trial, request)]
     if len(judged) < LABELS_NEEDED:
@@ -179,9 +179,9 @@ def _weight_of_paths(bench: WhatIf, trial: Trial) -> _Tried:
             f"{len(judged)} judged questions are too few to learn it from",
             remedy=f"judge {LABELS_NEEDED}, or name a weight: --set alpha=0.6",
         )
-    choice = _learn_weight(bench, trial, judged)
+    choice = _learn_weight(what_if, trial, judged)
     setting = _weighed(trial.spec, choice)
-    found = bench.find(setting.spec, trial.requests, trial.answered)
+    found = what_if.find(setting.spec, trial.requests, trial.to_answer)
     held_out = iter(choice.held_out)
     # The ranking gain is of weights chosen without the question; one weight serves answers.
     honest = [
@@ -191,9 +191,9 @@ def _weight_of_paths(bench: WhatIf, trial: Trial) -> _Tried:
     return _Tried(setting, honest)
 
 
-def _learn_weight(bench: WhatIf, trial: Trial, judged: Sequence[Request]) -> FusionChoice:
+def _learn_weight(what_if: WhatIf, trial: Trial, judged: Sequence[Request]) -> FusionChoice:
     fusion = FusionSpec(kind="convex", normalisation=trial.spec.fusion.normalisation)
-    retriever = bench.retriever(trial.spec.model_copy(update={"fusion": fusion}))
+    retriever = what_if.retriever(trial.spec.model_copy(update={"fusion": fusion}))
     return choose_alpha([retriever.evidence(r.question, _relevant(trial, r)) for r in judged])
 
 

@@ -19,12 +19,12 @@ from ragdiag.diagnosis.trust import TIERS, TierTrust, Told, trust
 from ragdiag.errors import InputError
 from ragdiag.identifiers import time_ordered_id
 from ragdiag.progress import Progress, part, report
-from ragdiag.records import Answer, Diagnosis, Tier
+from ragdiag.records import Diagnosis, Tier
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
 from ragdiag.store.validations import save_validation
 from ragdiag.version import Version
-from ragdiag.workflows.diagnosing.diagnose import requests_in_scope
+from ragdiag.workflows.diagnosing.diagnose import Scope, requests_in_scope
 from ragdiag.workflows.diagnosing.inject import Broken, Injected, Injector
 from ragdiag.workflows.diagnosing.scenes import Evidence
 
@@ -123,7 +123,7 @@ def validate(
 
     Raises UnknownName without an evaluation, InputError where no request of it succeeds.
     """
-    requests = requests_in_scope(lake, version, split, None, None, None)
+    requests = requests_in_scope(lake, version, Scope(split))
     tried = version.answered_by(generator_of, workspace.root) if generator_of else version
     injector = Injector(lake, workspace, tried, requests)
     if not injector.successes:
@@ -174,10 +174,9 @@ def diagnose_broken(broken: Sequence[Broken], progress: Progress | None = None) 
     """The diagnosis of each failure at each tier, from what that tier may see."""
     found: dict[str, dict[Tier, Diagnosis]] = {}
     for number, one in enumerate(broken, start=1):
-        answer = Answer(one.request.answer, status=one.request.status)
         for tier in TIERS:
             seen = withhold(one.labels, tier)
-            grade = one.bench.grade(one.request, answer, seen)
+            grade = one.bench.grade(one.request, one.request.said, seen)
             diagnosis, _ = one.bench.examine(one.request, grade, one.replays, seen)
             assert diagnosis is not None, "without a budget no draw is missing"
             found.setdefault(one.request.request_id, {})[tier] = diagnosis

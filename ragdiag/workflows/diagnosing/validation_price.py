@@ -13,7 +13,7 @@ from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
 from ragdiag.version import Version
 from ragdiag.workflows.diagnosing.bench import Bench
-from ragdiag.workflows.diagnosing.diagnose import requests_in_scope
+from ragdiag.workflows.diagnosing.diagnose import Scope, requests_in_scope
 from ragdiag.workflows.diagnosing.replays import ReplayPlan, Replays
 
 OWN_ARMS = len(get_args(Arm)) - len(OTHERS)
@@ -49,7 +49,7 @@ def plan_validation(
     tried = version.answered_by(generator_of, workspace.root) if generator_of else version
     bench, replays = Bench(lake, workspace, version), Replays(lake, workspace, tried.spec, ())
     sizes = []
-    for request in requests_in_scope(lake, version, split, None, None, None):
+    for request in requests_in_scope(lake, version, Scope(split)):
         labels = bench.evidence(request)
         if labels.gold and labels.doubt is None:
             given = tuple(ContextPassage(p.passage_id, p.text, p.title) for p in labels.gold)

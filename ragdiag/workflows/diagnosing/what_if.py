@@ -132,8 +132,8 @@ class WhatIf:
             self._scorers[key] = load_scorer(self._passages, spec, self._workspace)
         return Reranker(self._passages, spec, self._scorers[key])
 
-    def find(self, spec: Spec, requests: Sequence[Request], answered: set[str]) -> list[Found]:
-        """Of every request, in order; those whose id is ``answered`` are to be asked."""
+    def find(self, spec: Spec, requests: Sequence[Request], to_answer: set[str]) -> list[Found]:
+        """Of every request, in order; those whose id is in ``to_answer`` are to be asked."""
         retriever = self.retriever(spec) if self._anew(spec) else None
         reranker = self._reranker(spec.reranker)
         as_logged = retriever is None and spec.reranker == self._spec.reranker
@@ -145,7 +145,7 @@ class WhatIf:
             spent: dict[str, float] = {}
             with timed(spent, "found"):
                 ranking = request.ranking if as_logged else _find(request, retriever, reranker)
-            context = packer.pack(ranking) if request.request_id in answered else None
+            context = packer.pack(ranking) if request.request_id in to_answer else None
             scores = score_ranking(ranking, self._judgments.get(request.question_id or "", {}))
             found.append(Found(scores[METRIC], spent["found"], context))
         return found

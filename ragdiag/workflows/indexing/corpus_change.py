@@ -19,7 +19,7 @@ from ragdiag.workflows.indexing.build import check_index, release_index
 
 
 @dataclass(frozen=True, slots=True)
-class IndexState:
+class ServedIndex:
     """What serves ``versions`` after a change of the corpus, and what is not good about it.
     ``renewed`` says whether a build has taken its place since."""
 
@@ -40,7 +40,7 @@ def look_after_indexes(
     by: str,
     rebuild: bool = False,
     progress: Progress | None = None,
-) -> list[IndexState]:
+) -> list[ServedIndex]:
     """Check every build that serves without loading it, and raise or resolve its alerts; with
     ``rebuild``, build, check and publish first. One state an index key, never an exception: the
     corpus has changed already, and what serves goes on serving.
@@ -54,7 +54,7 @@ def look_after_indexes(
             if serving_build_id(lake, workspace, index_key) is not None:
                 states.append(_look_after(lake, workspace, versions, by, rebuild, stretch))
         except RagdiagError as error:
-            states.append(IndexState(names, None, "bad", (str(error),)))
+            states.append(ServedIndex(names, None, "bad", (str(error),)))
             if isinstance(error, StoreError):  # nothing was looked at
                 owed = {}
     with suppress(StoreError):
@@ -70,7 +70,7 @@ def _look_after(
     by: str,
     rebuild: bool,
     progress: Progress,
-) -> IndexState:
+) -> ServedIndex:
     names, version = tuple(one.name for one in versions), versions[0]
     failed: tuple[str, ...] = ()
     if rebuild:
@@ -86,11 +86,11 @@ def _look_after(
     if not failed:
         return state
     told = tuple(f"build {check.build_id} was not renewed: {one}" for one in failed)
-    return IndexState(names, check.build_id, "bad", (*told, *state.notes))
+    return ServedIndex(names, check.build_id, "bad", (*told, *state.notes))
 
 
-def _state(names: tuple[str, ...], check: IndexCheck, *, renewed: bool = False) -> IndexState:
-    return IndexState(names, check.build_id, check.status, _notes(check), renewed)
+def _state(names: tuple[str, ...], check: IndexCheck, *, renewed: bool = False) -> ServedIndex:
+    return ServedIndex(names, check.build_id, check.status, _notes(check), renewed)
 
 
 def _notes(check: IndexCheck) -> tuple[str, ...]:

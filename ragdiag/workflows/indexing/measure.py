@@ -18,11 +18,12 @@ import numpy as np
 
 from ragdiag.errors import InputError
 from ragdiag.metrics.latency import quantile_estimate
-from ragdiag.pipeline import serving_index
 from ragdiag.progress import Progress, report
 from ragdiag.records import Estimate
+from ragdiag.retrieval.builds import load_index
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.retrieval.manifest import verified_manifest
+from ragdiag.retrieval.serving import require_serving, serving_faults
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import load_questions
 from ragdiag.store.lake import Lake
@@ -93,7 +94,8 @@ def measure_index(
         )
     drawn = np.random.default_rng(SEED).permutation(len(texts))[:questions]
     before = _resident_mb()
-    index = serving_index(lake, workspace, version)
+    with serving_faults(version):
+        index = load_index(workspace, require_serving(lake, workspace, version), version.spec)
     retriever = HybridRetriever(index, version.spec)
     memory = _resident_mb() - before
     times = _ask(retriever, [texts[at] for at in drawn], progress)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ragdiag.errors import SpecError
-from ragdiag.pipeline import serving_index, serving_passages
+from ragdiag.pipeline import serving_parts
 from ragdiag.progress import Progress, report
 from ragdiag.records import Question
 from ragdiag.retrieval.hybrid import HybridRetriever
@@ -61,8 +61,9 @@ def score_questions(
 ) -> list[RerankEvidence]:
     """As :func:`gather_evidence`, of questions and judgments that need not be in the lake."""
     spec = require_reranker(version)
-    retriever = HybridRetriever(serving_index(lake, workspace, version), version.spec)
-    reranker = open_reranker(serving_passages(lake, workspace, version), spec, workspace)
+    index, passages = serving_parts(lake, workspace, version)
+    retriever = HybridRetriever(index, version.spec)
+    reranker = open_reranker(passages, spec, workspace)
     evidence = []
     for number, question in enumerate(questions, start=1):
         fused = retriever.retrieve(question.text).fused

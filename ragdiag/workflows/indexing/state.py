@@ -43,7 +43,7 @@ class Look:
 @dataclass(frozen=True)
 class IndexState:
     """One index key: the ``versions`` that its build serves, oldest first; ``builds`` as
-    workflows.index.describe_builds gives them; ``previous`` is where a rollback leads.
+    :func:`describe_builds` gives them; ``previous`` is where a rollback leads.
 
     A check without the model leaves out what only the model can see, so ``looks`` holds the newest
     of each kind at the build that serves, by name.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from ragdiag.pipeline import serving_index, serving_passages
+from ragdiag.pipeline import serving_parts
 from ragdiag.progress import Progress
 from ragdiag.records import ContextPassage
 from ragdiag.retrieval.hybrid import HybridRetriever
@@ -178,8 +178,8 @@ def version_answers(
 def _packing(lake: Lake, workspace: Workspace, version: Version) -> Retrieve:
     """As the pipeline makes a context, without its generator."""
     spec = version.spec
-    retriever = HybridRetriever(serving_index(lake, workspace, version), spec)
-    passages = serving_passages(lake, workspace, version)
+    index, passages = serving_parts(lake, workspace, version)
+    retriever = HybridRetriever(index, spec)
     reranker = None if spec.reranker is None else open_reranker(passages, spec.reranker, workspace)
     packer = Packer(passages, spec.context, load_tokenizer())
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ragdiag.errors import InputError, TrainingError, UnknownName
+from ragdiag.errors import InputError, TrainingError, UnknownName, first_line
 from ragdiag.privacy.keys import Keyring
 from ragdiag.progress import Progress
 from ragdiag.retrieval.hybrid import HybridRetriever
@@ -313,11 +313,19 @@ def _stored(lake: Lake, run_id: str, learnt: Sequence[str]) -> Assembled:
 
 
 def _config_of(lake: Lake, run_id: str) -> dict[str, Any]:
-    """What tells the run from another; empty where that cannot be read."""
+    """What tells the run from another; empty where it was not kept. Raises TrainingError where
+    it cannot be read."""
+    path = run_folder(lake.workspace, run_id).config
     try:
-        found = json.loads(run_folder(lake.workspace, run_id).config.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
         return {}
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            f"{path}, which says how training run {run_id} gathered its pairs, cannot be read "
+            f"({first_line(error)})",
+            remedy="leave --data-of out",
+        ) from None
     return found if isinstance(found, dict) else {}
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ragdiag.metrics.ranking import score_ranking
-from ragdiag.pipeline import Retriever, serving_index, serving_passages
+from ragdiag.pipeline import Retriever, serving_parts
 from ragdiag.progress import Progress, report
 from ragdiag.records import Hit, Question
 from ragdiag.retrieval.hybrid import HybridRetriever
@@ -19,7 +19,6 @@ from ragdiag.stats.contrasts import independent_means, paired_means
 from ragdiag.stats.criteria import Criterion
 from ragdiag.stats.gates import gate_quality
 from ragdiag.stats.paired import PairedComparison, compare_paired
-from ragdiag.store.corpus import removed_passages
 from ragdiag.store.lake import Lake
 from ragdiag.training.runs import Change, Gated, Measured, Moved, Overfit, SetName
 from ragdiag.version import Version
@@ -64,12 +63,10 @@ class Ranker:
 
     def __init__(self, lake: Lake, workspace: Workspace, version: Version) -> None:
         spec = version.spec
-        index = serving_index(lake, workspace, version)
-        index = index.without(removed_passages(lake, index.passage_ids))
+        index, passages = serving_parts(lake, workspace, version)
         self._retriever: Retriever = HybridRetriever(index, spec)
         self._reranker = None
         if spec.reranker is not None:
-            passages = serving_passages(lake, workspace, version)
             self._reranker = open_reranker(passages, spec.reranker, workspace)
 
     def rank(self, questions: Sequence[Question], progress: Progress | None = None) -> Ranked:

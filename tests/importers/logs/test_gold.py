@@ -24,7 +24,7 @@ from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters
 from ragdiag.store.results import find_served_version
 from ragdiag.store.upkeep.forgotten import REASON, add_forgotten, user_tombstone
-from ragdiag.workflows.diagnosing.diagnose import diagnose
+from tests.diagnosed import diagnose
 from tests.importers.logs.conftest import Import, contents
 
 Stored = Callable[[], dict[str, Request]]

@@ -16,7 +16,7 @@ from ragdiag.settings import PROJECT, Workspace
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters, failures, graded_counts
 from ragdiag.store.results import find_served_version
-from ragdiag.workflows.diagnosing.diagnose import diagnose
+from tests.diagnosed import diagnose
 from tests.importers.logs.conftest import Import, contents
 
 Stored = Callable[[], dict[str, Request]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from ragdiag.errors import KeyMissing, TrainingError
 from ragdiag.privacy.encryption import is_encrypted
 from ragdiag.privacy.keys import Keyring, new_key, parse_keys
 from ragdiag.training.data.examples import Pair, TrainingSet
-from ragdiag.training.data.sets import forget_pairs, is_changed, load_set, save_set
+from ragdiag.training.data.sets import forget_pairs, load_set, save_set
 
 TEXTS = {"p1": "Cats sleep\u2028long.", "p2": "Dogs “smell”.", "p3": "Tea is green."}
 HELD = TrainingSet(
@@ -24,13 +25,20 @@ HELD = TrainingSet(
 )
 
 
+def removed(path: Path) -> int:
+    """What the head of a set says has been removed since it was written."""
+    with path.open(encoding="utf-8") as file:
+        told: int = json.loads(file.readline())["removed"]
+    return told
+
+
 def test_a_set_comes_back_as_it_was(tmp_path: Path) -> None:
     path = save_set(tmp_path, HELD, "dev")
     assert path.stat().st_mode & 0o077 == 0, "users' questions are nobody else's to read"
     found = load_set(tmp_path, "dev")
     assert (list(found.pairs), dict(found.texts)) == (HELD.pairs, TEXTS)
     assert found.data_hash == HELD.data_hash
-    assert not is_changed(tmp_path, "dev")
+    assert removed(path) == 0
 
 
 @pytest.mark.parametrize("old", ["cats", "q2", '"weight": 0.5', '"data_hash": "'])
@@ -82,14 +90,14 @@ def test_a_forgotten_users_pairs_leave_every_run(tmp_path: Path) -> None:
 
     trial = forget_pairs(tmp_path, *about, dry_run=True)
     assert (trial.pairs, set(trial.files)) == (4, set(paths))
-    assert not is_changed(tmp_path / "one")
+    assert [removed(path) for path in paths] == [0, 0]
 
     assert forget_pairs(tmp_path, *about) == trial
     for run in ("one", "two"):
         left = load_set(tmp_path / run)
         assert [pair.question_id for pair in left.pairs] == ["q1", "q2"]
         assert left.pairs[1].request_ids == ("bob-2",)
-        assert is_changed(tmp_path / run)
+    assert [removed(path) for path in paths] == [2, 2]
     assert b"ann" not in b"".join(path.read_bytes().lower() for path in paths)
     assert untouched.read_bytes() == before
     assert forget_pairs(tmp_path, *about).pairs == 0

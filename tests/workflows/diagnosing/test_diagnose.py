@@ -18,10 +18,11 @@ from ragdiag.store.lake import Lake
 from ragdiag.store.results import save_version
 from ragdiag.version import OpenAISpec, Version, parse_spec
 from ragdiag.workflows.comparing.evaluate import evaluate
-from ragdiag.workflows.diagnosing.diagnose import Scope, diagnose, open_diagnosis
+from ragdiag.workflows.diagnosing.diagnose import Scope, open_diagnosis
 from ragdiag.workflows.diagnosing.replays import Limits
 from ragdiag.workflows.grading.reviews import save_label
 from ragdiag.workflows.indexing.build import build_version_index
+from tests.diagnosed import diagnose
 from tests.faulty_server import FaultyServer, reply
 
 PRICES = "prompt_price = 1.0\ncompletion_price = 1.0\n"

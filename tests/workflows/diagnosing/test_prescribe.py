@@ -18,9 +18,9 @@ from ragdiag.store.prescriptions import latest_prescriptions
 from ragdiag.store.results import save_version
 from ragdiag.version import Version, parse_spec
 from ragdiag.workflows.comparing.evaluate import evaluate
-from ragdiag.workflows.diagnosing.diagnose import diagnose
 from ragdiag.workflows.diagnosing.prescribe import Prescription, prescribe
 from ragdiag.workflows.indexing.build import build_version_index
+from tests.diagnosed import diagnose
 
 pytestmark = pytest.mark.slow
 

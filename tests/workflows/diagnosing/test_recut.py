@@ -84,13 +84,13 @@ def test_what_cannot_be_tried_says_why() -> None:
 def test_nothing_is_left_of_a_trial(tmp_path: Path) -> None:
     workspace = cutting.Workspace(tmp_path)
 
-    class Bench:
+    class Passages:
         passages = sorted(passages(40), key=lambda one: one.position)
 
         def over(self, index: object, found: list[Passage]) -> list[Passage]:
             return found
 
-    with cutting.recut_bench(Bench(), LEXICAL, workspace, 20) as cut:  # type: ignore[arg-type]
+    with cutting.recut_what_if(Passages(), LEXICAL, workspace, 20) as cut:  # type: ignore[arg-type]
         assert list(workspace.indexes.iterdir())
-        assert f"{len(cut.bench)} passages in place of" in cut.note  # type: ignore[arg-type]
+        assert f"{len(cut.what_if)} passages in place of" in cut.note  # type: ignore[arg-type]
     assert not list(workspace.indexes.iterdir())

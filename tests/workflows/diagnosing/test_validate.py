@@ -17,7 +17,7 @@ from ragdiag.store.results import save_findings, save_version
 from ragdiag.store.validations import load_validation, load_validations
 from ragdiag.version import Version, parse_spec
 from ragdiag.workflows.comparing.evaluate import evaluate
-from ragdiag.workflows.diagnosing.diagnose import diagnose, requests_in_scope
+from ragdiag.workflows.diagnosing.diagnose import Scope, requests_in_scope
 from ragdiag.workflows.diagnosing.inject import Injected, Injector
 from ragdiag.workflows.diagnosing.replays import Job, Replays
 from ragdiag.workflows.diagnosing.sufficiency import calibrate_sufficiency
@@ -33,6 +33,7 @@ from ragdiag.workflows.diagnosing.validate import (
 )
 from ragdiag.workflows.diagnosing.validation_price import plan_validation
 from ragdiag.workflows.indexing.build import build_version_index
+from tests.diagnosed import diagnose
 
 SPEC = "[lexical]\n[context]\nk = 2\n[generator]\nkind = 'extractive'\nsentences = 1"
 
@@ -64,7 +65,7 @@ def lake(copied: Callable[[Workspace], Lake], evaluated: Workspace) -> Lake:
 
 @pytest.fixture
 def injected(lake: Lake, workspace: Workspace, version: Version) -> Injected:
-    requests = requests_in_scope(lake, version, "test", None, None, None)
+    requests = requests_in_scope(lake, version, Scope("test"))
     return Injector(lake, workspace, version, requests).inject(3)
 
 
@@ -158,7 +159,7 @@ def test_a_broken_generator_is_asked_itself_and_its_answers_are_nobody_elses(
         def answer(self, question: str, context: Sequence[ContextPassage]) -> Answer:
             return Answer("polly")
 
-    request = requests_in_scope(lake, version, "test", None, None, None)[0]
+    request = requests_in_scope(lake, version, Scope("test"))[0]
     job: Job = (request, {"g": (ContextPassage("p", "Water boils at 100 degrees."),)})
 
     def replay(replays: Replays) -> Sequence[Replay]:

@@ -51,11 +51,11 @@ def try_settings(
     save_version(lake, version)
     build = build_version_index(lake, workspace, version)
     monkeypatch.setattr("ragdiag.workflows.diagnosing.what_if.load_generator", lambda _: generator)
-    bench = WhatIf(lake, workspace, spec, build.build_id, {}, {})
+    what_if = WhatIf(lake, workspace, spec, build.build_id, {}, {})
     requests: list[Request] = [answer(n, OLD, rank=1) for n in range(2)]
-    answered = {one.request_id for one in requests}
-    found = [bench.find(_with(spec, k), requests, answered) for k in ks]
-    return bench.answer(requests, found)
+    to_answer = {one.request_id for one in requests}
+    found = [what_if.find(_with(spec, k), requests, to_answer) for k in ks]
+    return what_if.answer(requests, found)
 
 
 def _with(spec: Spec, k: int) -> Spec:

@@ -15,7 +15,6 @@ from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters
 from ragdiag.store.results import load_requests, save_findings
 from ragdiag.store.reviews import load_answered, load_reviews
-from ragdiag.workflows.diagnosing.diagnose import diagnose
 from ragdiag.workflows.grading.corrected_rates import correct_rate, sample_to_label
 from ragdiag.workflows.grading.grade import grade_requests
 from ragdiag.workflows.grading.reviews import (
@@ -26,6 +25,7 @@ from ragdiag.workflows.grading.reviews import (
     withdraw_label,
 )
 from tests.answered import OLD, answer, log
+from tests.diagnosed import diagnose
 
 COUNT = 40
 ALL = Filters()

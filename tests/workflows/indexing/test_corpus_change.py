@@ -14,7 +14,7 @@ from ragdiag.store.results import save_version
 from ragdiag.version import Version, parse_spec
 from ragdiag.workflows.indexing import build as workflow
 from ragdiag.workflows.indexing.build import release_index
-from ragdiag.workflows.indexing.corpus_change import IndexState, look_after_indexes
+from ragdiag.workflows.indexing.corpus_change import ServedIndex, look_after_indexes
 from tests.stocked import LEXICAL, Add
 
 
@@ -29,7 +29,7 @@ def served(corpus: Lake, workspace: Workspace, version: Version) -> str:
     return release_index(corpus, workspace, version, by="test").build.build_id
 
 
-def look(lake: Lake, workspace: Workspace, *, rebuild: bool = False) -> IndexState:
+def look(lake: Lake, workspace: Workspace, *, rebuild: bool = False) -> ServedIndex:
     (state,) = look_after_indexes(lake, workspace, by="test", rebuild=rebuild)
     assert state.versions == ("lexical", "short")
     return state
@@ -38,7 +38,7 @@ def look(lake: Lake, workspace: Workspace, *, rebuild: bool = False) -> IndexSta
 def test_what_serves_is_told_to_be_stale_until_it_is_fresh_again(
     corpus: Lake, workspace: Workspace, served: str, add: Add
 ) -> None:
-    assert look(corpus, workspace) == IndexState(("lexical", "short"), served, "good")
+    assert look(corpus, workspace) == ServedIndex(("lexical", "short"), served, "good")
     add("rust")
     state = look(corpus, workspace)
     assert (state.build_id, state.status, state.renewed) == (served, "bad", False)

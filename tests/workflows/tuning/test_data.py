@@ -124,6 +124,16 @@ def test_a_run_goes_on_with_its_own_pairs_whatever_the_log_has_learnt_since(
         planned(filled, LearnFrom(data_of=folder.run_id))
 
 
+def test_sets_of_a_run_that_cannot_be_compared_with_this_one_are_not_taken(
+    lake: Lake, workspace: Workspace
+) -> None:
+    folder = begin_run(lake, workspace, {"kind": "retriever", "tuning": {"learn": {"hard": 9}}})
+    folder.config.write_bytes(folder.config.read_bytes()[:20])
+    taken = LearnFrom(None, data_of=folder.run_id)
+    with pytest.raises(TrainingError, match=r"config\.json, .* cannot be read .*--data-of out"):
+        taken.assembled(lake, None, title=False)  # type: ignore[arg-type]
+
+
 @pytest.mark.slow
 def test_general_pairs_are_mixed_in_and_ask_nothing_that_is_held_out(
     filled: tuple[Lake, Version], tmp_path: Path

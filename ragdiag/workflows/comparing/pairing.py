@@ -1,0 +1,56 @@
+"""The latest evaluations of two versions on one split, question by question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ragdiag.errors import UnknownName
+from ragdiag.records import Request
+from ragdiag.store.corpus import load_gold_answers, load_judgments
+from ragdiag.store.lake import Lake
+from ragdiag.store.results import load_requests
+from ragdiag.version import Version
+from ragdiag.workflows.comparing.clusters import load_clusters
+
+
+@dataclass(frozen=True)
+class Paired:
+    """By question, each version's latest request (``first``, ``second``), of all that it was asked;
+    ``questions`` are the words of those asked of both, in the order of their ids, and ``owners``
+    the clusters that these belong to, in that order."""
+
+    judgments: Mapping[str, Mapping[str, int]]
+    golds: Mapping[str, Sequence[str]]
+    first: Mapping[str, Request]
+    second: Mapping[str, Request]
+    questions: Mapping[str, str]
+    owners: Sequence[str]
+
+
+def pair_evaluations(lake: Lake, a: Version, b: Version, split: str | None) -> Paired:
+    """Of the judged questions of ``split``; None: of every one. Raises UnknownName where one of the
+    versions has not been evaluated on it."""
+    judgments = load_judgments(lake, split)
+    first, second = (latest_requests(lake, version, split, judgments) for version in (a, b))
+    questions = {name: first[name].question for name in sorted(first.keys() & second.keys())}
+    clusters = load_clusters(lake, questions, judgments)
+    owners = [clusters[name] for name in questions]
+    return Paired(judgments, load_gold_answers(lake), first, second, questions, owners)
+
+
+def latest_requests(
+    lake: Lake, version: Version, split: str | None, judgments: Mapping[str, Mapping[str, int]]
+) -> dict[str, Request]:
+    """Question → the version's latest evaluation request of it, for the questions of ``judgments``,
+    which are those of ``split``. Raises UnknownName where there is none."""
+    requests = load_requests(
+        lake, version_id=version.version_id, traffic="evaluation", question_ids=list(judgments)
+    )
+    if not requests:
+        raise UnknownName(
+            f"version {version.name} has no evaluation{f' of split {split!r}' if split else ''}",
+            remedy=f"run: ragdiag evaluate {version.name} --split {split or 'SPLIT'}",
+        )
+    ordered = sorted(requests, key=lambda request: request.asked_at)
+    return {request.question_id or "": request for request in ordered}
