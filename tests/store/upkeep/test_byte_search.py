@@ -48,7 +48,7 @@ BYTES = st.lists(st.sampled_from([b"a", b"b", b"abcdefgh", b"\0", b"xyz"]), max_
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(BYTES, st.lists(BYTES.filter(bool), max_size=4))
 def test_the_search_finds_what_the_plain_one_finds(content: bytes, texts: list[bytes]) -> None:
     with pytest.MonkeyPatch.context() as patch:
