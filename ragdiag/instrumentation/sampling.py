@@ -47,8 +47,8 @@ class Sampling:
 
 
 MOST_KEPT = 10
-"""Requests that were kept are remembered up to so many times ``remember``: where that is too few
-nearly all are drawn, and weigh next to nothing more than 1."""
+"""Requests that were drawn, and those that a rule kept, are remembered up to so many times
+``remember``: where that is too few nearly all are kept, and weigh next to nothing more than 1."""
 
 
 class Sampler:
@@ -71,11 +71,13 @@ class Sampler:
         )
         if rules.rate == 1.0:
             return request
+        noted = rules.keep_thumbs_down and rules.remember > 0
         if always:
-            self._note_kept(request.request_id)
+            if noted:
+                self._note_kept(request.request_id)
             return request
         drawn = is_drawn(request.request_id, rules.rate)
-        if rules.keep_thumbs_down and rules.remember:
+        if noted:
             self._note(request, drawn)
         return replace(request, keep_probability=rules.rate) if drawn else None
 

@@ -32,9 +32,9 @@ _NAME_KEY = re.compile(
 """Attributes whose texts name something (ids, models, states), by the end of their name."""
 
 _PERSON_KEY = re.compile(
-    r"(?:user|customer|person)(?:[._].*)?[._]names?$|(?:^|[._])(?:full|first|last|given|family)_names?$"
+    r"(?:user|customer|person)(?!_agent)[._]|(?:^|[._])(?:full|first|last|given|family)_names?$"
 )
-"""Those of them that name people."""
+"""Those of them that end in a name and name people."""
 
 _HOLDER_KEY = re.compile(
     r"(?:^|[._])(?:documents?|metadata|messages?|parts|links|invocation_parameters)$"
@@ -201,7 +201,9 @@ def _strings(value: Any, *, concealed: bool, holder: bool) -> Iterator[tuple[str
 
 def _is_name(key: str) -> bool:
     """Whether what stands under ``key`` names a thing or a state, and no person."""
-    return _NAME_KEY.search(key) is not None and _PERSON_KEY.search(key) is None
+    if _NAME_KEY.search(key) is None:
+        return False
+    return not key.endswith(("name", "names")) or _PERSON_KEY.search(key) is None
 
 
 def _rebuilt(value: Any, texts: Iterator[str | None]) -> Any:

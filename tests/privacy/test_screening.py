@@ -158,6 +158,7 @@ def test_what_is_read_from_spans_stays_readable(workspace: Workspace) -> None:
         "ragdiag.citations": ["d1"],
         "service.name": "shop",
         "tool.name": "search",
+        "user_agent.name": "Chrome",
         "service.version": "1.2",
     }
     screen = configured(workspace, "[privacy]\nstore_text = false\n")
