@@ -42,7 +42,7 @@ class Workspace:
         return self.root / "cache" / "embeddings"
 
     @property
-    def judgements(self) -> Path:
+    def judge_cache(self) -> Path:
         """What language models as judges have decided, by the hash of what they were asked."""
         return self.root / "cache" / "judge"
 

@@ -12,7 +12,14 @@ ASSOCIATIONS = "traceloop.association.properties."
 USER_ID = "user_id"
 """What metadata, association properties and ragdiag's own attributes call it."""
 
-STANDARD_USER_IDS = ("user.id", "enduser.id", "gen_ai.user", "llm.user")
+STANDARD_USER_IDS = (
+    "user.id",
+    "enduser.id",
+    "gen_ai.user",
+    "llm.user",
+    "langfuse.user.id",
+    USER_ID,
+)
 USER_IDS = (
     *STANDARD_USER_IDS,
     f"ragdiag.{USER_ID}",

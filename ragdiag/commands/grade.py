@@ -260,7 +260,7 @@ def _await_batches(
         running = run_batches(
             judge,
             items,
-            workspace.judgements,
+            workspace.judge_cache,
             batch_ids=batch_ids,
             wait_s=wait_s,
             progress=progress,

@@ -12,7 +12,7 @@ from ragdiag.console import emit, progress_to, table
 from ragdiag.settings import command_workspace
 
 if TYPE_CHECKING:
-    from ragdiag.workflows.logs.forget import Forgetting
+    from ragdiag.workflows.logs.forgetting import Forgetting
 
 privacy_app = typer.Typer(help="Keys for encryption, and users who want to be forgotten.")
 

@@ -40,7 +40,7 @@ def open_grader(workspace: Workspace, name: str, threshold: float | None = None)
         raise InputError(f"{name} {what}", remedy="leave it out, or give one above 0, at most 1")
     if rubric is not None:
         table = read_configuration(workspace).judge
-        return Judge(model, rubric, table, JudgeCache(workspace.judgements))
+        return Judge(model, rubric, table, JudgeCache(workspace.judge_cache))
     if name == DEFAULT_GRADER:
         return DefaultGrader()
     return rule_grader(name, threshold) if name in RULES else _by_passages(name, threshold)

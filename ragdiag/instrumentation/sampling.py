@@ -46,9 +46,9 @@ class Sampling:
             )
 
 
-MOST_DRAWN = 10
-"""Drawn requests are remembered up to so many times ``remember``: where that is too few nearly all
-are drawn, and weigh next to nothing more than 1."""
+MOST_KEPT = 10
+"""Requests that were drawn, and those that a rule kept, are remembered up to so many times
+``remember``: where that is too few nearly all are kept, and weigh next to nothing more than 1."""
 
 
 class Sampler:
@@ -58,6 +58,7 @@ class Sampler:
         self._sampling = sampling
         self._passed_over: OrderedDict[str, tuple[int, Request]] = OrderedDict()
         self._drawn: OrderedDict[str, int] = OrderedDict()
+        self._by_rule: OrderedDict[str, None] = OrderedDict()
         self._passes = 0
 
     def choose(self, request: Request, *, thumbs_down: bool) -> Request | None:
@@ -68,10 +69,15 @@ class Sampler:
             or (rules.keep_thumbs_down and thumbs_down)
             or request.latency_ms.get("total", 0.0) >= _or_infinity(rules.slow_ms)
         )
-        if always or rules.rate == 1.0:
+        if rules.rate == 1.0:
+            return request
+        noted = rules.keep_thumbs_down and rules.remember > 0
+        if always:
+            if noted:
+                self._note_kept(request.request_id)
             return request
         drawn = is_drawn(request.request_id, rules.rate)
-        if rules.keep_thumbs_down and rules.remember:
+        if noted:
             self._note(request, drawn)
         return replace(request, keep_probability=rules.rate) if drawn else None
 
@@ -91,7 +97,7 @@ class Sampler:
         if drawn:
             self._drawn.pop(request.request_id, None)  # an id given twice counts as the later one
             self._drawn[request.request_id] = self._passes
-            if len(self._drawn) > MOST_DRAWN * remember:
+            if len(self._drawn) > MOST_KEPT * remember:
                 self._drawn.popitem(last=False)
             return
         self._passes += 1
@@ -101,10 +107,18 @@ class Sampler:
         if self._passes - number >= remember:
             del self._passed_over[oldest]
 
+    def _note_kept(self, request_id: str) -> None:
+        """A rule kept it with chance 1: a thumbs-down that comes later finds it in the log."""
+        self._by_rule.pop(request_id, None)
+        self._by_rule[request_id] = None
+        if len(self._by_rule) > MOST_KEPT * self._sampling.remember:
+            self._by_rule.popitem(last=False)
+
     def may_be_missing(self, request_id: str) -> bool:
         """Whether a request that is not remembered may have been passed over."""
         rules = self._sampling
-        return rules.keep_thumbs_down and not is_drawn(request_id, rules.rate)
+        kept = request_id in self._by_rule or is_drawn(request_id, rules.rate)
+        return rules.keep_thumbs_down and not kept
 
 
 def is_drawn(request_id: str, rate: float) -> bool:

@@ -1,8 +1,9 @@
 """Addresses of machines: IPv4 and IPv6, as the standard library reads them.
 
 ``1.2.3.4`` may be a version. It counts as one where a word before it says so (``version 1.2.3.4``,
-``v1.2.3.4``, ``==1.2.3.4``) or a suffix follows (``1.2.3.4-beta``); else it is taken for an
-address: hiding a version costs less than showing an address. Addresses that are the same on every
+``v1.2.3.4``), where it is compared with a package (``torch==1.2.3.4``) or where a suffix follows
+(``1.2.3.4-beta``); else it is taken for an address: hiding a version costs less than showing an
+address. Addresses that are the same on every
 machine (loopback, unspecified, reserved such as netmasks) stay: they name nobody.
 """
 
@@ -19,11 +20,19 @@ _V6 = re.compile(
 )
 _VERSION_BEFORE = re.compile(
     r"(?:\b(?:v|ver|version|versions|release|rev|revision|build|section|chapter|clause|oid|tag)"
-    r"\.?\s*[:=]?|[=<>~^]=?|§)\s*$",
+    r"\.?\s*[:=]?|§)\s*$",
     re.IGNORECASE,
 )
 _BEFORE = 16
 """Characters looked at for a word that makes it a version."""
+_COMPARISONS = ("==", ">=", "<=", "~=", "^=", "!=")
+_COMPARED = re.compile(r"(?<![\w.-])[A-Za-z][\w.-]*(?:\[[\w,-]*\])?$", re.ASCII)
+_COMPARED_BEFORE = 40
+_MACHINE = re.compile(
+    r"(?i:(?:^|[\W_])(?:ip|ipv4|addr|address|host|hostname|server|client|peer|remote|source|src"
+    r"|destination|dest|dst|gateway|proxy))$|[a-z](?:Ip|IP|Addr|Address|Host)$"
+)
+"""How the name of a field ends that is compared with addresses and is no package."""
 
 
 def _replace(text: str) -> tuple[str, int]:
@@ -41,8 +50,17 @@ def _replace(text: str) -> tuple[str, int]:
 
 
 def _is_v4(text: str, found: re.Match[str]) -> bool:
-    before = text[max(0, found.start() - _BEFORE) : found.start()]
-    return not _VERSION_BEFORE.search(before) and _names_a_machine(found.group())
+    before = text[max(0, found.start() - _COMPARED_BEFORE) : found.start()]
+    is_version = _VERSION_BEFORE.search(before[-_BEFORE:]) or _is_package(before.rstrip())
+    return not is_version and _names_a_machine(found.group())
+
+
+def _is_package(before: str) -> bool:
+    """Whether what is compared at the end of ``before`` is a package, to judge by its name."""
+    if not before.endswith(_COMPARISONS):
+        return False
+    name = _COMPARED.search(before[:-2].rstrip())
+    return name is not None and not _MACHINE.search(name.group())
 
 
 def _v6_length(candidate: str, following: str) -> int:

@@ -27,22 +27,33 @@ _NETWORKS = (
 Diners Club; Maestro."""
 
 _MOST_DIGITS = 19
-_DIGIT_RUN = re.compile(r"(?<![\w.,+-])\d(?:[ -]?\d){12,}(?![\w])(?![.,]\d)", re.ASCII)
+_GAP = "[ \\-\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{HYPHEN}-\N{EN DASH}]{0,2}"
+"""What people put between groups of digits. In a bracket of RE2 and of Python alike."""
+_DIGIT_RUN = re.compile(rf"(?<![\w+])\d(?:{_GAP}\d){{12,}}(?!\w)", re.ASCII)
+_DOTTED = re.compile(r"(?<![\w+])(?<!\d[.,])\d{4}(?:\.\d{3,6}){2,4}(?!\w)(?!\.\d)", re.ASCII)
+"""Groups with dots between them are a card's only where none is as long as a fraction may be."""
+_MOST_BEFORE = 14
+_FRACTION_AFTER = re.compile(r"(?<!\d)\d{1,12}[.,]$", re.ASCII)
 _GROUP = re.compile(r"\d+", re.ASCII)
-_IBAN_START = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d\d(?=[ -]?[A-Za-z0-9])", re.ASCII)
+_IBAN_START = re.compile(rf"(?<![A-Za-z0-9])[A-Za-z]{{2}}\d\d(?={_GAP}[A-Za-z0-9])", re.ASCII)
 
 
 def _replace_cards(text: str) -> tuple[str, int]:
-    spans = []
-    for run in _DIGIT_RUN.finditer(text):
-        spans += [(run.start() + a, run.start() + b) for a, b in _cards_in(run.group())]
+    spans: list[tuple[int, int]] = []
+    runs = [*_DIGIT_RUN.finditer(text), *_DOTTED.finditer(text)]
+    for run in sorted(runs, key=re.Match.start):
+        spans += [span for span in _cards_in(text, run) if not spans or span[0] >= spans[-1][1]]
     return replace_spans(text, spans, "card")
 
 
-def _cards_in(run: str) -> Iterator[tuple[int, int]]:
-    """Cards within a run of groups of digits: other numbers may stand before and after one."""
-    groups = [match.span() for match in _GROUP.finditer(run)]
-    digits = "".join(run[start:end] for start, end in groups)
+def _cards_in(text: str, run: re.Match[str]) -> Iterator[tuple[int, int]]:
+    """Cards within a run of groups of digits: other numbers may stand before and after one. The
+    digits of a fraction are none."""
+    groups = [match.span() for match in _GROUP.finditer(text, *run.span())]
+    before = text[max(0, run.start() - _MOST_BEFORE) : run.start()]
+    if _FRACTION_AFTER.search(before):
+        del groups[0]
+    digits = "".join(text[start:end] for start, end in groups)
     places = list(accumulate((end - start for start, end in groups), initial=0))
     first = 0
     while first < len(groups):
@@ -66,7 +77,7 @@ def _lengths(digits: str) -> set[int]:
     return {n for start, lengths in _NETWORKS if start.match(digits) for n in lengths}
 
 
-CARD = Rule("card", r"\d(?:[ -]?\d){12}", _replace_cards)
+CARD = Rule("card", rf"\d(?:{_GAP}\d){{12}}|\d{{4}}(?:\.\d{{3,6}}){{2}}", _replace_cards)
 
 
 def _replace_ibans(text: str) -> tuple[str, int]:
@@ -83,11 +94,13 @@ def _iban_end(text: str, start: int) -> int | None:
     length = _iban_length(text[start : start + 2].upper())
     if length is None:
         return None
-    found = re.compile(rf"[A-Za-z0-9](?:[ -]?[A-Za-z0-9]){{{length - 1}}}(?![A-Za-z0-9])").match(
+    found = re.compile(rf"[A-Za-z0-9](?:{_GAP}[A-Za-z0-9]){{{length - 1}}}(?![A-Za-z0-9])").match(
         text, start
     )
-    valid = found is not None and iban.is_valid(found.group(), check_country=False)
-    return found.end() if found is not None and valid else None
+    if found is None:
+        return None
+    number = "".join(filter(str.isalnum, found.group()))
+    return found.end() if iban.is_valid(number, check_country=False) else None
 
 
 @lru_cache(maxsize=512)
@@ -98,4 +111,6 @@ def _iban_length(country: str) -> int | None:
     return 4 + sum(map(int, fields)) if fields else None
 
 
-IBAN = Rule("iban", r"\b[A-Za-z]{2}\d\d(?:[ -]?[A-Za-z0-9]){11}", _replace_ibans)
+IBAN = Rule(
+    "iban", rf"(?:^|[^A-Za-z0-9])[A-Za-z]{{2}}\d\d(?:{_GAP}[A-Za-z0-9]){{11}}", _replace_ibans
+)

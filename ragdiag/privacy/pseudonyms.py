@@ -11,6 +11,7 @@ import hmac
 import os
 import re
 import secrets
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -24,7 +25,8 @@ SHORTEST_KEY = 32
 DIGITS = 32
 """Hexadecimal digits kept of each hash: 128 bit, so no two of 10^9 users are likely to meet."""
 
-_MARKED = re.compile(rf"user:([0-9a-f]{{{DIGITS}}})")
+_PSEUDONYM = rf"[0-9a-f]{{{DIGITS}}}"
+_MARKED = re.compile(rf"user:({_PSEUDONYM})")
 
 Purpose = Literal["user", "forgotten", "text"]
 
@@ -49,6 +51,16 @@ def read_user(workspace: Workspace, user: str) -> str:
     """The pseudonym of a raw user id or of a marked one."""
     marked = _MARKED.fullmatch(user)
     return marked[1] if marked else user_key(workspace, user)
+
+
+def stored_user(key: str | None, pseudonym: Callable[[str], str]) -> str | None:
+    """The ``user_key`` of a request that somebody else wrote: what has not the form of a
+    pseudonym is a raw user id, and becomes one.
+
+    >>> stored_user("ann", lambda user: f"hash of {user}"), stored_user("0f" * 16, str.upper)
+    ('hash of ann', '0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f')
+    """
+    return pseudonym(key) if key and not re.fullmatch(_PSEUDONYM, key) else key
 
 
 def keyed_hash(workspace: Workspace, purpose: Purpose, text: str) -> str:

@@ -22,7 +22,7 @@ from ragdiag.privacy.hiding import hide_text, is_hidden
 from ragdiag.privacy.pseudonyms import mark_user
 from ragdiag.privacy.redaction import Redactor, compile_redactor
 from ragdiag.settings import Workspace
-from ragdiag.user_ids import mark_users
+from ragdiag.user_ids import USER_IDS, mark_users
 
 _NAME_KEY = re.compile(
     r"(?:^|[._])(?:ids?|citations|source|file_name|file_path|names?|models?|provider|language"
@@ -30,6 +30,11 @@ _NAME_KEY = re.compile(
     r"|level|label|finish_reasons?|cache_hit|dropped|(?:db|gen_ai)\.system)$"
 )
 """Attributes whose texts name something (ids, models, states), by the end of their name."""
+
+_PERSON_KEY = re.compile(
+    r"(?:user|customer|person)(?!_agent)[._]|(?:^|[._])(?:full|first|last|given|family)_names?$"
+)
+"""Those of them that end in a name and name people."""
 
 _HOLDER_KEY = re.compile(
     r"(?:^|[._])(?:documents?|metadata|messages?|parts|links|invocation_parameters)$"
@@ -40,6 +45,13 @@ _LONG_NUMBER = 10**12
 """No shorter whole number pays."""
 
 DROPPED = {"ragdiag.dropped": "nested too deeply"}
+
+_MAY_NAME_A_USER = re.compile(
+    r"""["']kind["']\s*:\s*["']span["']"""
+    rf"""|["'](?:{"|".join(map(re.escape, USER_IDS))})\\*["']"""
+    r"""|["']user_key["']\s*:\s*["'](?![0-9a-f]{32}["'])[^"']"""
+)
+"""Of a line that cannot be read nobody knows which of its words is a raw user id."""
 
 _ESCAPED = re.compile(r"\\u00([2-7][0-9a-fA-F])")
 
@@ -121,11 +133,15 @@ class Screen:
             return dict(DROPPED)
 
     def bodies(self, texts: Sequence[str]) -> list[str]:
-        """Lines that could not be read, as they may be kept: whatever they hold, as text."""
+        """Lines that could not be read, as they may be kept: whatever they hold, as text. Nothing
+        of a span or of what else may name a user by the raw id."""
         if self.hide is not None:
             return [self.hide(text) for text in texts]
-        plain = [_ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) for text in texts]
-        return [text or "" for text in self.redact(plain)]
+        plain: Sequence[str] = texts
+        if not self.is_open:
+            plain = [_ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) for text in texts]
+        told = ["" if _MAY_NAME_A_USER.search(text) else text for text in plain]
+        return [text or "" for text in self.redact(told)]
 
 
 def open_screen(workspace: Workspace) -> Screen:
@@ -175,12 +191,19 @@ def _strings(value: Any, *, concealed: bool, holder: bool) -> Iterator[tuple[str
                 yield name, any(map(str.isspace, name))
                 yield from _strings(
                     item,
-                    concealed=not (holder and _NAME_KEY.search(name.lower())),
+                    concealed=not (holder and _is_name(name.lower())),
                     holder=holder and _HOLDER_KEY.search(name.lower()) is not None,
                 )
         case list() | tuple():
             for item in value:
                 yield from _strings(item, concealed=concealed, holder=holder)
+
+
+def _is_name(key: str) -> bool:
+    """Whether what stands under ``key`` names a thing or a state, and no person."""
+    if _NAME_KEY.search(key) is None:
+        return False
+    return not key.endswith(("name", "names")) or _PERSON_KEY.search(key) is None
 
 
 def _rebuilt(value: Any, texts: Iterator[str | None]) -> Any:

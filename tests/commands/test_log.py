@@ -130,6 +130,16 @@ def test_bad_lines_are_told_and_the_others_kept(
     assert [one["question"] for one in spooled(workspace)] == ["good", "good"]
 
 
+def test_a_raw_user_in_the_spools_own_form_becomes_a_pseudonym(
+    log: Log, workspace: Workspace
+) -> None:
+    request = Request("r1", datetime(2026, 1, 5, tzinfo=UTC), "v1", "production", "q")
+    users = ("ann", user_key(workspace, "bob"), None)
+    log(*({**record_to_json(request), "user_key": user} for user in users))
+    kept = [line["user_key"] for line in spooled(workspace)]
+    assert kept == [user_key(workspace, "ann"), users[1], None]
+
+
 def test_a_line_that_grows_too_long_in_the_spool_is_told(log: Log, workspace: Workspace) -> None:
     request = Request("r1", datetime(2026, 1, 5, tzinfo=UTC), "v1", "production", "q")
     grown = {**record_to_json(request), "answer": "語" * 2_700_000}  # six bytes each, of three

@@ -20,7 +20,7 @@ from ragdiag.training.data.examples import Pair, TrainingSet
 from ragdiag.training.data.sets import load_set, save_set
 from ragdiag.training.set_files import training_seal
 from ragdiag.workflows.logs import forget
-from ragdiag.workflows.logs.forget import Forgetting
+from ragdiag.workflows.logs.forgetting import Forgetting
 from ragdiag.workflows.logs.privacy_state import privacy_findings
 
 

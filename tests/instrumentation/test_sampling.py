@@ -85,6 +85,23 @@ def test_a_later_thumbs_down_still_keeps_its_request(
     assert stats.sampled_out == 149
 
 
+def test_a_later_thumbs_down_on_a_request_that_a_rule_kept_is_not_too_late(
+    make_logger: MakeLogger, spooled: Spooled
+) -> None:
+    logger = make_logger(sampling=Sampling(rate=RATE, remember=20))
+    for n in range(300):
+        request = logger.request("q", request_id=f"r{n}")
+        request.error("timeout")
+        request.finish()
+    for n in range(300):
+        logger.feedback(f"r{n}", "thumbs", -1)
+    assert logger.flush()
+    assert len(requests(spooled())) == 300
+    too_late = sum(logger.stats().thumbs_down_too_late.values())
+    # The latest 200 are remembered; of the others those that were not drawn are not known.
+    assert too_late == sum(not is_drawn(f"r{n}", RATE) for n in range(100))
+
+
 def test_a_later_thumbs_down_makes_a_drawn_request_certain_while_it_could_be_recalled(
     make_logger: MakeLogger, spooled: Spooled
 ) -> None:

@@ -157,6 +157,8 @@ def test_what_is_read_from_spans_stays_readable(workspace: Workspace) -> None:
         "annotations.0.annotation.label": "thumbs_up",
         "ragdiag.citations": ["d1"],
         "service.name": "shop",
+        "tool.name": "search",
+        "user_agent.name": "Chrome",
         "service.version": "1.2",
     }
     screen = configured(workspace, "[privacy]\nstore_text = false\n")
@@ -166,6 +168,21 @@ def test_what_is_read_from_spans_stays_readable(workspace: Workspace) -> None:
     (said,) = json.loads(kept["gen_ai.input.messages"])
     assert (said["role"], said["parts"][0]["type"]) == ("user", "text")
     assert is_hidden(said["parts"][0]["content"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "user.name", "user.full_name", "enduser.name", "customer_name", "person.display.name",
+        "full_name", "metadata.first_name",
+    ],
+)  # fmt: skip
+def test_a_persons_name_is_concealed(workspace: Workspace, name: str) -> None:
+    screen = configured(workspace, "[privacy]\nstore_text = false\n")
+    given = {name: "Ann Miller", "metadata": json.dumps({name: "Ann Miller"})}
+    screened = screen.attributes([given])
+    assert "Miller" not in json.dumps(screened)
+    assert screen.attributes(screened) == screened
 
 
 def test_attributes_nested_out_of_reach_are_dropped(workspace: Workspace) -> None:
@@ -185,6 +202,31 @@ def test_bodies_are_looked_through_as_text_escapes_included(workspace: Workspace
     assert screen.bodies(bodies) == ['{"question": "[email]', "not json [email]"]
     hidden = configured(workspace, "[privacy]\nstore_text = false\n").bodies(bodies)
     assert all(is_hidden(body) for body in hidden)
+
+
+@pytest.mark.parametrize("redact", ["[]", "['email']"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"kind": "span", "schema": 2, "attributes": {"who": "ann77"',
+        'k", "attributes": {"user.id": "ann77"}}',
+        '"metadata": "{\\"user_id\\": \\"ann77\\"}"}}',
+        '{"kind": "request", "user_key": "ann77", "question',
+        '{"kind": "request", "schema": 2, "user_id": "ann77"}',
+    ],
+)
+def test_nothing_is_kept_of_a_line_that_may_name_a_user(
+    workspace: Workspace, redact: str, body: str
+) -> None:
+    screen = configured(workspace, f"[privacy]\nredact = {redact}\n")
+    named = f'{{"kind": "request", "user_key": "{"0f" * 16}", "question'
+    assert screen.bodies([body, named, "plain"]) == ["", named, "plain"]
+
+
+@pytest.mark.parametrize("name", ["user_id", "langfuse.user.id"])
+def test_names_that_tracers_give_the_user_are_known(workspace: Workspace, name: str) -> None:
+    (kept,) = open_screen(workspace).attributes([{name: "ann77"}])
+    assert kept == {name: f"user:{user_key(workspace, 'ann77')}"}
 
 
 @pytest.mark.parametrize("redact", ["[]", "['email']"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from ragdiag.importers.logs.inspector import inspector_rows
 from ragdiag.importers.logs.mapping import Mapping as LogMapping
 from ragdiag.importers.logs.reading import Reading, Row
 from ragdiag.importers.logs.row_records import RowReader
+from ragdiag.privacy.pseudonyms import stored_user
+from ragdiag.records import Request
 from ragdiag.store.lines import BadLine, parse_line
 
 
@@ -36,13 +38,17 @@ def read_table(
     columns: Columns,
     pseudonym: Callable[[str], str],
 ) -> Table:
-    """A line of our own spool is read as it stands, any other row by its columns."""
+    """A line of our own spool is read as it stands, its user as a pseudonym; any other row by its
+    columns."""
     evaluation = family == "evaluation"
     at = datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
     reader = RowReader(mapping, "evaluation" if evaluation else "production", at, pseudonym)
 
     def readings() -> Iterator[tuple[Reading, float]]:
         for row, fraction in read_rows(path, container):
+            if _is_own(row):
+                yield _own_line(row, pseudonym), fraction
+                continue
             for reading in _read(row, reader, columns, evaluation):
                 yield reading, fraction
 
@@ -52,8 +58,6 @@ def read_table(
 def _read(row: Row, reader: RowReader, columns: Columns, evaluation: bool) -> Iterator[Reading]:
     if row.fault is not None:
         yield Reading(row.origin, fault=row.fault)
-    elif "kind" in row.values and "schema" in row.values:
-        yield _own_line(row)
     elif is_inspector(row.values):
         for inner in inspector_rows(row.values, row.origin.source):
             yield from _read(inner, reader, columns, evaluation)
@@ -67,11 +71,17 @@ def _read(row: Row, reader: RowReader, columns: Columns, evaluation: bool) -> It
             yield Reading(row.origin, fault="none of the mapping's [rows] each is an object here")
 
 
-def _own_line(row: Row) -> Reading:
+def _is_own(row: Row) -> bool:
+    return row.fault is None and "kind" in row.values and "schema" in row.values
+
+
+def _own_line(row: Row, pseudonym: Callable[[str], str]) -> Reading:
     try:
         record = parse_line(json.dumps(row.values).encode())
     except BadLine as bad:
         return Reading(row.origin, fault=str(bad))
+    if isinstance(record, Request):
+        record = replace(record, user_key=stored_user(record.user_key, pseudonym))
     return Reading(row.origin, (record,))
 
 

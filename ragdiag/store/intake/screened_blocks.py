@@ -95,8 +95,6 @@ def _screen_rejects(screen: Screen, parsed: Parsed) -> tuple[list[Reject], Mappi
 
     Of a line that was too long to be read only its head was looked through, and only that stays.
     """
-    if screen.is_open:
-        return list(parsed.rejects), {}
     heads = {number: head for number, _, head in parsed.block.unread}
     came = [
         heads.get(reject.line, parsed.block.lines[reject.line - parsed.block.first]).decode(

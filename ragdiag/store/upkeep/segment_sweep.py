@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ragdiag.privacy.keys import workspace_keys
+from ragdiag.records import Feedback, Grade, Request, Span
 from ragdiag.settings import Workspace
 from ragdiag.store.intake.segment_lines import exchange_lines, read_lines
+from ragdiag.store.kinds import Record
 from ragdiag.store.lines import BadLine, parse_line
 from ragdiag.store.upkeep.archive import COMPRESSED, archive_turn, open_archived
 from ragdiag.store.upkeep.forgotten import find_forgotten
+from ragdiag.store.upkeep.user_traces import UserTraces
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,23 @@ class Swept:
     live: int = 0
 
 
+def find_in_segments(workspace: Workspace, tombstones: frozenset[str]) -> UserTraces:
+    """The ids of requests and traces of which a line, be it archived, waiting or being written,
+    belongs to a forgotten user or request: the other lines of these ids need not say so."""
+    requests, traces = set[str](), set[str]()
+    spool = workspace.spool
+    with archive_turn(workspace):
+        for path in [*_segments(spool), *spool.glob("*.open"), *_segments(spool / "archive")]:
+            for record in _records(workspace, path):
+                if find_forgotten(workspace, tombstones, [record]):
+                    match record:
+                        case Span():
+                            traces.add(record.trace_id)
+                        case Request() | Feedback() | Grade():
+                            requests.add(record.request_id)
+    return UserTraces((), request_ids=tuple(requests), trace_ids=tuple(traces))
+
+
 def sweep_segments(
     workspace: Workspace,
     tombstones: frozenset[str],
@@ -32,7 +53,12 @@ def sweep_segments(
     dry_run: bool = False,
 ) -> Swept:
     """Empty every line of a forgotten user or request. A line that is no record goes where it
-    contains one of ``names`` (pseudonyms and request ids)."""
+    contains one of ``names`` (pseudonyms and request ids).
+
+    Where a line goes because of its user alone, nothing tells any more whose the other lines of
+    its trace are: give the tombstones of requests (:func:`find_in_segments` finds them) to remove
+    lines, those of users as well to search.
+    """
     needles = [name.encode() for name in names]
     with archive_turn(workspace):
         # The spool first: what an ingester moves meanwhile is then found in the archive.
@@ -52,12 +78,25 @@ def _sweep(
     dry_run: bool,
 ) -> int:
     swept = 0
-    for path in sorted([*folder.glob("*.jsonl"), *folder.glob(f"*.jsonl{COMPRESSED}")]):
+    for path in _segments(folder):
         gone = _gone(workspace, path, tombstones, needles)
         swept += len(gone)
         if not dry_run:
             exchange_lines(path, gone, workspace_keys(workspace))
     return swept
+
+
+def _segments(folder: Path) -> list[Path]:
+    return sorted([*folder.glob("*.jsonl"), *folder.glob(f"*.jsonl{COMPRESSED}")])
+
+
+def _records(workspace: Workspace, path: Path) -> Iterator[Record]:
+    if not path.exists():
+        return
+    with open_archived(path, workspace_keys(workspace)) as lines:
+        for _, line in read_lines(lines):
+            with suppress(BadLine):
+                yield parse_line(line)
 
 
 def _gone(

@@ -92,7 +92,8 @@ _ALONE = f"""passage_id in (
 @dataclass(frozen=True, slots=True)
 class UserTraces:
     """``texts`` are those of the user's requests that no other request and no question has;
-    ``trace_ids`` are those of traces that wait and in which some span names the user."""
+    ``trace_ids`` are those of traces that wait and in which some span names the user, be it one
+    that waits in a segment."""
 
     keys: tuple[str, ...]
     request_ids: tuple[str, ...] = ()
@@ -188,7 +189,7 @@ def remove_traces(
     """Within the caller's transaction, keep the tombstones and delete the rows; rows by table."""
     add_forgotten(cursor, tombstones)
     passages = _rows(cursor, f"delete from logged_passages where {_ALONE}", traces)
-    removed = remove_requests(cursor, list(traces.request_ids), REASON)
+    removed = remove_requests(cursor, list(traces.ids), REASON)
     removed["logged_passages"] = passages
     for table, condition in _BESIDE.items():
         removed[table] = _rows(cursor, f"delete from {table} where {condition}", traces)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, BinaryIO
 
@@ -12,8 +12,8 @@ from ragdiag.errors import InputError, StoreError
 from ragdiag.instrumentation.assembly import Unloggable, build_feedback, build_request
 from ragdiag.instrumentation.drafts import FeedbackDraft
 from ragdiag.instrumentation.lines import read_draft
-from ragdiag.privacy.pseudonyms import user_key
-from ragdiag.records import Reject
+from ragdiag.privacy.pseudonyms import stored_user, user_key
+from ragdiag.records import Reject, Request
 from ragdiag.settings import Workspace
 from ragdiag.store.kinds import Record
 from ragdiag.store.lines import BadLine, parse_line
@@ -84,9 +84,13 @@ def _record(workspace: Workspace, line: bytes, version_id: str) -> Record:
         raise BadLine("not JSON") from None
     if not isinstance(body, dict):
         raise BadLine("not a JSON object")
+    pseudonym = partial(user_key, workspace)
     if "schema" in body:
-        return parse_line(line)
+        record = parse_line(line)
+        if isinstance(record, Request):
+            record = replace(record, user_key=stored_user(record.user_key, pseudonym))
+        return record
     draft = read_draft(body, version_id)
     if isinstance(draft, FeedbackDraft):
         return build_feedback(draft)
-    return build_request(draft, partial(user_key, workspace), log_depth=None)
+    return build_request(draft, pseudonym, log_depth=None)

@@ -10,18 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from typing import Any
 
 from ragdiag.errors import StoreBusy
 from ragdiag.privacy.keys import workspace_keys
 from ragdiag.privacy.pseudonyms import read_user
 from ragdiag.progress import Progress, report
-from ragdiag.records import Passage
 from ragdiag.retrieval.vectors import open_cache
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
-from ragdiag.store.upkeep.byte_search import files_with
 from ragdiag.store.upkeep.forgotten import (
     keep_tombstones,
     kept_tombstones,
@@ -30,12 +26,9 @@ from ragdiag.store.upkeep.forgotten import (
     user_tombstone,
 )
 from ragdiag.store.upkeep.history import purge_history
-from ragdiag.store.upkeep.known_backups import KnownBackup, list_backups
 from ragdiag.store.upkeep.restored_here import ASIDE
-from ragdiag.store.upkeep.segment_sweep import sweep_segments
-from ragdiag.store.upkeep.snapshots import snapshot_ids
+from ragdiag.store.upkeep.segment_sweep import find_in_segments, sweep_segments
 from ragdiag.store.upkeep.unfinished import (
-    FOLDER,
     drop_targets,
     keep_targets,
     kept_targets,
@@ -43,67 +36,30 @@ from ragdiag.store.upkeep.unfinished import (
 )
 from ragdiag.store.upkeep.user_traces import (
     UserTraces,
-    count_texts,
     count_traces,
     find_traces,
     is_user_key,
+    join_traces,
     remove_traces,
     user_keys,
 )
 from ragdiag.training.answers.sets import forget_examples
 from ragdiag.training.data.sets import Forgotten, forget_pairs
-
-SHORTEST_NEEDLE = 12
-"""Characters of a text that is searched for: shorter ones are in other people's words too."""
-MOST_NEEDLES = 50
-TRAINING = "training data"
-EMBEDDINGS = "cache: embeddings"
-JUDGEMENTS = "cache: judgements"
-ANSWERS = "cache: answers of services and pages"
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One place that was searched: what was found there, what was removed, and what a second
-    search found (None: it was not searched again). What lies in the memory of other processes
-    cannot be counted: then all three are None, and the note says how it goes."""
-
-    name: str
-    found: int | None
-    removed: int | None = 0
-    left: int | None = None
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Forgetting:
-    """``clean``: the second search found nothing in any place that ragdiag clears by itself."""
-
-    requests: int
-    dry_run: bool
-    places: tuple[Place, ...]
-    backups: tuple[KnownBackup, ...] = ()
-    files: tuple[str, ...] = ()
-
-    @property
-    def clean(self) -> bool:
-        return not self.dry_run and not any(place.left for place in self.places) and not self.files
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "requests": self.requests,
-            "dry_run": self.dry_run,
-            "clean": self.clean,
-            "places": [
-                {name: getattr(place, name) for name in Place.__dataclass_fields__}
-                for place in self.places
-            ],
-            "backups": [
-                {"directory": one.directory, "backup": one.backup, "made_at": one.made_at}
-                for one in self.backups
-            ],
-            "files": list(self.files),
-        }
+from ragdiag.workflows.logs.forgetting import (
+    ANSWERS,
+    EMBEDDINGS,
+    JUDGEMENTS,
+    TRAINING,
+    Forgetting,
+    Place,
+)
+from ragdiag.workflows.logs.user_search import (
+    content_hashes,
+    holding_backups,
+    judge_files_with,
+    other_files,
+    searched_again,
+)
 
 
 def forget_user(
@@ -146,12 +102,14 @@ def _forget(
     progress: Progress | None = None,
 ) -> Forgetting:
     report(progress, 0.0, "looking for what there is")
-    traces = find_traces(lake, keys, kept_targets(workspace, keys))
-    names = [*traces.keys, *traces.ids]
-    own = {user_tombstone(workspace, key) for key in traces.keys}
-    was_here = traces.since is not None or not own.isdisjoint(kept_tombstones(workspace))
+    kept = kept_targets(workspace, keys)
+    own = {user_tombstone(workspace, key) for key in (*keys, *kept.keys)}
     tombstones |= own
-    tombstones |= {request_tombstone(workspace, one) for one in traces.ids}
+    waiting = find_in_segments(workspace, tombstones)
+    traces = find_traces(lake, keys, join_traces([kept, waiting]))
+    was_here = traces.since is not None or not own.isdisjoint(kept_tombstones(workspace))
+    of_requests = frozenset(request_tombstone(workspace, one) for one in traces.ids)
+    tombstones |= of_requests
     if not dry_run:
         keep_targets(workspace, traces)
         keep_tombstones(workspace, tombstones)
@@ -163,7 +121,8 @@ def _forget(
         rows = lake.write(lambda cursor: remove_traces(cursor, traces, tombstones))
     report(progress, 0.3, "clearing spool and archive")
     with nullcontext() if dry_run else _rows_gone():
-        swept = sweep_segments(workspace, tombstones, names, dry_run=dry_run)
+        names = [*traces.keys, *traces.ids]
+        swept = sweep_segments(workspace, of_requests, names, dry_run=dry_run)
         found = {f"lake: {table}": n for table, n in rows.items()}
         found |= {"spool": swept.spool, "spool archive": swept.archive}
         places = [Place(name, n, 0 if dry_run else n) for name, n in found.items()]
@@ -182,14 +141,15 @@ def _forget(
             # Once more: what was answered or drawn since then may hold what is gone only now.
             keep_tombstones(workspace, tombstones)
             report(progress, 0.8, "searching everything again")
-            places = _searched_again(lake, workspace, traces, tombstones, places)
+            pairs = _forget_pairs(workspace, traces, tombstones, dry_run=True).pairs
+            places = searched_again(lake, workspace, traces, tombstones, places, pairs)
     aside = sorted(path.name for path in workspace.root.glob(f"{ASIDE}*")) if was_here else []
-    files = _other_files(workspace, traces, user)
+    files = other_files(workspace, traces, user)
     done = Forgetting(
         requests=len(traces.request_ids),
         dry_run=dry_run,
         places=tuple(places),
-        backups=tuple(_holding(workspace, traces)),
+        backups=tuple(holding_backups(workspace, traces)),
         files=(*aside, *files),
     )
     if not dry_run and not files and not any(place.left for place in places):
@@ -239,22 +199,13 @@ def _place_of(workspace: Workspace, learnt: Forgotten, *, dry_run: bool) -> Plac
 
 def _clear_caches(workspace: Workspace, traces: UserTraces, *, dry_run: bool) -> Iterator[Place]:
     """The judgements are searched, and nothing is removed: they are numbers, and hold no text."""
-    vectors, hashes = open_cache(workspace), _content_hashes(traces)
+    vectors, hashes = open_cache(workspace), content_hashes(traces)
     found = vectors.count(hashes)
     yield Place(EMBEDDINGS, found, 0 if dry_run else vectors.forget(hashes))
-    yield Place(JUDGEMENTS, len(_judgements_with(workspace, traces)))
+    yield Place(JUDGEMENTS, len(judge_files_with(workspace, traces)))
     when = "" if dry_run else ", and was told by the tombstones in secrets/forgotten"
     note = f"each process drops all of them before its next answer or page{when}"
     yield Place(ANSWERS, None, None, note=note)
-
-
-def _content_hashes(traces: UserTraces) -> list[str]:
-    return [Passage("", "", text).content_hash for text in traces.texts]
-
-
-def _judgements_with(workspace: Workspace, traces: UserTraces) -> list[str]:
-    """Files of the judge's cache in whose bytes the user is found."""
-    return files_with(workspace.judgements, _needles(traces, ""))
 
 
 def _clear_past(lake: Lake) -> Iterator[Place]:
@@ -263,48 +214,3 @@ def _clear_past(lake: Lake) -> Iterator[Place]:
     note = f"these named snapshots can no longer be read: {broken}" if broken else ""
     yield Place("old snapshots", purged.snapshots, purged.snapshots, note=note)
     yield Place("files of old snapshots", purged.files, purged.files)
-
-
-def _searched_again(
-    lake: Lake,
-    workspace: Workspace,
-    traces: UserTraces,
-    tombstones: frozenset[str],
-    places: Collection[Place],
-) -> list[Place]:
-    """The places with what is left in each, and the present lake read for the user's texts."""
-    rows = count_traces(lake, traces)
-    names = [*traces.keys, *traces.ids]
-    swept = sweep_segments(workspace, tombstones, names, dry_run=True)
-    left = {f"lake: {table}": n for table, n in rows.items()}
-    left |= {"spool": swept.spool, "spool archive": swept.archive}
-    left[TRAINING] = _forget_pairs(workspace, traces, tombstones, dry_run=True).pairs
-    left[EMBEDDINGS] = open_cache(workspace).count(_content_hashes(traces))
-    left[JUDGEMENTS] = len(_judgements_with(workspace, traces))
-    left["old snapshots"] = len(lake.read(snapshot_ids)) - 1
-    found = [
-        Place(one.name, one.found, one.removed, left.get(one.name), one.note) for one in places
-    ]
-    return [*found, Place("lake: any text of theirs", 0, 0, count_texts(lake, traces))]
-
-
-def _holding(workspace: Workspace, traces: UserTraces) -> list[KnownBackup]:
-    """Backups made after the user's first request."""
-    if traces.since is None:
-        return []
-    first = traces.since.isoformat()
-    return [one for one in list_backups(workspace) if one.made_at >= first]
-
-
-def _other_files(workspace: Workspace, traces: UserTraces, user: str) -> list[str]:
-    """Files in whose bytes the user is found; lakes that a restore has moved aside are named
-    anyhow."""
-    found = files_with(workspace.root, _needles(traces, user))
-    return sorted(one for one in found if not one.startswith((ASIDE, f"{FOLDER}/")))
-
-
-def _needles(traces: UserTraces, user: str) -> list[bytes]:
-    """What is searched for in the bytes of every file: pseudonyms and telling texts."""
-    texts = sorted((t for t in traces.texts if len(t) >= SHORTEST_NEEDLE), key=len, reverse=True)
-    named = [user] if len(user) >= SHORTEST_NEEDLE else []
-    return [text.encode() for text in [*traces.keys, *named, *texts[:MOST_NEEDLES]]]

@@ -13,6 +13,7 @@ from ragdiag.errors import InputError
 from ragdiag.privacy.pseudonyms import user_key
 from ragdiag.records import ContextHit, Hit, Request
 from ragdiag.settings import Workspace
+from ragdiag.store.kinds import record_to_json
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import passages_at
 from tests.importers.logs.conftest import Import, contents, write_table
@@ -341,3 +342,17 @@ def test_a_json_list_and_a_page_of_an_api_are_read(
     report = load(tmp_path)
     assert set(stored()) == {"j0", "j1", "j2", "p"}
     assert report.files == 2
+
+
+def test_a_raw_user_in_our_own_lines_becomes_a_pseudonym(
+    load: Import, stored: Stored, workspace: Workspace, tmp_path: Path
+) -> None:
+    at = datetime(2026, 1, 5, tzinfo=UTC)
+    users = {"r1": "ann", "r2": user_key(workspace, "bob"), "r3": None}
+    lines = [
+        record_to_json(Request(name, at, "v1", "production", "q", user_key=user))
+        for name, user in users.items()
+    ]
+    load(write_table(tmp_path / "log.jsonl", lines))
+    kept = {name: request.user_key for name, request in stored().items()}
+    assert kept == {**users, "r1": user_key(workspace, "ann")}

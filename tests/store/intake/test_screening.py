@@ -145,6 +145,19 @@ def test_lines_that_cannot_be_read_are_screened_too(lake: Lake, workspace: Works
     assert MAIL.partition("@")[0] + "@" not in everything(lake, workspace)
 
 
+@pytest.mark.parametrize("redact", ["[]", "['email']"])
+def test_a_torn_line_of_a_span_leaves_no_user_id(
+    lake: Lake, workspace: Workspace, redact: str
+) -> None:
+    workspace.configuration.write_text(f"[privacy]\nredact = {redact}\n")
+    torn = b'{"kind": "span", "schema": 2, "trace_id": "t", "attributes": {"user.id": "ann77", "in'
+    workspace.spool.mkdir(exist_ok=True)
+    (workspace.spool / "torn.jsonl").write_bytes(torn + b"\n")
+    assert ingest(lake, workspace).rejected == 1
+    assert lake.rows("select body from rejects") == [{"body": ""}]
+    assert "ann77" not in everything(lake, workspace)
+
+
 def test_texts_need_not_be_stored_at_all(
     lake: Lake, workspace: Workspace, telling: list[Record], make_request: Callable[..., Request]
 ) -> None:

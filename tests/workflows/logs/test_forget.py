@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import shutil
 from collections.abc import Callable
@@ -271,6 +272,15 @@ def test_what_is_not_ragdiags_to_change_is_named(lake: Lake, workspace: Workspac
     assert ingest(lake, workspace).rejected == 1
     (workspace.root / "reports" / "week.html").unlink()
     assert forget_user(lake, workspace, ANN).clean, "run again, it finds nothing more"
+
+
+def test_each_of_their_texts_is_searched_for(lake: Lake, workspace: Workspace) -> None:
+    asides = [f"Is the walrus's aside {n} in order?" for n in range(60)]
+    log(lake, workspace, *(asked(workspace, ANN, 100 + n, one) for n, one in enumerate(asides)))
+    shortest = min(asides, key=len)
+    (workspace.root / "week.html").write_text(f"<p>{html.escape(shortest)}</p>")
+    done = forget_user(lake, workspace, ANN)
+    assert (done.files, done.clean) == (("week.html",), False)
 
 
 def test_what_was_interrupted_is_finished_by_the_next_run(

@@ -6,22 +6,25 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from ragdiag.privacy.pseudonyms import user_key
-from ragdiag.records import Grade, Span
+from ragdiag.records import Feedback, Grade, Request, Span
 from ragdiag.settings import PROJECT, Workspace
 from ragdiag.spans.building import LINKS
 from ragdiag.spans.traces import NO_QUESTION
 from ragdiag.store.ingest import ingest
+from ragdiag.store.kinds import Record
 from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.results import load_requests
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.store.times import now_utc
 from ragdiag.store.upkeep.forgotten import REASON, add_forgotten, user_tombstone
+from ragdiag.workflows.logs import forget as forgetting
 from ragdiag.workflows.logs import traces as module
 from ragdiag.workflows.logs.forget import forget_user
 from ragdiag.workflows.logs.ingest import load_waiting
@@ -207,6 +210,7 @@ import sys
 from pathlib import Path
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import open_lake
+from ragdiag.workflows.logs import forget as forgetting
 from ragdiag.workflows.logs import traces as module
 lake = open_lake(Workspace(Path(sys.argv[1])))
 module.BATCH_SPANS = 10
@@ -304,6 +308,81 @@ def test_a_forgotten_users_traces_go_whole_and_none_becomes_a_request(
     assert [one.question for one in load_requests(lake)] == ["q9?"]
     assert lake.rows("from logged_passages") == []
     assert {reason for _, reason in rejects(lake)} == {REASON}
+
+
+def put(workspace: Workspace, *records: Record) -> None:
+    """Into a segment of its own, which waits."""
+    with SpoolWriter(workspace) as spool:
+        spool.write_all(records)
+
+
+def spooled_bytes(workspace: Workspace) -> str:
+    files = [path for path in workspace.spool.rglob("*.jsonl") if path.is_file()]
+    return "".join(path.read_text() for path in files)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ingested", ["nothing", "the spans below the roots"])
+def test_a_trace_goes_whole_where_its_root_waits_in_a_segment_of_its_own(
+    lake: Lake, workspace: Workspace, ingested: str
+) -> None:
+    put(workspace, *children())
+    if ingested != "nothing":
+        ingest(lake, workspace)
+    put(workspace, *roots(), make_span(9))
+    trial = forget_user(lake, workspace, "ann", dry_run=True)
+    done = forget_user(lake, workspace, "ann")
+    assert done.clean, done.to_json()
+    removed = {place.name: place.removed for place in done.places}
+    tried = {place.name: place.found for place in trial.places}
+    assert {name: tried[name] for name in ("spool", "lake: spans")} == {
+        name: removed[name] for name in ("spool", "lake: spans")
+    }
+    assert removed["spool"] == (12 if ingested == "nothing" else 4)
+    assert "Who am I?" not in spooled_bytes(workspace)
+    ingest(lake, workspace)
+    put(workspace, *children())
+    ingest(lake, workspace)
+    assemble_traces(lake, settle_s=0, orphan_s=0)
+    assert [one.question for one in load_requests(lake)] == ["q9?"]
+    assert lake.rows("from logged_passages") == []
+
+
+@pytest.mark.slow
+def test_what_hangs_on_a_request_that_waits_goes_with_it(lake: Lake, workspace: Workspace) -> None:
+    ann = Request("r-ann", MONDAY, "v1", "production", "Who?", user_key=user_key(workspace, "ann"))
+    said = Feedback("f1", "r-ann", MONDAY, "thumbs", -1)
+    put(workspace, said)
+    ingest(lake, workspace)
+    put(workspace, replace(said, feedback_id="f2"))
+    put(workspace, Grade("r-ann", "judge", 0, reason="It asked who."), *roots())
+    put(workspace, ann, Feedback("f3", f"{1:032x}", MONDAY, "thumbs", -1))
+    done = forget_user(lake, workspace, "ann")
+    assert done.clean, done.to_json()
+    removed = {place.name: place.removed for place in done.places}
+    assert (removed["spool"], removed["lake: feedback"], done.requests) == (8, 1, 1)
+    put(workspace, replace(said, feedback_id="f4"))
+    assert ingest(lake, workspace).accepted == 0
+    assert lake.rows("from feedback") == []
+
+
+@pytest.mark.slow
+def test_a_root_that_comes_while_its_user_is_forgotten_is_left_for_ingest(
+    lake: Lake, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(workspace, *children())
+    find = forgetting.find_in_segments
+
+    def and_then(*given: Any) -> Any:
+        found = find(*given)
+        put(workspace, *roots())
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(forgetting, "find_in_segments", and_then)
+        assert not forget_user(lake, workspace, "ann").clean
+    assert forget_user(lake, workspace, "ann").clean
+    assert "Who am I?" not in spooled_bytes(workspace)
 
 
 def test_a_trace_of_a_user_who_is_forgotten_while_it_waits_is_turned_away(
