@@ -26,7 +26,12 @@ from ragdiag.configuration import read_configuration
 from ragdiag.errors import NoWorkspace, RagdiagError, StoreError
 from ragdiag.interrupts import interruptible
 from ragdiag.settings import Workspace
-from ragdiag.store.catalogs.attachment import attach_statement, catalog_of
+from ragdiag.store.catalogs.attachment import (
+    attach_statement,
+    catalog_of,
+    data_folder,
+    list_parquet,
+)
 from ragdiag.store.catalogs.catalog import Catalog, Turn
 from ragdiag.store.catalogs.extensions import connect
 from ragdiag.store.catalogs.object_store import check_bucket, open_bucket
@@ -42,7 +47,7 @@ from ragdiag.store.migrations import is_behind, migrate
 from ragdiag.store.upkeep.catalog_damage import damaged_catalog_error
 from ragdiag.store.upkeep.catalog_edits import look_again
 from ragdiag.store.upkeep.damage import damaged_file_error
-from ragdiag.store.upkeep.known_backups import refuse_lost_catalog
+from ragdiag.store.upkeep.known_backups import lost_catalog_error
 
 T = TypeVar("T")
 Parameters = Sequence[Any] | Mapping[str, Any]
@@ -203,10 +208,6 @@ def open_lake(workspace: Workspace, *, create: bool = False) -> Lake:
     configuration is wrong, StoreError where the catalog or the place of the data cannot be read,
     NewerWorkspace where a later ragdiag wrote it.
     """
-    if not workspace.exists:
-        refuse_lost_catalog(workspace)
-    if not workspace.exists and not create:
-        raise _no_workspace(workspace)
     key = (os.getpid(), str(workspace.root.resolve()))
     with _opening:
         lake = _lakes.get(key)
@@ -234,15 +235,13 @@ def _open(workspace: Workspace, create: bool) -> Lake:
     deadline = time.monotonic() + PATIENCE_S
     try:
         catalog.connect(connection)
-        new = not catalog.holds_lake()
-        if new and not create:
-            raise _no_workspace(workspace)
         if table.in_bucket:
             open_bucket(connection, table, str(workspace.configuration))
-            if new:
-                check_bucket(connection, table)
+        if not create:
+            _refuse_none(workspace, table, catalog, connection, create)
         workspace.catalog.parent.mkdir(parents=True, exist_ok=True)
         with catalog.turn("open", deadline):
+            _refuse_none(workspace, table, catalog, connection, create)
             catalog.prepare()
             connection.execute(attach_statement(workspace, table, catalog, "lake"))
             connection.execute("use lake")
@@ -263,6 +262,26 @@ def _open(workspace: Workspace, create: bool) -> Lake:
                 remedy="restore it from a backup, or name another workspace with --workspace",
             )
         ) from None
+
+
+def _refuse_none(
+    workspace: Workspace,
+    table: LakeTable,
+    catalog: Catalog,
+    connection: duckdb.DuckDBPyConnection,
+    create: bool,
+) -> None:
+    """Raises where there is no lake: NoWorkspace unless one may be created, StoreError where one
+    has been and only its catalog is gone, or where a new one's bucket is out of reach."""
+    if catalog.holds_lake():
+        return
+    if table.in_bucket:
+        check_bucket(connection, table)
+    data = next(iter(list_parquet(connection, data_folder(workspace, table))), None)
+    if lost := lost_catalog_error(workspace, catalog.place, data):
+        raise lost
+    if not create:
+        raise _no_workspace(workspace)
 
 
 def _no_workspace(workspace: Workspace) -> NoWorkspace:

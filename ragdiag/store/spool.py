@@ -89,9 +89,7 @@ class SpoolWriter:
         Raises too where an earlier hand-over failed unseen: its lines may not be on the disk.
         """
         with self._lock:
-            fault, self._fault = self._fault, None
-            if fault is not None:
-                raise fault
+            self._tell_fault()
             if self._segment is not None:
                 with disk_faults(self._segment.path):
                     self._segment.sync()
@@ -114,6 +112,7 @@ class SpoolWriter:
     def _append(self, lines: bytes) -> None:
         if not lines:
             return
+        self._tell_fault()
         segment = self._segment
         if segment is not None and segment.is_due(len(lines)):
             self._rotate()
@@ -127,12 +126,15 @@ class SpoolWriter:
         with disk_faults(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
             segment = create_segment(self._folder, self._writer)
-        # An idle writer's lines must not wait for its next one.
+        self._arm(segment)
+        self._segment = segment
+        return segment
+
+    def _arm(self, segment: Segment) -> None:
+        """An idle writer's lines must not wait for its next one."""
         segment.timer = threading.Timer(ROTATE_AFTER_S, self._rotate_idle, [segment])
         segment.timer.daemon = True
         segment.timer.start()
-        self._segment = segment
-        return segment
 
     def _rotate(self) -> None:
         segment = self._segment
@@ -147,14 +149,22 @@ class SpoolWriter:
             segment.hand_over()
         self._segment = None
 
+    def _tell_fault(self) -> None:
+        """Raise, once, what an idle hand-over met."""
+        fault, self._fault = self._fault, None
+        if fault is not None:
+            raise fault
+
     def _rotate_idle(self, segment: Segment) -> None:
         with self._lock:
             if self._segment is segment:
-                # What fails here (a full disk) is told at the next write or sync.
+                # What fails here (a full disk) is told at the next write or sync, and tried again.
                 try:
                     self._rotate()
                 except StoreError as error:
                     self._fault = error
+                    if self._segment is segment:
+                        self._arm(segment)
 
     def _forget_after_fork(self) -> None:
         """In a forked child: the open segment is the parent's."""

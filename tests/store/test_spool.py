@@ -251,3 +251,40 @@ def test_sync_tells_of_a_hand_over_that_failed_unseen(
     writer.write(make_request(2))
     writer.close()
     assert len(list(workspace.spool.glob("*.jsonl"))) == 1
+
+
+def test_an_idle_hand_over_that_failed_is_tried_again_and_told(
+    workspace: Workspace, make_request: MakeRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (segments_module, spool_module):
+        monkeypatch.setattr(module, "ROTATE_AFTER_S", 0.05)
+    hand_over, tries = segments_module.Segment.hand_over, []
+
+    def fail_once(segment: segments_module.Segment) -> None:
+        tries.append(segment)
+        if len(tries) == 1:
+            raise OSError(28, "no space left on device")
+        hand_over(segment)
+
+    monkeypatch.setattr(segments_module.Segment, "hand_over", fail_once)
+    spool = SpoolWriter(workspace)
+    spool.write(make_request(1))
+    assert wait_for(lambda: len(lines(workspace)) == 1)
+    with pytest.raises(StoreError):
+        spool.write(make_request(2))
+    spool.write(make_request(3))
+    spool.close()
+
+
+def test_a_segment_deleted_while_its_writer_is_idle_is_told_at_the_next_write(
+    workspace: Workspace, make_request: MakeRequest
+) -> None:
+    spool = SpoolWriter(workspace)
+    spool.write(make_request(1))
+    next(workspace.spool.glob("*.open")).unlink()
+    assert wait_for(lambda: spool._segment is None)
+    with pytest.raises(StoreError, match="cannot read or write"):
+        spool.write(make_request(2))
+    spool.write(make_request(3))
+    spool.close()
+    assert [line["request_id"] for line in lines(workspace)] == ["r3"]

@@ -1,6 +1,10 @@
-"""Which catalog a workspace has, and the SQL by which DuckDB attaches its lake."""
+"""Which catalog a workspace has, where its files lie, and the SQL by which DuckDB attaches it."""
 
 from __future__ import annotations
+
+import glob
+
+import duckdb
 
 from ragdiag.backends import LakeTable
 from ragdiag.settings import Workspace
@@ -15,6 +19,19 @@ def catalog_of(workspace: Workspace, table: LakeTable) -> Catalog:
     if table.postgres is None:
         return SqliteCatalog(workspace.catalog)
     return PostgresCatalog(table.postgres, str(workspace.configuration))
+
+
+def data_folder(workspace: Workspace, table: LakeTable) -> str:
+    """A folder or a prefix in a bucket, with its closing slash, as DuckLake keeps it."""
+    return f"{(table.data_path or str(workspace.lake_data)).rstrip('/')}/"
+
+
+def list_parquet(connection: duckdb.DuckDBPyConnection, folder: str) -> list[str]:
+    """The paths of the Parquet files below ``folder``, whoever wrote them, in order."""
+    with connection.cursor() as cursor:
+        pattern = f"{glob.escape(folder)}**/*.parquet"
+        found = cursor.execute("select file from glob(?) order by 1", [pattern]).fetchall()
+    return [str(path) for (path,) in found]
 
 
 def attach_statement(

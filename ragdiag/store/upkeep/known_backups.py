@@ -43,13 +43,13 @@ def remember_backup(workspace: Workspace, made: KnownBackup) -> None:
     fresh.replace(path)
 
 
-def refuse_lost_catalog(workspace: Workspace) -> None:
-    """Raise StoreError where the catalog is gone and its data or its backups are not: a fresh,
-    empty catalog over them would make orphans of every file."""
+def lost_catalog_error(workspace: Workspace, place: str, data: str | None) -> StoreError | None:
+    """The error where the catalog ``place`` holds no lake although the workspace had one: a backup
+    is known, or ``data`` is a Parquet file where its files belong. A fresh, empty catalog over them
+    would make orphans of every file, which compaction deletes."""
     known = list_backups(workspace)
-    data = next(workspace.lake_data.rglob("*.parquet"), None)
     if not known and data is None:
-        return
+        return None
     newest = known[-1] if known else None
     remedy = (
         f"restore it: ragdiag store restore {newest.directory} (snapshot {newest.snapshot}, made "
@@ -57,4 +57,8 @@ def refuse_lost_catalog(workspace: Workspace) -> None:
         if newest
         else "put it back from a copy; no backup was made with ragdiag store backup"
     )
-    raise StoreError(f"the catalog {workspace.catalog} is gone", remedy=remedy)
+    there = "" if data is None else f", but not its files, such as {data}"
+    return StoreError(
+        f"the catalog {place} is gone{there}",
+        remedy=f"{remedy}; for a new lake name another workspace or data_path",
+    )

@@ -7,7 +7,6 @@ restore that was interrupted has made no lake.
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import sqlite3
 import time
@@ -24,7 +23,12 @@ from ragdiag.errors import InputError, StoreError
 from ragdiag.privacy.keys import Keyring
 from ragdiag.progress import Progress, report
 from ragdiag.settings import Workspace
-from ragdiag.store.catalogs.attachment import attach_statement, catalog_of
+from ragdiag.store.catalogs.attachment import (
+    attach_statement,
+    catalog_of,
+    data_folder,
+    list_parquet,
+)
 from ragdiag.store.catalogs.catalog import Catalog
 from ragdiag.store.catalogs.extensions import connect
 from ragdiag.store.catalogs.object_store import check_bucket, open_bucket
@@ -50,7 +54,7 @@ class Place:
     @property
     def data_path(self) -> str:
         """With its closing slash, as DuckLake keeps it."""
-        return f"{(self.table.data_path or '').rstrip('/')}/"
+        return data_folder(self.workspace, self.table)
 
     def refuse_occupied(self, *, force: bool) -> None:
         """Raises InputError where there is a lake, or (unless ``force``) where files lie that may
@@ -74,10 +78,8 @@ class Place:
 
     def _there(self) -> set[str]:
         """The Parquet files below the data path, by their names there."""
-        with self.connection.cursor() as cursor:
-            pattern = f"{glob.escape(self.data_path)}**/*.parquet"
-            found = cursor.execute("select file from glob(?)", [pattern]).fetchall()
-        return {str(path).removeprefix(self.data_path) for (path,) in found}
+        found = list_parquet(self.connection, self.data_path)
+        return {path.removeprefix(self.data_path) for path in found}
 
     def put_files(
         self, directory: Path, manifest: Manifest, keys: Keyring, progress: Progress

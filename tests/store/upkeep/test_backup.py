@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ragdiag.errors import DamagedFile, InputError, StoreError, UnknownName
+from ragdiag.errors import DamagedFile, InputError, NoWorkspace, StoreError, UnknownName
 from ragdiag.records import Request
 from ragdiag.settings import Workspace
 from ragdiag.store.ingest import ingest
@@ -197,25 +197,50 @@ def test_a_missing_data_file_stops_the_backup_and_is_named(
         backup_store(filled, workspace, workspace.lake_data / "backup")
 
 
+@pytest.mark.parametrize("configured", [False, True])
 def test_a_deleted_catalog_offers_the_newest_backup(
-    filled: Lake, workspace: Workspace, folder: Path
+    filled: Lake, workspace: Workspace, folder: Path, configured: bool
 ) -> None:
+    if configured:
+        workspace.configuration.write_text("[retention]\narchive_days = 30\n")
     close_lakes()
     for path in workspace.catalog.parent.glob("catalog.sqlite*"):
         path.rename(path.with_name(f"kept-{path.name}"))
     for create in (False, True):
-        with pytest.raises(StoreError, match=r"catalog.sqlite is gone; put it back from a copy"):
+        with pytest.raises(
+            StoreError, match=r"catalog.sqlite is gone, but not its files, .*; put it back from"
+        ):
             open_lake(workspace, create=create)
+        assert not workspace.catalog.exists()
     for path in workspace.catalog.parent.glob("kept-*"):
         path.rename(path.with_name(path.name.removeprefix("kept-")))
     made = backup_store(open_lake(workspace), workspace, folder)
     close_lakes()
     workspace.catalog.unlink()
+    shutil.rmtree(workspace.lake_data)
     told = rf"is gone; restore it: ragdiag store restore .*backup \(snapshot {made.snapshot}"
-    with pytest.raises(StoreError, match=told):
-        open_lake(workspace, create=True)
+    for create in (False, True):
+        with pytest.raises(StoreError, match=told):
+            open_lake(workspace, create=create)
     restore_store(workspace, folder)
     assert len(open_lake(workspace).rows(ROWS)) == 120
+
+
+def test_a_new_lake_is_not_made_over_the_files_of_another(
+    filled: Lake, workspace: Workspace, other: Workspace, tmp_path: Path
+) -> None:
+    data = tmp_path / "elsewhere [1]"
+    shutil.copytree(workspace.lake_data, data)
+    other.root.mkdir(parents=True)
+    other.configuration.write_text(f'[lake]\ndata_path = "{data}"\n')
+    for create in (False, True):
+        with pytest.raises(StoreError, match=r"is gone, but not its files, such as .*parquet"):
+            open_lake(other, create=create)
+    assert not other.catalog.exists()
+    shutil.rmtree(data)
+    with pytest.raises(NoWorkspace):
+        open_lake(other)
+    open_lake(other, create=True)
 
 
 SERVE = """
