@@ -55,7 +55,8 @@ def lost_catalog_error(workspace: Workspace, place: str, data: str | None) -> St
         f"restore it: ragdiag store restore {newest.directory} (snapshot {newest.snapshot}, made "
         f"{newest.made_at})"
         if newest
-        else "put it back from a copy; no backup was made with ragdiag store backup"
+        else "put it back from a copy, or give an interrupted ragdiag store restore again with "
+        "--force; no backup was made here"
     )
     there = "" if data is None else f", but not its files, such as {data}"
     return StoreError(

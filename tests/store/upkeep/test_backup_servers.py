@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ragdiag.configuration import read_configuration
-from ragdiag.errors import InputError, NoWorkspace, StoreBusy, StoreError
+from ragdiag.errors import InputError, StoreBusy, StoreError
 from ragdiag.settings import Workspace
 from ragdiag.store import lake as lake_module
 from ragdiag.store.ingest import ingest
@@ -267,7 +267,7 @@ def test_a_restore_that_was_interrupted_has_made_no_lake(
         patched.setattr(restored_elsewhere, "carry_tables", die)
         with pytest.raises(KeyboardInterrupt):
             restore_store(second, folder)
-    with pytest.raises(NoWorkspace):
+    with pytest.raises(StoreError, match=r"is gone, but not its files.*restore again with --force"):
         open_lake(second)
     restore_store(second, folder, force=True)
     assert contents(open_lake(second)) == contents(lake)
