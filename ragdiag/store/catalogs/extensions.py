@@ -13,6 +13,7 @@ import duckdb
 
 from ragdiag.errors import StoreError
 from ragdiag.settings import Workspace
+from ragdiag.store.catalogs.spill import spill_folder
 
 EXTENSIONS = ("ducklake", "sqlite_scanner", "httpfs")
 """httpfs brings the OpenSSL that encrypted writes need."""
@@ -23,18 +24,21 @@ SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
     "python_enable_replacements": False,
+    # What spills has been decrypted.
+    "temp_file_encryption": True,
 }
 
 _REMEDY = "install what requirements.txt lists (pip install -r requirements.txt)"
 
 
 def connect(workspace: Workspace, *, with_postgres: bool = False) -> duckdb.DuckDBPyConnection:
-    """A DuckDB in memory with its extensions loaded; what it spills goes beside the lake.
+    """A DuckDB in memory with its extensions loaded; what it spills goes beside the
+    lake, encrypted.
 
     DuckLake must not try a commit again by itself: it would not repeat what a transaction checked.
     """
-    spill = str(workspace.catalog.parent / "spill")
-    connection = duckdb.connect(":memory:", config={**SETTINGS, "temp_directory": spill})
+    spill = spill_folder(workspace)
+    connection = duckdb.connect(":memory:", config={**SETTINGS, "temp_directory": str(spill)})
     try:
         for name in (*EXTENSIONS, POSTGRES) if with_postgres else EXTENSIONS:
             path = str(extension_file(name)).replace("'", "''")
