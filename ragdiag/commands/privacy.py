@@ -62,6 +62,22 @@ def forget_user_command(
         raise Exit(1)
 
 
+@privacy_app.command("forget-again")
+def forget_again_command(context: typer.Context, as_json: Json = False) -> None:
+    """Remove whoever was forgotten and is back with a backup, or was not forgotten to the end."""
+    from ragdiag.store.lake import open_lake
+    from ragdiag.workflows.logs.forget import forget_again
+
+    workspace = command_workspace(context.obj)
+    done = forget_again(open_lake(workspace), workspace)
+    if done is None:
+        emit({"requests": 0}, as_json, lambda: "nobody was ever forgotten")
+        return
+    emit(done.to_json(), as_json, lambda: _forgetting_text(done))
+    if not done.clean:
+        raise Exit(1)
+
+
 def _forgetting_text(done: Forgetting) -> str:
     rows = [
         {

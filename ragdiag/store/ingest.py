@@ -29,6 +29,7 @@ from ragdiag.store.lake import Lake
 from ragdiag.store.spool import adopt_orphans
 from ragdiag.store.upkeep.archive import archive_turn, put_away
 from ragdiag.store.upkeep.durability import next_file, sync_files
+from ragdiag.store.upkeep.forgotten import all_forgotten
 
 __all__ = ["IngestReport", "ingest"]
 
@@ -80,7 +81,7 @@ def _put_away(lake: Lake, workspace: Workspace, batch: _Batch) -> None:
     seal = keyring_for(read_configuration(workspace).privacy, "archive")
     keys = workspace_keys(workspace)
     with archive_turn(workspace):
-        forgotten = frozenset(row["tombstone"] for row in lake.rows("from forgotten"))
+        forgotten = lake.read(lambda cursor: all_forgotten(cursor, workspace))
         exchanged: dict[str, dict[int, bytes]] = {}
         for chunk in batch.read():
             for parsed in chunk:

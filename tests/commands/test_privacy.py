@@ -113,3 +113,14 @@ def test_nobody_is_told_to_remove_what_is_the_lakes(
         "reports/week.html still holds them; remove or mend it"
     ]
     assert sum("run the same command again" in line for line in told) == 3
+
+
+def test_forgetting_again_says_whether_anybody_was_back(
+    lake: Lake, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--workspace", str(workspace.root), "privacy", "forget-again"]
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.strip() == "nobody was ever forgotten"
+    forget.forget_user(lake, workspace, "ann")
+    assert main([*arguments, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["requests"] == 0

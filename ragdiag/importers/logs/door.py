@@ -23,7 +23,7 @@ from ragdiag.store.gold import GoldChange
 from ragdiag.store.kinds import Record, kind_of, record_to_json
 from ragdiag.store.lake import Lake
 from ragdiag.store.lines import BadLine, find_problem, parse_line
-from ragdiag.store.upkeep.forgotten import REASON, find_forgotten, read_forgotten
+from ragdiag.store.upkeep.forgotten import REASON, all_forgotten, find_forgotten
 
 BATCH_READINGS = 5_000
 BATCH_BYTES = 16_000_000
@@ -117,7 +117,9 @@ class Door:
         self._rejects = []
 
     def _read_forgotten(self) -> frozenset[str]:
-        return frozenset() if self._lake is None else self._lake.read(read_forgotten)
+        if self._lake is None:
+            return frozenset()
+        return self._lake.read(lambda cursor: all_forgotten(cursor, self._workspace))
 
     def _forgotten_fault(self, reading: Reading) -> str | None:
         """Why a row of a forgotten user is turned away whole: its gold and its passages name

@@ -13,7 +13,7 @@ from ragdiag.settings import Workspace
 from ragdiag.store.intake.parsing import BODY_CHARS
 from ragdiag.store.intake.shelves import SHELVES, find_known
 from ragdiag.store.kinds import Record, identity, record_to_json
-from ragdiag.store.upkeep.forgotten import REASON, find_forgotten, read_forgotten
+from ragdiag.store.upkeep.forgotten import REASON, all_forgotten, find_forgotten
 from ragdiag.store.upkeep.ledger import TRACES, record_counts
 
 
@@ -62,7 +62,9 @@ def _without_forgotten(
 ) -> tuple[list[tuple[str, Record]], list[Reject]]:
     """What may come in, and a reject for each that may not, saying no more than why; passages go
     with the request that they were found for."""
-    gone = find_forgotten(workspace, read_forgotten(cursor), [record for _, record in records])
+    gone = find_forgotten(
+        workspace, all_forgotten(cursor, workspace), [record for _, record in records]
+    )
     sources = {records[place][0] for place in gone if isinstance(records[place][1], Request)}
     kept = [
         (source, record)

@@ -21,7 +21,7 @@ from ragdiag.store.intake.screened_blocks import find_forgotten_requests
 from ragdiag.store.intake.screening import screen_requests
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import insert_rejects
-from ragdiag.store.upkeep.forgotten import REASON, read_forgotten
+from ragdiag.store.upkeep.forgotten import REASON, all_forgotten
 from ragdiag.store.upkeep.ledger import record_counts
 
 CERTAIN = "keep_probability"
@@ -67,7 +67,7 @@ def _load(
             body = ascii(arriving["request_id"][int(row)].as_py())[:500]
             rejects.append(Reject(source, int(lines[row]), reason, body))
         bad |= mask
-    if forgotten := read_forgotten(cursor):
+    if forgotten := all_forgotten(cursor, workspace):
         gone = find_forgotten_requests(workspace, forgotten, arriving)
         gone = gone.to_numpy(zero_copy_only=False) & ~bad
         rejects += [Reject(source, int(line), REASON) for line in lines[gone]]

@@ -19,7 +19,7 @@ from ragdiag.store.intake.shelves import SHELVES, find_known
 from ragdiag.store.kinds import Record, identity
 from ragdiag.store.results import insert_rejects
 from ragdiag.store.times import now_utc
-from ragdiag.store.upkeep.forgotten import add_forgotten, read_forgotten, request_tombstone
+from ragdiag.store.upkeep.forgotten import add_forgotten, all_forgotten, request_tombstone
 from ragdiag.store.upkeep.ledger import record_counts
 
 Cursor = duckdb.DuckDBPyConnection
@@ -56,7 +56,7 @@ def load_blocks(
     and store them. Lines of forgotten users are turned away here, within the transaction.
     """
     done = _in_ledger(cursor, segments)
-    forgotten = read_forgotten(cursor)
+    forgotten = all_forgotten(cursor, workspace)
     lines, rejected = Counter[str](), Counter[str]()
     accepted = Counter[tuple[str, str]]()
     present: set[str] = set()

@@ -22,6 +22,7 @@ from ragdiag.store.upkeep.aside import SetAside, list_aside
 from ragdiag.store.upkeep.catalog_damage import find_catalog_damage
 from ragdiag.store.upkeep.cleanup import ORPHAN_GRACE_S, find_orphans
 from ragdiag.store.upkeep.damage import REMEDY
+from ragdiag.store.upkeep.forgotten import all_forgotten, user_tombstone
 from ragdiag.store.upkeep.ledger import (
     TABLES,
     find_duplicates,
@@ -32,6 +33,8 @@ from ragdiag.store.upkeep.ledger import (
 from ragdiag.store.upkeep.reloading import RELOADED
 from ragdiag.store.upkeep.snapshots import named_snapshots, snapshot_ids
 from ragdiag.store.upkeep.soundness import Damage, examine_files
+from ragdiag.store.upkeep.unfinished import is_unfinished
+from ragdiag.store.upkeep.user_traces import user_keys
 
 WAITING_S = 600
 """A finished segment older than this should have been ingested."""
@@ -78,6 +81,7 @@ def check_store(lake: Lake, workspace: Workspace, progress: Progress | None = No
         lambda: _ledger(lake, aside),
         lambda: _snapshots(lake),
         lambda: _spool(lake, workspace),
+        lambda: _forgotten(lake, workspace),
     ]
     findings: list[Finding] = []
     for check in checks:
@@ -186,6 +190,17 @@ def _spool(lake: Lake, workspace: Workspace) -> Iterator[Finding]:
                 f"the archived segment {path.name} was never loaded into this lake",
                 "run: ragdiag store replay, then: ragdiag ingest",
             )
+
+
+def _forgotten(lake: Lake, workspace: Workspace) -> Iterator[Finding]:
+    """Whom a restored backup has brought back, and whose forgetting was interrupted."""
+    tombstones = lake.read(lambda cursor: all_forgotten(cursor, workspace))
+    keys = user_keys(lake) if tombstones else []
+    back = sum(user_tombstone(workspace, key) in tombstones for key in keys)
+    if back or is_unfinished(workspace):
+        again = f"forgotten users who are in the lake again: {back}"
+        told = again if back else "the forgetting of a user was interrupted"
+        yield Finding(told, "run: ragdiag privacy forget-again")
 
 
 def _torn(path: Path) -> str:

@@ -46,6 +46,11 @@ def read_forgotten(cursor: duckdb.DuckDBPyConnection) -> frozenset[str]:
     return frozenset(h for (h,) in cursor.execute("select tombstone from forgotten").fetchall())
 
 
+def all_forgotten(cursor: duckdb.DuckDBPyConnection, workspace: Workspace) -> frozenset[str]:
+    """Every tombstone of the lake and beside it: a restored lake may not have those yet."""
+    return read_forgotten(cursor) | kept_tombstones(workspace)
+
+
 def add_forgotten(cursor: duckdb.DuckDBPyConnection, tombstones: Iterable[str]) -> int:
     """Keep tombstones, within the caller's transaction; returns how many are new."""
     fresh = sorted(set(tombstones) - read_forgotten(cursor))

@@ -42,6 +42,11 @@ def kept_targets(workspace: Workspace, keys: Iterable[str]) -> UserTraces:
     return join_traces([_read(workspace, path) for path in files])
 
 
+def is_unfinished(workspace: Workspace) -> bool:
+    """Whether something is kept of anybody."""
+    return any((workspace.root / FOLDER).glob("[0-9a-f]*"))
+
+
 def unfinished_keys(workspace: Workspace) -> set[str]:
     """The pseudonyms for which something is kept. Raises KeyMissing, StoreError."""
     files = (workspace.root / FOLDER).glob("[0-9a-f]*")

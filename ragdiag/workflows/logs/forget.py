@@ -81,8 +81,8 @@ def forget_user(
 
 
 def forget_again(lake: Lake, workspace: Workspace) -> Forgetting | None:
-    """Forget whom the tombstones name, after a backup has brought them back; None where nobody
-    came back."""
+    """Forget whom the tombstones name, after a backup has brought them back, or an interruption has
+    left something; None where nobody was ever forgotten."""
     tombstones = kept_tombstones(workspace) | lake.write(read_forgotten)
     if not tombstones:
         return None

@@ -39,7 +39,7 @@ from ragdiag.store.results import load_requests, save_findings
 from ragdiag.store.segments import create_segment
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.store.upkeep.byte_search import files_with
-from ragdiag.store.upkeep.check import check_store
+from ragdiag.store.upkeep.check import Finding, check_store
 from ragdiag.store.upkeep.forgotten import ForgottenUsers
 from ragdiag.store.upkeep.history import purge_history
 from ragdiag.training.answers.located import AnswerExample
@@ -227,12 +227,19 @@ def test_neither_an_import_nor_an_archive_nor_a_backup_brings_a_forgotten_user_b
     shutil.copytree(backup, workspace.root / "lake")
     restored = open_lake(workspace)
     assert len(load_requests(restored)) == 52
+    back = Finding(
+        "forgotten users who are in the lake again: 1", "run: ragdiag privacy forget-again"
+    )
+    assert back in check_store(restored, workspace).findings
+    log(restored, workspace, asked(workspace, ANN, 98, "And before that?"))
+    assert len(load_requests(restored)) == 52, "the lake has no tombstone yet, the workspace has"
     done = forget_again(restored, workspace)
     assert done is not None
     assert done.clean, done.to_json()
     assert len(load_requests(restored)) == 26
     assert files_with(workspace.root, needles(workspace)) == []
     assert forget_again(restored, workspace) is not None
+    assert back not in check_store(restored, workspace).findings
 
 
 def test_a_dry_run_counts_and_changes_nothing(lake: Lake, workspace: Workspace) -> None:
