@@ -68,7 +68,7 @@ def expire_requests(
             gone.update(deleted)
             report(progress, sum(gone.values()) / max(total, 1), f"{gone['requests']} requests")
     gone.update(lake.write(lambda cursor: _delete_noted(cursor, cutoff)))
-    archived = _drop_emptied_segments(lake)
+    archived = _drop_emptied_segments(lake, cutoff)
     return ExpiryReport(
         dict(gone),
         held_by=() if drop_named else holding,
@@ -141,17 +141,19 @@ def _delete_noted(cursor: duckdb.DuckDBPyConnection, cutoff: datetime) -> dict[s
     return gone
 
 
-def _drop_emptied_segments(lake: Lake) -> int:
-    """Remove archived segments of which requests have left and none is in the lake any more: the
-    archive must not outlive the retention."""
-    emptied = {
-        row["segment"]
-        for row in lake.rows(
-            "select distinct segment from removals where segment <> '' and reason = ? "
-            "and segment not in (select segment from requests where segment is not null)",
-            [REASON],
-        )
-    }
+_EMPTIED = """
+    select segment from (
+        select segment from removals where segment <> '' and reason = $reason
+        union select segment from segments where ingested_at < $cutoff)
+    where segment not in (select segment from requests where segment is not null)"""
+
+
+def _drop_emptied_segments(lake: Lake, cutoff: datetime) -> int:
+    """Remove archived segments that no request in the lake is from and that requests have left, or
+    that came in before ``cutoff`` (spans of traces, feedback or grades alone): what they hold is
+    older, and the archive must not outlive the retention."""
+    rows = lake.rows(_EMPTIED, {"reason": REASON, "cutoff": cutoff})
+    emptied = {row["segment"] for row in rows}
     archived = {
         name: path for name, path in archived_segments(lake.workspace).items() if name in emptied
     }

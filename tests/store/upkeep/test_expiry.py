@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ragdiag.records import Feedback, Grade, Reject, Replay
+from ragdiag.records import Feedback, Grade, Reject, Replay, Span
 from ragdiag.settings import Workspace
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake
@@ -110,6 +110,21 @@ def test_what_left_does_not_come_back_with_its_segment(filled: Lake, workspace: 
 def test_the_archive_does_not_outlive_its_requests(filled: Lake, workspace: Workspace) -> None:
     assert expire_requests(filled, CUTOFF).archived == 1
     assert len(list((workspace.spool / "archive").iterdir())) == 2
+
+
+def test_the_archive_of_spans_and_feedback_ages_by_when_it_came_in(
+    filled: Lake, workspace: Workspace
+) -> None:
+    with SpoolWriter(workspace) as spool:
+        spool.write(Span("1" * 32, "2" * 16, None, "ask", MONDAY, MONDAY))
+    with SpoolWriter(workspace) as spool:
+        spool.write(Feedback("f-alone", "r-elsewhere", MONDAY, "thumbs", 1.0))
+    ingest(filled, workspace)
+    assert expire_requests(filled, CUTOFF).archived == 1
+    assert len(list((workspace.spool / "archive").iterdir())) == 4, "these came in today"
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    assert expire_requests(filled, tomorrow).archived == 4
+    assert not list((workspace.spool / "archive").iterdir())
 
 
 def test_named_snapshots_that_hold_the_rows_are_told_and_protected(filled: Lake) -> None:
