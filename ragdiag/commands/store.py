@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.exceptions import Exit
 
+from ragdiag.commands.options import Json, ProgressOption
+from ragdiag.commands.store_backup import backup_command, replay_command, restore_command
 from ragdiag.console import emit, progress_to, table
 from ragdiag.errors import InputError
 from ragdiag.settings import Workspace, command_workspace
 
 if TYPE_CHECKING:
     from ragdiag.store.lake import Lake
+    from ragdiag.store.upkeep.archive import ArchiveReport
+    from ragdiag.store.upkeep.compact import CompactReport
 
 store_app = typer.Typer(help="Check, compact, expire, back up and restore the query log.")
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-ProgressOption = Annotated[
-    Path | None, typer.Option("--progress-file", help="Keep progress in this file as well.")
-]
+store_app.command("backup")(backup_command)
+store_app.command("restore")(restore_command)
+store_app.command("replay")(replay_command)
 
 
 def _workspace(context: typer.Context) -> Workspace:
@@ -111,7 +112,24 @@ def compact(
         "archive_removed": expired.removed if expired else 0,
         "archive_kept": list(expired.kept) if expired else [],
     }
-    emit(document, as_json, lambda: "\n".join(f"{k}: {v}" for k, v in document.items()))
+    emit(document, as_json, lambda: _compacted_text(done, packed, expired))
+
+
+def _compacted_text(
+    done: CompactReport, packed: ArchiveReport, expired: ArchiveReport | None
+) -> str:
+    lines = [
+        f"{done.files_before} files → {done.files_after}: {done.merged} merged, {done.rewritten} "
+        f"rewritten without deleted rows, {done.files_deleted} deleted, of no use to any snapshot",
+        f"{done.snapshots_expired} old snapshots expired, {done.orphans_deleted} files of no "
+        "catalog deleted",
+        f"{packed.compressed} archived segments compressed: {packed.bytes_before} → "
+        f"{packed.bytes_after} bytes",
+    ]
+    if expired is not None:
+        lines.append(f"{expired.removed} archived segments were older than [retention] and went")
+        lines += [f"kept in the archive: {one}" for one in expired.kept]
+    return "\n".join(lines)
 
 
 @store_app.command()
@@ -154,81 +172,6 @@ def expire(
     lines += [f"the snapshot {name!r} still has them" for name in done.held_by]
     lines += [f"the snapshot {name!r} lost its name and will go" for name in done.broken]
     emit(document, as_json, lambda: "\n".join(lines))
-
-
-@store_app.command()
-def backup(
-    context: typer.Context,
-    directory: Path,
-    spool: Annotated[
-        bool, typer.Option("--spool", help="With waiting segments and the spool archive.")
-    ] = False,
-    as_json: Json = False,
-    progress_file: ProgressOption = None,
-) -> None:
-    """Copy the lake into a folder while services write; only what the folder lacks."""
-    from ragdiag.store.upkeep.backup import backup_store
-
-    with progress_to(progress_file) as progress:
-        made = backup_store(
-            _lake(context), _workspace(context), directory, spool=spool, progress=progress
-        )
-    emit(
-        asdict(made),
-        as_json,
-        lambda: (
-            f"backup {made.backup}: snapshot {made.snapshot}, {made.files} files, "
-            f"{made.copied} of them copied ({made.bytes_copied} bytes)"
-        ),
-    )
-
-
-@store_app.command()
-def restore(
-    context: typer.Context,
-    directory: Path,
-    backup: Annotated[
-        str | None, typer.Option(help="Which one of the folder; default: the newest.")
-    ] = None,
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force",
-            help="Also over a lake, which is moved aside; elsewhere among files of a lake that is "
-            "gone.",
-        ),
-    ] = False,
-    as_json: Json = False,
-    progress_file: ProgressOption = None,
-) -> None:
-    """Make a backup the lake of the workspace again; every hash is verified first."""
-    from ragdiag.store.upkeep.restore import restore_store
-    from ragdiag.workflows.logs.forget import forget_again
-
-    with progress_to(progress_file) as progress:
-        done = restore_store(
-            _workspace(context), directory, backup=backup, force=force, progress=progress
-        )
-        again = forget_again(_lake(context), _workspace(context))
-    forgotten = again.requests if again else 0
-    lines = [f"snapshot {done.snapshot} restored: {done.files} files, {done.bytes} bytes"]
-    if forgotten:
-        lines.append(f"{forgotten} requests of forgotten users were removed again")
-    if done.moved_to:
-        lines.append(f"the lake that was there is now {done.moved_to}")
-    if done.to_ingest:
-        lines.append(f"{done.to_ingest} segments came later; run: ragdiag ingest")
-    emit({**asdict(done), "forgotten_again": forgotten}, as_json, lambda: "\n".join(lines))
-
-
-@store_app.command()
-def replay(context: typer.Context, as_json: Json = False) -> None:
-    """Put archived segments back into the spool: those that this lake never loaded, and those
-    whose rows are in files that are set aside."""
-    from ragdiag.store.upkeep.reloading import return_lost
-
-    names = return_lost(_lake(context), _workspace(context))
-    emit({"segments": names}, as_json, lambda: f"{len(names)} segments; run: ragdiag ingest")
 
 
 @store_app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,11 +12,13 @@ from typing import Any
 import pytest
 
 from ragdiag.cli import main
+from ragdiag.errors import StoreBusy
 from ragdiag.records import Request
 from ragdiag.settings import Workspace
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import close_lakes, open_lake
 from ragdiag.store.spool import SpoolWriter
+from ragdiag.workflows.logs import forget
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 Run = Callable[..., tuple[int, Any, str]]
@@ -65,6 +68,33 @@ def test_upkeep_from_the_command_line(run: Run, workspace: Workspace, tmp_path: 
     assert run("restore", str(tmp_path / "backup"), "--force")[1]["snapshot"] == made["snapshot"]
     assert open_lake(workspace).rows("select count(*) as n from requests") == [{"n": 60}]
     assert run("replay")[1] == {"segments": []}
+
+
+def test_compaction_is_told_in_sentences(
+    run: Run, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace.configuration.write_text("[retention]\narchive_days = 30\n")
+    assert main(["--workspace", str(workspace.root), "store", "compact"]) == 0
+    files, snapshots, archive, gone = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"\d+ files → \d+: 2 merged, 0 rewritten .*", files)
+    assert snapshots == "0 old snapshots expired, 0 files of no catalog deleted"
+    assert archive.startswith("2 archived segments compressed: ")
+    assert gone == "0 archived segments were older than [retention] and went"
+
+
+def test_a_restore_whose_forgetting_fails_says_that_it_is_restored_and_how_to_go_on(
+    run: Run, workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("backup", str(tmp_path / "backup"))[0] == 0
+
+    def busy(*_: object) -> None:
+        raise StoreBusy("the dashboard reads it", remedy="run the same command again")
+
+    monkeypatch.setattr(forget, "forget_again", busy)
+    status, _, said = run("restore", str(tmp_path / "backup"), "--force")
+    assert status == 2
+    assert "the backup is restored, with whoever was forgotten since (the dashboard reads" in said
+    assert "run: ragdiag privacy forget-again" in said
 
 
 def test_rejects_and_remarks_are_listed_without_what_they_said(
