@@ -32,6 +32,17 @@ class MilvusServer:
         assert self._process is not None
         self._process.send_signal(number)
 
+    def stop(self) -> None:
+        """Let it hang: on return no thread of it answers any more."""
+        self.signal(signal.SIGSTOP)
+        assert self._process is not None
+        threads = Path(f"/proc/{self._process.pid}/task")
+        wait_until(
+            lambda: all("\nState:\tT" in (one / "status").read_text() for one in threads.iterdir()),
+            self._process,
+            self.folder / "log",
+        )
+
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()

@@ -240,7 +240,7 @@ def test_a_milvus_that_hangs_is_left_out_within_the_deadline(
     build = build_index(passages, spec, workspace)
     retriever = HybridRetriever(load_index(workspace, build.build_id, spec), spec, toy_encoder)
     assert retriever.retrieve(QUESTION).dense is not None
-    milvus_server.signal(signal.SIGSTOP)
+    milvus_server.stop()
     started = time.monotonic()
     found = retriever.retrieve(QUESTION)
     assert time.monotonic() - started < 1
@@ -265,7 +265,7 @@ def test_questions_that_wait_for_a_milvus_that_hangs_do_not_wait_in_turn(
     build = build_index(passages, spec, workspace)
     index = load_index(workspace, build.build_id, spec).ann
     assert index is not None
-    milvus_server.signal(signal.SIGSTOP)
+    milvus_server.stop()
     vector = toy_encoder.encode([QUESTION])[0]
 
     def seconds(_: int) -> float:
