@@ -6,7 +6,7 @@ torch and sentence_transformers are imported when a model is loaded, not with th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
@@ -108,6 +108,11 @@ class Embedder:
         special = self.model.tokenizer.all_special_ids
         return [_word_pieces(one, special) for one in found]
 
+    def one_thread(self) -> AbstractContextManager[None]:
+        """Torch works in one thread within: small products gain nothing from a second. Afterwards
+        it has those of the start again, whoever else is within meanwhile."""
+        return _threads(1, self._threads)
+
     def split(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of the word pieces of ``texts``, without encoding them."""
         limits = {"truncation": True, "max_length": self.max_tokens}
@@ -134,13 +139,6 @@ def _thread_count() -> int:
     import torch
 
     return int(torch.get_num_threads())
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Torch multiplies in one thread here: small products gain nothing from a second."""
-    with _threads(1, _thread_count()):
-        yield
 
 
 @contextmanager

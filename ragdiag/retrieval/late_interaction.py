@@ -21,7 +21,7 @@ import numpy.typing as npt
 from ragdiag.errors import ModelError
 from ragdiag.progress import Progress, report
 from ragdiag.records import Passage
-from ragdiag.retrieval.embed import Embedder, load_embedder, one_thread
+from ragdiag.retrieval.embed import Embedder, load_embedder
 from ragdiag.retrieval.vectors import EmbeddingCache, encode_missing, open_cache, passage_text
 from ragdiag.settings import Workspace
 from ragdiag.version import EmbedderSpec, RerankerSpec
@@ -68,7 +68,10 @@ class LateInteraction:
         if not len(asked.pieces):
             return np.zeros(len(texts))
         weights = self._weights(asked.pieces.tolist())
-        return np.array([float(best @ weights) for best in best_cosines(asked.vectors, codes)])
+        # In one thread: where cores are busy, threads wait for each other, and fifty passages took
+        # 1.7 s instead of 20 ms.
+        with self._encoder.one_thread():
+            return np.array([float(best @ weights) for best in best_cosines(asked.vectors, codes)])
 
     def _weights(self, pieces: Sequence[int]) -> npt.NDArray[np.float32]:
         held = np.array([max(self._holding.get(piece, 0), 1) for piece in pieces])
@@ -139,19 +142,16 @@ def best_cosines(
 ) -> Iterator[npt.NDArray[np.float32]]:
     """Of each of the unit ``vectors`` (q, d) its best cosine in every passage (t, d), (q,); 0 in a
     passage without word pieces."""
-    # By torch in one thread: where cores are busy, numpy's threads waited for each other and fifty
-    # passages took 1.7 s instead of 20 ms.
-    import torch
+    import torch  # whose threads can be told, unlike numpy's
 
-    with one_thread():
-        asked = torch.from_numpy(vectors)
-        for codes in passages:
-            held = torch.from_numpy(codes).float()
-            if not len(held):
-                yield np.zeros(len(vectors), dtype=np.float32)
-                continue
-            cosines = asked @ held.T / torch.linalg.vector_norm(held, dim=1)
-            yield cosines.amax(dim=1).numpy()
+    asked = torch.from_numpy(vectors)
+    for codes in passages:
+        held = torch.from_numpy(codes).float()
+        if not len(held):
+            yield np.zeros(len(vectors), dtype=np.float32)
+            continue
+        cosines = asked @ held.T / torch.linalg.vector_norm(held, dim=1)
+        yield cosines.amax(dim=1).numpy()
 
 
 def _encoder(spec: RerankerSpec) -> Embedder:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,9 @@ class Letters:
     def encode_pieces(self, texts: Sequence[str]) -> list[WordPieces]:
         pieces = [np.array([ord(one) - 97 for one in text], dtype=np.int64) for text in texts]
         return [WordPieces(ids, np.eye(26, dtype=np.float32)[ids]) for ids in pieces]
+
+    def one_thread(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 def letters(held: dict[str, int], counted: int) -> LateInteraction:
@@ -140,6 +144,19 @@ def test_it_reranks_and_an_adapter_makes_another_model(
     encode_for_reranking(passages, adapted, workspace)
     assert len(list(workspace.embeddings.glob("*-pieces"))) == 2
     assert open_reranker(by_id, adapted, workspace).logits(QUESTION, hits) != logits
+
+
+def test_threads_are_given_back_whoever_else_works_meanwhile(tiny_model: Path) -> None:
+    import torch
+
+    encoder = load_embedder(EmbedderSpec(model=str(tiny_model)))
+    assert isinstance(encoder, Embedder)
+    before = torch.get_num_threads()
+    with encoder.one_thread():
+        with encoder.one_thread():
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == before, "the inner one asked nobody how many there are"
+    assert torch.get_num_threads() == before
 
 
 def test_a_model_with_nan_weights_is_named(
