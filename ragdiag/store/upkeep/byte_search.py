@@ -26,7 +26,7 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 def files_with(root: Path, needles: Sequence[bytes]) -> list[str]:
     """Files below ``root`` that contain one of ``needles`` (UTF-8), its JSON or its HTML form, by
-    path. The time is linear in the bytes, however many the needles are.
+    path. The bytes are read once, however many the needles are.
 
     What is compressed or encrypted is not looked into. A process of its own does it: to close a
     file that DuckDB's SQLite has open would drop that one's locks.
