@@ -36,6 +36,7 @@ from ragdiag.retrieval.rerank_tuning import (
     RerankEvidence,
     RerankSetting,
     choose_reranking,
+    depths_up_to,
     reciprocal_rank_at,
 )
 from ragdiag.retrieval.vectors import passage_text
@@ -200,7 +201,7 @@ def run_seed(
     reranker = Reranker(passages, spec)
     evidence, _ = read(reranker, dev)
     enough = len(evidence) >= LABELS_NEEDED
-    setting = choose_reranking(evidence, given.depth).setting if enough else None
+    setting = choose_reranking(evidence, depths_up_to(given.depth)).setting if enough else None
     return {
         "options": asdict(options),
         "pretrained": pretrained and facts_of(pretrained),

@@ -109,7 +109,8 @@ class RerankerSpec(SpecTable):
     ``patience`` batches in a row that bring nothing into the first ``top`` end it early. Over
     ``budget_ms`` the fused list is used: the reranker is skipped, or finishes ``later``, for the
     next who asks the same. ``slope`` and ``offset`` turn a logit into a probability. Below 1,
-    ``weight`` is the probability's share in the order; the rest is the fused score's.
+    ``weight`` is the share in the order of that probability, or of its log-odds, as ``scale`` says;
+    the rest is the fused score's.
     """
 
     kind: Literal["cross_encoder", "late_interaction"] = "cross_encoder"
@@ -125,6 +126,7 @@ class RerankerSpec(SpecTable):
     slope: float = Field(default=1.0, gt=0, le=1000)
     offset: float = Field(default=0.0, ge=-1000, le=1000)
     weight: float = Field(default=1.0, ge=0, le=1)
+    scale: Literal["probability", "log_odds"] = "probability"
 
     @model_validator(mode="after")
     def _adapts_an_encoder(self) -> Self:

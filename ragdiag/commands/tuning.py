@@ -69,6 +69,9 @@ def tune_reranker_command(
     context: typer.Context,
     version: str,
     split: Split,
+    keep_depth: Annotated[
+        bool, typer.Option("--keep-depth", help="Weigh it at the depth that it reads now.")
+    ] = False,
     save_as: SaveAs = None,
     as_json: Json = False,
     progress_file: ProgressOption = None,
@@ -80,6 +83,7 @@ def tune_reranker_command(
         tuned = tune_reranker(
             *opened(context, version),
             split,
+            keep_depth=keep_depth,
             save_as=save_as,
             progress=progress,
         )

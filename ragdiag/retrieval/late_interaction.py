@@ -1,9 +1,12 @@
 """Late interaction: question and passage are encoded apart, and their word pieces meet in MaxSim.
 
-The score of a passage is the mean, over the word pieces of the question, of the best cosine with a
-word piece of the passage (ColBERT; Khattab & Zaharia 2020). Pieces weigh ln(1 + N / n), with n of N
-passages holding them, so that rare words decide. The encoder is that of a dense path: nothing has
-to be trained for it, and nothing but the question is encoded while it waits.
+The score of a passage is the mean, over the word pieces of the question, of how far the best cosine
+with a word piece of the passage (ColBERT; Khattab & Zaharia 2020) stands out: less GIST times the
+mean cosine with all of its pieces. Contextual vectors all carry what their passage is about, so a
+question on the same subject is near to every one of them, and the best alone rewards that again.
+Pieces weigh ln(1 + N / n), with n of N passages holding them, so that rare words decide. The
+encoder is that of a dense path: nothing has to be trained for it, and nothing but the question is
+encoded while it waits.
 
 A vector is kept as one byte a number. Only its direction matters, so nothing else is kept of it.
 """
@@ -25,6 +28,10 @@ from ragdiag.retrieval.embed import Embedder, load_embedder
 from ragdiag.retrieval.vectors import EmbeddingCache, encode_missing, open_cache, passage_text
 from ragdiag.settings import Workspace
 from ragdiag.version import EmbedderSpec, RerankerSpec
+
+GIST = 0.75
+"""How much of the mean cosine is taken off the best; from .5 to 1 makes no difference that
+docs/retrieval.md could show."""
 
 COUNTED = 10_000
 """Passages that word pieces are counted in at most."""
@@ -61,8 +68,8 @@ class LateInteraction:
         self._lock = Lock()
 
     def logits(self, question: str, texts: Sequence[str], batch: int) -> npt.NDArray[np.float64]:
-        """How well the words of each of ``texts`` match, float64 (n,), −1 … 1; 0 for a question
-        or a text without words. Texts not met before are encoded, ``batch`` at a time, and kept."""
+        """How well the words of each of ``texts`` match, float64 (n,), −1 … 2; 0 for a question or
+        a text without words. Texts not met before are encoded, ``batch`` at a time, and kept."""
         asked = self._asked(question)
         codes = self._codes_of(texts, batch)
         if not len(asked.pieces):
@@ -71,7 +78,7 @@ class LateInteraction:
         # In one thread: where cores are busy, threads wait for each other, and fifty passages took
         # 1.7 s instead of 20 ms.
         with self._encoder.one_thread():
-            return np.array([float(best @ weights) for best in best_cosines(asked.vectors, codes)])
+            return np.array([float(one @ weights) for one in prominences(asked.vectors, codes)])
 
     def _weights(self, pieces: Sequence[int]) -> npt.NDArray[np.float32]:
         held = np.array([max(self._holding.get(piece, 0), 1) for piece in pieces])
@@ -137,11 +144,11 @@ def encoded(vectors: npt.NDArray[np.float32]) -> Codes:
     return codes
 
 
-def best_cosines(
+def prominences(
     vectors: npt.NDArray[np.float32], passages: Sequence[Codes]
 ) -> Iterator[npt.NDArray[np.float32]]:
-    """Of each of the unit ``vectors`` (q, d) its best cosine in every passage (t, d), (q,); 0 in a
-    passage without word pieces."""
+    """Of each of the unit ``vectors`` (q, d), how far its best cosine in every passage (t, d)
+    stands out of the mean there, (q,); 0 in a passage without word pieces."""
     import torch  # whose threads can be told, unlike numpy's
 
     asked = torch.from_numpy(vectors)
@@ -151,7 +158,7 @@ def best_cosines(
             yield np.zeros(len(vectors), dtype=np.float32)
             continue
         cosines = asked @ held.T / torch.linalg.vector_norm(held, dim=1)
-        yield cosines.amax(dim=1).numpy()
+        yield (cosines.amax(dim=1) - GIST * cosines.mean(dim=1)).numpy()
 
 
 def _encoder(spec: RerankerSpec) -> Embedder:

@@ -2,9 +2,11 @@
 
 A scored hit has the calibrated probability that it is relevant, σ(slope·logit + offset) (Platt
 1999); those that were not reached follow in their old order with −1, −2, …, so that no probability
-is made up for them and the order is still one of scores. With a ``weight`` w below 1 it has
-w·probability + (1 − w)·share, where the share is its fused score between the lowest (0) and the
-highest (1) of the head.
+is made up for them and the order is still one of scores. With a ``weight`` w below 1 its fused
+score has a say: as a share, between the lowest (0) and the highest (1) of the head. ``scale`` tells
+what it is mixed with. The probability p suits a model that is mostly sure: w·p + (1 − w)·share.
+Log-odds suit one whose scores lie close together, where every p is near 0 and a share would
+outweigh it: σ(w·(slope·logit + offset) + (1 − w)·share).
 """
 
 from __future__ import annotations
@@ -97,11 +99,10 @@ class Reranker:
                 return logits, True
             batch = head[start : start + self._spec.batch]
             texts = [passage_text(self._passages[hit.passage_id], title=True) for hit in batch]
-            values = self._values(logits, fused)
-            bar = sorted(values, reverse=True)[self._spec.top - 1 : self._spec.top]
             logits += self._scorer.logits(question, texts, self._spec.batch).tolist()
-            fresh = self._values(logits, fused)[len(values) :]
-            idle = idle + 1 if bar and max(fresh) <= bar[0] else 0
+            values = self._values(logits, fused)
+            bar = sorted(values[:start], reverse=True)[self._spec.top - 1 : self._spec.top]
+            idle = idle + 1 if bar and max(values[start:]) <= bar[0] else 0
             if self._spec.patience is not None and idle >= self._spec.patience:
                 break
         return logits, False
@@ -109,10 +110,12 @@ class Reranker:
     def _ordered(self, hits: Sequence[Hit], logits: Sequence[float]) -> Hits:
         fused = shares([hit.score for hit in hits[: self._spec.depth]])
         values = self._values(logits, fused)
-        if self._spec.weight < 1.0:
-            scores = values
-        else:
+        if self._spec.weight == 1.0:
             scores = [probability(logit, self._spec) for logit in logits]
+        elif self._spec.scale == "log_odds":
+            scores = [sigmoid(value) for value in values]
+        else:
+            scores = values
         order = sorted(range(len(values)), key=lambda at: (-values[at], at))
         return _followed(tuple(Hit(hits[at].passage_id, scores[at]) for at in order), hits)
 
@@ -120,8 +123,9 @@ class Reranker:
         """What the scored head is ordered by; logits, since probabilities near 1 run together."""
         if self._spec.weight == 1.0:
             return list(logits)
+        own = log_odds if self._spec.scale == "log_odds" else probability
         return [
-            interpolated(probability(logit, self._spec), share, self._spec.weight)
+            interpolated(own(logit, self._spec), share, self._spec.weight)
             for logit, share in zip(logits, fused, strict=False)
         ]
 
@@ -172,7 +176,14 @@ def probability(logit: float, spec: RerankerSpec) -> float:
     >>> probability(0.0, RerankerSpec(model="m"))
     0.5
     """
-    value = spec.slope * logit + spec.offset
+    return sigmoid(log_odds(logit, spec))
+
+
+def log_odds(logit: float, spec: RerankerSpec) -> float:
+    return spec.slope * logit + spec.offset
+
+
+def sigmoid(value: float) -> float:
     return float(np.float32(0.5 * (1.0 + np.tanh(0.5 * value))))
 
 
@@ -186,13 +197,13 @@ def shares(scores: Sequence[float]) -> list[float]:
     return [span.scale(score) for score in scores]
 
 
-def interpolated(probability: float, share: float, weight: float) -> float:
-    """weight·probability + (1 − weight)·share, as float32 reads it.
+def interpolated(own: float, fused: float, weight: float) -> float:
+    """weight·own + (1 − weight)·fused, as float32 reads it.
 
     >>> interpolated(1.0, 0.5, 0.5)
     0.75
     """
-    return float(np.float32(weight * probability + (1.0 - weight) * share))
+    return float(np.float32(weight * own + (1.0 - weight) * fused))
 
 
 def _followed(scored: Hits, hits: Sequence[Hit]) -> Hits:

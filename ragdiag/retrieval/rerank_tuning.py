@@ -1,19 +1,20 @@
 """How deep a reranker reads and how much it says, chosen from judged questions.
 
-Candidates are no reranker at all, and every weight of WEIGHTS at every depth of DEPTHS that the
-version reads. The one-standard-error rule (Breiman et al. 1984) takes the cheapest whose loss
-against the best is within one standard error of that difference, question by question: the
-shallowest, and of one depth the best. A reranker that gains no more than that is left out. What
+Candidates are no reranker at all, and every weight of WEIGHTS on either scale at every depth of
+DEPTHS that the version reads. The one-standard-error rule (Breiman et al. 1984) takes the cheapest
+whose loss against the best is within one standard error of that difference, question by question:
+the shallowest, and of one depth the best. A reranker that gains no more than that is left out. What
 the choice is worth is measured by cross-validation around it: probabilities are calibrated, and
-weight and depth chosen, without the fold's questions. Within a fold the calibration sees the
-questions that weight and depth are chosen from; its two numbers have thousands of pairs.
+weight, scale and depth chosen, without the fold's questions. Within a fold the calibration sees the
+questions that these are chosen from; its two numbers have thousands of pairs.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from ragdiag.retrieval.rerank import shares
 from ragdiag.stats.paired import PairedComparison, compare_paired
 
 Floats = npt.NDArray[np.float64]
+Scale = Literal["probability", "log_odds"]
 
 WEIGHTS: Floats = np.linspace(0.1, 1.0, 10).round(2)
 DEPTHS = (10, 20, 30, 50, 100, 200, 500, 1000)
@@ -51,6 +53,7 @@ class RerankSetting:
     weight: float
     slope: float = 1.0
     offset: float = 0.0
+    scale: Scale = "probability"
 
 
 @dataclass(frozen=True)
@@ -66,16 +69,26 @@ class RerankChoice:
     against_alone: PairedComparison
 
 
-def choose_reranking(evidence: Sequence[RerankEvidence], depth: int, seed: int = 0) -> RerankChoice:
-    """``depth`` is how far the version's reranker reads. Raises ValueError below LABELS_NEEDED
-    questions."""
+def depths_up_to(depth: int) -> list[int]:
+    """Those of DEPTHS below ``depth``, and it.
+
+    >>> depths_up_to(25)
+    [10, 20, 25]
+    """
+    return [shallower for shallower in DEPTHS if shallower < depth] + [depth]
+
+
+def choose_reranking(
+    evidence: Sequence[RerankEvidence], depths: Sequence[int], seed: int = 0
+) -> RerankChoice:
+    """Among no reranker and ``depths``, of which the largest is how far the version's reranker
+    reads. Raises ValueError below LABELS_NEEDED questions."""
     n = len(evidence)
     if n < LABELS_NEEDED:
         raise ValueError(f"{n} judged questions, and {LABELS_NEEDED} are needed")
-    depths = [d for d in DEPTHS if d < depth] + [depth]
     folds = np.random.default_rng(seed).permutation(n) % FOLDS
     none = np.array([reciprocal_rank_at(one, RerankSetting(0, 1.0)) for one in evidence])
-    alone = np.array([reciprocal_rank_at(one, RerankSetting(depth, 1.0)) for one in evidence])
+    alone = np.array([reciprocal_rank_at(one, RerankSetting(max(depths), 1.0)) for one in evidence])
     chosen = np.empty(n)
     found = []
     for fold in range(FOLDS):
@@ -94,8 +107,7 @@ def choose_reranking(evidence: Sequence[RerankEvidence], depth: int, seed: int =
 
 def reciprocal_rank_at(evidence: RerankEvidence, setting: RerankSetting) -> float:
     """RR@10 of one question as :class:`ragdiag.retrieval.rerank.Reranker` would order it."""
-    weights = np.array([setting.weight])
-    return float(_reciprocal_ranks(evidence, setting, setting.depth, weights)[0])
+    return float(_reciprocal_ranks(evidence, setting, np.array([setting.weight]))[0])
 
 
 def _choose(evidence: Sequence[RerankEvidence], depths: Sequence[int]) -> RerankSetting:
@@ -106,11 +118,14 @@ def _choose(evidence: Sequence[RerankEvidence], depths: Sequence[int]) -> Rerank
         slope, offset = fit_platt(logits, relevant)
     except ValueError:  # its logits do not tell relevant passages from others
         return none
-    fitted = RerankSetting(0, 1.0, slope, offset)
-    columns = [_reciprocal_ranks_of(evidence, fitted, 0, WEIGHTS[:1])]
-    columns += [_reciprocal_ranks_of(evidence, fitted, depth, WEIGHTS) for depth in depths]
+    columns = [_reciprocal_ranks_of(evidence, none, WEIGHTS[:1])]
     settings = [none]
-    settings += [RerankSetting(d, w, slope, offset) for d in depths for w in WEIGHTS.tolist()]
+    mixes: list[tuple[Scale, Floats]] = [("probability", WEIGHTS), ("log_odds", WEIGHTS[:-1])]
+    for scale, weights in mixes:
+        for depth in depths:
+            fitted = RerankSetting(depth, 1.0, slope, offset, scale)
+            columns.append(_reciprocal_ranks_of(evidence, fitted, weights))
+            settings += [replace(fitted, weight=weight) for weight in weights.tolist()]
     return settings[_cheapest_within(np.hstack(columns), [one.depth for one in settings])]
 
 
@@ -125,22 +140,23 @@ def _cheapest_within(scores: Floats, depths: Sequence[int]) -> int:
 
 
 def _reciprocal_ranks_of(
-    evidence: Sequence[RerankEvidence], fitted: RerankSetting, depth: int, weights: Floats
+    evidence: Sequence[RerankEvidence], fitted: RerankSetting, weights: Floats
 ) -> Floats:
-    return np.stack([_reciprocal_ranks(one, fitted, depth, weights) for one in evidence])
+    return np.stack([_reciprocal_ranks(one, fitted, weights) for one in evidence])
 
 
-def _reciprocal_ranks(
-    evidence: RerankEvidence, fitted: RerankSetting, depth: int, weights: Floats
-) -> Floats:
-    """RR@10 with the first ``depth`` hits reordered, (w,) for each of ``weights``."""
+def _reciprocal_ranks(evidence: RerankEvidence, fitted: RerankSetting, weights: Floats) -> Floats:
+    """RR@10 with the first hits reordered as ``fitted`` but for its weight, (w,) for each of
+    ``weights``."""
+    depth = fitted.depth
     logits, gold = evidence.logits[:depth], np.flatnonzero(evidence.relevant)
-    share = np.array(shares(evidence.fused[:depth].tolist()))[: len(logits)]
+    own = fitted.slope * logits + fitted.offset
+    if fitted.scale == "probability":
+        own = (0.5 * (1.0 + np.tanh(0.5 * own))).astype(np.float32)
+    fused = np.array(shares(evidence.fused[:depth].tolist()))[: len(logits)]
     behind = (gold[gold >= len(logits)] + 1).tolist()
     best = np.full(len(weights), min(behind, default=math.inf))
-    z = fitted.slope * logits + fitted.offset
-    probability = (0.5 * (1.0 + np.tanh(0.5 * z))).astype(np.float32)
-    mix = weights[:, None] * probability + (1 - weights[:, None]) * share
+    mix = weights[:, None] * own + (1 - weights[:, None]) * fused
     values = np.where(weights[:, None] == 1.0, logits, mix.astype(np.float32))
     for at in gold[gold < len(logits)]:
         own = values[:, at : at + 1]

@@ -18,10 +18,10 @@ from ragdiag.records import Hit, Passage
 from ragdiag.retrieval.embed import Embedder, WordPieces, load_embedder
 from ragdiag.retrieval.late_interaction import (
     LateInteraction,
-    best_cosines,
     encode_for_reranking,
     encoded,
     load_late_interaction,
+    prominences,
 )
 from ragdiag.retrieval.rerank import open_reranker
 from ragdiag.retrieval.vectors import open_cache, passage_text
@@ -50,13 +50,14 @@ def plain(encoder: Any, question: str, texts: Sequence[str], counted: Sequence[s
         for piece, vector in zip(asked.pieces.tolist(), asked.vectors, strict=True):
             n = sum(piece in pieces for pieces in held)
             weight = math.log(1 + len(counted) / max(n, 1))
-            total += weight * max(float(vector @ other) for other in passage.vectors)
+            cosines = [float(vector @ other) for other in passage.vectors]
+            total += weight * (max(cosines) - 0.75 * sum(cosines) / len(cosines))
             weights += weight
         scores.append(total / weights)
     return scores
 
 
-def test_it_is_the_weighed_mean_of_the_best_cosines(
+def test_it_is_the_weighed_mean_of_how_far_the_best_cosines_stand_out(
     spec: RerankerSpec, passages: list[Passage], workspace: Workspace
 ) -> None:
     texts = texts_of(passages)
@@ -83,8 +84,14 @@ def letters(held: dict[str, int], counted: int) -> LateInteraction:
 
 def test_a_rare_word_decides() -> None:
     rare, common = letters({"a": 1, "b": 99}, 100).logits("ab", ["a", "b"], 1)
-    total = math.log(101) + math.log(1 + 100 / 99)
-    assert (rare, common) == pytest.approx((math.log(101) / total, math.log(1 + 100 / 99) / total))
+    weights = math.log(101), math.log(1 + 100 / 99)
+    assert (rare, common) == pytest.approx([0.25 * one / sum(weights) for one in weights])
+
+
+def test_what_is_near_to_a_whole_passage_does_not_stand_out() -> None:
+    scorer = letters({"a": 1}, 100)
+    told, on_the_subject = scorer.logits("a", ["abcd", "aaaa"], 1)
+    assert (told, on_the_subject) == pytest.approx((1 - 0.75 / 4, 0.25))
 
 
 def test_words_that_no_passage_holds_and_texts_without_any() -> None:
@@ -97,9 +104,10 @@ def test_words_that_no_passage_holds_and_texts_without_any() -> None:
 def test_a_direction_is_kept_to_a_byte_a_number(dimension: int, seed: int) -> None:
     vectors = np.random.default_rng(seed).normal(size=(3, dimension)).astype(np.float32)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    cosines = list(best_cosines(unit, [encoded(unit), encoded(unit[:0])]))
-    assert cosines[0] == pytest.approx((unit @ unit.T).max(axis=1), abs=1e-3)
-    assert cosines[1].tolist() == [0.0, 0.0, 0.0]
+    found = list(prominences(unit, [encoded(unit), encoded(unit[:0])]))
+    cosines = unit @ unit.T
+    assert found[0] == pytest.approx(cosines.max(axis=1) - 0.75 * cosines.mean(axis=1), abs=1e-3)
+    assert found[1].tolist() == [0.0, 0.0, 0.0]
 
 
 def test_what_was_encoded_before_is_not_encoded_again(

@@ -78,6 +78,15 @@ def test_a_weight_lets_the_fused_score_have_a_say() -> None:
     assert ids(alone)[:3] == ["p2", "p1", "p0"]
 
 
+def test_log_odds_may_be_what_it_is_mixed_with() -> None:
+    scorer = Table([-1.0, 0.0, 1.0, *[9.0] * 9])
+    settings = {"slope": 4.0, "offset": -5.0, "weight": 0.25, "scale": "log_odds"}
+    found = reranker(scorer, depth=3, **settings).rerank("Why?", HITS)
+    mixed = [0.25 * (4 * logit - 5) + 0.75 * share for logit, share in ((1, 0), (0, 0.5), (-1, 1))]
+    assert ids(found)[:3] == ["p2", "p1", "p0"]
+    assert [hit.score for hit in found[:3]] == pytest.approx([1 / (1 + np.exp(-x)) for x in mixed])
+
+
 def test_its_patience_goes_by_what_it_is_ordered_by() -> None:
     """Logits rise with every batch, but the fused score keeps the first two in front."""
     scorer = Table([n / 100 for n in range(N)])

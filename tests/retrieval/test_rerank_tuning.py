@@ -11,6 +11,7 @@ from ragdiag.retrieval.rerank import Reranker
 from ragdiag.retrieval.rerank_tuning import (
     RerankEvidence,
     RerankSetting,
+    Scale,
     choose_reranking,
     reciprocal_rank_at,
 )
@@ -30,16 +31,23 @@ class Given:
         return np.array([self._logits[int(text)] for text in texts])
 
 
-@given(lists, st.integers(1, 15), st.sampled_from([0.1, 0.5, 0.9, 1.0]), st.sampled_from([1, 3]))
+@given(
+    lists,
+    st.integers(1, 15),
+    st.sampled_from([0.1, 0.5, 0.9, 1.0]),
+    st.sampled_from([1, 3]),
+    st.sampled_from(["probability", "log_odds"]),
+)
 def test_ranks_are_those_that_serving_gives(
-    rows: list[tuple[float, float, bool]], depth: int, weight: float, slope: int
+    rows: list[tuple[float, float, bool]], depth: int, weight: float, slope: int, scale: Scale
 ) -> None:
     logits, fused = [row[0] for row in rows], sorted((row[1] for row in rows), reverse=True)
     relevant = [row[2] for row in rows]
     evidence = RerankEvidence(np.array(logits)[:depth], np.array(fused), np.array(relevant))
-    found = reciprocal_rank_at(evidence, RerankSetting(depth, weight, slope, -0.5))
+    found = reciprocal_rank_at(evidence, RerankSetting(depth, weight, slope, -0.5, scale))
     passages = {f"p{n}": Passage(f"p{n}", "d", str(n)) for n in range(len(rows))}
-    spec = RerankerSpec(model="m", depth=depth, weight=weight, slope=slope, offset=-0.5)
+    fitted = {"depth": depth, "weight": weight, "slope": slope, "offset": -0.5, "scale": scale}
+    spec = RerankerSpec.model_validate({"model": "m", **fitted})
     hits = [Hit(f"p{n}", score) for n, score in enumerate(fused)]
     served = Reranker(passages, spec, Given(logits)).rerank("Why?", hits)  # type: ignore[arg-type]
     grades = [int(relevant[int(hit.passage_id[1:])]) for hit in served]
@@ -63,7 +71,7 @@ def questions(
 
 
 def test_two_that_know_different_things_are_mixed() -> None:
-    choice = choose_reranking(questions(300, 0.6, 0.6), depth=20)
+    choice = choose_reranking(questions(300, 0.6, 0.6), [10, 20])
     assert 0.1 <= choice.setting.weight < 1
     assert choice.setting.depth == 20
     assert choice.setting.slope > 0
@@ -73,9 +81,24 @@ def test_two_that_know_different_things_are_mixed() -> None:
     assert len(choice.folds) == 5
 
 
+def test_scores_that_lie_close_together_are_mixed_as_log_odds() -> None:
+    chance = np.random.default_rng(0)
+    made = []
+    for _ in range(300):
+        gold = int(chance.integers(20))
+        fused, logits = chance.normal(size=20), chance.normal(size=20) / 10
+        fused[gold] += 1.5
+        logits[gold] += 0.15
+        order = np.argsort(-fused)
+        made.append(RerankEvidence(logits[order], fused[order], order == gold))
+    choice = choose_reranking(made, [20])
+    assert choice.setting.scale == "log_odds"
+    assert choice.against_none.difference.low > 0
+
+
 @pytest.mark.parametrize("knows", [0.0, 0.5])
 def test_a_reranker_that_adds_nothing_is_left_out(knows: float) -> None:
-    choice = choose_reranking(questions(120, 1.0, knows), depth=20)
+    choice = choose_reranking(questions(120, 1.0, knows), [10, 20])
     assert choice.setting.depth == 0
     assert [fold.depth for fold in choice.folds] == [0] * 5
     assert choice.against_none.difference.value == 0
@@ -87,17 +110,17 @@ def test_nor_is_a_gain_within_one_standard_error_taken() -> None:
     first, second = np.arange(3) == 0, np.arange(3) == 1
     won, lost = (RerankEvidence(logits[[1, 0, 2]], fused, gold) for gold in (second, first))
     same = RerankEvidence(logits, fused, first)
-    choice = choose_reranking([*[same] * 97, won, won, lost], depth=3)
+    choice = choose_reranking([*[same] * 97, won, won, lost], [3])
     assert choice.setting.depth == 0
-    assert choose_reranking([*[same] * 60, *[won] * 40], depth=3).setting.depth == 3
+    assert choose_reranking([*[same] * 60, *[won] * 40], [3]).setting.depth == 3
 
 
 def test_no_deeper_than_it_pays() -> None:
     """What is relevant is among the first ten, so that the rest is read in vain."""
     near = [one for one in questions(400, 0.0, 0.9) if one.relevant[:10].any()]
-    assert choose_reranking(near, depth=20).setting.depth == 10
+    assert choose_reranking(near, [10, 20]).setting.depth == 10
 
 
 def test_few_labels_are_refused() -> None:
     with pytest.raises(ValueError, match="49 judged questions"):
-        choose_reranking(questions(49, 0.5, 0.5), depth=20)
+        choose_reranking(questions(49, 0.5, 0.5), [10, 20])

@@ -124,7 +124,8 @@ def test_a_reranker_is_kept_only_where_it_earns_its_place(
     assert (spec.depth, spec.weight) == (found.choice.setting.depth, found.choice.setting.weight)
     assert found.choice.n == N + 1, "all but the one that has no answer"
     assert found.to_json()["against_none"]["difference"]["low"] > 0.3
-    assert f"vague: weight {spec.weight:.2f}, depth {spec.depth} (in folds: " in found.to_text()
+    chosen = f"weight {spec.weight:.2f} of its probability, depth {spec.depth}"
+    assert f"vague: {chosen} (in folds: " in found.to_text()
 
     monkeypatch.setattr(rerank, "load_cross_encoder", lambda model, max_tokens: Backwards())
     none = tune_reranker(judged, workspace, WORDS, "train", save_as="bare")

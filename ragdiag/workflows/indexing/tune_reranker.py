@@ -7,7 +7,12 @@ from typing import Any
 
 from ragdiag.errors import InputError
 from ragdiag.progress import Progress
-from ragdiag.retrieval.rerank_tuning import RerankChoice, RerankSetting, choose_reranking
+from ragdiag.retrieval.rerank_tuning import (
+    RerankChoice,
+    RerankSetting,
+    choose_reranking,
+    depths_up_to,
+)
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import save_spec
@@ -59,11 +64,13 @@ def tune_reranker(
     version: Version,
     split: str,
     *,
+    keep_depth: bool = False,
     save_as: str | None = None,
     progress: Progress | None = None,
 ) -> TunedReranker:
     """Weigh the reranker of ``version`` by the judged questions of ``split``; keep the result as a
-    version named ``save_as``, without a reranker where none is worth having.
+    version named ``save_as``, without a reranker where none is worth having. With ``keep_depth``
+    it goes on reading as far as it does.
 
     Raises SpecError for a version without reranker, InputError for too few judged questions,
     UnknownName where there is no index.
@@ -71,7 +78,7 @@ def tune_reranker(
     depth = require_reranker(version).depth
     evidence = gather_evidence(lake, workspace, version, split, progress, answerable=True)
     try:
-        choice = choose_reranking(evidence, depth)
+        choice = choose_reranking(evidence, [depth] if keep_depth else depths_up_to(depth))
     except ValueError as error:
         raise InputError(
             f"the reranker of {version.name} cannot be tuned on {split!r}: {error}",
@@ -89,6 +96,7 @@ def with_setting(spec: Spec, setting: RerankSetting) -> Spec:
     fitted = {
         "depth": setting.depth,
         "weight": setting.weight,
+        "scale": setting.scale,
         "slope": round(setting.slope, 6),
         "offset": round(setting.offset, 6),
     }
@@ -98,4 +106,5 @@ def with_setting(spec: Spec, setting: RerankSetting) -> Spec:
 def _words(setting: RerankSetting) -> str:
     if not setting.depth:
         return "no reranker"
-    return f"weight {setting.weight:.2f}, depth {setting.depth}"
+    scale = "" if setting.weight == 1.0 else f" of its {setting.scale.replace('_', '-')}"
+    return f"weight {setting.weight:.2f}{scale}, depth {setting.depth}"

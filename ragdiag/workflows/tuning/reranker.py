@@ -11,7 +11,7 @@ from ragdiag.pipeline import serving_index
 from ragdiag.progress import Progress, part, report
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.retrieval.models import folder_sha256
-from ragdiag.retrieval.rerank_tuning import LABELS_NEEDED, choose_reranking
+from ragdiag.retrieval.rerank_tuning import LABELS_NEEDED, choose_reranking, depths_up_to
 from ragdiag.retrieval.vectors import passage_text
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import load_passages
@@ -247,5 +247,5 @@ def _weighed(
         return made if after > before else None
     asked = plan.asked
     evidence = score_questions(lake, workspace, made, asked.questions, asked.judgments, progress)
-    setting = choose_reranking(evidence, training.depth).setting
+    setting = choose_reranking(evidence, depths_up_to(training.depth)).setting
     return Version(name, with_setting(made.spec, setting)) if setting.depth else None
