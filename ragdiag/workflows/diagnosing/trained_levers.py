@@ -46,7 +46,8 @@ class _Trained:
         return sum(self.within is None or cause in self.within for cause in own)
 
     def bound(self, waiting: int) -> str:
-        return f"a bound, if all {waiting} failures {self.failures} became right"
+        failed = "the one failure" if waiting == 1 else f"all {waiting} failures"
+        return f"a bound, if {failed} {self.failures} became right"
 
 
 TRAINED = (
