@@ -11,7 +11,7 @@ import json
 import sys
 from datetime import UTC
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.exceptions import Abort, Exit, TyperException
@@ -29,7 +29,18 @@ from ragdiag.commands.influence import influence_command
 from ragdiag.commands.ingest import ingest_command
 from ragdiag.commands.log import app as log_app
 from ragdiag.commands.model import model_app
-from ragdiag.commands.options import Day, EvaluatedSplit, TrafficElse
+from ragdiag.commands.options import (
+    Day,
+    EvaluatedSplit,
+    Json,
+    JudgedSplit,
+    ProgressOption,
+    Roles,
+    Tenant,
+    TrafficElse,
+    Yes,
+    lake_of,
+)
 from ragdiag.commands.plan import plan_command
 from ragdiag.commands.prescribe import prescribe_command
 from ragdiag.commands.privacy import privacy_app
@@ -44,10 +55,7 @@ from ragdiag.commands.tune_retriever import tune_retriever_command as tune_retri
 from ragdiag.commands.tuning import fusion_app, reranker_app
 from ragdiag.console import emit, fail, progress_to, table
 from ragdiag.errors import RagdiagError
-from ragdiag.settings import Workspace, command_workspace, demo_workspace
-
-if TYPE_CHECKING:
-    from ragdiag.store.lake import Lake
+from ragdiag.settings import command_workspace, demo_workspace
 
 INTERRUPTED = 130
 """128 and the number of SIGINT, as shells have it."""
@@ -82,14 +90,6 @@ app.command("ingest")(ingest_command)
 app.command("plan")(plan_command)
 app.command("prescribe")(prescribe_command)
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-ProgressOption = Annotated[
-    Path | None, typer.Option("--progress-file", help="Keep progress in this file as well.")
-]
-Tenant = Annotated[str | None, typer.Option(help="Whose passages are found beside everybody's.")]
-Roles = Annotated[list[str] | None, typer.Option(help="A role of who asks; may be repeated.")]
-Split = Annotated[str, typer.Option("--split", help="Which judged questions.")]
-
 
 @app.callback()
 def choose_workspace(
@@ -102,16 +102,6 @@ def choose_workspace(
     context.obj = workspace
 
 
-def _workspace(context: typer.Context) -> Workspace:
-    return command_workspace(context.obj)
-
-
-def _lake(context: typer.Context, *, create: bool = False) -> Lake:
-    from ragdiag.store.lake import open_lake
-
-    return open_lake(_workspace(context), create=create)
-
-
 @app.command()
 def demo(
     context: typer.Context,
@@ -122,7 +112,7 @@ def demo(
     """Build the demo workspace (data/demo, or the workspace given); resumes where it stopped."""
     from ragdiag.demo.build import build_demo
 
-    workspace = demo_workspace() if context.obj is None else _workspace(context)
+    workspace = demo_workspace() if context.obj is None else command_workspace(context.obj)
     with progress_to(progress_file) as progress:
         built = build_demo(workspace, size, progress)
     emit(
@@ -143,8 +133,8 @@ def version_add(
     from ragdiag.store.results import save_version
     from ragdiag.version import Version, read_spec
 
-    version = Version(name, read_spec(spec).portable(_workspace(context).root))
-    save_version(_lake(context, create=True), version)
+    version = Version(name, read_spec(spec).portable(command_workspace(context.obj).root))
+    save_version(lake_of(context, create=True), version)
     document = {"name": name, "version_id": version.version_id}
     emit(document, as_json, lambda: f"version {name} is {version.version_id}")
 
@@ -155,14 +145,14 @@ def version_list(context: typer.Context, as_json: Json = False) -> None:
     from ragdiag.retrieval.serving import serving_build_id
     from ragdiag.store.results import list_versions
 
-    lake = _lake(context)
+    lake, workspace = lake_of(context), command_workspace(context.obj)
     rows = []
     for version in list_versions(lake):
         rows.append(
             {
                 "name": version.name,
                 "version_id": version.version_id,
-                "build_id": serving_build_id(lake, _workspace(context), version.spec.index_key),
+                "build_id": serving_build_id(lake, workspace, version.spec.index_key),
                 "spec": version.spec.as_written.model_dump(mode="json"),
             }
         )
@@ -188,7 +178,7 @@ def ask(
     from ragdiag.store.kinds import record_to_json
     from ragdiag.workflows.logs.ask import answer_each, ask_version
 
-    lake, workspace = _lake(context), _workspace(context)
+    lake, workspace = lake_of(context), command_workspace(context.obj)
     only = PassageFilter(tenant, frozenset(role or ()))
     if question == "-":
         for request in answer_each(lake, workspace, version, sys.stdin, only):
@@ -204,7 +194,7 @@ def ask(
 def evaluate(
     context: typer.Context,
     version: str,
-    split: Split,
+    split: JudgedSplit,
     run_out: Annotated[Path | None, typer.Option(help="Also write a TREC run file.")] = None,
     tenant: Tenant = None,
     role: Roles = None,
@@ -217,11 +207,11 @@ def evaluate(
     from ragdiag.store.results import find_version
     from ragdiag.workflows.comparing.evaluate import evaluate as evaluate_version
 
-    lake = _lake(context)
+    lake = lake_of(context)
     with progress_to(progress_file) as progress:
         found = evaluate_version(
             lake,
-            _workspace(context),
+            command_workspace(context.obj),
             find_version(lake, version),
             split,
             progress,
@@ -279,7 +269,7 @@ def diagnose(
     until: Day = None,
     again: Annotated[bool, typer.Option(help="Diagnose what has a verdict already.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would ask.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Ask a priced generator.")] = False,
+    yes: Yes = False,
     max_calls: Annotated[int | None, typer.Option(min=0, help="Ask at most so often.")] = None,
     max_cost: Annotated[
         float | None, typer.Option(min=0, help="Spend at most so many US$.")
@@ -299,11 +289,11 @@ def diagnose(
     from ragdiag.workflows.diagnosing.diagnose import Scope, open_diagnosis
     from ragdiag.workflows.diagnosing.replays import Limits
 
-    lake = _lake(context)
+    lake = lake_of(context)
     first, last = (day and day.replace(tzinfo=UTC) for day in (since, until))
     run = open_diagnosis(
         lake,
-        _workspace(context),
+        command_workspace(context.obj),
         find_served_version(lake, version),
         Scope(split, traffic, first, last, again),
         Limits(max_calls, max_cost, concurrency),
@@ -324,7 +314,7 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
     """Check this machine and this workspace; each finding comes with its remedy."""
     from ragdiag.workflows.doctor import examine
 
-    findings = examine(_workspace(context))
+    findings = examine(command_workspace(context.obj))
     rows = [{"check": f.what, "state": f.status, "remedy": f.remedy} for f in findings]
     emit(rows, as_json, lambda: table(rows))
     if any(finding.status == "bad" for finding in findings):

@@ -8,14 +8,15 @@ from typing import Annotated
 
 import typer
 
+from ragdiag.commands.options import Host, Json, Port, Rate
 from ragdiag.console import emit
 from ragdiag.settings import command_workspace
 
 
 def collect_command(
     context: typer.Context,
-    host: Annotated[str, typer.Option(help="Other machines need a token.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: any free one.")] = 4318,
+    host: Host = "127.0.0.1",
+    port: Port = 4318,
     token_file: Annotated[
         Path | None, typer.Option(help="Holds the bearer token; else $RAGDIAG_COLLECT_TOKEN.")
     ] = None,
@@ -28,10 +29,8 @@ def collect_command(
     max_spans: Annotated[
         int, typer.Option(min=1, help="Of one request, with the resources and scopes around them.")
     ] = 30_000,
-    rate: Annotated[
-        float, typer.Option(min=0.01, help="Requests a second of one client address.")
-    ] = 200.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    rate: Rate = 200.0,
+    as_json: Json = False,
 ) -> None:
     """Receive OpenTelemetry traces over HTTP until stopped; what is answered 200 is stored."""
     from ragdiag.collect.limits import Limits

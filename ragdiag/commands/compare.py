@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
-from ragdiag.commands.options import Json, SnapshotOption, reading
+from ragdiag.commands.options import (
+    Candidate,
+    Incumbent,
+    Json,
+    JudgedSplit,
+    SnapshotOption,
+    SummaryFile,
+    reading,
+)
 from ragdiag.console import emit, write_text
 
 
 def compare_command(
     context: typer.Context,
-    a: Annotated[str, typer.Argument(help="The incumbent.")],
-    b: Annotated[str, typer.Argument(help="The candidate.")],
-    split: Annotated[str, typer.Option("--split", help="Which judged questions.")],
-    markdown: Annotated[
-        Path | None, typer.Option(help="Also write a summary, for a pull request.")
-    ] = None,
+    a: Incumbent,
+    b: Candidate,
+    split: JudgedSplit,
+    markdown: SummaryFile = None,
     snapshot: SnapshotOption = None,
     as_json: Json = False,
 ) -> None:

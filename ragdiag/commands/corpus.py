@@ -9,35 +9,21 @@ import typer
 from typer.exceptions import Exit
 
 from ragdiag.commands.logs import import_logs_command
+from ragdiag.commands.options import Json, ProgressOption, lake_of
 from ragdiag.console import emit, progress_to
 from ragdiag.progress import Progress, part
-from ragdiag.settings import Workspace, command_workspace
+from ragdiag.settings import command_workspace
 
 if TYPE_CHECKING:
-    from ragdiag.store.lake import Lake
     from ragdiag.workflows.indexing.corpus_change import ServedIndex
 
 import_app = typer.Typer(help="Load a corpus, questions and judgments.")
 documents_app = typer.Typer(help="Change the corpus.")
 import_app.command("logs")(import_logs_command)
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-ProgressOption = Annotated[
-    Path | None, typer.Option("--progress-file", help="Keep progress in this file as well.")
-]
 Rebuild = Annotated[
     bool, typer.Option("--rebuild", help="Then build, check and publish what was serving.")
 ]
-
-
-def _workspace(context: typer.Context) -> Workspace:
-    return command_workspace(context.obj)
-
-
-def _lake(context: typer.Context, *, create: bool = False) -> Lake:
-    from ragdiag.store.lake import open_lake
-
-    return open_lake(_workspace(context), create=create)
 
 
 @import_app.command("beir")
@@ -51,7 +37,7 @@ def import_beir_command(
     """Load a BEIR folder: corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv, optional answers.jsonl."""
     from ragdiag.importers.beir import import_beir
 
-    lake = _lake(context, create=True)
+    lake = lake_of(context, create=True)
     with progress_to(progress_file) as progress:
         loaded = import_beir(lake, directory, part(progress, 0.0, 0.5 if rebuild else 0.95))
         states = _indexes_after(context, loaded.changed, "import beir", rebuild, progress)
@@ -71,7 +57,7 @@ def import_corpus_command(
     """Load documents from a JSONL file or a folder of .txt, .md and .html; they are chunked."""
     from ragdiag.importers.corpus import import_corpus
 
-    lake = _lake(context, create=True)
+    lake = lake_of(context, create=True)
     with progress_to(progress_file) as progress:
         stretch = part(progress, 0.0, 0.5 if rebuild else 0.95)
         loaded = import_corpus(lake, path, max_tokens=max_tokens, model=model, progress=stretch)
@@ -84,7 +70,7 @@ def import_gold_command(context: typer.Context, path: Path, as_json: Json = Fals
     """Load questions with their gold answers and passages from a JSONL file."""
     from ragdiag.importers.gold import import_gold
 
-    loaded = import_gold(_lake(context), path)
+    loaded = import_gold(lake_of(context), path)
     emit(loaded.to_json(), as_json, lambda: _import_text(loaded.to_json()))
 
 
@@ -97,9 +83,8 @@ def _indexes_after(
     states = []
     if changed or rebuild:
         stretch = part(progress, 0.5, 1.0) if rebuild else None
-        states = look_after_indexes(
-            _lake(context), _workspace(context), by=by, rebuild=rebuild, progress=stretch
-        )
+        lake, workspace = lake_of(context), command_workspace(context.obj)
+        states = look_after_indexes(lake, workspace, by=by, rebuild=rebuild, progress=stretch)
     progress(1.0, "imported")
     return states
 
@@ -138,9 +123,9 @@ def remove_documents_command(
     from ragdiag.store.corpus import remove_documents
     from ragdiag.workflows.indexing.corpus_change import look_after_indexes
 
-    lake = _lake(context)
+    lake, workspace = lake_of(context), command_workspace(context.obj)
     removed = remove_documents(lake, document_ids)
-    states = look_after_indexes(lake, _workspace(context), by="documents remove") if removed else []
+    states = look_after_indexes(lake, workspace, by="documents remove") if removed else []
     lines = [f"{removed} passages removed", *(note for state in states for note in state.notes)]
     document = {"passages_removed": removed, "indexes": [one.to_json() for one in states]}
     emit(document, as_json, lambda: "\n".join(lines))

@@ -12,9 +12,10 @@ import typer
 from typer.exceptions import Exit
 
 from ragdiag.commands.deploy_watch import watch_command
+from ragdiag.commands.options import Json, lake_of
 from ragdiag.console import emit, progress_to
 from ragdiag.errors import InputError
-from ragdiag.settings import Workspace, command_workspace
+from ragdiag.settings import command_workspace
 
 if TYPE_CHECKING:
     from ragdiag.records import DeploymentEvent
@@ -29,23 +30,12 @@ EXIT_STATUS = {"promote": 0, "rollback": 1, "hold": 3}
 """As those of ``ragdiag gate``."""
 SHOWN_EVENTS = 10
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Actor = Annotated[str | None, typer.Option(help="Who is written down; default: the user.")]
 Metric = Annotated[str, typer.Option(help="Of quality: correct, MRR@10, nDCG@10 …")]
 PlannedN = Annotated[
     int | None, typer.Option(min=30, help="Judged requests until the gate; default: planned.")
 ]
 SloMs = Annotated[float | None, typer.Option(min=0.001, help="p95 must be within it, too.")]
-
-
-def _workspace(context: typer.Context) -> Workspace:
-    return command_workspace(context.obj)
-
-
-def _lake(context: typer.Context) -> Lake:
-    from ragdiag.store.lake import open_lake
-
-    return open_lake(_workspace(context))
 
 
 def _actor(given: str | None) -> str:
@@ -62,7 +52,7 @@ def set_command(
     """Name the first version that serves production."""
     from ragdiag.workflows.releasing.deployment import set_production
 
-    lake = _lake(context)
+    lake = lake_of(context)
     _emit_event(lake, set_production(lake, version, actor=_actor(actor)), as_json)
 
 
@@ -83,10 +73,10 @@ def canary(
     """Let a version answer a share of production from now on, by a plan that is fixed now."""
     from ragdiag.workflows.releasing.deployment import start_canary
 
-    lake = _lake(context)
+    lake = lake_of(context)
     event = start_canary(
         lake,
-        _workspace(context),
+        command_workspace(context.obj),
         version,
         read_share(share),
         _terms(metric, planned_n, slo_ms),
@@ -112,7 +102,7 @@ def shadow(
     """Let a version answer unseen what production is asked; once more, to replay more."""
     from ragdiag.workflows.releasing.deployment import replay_into_shadow, start_shadow
 
-    lake, workspace = _lake(context), _workspace(context)
+    lake, workspace = lake_of(context), command_workspace(context.obj)
     terms = _terms(metric, planned_n, slo_ms)
     event = start_shadow(lake, workspace, version, terms, actor=_actor(actor))
     replayed = None
@@ -136,7 +126,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     from ragdiag.store.deployments import load_deployments
     from ragdiag.store.queries import version_names
 
-    lake = _lake(context)
+    lake = lake_of(context)
     events, names = load_deployments(lake), version_names(lake)
     state = events[-1].deployment if events else None
     document = {
@@ -157,8 +147,8 @@ def decide(
     """Promote, hold or roll back the canary, else the shadow? Exit status 0, 3 or 1."""
     from ragdiag.workflows.releasing.decisions import decide as decide_now
 
-    lake = _lake(context)
-    found = decide_now(lake, _workspace(context), apply=apply, actor=_actor(actor))
+    lake = lake_of(context)
+    found = decide_now(lake, command_workspace(context.obj), apply=apply, actor=_actor(actor))
     _emit_decided(lake, found, as_json)
     if code := EXIT_STATUS[found.look.action]:
         raise Exit(code)
@@ -169,8 +159,8 @@ def promote(context: typer.Context, actor: Actor = None, as_json: Json = False) 
     """Make the canary (else the shadow) production, whatever the numbers say."""
     from ragdiag.workflows.releasing.decisions import promote as promote_now
 
-    lake = _lake(context)
-    _emit_decided(lake, promote_now(lake, _workspace(context), actor=_actor(actor)), as_json)
+    lake, workspace = lake_of(context), command_workspace(context.obj)
+    _emit_decided(lake, promote_now(lake, workspace, actor=_actor(actor)), as_json)
 
 
 @deploy_app.command()
@@ -187,7 +177,7 @@ def rollback(
     """End what runs beside production, or give production back to the version before."""
     from ragdiag.workflows.releasing.deployment import roll_back
 
-    lake = _lake(context)
+    lake = lake_of(context)
     _emit_event(lake, roll_back(lake, side, actor=_actor(actor), reason=reason), as_json)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.exceptions import Exit
 
-from ragdiag.commands.options import read_seconds
+from ragdiag.commands.options import Json, read_seconds
 from ragdiag.console import emit, fail
 from ragdiag.errors import InputError
 from ragdiag.settings import Workspace, command_workspace
@@ -24,7 +24,7 @@ def watch_command(
     context: typer.Context,
     every: Annotated[str, typer.Option(help="Between two looks: 60s, 5m, 1h.")] = "60s",
     once: Annotated[bool, typer.Option("--once", help="Look once; exit 1 on a rollback.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Look at the canary, and at a version promoted lately; roll back what has an alarm."""
     from ragdiag.store.lake import open_lake

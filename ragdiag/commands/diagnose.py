@@ -15,6 +15,8 @@ from ragdiag.commands.options import (
     Json,
     ProgressOption,
     TrafficElse,
+    Yes,
+    lake_of,
     opened,
 )
 from ragdiag.console import emit, progress_to, table
@@ -58,7 +60,7 @@ def validate_command(
         str | None, typer.Option(help="A version whose generator answers instead.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would ask.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Ask a priced generator.")] = False,
+    yes: Yes = False,
     as_json: Json = False,
     progress_file: ProgressOption = None,
 ) -> None:
@@ -101,12 +103,10 @@ def sufficiency_command(
     progress_file: ProgressOption = None,
 ) -> None:
     """Learn from diagnosed requests to tell whether a context suffices where no gold is known."""
-    from ragdiag.store.lake import open_lake
     from ragdiag.store.results import find_served_version
     from ragdiag.workflows.diagnosing.sufficiency import calibrate_sufficiency
 
-    workspace = command_workspace(context.obj)
-    lake = open_lake(workspace)
+    lake, workspace = lake_of(context), command_workspace(context.obj)
     with progress_to(progress_file) as progress:
         found = calibrate_sufficiency(
             lake,
@@ -130,12 +130,10 @@ def sample_command(
 ) -> None:
     """Draw failures for a person to say who is to blame, one line of JSON each, without what
     ragdiag makes of them. Write a verdict into "label", then: ragdiag diagnose agree FILE."""
-    from ragdiag.store.lake import open_lake
     from ragdiag.store.results import find_served_version
     from ragdiag.workflows.diagnosing.blind_labels import draw_failures
 
-    workspace = command_workspace(context.obj)
-    lake = open_lake(workspace)
+    lake, workspace = lake_of(context), command_workspace(context.obj)
     found = find_served_version(lake, version)
     for line in draw_failures(lake, workspace, found, split, n=n, seed=seed):
         print(json.dumps(line, ensure_ascii=False))
@@ -144,10 +142,9 @@ def sample_command(
 @diagnose_app.command("agree")
 def agree_command(context: typer.Context, labels: Path, as_json: Json = False) -> None:
     """Compare the verdicts with what a person wrote into the file of `diagnose sample`."""
-    from ragdiag.store.lake import open_lake
     from ragdiag.workflows.diagnosing.blind_labels import compare_blame
 
-    found = compare_blame(open_lake(command_workspace(context.obj)), labels)
+    found = compare_blame(lake_of(context), labels)
     emit(found.to_json(), as_json, lambda: _compared(found))
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from typer.exceptions import Exit
 
-from ragdiag.commands.options import SnapshotOption, reading
+from ragdiag.commands.options import (
+    Candidate,
+    Incumbent,
+    Json,
+    JudgedSplit,
+    SnapshotOption,
+    SummaryFile,
+    reading,
+)
 from ragdiag.console import emit, write_text
 
 EXIT_STATUS = {"pass": 0, "rollback": 1, "inconclusive": 3}
@@ -17,18 +24,16 @@ EXIT_STATUS = {"pass": 0, "rollback": 1, "inconclusive": 3}
 
 def gate_command(
     context: typer.Context,
-    a: Annotated[str, typer.Argument(help="The incumbent.")],
-    b: Annotated[str, typer.Argument(help="The candidate.")],
-    split: Annotated[str, typer.Option("--split", help="Which judged questions.")],
+    a: Incumbent,
+    b: Candidate,
+    split: JudgedSplit,
     metric: Annotated[str, typer.Option(help="Of quality: MRR@10, nDCG@10, correct …")] = "MRR@10",
     slo_ms: Annotated[
         float | None, typer.Option(min=0.001, help="p95 of B must be within it, too.")
     ] = None,
-    markdown: Annotated[
-        Path | None, typer.Option(help="Also write a summary, for a pull request.")
-    ] = None,
+    markdown: SummaryFile = None,
     snapshot: SnapshotOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Judge B by quality, p95 latency and cost on the latest evaluations of both.
 

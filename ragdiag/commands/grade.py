@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.exceptions import Exit
 
-from ragdiag.commands.options import Day, Json, ProgressOption
+from ragdiag.commands.options import Day, Json, ProgressOption, lake_of
 from ragdiag.console import emit, progress_to, write_text
 from ragdiag.records import Traffic
 from ragdiag.settings import command_workspace
@@ -102,12 +102,10 @@ def calibrate_command(
     from ragdiag.grading.flips import drawn_again
     from ragdiag.grading.graders import open_grader
     from ragdiag.grading.judge import Judge
-    from ragdiag.store.lake import open_lake
     from ragdiag.workflows.grading.calibrate import calibrate_graders, labelled_items
     from ragdiag.workflows.grading.human_labels import read_labels
 
-    workspace = command_workspace(context.obj)
-    lake = open_lake(workspace)
+    lake, workspace = lake_of(context), command_workspace(context.obj)
     graders = [open_grader(workspace, name, threshold) for name in grader]
     read = read_labels(labels)
     asking = [one for one in graders if isinstance(one, Judge)]
@@ -183,7 +181,6 @@ def agreement_command(
 ) -> None:
     """Cohen's κ of every two reviewers, over the answers that both called correct or wrong."""
     from ragdiag.errors import InputError
-    from ragdiag.store.lake import open_lake
     from ragdiag.store.results import find_served_version
     from ragdiag.store.reviews import load_reviews
     from ragdiag.workflows.grading.reviews import load_traffic_reviews, reviewer_agreement
@@ -192,7 +189,7 @@ def agreement_command(
         lake, _, requests = _scope(context, version, split, traffic, since, until)
         reviews = load_reviews(lake, [request.request_id for request in requests])
     elif version is not None:
-        lake = open_lake(command_workspace(context.obj))
+        lake = lake_of(context)
         served = find_served_version(lake, version).version_id
         reviews = load_traffic_reviews(lake, served, traffic or "production", *_days(since, until))
     elif split or traffic or since or until:
@@ -201,7 +198,7 @@ def agreement_command(
             remedy="name the version, or leave them out: all labels count then",
         )
     else:
-        reviews = load_reviews(open_lake(command_workspace(context.obj)))
+        reviews = load_reviews(lake_of(context))
     found = reviewer_agreement(reviews)
     emit(found.to_json(), as_json, found.to_text)
 
@@ -214,12 +211,10 @@ def _scope(
     since: datetime | None,
     until: datetime | None,
 ) -> tuple[Lake, Workspace, list[Request]]:
-    from ragdiag.store.lake import open_lake
     from ragdiag.store.results import find_served_version
     from ragdiag.workflows.diagnosing.diagnose import Scope, requests_in_scope
 
-    workspace = command_workspace(context.obj)
-    lake = open_lake(workspace)
+    lake, workspace = lake_of(context), command_workspace(context.obj)
     chosen, days = find_served_version(lake, version), _days(since, until)
     return lake, workspace, requests_in_scope(lake, chosen, Scope(split, traffic, *days))
 

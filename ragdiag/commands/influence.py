@@ -6,11 +6,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ragdiag.commands.options import Json, ProgressOption
+from ragdiag.commands.options import Json, ProgressOption, lake_of
 from ragdiag.console import emit, progress_to, show_estimate, table
 from ragdiag.errors import InputError
 from ragdiag.records import Estimate
-from ragdiag.settings import command_workspace
 
 
 def influence_command(
@@ -42,14 +41,13 @@ def influence_command(
     Answers are asked for again without one passage at a time; or the answer's probability is
     followed under random parts of the context. What was tried is kept and not tried again.
     """
-    from ragdiag.store.lake import open_lake
     from ragdiag.workflows.diagnosing import influence as work
 
     if by == "sentence" and method != "ablation":
         raise InputError(
             "--by sentence needs --method ablation", remedy="add it, or leave out --by"
         )
-    lake = open_lake(command_workspace(context.obj))
+    lake = lake_of(context)
     subject = work.open_subject(lake, request_id)
     if method == "leave-one-out" and subject.generator.kind == "openai" and not yes:
         planned = work.plan(lake, subject, k)

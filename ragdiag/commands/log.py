@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ragdiag.commands.options import Json
 from ragdiag.console import USER_ERROR, emit
 from ragdiag.errors import InputError
 from ragdiag.settings import command_workspace
@@ -22,7 +23,7 @@ def log_command(
     version_id: Annotated[
         str, typer.Option(help="The version of requests that name none; see: version list.")
     ] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Spool requests and feedback, a JSON object a line; docs/logging.md shows the fields."""
     from ragdiag.workflows.logs.append import log_lines

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ragdiag.commands.options import Json, ProgressOption, lake_of
 from ragdiag.console import emit, progress_to
 from ragdiag.importers.logs.formats import Format
 from ragdiag.settings import command_workspace
@@ -22,20 +23,17 @@ def import_logs_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show columns, counts and rejects; change nothing.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-    progress_file: Annotated[
-        Path | None, typer.Option("--progress-file", help="Keep progress in this file as well.")
-    ] = None,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
 ) -> None:
     """Load another service's log, a file or a folder; importing again changes nothing."""
     from ragdiag.importers.logs.import_logs import import_logs
     from ragdiag.importers.logs.mapping import Mapping, read_mapping
-    from ragdiag.store.lake import open_lake
 
     workspace = command_workspace(context.obj)
     chosen = Mapping() if mapping is None else read_mapping(mapping)
     with progress_to(progress_file) as progress:
-        lake = None if dry_run else open_lake(workspace, create=True)
+        lake = None if dry_run else lake_of(context, create=True)
         loaded = import_logs(
             lake, workspace, path, format=format, mapping=chosen, progress=progress
         )

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ragdiag.commands.options import Json, ProgressOption
 from ragdiag.console import emit, progress_to
 
 model_app = typer.Typer(help="Encoders as files.")
@@ -28,10 +29,8 @@ def export_command(
         str | None, typer.Option(help="Merged as well: the export is for questions alone.")
     ] = None,
     precision: Annotated[Literal["fp32", "int8"], typer.Option()] = "fp32",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-    progress_file: Annotated[
-        Path | None, typer.Option("--progress-file", help="Keep progress in this file as well.")
-    ] = None,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
 ) -> None:
     """Write an encoder for onnxruntime: the same vectors (fp32) in less time, without torch."""
     from ragdiag.retrieval.onnx_export import export_model

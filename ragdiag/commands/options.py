@@ -1,4 +1,4 @@
-"""What commands share: options and how they are read, and the workspace opened for a version."""
+"""What commands share: options and how they are read, and the workspace as they open it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ragdiag.store.lake import Lake
     from ragdiag.version import Version
 
+JudgedSplit = Annotated[str, typer.Option("--split", help="Which judged questions.")]
 EvaluatedSplit = Annotated[
     str | None, typer.Option("--split", help="Its latest evaluation; else production.")
 ]
@@ -38,6 +39,19 @@ SnapshotOption = Annotated[
         help="Report on the query log as it was then. Default: as it is now.",
     ),
 ]
+Incumbent = Annotated[str, typer.Argument(help="The incumbent.")]
+Candidate = Annotated[str, typer.Argument(help="The candidate.")]
+SummaryFile = Annotated[Path | None, typer.Option(help="Also write a summary, for a pull request.")]
+Tenant = Annotated[str | None, typer.Option(help="Whose passages are found beside everybody's.")]
+Roles = Annotated[list[str] | None, typer.Option(help="A role of who asks; may be repeated.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Ask a priced generator.")]
+DryRemoval = Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")]
+SaveAs = Annotated[
+    str | None, typer.Option("--save-as", help="Keep the result as a version of this name.")
+]
+Host = Annotated[str, typer.Option(help="Other machines need a token.")]
+Port = Annotated[int, typer.Option(min=0, max=65_535, help="0: any free one.")]
+Rate = Annotated[float, typer.Option(min=0.01, help="Requests a second of one client address.")]
 
 
 def read_day(text: str) -> datetime:
@@ -58,14 +72,19 @@ Day = Annotated[
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
+def lake_of(context: typer.Context, *, create: bool = False) -> Lake:
+    """The lake that the command is about. Raises as :func:`ragdiag.store.lake.open_lake`."""
+    from ragdiag.store.lake import open_lake
+
+    return open_lake(command_workspace(context.obj), create=create)
+
+
 def opened(context: typer.Context, name: str) -> tuple[Lake, Workspace, Version]:
     """The lake, the workspace, and the version of that name. Raises UnknownName, NoWorkspace."""
-    from ragdiag.store.lake import open_lake
     from ragdiag.store.results import find_version
 
-    workspace = command_workspace(context.obj)
-    lake = open_lake(workspace)
-    return lake, workspace, find_version(lake, name)
+    lake = lake_of(context)
+    return lake, command_workspace(context.obj), find_version(lake, name)
 
 
 @contextmanager
@@ -73,11 +92,10 @@ def reading(context: typer.Context, snapshot: str | None) -> Iterator[Lake]:
     """The lake at one snapshot, the newest where None is given: whatever comes in meanwhile, all
     that a report says is of one state, whose number it can name. Raises UnknownName, NoWorkspace.
     """
-    from ragdiag.store.lake import open_lake
     from ragdiag.store.upkeep.past import PastLake
     from ragdiag.store.upkeep.snapshots import find_snapshot
 
-    lake = open_lake(command_workspace(context.obj))
+    lake = lake_of(context)
     chosen = lake.snapshot() if snapshot is None else find_snapshot(lake, snapshot)
     with PastLake(lake, chosen) as past:
         yield past

@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from ragdiag.commands.options import Json
+from ragdiag.commands.options import Json, lake_of
 from ragdiag.console import emit
-from ragdiag.settings import command_workspace
 
 
 def plan_command(
@@ -26,11 +25,10 @@ def plan_command(
     as_json: Json = False,
 ) -> None:
     """Say how many questions show a change, and how many let the gate pass an equal version."""
-    from ragdiag.store.lake import open_lake
     from ragdiag.store.results import find_version
     from ragdiag.workflows.comparing.power_plan import plan_questions
 
-    lake = open_lake(command_workspace(context.obj))
+    lake = lake_of(context)
     found = plan_questions(
         lake,
         find_version(lake, version),

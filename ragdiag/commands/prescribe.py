@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from ragdiag.commands.options import Json, ProgressOption, opened
+from ragdiag.commands.options import Json, JudgedSplit, ProgressOption, Yes, opened
 from ragdiag.console import emit, progress_to
 
 
 def prescribe_command(
     context: typer.Context,
     version: Annotated[str, typer.Argument(help="Evaluated and diagnosed.")],
-    split: Annotated[str, typer.Option("--split", help="Which judged questions.")],
+    split: JudgedSplit,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -35,7 +35,7 @@ def prescribe_command(
     training_minutes: Annotated[
         float, typer.Option(min=1, help="Work to prepare a training run.")
     ] = 240,
-    yes: Annotated[bool, typer.Option("--yes", help="Ask a priced generator.")] = False,
+    yes: Yes = False,
     as_json: Json = False,
     progress_file: ProgressOption = None,
 ) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.exceptions import Exit
 
+from ragdiag.commands.options import Json, ProgressOption, lake_of
 from ragdiag.console import emit, progress_to, table
 from ragdiag.settings import command_workspace
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from ragdiag.workflows.logs.forgetting import Forgetting
 
 privacy_app = typer.Typer(help="Keys for encryption, and users who want to be forgotten.")
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 @privacy_app.command("new-key")
@@ -44,19 +42,14 @@ def forget_user_command(
     user: Annotated[str, typer.Argument(help="A user id, or a pseudonym as user:HEX.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what there is.")] = False,
     as_json: Json = False,
-    progress_file: Annotated[
-        Path | None, typer.Option("--progress-file", help="Keep progress in this file as well.")
-    ] = None,
+    progress_file: ProgressOption = None,
 ) -> None:
     """Remove everything of one user, for good; exit 1 where something of theirs is left."""
-    from ragdiag.store.lake import open_lake
     from ragdiag.workflows.logs.forget import forget_user
 
     workspace = command_workspace(context.obj)
     with progress_to(progress_file) as progress:
-        done = forget_user(
-            open_lake(workspace), workspace, user, dry_run=dry_run, progress=progress
-        )
+        done = forget_user(lake_of(context), workspace, user, dry_run=dry_run, progress=progress)
     emit(done.to_json(), as_json, lambda: _forgetting_text(done))
     if not dry_run and not done.clean:
         raise Exit(1)
@@ -65,11 +58,10 @@ def forget_user_command(
 @privacy_app.command("forget-again")
 def forget_again_command(context: typer.Context, as_json: Json = False) -> None:
     """Remove whoever was forgotten and is back with a backup, or was not forgotten to the end."""
-    from ragdiag.store.lake import open_lake
     from ragdiag.workflows.logs.forget import forget_again
 
     workspace = command_workspace(context.obj)
-    done = forget_again(open_lake(workspace), workspace)
+    done = forget_again(lake_of(context), workspace)
     if done is None:
         emit({"requests": 0}, as_json, lambda: "nobody was ever forgotten")
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ragdiag.commands.options import Json
+from ragdiag.commands.options import DryRemoval, Json, lake_of
 from ragdiag.console import emit
 from ragdiag.settings import command_workspace
 
@@ -24,17 +24,16 @@ def prune_command(
     older_than: Annotated[
         int, typer.Option(min=0, metavar="DAYS", help="Younger builds stay.")
     ] = DAYS,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    dry_run: DryRemoval = False,
     as_json: Json = False,
 ) -> None:
     """Remove builds of every version that neither serve nor are where a rollback leads, and what
     killed builds left."""
     from ragdiag.deploy.prune import prune_builds
-    from ragdiag.store.lake import open_lake
 
     workspace = command_workspace(context.obj)
     before = datetime.now(UTC) - timedelta(days=older_than)
-    done = prune_builds(open_lake(workspace), workspace, before, dry_run=dry_run)
+    done = prune_builds(lake_of(context), workspace, before, dry_run=dry_run)
     document = {**asdict(done), "bytes_freed": done.bytes_freed, "dry_run": dry_run}
     emit(document, as_json, lambda: _text(done, dry_run))
 

@@ -14,14 +14,15 @@ from ragdiag.commands.options import (
     Day,
     EvaluatedSplit,
     Json,
+    JudgedSplit,
     SnapshotOption,
     TrafficElse,
+    lake_of,
     read_day,
     reading,
 )
 from ragdiag.console import emit, write_text
 from ragdiag.records import Traffic
-from ragdiag.settings import command_workspace
 
 report_app = typer.Typer(
     no_args_is_help=True, help="Report on the query log, as it is or as it was. docs/store.md."
@@ -30,7 +31,6 @@ report_app = typer.Typer(
 Keep = Annotated[
     str | None, typer.Option(metavar="NAME", help="Keep the snapshot under this name.")
 ]
-Split = Annotated[str, typer.Option("--split", help="Which judged questions.")]
 
 
 @report_app.command()
@@ -63,7 +63,7 @@ def weekly(
 def evaluation(
     context: typer.Context,
     version: str,
-    split: Split,
+    split: JudgedSplit,
     snapshot: SnapshotOption = None,
     keep: Keep = None,
     as_json: Json = False,
@@ -106,15 +106,13 @@ def _keep(context: typer.Context, name: str | None, snapshot: int, reason: str) 
     """Name the snapshot that was read, once the report is out: a name that is taken loses none;
     without a name, say for how long it can be read."""
     from ragdiag.configuration import read_configuration
-    from ragdiag.store.lake import open_lake
     from ragdiag.store.upkeep.snapshots import name_snapshot, named_snapshots
 
-    workspace = command_workspace(context.obj)
-    lake = open_lake(workspace)
+    lake = lake_of(context)
     if name is not None:
         name_snapshot(lake, name, reason, snapshot)
     elif snapshot not in {one.snapshot for one in named_snapshots(lake)}:
-        days = read_configuration(workspace).retention.snapshots_days
+        days = read_configuration(lake.workspace).retention.snapshots_days
         print(
             f"snapshot {snapshot} has no name: `store compact` may expire it when it is {days:g} "
             "days old (to keep it: --keep NAME)",

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from ragdiag.commands.options import Host, Json, Port, Rate
 from ragdiag.console import emit
 from ragdiag.settings import command_workspace
 
@@ -20,8 +21,8 @@ def serve_command(
     version: Annotated[
         str | None, typer.Argument(help="Default: what is deployed, canary and shadow included.")
     ] = None,
-    host: Annotated[str, typer.Option(help="Other machines need a token.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: any free one.")] = PORT,
+    host: Host = "127.0.0.1",
+    port: Port = PORT,
     token_env: Annotated[
         str, typer.Option(help="The environment variable with the bearer token.")
     ] = "RAGDIAG_SERVE_TOKEN",
@@ -37,10 +38,8 @@ def serve_command(
     deadline_s: Annotated[
         float, typer.Option(min=0.05, max=600, help="From a question's arrival to its answer.")
     ] = 30.0,
-    rate: Annotated[
-        float, typer.Option(min=0.01, help="Requests a second of one client address.")
-    ] = 500.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    rate: Rate = 500.0,
+    as_json: Json = False,
 ) -> None:
     """Answer questions over HTTP until stopped, and log every one."""
     from ragdiag.http.tokens import read_token

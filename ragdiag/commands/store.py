@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.exceptions import Exit
 
-from ragdiag.commands.options import Json, ProgressOption
+from ragdiag.commands.options import DryRemoval, Json, ProgressOption, lake_of
 from ragdiag.commands.store_backup import backup_command, replay_command, restore_command
 from ragdiag.console import emit, progress_to, table
 from ragdiag.errors import InputError
-from ragdiag.settings import Workspace, command_workspace
+from ragdiag.settings import command_workspace
 
 if TYPE_CHECKING:
-    from ragdiag.store.lake import Lake
     from ragdiag.store.upkeep.archive import ArchiveReport
     from ragdiag.store.upkeep.compact import CompactReport
 
@@ -24,16 +23,6 @@ store_app = typer.Typer(help="Check, compact, expire, back up and restore the qu
 store_app.command("backup")(backup_command)
 store_app.command("restore")(restore_command)
 store_app.command("replay")(replay_command)
-
-
-def _workspace(context: typer.Context) -> Workspace:
-    return command_workspace(context.obj)
-
-
-def _lake(context: typer.Context) -> Lake:
-    from ragdiag.store.lake import open_lake
-
-    return open_lake(_workspace(context))
 
 
 @store_app.command()
@@ -52,14 +41,14 @@ def check(
     from ragdiag.store.upkeep import aside
     from ragdiag.store.upkeep.check import check_store
 
-    lake = _lake(context)
+    lake = lake_of(context)
     back = aside.put_back(lake) if put_back else []
     with progress_to(progress_file) as progress:
-        found = check_store(lake, _workspace(context), progress)
+        found = check_store(lake, command_workspace(context.obj), progress)
         damaged = [(one.file, one.fault) for one in found.damaged if one.file.is_current]
         out = aside.set_aside_all(lake, damaged) if set_aside else []
         if out:
-            found = check_store(lake, _workspace(context))
+            found = check_store(lake, command_workspace(context.obj))
     document = {
         "findings": [asdict(finding) for finding in found.findings],
         "files": found.files,
@@ -93,7 +82,7 @@ def compact(
     from ragdiag.store.upkeep.archive import compress_archive, expire_archive
     from ragdiag.store.upkeep.compact import compact_store
 
-    lake, workspace = _lake(context), _workspace(context)
+    lake, workspace = lake_of(context), command_workspace(context.obj)
     retention = read_configuration(workspace).retention
     with progress_to(progress_file) as progress:
         done = compact_store(
@@ -139,7 +128,7 @@ def expire(
         int | None,
         typer.Option(min=0, metavar="DAYS", help="Default: [retention] requests_days."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    dry_run: DryRemoval = False,
     drop_named: Annotated[
         bool, typer.Option("--drop-named", help="Also from snapshots that have a name.")
     ] = False,
@@ -150,10 +139,10 @@ def expire(
     from ragdiag.configuration import read_configuration
     from ragdiag.store.upkeep.expiry import expire_requests
 
-    lake = _lake(context)
+    lake = lake_of(context)
     days = older_than
     if days is None:
-        days = read_configuration(_workspace(context)).retention.requests_days
+        days = read_configuration(command_workspace(context.obj)).retention.requests_days
     if days is None:
         raise InputError(
             "nothing says how old requests may become",
@@ -180,7 +169,7 @@ def recount(context: typer.Context, as_json: Json = False) -> None:
     was changed by hand, or to make the sums few."""
     from ragdiag.store.rollups import count_sums, fill_rollups
 
-    lake = _lake(context)
+    lake = lake_of(context)
     lake.write(fill_rollups)
     counted = lake.read(count_sums)
     emit(
@@ -203,7 +192,7 @@ def rejects(
     from and why, never what it said."""
     from ragdiag.store.rejects import list_noted
 
-    found = list_noted(_lake(context), source=source, limit=limit)
+    found = list_noted(lake_of(context), source=source, limit=limit)
     document = {
         "rejects": found.rejects,
         "remarks": found.remarks,
@@ -233,7 +222,7 @@ def snapshots(context: typer.Context, as_json: Json = False) -> None:
 
     rows = [
         {**asdict(one), "named_at": one.named_at.isoformat(timespec="seconds")}
-        for one in named_snapshots(_lake(context))
+        for one in named_snapshots(lake_of(context))
     ]
     emit(rows, as_json, lambda: table(rows) or "no snapshot has a name")
 
@@ -249,7 +238,7 @@ def name(
     """Keep a snapshot under a name, so that what was made from it can be made again."""
     from ragdiag.store.upkeep.snapshots import name_snapshot
 
-    kept = name_snapshot(_lake(context), name, reason, snapshot)
+    kept = name_snapshot(lake_of(context), name, reason, snapshot)
     document = {"name": kept.name, "snapshot": kept.snapshot}
     emit(document, as_json, lambda: f"{kept.name} is snapshot {kept.snapshot}")
 
@@ -259,5 +248,5 @@ def unname(context: typer.Context, names: list[str], as_json: Json = False) -> N
     """Take names away; the next compaction may then expire those snapshots."""
     from ragdiag.store.upkeep.snapshots import drop_names
 
-    drop_names(_lake(context), names)
+    drop_names(lake_of(context), names)
     emit({"dropped": names}, as_json, lambda: f"{len(names)} names dropped")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ragdiag.commands.options import Json, ProgressOption
+from ragdiag.commands.options import Json, ProgressOption, lake_of
 from ragdiag.console import emit, progress_to
 from ragdiag.errors import StoreError
 from ragdiag.settings import command_workspace
@@ -24,12 +24,10 @@ def backup_command(
     progress_file: ProgressOption = None,
 ) -> None:
     """Copy the lake into a folder while services write; only what the folder lacks."""
-    from ragdiag.store.lake import open_lake
     from ragdiag.store.upkeep.backup import backup_store
 
-    workspace = command_workspace(context.obj)
     with progress_to(progress_file) as progress:
-        lake = open_lake(workspace)
+        lake, workspace = lake_of(context), command_workspace(context.obj)
         made = backup_store(lake, workspace, directory, spool=spool, progress=progress)
     emit(
         asdict(made),
@@ -59,7 +57,6 @@ def restore_command(
     progress_file: ProgressOption = None,
 ) -> None:
     """Make a backup the lake of the workspace again; every hash is verified first."""
-    from ragdiag.store.lake import open_lake
     from ragdiag.store.upkeep.restore import restore_store
     from ragdiag.workflows.logs.forget import forget_again
 
@@ -67,7 +64,7 @@ def restore_command(
     with progress_to(progress_file) as progress:
         done = restore_store(workspace, directory, backup=backup, force=force, progress=progress)
         try:
-            again = forget_again(open_lake(workspace), workspace)
+            again = forget_again(lake_of(context), workspace)
         except StoreError as error:
             raise StoreError(
                 f"the backup is restored, with whoever was forgotten since ({error.message})",
@@ -87,9 +84,7 @@ def restore_command(
 def replay_command(context: typer.Context, as_json: Json = False) -> None:
     """Put archived segments back into the spool: those that this lake never loaded, and those
     whose rows are in files that are set aside."""
-    from ragdiag.store.lake import open_lake
     from ragdiag.store.upkeep.reloading import return_lost
 
-    workspace = command_workspace(context.obj)
-    names = return_lost(open_lake(workspace), workspace)
+    names = return_lost(lake_of(context), command_workspace(context.obj))
     emit({"segments": names}, as_json, lambda: f"{len(names)} segments; run: ragdiag ingest")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ragdiag.commands.options import Json, ProgressOption, opened
+from ragdiag.commands.options import Json, ProgressOption, Yes, opened
 from ragdiag.commands.tune import price_told, stored_by, tell_run, tune_app
 from ragdiag.commands.tune_options import (
     Augment,
@@ -20,7 +20,6 @@ from ragdiag.commands.tune_options import (
     SaveTuned,
     TestSplit,
     Writer,
-    Yes,
 )
 from ragdiag.console import progress_to
 

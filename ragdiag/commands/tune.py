@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 from typer.exceptions import Exit
 
 from ragdiag.commands.gate import EXIT_STATUS
-from ragdiag.commands.options import Json
+from ragdiag.commands.options import Json, lake_of
 from ragdiag.commands.tune_regressions import regressions_app
 from ragdiag.console import emit, table
 from ragdiag.errors import InputError, UnknownName
@@ -46,7 +46,7 @@ def list_command(context: typer.Context, as_json: Json = False) -> None:
     """Every run, the newest first, and what waits for a canary."""
     from ragdiag.commands.tune_words import run_row
 
-    workspace, lake = opened_lake(context)
+    lake, workspace = lake_of(context), command_workspace(context.obj)
     runs = _known(lake, workspace)
     emit(
         [_document(run) for run in runs],
@@ -58,7 +58,7 @@ def list_command(context: typer.Context, as_json: Json = False) -> None:
 @tune_app.command("show")
 def show_command(context: typer.Context, run: str, as_json: Json = False) -> None:
     """One run: data, cost, curve, before and after, gate."""
-    _tell(*opened_lake(context), run, as_json)
+    _tell(context, run, as_json)
 
 
 def tell_run(context: typer.Context, run_id: str, as_json: bool) -> None:
@@ -66,7 +66,7 @@ def tell_run(context: typer.Context, run_id: str, as_json: bool) -> None:
     processes trained: what launched them takes every other status for a crash."""
     from ragdiag.training.processes import Processes
 
-    run = _tell(*opened_lake(context), run_id, as_json)
+    run = _tell(context, run_id, as_json)
     gate = None if run.facts is None else run.facts.gate
     if gate is None or Processes().count == 1:
         raise Exit(EXIT_STATUS[gate.decision] if gate else 0)
@@ -77,12 +77,13 @@ def tell_run(context: typer.Context, run_id: str, as_json: bool) -> None:
     )
 
 
-def _tell(workspace: Workspace, lake: Lake, run: str, as_json: bool) -> KnownRun:
+def _tell(context: typer.Context, run: str, as_json: bool) -> KnownRun:
     from ragdiag.commands.tune_words import run_text
     from ragdiag.training.curves import read_curve
     from ragdiag.training.loop import CURVE
     from ragdiag.training.run_folder import run_folder
 
+    lake, workspace = lake_of(context), command_workspace(context.obj)
     found = find_known(lake, workspace, run)
     folder = run_folder(workspace, found.run_id).root
     curve = read_curve(folder / CURVE)
@@ -100,7 +101,7 @@ def cancel_command(context: typer.Context, run: str, as_json: Json = False) -> N
     """Ask a run to stop at its next step. The same command goes on later."""
     from ragdiag.training.run_folder import run_folder
 
-    workspace, lake = opened_lake(context)
+    lake, workspace = lake_of(context), command_workspace(context.obj)
     found = find_known(lake, workspace, run)
     folder = run_folder(workspace, found.run_id)
     if not folder.is_running:
@@ -114,13 +115,6 @@ def cancel_command(context: typer.Context, run: str, as_json: Json = False) -> N
         as_json,
         lambda: f"run {found.run_id} stops at its next step; the same command goes on with it",
     )
-
-
-def opened_lake(context: typer.Context) -> tuple[Workspace, Lake]:
-    from ragdiag.store.lake import open_lake
-
-    workspace = command_workspace(context.obj)
-    return workspace, open_lake(workspace)
 
 
 def _known(lake: Lake, workspace: Workspace) -> list[KnownRun]:
@@ -148,7 +142,7 @@ def stored_by(context: typer.Context, kind: str, given: str | None) -> str | Non
     """The id of the run whose data is to be learnt from, one of this ``kind``."""
     if given is None:
         return None
-    workspace, lake = opened_lake(context)
+    lake, workspace = lake_of(context), command_workspace(context.obj)
     found = find_known(lake, workspace, given)
     if found.kind != kind:
         raise InputError(
@@ -164,7 +158,7 @@ def price_told(
     """Whether questions to ``passages`` cost something that ``yes`` does not allow; says what."""
     from ragdiag.workflows.tuning.writing import writing_price
 
-    price = writing_price(opened_lake(context)[1], writer, passages) if passages else None
+    price = writing_price(lake_of(context), writer, passages) if passages else None
     if price is None or yes:
         return False
     emit({"price": price}, as_json, lambda: f"{price}. Nothing was asked: add --yes")

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from ragdiag.commands.options import Json, ProgressOption
-from ragdiag.commands.tune import find_known, opened_lake, tell_run, tune_app
+from ragdiag.commands.options import Json, ProgressOption, lake_of
+from ragdiag.commands.tune import find_known, tell_run, tune_app
 from ragdiag.commands.tune_options import SaveTuned
 from ragdiag.console import progress_to
+from ragdiag.settings import command_workspace
 
 
 @tune_app.command("average")
@@ -28,7 +29,7 @@ def tune_average_command(
     """
     from ragdiag.workflows.tuning.averaging import average_retrievers
 
-    workspace, lake = opened_lake(context)
+    lake, workspace = lake_of(context), command_workspace(context.obj)
     ids = [find_known(lake, workspace, given).run_id for given in runs]
     with progress_to(progress_file) as progress:
         run = average_retrievers(lake, workspace, ids, save_as, progress)

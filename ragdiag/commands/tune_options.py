@@ -24,7 +24,6 @@ Generate = Annotated[
 Writer = Annotated[
     str | None, typer.Option(help="Version whose [generator] writes them; default: the one tuned.")
 ]
-Yes = Annotated[bool, typer.Option("--yes", help="Ask a priced generator.")]
 DataOf = Annotated[
     str | None,
     typer.Option("--data-of", help="Run whose stored pairs are learnt from; same data options."),

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ragdiag.commands.options import Json
+from ragdiag.commands.options import Json, lake_of
 from ragdiag.console import emit, table
 from ragdiag.errors import InputError
-from ragdiag.settings import command_workspace
 
 if TYPE_CHECKING:
     from ragdiag.store.lake import Lake
@@ -45,7 +44,7 @@ def add_command(
         raise InputError(
             "no question is named", remedy="give ids, --request ID or --mended-by VERSION"
         )
-    lake = _lake(context)
+    lake = lake_of(context)
     offered = [Regression(one, None, reason) for one in question or ()]
     offered += [_of_request(lake, one, reason) for one in request or ()]
     if mended_by is not None:
@@ -69,7 +68,7 @@ def list_command(
     """The questions of a set, where each comes from, and why it is there."""
     from ragdiag.store.regressions import load_regressions
 
-    found = load_regressions(_lake(context), set_name)
+    found = load_regressions(lake_of(context), set_name)
     rows = [
         {**asdict(one), "added_at": None if one.added_at is None else one.added_at.isoformat()}
         for one in found
@@ -89,18 +88,12 @@ def drop_command(
     """Check releases on a question no longer; that it was there stays written down."""
     from ragdiag.store.regressions import drop_regression
 
-    drop_regression(_lake(context), question, reason, set_name)
+    drop_regression(lake_of(context), question, reason, set_name)
     emit(
         {"set": set_name, "dropped": question},
         as_json,
         lambda: f"question {question} dropped from {set_name}",
     )
-
-
-def _lake(context: typer.Context) -> Lake:
-    from ragdiag.store.lake import open_lake
-
-    return open_lake(command_workspace(context.obj))
 
 
 def _of_request(lake: Lake, request_id: str, reason: str) -> Regression:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ragdiag.commands.options import Json, ProgressOption, opened
+from ragdiag.commands.options import Json, ProgressOption, Yes, opened
 from ragdiag.commands.tune import price_told, stored_by, tell_run, tune_app
 from ragdiag.commands.tune_options import (
     Alpha,
@@ -25,7 +25,6 @@ from ragdiag.commands.tune_options import (
     SaveTuned,
     TestSplit,
     Writer,
-    Yes,
     few_bits,
 )
 from ragdiag.console import progress_to

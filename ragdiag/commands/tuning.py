@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ragdiag.commands.options import Json, ProgressOption, opened
+from ragdiag.commands.options import Json, ProgressOption, SaveAs, opened
 from ragdiag.console import emit, progress_to
 
 fusion_app = typer.Typer(help="How the lexical and the dense path are weighed.")
@@ -14,9 +14,6 @@ reranker_app = typer.Typer(help="How a reranker's scores are read, and how much 
 
 Split = Annotated[
     str, typer.Option("--split", help="Which judged questions; not those to test on.")
-]
-SaveAs = Annotated[
-    str | None, typer.Option("--save-as", help="Keep the result as a version of this name.")
 ]
 
 
