@@ -106,7 +106,8 @@ def test_a_direction_is_kept_to_a_byte_a_number(dimension: int, seed: int) -> No
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     found = list(prominences(unit, [encoded(unit), encoded(unit[:0])]))
     cosines = unit @ unit.T
-    assert found[0] == pytest.approx(cosines.max(axis=1) - 0.75 * cosines.mean(axis=1), abs=1e-3)
+    # Rounding turns a vector by up to 1/254 of its largest number in each place.
+    assert found[0] == pytest.approx(cosines.max(axis=1) - 0.75 * cosines.mean(axis=1), abs=8e-3)
     assert found[1].tolist() == [0.0, 0.0, 0.0]
 
 
