@@ -134,7 +134,7 @@ def test_a_shadow_answers_productions_last_questions(
     lake = open_lake(workspace)
     lake.write(
         lambda c: c.execute(
-            "update requests set user_key = 'u1', question_id = 'q-tea' "
+            "update requests set user_key = repeat('a1', 16), question_id = 'q-tea' "
             "where question like '%green tea%'"
         )
     )
