@@ -21,7 +21,6 @@ from ragdiag.retrieval.fusion_tuning import LABELS_NEEDED, choose_alpha
 from ragdiag.retrieval.late_interaction import encode_for_reranking
 from ragdiag.retrieval.rerank_tuning import (
     RerankEvidence,
-    RerankSetting,
     choose_reranking,
     depths_up_to,
 )
@@ -29,6 +28,7 @@ from ragdiag.settings import Workspace
 from ragdiag.version import FusionSpec, RerankerSpec, Spec
 from ragdiag.workflows.diagnosing.trials import EMBEDDED, Trial, Tried, untried
 from ragdiag.workflows.diagnosing.what_if import WhatIf
+from ragdiag.workflows.indexing.tune_reranker import with_setting
 
 
 def learned_settings(
@@ -89,14 +89,7 @@ def _late_interaction(
         )
     reranker = _reranker(trial.spec)
     encode_for_reranking(passages, reranker, workspace, progress)
-    evidence = [
-        RerankEvidence(
-            logits=np.array(what_if.logits(reranker, request)),
-            fused=np.array([hit.score for hit in request.fused]),
-            relevant=np.array([hit.passage_id in trial.relevant(request) for hit in request.fused]),
-        )
-        for request in judged
-    ]
+    evidence = [_evidence(what_if, trial, reranker, request) for request in judged]
     choice = choose_reranking(evidence, depths_up_to(reranker.depth))
     chosen = choice.setting
     if not chosen.depth:
@@ -105,7 +98,7 @@ def _late_interaction(
         )
     setting = Setting(
         f"reranking by late interaction, first {chosen.depth}",
-        trial.spec.model_copy(update={"reranker": _set(reranker, chosen)}),
+        with_setting(trial.spec.model_copy(update={"reranker": reranker}), chosen),
         ("fusion_loss", "rerank_loss"),
         f'[reranker] kind = "late_interaction", model = "{reranker.model}", then: '
         "ragdiag reranker tune",
@@ -113,23 +106,22 @@ def _late_interaction(
     return _tried(setting, choice.held_out, what_if, trial)
 
 
+def _evidence(
+    what_if: WhatIf, trial: Trial, reranker: RerankerSpec, request: Request
+) -> RerankEvidence:
+    relevant = trial.relevant(request)
+    return RerankEvidence(
+        logits=np.array(what_if.logits(reranker, request)),
+        fused=np.array([hit.score for hit in request.fused]),
+        relevant=np.array([hit.passage_id in relevant for hit in request.fused]),
+    )
+
+
 def _reranker(spec: Spec) -> RerankerSpec:
     assert spec.embedder is not None
     own = spec.embedder
     return RerankerSpec(
         kind="late_interaction", model=own.model, adapter=own.adapter, max_tokens=own.max_tokens
-    )
-
-
-def _set(reranker: RerankerSpec, chosen: RerankSetting) -> RerankerSpec:
-    return reranker.model_copy(
-        update={
-            "depth": chosen.depth,
-            "weight": chosen.weight,
-            "scale": chosen.scale,
-            "slope": chosen.slope,
-            "offset": chosen.offset,
-        }
     )
 
 
