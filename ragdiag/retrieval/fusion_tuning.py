@@ -11,12 +11,13 @@ fitted, so that the mean over the training questions is the inner estimate.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from ragdiag.stats.contrasts import clustered_mean
 from ragdiag.stats.paired import PairedComparison, compare_paired
 
 Floats = npt.NDArray[np.float64]
@@ -81,6 +82,22 @@ def choose_alpha(evidence: Sequence[Evidence], seed: int = 0) -> FusionChoice:
         against_single=compare_paired(single.tolist(), chosen.tolist()),
         against_half=compare_paired(half.tolist(), chosen.tolist()),
     )
+
+
+def adjust_alpha(evidence: Sequence[Evidence], alpha: float, clusters: Sequence[Hashable]) -> float:
+    """The weight nearest to ``alpha``, which an earlier model of the dense path was served with,
+    of those within one standard error of the best: few questions, or those of few ``clusters``,
+    move it only as far as they show. It stays where all are of one. Raises ValueError below
+    LABELS_NEEDED questions."""
+    if len(evidence) < LABELS_NEEDED:
+        raise ValueError(f"{len(evidence)} judged questions, and {LABELS_NEEDED} are needed")
+    scores = np.stack([reciprocal_ranks(one) for one in evidence])
+    best = int(scores.mean(axis=0).argmax())
+    losses = [clustered_mean(scores[:, best] - column, clusters) for column in scores.T]
+    if math.isnan(losses[best].error):
+        return alpha
+    within = ALPHAS[[one.value <= one.error for one in losses]]
+    return float(within[np.abs(within - alpha).round(9).argmin()])
 
 
 def reciprocal_ranks(evidence: Evidence) -> Floats:

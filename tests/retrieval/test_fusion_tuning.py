@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 
 from ragdiag.metrics.ranking import reciprocal_rank
 from ragdiag.retrieval.fusion import Span, convex
-from ragdiag.retrieval.fusion_tuning import ALPHAS, Evidence, choose_alpha, reciprocal_ranks
+from ragdiag.retrieval.fusion_tuning import (
+    ALPHAS,
+    Evidence,
+    adjust_alpha,
+    choose_alpha,
+    reciprocal_ranks,
+)
 
 UNIT = Span(0.0, 1.0)
 shares = st.integers(0, 4).map(lambda quarter: quarter / 4)
@@ -77,3 +83,39 @@ def test_a_gain_within_one_standard_error_is_not_taken() -> None:
 def test_few_labels_are_refused() -> None:
     with pytest.raises(ValueError, match="49 judged questions"):
         choose_alpha(questions(49, 0.5, 0.5))
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.35, 0.5, 1.0])
+def test_a_weight_stays_where_no_other_is_shown_to_be_better(alpha: float) -> None:
+    assert adjust_alpha(questions(60, 1.0, 1.0), alpha, range(60)) == pytest.approx(alpha)
+
+
+@pytest.mark.parametrize(("dense", "lexical", "end"), [(1.0, 0.0, 1.0), (0.0, 1.0, 0.0)])
+def test_a_weight_moves_as_far_as_the_questions_show(
+    dense: float, lexical: float, end: float
+) -> None:
+    """No farther than to the first weight that is as good as the end alone."""
+    asked = questions(200, dense, lexical)
+    moved = adjust_alpha(asked, 1 - end, range(200))
+    scores = np.stack([reciprocal_ranks(one) for one in asked]).mean(axis=0)
+    assert abs(moved - end) < 0.5
+    assert scores[np.abs(ALPHAS - moved).argmin()] >= scores.max() - 0.01
+    assert adjust_alpha(asked, end, range(200)) == end
+
+
+def test_a_weight_between_the_candidates_goes_to_the_nearest() -> None:
+    assert adjust_alpha(questions(60, 1.0, 1.0), 0.37, range(60)) == pytest.approx(0.35)
+
+
+def test_questions_of_few_documents_move_a_weight_less() -> None:
+    """Of five documents one alone needs the dense path, in all of its twenty questions."""
+    asked = [*questions(80, 0.9, 1.0), *questions(20, 1.0, 0.0)]
+    alone = adjust_alpha(asked, 0.1, range(100))
+    together = adjust_alpha(asked, 0.1, [at // 20 for at in range(100)])
+    assert together < alone
+    assert adjust_alpha(asked, 0.1, ["one"] * 100) == 0.1
+
+
+def test_a_weight_is_not_moved_by_few_labels() -> None:
+    with pytest.raises(ValueError, match="49 judged questions"):
+        adjust_alpha(questions(49, 0.5, 0.5), 0.5, range(49))

@@ -36,6 +36,7 @@ from ragdiag.training.set_files import training_seal
 from ragdiag.version import EmbedderSpec
 from ragdiag.workflows.tuning.data import require_free_name
 from ragdiag.workflows.tuning.tuned_release import (
+    clustered,
     from_pairs,
     held_out_sets,
     load_test,
@@ -82,7 +83,7 @@ def average_retrievers(
         for name in ("dev", "temporal", "synthetic")
     }
     sets = held_out_sets(lake, load_test(lake, test), held["temporal"], held["synthetic"])
-    asked = from_pairs("dev", held["dev"])
+    asked = clustered(lake, from_pairs("dev", held["dev"]))
     ids = sorted(one.run_id for one in parts)
     facts = RunFacts(
         base=first.base,

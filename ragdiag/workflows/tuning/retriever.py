@@ -54,6 +54,7 @@ from ragdiag.workflows.tuning.data import (
 )
 from ragdiag.workflows.tuning.tuned_change import HeldOut
 from ragdiag.workflows.tuning.tuned_release import (
+    clustered,
     from_pairs,
     held_out_sets,
     load_test,
@@ -238,7 +239,7 @@ def plan_retriever(
         assembled = replace(assembled, train=taught)
     passages = load_passages(lake)
     texts = {one.passage_id: passage_text(one, title=embedder.title) for one in passages}
-    asked = from_pairs("dev", assembled.dev)
+    asked = clustered(lake, from_pairs("dev", assembled.dev))
     return RetrieverPlan(
         version,
         tuning,

@@ -66,10 +66,11 @@ def held_out_sets(
     sets = [test]
     sets += [from_pairs("temporal", temporal), from_pairs("synthetic", synthetic)]
     sets.append(_regressions(lake))
-    return [_clustered(lake, one) for one in sets if one.questions]
+    return [clustered(lake, one) for one in sets if one.questions]
 
 
-def _clustered(lake: Lake, held: HeldOut) -> HeldOut:
+def clustered(lake: Lake, held: HeldOut) -> HeldOut:
+    """With the cluster of each question: those of one document are not independent."""
     words = {one.question_id: one.text for one in held.questions}
     return replace(held, clusters=load_clusters(lake, words, held.judgments))
 

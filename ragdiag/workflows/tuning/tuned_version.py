@@ -9,7 +9,7 @@ from ragdiag.errors import TrainingError
 from ragdiag.pipeline import serving_index, serving_passages
 from ragdiag.progress import Progress
 from ragdiag.retrieval.builds import build_ids
-from ragdiag.retrieval.fusion_tuning import LABELS_NEEDED, choose_alpha
+from ragdiag.retrieval.fusion_tuning import LABELS_NEEDED, adjust_alpha
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.retrieval.serving import require_serving
 from ragdiag.settings import Workspace
@@ -79,8 +79,8 @@ def _contents(lake: Lake, workspace: Workspace, build_id: str) -> dict[str, str]
 
 
 def reweighed(lake: Lake, workspace: Workspace, tuned: Version, asked: HeldOut) -> Version:
-    """With the weight of the paths that suits the tuned one, learnt from the dev questions where
-    there are enough: those that it was trained on it ranks better than any new one."""
+    """With the weight of the paths moved as far as the dev questions show, where there are enough:
+    those that it was trained on it ranks better than any new one."""
     spec = tuned.spec
     if spec.lexical is None or spec.fusion.kind != "convex":
         return tuned
@@ -91,6 +91,7 @@ def reweighed(lake: Lake, workspace: Workspace, tuned: Version, asked: HeldOut) 
     ]
     if len(evidence) < LABELS_NEEDED:
         return tuned
-    alpha = round(choose_alpha(evidence).alpha, 2)
+    owners = asked.owners(asked.questions)
+    alpha = round(adjust_alpha(evidence, spec.fusion.alpha, owners), 2)
     fusion = spec.fusion.model_copy(update={"alpha": alpha})
     return Version(tuned.name, spec.model_copy(update={"fusion": fusion}))
