@@ -49,6 +49,11 @@ TAKES_LONG = {
 }
 """Fixture that many tests share → the group of tests that run in one process, to make it once."""
 
+FOR_MANY_ROWS = (
+    "join_order,statistics_propagation,compressed_materialization,common_subplan,cte_inlining"
+)
+"""Steps of DuckDB's optimizer that cost more than they spare where a table has a dozen rows."""
+
 OURS = "tests"
 """Where fixtures are declared whose making takes time; those of plugins take none."""
 
@@ -79,11 +84,20 @@ def has_module_fixture(item: pytest.Function | pytest.DoctestItem) -> bool:
 @pytest.fixture(scope="session", autouse=True)
 def _small_lakes_open_fast() -> Iterator[None]:
     """Checking who signed the extensions takes a fifth of a second, and there are a thousand lakes
-    in a run. Two tests run at once, and rows by the dozen are read faster by one thread. Processes
-    that tests start do as they do anywhere."""
+    in a run. Two tests run at once, and rows by the dozen are read faster by one thread and after
+    less planning. Processes that tests start do as they do anywhere."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setitem(SETTINGS, "allow_unsigned_extensions", True)
         patched.setitem(SETTINGS, "threads", 1)
+        patched.setitem(SETTINGS, "disabled_optimizers", FOR_MANY_ROWS)
+        yield
+
+
+@pytest.fixture(scope="module")
+def planned_as_anywhere(_small_lakes_open_fast: None) -> Iterator[None]:
+    """DuckDB's optimizer leaves out nothing in lakes that a test of this module opens."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.delitem(SETTINGS, "disabled_optimizers")
         yield
 
 

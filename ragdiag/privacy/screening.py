@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from ragdiag.configuration import PrivacyTable, read_configuration
 from ragdiag.privacy.hiding import hide_text, is_hidden
-from ragdiag.privacy.pseudonyms import mark_user
+from ragdiag.privacy.pseudonyms import mark_user, read_user, stored_user
 from ragdiag.privacy.redaction import Redactor, compile_redactor
 from ragdiag.settings import Workspace
 from ragdiag.user_ids import USER_IDS, mark_users
@@ -58,11 +58,12 @@ _ESCAPED = re.compile(r"\\u00([2-7][0-9a-fA-F])")
 
 @dataclass(frozen=True)
 class Screen:
-    """``pseudonym`` marks a raw user id, ``hide`` turns a text into its stand-in (None where texts
-    are stored)."""
+    """``pseudonym`` marks a raw user id in a span, ``user`` is a user's own pseudonym, ``hide``
+    turns a text into its stand-in (None where texts are stored)."""
 
     redactor: Redactor
     pseudonym: Callable[[str], str]
+    user: Callable[[str], str]
     hide: Callable[[str], str] | None = None
 
     @property
@@ -100,6 +101,15 @@ class Screen:
             for text, marked in zip(redacted.to_pylist(), hidden.to_pylist(), strict=True)
         ]
         return pa.chunked_array([pa.array(texts, column.type)])
+
+    def users(self, column: Any) -> Any:
+        """An Arrow column of ``user_key`` in which raw user ids are pseudonyms, as
+        :func:`stored_user` has it. Where nothing changes the column itself is returned."""
+        stored = {key: stored_user(key, self.user) for key in pc.unique(column).to_pylist()}
+        if all(key == kept for key, kept in stored.items()):
+            return column
+        kept = [stored[key] for key in column.to_pylist()]
+        return pa.chunked_array([pa.array(kept, column.type)])
 
     def attributes(self, values: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """JSON objects with every text redacted, names of fields and long numbers among them, all
@@ -162,7 +172,8 @@ class _Shape:
 @lru_cache(maxsize=8)
 def _screen(workspace: Workspace, shape: _Shape) -> Screen:
     hide = None if shape.privacy.store_text else partial(hide_text, workspace)
-    return Screen(compile_redactor(shape.privacy), partial(mark_user, workspace), hide)
+    redactor = compile_redactor(shape.privacy)
+    return Screen(redactor, partial(mark_user, workspace), partial(read_user, workspace), hide)
 
 
 def _strings_in(value: Any) -> list[tuple[str, bool]] | None:

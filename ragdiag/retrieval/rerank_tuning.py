@@ -59,12 +59,14 @@ class RerankSetting:
 @dataclass(frozen=True)
 class RerankChoice:
     """The setting chosen from all questions, and what choosing so is worth on questions that had
-    no say: ``against_none`` and ``against_alone`` compare it (as B) with no reranker and with the
-    cross-encoder alone at the full depth (as A), MRR@10. ``folds`` are what each fold chose."""
+    no say: ``held_out`` is each question's RR@10 under the setting of other folds, ``against_none``
+    and ``against_alone`` compare it (as B) with no reranker and with the reranker alone at the full
+    depth (as A), MRR@10. ``folds`` are what each fold chose."""
 
     setting: RerankSetting
     n: int
     folds: Sequence[RerankSetting]
+    held_out: Sequence[float]
     against_none: PairedComparison
     against_alone: PairedComparison
 
@@ -100,6 +102,7 @@ def choose_reranking(
         setting=_choose(evidence, depths),
         n=n,
         folds=found,
+        held_out=chosen.tolist(),
         against_none=compare_paired(none.tolist(), chosen.tolist()),
         against_alone=compare_paired(alone.tolist(), chosen.tolist()),
     )

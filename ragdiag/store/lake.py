@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 import duckdb
@@ -47,7 +48,7 @@ from ragdiag.store.migrations import is_behind, migrate
 from ragdiag.store.upkeep.catalog_damage import damaged_catalog_error
 from ragdiag.store.upkeep.catalog_edits import look_again
 from ragdiag.store.upkeep.damage import damaged_file_error
-from ragdiag.store.upkeep.known_backups import lost_catalog_error
+from ragdiag.store.upkeep.known_backups import list_backups, lost_catalog_error
 
 T = TypeVar("T")
 Parameters = Sequence[Any] | Mapping[str, Any]
@@ -230,8 +231,10 @@ def close_lakes(only: Workspace | None = None) -> None:
 def _open(workspace: Workspace, create: bool) -> Lake:
     """Attach and migrate, one process at a time, so that two creators make one catalog."""
     table = read_configuration(workspace).lake
-    connection = connect(workspace, with_postgres=table.catalog == "postgres")
     catalog = catalog_of(workspace, table)
+    if not create and _is_bare(workspace, table, catalog):
+        raise _no_workspace(workspace)
+    connection = connect(workspace, with_postgres=table.catalog == "postgres")
     deadline = time.monotonic() + PATIENCE_S
     try:
         catalog.connect(connection)
@@ -264,6 +267,14 @@ def _open(workspace: Workspace, create: bool) -> Lake:
         ) from None
 
 
+def _is_bare(workspace: Workspace, table: LakeTable, catalog: Catalog) -> bool:
+    """Whether plain files show, before any database is asked, that no lake is or was here."""
+    if table.postgres is not None or table.in_bucket or catalog.holds_lake():
+        return False
+    data = Path(data_folder(workspace, table))
+    return not list_backups(workspace) and not any(data.rglob("*.parquet"))
+
+
 def _refuse_none(
     workspace: Workspace,
     table: LakeTable,
@@ -278,7 +289,8 @@ def _refuse_none(
     if table.in_bucket:
         check_bucket(connection, table)
     data = next(iter(list_parquet(connection, data_folder(workspace, table))), None)
-    if lost := lost_catalog_error(workspace, catalog.place, data):
+    emptied = catalog.identity() is not None
+    if lost := lost_catalog_error(workspace, catalog.place, data, emptied=emptied):
         raise lost
     if not create:
         raise _no_workspace(workspace)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ragdiag.records import Request
+from ragdiag.records import Request, Span
 from ragdiag.settings import Workspace
 from ragdiag.store import ingest as ingest_module
 from ragdiag.store.ingest import IngestReport, ingest
@@ -119,6 +119,21 @@ def test_a_request_from_the_future_is_loaded_and_remarked_on(
     (remark,) = lake.rows("select source, line, reason from remarks")
     assert (remark["source"], remark["line"]) == (segment.name, 2)
     assert remark["reason"].startswith("2 requests, from this line on, are up to 2 days ahead")
+
+
+def test_spans_from_the_future_are_remarked_on_as_requests_are(
+    lake: Lake, workspace: Workspace, segment: Path
+) -> None:
+    now = datetime.now(UTC)
+    starts = [now, now + timedelta(hours=2), *(now + timedelta(days=n) for n in (2, 3))]
+    spans = [Span("t", f"s{n}", None, "ask", at, at) for n, at in enumerate(starts)]
+    segment.write_bytes(
+        b"".join(json.dumps(record_to_json(span)).encode() + b"\n" for span in spans)
+    )
+    assert ingest(lake, workspace) == IngestReport(1, accepted=4)
+    (remark,) = lake.rows("select source, line, reason from remarks")
+    assert (remark["source"], remark["line"]) == (segment.name, 3)
+    assert remark["reason"].startswith("2 spans, from this line on, are up to 2 days ahead of")
 
 
 def test_lines_of_the_first_schema_are_read_for_good(

@@ -70,7 +70,7 @@ def test_a_record_comes_back_as_it_was(
     make_request: MakeRequest,
     make_feedback: Callable[..., Feedback],
 ) -> None:
-    first = make_request(1, dense=(), error="ab — ünïcode 漢字\nline", user_key="u")
+    first = make_request(1, dense=(), error="ab — ünïcode 漢字\nline", user_key="0f" * 16)
     second = make_request(2, lexical=None, reranked=(Hit("p9", -1e-300),), latency_ms={})
     spool(workspace, first, make_feedback(1, passage_id="p2"), second)
     assert ingest(lake, workspace) == IngestReport(segments=1, accepted=3, rejected=0)

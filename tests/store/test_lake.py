@@ -7,11 +7,12 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 import duckdb
 import pytest
 
-from ragdiag.errors import DamagedFile, NewerWorkspace, StoreBusy, StoreError
+from ragdiag.errors import DamagedFile, NewerWorkspace, NoWorkspace, StoreBusy, StoreError
 from ragdiag.settings import Workspace
 from ragdiag.store import lake as lake_module
 from ragdiag.store.lake import Lake, close_lakes, open_lake
@@ -37,6 +38,21 @@ def test_no_workspace_names_the_remedy(workspace: Workspace) -> None:
     with pytest.raises(StoreError, match=r"there is no workspace in .*ragdiag demo"):
         open_lake(workspace)
     assert not workspace.root.exists()
+
+
+def test_a_folder_that_is_no_workspace_is_told_before_duckdb_is_started(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise AssertionError("DuckDB was connected")
+
+    monkeypatch.setattr(lake_module, "connect", refuse)
+    for emptied in (False, True):
+        if emptied:
+            workspace.catalog.parent.mkdir(parents=True)
+            workspace.catalog.touch()
+        with pytest.raises(NoWorkspace, match="there is no workspace in"):
+            open_lake(workspace)
 
 
 def test_catalog_is_private_wal_and_encrypted(lake: Lake, workspace: Workspace) -> None:

@@ -18,6 +18,8 @@ from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.results import load_requests
 from ragdiag.store.spool import SpoolWriter
 
+pytestmark = pytest.mark.usefixtures("planned_as_anywhere")
+
 MakeRequest = Callable[..., Request]
 
 

@@ -14,6 +14,8 @@ from ragdiag.store.outcomes import load_outcomes
 from ragdiag.store.results import save_findings
 from tests.answered import MONDAY, NEW, OLD, answer, fill_corpus, log
 
+USERS = ("0" * 32, "1" * 32)
+
 
 @pytest.fixture
 def filled(lake: Lake, workspace: Workspace) -> Lake:
@@ -22,7 +24,7 @@ def filled(lake: Lake, workspace: Workspace) -> Lake:
         lake,
         workspace,
         [
-            *(answer(n, OLD, traffic="production", user_key=f"u{n % 2}") for n in range(5)),
+            *(answer(n, OLD, traffic="production", user_key=USERS[n % 2]) for n in range(5)),
             answer(5, OLD, traffic="production", cost_usd=0.5),
             answer(6, OLD, traffic="production", cache_hit=True, question_id=None, cost_usd=0.0),
             answer(7, OLD, traffic="evaluation"),
@@ -44,7 +46,7 @@ def test_a_row_tells_what_became_of_a_request(filled: Lake) -> None:
     found = load_outcomes(filled, OLD.version_id, ["production"])
     assert [one.request_id for one in found] == [f"old-{n:05}" for n in range(7)]
     assert [one.asked_at for one in found] == [MONDAY + timedelta(seconds=n) for n in range(7)]
-    assert [one.owner for one in found[:3]] == ["u0", "u1", "u0"]
+    assert [one.owner for one in found[:3]] == [USERS[0], USERS[1], USERS[0]]
     assert found[6].owner == "old-00006"
     assert (found[2].y, found[2].score, found[3].y) == (0, 0.25, None)
     assert (found[1].thumbs, found[2].thumbs) == (1, None)

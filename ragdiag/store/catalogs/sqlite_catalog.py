@@ -35,7 +35,8 @@ class SqliteCatalog:
         """A file needs nothing."""
 
     def holds_lake(self) -> bool:
-        return self._path.is_file()
+        """A file that was cut to nothing holds none, nor one that is only being made."""
+        return self._path.is_file() and self._path.stat().st_size > 0
 
     def prepare(self) -> None:
         """An empty SQLite file in WAL; without WAL readers lock out writers."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 from ragdiag.records import Reject, Span
 from ragdiag.settings import Workspace
 from ragdiag.store.intake.arrivals import place_requests
-from ragdiag.store.intake.clocks import note_fast_clocks
+from ragdiag.store.intake.clocks import note_fast_clocks, note_fast_spans
 from ragdiag.store.intake.parsing import ARRIVING, Parsed
 from ragdiag.store.intake.screened_blocks import forgotten_lines, without_lines
 from ragdiag.store.intake.shelves import SHELVES, find_known
@@ -135,6 +135,15 @@ def _store(
                 accepted[segment, kind] += 1
             elif first != record:
                 conflicts.append((kind, segment, number, key))
+    note_fast_spans(
+        cursor,
+        [
+            (parsed.block.segment, number, record)
+            for parsed in fresh
+            for number, record in parsed.records
+            if isinstance(record, Span)
+        ],
+    )
     for kind, records in new.items():
         SHELVES[kind].add(cursor, records)
     # Last, so that what is said of new requests is counted with them and not by itself.

@@ -36,7 +36,7 @@ _LABELS: Mapping[type, tuple[str, ...]] = {
 _LABEL_LISTS: Mapping[type, tuple[str, ...]] = {Request: ("roles", "only_topics")}
 """What people wrote, and what names or explains and is only redacted."""
 
-SCREENED_COLUMNS = (*_TEXTS[Request], *_LABELS[Request], *_LABEL_LISTS[Request])
+SCREENED_COLUMNS = (*_TEXTS[Request], *_LABELS[Request], *_LABEL_LISTS[Request], "user_key")
 
 
 def screen_records(
@@ -87,22 +87,28 @@ def screen_spans(screen: Screen, spans: Sequence[Span]) -> list[Span]:
 
 
 def screen_requests(screen: Screen, table: Any) -> Any:
-    """As :func:`screen_records` for a table with the columns of ``requests``."""
+    """As :func:`screen_records` for a table with the columns of ``requests``, raw user ids as
+    pseudonyms."""
+    came = table["user_key"]
+    if (users := screen.users(came)) is not came:
+        table = _put(table, "user_key", users)
     if screen.is_open:
         return table
     foreign = pc.invert(pc.is_in(table["traffic"], pa.array(OWN_TRAFFIC)))
     for hidden, names in ((foreign, _TEXTS[Request]), (None, _LABELS[Request])):
         for name in names:
-            place = table.column_names.index(name)
-            column = screen.column(table[name], hidden=hidden)
-            table = table.set_column(place, table.schema.field(name), column)
+            table = _put(table, name, screen.column(table[name], hidden=hidden))
     for name in _LABEL_LISTS[Request]:
         column = table[name]
         came = column.to_pylist() if column.null_count < len(column) else []
         if (kept := _redact_lists(screen, came)) != came:
-            place = table.column_names.index(name)
-            table = table.set_column(place, table.schema.field(name), pa.array(kept, column.type))
+            table = _put(table, name, pa.array(kept, column.type))
     return table
+
+
+def _put(table: Any, name: str, column: Any) -> Any:
+    """``table`` with ``column`` in place of its own."""
+    return table.set_column(table.column_names.index(name), table.schema.field(name), column)
 
 
 def screen_rejects(screen: Screen, rejects: Sequence[Reject]) -> list[Reject]:

@@ -43,10 +43,13 @@ def remember_backup(workspace: Workspace, made: KnownBackup) -> None:
     fresh.replace(path)
 
 
-def lost_catalog_error(workspace: Workspace, place: str, data: str | None) -> StoreError | None:
+def lost_catalog_error(
+    workspace: Workspace, place: str, data: str | None, *, emptied: bool = False
+) -> StoreError | None:
     """The error where the catalog ``place`` holds no lake although the workspace had one: a backup
     is known, or ``data`` is a Parquet file where its files belong. A fresh, empty catalog over them
-    would make orphans of every file, which compaction deletes."""
+    would make orphans of every file, which compaction deletes. ``emptied``: the catalog's file is
+    there, with nothing in it."""
     known = list_backups(workspace)
     if not known and data is None:
         return None
@@ -59,7 +62,9 @@ def lost_catalog_error(workspace: Workspace, place: str, data: str | None) -> St
         "--force; no backup was made here"
     )
     there = "" if data is None else f", but not its files, such as {data}"
+    # A workspace with backups takes no new lake, wherever its files would go.
+    elsewhere = "another workspace" if newest else "another workspace or data_path"
     return StoreError(
-        f"the catalog {place} is gone{there}",
-        remedy=f"{remedy}; for a new lake name another workspace or data_path",
+        f"the catalog {place} is {'empty' if emptied else 'gone'}{there}",
+        remedy=f"{remedy}; for a new lake name {elsewhere}",
     )

@@ -15,6 +15,7 @@ from ragdiag.errors import InputError, StoreError
 from ragdiag.privacy.keys import Keyring
 from ragdiag.progress import Progress, report
 from ragdiag.settings import Workspace
+from ragdiag.store.catalogs.sqlite_catalog import SqliteCatalog
 from ragdiag.store.disk import disk_faults
 from ragdiag.store.lake import PATIENCE_S, close_lakes
 from ragdiag.store.locks import locked
@@ -28,7 +29,7 @@ ASIDE = "lake.before-"
 
 def refuse_occupied(workspace: Workspace, *, force: bool) -> None:
     """Raises InputError where there is a lake and ``force`` is not given."""
-    if workspace.catalog.is_file() and not force:
+    if SqliteCatalog(workspace.catalog).holds_lake() and not force:
         raise InputError(
             f"there is a lake in {workspace.root}",
             remedy="name an empty workspace (--workspace), or give --force: the lake that is there "

@@ -39,7 +39,8 @@ from ragdiag.workflows.diagnosing.checklist import Check, checklist
 from ragdiag.workflows.diagnosing.counted_levers import counted_levers
 from ragdiag.workflows.diagnosing.lever_costs import Prices
 from ragdiag.workflows.diagnosing.trained_levers import training_levers
-from ragdiag.workflows.diagnosing.tried_levers import Trial, tried_levers
+from ragdiag.workflows.diagnosing.trials import Trial
+from ragdiag.workflows.diagnosing.tried_levers import tried_levers
 from ragdiag.workflows.diagnosing.what_if import WhatIf
 
 SAMPLE = 100

@@ -28,10 +28,8 @@ from ragdiag.retrieval.holding import Hold
 from ragdiag.retrieval.text import chunk_document, load_tokenizer
 from ragdiag.settings import Workspace
 from ragdiag.version import Spec
+from ragdiag.workflows.diagnosing.trials import EMBEDDED, WORDS_ALONE
 from ragdiag.workflows.diagnosing.what_if import WhatIf
-
-EMBEDDED, WORDS_ALONE = 4_000, 50_000
-"""Passages up to which other sizes are tried unasked: with an embedder, and without one."""
 
 
 @dataclass(frozen=True, slots=True)

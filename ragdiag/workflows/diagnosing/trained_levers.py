@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ragdiag.diagnosis.budget import Price
 from ragdiag.diagnosis.levers import Lever, WorkRates
 from ragdiag.errors import UnknownName
-from ragdiag.records import Diagnosis, Estimate, Request, Verdict
+from ragdiag.records import Cause, Diagnosis, Estimate, Request, Verdict
 from ragdiag.stats.intervals import wilson
 from ragdiag.stats.paired import compare_paired
 from ragdiag.store.lake import Lake
@@ -31,17 +30,24 @@ UNMEASURED = Estimate.undefined("no run of this version has measured it")
 
 @dataclass(frozen=True, slots=True)
 class _Trained:
-    """What is tuned: by runs of which kinds, and the verdict and causes that it may mend."""
+    """What is tuned: by runs of which kinds, the verdict and causes that it may mend, and which
+    failures those are in words; ``within``, of any cause or of these causes alone."""
 
     name: str
     kinds: frozenset[RunKind]
     verdict: Verdict
     mends: tuple[str, ...]
     command: str
+    failures: str
+    within: frozenset[Cause] | None = None
+
+    def waiting(self, diagnoses: Sequence[Diagnosis]) -> int:
+        own = [one.cause for one in diagnoses if one.verdict == self.verdict]
+        return sum(self.within is None or cause in self.within for cause in own)
 
     def bound(self, waiting: int) -> str:
-        mended = "mend" if self.verdict == "retrieval" else "do not mend"
-        return f"a bound, if all {waiting} failures that gold passages {mended} became right"
+        failed = "the one failure" if waiting == 1 else f"all {waiting} failures"
+        return f"a bound, if {failed} {self.failures} became right"
 
 
 TRAINED = (
@@ -51,6 +57,16 @@ TRAINED = (
         "retrieval",
         ("recall_miss", "fusion_loss", "rerank_loss", "beyond_logged_depth"),
         "ragdiag tune retriever {version}",
+        "that gold passages mend",
+    ),
+    _Trained(
+        "reranker",
+        frozenset({"reranker"}),
+        "retrieval",
+        ("fusion_loss", "rerank_loss"),
+        "ragdiag tune reranker {version}",
+        "whose gold passage was found and ranked too low",
+        frozenset({"fusion_loss", "rerank_loss"}),
     ),
     _Trained(
         "generator",
@@ -58,6 +74,7 @@ TRAINED = (
         "generator",
         ("generator",),
         "ragdiag tune generator {version} --base FOLDER",
+        "that gold passages do not mend",
     ),
 )
 
@@ -85,12 +102,11 @@ def training_levers(
     prices: Prices,
 ) -> list[Lever]:
     """Of the newest finished run that started from this version what it gained, on questions that
-    it never learnt from; else the failures that gold passages mend, or do not, as the most that
-    fine-tuning can bring."""
-    verdicts = Counter(one.verdict for one in diagnoses)
+    it never learnt from; else the failures that it is meant for, as the most that fine-tuning can
+    bring."""
     levers = []
     for trained in TRAINED:
-        waiting = verdicts[trained.verdict]
+        waiting = trained.waiting(diagnoses)
         ran = _newest(lake, version, trained)
         most = wilson(waiting, len(diagnoses))
         if ran is not None:

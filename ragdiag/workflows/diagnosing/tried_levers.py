@@ -2,49 +2,27 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
-from ragdiag.diagnosis.levers import Lever, WorkRates
+from ragdiag.diagnosis.levers import Lever
 from ragdiag.diagnosis.tried_settings import CHUNKS_MEND, Setting, settings_to_try
-from ragdiag.errors import IndexFault, InputError, RagdiagError
+from ragdiag.errors import IndexFault, InputError
 from ragdiag.progress import Progress, part, report
-from ragdiag.records import Estimate, Request
-from ragdiag.retrieval.fusion_tuning import LABELS_NEEDED, FusionChoice, choose_alpha
+from ragdiag.records import Estimate
 from ragdiag.settings import Workspace
 from ragdiag.stats.paired import compare_paired
-from ragdiag.version import FusionSpec, Spec
-from ragdiag.workflows.diagnosing.lever_costs import Prices, added_ms, added_usd
+from ragdiag.workflows.diagnosing.learned_settings import learned_settings
+from ragdiag.workflows.diagnosing.lever_costs import added_ms, added_usd
 from ragdiag.workflows.diagnosing.recut import recut_what_if, sizes_to_try
+from ragdiag.workflows.diagnosing.trials import Trial, Tried, untried
 from ragdiag.workflows.diagnosing.what_if import Found, Outcome, WhatIf
 
-SEARCHED = 0.3
+SEARCHED, LEARNED = 0.3, 0.4
 """Of the progress: the rest is answering."""
 OTHER_PASSAGES = Estimate.undefined("its passages are others than those that were judged")
 SAME_CONTEXT = "same context, no difference"
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A version's requests with their judgments; those whose id is in ``to_answer`` are answered
-    anew under each setting. Requests of one owner (the document that answers them) belong together.
-    ``most_recut`` is how many passages are cut anew unasked (recut.py)."""
-
-    spec: Spec
-    requests: Sequence[Request]
-    owners: Sequence[str]
-    to_answer: set[str]
-    judgments: Mapping[str, Mapping[str, int]]
-    rates: WorkRates
-    prices: Prices
-    most_recut: int | None = None
-
-    @cached_property
-    def asked(self) -> list[int]:
-        """Which requests are answered anew, by their places."""
-        return [n for n, one in enumerate(self.requests) if one.request_id in self.to_answer]
 
 
 def tried_levers(
@@ -54,9 +32,9 @@ def tried_levers(
     own: Setting | None = None,
     progress: Progress | None = None,
 ) -> list[Lever]:
-    """The reader's ``own`` setting and every other, passages of other sizes, and the learned weight
-    of two paths. What cannot be tried says why; where ``own`` cannot, InputError does."""
-    tried: list[_Tried] = []
+    """The reader's ``own`` setting and every other, passages of other sizes, and what is learned
+    (learned_settings.py). What cannot be tried says why; where ``own`` cannot, InputError does."""
+    tried: list[Tried] = []
     sizes, found = _sizes(what_if, trial)
     settings = [*([] if own is None else [own]), *settings_to_try(trial.spec), *sizes]
     for number, setting in enumerate(settings, start=1):
@@ -65,30 +43,19 @@ def tried_levers(
         except IndexFault as error:  # too few passages of that size for its kind of index
             if setting is own:
                 raise
-            found.append(_untried(setting.name, setting.mends, error, trial))
+            found.append(untried(setting.name, setting.mends, error, trial))
         report(progress, SEARCHED * number / len(settings), f"searched with {setting.name}")
-    if trial.spec.embedder is not None and trial.spec.lexical is not None:
-        try:
-            tried.append(_weight_of_paths(what_if, trial))
-        except InputError as error:
-            found.append(
-                _untried("weight of the dense path learned", ("fusion_loss",), error, trial)
-            )
+    for one in learned_settings(what_if, trial, workspace, part(progress, SEARCHED, LEARNED)):
+        if isinstance(one, Tried):
+            tried.append(one)
+        else:
+            found.append(one)
     now = what_if.find(trial.spec, trial.requests, trial.to_answer)
     before, *after = what_if.answer(
-        trial.requests, [now, *(one.found for one in tried)], part(progress, SEARCHED, 1.0)
+        trial.requests, [now, *(one.found for one in tried)], part(progress, LEARNED, 1.0)
     )
     as_set = _AsSet(what_if, trial, now, before)
     return [*found, *(_lever(*pair, as_set, trial) for pair in zip(tried, after, strict=True))]
-
-
-@dataclass(frozen=True, slots=True)
-class _Tried:
-    """A setting and what it finds, with a ``note`` where it is over passages of another size."""
-
-    setting: Setting
-    found: Sequence[Found]
-    note: str = ""
 
 
 class _AsSet:
@@ -101,7 +68,7 @@ class _AsSet:
         self._requests = [trial.requests[n] for n in trial.asked]
         self._found, self._outcomes = found, outcomes
 
-    def prompts_like(self, tried: _Tried) -> bool:
+    def prompts_like(self, tried: Tried) -> bool:
         """Whether every question has the same passages in its prompt under both."""
         return all(self._found[n].prompted == tried.found[n].prompted for n in self._trial.asked)
 
@@ -129,15 +96,15 @@ class _AsSet:
         return self._what_if.reranked_ms(self._requests)
 
 
-def _try(setting: Setting, what_if: WhatIf, trial: Trial, workspace: Workspace) -> _Tried:
+def _try(setting: Setting, what_if: WhatIf, trial: Trial, workspace: Workspace) -> Tried:
     if setting.chunk_tokens is None:
-        return _Tried(setting, what_if.find(setting.spec, trial.requests, trial.to_answer))
+        return Tried(setting, what_if.find(setting.spec, trial.requests, trial.to_answer))
     with recut_what_if(what_if, trial.spec, workspace, setting.chunk_tokens) as recut:
         found = recut.what_if.find(setting.spec, trial.requests, trial.to_answer)
-        return _Tried(setting, found, recut.note)
+        return Tried(setting, found, recut.note)
 
 
-def _lever(tried: _Tried, after: Sequence[Outcome], as_set: _AsSet, trial: Trial) -> Lever:
+def _lever(tried: Tried, after: Sequence[Outcome], as_set: _AsSet, trial: Trial) -> Lever:
     setting, before = tried.setting, as_set.beside(tried.setting)
     old, new = ([side[n] for n in trial.asked] for side in (before, after))
     owners = [trial.owners[n] for n in trial.asked]
@@ -168,60 +135,4 @@ def _sizes(what_if: WhatIf, trial: Trial) -> tuple[list[Setting], list[Lever]]:
     try:
         return sizes_to_try(trial.spec, what_if.passages, trial.most_recut), []
     except InputError as error:
-        return [], [_untried("passages of another size", CHUNKS_MEND, error, trial)]
-
-
-def _weight_of_paths(what_if: WhatIf, trial: Trial) -> _Tried:
-    """Raises InputError where too few questions are judged to learn it from."""
-    judged = [request for request in trial.requests if _relevant(trial, request)]
-    if len(judged) < LABELS_NEEDED:
-        raise InputError(
-            f"{len(judged)} judged questions are too few to learn it from",
-            remedy=f"judge {LABELS_NEEDED}, or name a weight: --set alpha=0.6",
-        )
-    choice = _learn_weight(what_if, trial, judged)
-    setting = _weighed(trial.spec, choice)
-    found = what_if.find(setting.spec, trial.requests, trial.to_answer)
-    held_out = iter(choice.held_out)
-    # The ranking gain is of weights chosen without the question; one weight serves answers.
-    honest = [
-        replace(one, metric=next(held_out) if _relevant(trial, request) else math.nan)
-        for request, one in zip(trial.requests, found, strict=True)
-    ]
-    return _Tried(setting, honest)
-
-
-def _learn_weight(what_if: WhatIf, trial: Trial, judged: Sequence[Request]) -> FusionChoice:
-    fusion = FusionSpec(kind="convex", normalisation=trial.spec.fusion.normalisation)
-    retriever = what_if.retriever(trial.spec.model_copy(update={"fusion": fusion}))
-    return choose_alpha([retriever.evidence(r.question, _relevant(trial, r)) for r in judged])
-
-
-def _untried(name: str, mends: tuple[str, ...], why: RagdiagError, trial: Trial) -> Lever:
-    nothing = Estimate.undefined(f"not tried: {why.message}")
-    return Lever(
-        name,
-        mends,
-        "measured",
-        nothing,
-        trial.rates.setting,
-        why.remedy,
-        slower=Estimate.undefined("not tried"),
-        dearer=Estimate.undefined("not tried"),
-    )
-
-
-def _weighed(spec: Spec, choice: FusionChoice) -> Setting:
-    alpha = round(choice.alpha, 2)
-    fusion = FusionSpec(kind="convex", alpha=alpha, normalisation=spec.fusion.normalisation)
-    return Setting(
-        f"weight of the dense path learned: {alpha:g}",
-        spec.model_copy(update={"fusion": fusion}),
-        ("fusion_loss",),
-        f'[fusion] kind = "convex", alpha = {alpha:g}',
-    )
-
-
-def _relevant(trial: Trial, request: Request) -> set[str]:
-    judged = trial.judgments.get(request.question_id or "", {})
-    return {passage for passage, grade in judged.items() if grade > 0}
+        return [], [untried("passages of another size", CHUNKS_MEND, error, trial)]

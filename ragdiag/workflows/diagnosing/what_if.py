@@ -124,13 +124,19 @@ class WhatIf:
         return HybridRetriever(self._index, spec, encoder)
 
     def _reranker(self, spec: RerankerSpec | None) -> Reranker | None:
+        return None if spec is None else Reranker(self._passages, spec, self._scorer(spec))
+
+    def _scorer(self, spec: RerankerSpec) -> Scorer:
         """Its model is loaded once, whatever depth and weight are tried."""
-        if spec is None:
-            return None
         key = (spec.kind, spec.model, spec.adapter, spec.max_tokens)
         if key not in self._scorers:
             self._scorers[key] = load_scorer(self._passages, spec, self._workspace)
-        return Reranker(self._passages, spec, self._scorers[key])
+        return self._scorers[key]
+
+    def logits(self, spec: RerankerSpec, request: Request) -> list[float]:
+        """What a reranker says of the logged candidates, as far as it reads."""
+        found = Reranker(self._passages, spec, self._scorer(spec))
+        return found.logits(request.question, request.fused)
 
     def find(self, spec: Spec, requests: Sequence[Request], to_answer: set[str]) -> list[Found]:
         """Of every request, in order; those whose id is in ``to_answer`` are to be asked."""

@@ -13,6 +13,7 @@ from ragdiag.errors import KeyMissing
 from ragdiag.privacy.encryption import is_encrypted, open_decrypted
 from ragdiag.privacy.hiding import is_hidden
 from ragdiag.privacy.keys import Key, Keyring, new_key, workspace_keys
+from ragdiag.privacy.pseudonyms import mark_user, user_key
 from ragdiag.privacy.screening import open_screen
 from ragdiag.records import Feedback, Grade, Passage, Reject, Request, Span, SpanEvent
 from ragdiag.settings import Workspace
@@ -87,6 +88,42 @@ def test_no_kind_of_record_brings_what_may_not_be_stored(
     assert (first.question, first.answer) == ("Who is [email]?", "[email] is Ann")
     assert (first.tenant, first.roles) == ("[email]", ("legal", "[email]"))
     assert second == telling[1]
+
+
+def test_a_raw_user_id_that_a_line_brings_becomes_a_pseudonym_with_or_without_rules(
+    lake: Lake, workspace: Workspace, make_request: Callable[..., Request]
+) -> None:
+    ann = user_key(workspace, "ann")
+    keys = ["ann", ann, mark_user(workspace, "ann"), None, ""]
+    requests = [make_request(n, user_key=key) for n, key in enumerate(keys)]
+    for rules in ("redact = []\n", ""):
+        workspace.configuration.write_text(f"[privacy]\n{rules}")
+        spool(workspace, *requests)
+        ingest(lake, workspace)
+        stored = {one.request_id: one.user_key for one in load_requests(lake)}
+        assert list(stored.values()) == [ann, ann, ann, None, ""]
+        for archived in (workspace.spool / "archive").glob("*.jsonl"):
+            assert b'"ann"' not in archived.read_bytes()
+    assert lake.rows("from rejects") == [], "what comes again is a repeat"
+
+
+def test_a_forgotten_user_who_comes_as_a_raw_id_is_turned_away(
+    lake: Lake, workspace: Workspace, make_request: Callable[..., Request]
+) -> None:
+    gone = user_tombstone(workspace, user_key(workspace, "ann"))
+    lake.write(lambda cursor: add_forgotten(cursor, [gone]))
+    spool(workspace, make_request(1, user_key="ann"), make_request(2, user_key="bob"))
+    assert ingest(lake, workspace) == IngestReport(1, 1, 1, 0)
+    (kept,) = load_requests(lake)
+    assert kept.user_key == user_key(workspace, "bob")
+
+
+def test_a_table_brings_no_raw_user_id(
+    lake: Lake, workspace: Workspace, make_request: Callable[..., Request]
+) -> None:
+    rows = [request_row(make_request(n, user_key=key), None, "") for n, key in enumerate("ab")]
+    ingest_table(lake, pa.Table.from_pylist(rows, schema=COLUMNS), "table.parquet")
+    assert [one.user_key for one in load_requests(lake)] == [user_key(workspace, k) for k in "ab"]
 
 
 def test_the_same_again_is_repeated_and_another_body_is_rejected(

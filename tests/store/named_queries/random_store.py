@@ -143,7 +143,7 @@ class RandomStore:
             question=asked,
             question_id=question_id,
             topic=chance.choice(["", "a", "b"]),
-            user_key=chance.choice([None, "u1", "u2"]),
+            user_key=chance.choice([None, "1" * 32, "2" * 32]),
             answer=chance.choice(["", "Fifteen.", "At dawn.", HIDDEN]),
             status=chance.choice(["ok", "ok", "no_answer", "error"]),
             degraded_reason=chance.choice([None, None, "dense: late", "dense: late; cut", " ; "]),

@@ -60,7 +60,7 @@ def reads(function: Callable[..., Any]) -> bool:
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+def drawn(tmp_path_factory: pytest.TempPathFactory, planned_as_anywhere: None) -> Iterator[Told]:
     workspace = Workspace(tmp_path_factory.mktemp("random") / "workspace")
     lake = RandomStore(workspace, seed=2).fill()
     yield lake, Known(lake)

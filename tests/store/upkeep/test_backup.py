@@ -22,7 +22,7 @@ from ragdiag.store.upkeep.backup import backup_store
 from ragdiag.store.upkeep.backup_manifest import backups_in, read_manifest
 from ragdiag.store.upkeep.check import check_store
 from ragdiag.store.upkeep.compact import compact_store
-from ragdiag.store.upkeep.known_backups import list_backups
+from ragdiag.store.upkeep.known_backups import KnownBackup, list_backups, remember_backup
 from ragdiag.store.upkeep.past import PastLake
 from ragdiag.store.upkeep.removal import remove_requests
 from ragdiag.store.upkeep.restore import restore_store
@@ -224,6 +224,40 @@ def test_a_deleted_catalog_offers_the_newest_backup(
             open_lake(workspace, create=create)
     restore_store(workspace, folder)
     assert len(open_lake(workspace).rows(ROWS)) == 120
+
+
+def test_an_emptied_catalog_is_a_lost_one(filled: Lake, workspace: Workspace, folder: Path) -> None:
+    close_lakes()
+    before = workspace.catalog.read_bytes()
+    for create in (False, True):
+        workspace.catalog.write_bytes(b"")
+        with pytest.raises(StoreError, match=r"catalog.sqlite is empty, but not its files, .*copy"):
+            open_lake(workspace, create=create)
+        assert workspace.catalog.read_bytes() == b""
+    workspace.catalog.write_bytes(before)
+    backup_store(open_lake(workspace), workspace, folder)
+    close_lakes()
+    workspace.catalog.write_bytes(b"")
+    with pytest.raises(StoreError, match=r"is empty, .*restore it: ragdiag store restore "):
+        open_lake(workspace)
+    restore_store(workspace, folder)
+    assert len(open_lake(workspace).rows(ROWS)) == 120
+
+
+def test_what_a_lost_catalog_offers_is_not_refused_then(
+    filled: Lake, workspace: Workspace, folder: Path, other: Workspace
+) -> None:
+    close_lakes()
+    shutil.copytree(workspace.root, other.root)
+    for place in (workspace, other):
+        place.catalog.unlink()
+    with pytest.raises(StoreError, match=r"name another workspace or data_path$"):
+        open_lake(other, create=True)
+    other.configuration.write_text(f'[lake]\ndata_path = "{other.root / "new"}"\n')
+    open_lake(other, create=True)
+    remember_backup(workspace, KnownBackup(str(folder), "b1", 7, "2026-01-05T12:00:00Z"))
+    with pytest.raises(StoreError, match=r"for a new lake name another workspace$"):
+        open_lake(workspace, create=True)
 
 
 def test_a_new_lake_is_not_made_over_the_files_of_another(

@@ -20,7 +20,7 @@ from ragdiag.store.upkeep.catalog_damage import find_catalog_damage
 from tests.servers import Postgres
 from tests.store.conftest import toy_request
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("planned_as_anywhere")]
 
 Place = Callable[..., Workspace]
 Command = Callable[..., tuple[int, Any, str]]

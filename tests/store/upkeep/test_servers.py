@@ -27,7 +27,7 @@ from ragdiag.store.upkeep.snapshots import name_snapshot
 from tests.servers import ObjectStore, Postgres
 from tests.store.conftest import MONDAY, toy_feedback, toy_request
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("planned_as_anywhere")]
 
 Place = Callable[..., Workspace]
 Command = Callable[..., tuple[int, Any, str]]

@@ -53,6 +53,24 @@ def test_without_a_run_it_is_a_bound_with_the_command_that_measures(lake: Lake) 
     assert "all 7 failures that gold passages do not mend" in found["fine-tune the generator"].note
 
 
+def test_a_reranker_may_mend_what_was_found_and_ranked_too_low(lake: Lake) -> None:
+    ranked = [replace(one, cause="rerank_loss") for one in failures(5, 0, n=5)]
+    missed = [replace(one, cause="recall_miss") for one in failures(3, 0, n=45)]
+
+    def told() -> Lever:
+        found = training_levers(lake, HYBRID, [*ranked, *missed], WorkRates(), Prices())
+        return next(one for one in found if one.name == "fine-tune the reranker")
+
+    bound = told()
+    assert (bound.basis, bound.gain.value, bound.gain.n) == ("ceiling", 0.1, 50)
+    assert bound.note.startswith("a bound, if all 5 failures whose gold passage was found and rank")
+    assert bound.action == "ragdiag tune reranker hybrid"
+    save(lake, "reranker", ANSWERS)
+    measured = told()
+    assert (measured.basis, measured.p) == ("measured", 0.004)
+    assert measured.mends == ("fusion_loss", "rerank_loss")
+
+
 @pytest.mark.parametrize("kind", ["reader", "generator"])
 def test_a_run_of_answers_is_its_measured_gain(lake: Lake, kind: RunKind) -> None:
     save(lake, kind, ANSWERS)
