@@ -1,1 +1,1 @@
-"""Groups of commands, one file each; ragdiag/cli.py mounts them."""
+"""What the commands do, by subject; ragdiag/cli.py says which command is which function."""

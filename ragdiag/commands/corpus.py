@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.exceptions import Exit
 
-from ragdiag.commands.logs import import_logs_command
 from ragdiag.commands.options import Json, ProgressOption, lake_of
 from ragdiag.console import emit, progress_to
 from ragdiag.progress import Progress, part
@@ -17,16 +16,12 @@ from ragdiag.settings import command_workspace
 if TYPE_CHECKING:
     from ragdiag.workflows.indexing.corpus_change import ServedIndex
 
-import_app = typer.Typer(help="Load a corpus, questions and judgments.")
-documents_app = typer.Typer(help="Change the corpus.")
-import_app.command("logs")(import_logs_command)
 
 Rebuild = Annotated[
     bool, typer.Option("--rebuild", help="Then build, check and publish what was serving.")
 ]
 
 
-@import_app.command("beir")
 def import_beir_command(
     context: typer.Context,
     directory: Path,
@@ -44,7 +39,6 @@ def import_beir_command(
     _emit_import(loaded.to_json(), states, as_json, rebuild)
 
 
-@import_app.command("corpus")
 def import_corpus_command(
     context: typer.Context,
     path: Path,
@@ -65,7 +59,6 @@ def import_corpus_command(
     _emit_import(loaded.to_json(), states, as_json, rebuild)
 
 
-@import_app.command("gold")
 def import_gold_command(context: typer.Context, path: Path, as_json: Json = False) -> None:
     """Load questions with their gold answers and passages from a JSONL file."""
     from ragdiag.importers.gold import import_gold
@@ -115,7 +108,6 @@ def _import_text(loaded: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-@documents_app.command("remove")
 def remove_documents_command(
     context: typer.Context, document_ids: list[str], as_json: Json = False
 ) -> None:

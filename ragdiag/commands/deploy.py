@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.exceptions import Exit
 
-from ragdiag.commands.deploy_watch import watch_command
 from ragdiag.commands.options import Json, lake_of
 from ragdiag.console import emit, progress_to
 from ragdiag.errors import InputError
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
     from ragdiag.store.lake import Lake
     from ragdiag.workflows.releasing.decisions import Decided
     from ragdiag.workflows.releasing.deployment import Terms
-
-deploy_app = typer.Typer(help="Which version serves; canaries and shadows of another one.")
-deploy_app.command("watch")(watch_command)
 
 EXIT_STATUS = {"promote": 0, "rollback": 1, "hold": 3}
 """As those of ``ragdiag gate``."""
@@ -45,7 +41,6 @@ def _actor(given: str | None) -> str:
         return f"uid {os.getuid()}"
 
 
-@deploy_app.command("set")
 def set_command(
     context: typer.Context, version: str, actor: Actor = None, as_json: Json = False
 ) -> None:
@@ -56,7 +51,6 @@ def set_command(
     _emit_event(lake, set_production(lake, version, actor=_actor(actor)), as_json)
 
 
-@deploy_app.command()
 def canary(
     context: typer.Context,
     version: str,
@@ -86,7 +80,6 @@ def canary(
     _emit_event(lake, event, as_json)
 
 
-@deploy_app.command()
 def shadow(
     context: typer.Context,
     version: str,
@@ -119,7 +112,6 @@ def shadow(
     _emit_event(lake, event, as_json, {"replayed": asdict(replayed)}, said)
 
 
-@deploy_app.command()
 def status(context: typer.Context, as_json: Json = False) -> None:
     """Which version serves, what runs beside it, and the latest events."""
     from ragdiag.commands.deploy_words import deployment_text, events_text
@@ -137,7 +129,6 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     emit(document, as_json, lambda: "\n".join(lines).rstrip())
 
 
-@deploy_app.command()
 def decide(
     context: typer.Context,
     apply: Annotated[bool, typer.Option("--apply", help="Do it, and write it down.")] = False,
@@ -154,7 +145,6 @@ def decide(
         raise Exit(code)
 
 
-@deploy_app.command()
 def promote(context: typer.Context, actor: Actor = None, as_json: Json = False) -> None:
     """Make the canary (else the shadow) production, whatever the numbers say."""
     from ragdiag.workflows.releasing.decisions import promote as promote_now
@@ -163,7 +153,6 @@ def promote(context: typer.Context, actor: Actor = None, as_json: Json = False) 
     _emit_decided(lake, promote_now(lake, workspace, actor=_actor(actor)), as_json)
 
 
-@deploy_app.command()
 def rollback(
     context: typer.Context,
     side: Annotated[

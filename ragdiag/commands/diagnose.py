@@ -1,9 +1,10 @@
-"""``ragdiag diagnose``: beside the diagnosis itself, what its verdicts are worth."""
+"""``ragdiag diagnose``: why requests failed, and what the verdicts on them are worth."""
 
 from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from ragdiag.commands.options import (
+    Day,
     EvaluatedSplit,
     Json,
     ProgressOption,
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 DIAGNOSE = "version"
 SHOWN_REJECTS = 5
 
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would ask.")]
+
 
 class VersionFirst(TyperGroup):
     """``diagnose VERSION`` is ``diagnose version VERSION``: scripts rely on the short form. A
@@ -42,14 +46,55 @@ class VersionFirst(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-diagnose_app = typer.Typer(
-    cls=VersionFirst,
-    no_args_is_help=True,
-    help="Say why requests failed (diagnose VERSION), and how far to trust it. docs/diagnosis.md.",
-)
+def diagnose_command(
+    context: typer.Context,
+    version: str,
+    split: EvaluatedSplit = None,
+    traffic: TrafficElse = None,
+    since: Day = None,
+    until: Day = None,
+    again: Annotated[bool, typer.Option(help="Diagnose what has a verdict already.")] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    max_calls: Annotated[int | None, typer.Option(min=0, help="Ask at most so often.")] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(min=0, help="Spend at most so many US$.")
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Under way at once.")
+    ] = None,
+    gold_accuracy: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Right on gold context, for bounds.")
+    ] = None,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Say for each failed request where the gold was lost and whether giving it back mends it. Of a
+    generator with prices the cost is shown first, and nothing is asked without --yes."""
+    from ragdiag.store.results import find_served_version
+    from ragdiag.workflows.diagnosing.diagnose import Scope, open_diagnosis
+    from ragdiag.workflows.diagnosing.replays import Limits
+
+    lake = lake_of(context)
+    first, last = (day and day.replace(tzinfo=UTC) for day in (since, until))
+    run = open_diagnosis(
+        lake,
+        command_workspace(context.obj),
+        find_served_version(lake, version),
+        Scope(split, traffic, first, last, again),
+        Limits(max_calls, max_cost, concurrency),
+    )
+    if dry_run or (run.is_priced and not yes):
+        plan = run.plan()
+        if dry_run or plan.most_calls:
+            note = "" if dry_run else ". Nothing was asked: add --yes"
+            emit(plan.to_json(), as_json, lambda: plan.to_text() + note)
+            return
+    with progress_to(progress_file) as progress:
+        found = run.diagnose(progress, gold_accuracy)
+    emit(found.to_json(), as_json, found.to_text)
 
 
-@diagnose_app.command("validate")
 def validate_command(
     context: typer.Context,
     version: str,
@@ -59,7 +104,7 @@ def validate_command(
     generator_of: Annotated[
         str | None, typer.Option(help="A version whose generator answers instead.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would ask.")] = False,
+    dry_run: DryRun = False,
     yes: Yes = False,
     as_json: Json = False,
     progress_file: ProgressOption = None,
@@ -92,7 +137,6 @@ def validate_command(
     emit(found.to_json(), as_json, lambda: _told(found))
 
 
-@diagnose_app.command("sufficiency")
 def sufficiency_command(
     context: typer.Context,
     version: str,
@@ -120,7 +164,6 @@ def sufficiency_command(
     emit(found.to_json(), as_json, found.to_text)
 
 
-@diagnose_app.command("sample")
 def sample_command(
     context: typer.Context,
     version: str,
@@ -139,7 +182,6 @@ def sample_command(
         print(json.dumps(line, ensure_ascii=False))
 
 
-@diagnose_app.command("agree")
 def agree_command(context: typer.Context, labels: Path, as_json: Json = False) -> None:
     """Compare the verdicts with what a person wrote into the file of `diagnose sample`."""
     from ragdiag.workflows.diagnosing.blind_labels import compare_blame

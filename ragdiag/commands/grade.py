@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ragdiag.settings import Workspace
     from ragdiag.store.lake import Lake
 
-grade_app = typer.Typer(help="Grade answers, and measure the graders. docs/grading.md.")
 
 UNDER_WAY = 3
 """Exit status where a batch is not done yet."""
@@ -41,7 +40,6 @@ StrataOption = Annotated[
 ]
 
 
-@grade_app.command("run")
 def run_command(
     context: typer.Context,
     version: str,
@@ -83,7 +81,6 @@ def run_command(
     emit(found.to_json(), as_json, found.to_text)
 
 
-@grade_app.command("calibrate")
 def calibrate_command(
     context: typer.Context,
     labels: Annotated[Path, typer.Argument(help="JSONL or CSV: request_id or item_id, label.")],
@@ -120,7 +117,6 @@ def calibrate_command(
     emit(found.to_json(), as_json, found.to_text)
 
 
-@grade_app.command("sample")
 def sample_command(
     context: typer.Context,
     version: str,
@@ -148,7 +144,6 @@ def sample_command(
     emit(document, as_json, lambda: f"{len(lines)} of {len(requests)} answers in {out}")
 
 
-@grade_app.command("rate")
 def rate_command(
     context: typer.Context,
     version: str,
@@ -169,7 +164,6 @@ def rate_command(
     emit(found.to_json(), as_json, found.to_text)
 
 
-@grade_app.command("agreement")
 def agreement_command(
     context: typer.Context,
     version: Annotated[str | None, typer.Argument(help="Of its answers; else of all.")] = None,

@@ -12,8 +12,6 @@ import typer
 from typer.exceptions import Exit
 
 from ragdiag.commands.options import Json, ProgressOption, opened
-from ragdiag.commands.prune import prune_command
-from ragdiag.commands.tuning import measure_index_command, tune_index_command
 from ragdiag.console import emit, progress_to, show_estimate, table
 from ragdiag.records import Finding, IndexCheck
 
@@ -21,16 +19,10 @@ if TYPE_CHECKING:
     from ragdiag.deploy.diagnostic import IndexDiagnosis
     from ragdiag.workflows.indexing.build import IndexRelease
 
-index_app = typer.Typer(help="Build, check, publish and roll back indexes.")
-index_app.command("tune")(tune_index_command)
-index_app.command("prune")(prune_command)
-index_app.command("measure")(measure_index_command)
-
 Build = Annotated[str | None, typer.Option("--build", metavar="ID")]
 Reason = Annotated[str, typer.Option(help="Kept in the history.")]
 
 
-@index_app.command()
 def build(
     context: typer.Context,
     version: str,
@@ -51,7 +43,6 @@ def build(
     _emit_release(version, done, as_json)
 
 
-@index_app.command()
 def check(
     context: typer.Context,
     version: str,
@@ -70,7 +61,6 @@ def check(
     _end(found.status == "bad")
 
 
-@index_app.command()
 def publish(
     context: typer.Context,
     version: str,
@@ -94,7 +84,6 @@ def publish(
     _emit_release(version, done, as_json, forced=force and done.serves)
 
 
-@index_app.command()
 def rollback(
     context: typer.Context,
     version: str,
@@ -121,7 +110,6 @@ def rollback(
     emit(document, as_json, lambda: "\n".join([text, *_lines(found.findings, "warn", "bad")]))
 
 
-@index_app.command("list")
 def list_command(context: typer.Context, version: str, as_json: Json = False) -> None:
     """The builds of a version, the newest first: which serves, and what the last check found."""
     from ragdiag.workflows.indexing.build import describe_builds
@@ -130,7 +118,6 @@ def list_command(context: typer.Context, version: str, as_json: Json = False) ->
     emit(rows, as_json, lambda: table(rows) or f"no builds; run: ragdiag index build {version}")
 
 
-@index_app.command()
 def diagnose(
     context: typer.Context,
     version: str,

@@ -13,10 +13,7 @@ from ragdiag.console import USER_ERROR, emit
 from ragdiag.errors import InputError
 from ragdiag.settings import command_workspace
 
-app = typer.Typer()
 
-
-@app.command("log")
 def log_command(
     context: typer.Context,
     line: Annotated[str | None, typer.Argument(help="One line; without it, stdin.")] = None,

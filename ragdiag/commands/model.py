@@ -10,15 +10,7 @@ import typer
 from ragdiag.commands.options import Json, ProgressOption
 from ragdiag.console import emit, progress_to
 
-model_app = typer.Typer(help="Encoders as files.")
 
-
-@model_app.callback()
-def _group() -> None:
-    """A group even with one command."""
-
-
-@model_app.command("export")
 def export_command(
     folder: Annotated[Path, typer.Argument(help="A new folder.")],
     model: Annotated[

@@ -14,10 +14,7 @@ from ragdiag.settings import command_workspace
 if TYPE_CHECKING:
     from ragdiag.workflows.logs.forgetting import Forgetting
 
-privacy_app = typer.Typer(help="Keys for encryption, and users who want to be forgotten.")
 
-
-@privacy_app.command("new-key")
 def new_key_command(as_json: Json = False) -> None:
     """Print a fresh encryption key; keep it where the backups are not."""
     from ragdiag.privacy.keys import Keyring, new_key, parse_keys
@@ -27,7 +24,6 @@ def new_key_command(as_json: Json = False) -> None:
     emit({"key": text, "key_id": ring.keys[0].key_id}, as_json, lambda: text)
 
 
-@privacy_app.command()
 def reencrypt(context: typer.Context, as_json: Json = False) -> None:
     """Write archive, embeddings and training sets as configuration and first key say now."""
     from ragdiag.workflows.logs.reencrypt import reencrypt_workspace
@@ -36,7 +32,6 @@ def reencrypt(context: typer.Context, as_json: Json = False) -> None:
     emit(done, as_json, lambda: table([done]))
 
 
-@privacy_app.command("forget-user")
 def forget_user_command(
     context: typer.Context,
     user: Annotated[str, typer.Argument(help="A user id, or a pseudonym as user:HEX.")],
@@ -55,7 +50,6 @@ def forget_user_command(
         raise Exit(1)
 
 
-@privacy_app.command("forget-again")
 def forget_again_command(context: typer.Context, as_json: Json = False) -> None:
     """Remove whoever was forgotten and is back with a backup, or was not forgotten to the end."""
     from ragdiag.workflows.logs.forget import forget_again

@@ -24,16 +24,11 @@ from ragdiag.commands.options import (
 from ragdiag.console import emit, write_text
 from ragdiag.records import Traffic
 
-report_app = typer.Typer(
-    no_args_is_help=True, help="Report on the query log, as it is or as it was. docs/store.md."
-)
-
 Keep = Annotated[
     str | None, typer.Option(metavar="NAME", help="Keep the snapshot under this name.")
 ]
 
 
-@report_app.command()
 def weekly(
     context: typer.Context,
     week: Annotated[
@@ -59,7 +54,6 @@ def weekly(
     _keep(context, keep, found.snapshot, f"report of the week of {found.found.week}")
 
 
-@report_app.command()
 def evaluation(
     context: typer.Context,
     version: str,
@@ -78,7 +72,6 @@ def evaluation(
     _keep(context, keep, found.snapshot, f"evaluation of {version} on {split}")
 
 
-@report_app.command()
 def diagnosis(
     context: typer.Context,
     version: str,

@@ -10,7 +10,6 @@ import typer
 from typer.exceptions import Exit
 
 from ragdiag.commands.options import DryRemoval, Json, ProgressOption, lake_of
-from ragdiag.commands.store_backup import backup_command, replay_command, restore_command
 from ragdiag.console import emit, progress_to, table
 from ragdiag.errors import InputError
 from ragdiag.settings import command_workspace
@@ -19,13 +18,7 @@ if TYPE_CHECKING:
     from ragdiag.store.upkeep.archive import ArchiveReport
     from ragdiag.store.upkeep.compact import CompactReport
 
-store_app = typer.Typer(help="Check, compact, expire, back up and restore the query log.")
-store_app.command("backup")(backup_command)
-store_app.command("restore")(restore_command)
-store_app.command("replay")(replay_command)
 
-
-@store_app.command()
 def check(
     context: typer.Context,
     set_aside: Annotated[
@@ -67,7 +60,6 @@ def check(
         raise Exit(1)
 
 
-@store_app.command()
 def compact(
     context: typer.Context,
     keep_days: Annotated[
@@ -121,7 +113,6 @@ def _compacted_text(
     return "\n".join(lines)
 
 
-@store_app.command()
 def expire(
     context: typer.Context,
     older_than: Annotated[
@@ -163,7 +154,6 @@ def expire(
     emit(document, as_json, lambda: "\n".join(lines))
 
 
-@store_app.command()
 def recount(context: typer.Context, as_json: Json = False) -> None:
     """Count every request again for the pages' sums by day and lists of failures: after the lake
     was changed by hand, or to make the sums few."""
@@ -179,7 +169,6 @@ def recount(context: typer.Context, as_json: Json = False) -> None:
     )
 
 
-@store_app.command()
 def rejects(
     context: typer.Context,
     source: Annotated[
@@ -215,7 +204,6 @@ def rejects(
     emit(document, as_json, lambda: "\n".join(filter(None, [table(rows), total])))
 
 
-@store_app.command()
 def snapshots(context: typer.Context, as_json: Json = False) -> None:
     """The named snapshots, which no clean-up takes."""
     from ragdiag.store.upkeep.snapshots import named_snapshots
@@ -227,7 +215,6 @@ def snapshots(context: typer.Context, as_json: Json = False) -> None:
     emit(rows, as_json, lambda: table(rows) or "no snapshot has a name")
 
 
-@store_app.command()
 def name(
     context: typer.Context,
     name: str,
@@ -243,7 +230,6 @@ def name(
     emit(document, as_json, lambda: f"{kept.name} is snapshot {kept.snapshot}")
 
 
-@store_app.command()
 def unname(context: typer.Context, names: list[str], as_json: Json = False) -> None:
     """Take names away; the next compaction may then expire those snapshots."""
     from ragdiag.store.upkeep.snapshots import drop_names

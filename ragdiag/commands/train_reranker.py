@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from ragdiag.commands.options import Json, ProgressOption, Yes, opened
-from ragdiag.commands.tune import price_told, stored_by, tell_run, tune_app
+from ragdiag.commands.tune import price_told, stored_by, tell_run
 from ragdiag.commands.tune_options import (
     Augment,
     DataOf,
@@ -24,7 +24,6 @@ from ragdiag.commands.tune_options import (
 from ragdiag.console import progress_to
 
 
-@tune_app.command("reranker")
 def train_reranker_command(
     context: typer.Context,
     version: str,

@@ -7,12 +7,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import typer
-from typer.core import TyperGroup
 from typer.exceptions import Exit
 
 from ragdiag.commands.gate import EXIT_STATUS
 from ragdiag.commands.options import Json, lake_of
-from ragdiag.commands.tune_regressions import regressions_app
 from ragdiag.console import emit, table
 from ragdiag.errors import InputError, UnknownName
 from ragdiag.settings import Workspace, command_workspace
@@ -21,27 +19,7 @@ if TYPE_CHECKING:
     from ragdiag.store.lake import Lake
     from ragdiag.workflows.tuning.state import KnownRun
 
-ORDER = (
-    *("retriever", "reranker", "reader", "generator", "average"),
-    *("list", "show", "cancel", "regressions", "export"),
-)
 
-
-class _InOrder(TyperGroup):
-    """What trains first: the modules of the commands are imported by the alphabet."""
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        places = {name: at for at, name in enumerate(ORDER)}
-        return sorted(super().list_commands(ctx), key=lambda name: places.get(name, len(places)))
-
-
-tune_app = typer.Typer(
-    cls=_InOrder, help="Fine-tuning: runs, and the questions that they are checked on."
-)
-tune_app.add_typer(regressions_app, name="regressions")
-
-
-@tune_app.command("list")
 def list_command(context: typer.Context, as_json: Json = False) -> None:
     """Every run, the newest first, and what waits for a canary."""
     from ragdiag.commands.tune_words import run_row
@@ -55,7 +33,6 @@ def list_command(context: typer.Context, as_json: Json = False) -> None:
     )
 
 
-@tune_app.command("show")
 def show_command(context: typer.Context, run: str, as_json: Json = False) -> None:
     """One run: data, cost, curve, before and after, gate."""
     _tell(context, run, as_json)
@@ -96,7 +73,6 @@ def _tell(context: typer.Context, run: str, as_json: bool) -> KnownRun:
     return found
 
 
-@tune_app.command("cancel")
 def cancel_command(context: typer.Context, run: str, as_json: Json = False) -> None:
     """Ask a run to stop at its next step. The same command goes on later."""
     from ragdiag.training.run_folder import run_folder

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from ragdiag.commands.options import Json, ProgressOption, opened
-from ragdiag.commands.tune import tell_run, tune_app
+from ragdiag.commands.tune import tell_run
 from ragdiag.commands.tune_options import (
     Alpha,
     Batch,
@@ -38,7 +38,6 @@ Declines = Annotated[
 ]
 
 
-@tune_app.command("reader")
 def tune_reader_command(
     context: typer.Context,
     version: str,
@@ -87,7 +86,6 @@ def tune_reader_command(
         tell_run(context, run.run_id, as_json)
 
 
-@tune_app.command("generator")
 def tune_generator_command(
     context: typer.Context,
     version: str,
@@ -146,7 +144,6 @@ def tune_generator_command(
         tell_run(context, run.run_id, as_json)
 
 
-@tune_app.command("export")
 def export_answers_command(
     context: typer.Context,
     version: str,

@@ -7,13 +7,12 @@ from typing import Annotated
 import typer
 
 from ragdiag.commands.options import Json, ProgressOption, lake_of
-from ragdiag.commands.tune import find_known, tell_run, tune_app
+from ragdiag.commands.tune import find_known, tell_run
 from ragdiag.commands.tune_options import SaveTuned
 from ragdiag.console import progress_to
 from ragdiag.settings import command_workspace
 
 
-@tune_app.command("average")
 def tune_average_command(
     context: typer.Context,
     runs: Annotated[list[str], typer.Argument(help="Two or more, by their ids.")],

@@ -15,13 +15,11 @@ if TYPE_CHECKING:
     from ragdiag.store.lake import Lake
     from ragdiag.store.regressions import Regression
 
-regressions_app = typer.Typer(help="Questions that went wrong, were mended, and must stay so.")
 
 SetName = Annotated[str, typer.Option("--set", metavar="NAME", help="Which set of questions.")]
 Reason = Annotated[str, typer.Option(help="Kept with the question.")]
 
 
-@regressions_app.command("add")
 def add_command(
     context: typer.Context,
     question: Annotated[list[str] | None, typer.Argument(help="Ids of judged questions.")] = None,
@@ -61,7 +59,6 @@ def add_command(
     )
 
 
-@regressions_app.command("list")
 def list_command(
     context: typer.Context, set_name: SetName = "regressions", as_json: Json = False
 ) -> None:
@@ -77,7 +74,6 @@ def list_command(
     emit(rows, as_json, lambda: table(plain) or f"no questions in {set_name}")
 
 
-@regressions_app.command("drop")
 def drop_command(
     context: typer.Context,
     question: str,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from ragdiag.commands.options import Json, ProgressOption, Yes, opened
-from ragdiag.commands.tune import price_told, stored_by, tell_run, tune_app
+from ragdiag.commands.tune import price_told, stored_by, tell_run
 from ragdiag.commands.tune_options import (
     Alpha,
     Augment,
@@ -30,7 +30,6 @@ from ragdiag.commands.tune_options import (
 from ragdiag.console import progress_to
 
 
-@tune_app.command("retriever")
 def tune_retriever_command(
     context: typer.Context,
     version: str,

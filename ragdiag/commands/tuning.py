@@ -9,15 +9,11 @@ import typer
 from ragdiag.commands.options import Json, ProgressOption, SaveAs, opened
 from ragdiag.console import emit, progress_to
 
-fusion_app = typer.Typer(help="How the lexical and the dense path are weighed.")
-reranker_app = typer.Typer(help="How a reranker's scores are read, and how much they say.")
-
 Split = Annotated[
     str, typer.Option("--split", help="Which judged questions; not those to test on.")
 ]
 
 
-@fusion_app.command("tune")
 def tune_fusion_command(
     context: typer.Context,
     version: str,
@@ -39,7 +35,6 @@ def tune_fusion_command(
     emit(tuned.to_json(), as_json, tuned.to_text)
 
 
-@reranker_app.command("calibrate")
 def calibrate_reranker_command(
     context: typer.Context,
     version: str,
@@ -61,7 +56,6 @@ def calibrate_reranker_command(
     emit(found.to_json(), as_json, found.to_text)
 
 
-@reranker_app.command("tune")
 def tune_reranker_command(
     context: typer.Context,
     version: str,
