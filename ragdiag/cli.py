@@ -30,6 +30,7 @@ from ragdiag.commands import (
     gate,
     grade,
     index,
+    index_tune,
     influence,
     ingest,
     log,
@@ -44,14 +45,14 @@ from ragdiag.commands import (
     serve,
     store,
     store_backup,
-    train_reranker,
     tune,
     tune_answers,
     tune_average,
     tune_regressions,
+    tune_reranker,
     tune_retriever,
-    tuning,
     version,
+    weighing,
 )
 from ragdiag.console import fail
 from ragdiag.errors import RagdiagError
@@ -125,9 +126,9 @@ COMMANDS: Entries = {
     "index": _group(
         "Build, check, publish and roll back indexes.",
         {
-            "tune": tuning.tune_index_command,
+            "tune": index_tune.tune_index_command,
             "prune": prune.prune_command,
-            "measure": tuning.measure_index_command,
+            "measure": index_tune.measure_index_command,
             "build": index.build,
             "check": index.check,
             "publish": index.publish,
@@ -165,20 +166,20 @@ COMMANDS: Entries = {
     ),
     "model": _group("Encoders as files.", {"export": model.export_command}),
     "fusion": _group(
-        "How the lexical and the dense path are weighed.", {"tune": tuning.tune_fusion_command}
+        "How the lexical and the dense path are weighed.", {"tune": weighing.tune_fusion_command}
     ),
     "reranker": _group(
         "How a reranker's scores are read, and how much they say.",
         {
-            "calibrate": tuning.calibrate_reranker_command,
-            "tune": tuning.tune_reranker_command,
+            "calibrate": weighing.calibrate_reranker_command,
+            "tune": weighing.weigh_reranker_command,
         },
     ),
     "tune": _group(
         "Fine-tuning: runs, and the questions that they are checked on.",
         {
             "retriever": tune_retriever.tune_retriever_command,
-            "reranker": train_reranker.train_reranker_command,
+            "reranker": tune_reranker.tune_reranker_command,
             "reader": tune_answers.tune_reader_command,
             "generator": tune_answers.tune_generator_command,
             "average": tune_average.tune_average_command,

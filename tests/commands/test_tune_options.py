@@ -35,7 +35,7 @@ def asked(corpus: Lake, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     save_version(corpus, Version("priced", parse_spec(PRICED, source="toy")))
     found: list[Any] = []
     monkeypatch.setattr(retriever, "tune_retriever", lambda *given: found.append(given[3]))
-    monkeypatch.setattr(reranker, "train_reranker", lambda *given: found.append(given[3]))
+    monkeypatch.setattr(reranker, "tune_reranker", lambda *given: found.append(given[3]))
     return found
 
 

@@ -33,7 +33,7 @@ from ragdiag.training.runs import Base, Gated, RunFacts
 from ragdiag.training.set_files import training_seal
 from ragdiag.version import PACKAGED_MODEL, RerankerSpec, Version
 from ragdiag.workflows.indexing.reranker_evidence import score_questions
-from ragdiag.workflows.indexing.tune_reranker import with_setting
+from ragdiag.workflows.indexing.weigh_reranker import with_setting
 from ragdiag.workflows.tuning.data import (
     LearnFrom,
     check_rate,
@@ -57,7 +57,7 @@ NOT_WORTH_IT = "no depth and weight of it is better on the dev questions than no
 
 
 @dataclass(frozen=True)
-class RerankerTraining:
+class RerankerTuning:
     """How a reranker is trained for a version, reading the first ``depth`` fused hits.
 
     ``base`` is an encoder or an earlier reranker; ``layers`` of it, or all. A ``teacher``, the
@@ -102,11 +102,11 @@ class RerankerTraining:
         )
 
 
-def train_reranker(
+def tune_reranker(
     lake: Lake,
     workspace: Workspace,
     version: Version,
-    training: RerankerTraining,
+    tuning: RerankerTuning,
     progress: Progress | None = None,
 ) -> TrainingRun | None:
     """Train a reranker over what ``version`` retrieves and leave the version that has it, judged.
@@ -116,8 +116,8 @@ def train_reranker(
     InputError where split and test are one or ``save_as`` is taken, UnknownName.
     """
     seal = training_seal(workspace)
-    plan = _plan(lake, workspace, version, training, part(progress, 0.0, 0.15))
-    require_free_name(lake, workspace, plan.config, training.save_as)
+    plan = _plan(lake, workspace, version, tuning, part(progress, 0.0, 0.15))
+    require_free_name(lake, workspace, plan.config, tuning.save_as)
     folder, is_first = shared_run(lake, workspace, plan.config)
     if not is_first:
         plan.train(folder.root)
@@ -130,12 +130,12 @@ def train_reranker(
         recording.say(
             cost=cost_of(tuned.trained), artefact=str(tuned.model.relative_to(folder.root))
         )
-        name = training.save_as or f"{version.name}-{folder.run_id}"
+        name = tuning.save_as or f"{version.name}-{folder.run_id}"
         made = _weighed(lake, workspace, plan, tuned, name, part(told, 0.6, 0.7))
         if made is None:
             recording.say(gate=Gated("inconclusive", (NOT_WORTH_IT,)))
         else:
-            test, rest = training.learn.test, part(told, 0.7, 1.0)
+            test, rest = tuning.learn.test, part(told, 0.7, 1.0)
             release_tuned(lake, workspace, recording, version, made, plan.sets, test, rest)
     return find_run(lake, folder.run_id)
 
@@ -145,7 +145,7 @@ class _Plan:
     """Everything that is settled before the first step; ``asked`` are the dev questions."""
 
     version: Version
-    training: RerankerTraining
+    tuning: RerankerTuning
     assembled: Assembled
     asked: HeldOut
     dev: RerankDev
@@ -153,11 +153,11 @@ class _Plan:
 
     def train(self, folder: Path, progress: Progress | None = None) -> TunedCrossEncoder:
         train = self.assembled.train
-        return train_cross_encoder(train, self.dev, self.training.options, folder, progress)
+        return train_cross_encoder(train, self.dev, self.tuning.options, folder, progress)
 
     @property
     def base(self) -> Base:
-        base = self.training.base
+        base = self.tuning.base
         return Base(Path(base).name, folder_sha256(base_folder(base)))
 
     @property
@@ -165,9 +165,7 @@ class _Plan:
         return {
             "kind": "reranker",
             "version": self.version.version_id,
-            "tuning": asdict(
-                replace(self.training, save_as=None, learn=self.training.learn.shaping)
-            ),
+            "tuning": asdict(replace(self.tuning, save_as=None, learn=self.tuning.learn.shaping)),
             "base": self.base.sha256,
             "data": self.assembled.train.data_hash,
             "dev": self.dev.data_hash,
@@ -177,10 +175,10 @@ class _Plan:
     def facts(self) -> RunFacts:
         return RunFacts(
             base=self.base,
-            method=self.training.method,
+            method=self.tuning.method,
             version=self.version.name,
-            split=self.training.learn.learnt_split,
-            options={**asdict(self.training), "loop": asdict(self.training.options.loop)},
+            split=self.tuning.learn.learnt_split,
+            options={**asdict(self.tuning), "loop": asdict(self.tuning.options.loop)},
             data=data_facts(self.assembled, len(self.dev.questions), self.sets),
         )
 
@@ -189,37 +187,37 @@ def _plan(
     lake: Lake,
     workspace: Workspace,
     version: Version,
-    training: RerankerTraining,
+    tuning: RerankerTuning,
     progress: Progress | None,
 ) -> _Plan:
-    require_apart(training.learn.split, training.learn.test)
-    require_teacher(training.loss, training.teacher)
-    refuse_taken_name(lake, training.save_as)
-    tested = load_test(lake, training.learn.test)
-    base_folder(training.base)
+    require_apart(tuning.learn.split, tuning.learn.test)
+    require_teacher(tuning.loss, tuning.teacher)
+    refuse_taken_name(lake, tuning.save_as)
+    tested = load_test(lake, tuning.learn.test)
+    base_folder(tuning.base)
     spec = version.spec.model_copy(update={"reranker": None})
     retriever = HybridRetriever(serving_index(lake, workspace, version), spec)
     teacher = None
-    if training.teacher is not None:
-        teacher = Teacher(training.teacher, workspace.embeddings, max_tokens=training.max_tokens)
-    assembled = training.learn.assembled(
+    if tuning.teacher is not None:
+        teacher = Teacher(tuning.teacher, workspace.embeddings, max_tokens=tuning.max_tokens)
+    assembled = tuning.learn.assembled(
         lake, retriever, title=True, teacher=teacher, progress=part(progress, 0.0, 0.4)
     )
-    if teacher is not None and training.loss in DISTILLED:
+    if teacher is not None and tuning.loss in DISTILLED:
         taught = teacher.teach(assembled.train, part(progress, 0.4, 0.8))
         assembled = replace(assembled, train=taught)
     asked = from_pairs("dev", assembled.dev)
     texts = {one.passage_id: passage_text(one, title=True) for one in load_passages(lake)}
     found = []
     for number, question in enumerate(asked.questions, start=1):
-        hits = retriever.retrieve(question.text).fused[: training.depth]
+        hits = retriever.retrieve(question.text).fused[: tuning.depth]
         names = tuple(hit.passage_id for hit in hits if hit.passage_id in texts)
         judged = asked.judgments[question.question_id]
         found.append(RerankQuestion(question.question_id, question.text, names, judged))
         report(progress, 0.8 + 0.2 * number / len(asked.questions), "listing dev candidates")
     return _Plan(
         version,
-        training,
+        tuning,
         assembled,
         asked,
         RerankDev(found, {name: texts[name] for one in found for name in one.candidates}),
@@ -237,9 +235,9 @@ def _weighed(
 ) -> Version | None:
     """The version with the reranker at the weight and depth that the dev questions bear out; None
     where none of them does."""
-    training = plan.training
+    tuning = plan.tuning
     reranker = RerankerSpec(
-        model=str(tuned.model), max_tokens=training.max_tokens, depth=training.depth
+        model=str(tuned.model), max_tokens=tuning.max_tokens, depth=tuning.depth
     )
     made = Version(name, plan.version.spec.with_tables(workspace.root, reranker=reranker))
     if len(plan.asked.questions) < LABELS_NEEDED:
@@ -247,5 +245,5 @@ def _weighed(
         return made if after > before else None
     asked = plan.asked
     evidence = score_questions(lake, workspace, made, asked.questions, asked.judgments, progress)
-    setting = choose_reranking(evidence, depths_up_to(training.depth)).setting
+    setting = choose_reranking(evidence, depths_up_to(tuning.depth)).setting
     return Version(name, with_setting(made.spec, setting)) if setting.depth else None

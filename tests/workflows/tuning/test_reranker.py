@@ -18,12 +18,12 @@ from ragdiag.store.training_runs import TrainingRun
 from ragdiag.training.run_folder import run_folder
 from ragdiag.training.runs import facts_of
 from ragdiag.workflows.tuning.data import LearnFrom
-from ragdiag.workflows.tuning.reranker import RerankerTraining, train_reranker
+from ragdiag.workflows.tuning.reranker import RerankerTuning, tune_reranker
 from tests.workflows.aliases import fill
 
 pytestmark = pytest.mark.slow
 
-TRAINING = RerankerTraining(
+TRAINING = RerankerTuning(
     learn=LearnFrom(hard=3),
     max_tokens=48,
     depth=10,
@@ -38,7 +38,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspac
     workspace = Workspace(tmp_path_factory.mktemp("reranked") / "workspace")
     lake, version = fill(workspace)
     add_documents(lake, [Passage("news", "news", "A notice of nothing in particular.")])
-    run = train_reranker(lake, workspace, version, TRAINING)
+    run = tune_reranker(lake, workspace, version, TRAINING)
     assert run is not None
     yield workspace, run
     close_lakes()
@@ -71,7 +71,7 @@ def test_what_it_is_tested_on_is_not_learned_from(
     lake = open_lake(workspace)
     training = replace(TRAINING, learn=LearnFrom(split="test"))
     with pytest.raises(InputError, match="'test' cannot be learned from and tested on"):
-        train_reranker(lake, workspace, find_version(lake, "dense"), training)
+        tune_reranker(lake, workspace, find_version(lake, "dense"), training)
 
 
 def test_a_name_that_is_taken_is_told_before_training(
@@ -81,4 +81,4 @@ def test_a_name_that_is_taken_is_told_before_training(
     lake = open_lake(workspace)
     training = replace(TRAINING, save_as="dense")
     with pytest.raises(InputError, match="there is a version dense already; choose another name"):
-        train_reranker(lake, workspace, find_version(lake, "dense"), training)
+        tune_reranker(lake, workspace, find_version(lake, "dense"), training)

@@ -36,7 +36,7 @@ from ragdiag.training.run_folder import run_folder
 from ragdiag.training.runs import RunFacts, facts_of
 from ragdiag.version import Version, parse_spec
 from ragdiag.workflows.tuning.data import REPORT, LearnFrom, cost_of, refused_by_reason
-from ragdiag.workflows.tuning.reranker import RerankerTraining, train_reranker
+from ragdiag.workflows.tuning.reranker import RerankerTuning, tune_reranker
 from ragdiag.workflows.tuning.retriever import RetrieverTuning, plan_retriever, tune_retriever
 from tests.workflows.aliases import fill
 
@@ -209,9 +209,9 @@ def test_a_slip_is_told_before_anything_is_mined(
     for tuning, error, told in wrong:
         with pytest.raises(error, match=told):
             tune_retriever(lake, workspace, dense, tuning)
-    base = RerankerTraining(base="/nonexistent")
+    base = RerankerTuning(base="/nonexistent")
     with pytest.raises(ModelError, match="no model to train from at /nonexistent"):
-        train_reranker(lake, workspace, dense, base)
+        tune_reranker(lake, workspace, dense, base)
     for rate in (0.0, -1.0, math.nan, math.inf):
         with pytest.raises(InputError, match="nothing is learnt at the learning rate"):
             RetrieverTuning(learning_rate=rate)

@@ -24,7 +24,7 @@ from ragdiag.commands.tune_options import (
 from ragdiag.console import progress_to
 
 
-def train_reranker_command(
+def tune_reranker_command(
     context: typer.Context,
     version: str,
     split: LearnSplit = "train",
@@ -72,7 +72,7 @@ def train_reranker_command(
     """
     from ragdiag.version import PACKAGED_MODEL
     from ragdiag.workflows.tuning.data import LearnFrom
-    from ragdiag.workflows.tuning.reranker import RerankerTraining, train_reranker
+    from ragdiag.workflows.tuning.reranker import RerankerTuning, tune_reranker
 
     learn = LearnFrom(
         None if no_labels else split,
@@ -88,7 +88,7 @@ def train_reranker_command(
     asked = 0 if learn.data_of else generate
     if price_told(context, writer or version, asked, yes=yes, as_json=as_json):
         return
-    training = RerankerTraining(
+    tuning = RerankerTuning(
         learn=learn,
         method=method,
         loss=loss,
@@ -102,6 +102,6 @@ def train_reranker_command(
         save_as=save_as,
     )
     with progress_to(progress_file) as progress:
-        run = train_reranker(*opened(context, version), training, progress)
+        run = tune_reranker(*opened(context, version), tuning, progress)
     if run is not None:
         tell_run(context, run.run_id, as_json)

@@ -21,7 +21,7 @@ from ragdiag.workflows.indexing.build import build_version_index
 from ragdiag.workflows.indexing.calibrate_reranker import calibrate_reranker
 from ragdiag.workflows.indexing.measure import measure_index
 from ragdiag.workflows.indexing.tune_fusion import tune_fusion
-from ragdiag.workflows.indexing.tune_reranker import tune_reranker
+from ragdiag.workflows.indexing.weigh_reranker import weigh_reranker
 
 N = 60
 GENERATOR = "[generator]\nkind='extractive'\n"
@@ -118,7 +118,7 @@ def test_a_reranker_is_kept_only_where_it_earns_its_place(
             return np.array([4.0 if wanted in text else -4.0 for text in texts])
 
     monkeypatch.setattr(rerank, "load_cross_encoder", lambda model, max_tokens: Next())
-    found = tune_reranker(judged, workspace, WORDS, "vague", save_as="weighed")
+    found = weigh_reranker(judged, workspace, WORDS, "vague", save_as="weighed")
     spec = find_version(judged, "weighed").spec.reranker
     assert spec is not None
     assert (spec.depth, spec.weight) == (found.choice.setting.depth, found.choice.setting.weight)
@@ -128,13 +128,13 @@ def test_a_reranker_is_kept_only_where_it_earns_its_place(
     assert f"vague: {chosen} (in folds: " in found.to_text()
 
     monkeypatch.setattr(rerank, "load_cross_encoder", lambda model, max_tokens: Backwards())
-    none = tune_reranker(judged, workspace, WORDS, "train", save_as="bare")
+    none = weigh_reranker(judged, workspace, WORDS, "train", save_as="bare")
     assert find_version(judged, "bare").spec.reranker is None
     assert "no reranker (in folds: no reranker; " in none.to_text()
     with pytest.raises(SpecError, match=r"has no \[reranker\]"):
-        tune_reranker(judged, workspace, BOTH, "train")
+        weigh_reranker(judged, workspace, BOTH, "train")
     with pytest.raises(InputError, match="1 judged questions, and 50 are needed"):
-        tune_reranker(judged, workspace, WORDS, "few")
+        weigh_reranker(judged, workspace, WORDS, "few")
 
 
 def test_what_an_index_takes_and_gives_is_kept(judged: Lake, workspace: Workspace) -> None:

@@ -22,7 +22,7 @@ from ragdiag.workflows.indexing.tune_fusion import paired_json, paired_line
 
 
 @dataclass(frozen=True)
-class TunedReranker:
+class WeighedReranker:
     """``spec`` is the version's with the setting chosen, ``saved`` the version made of it."""
 
     version: Version
@@ -58,7 +58,7 @@ class TunedReranker:
         return "\n".join(lines)
 
 
-def tune_reranker(
+def weigh_reranker(
     lake: Lake,
     workspace: Workspace,
     version: Version,
@@ -67,7 +67,7 @@ def tune_reranker(
     keep_depth: bool = False,
     save_as: str | None = None,
     progress: Progress | None = None,
-) -> TunedReranker:
+) -> WeighedReranker:
     """Weigh the reranker of ``version`` by the judged questions of ``split``; keep the result as a
     version named ``save_as``, without a reranker where none is worth having. With ``keep_depth``
     it goes on reading as far as it does.
@@ -86,7 +86,7 @@ def tune_reranker(
         ) from None
     tuned = with_setting(version.spec, choice.setting)
     saved = save_spec(lake, save_as, tuned)
-    return TunedReranker(version, split, tuned, choice, saved)
+    return WeighedReranker(version, split, tuned, choice, saved)
 
 
 def with_setting(spec: Spec, setting: RerankSetting) -> Spec:

@@ -1,0 +1,81 @@
+"""How paths and rerankers are weighed, learned from judged questions. docs/retrieval.md."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ragdiag.commands.options import Json, ProgressOption, SaveAs, opened
+from ragdiag.console import emit, progress_to
+
+Split = Annotated[
+    str, typer.Option("--split", help="Which judged questions; not those to test on.")
+]
+
+
+def tune_fusion_command(
+    context: typer.Context,
+    version: str,
+    split: Split,
+    save_as: SaveAs = None,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Choose the weight of the dense path by cross-validation; a path alone is a candidate too."""
+    from ragdiag.workflows.indexing.tune_fusion import tune_fusion
+
+    with progress_to(progress_file) as progress:
+        tuned = tune_fusion(
+            *opened(context, version),
+            split,
+            save_as=save_as,
+            progress=progress,
+        )
+    emit(tuned.to_json(), as_json, tuned.to_text)
+
+
+def calibrate_reranker_command(
+    context: typer.Context,
+    version: str,
+    split: Split,
+    save_as: SaveAs = None,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Turn a reranker's logits into probabilities that judged questions bear out."""
+    from ragdiag.workflows.indexing.calibrate_reranker import calibrate_reranker
+
+    with progress_to(progress_file) as progress:
+        found = calibrate_reranker(
+            *opened(context, version),
+            split,
+            save_as=save_as,
+            progress=progress,
+        )
+    emit(found.to_json(), as_json, found.to_text)
+
+
+def weigh_reranker_command(
+    context: typer.Context,
+    version: str,
+    split: Split,
+    keep_depth: Annotated[
+        bool, typer.Option("--keep-depth", help="Weigh it at the depth that it reads now.")
+    ] = False,
+    save_as: SaveAs = None,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Choose weight and depth of a reranker by cross-validation; none at all is a candidate too."""
+    from ragdiag.workflows.indexing.weigh_reranker import weigh_reranker
+
+    with progress_to(progress_file) as progress:
+        weighed = weigh_reranker(
+            *opened(context, version),
+            split,
+            keep_depth=keep_depth,
+            save_as=save_as,
+            progress=progress,
+        )
+    emit(weighed.to_json(), as_json, weighed.to_text)
