@@ -16,7 +16,7 @@ from ragdiag.retrieval.lexical import tokenise
 from ragdiag.version import Spec
 
 SHINGLE = 3
-NEAR_DUPLICATE = 0.8
+SAID_TWICE = 0.8
 """Resemblance (Broder 1997) from which two passages count as one said twice."""
 
 EXACT_KINDS = ("flat", "hnsw", "ivf_flat")
@@ -139,7 +139,7 @@ def _near_duplicates(texts: Mapping[str, str]) -> dict[str, str]:
 
 
 def _first_twin(texts: Mapping[str, str], name: str, earlier: Sequence[str]) -> str | None:
-    twins = (one for one in earlier if resemblance(texts[one], texts[name]) >= NEAR_DUPLICATE)
+    twins = (one for one in earlier if resemblance(texts[one], texts[name]) >= SAID_TWICE)
     return next(twins, None)
 
 

@@ -25,7 +25,7 @@ from ragdiag.records import (
     SecondLevel,
 )
 
-NEAR_DUPLICATE = 0.9
+SAME_WORDS = 0.9
 """Jaccard similarity of two passages' words from which they say the same."""
 
 _FACTS = re.compile(r"[;\n]+|(?<=[.!?])\s+")
@@ -41,7 +41,7 @@ class Scene:
     none). ``deeper`` retrieves ten times as many candidates, None where that cannot be had;
     ``grounded`` says whether a context supports an answer, None where it cannot tell.
     ``rare_overlap`` is the lowest decile of
-    :func:`term_overlap`, ``ever`` are the gold passages that the corpus has had.
+    :func:`gold_overlap`, ``ever`` are the gold passages that the corpus has had.
     """
 
     request: Request
@@ -98,11 +98,11 @@ def agree(one: Answer, other: Answer) -> bool:
     return any(grade_answer("", a.text, "ok", [b.text]).y == 1 for a, b in (said, said[::-1]))
 
 
-def term_overlap(question: str, texts: Sequence[str]) -> float:
+def gold_overlap(question: str, texts: Sequence[str]) -> float:
     """The highest share of the question's words (of more than three letters) that one text holds;
     1 for a question without any.
 
-    >>> term_overlap("How long do cats sleep?", ["Cats rest.", "Dogs bark."])
+    >>> gold_overlap("How long do cats sleep?", ["Cats rest.", "Dogs bark."])
     0.3333333333333333
     """
     asked = {word for word in normalise_answer(question).split() if len(word) > 3}
@@ -121,7 +121,7 @@ def _recall_miss(scene: Scene) -> SecondLevel | None:
     found = [_holds(path, scene.gold_ids) for path in (again.lexical, again.dense)]
     if any(found):
         return None if all(found) else "one_path_blind"
-    overlap = term_overlap(scene.request.question, [passage.text for passage in scene.gold])
+    overlap = gold_overlap(scene.request.question, [passage.text for passage in scene.gold])
     is_rare = scene.rare_overlap is not None and overlap <= scene.rare_overlap
     return "vocabulary" if is_rare else None
 
@@ -218,7 +218,7 @@ def _is_crowded(scene: Scene, rank: int | None) -> bool:
     for hit in scene.request.ranking[: rank - 1]:
         passage = scene.texts.get(hit.passage_id)
         words = set() if passage is None else set(normalise_answer(passage.text).split())
-        if not words or all(_jaccard(words, other) < NEAR_DUPLICATE for other in distinct):
+        if not words or all(_jaccard(words, other) < SAME_WORDS for other in distinct):
             distinct.append(words)
     return len(distinct) < scene.k
 

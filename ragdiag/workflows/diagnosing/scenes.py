@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ragdiag.diagnosis.replay import outcomes
-from ragdiag.diagnosis.second_level import Scene, agree, term_overlap
+from ragdiag.diagnosis.second_level import Scene, agree, gold_overlap
 from ragdiag.diagnosis.verdicts import CONTRADICTING, UNSUPPORTED, supports
 from ragdiag.diagnosis.waterfall import Loss, best_judged
 from ragdiag.grading.contract import Item
@@ -113,7 +113,7 @@ def rare_overlap(lake: Lake, passages: Mapping[str, Passage]) -> float | None:
         gold = best_judged(judged.get(question.question_id, {}))
         texts = [passages[name].text for name in gold if name in passages]
         if texts:
-            overlaps.append(term_overlap(question.text, texts))
+            overlaps.append(gold_overlap(question.text, texts))
     if len(overlaps) < FEWEST_FOR_DECILE:
         return None
     return sorted(overlaps)[(len(overlaps) - 1) // 10]

@@ -32,7 +32,7 @@ from ragdiag.training.loop import LoopOptions, Trained
 from ragdiag.training.quantisation import Bits, quantisation, require_adapter
 from ragdiag.version import ReaderSpec, TransformersSpec, Version
 from ragdiag.workflows.tuning.answer_release import AnswerMetric
-from ragdiag.workflows.tuning.data import check_rate
+from ragdiag.workflows.tuning.requirements import check_rate
 
 Method = Literal["full", "lora"]
 

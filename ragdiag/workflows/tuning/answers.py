@@ -28,13 +28,13 @@ from ragdiag.workflows.tuning.answer_options import (
     version_answers,
 )
 from ragdiag.workflows.tuning.answer_release import release_generator, require_test_answers
-from ragdiag.workflows.tuning.data import (
-    cost_of,
+from ragdiag.workflows.tuning.requirements import (
     refuse_taken_name,
     require_apart,
     require_free_name,
 )
 from ragdiag.workflows.tuning.retriever import NO_STEP_HELPED
+from ragdiag.workflows.tuning.run_facts import cost_of
 
 Tuning = ReaderTuning | GeneratorTuning
 

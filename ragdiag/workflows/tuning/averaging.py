@@ -34,7 +34,7 @@ from ragdiag.training.run_folder import RunFolder, begin_run, run_folder
 from ragdiag.training.runs import Cost, Data, RunFacts, facts_of
 from ragdiag.training.set_files import training_seal
 from ragdiag.version import EmbedderSpec
-from ragdiag.workflows.tuning.data import require_free_name
+from ragdiag.workflows.tuning.requirements import require_free_name
 from ragdiag.workflows.tuning.tuned_release import (
     clustered,
     from_pairs,

@@ -41,17 +41,15 @@ from ragdiag.training.run_folder import shared_run
 from ragdiag.training.runs import Base, Gated, RunFacts
 from ragdiag.training.set_files import training_seal
 from ragdiag.version import EmbedderSpec, Version
-from ragdiag.workflows.tuning.data import (
-    LearnFrom,
+from ragdiag.workflows.tuning.data import LearnFrom, keep_data
+from ragdiag.workflows.tuning.requirements import (
     check_rate,
-    cost_of,
-    data_facts,
-    keep_data,
     refuse_taken_name,
     require_apart,
     require_free_name,
     require_teacher,
 )
+from ragdiag.workflows.tuning.run_facts import cost_of, data_facts
 from ragdiag.workflows.tuning.tuned_change import HeldOut
 from ragdiag.workflows.tuning.tuned_release import (
     clustered,

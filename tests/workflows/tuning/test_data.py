@@ -19,9 +19,10 @@ from ragdiag.store.results import save_version
 from ragdiag.training.run_folder import begin_run
 from ragdiag.version import EmbedderSpec, Version, parse_spec
 from ragdiag.workflows.tuning.answer_options import GeneratorTuning
-from ragdiag.workflows.tuning.data import REPORT, LearnFrom, keep_data, refused_by_reason
+from ragdiag.workflows.tuning.data import REPORT, LearnFrom, keep_data
 from ragdiag.workflows.tuning.general import read_general
 from ragdiag.workflows.tuning.retriever import RetrieverPlan, RetrieverTuning, plan_retriever
+from ragdiag.workflows.tuning.run_facts import refused_by_reason
 from ragdiag.workflows.tuning.writing import writing_price
 from tests.faulty_server import FaultyServer
 from tests.faulty_server import faulty_server as faulty_server

@@ -35,9 +35,10 @@ from ragdiag.training.retriever.bi_encoder_options import choose_pairs
 from ragdiag.training.run_folder import run_folder
 from ragdiag.training.runs import RunFacts, facts_of
 from ragdiag.version import Version, parse_spec
-from ragdiag.workflows.tuning.data import REPORT, LearnFrom, cost_of, refused_by_reason
+from ragdiag.workflows.tuning.data import REPORT, LearnFrom
 from ragdiag.workflows.tuning.reranker import RerankerTuning, tune_reranker
 from ragdiag.workflows.tuning.retriever import RetrieverTuning, plan_retriever, tune_retriever
+from ragdiag.workflows.tuning.run_facts import cost_of, refused_by_reason
 from tests.workflows.aliases import fill
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tuned retriever")]
