@@ -48,6 +48,7 @@ from ragdiag.commands import (
     tune,
     tune_answers,
     tune_average,
+    tune_late,
     tune_regressions,
     tune_reranker,
     tune_retriever,
@@ -180,6 +181,7 @@ COMMANDS: Entries = {
         {
             "retriever": tune_retriever.tune_retriever_command,
             "reranker": tune_reranker.tune_reranker_command,
+            "late-interaction": tune_late.tune_late_command,
             "reader": tune_answers.tune_reader_command,
             "generator": tune_answers.tune_generator_command,
             "average": tune_average.tune_average_command,

@@ -18,7 +18,7 @@ from ragdiag.generator_spec import PACKAGED_MODEL
 
 _NAMED = {
     "embedder": ("model", "adapter", "question_adapter", "questions"),
-    "reranker": ("model", "adapter"),
+    "reranker": ("model", "adapter", "question_adapter"),
     "generator": ("encoder", "model", "adapter"),
 }
 """Table of a spec → its keys that may name a folder."""

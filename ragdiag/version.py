@@ -104,7 +104,7 @@ class FusionSpec(SpecTable):
 
 class RerankerSpec(SpecTable):
     """A cross-encoder over the first ``depth`` fused hits, ``batch`` at a time; or the late
-    interaction of an encoder's word pieces, whose ``model`` and ``adapter`` are as in [embedder].
+    interaction of an encoder's word pieces, whose ``model`` and adapters are as in [embedder].
 
     ``patience`` batches in a row that bring nothing into the first ``top`` end it early. Over
     ``budget_ms`` the fused list is used: the reranker is skipped, or finishes ``later``, for the
@@ -116,6 +116,7 @@ class RerankerSpec(SpecTable):
     kind: Literal["cross_encoder", "late_interaction"] = "cross_encoder"
     model: str
     adapter: str | None = None
+    question_adapter: str | None = None
     max_tokens: int | None = Field(default=None, ge=8, le=8192)
     depth: int = Field(default=50, ge=1, le=1000)
     batch: int = Field(default=16, ge=1, le=256)
@@ -130,8 +131,8 @@ class RerankerSpec(SpecTable):
 
     @model_validator(mode="after")
     def _adapts_an_encoder(self) -> Self:
-        if self.adapter is not None and self.kind == "cross_encoder":
-            raise ValueError('adapter is for kind = "late_interaction"; merge it into the model')
+        if self.kind == "cross_encoder" and (self.adapter or self.question_adapter):
+            raise ValueError('adapters are for kind = "late_interaction"; merge it into the model')
         return self
 
 

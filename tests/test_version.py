@@ -51,7 +51,7 @@ def test_a_setting_added_later_leaves_ids_alone() -> None:
 
 def test_a_cross_encoder_has_no_adapter_of_its_own() -> None:
     adapted = "[lexical]\n[reranker]\nmodel='m'\nadapter='a'\n[generator]\nkind='extractive'"
-    with pytest.raises(SpecError, match="adapter is for kind"):
+    with pytest.raises(SpecError, match="adapters are for kind"):
         parse_spec(adapted, source="v")
     late = adapted.replace("adapter", "kind='late_interaction'\nadapter")
     assert Version("v", parse_spec(late, source="v")).spec.reranker is not None

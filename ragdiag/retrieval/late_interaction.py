@@ -24,7 +24,7 @@ import numpy.typing as npt
 from ragdiag.errors import ModelError
 from ragdiag.progress import Progress, report
 from ragdiag.records import Passage
-from ragdiag.retrieval.embed import Embedder, load_embedder
+from ragdiag.retrieval.embed import Embedder, Encoder, load_embedder, load_question_encoder
 from ragdiag.retrieval.vectors import EmbeddingCache, encode_missing, open_cache, passage_text
 from ragdiag.settings import Workspace
 from ragdiag.version import EmbedderSpec, RerankerSpec
@@ -48,21 +48,20 @@ Codes = npt.NDArray[np.int8]
 class LateInteraction:
     """Scores passages by their word pieces; safe in threads.
 
-    ``codes`` has those of texts that were encoded before, ``holding`` how many of ``counted`` texts
-    hold a word piece.
+    ``encoder`` reads passages and ``asking`` questions. ``codes`` has those of texts that were
+    encoded before, ``holding`` how many of ``counted`` texts hold a word piece.
     """
 
     def __init__(
         self,
         encoder: Embedder,
+        asking: Embedder,
         codes: Mapping[str, Codes],
         holding: Mapping[int, int],
         counted: int,
     ) -> None:
         self._encoder = encoder
-        self._asked = lru_cache(maxsize=ASKED)(
-            lambda question: encoder.encode_pieces([question])[0]
-        )
+        self._asked = lru_cache(maxsize=ASKED)(lambda question: asking.encode_pieces([question])[0])
         self._codes = dict(codes)
         self._holding, self._counted = holding, counted
         self._lock = Lock()
@@ -71,21 +70,23 @@ class LateInteraction:
         """How well the words of each of ``texts`` match, float64 (n,), −1 … 2; 0 for a question or
         a text without words. Texts not met before are encoded, ``batch`` at a time, and kept."""
         asked = self._asked(question)
-        codes = self._codes_of(texts, batch)
+        codes = self.codes_of(texts, batch)
         if not len(asked.pieces):
             return np.zeros(len(texts))
-        weights = self._weights(asked.pieces.tolist())
+        weights = self.weights(asked.pieces.tolist())
         # In one thread: where cores are busy, threads wait for each other, and fifty passages took
         # 1.7 s instead of 20 ms.
         with self._encoder.one_thread():
             return np.array([float(one @ weights) for one in prominences(asked.vectors, codes)])
 
-    def _weights(self, pieces: Sequence[int]) -> npt.NDArray[np.float32]:
+    def weights(self, pieces: Sequence[int]) -> npt.NDArray[np.float32]:
+        """Of the word pieces of a question, (q,), which sum to 1."""
         held = np.array([max(self._holding.get(piece, 0), 1) for piece in pieces])
         raw = np.log1p(self._counted / held).astype(np.float32)
         return raw / max(float(raw.sum()), 1e-12)
 
-    def _codes_of(self, texts: Sequence[str], batch: int) -> list[Codes]:
+    def codes_of(self, texts: Sequence[str], batch: int) -> list[Codes]:
+        """Of every text, (t, d)."""
         with self._lock:
             missing = [text for text in dict.fromkeys(texts) if text not in self._codes]
         for start in range(0, len(missing), batch):
@@ -101,7 +102,8 @@ def load_late_interaction(
     passages: Sequence[Passage], spec: RerankerSpec, cache: EmbeddingCache
 ) -> LateInteraction:
     """Late interaction over ``passages``, with what ``cache`` keeps of them. Raises ModelError."""
-    encoder = _encoder(spec)
+    encoder = _with_pieces(load_embedder(encoder_spec(spec)), spec)
+    asking = _with_pieces(load_question_encoder(encoder_spec(spec)), spec)
     known = cache.read(_cache_key(encoder), {passage.content_hash for passage in passages})
     codes = {
         passage_text(passage, title=True): known[passage.content_hash]
@@ -113,7 +115,7 @@ def load_late_interaction(
     holding: Counter[int] = Counter()
     for pieces in encoder.split([passage_text(passage, title=True) for passage in counted]):
         holding.update(set(pieces))
-    return LateInteraction(encoder, codes, holding, len(counted))
+    return LateInteraction(encoder, asking, codes, holding, len(counted))
 
 
 def encode_for_reranking(
@@ -124,7 +126,7 @@ def encode_for_reranking(
 ) -> None:
     """Encode the word pieces of those ``passages`` that the workspace has none of yet, so that no
     question waits for them. Raises ModelError, StoreFull, KeyMissing."""
-    encoder = _encoder(spec)
+    encoder = _with_pieces(load_embedder(encoder_spec(spec)), spec)
 
     def encode(texts: Sequence[str], _: Sequence[str], progress: Progress) -> list[Codes]:
         found: list[Codes] = []
@@ -161,10 +163,17 @@ def prominences(
         yield (cosines.amax(dim=1) - GIST * cosines.mean(dim=1)).numpy()
 
 
-def _encoder(spec: RerankerSpec) -> Embedder:
-    found = load_embedder(
-        EmbedderSpec(model=spec.model, adapter=spec.adapter, max_tokens=spec.max_tokens)
+def encoder_spec(spec: RerankerSpec) -> EmbedderSpec:
+    """What reads passages and questions for late interaction."""
+    return EmbedderSpec(
+        model=spec.model,
+        adapter=spec.adapter,
+        question_adapter=spec.question_adapter,
+        max_tokens=spec.max_tokens,
     )
+
+
+def _with_pieces(found: Encoder, spec: RerankerSpec) -> Embedder:
     if not isinstance(found, Embedder):
         raise ModelError(
             f"the export {spec.model} gives no vectors of word pieces",

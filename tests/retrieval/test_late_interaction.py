@@ -79,7 +79,8 @@ class Letters:
 
 def letters(held: dict[str, int], counted: int) -> LateInteraction:
     holding = {ord(letter) - 97: n for letter, n in held.items()}
-    return LateInteraction(Letters(), {}, holding, counted)  # type: ignore[arg-type]
+    encoder: Any = Letters()
+    return LateInteraction(encoder, encoder, {}, holding, counted)
 
 
 def test_a_rare_word_decides() -> None:

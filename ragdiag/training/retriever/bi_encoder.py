@@ -7,7 +7,6 @@ adapter for both sides, ``full`` every weight; after either the index must be bu
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,8 +21,9 @@ from ragdiag.retrieval.adapters import AdapterManifest, base_hash
 from ragdiag.retrieval.embed import Embedder
 from ragdiag.retrieval.models import model_path
 from ragdiag.training.adapters import add_lora, check_gradients, save_adapter, without_gradient
+from ragdiag.training.claims import claim
 from ragdiag.training.data.examples import Pair, TrainingSet
-from ragdiag.training.files import replace_file, replace_folder
+from ragdiag.training.files import replace_folder
 from ragdiag.training.loop import Trained, train
 from ragdiag.training.processes import Processes
 from ragdiag.training.quantisation import prepare_quantised, quantisation
@@ -34,7 +34,7 @@ from ragdiag.training.retriever.contrastive import BiEncoderTask, Costs, Dev, Fr
 from ragdiag.training.retriever.dev import DevSet as DevSet
 from ragdiag.training.retriever.encoding import Encoding
 
-ADAPTER, MODEL, TASK = "adapter", "model", "task.json"
+ADAPTER, MODEL = "adapter", "model"
 
 Embedded = Mapping[str, npt.NDArray[np.float32]]
 """Text → its unit vector (d,) by the base, as an index build left it."""
@@ -72,7 +72,8 @@ def train_bi_encoder(
     """
     check_options(options)
     pairs = choose_pairs(data, options)
-    _claim(folder, data, dev, options)
+    begun = {"data": data.data_hash, "dev": dev.data_hash, "options": asdict(options)}
+    claim(folder, begun)
     task = make_task(pairs, data, dev, options, part(progress, 0, 0.2), known)
     parameters = _probe(task, options)
     trained = train(task, options.looped, folder, part(progress, 0.2, 1))
@@ -196,21 +197,6 @@ def _probe(task: BiEncoderTask, options: BiEncoderOptions) -> int:
         check_gradients(task.model)
     task.model.zero_grad()
     return sum(p.numel() for p in task.model.parameters() if p.requires_grad)
-
-
-def _claim(folder: Path, data: TrainingSet, dev: DevSet, options: BiEncoderOptions) -> None:
-    """Raises TrainingError where the folder is of a run with other data or options."""
-    known = {"data": data.data_hash, "dev": dev.data_hash, "options": asdict(options)}
-    text = json.dumps(known, indent=1, sort_keys=True)
-    path = folder / TASK
-    if path.is_file():
-        if path.read_text(encoding="utf-8") != text:
-            raise TrainingError(
-                f"{folder} holds a run with other data or options",
-                remedy="name a new folder, or repeat the options it was begun with",
-            )
-    elif Processes().is_first:
-        replace_file(path, lambda file: file.write(text.encode()))
 
 
 def _save(model: Any, folder: Path, manifest: AdapterManifest) -> None:

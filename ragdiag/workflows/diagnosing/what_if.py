@@ -128,7 +128,7 @@ class WhatIf:
 
     def _scorer(self, spec: RerankerSpec) -> Scorer:
         """Its model is loaded once, whatever depth and weight are tried."""
-        key = (spec.kind, spec.model, spec.adapter, spec.max_tokens)
+        key = (spec.kind, spec.model, spec.adapter, spec.question_adapter, spec.max_tokens)
         if key not in self._scorers:
             self._scorers[key] = load_scorer(self._passages, spec, self._workspace)
         return self._scorers[key]

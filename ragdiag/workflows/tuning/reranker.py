@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ragdiag.pipeline import serving_index
-from ragdiag.progress import Progress, part, report
+from ragdiag.progress import Progress, part
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.retrieval.models import folder_sha256
 from ragdiag.retrieval.rerank_tuning import LABELS_NEEDED, choose_reranking, depths_up_to
@@ -25,7 +25,7 @@ from ragdiag.training.reranker.cross_encoder import (
     train_cross_encoder,
 )
 from ragdiag.training.reranker.cross_encoder_model import base_folder
-from ragdiag.training.reranker.dev import RerankDev, RerankQuestion
+from ragdiag.training.reranker.dev import RerankDev
 from ragdiag.training.reranker.losses import DISTILLED, LossName
 from ragdiag.training.reranker.teacher import Teacher
 from ragdiag.training.run_folder import shared_run
@@ -34,6 +34,7 @@ from ragdiag.training.set_files import training_seal
 from ragdiag.version import PACKAGED_MODEL, RerankerSpec, Version
 from ragdiag.workflows.indexing.reranker_evidence import score_questions
 from ragdiag.workflows.indexing.weigh_reranker import with_setting
+from ragdiag.workflows.tuning.candidate_lists import fused_lists
 from ragdiag.workflows.tuning.data import LearnFrom, keep_data
 from ragdiag.workflows.tuning.requirements import (
     check_rate,
@@ -206,13 +207,10 @@ def _plan(
         assembled = replace(assembled, train=taught)
     asked = from_pairs("dev", assembled.dev)
     texts = {one.passage_id: passage_text(one, title=True) for one in load_passages(lake)}
-    found = []
-    for number, question in enumerate(asked.questions, start=1):
-        hits = retriever.retrieve(question.text).fused[: tuning.depth]
-        names = tuple(hit.passage_id for hit in hits if hit.passage_id in texts)
-        judged = asked.judgments[question.question_id]
-        found.append(RerankQuestion(question.question_id, question.text, names, judged))
-        report(progress, 0.8 + 0.2 * number / len(asked.questions), "listing dev candidates")
+    lists = fused_lists(
+        retriever, asked.questions, asked.judgments, texts, tuning.depth, part(progress, 0.8, 1.0)
+    )
+    found = [one.asked for one in lists]
     return _Plan(
         version,
         tuning,

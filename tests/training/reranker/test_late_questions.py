@@ -1,0 +1,170 @@
+"""An adapter learns how questions ask for what the passages say; passages keep their vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ragdiag.errors import ModelError, RunCancelled, TrainingError
+from ragdiag.records import Hit
+from ragdiag.retrieval.adapters import check_adapters
+from ragdiag.retrieval.embed import load_embedder
+from ragdiag.retrieval.late_interaction import LateInteraction, encoder_spec, load_late_interaction
+from ragdiag.retrieval.rerank import Reranker
+from ragdiag.retrieval.vectors import open_cache, passage_text
+from ragdiag.settings import Workspace
+from ragdiag.training.loop import LoopOptions
+from ragdiag.training.reranker.dev import RerankDev, RerankQuestion
+from ragdiag.training.reranker.late_questions import (
+    FusedList,
+    LateQuestionOptions,
+    LateQuestionsTask,
+    TunedQuestions,
+    train_late_questions,
+)
+from ragdiag.version import PACKAGED_MODEL, RerankerSpec
+from tests.workflows.aliases import THINGS, toys
+
+SPEC = RerankerSpec(
+    kind="late_interaction",
+    model=PACKAGED_MODEL,
+    max_tokens=32,
+    depth=4,
+    weight=0.9,
+    scale="log_odds",
+    slope=20.0,
+    offset=-5.0,
+)
+OPTIONS = LateQuestionOptions(
+    SPEC, loop=LoopOptions(epochs=3, batch=8, learning_rate=1e-3, patience=9)
+)
+PASSAGES = {one.passage_id: one for one in toys()[0]}
+TEXTS = {name: passage_text(one, title=True) for name, one in PASSAGES.items()}
+
+
+def lists(things: Sequence[str]) -> list[FusedList]:
+    """Both passages of a thing and of the next one, the wrong one of the thing first."""
+    found = []
+    for at, thing in enumerate(things):
+        other = things[(at + 1) % len(things)]
+        for alias, wrong in (("blorf", "quimp"), ("quimp", "blorf")):
+            names = (f"{thing}#{wrong}", f"{thing}#{alias}", f"{other}#blorf", f"{other}#quimp")
+            name = f"{thing}#{alias}"
+            asked = RerankQuestion(name, f"What is the {alias} of the {thing}?", names, {name: 1})
+            found.append(FusedList(asked, (1.0, 0.9, 0.1, 0.0)))
+    return found
+
+
+TRAIN, DEV = lists(THINGS[:12]), lists(THINGS[30:36])
+
+
+@pytest.fixture(scope="module")
+def scorer(tmp_path_factory: pytest.TempPathFactory) -> LateInteraction:
+    workspace = Workspace(tmp_path_factory.mktemp("codes"))
+    return load_late_interaction(list(PASSAGES.values()), SPEC, open_cache(workspace))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("run")
+
+
+@pytest.fixture(scope="module")
+def tuned(scorer: LateInteraction, folder: Path) -> TunedQuestions:
+    return train_late_questions(TRAIN, DEV, TEXTS, scorer, OPTIONS, folder)
+
+
+def hits(one: FusedList) -> list[Hit]:
+    return [Hit(name, share) for name, share in zip(one.asked.candidates, one.shares, strict=True)]
+
+
+def mean_reciprocal_rank(scorer: LateInteraction, spec: RerankerSpec) -> float:
+    reranker = Reranker(PASSAGES, spec, scorer)
+    ranks = []
+    for one in DEV:
+        order = [hit.passage_id for hit in reranker.rerank(one.asked.question, hits(one))]
+        ranks.append(1 / (order.index(one.asked.question_id) + 1))
+    return float(np.mean(ranks))
+
+
+def test_what_it_learns_is_what_is_served(
+    tuned: TunedQuestions, scorer: LateInteraction, tmp_path: Path
+) -> None:
+    assert (tuned.examples, tuned.left_out) == (24, 0)
+    assert tuned.trained.first_score == pytest.approx(mean_reciprocal_rank(scorer, SPEC))
+    adapted = SPEC.model_copy(update={"question_adapter": str(tuned.adapter)})
+    cache = open_cache(Workspace(tmp_path))
+    served = load_late_interaction(list(PASSAGES.values()), adapted, cache)
+    assert tuned.trained.best_score > tuned.trained.first_score + 0.1
+    assert mean_reciprocal_rank(served, adapted) == pytest.approx(tuned.trained.best_score)
+
+
+def test_passages_keep_their_word_pieces(tuned: TunedQuestions, scorer: LateInteraction) -> None:
+    adapted = SPEC.model_copy(update={"question_adapter": str(tuned.adapter)})
+    untuned = load_embedder(encoder_spec(SPEC))
+    assert load_embedder(encoder_spec(adapted)).model_hash == untuned.model_hash
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.6])
+@pytest.mark.parametrize("scale", ["probability", "log_odds"])
+def test_before_a_step_lists_are_ordered_as_they_are_served(
+    scorer: LateInteraction, weight: float, scale: str
+) -> None:
+    spec = SPEC.model_copy(update={"weight": weight, "scale": scale})
+    measured = RerankDev([one.asked for one in DEV], TEXTS)
+    task = LateQuestionsTask(TRAIN, DEV, measured, scorer, replace(OPTIONS, reranker=spec))
+    assert task.score() == pytest.approx(mean_reciprocal_rank(scorer, spec))
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(
+    tuned: TunedQuestions, scorer: LateInteraction, tmp_path: Path
+) -> None:
+    def stop(share: float, message: str) -> None:
+        if share > 0.4:
+            raise RunCancelled("enough", remedy="go on")
+
+    with pytest.raises(RunCancelled):
+        train_late_questions(TRAIN, DEV, TEXTS, scorer, OPTIONS, tmp_path, stop)
+    again = train_late_questions(TRAIN, DEV, TEXTS, scorer, OPTIONS, tmp_path)
+    name = "adapter_model.safetensors"
+    assert (again.adapter / name).read_bytes() == (tuned.adapter / name).read_bytes()
+
+
+def test_another_run_is_not_gone_on_with(
+    tuned: TunedQuestions, scorer: LateInteraction, folder: Path
+) -> None:
+    with pytest.raises(TrainingError, match="holds a run with other data or options"):
+        train_late_questions(TRAIN[:20], DEV, TEXTS, scorer, OPTIONS, folder)
+
+
+def test_lists_in_which_no_order_is_better_are_left_out(
+    scorer: LateInteraction, tmp_path: Path
+) -> None:
+    hopeless = replace(TRAIN[0], asked=replace(TRAIN[0].asked, grades={}))
+    alone = replace(TRAIN[1].asked, candidates=(TRAIN[1].asked.question_id,))
+    few = [*TRAIN[:7], hopeless, FusedList(alone, (0.0,))]
+    with pytest.raises(TrainingError, match="7 of 9 questions have a relevant passage among"):
+        train_late_questions(few, DEV, TEXTS, scorer, OPTIONS, tmp_path)
+
+
+def test_a_dev_question_is_not_learned(scorer: LateInteraction, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="dev question 'lamp#blorf' is a training question"):
+        train_late_questions(TRAIN, TRAIN[:3], TEXTS, scorer, OPTIONS, tmp_path)
+
+
+def test_a_question_without_words_costs_nothing(scorer: LateInteraction) -> None:
+    silent = replace(TRAIN[0], asked=replace(TRAIN[0].asked, question=""))
+    measured = RerankDev([one.asked for one in DEV], TEXTS)
+    task = LateQuestionsTask([*TRAIN, silent], DEV, measured, scorer, OPTIONS)
+    task.loss([0, len(TRAIN)]).backward()
+
+
+def test_an_adapter_of_questions_is_one_of_its_encoder(tuned: TunedQuestions) -> None:
+    check_adapters(encoder_spec(SPEC.model_copy(update={"question_adapter": str(tuned.adapter)})))
+    both = encoder_spec(SPEC).model_copy(update={"adapter": str(tuned.adapter)})
+    with pytest.raises(ModelError, match="was trained for questions alone"):
+        check_adapters(both)
