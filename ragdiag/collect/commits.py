@@ -92,7 +92,8 @@ class Committer:
 
     async def commit(self, decode: Callable[[], Taken]) -> Taken:
         """Returns when every record that ``decode`` gives is on the disk, and what the lake is told
-        of those refused; records whose lines ingest would not read are refused too.
+        of those refused; records whose lines ingest would not read are refused too. The answer has
+        no records any more.
 
         ``decode`` runs in the committing thread. Raises what it raises, and Refusal (503) where
         the disk does not take the records.
@@ -145,7 +146,7 @@ class Committer:
                 if (taken := _decoded(job)) is not None:
                     too_long = self._writer.write_all(taken.records)
                     stored += len(taken.records) - len(too_long)
-                    written.append((job, _refuse_long(taken, too_long)))
+                    written.append((job, _without_records(taken, too_long)))
             rejects, telling = self._tell_of([taken for _, taken in written])
             if written or rejects:
                 self._writer.write_rejects(rejects)
@@ -199,10 +200,10 @@ def _defect(error: Exception) -> Refusal:
     return Refusal(500, f"a defect of the receiver ({type(error).__name__})")
 
 
-def _refuse_long(taken: Taken, too_long: Sequence[Record]) -> Taken:
-    """``taken``, of whose records these were passed over because their lines are too long."""
-    if not too_long:
-        return taken
+def _without_records(taken: Taken, too_long: Sequence[Record]) -> Taken:
+    """What is to be said of ``taken`` once it is written, but for these records, whose lines are
+    too long. The records are let go: a batch is many exports, of which gzip may have sent a
+    thousandth."""
     told = [
         Reject("otlp", 0, TOO_LONG, excerpt(one.trace_id, one.span_id, one.name))
         for one in too_long
@@ -210,6 +211,7 @@ def _refuse_long(taken: Taken, too_long: Sequence[Record]) -> Taken:
     ]
     return replace(
         taken,
+        records=(),
         refused=taken.refused + Counter({TOO_LONG: len(too_long)}),
         rejects=[*taken.rejects, *told],
     )

@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 import time
+import weakref
 from collections import Counter
 
 import pytest
@@ -19,7 +20,7 @@ from ragdiag.settings import Workspace
 from ragdiag.store import segments, spool
 from ragdiag.store.spool import SpoolWriter
 
-BAD = Taken([], Counter({"no end time": 3}), [Reject("otlp", 1, "span 7 has no end time", "{}")])
+BAD = Taken((), Counter({"no end time": 3}), [Reject("otlp", 1, "span 7 has no end time", "{}")])
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +74,40 @@ def test_a_body_that_meets_a_defect_costs_its_batch_nothing(
     )
     assert (committer.committed, committer.fault) == (2, None)
     assert "an export could not be read" in caplog.messages
+
+
+def test_records_are_let_go_once_they_are_written(workspace: Workspace) -> None:
+    class Records(list[Grade]):
+        """A list that can be watched."""
+
+    held = threading.Event()
+    alive: list[weakref.ref[Records]] = []
+    seen: list[int] = []
+
+    def hold() -> Taken:
+        held.wait(10)
+        return Taken([])
+
+    def give() -> Taken:
+        seen.append(sum(one() is not None for one in alive))
+        records = Records([Grade("r", "judge", 1)])
+        alive.append(weakref.ref(records))
+        return Taken(records)
+
+    async def commit_together(committer: Committer) -> None:
+        first = asyncio.create_task(committer.commit(hold))
+        batch = [asyncio.create_task(committer.commit(give)) for _ in range(5)]
+        await asyncio.sleep(0)
+        held.set()
+        await asyncio.gather(first, *batch)
+
+    committer = Committer(SpoolWriter(workspace, "collect"))
+    try:
+        asyncio.run(commit_together(committer))
+    finally:
+        committer.stop()
+    assert committer.committed == 5
+    assert max(seen) <= 1, "of 64 exports of 16 MB nobody could hold all at once"
 
 
 SUM = "3 were refused within a minute, 1 of them told one by one: no end time (3×)"
