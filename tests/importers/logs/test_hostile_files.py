@@ -182,6 +182,21 @@ def test_a_long_json_list_is_read_object_by_object(tmp_path: Path) -> None:
     assert [row.fault for row in read[-2:]] == ["not a JSON object"] * 2
 
 
+@pytest.mark.parametrize("column", ["time", "thumbs", "label"])
+def test_nesting_at_the_edge_of_what_python_reads_costs_its_row_alone(
+    load: Import, stored: Stored, tmp_path: Path, column: str
+) -> None:
+    good, other = rows(2)
+    del other[column if column == "time" else "id"]
+    path = tmp_path / "log.jsonl"
+    body = json.dumps(good) + "\n"
+    for depth in range(900, 1_000):
+        body += f'{json.dumps(other)[:-1]}, "{column}": {"[" * depth}{"]" * depth}}}\n'
+    path.write_text(body)
+    load(path)
+    assert "r0" in stored()
+
+
 @pytest.mark.parametrize(
     ("name", "body", "reason"),
     [
