@@ -93,8 +93,8 @@ def _parse(line: bytes) -> Record:
 
 def _refused_line(body: dict[str, Any]) -> BadLine:
     reason, excerpt = body.get("reason"), body.get("excerpt")
-    if not isinstance(reason, str) or not isinstance(excerpt, str):
-        return BadLine("a refused line says reason and excerpt, both as texts")
+    if not isinstance(reason, str) or not isinstance(excerpt, str) or len(body) > 2:
+        return BadLine("a refused line says reason and excerpt, both as texts, and no more")
     # A lone surrogate, which JSON can say and no table can hold, becomes a question mark.
     return RefusedLine(*(text.encode(errors="replace").decode() for text in (reason, excerpt)))
 

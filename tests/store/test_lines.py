@@ -173,6 +173,7 @@ def test_a_refused_line_gives_its_own_reason() -> None:
     [
         ('"reason": "bad"', "a refused line says reason and excerpt"),
         ('"reason": 5, "excerpt": ""', "a refused line says reason and excerpt"),
+        ('"reason": "bad", "excerpt": "", "note": "ann"', "and no more"),
         ('"reason": "\\ud800", "excerpt": "\\ud800"', r"^\?$"),
         ('"reason": "\\u0000", "excerpt": ""', "holds a NUL"),
     ],
