@@ -43,7 +43,8 @@ class RefusedLine(BadLine):
             named = json.loads(self.excerpt)
         except (ValueError, RecursionError):
             return ""
-        return str(named.get("trace_id", "")) if isinstance(named, dict) else ""
+        trace = named.get("trace_id") if isinstance(named, dict) else None
+        return _storable(trace) if isinstance(trace, str) else ""
 
 
 def parse_line(line: bytes) -> Record:
@@ -95,8 +96,12 @@ def _refused_line(body: dict[str, Any]) -> BadLine:
     reason, excerpt = body.get("reason"), body.get("excerpt")
     if not isinstance(reason, str) or not isinstance(excerpt, str) or len(body) > 2:
         return BadLine("a refused line says reason and excerpt, both as texts, and no more")
-    # A lone surrogate, which JSON can say and no table can hold, becomes a question mark.
-    return RefusedLine(*(text.encode(errors="replace").decode() for text in (reason, excerpt)))
+    return RefusedLine(_storable(reason), _storable(excerpt))
+
+
+def _storable(text: str) -> str:
+    """Lone surrogates, which JSON can say and UTF-8 cannot, as question marks."""
+    return text.encode(errors="replace").decode()
 
 
 def _with_hits(body: dict[str, Any]) -> dict[str, Any]:

@@ -166,6 +166,7 @@ def test_a_refused_line_gives_its_own_reason() -> None:
     assert found.value.trace_id == "t1"
     for excerpt in ("", "[]", "[text 0]", "[" * 100_000):
         assert RefusedLine("bad", excerpt).trace_id == ""
+    assert RefusedLine("bad", '{"trace_id": "\\ud800"}').trace_id == "?"
 
 
 @pytest.mark.parametrize(
