@@ -24,7 +24,7 @@ def accepted(taken: Taken, signal: str, media: str) -> Response:
     """200, with ``partial_success`` where parts were refused, which are not to be sent again, or
     where there is something to be warned of (OTLP specification, "Partial Success")."""
     counted = "rejectedSpans" if signal == "traces" else "rejectedLogRecords"
-    refused, told = taken.refused.total(), taken.told
+    refused, told = taken.not_kept.total(), taken.told
     if media == JSON:
         partial = {counted: str(refused), "errorMessage": told}
         body = json.dumps({"partialSuccess": partial} if told else {}).encode()

@@ -10,13 +10,17 @@ import asyncio
 import logging
 import queue
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ragdiag.collect.tally import Tally, list_reasons
+from ragdiag.collect.telling import Telling
 from ragdiag.errors import RagdiagError, StoreError, StoreFull, TooMuch
 from ragdiag.http.refusals import Refusal
+from ragdiag.records import Reject, Span
+from ragdiag.spans.building import excerpt
 from ragdiag.store.intake.blocks import LONGEST_LINE
 from ragdiag.store.kinds import Record
 from ragdiag.store.spool import SpoolWriter
@@ -31,19 +35,27 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What a request held: records for the spool, how many parts were refused for which reason,
-    the first of them in words, and what was odd about parts that were taken."""
+    the first of them one by one, and what was odd about parts that were taken. ``unread`` are in
+    order, and nothing here reads them."""
 
     records: Sequence[Record]
     refused: Counter[str] = field(default_factory=Counter)
-    first: str = ""
+    rejects: Sequence[Reject] = ()
     remarks: Counter[str] = field(default_factory=Counter)
+    unread: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def not_kept(self) -> Counter[str]:
+        """All that is refused in OTLP's sense, by reason."""
+        return self.refused + self.unread
 
     @property
     def told(self) -> str:
         """What its sender should know; empty where all is well."""
-        parts = [list_reasons(self.refused), list_reasons(self.remarks)]
-        if self.first and self.first not in self.refused:
-            parts.append(f"the first: {self.first}")
+        parts = [list_reasons(self.not_kept), list_reasons(self.remarks)]
+        first = self.rejects[0].reason if self.rejects else ""
+        if first and first not in self.refused:
+            parts.append(f"the first: {first}")
         return "; ".join(part for part in parts if part)
 
 
@@ -72,14 +84,16 @@ class Committer:
         self.fault: str | None = None
         self.committed = 0
         self.tally = Tally()
+        self._telling = Telling()
         self._writer = writer
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="commit")
         self._thread.start()
 
     async def commit(self, decode: Callable[[], Taken]) -> Taken:
-        """Returns when every record that ``decode`` gives is on the disk; those whose lines ingest
-        would not read are refused.
+        """Returns when every record that ``decode`` gives is on the disk, and what the lake is told
+        of those refused; records whose lines ingest would not read are refused too. The answer has
+        no records any more.
 
         ``decode`` runs in the committing thread. Raises what it raises, and Refusal (503) where
         the disk does not take the records.
@@ -101,14 +115,19 @@ class Committer:
             self._commit(jobs)
         self.tally.tell()
         try:
+            self._writer.write_rejects(self._telling.sum_up())
             self._writer.close()
         except StoreError as error:
             # Everything acknowledged has been synced; only the hand-over is left to an adopter.
             _log.warning("the last segment could not be handed over: %s", error)
 
     def _next_batch(self) -> tuple[list[_Job], bool]:
+        """What waits, and whether more may come; nothing where a line is due all the same."""
         jobs: list[_Job] = []
-        job = self._jobs.get()
+        try:
+            job = self._jobs.get(timeout=self._telling.wait_s)
+        except queue.Empty:
+            return jobs, True
         while job is not None:
             jobs.append(job)
             if len(jobs) >= MAX_BATCH:
@@ -126,9 +145,11 @@ class Committer:
             for job in jobs:
                 if (taken := _decoded(job)) is not None:
                     too_long = self._writer.write_all(taken.records)
-                    stored += len(taken.records) - too_long
-                    written.append((job, _refuse_long(taken, too_long)))
-            if written:
+                    stored += len(taken.records) - len(too_long)
+                    written.append((job, _without_records(taken, too_long)))
+            rejects, telling = self._tell_of([taken for _, taken in written])
+            if written or rejects:
+                self._writer.write_rejects(rejects)
                 self._writer.sync()
         except RagdiagError as error:
             self._refuse(jobs, error)
@@ -138,12 +159,18 @@ class Committer:
             for job in jobs:
                 job.answer(_defect(error))
             return
-        if written:
+        if written or rejects:
             self.fault = None
+        self._telling = telling
         self.committed += stored
         for job, taken in written:
-            self.tally.note(taken.refused, taken.remarks)
+            self.tally.note(taken.not_kept, taken.remarks)
             job.answer(taken)
+
+    def _tell_of(self, written: Sequence[Taken]) -> tuple[list[Reject], Telling]:
+        refused = sum((taken.refused for taken in written), Counter[str]())
+        rejects = [one for taken in written for one in taken.rejects]
+        return self._telling.take(refused, rejects, time.monotonic())
 
     def _refuse(self, jobs: Sequence[_Job], error: RagdiagError) -> None:
         self.fault = str(error)
@@ -173,8 +200,18 @@ def _defect(error: Exception) -> Refusal:
     return Refusal(500, f"a defect of the receiver ({type(error).__name__})")
 
 
-def _refuse_long(taken: Taken, too_long: int) -> Taken:
-    """``taken``, of whose records as many were passed over as their lines were too long."""
-    if not too_long:
-        return taken
-    return replace(taken, refused=taken.refused + Counter({TOO_LONG: too_long}))
+def _without_records(taken: Taken, too_long: Sequence[Record]) -> Taken:
+    """What is to be said of ``taken`` once it is written, but for these records, whose lines are
+    too long. The records are let go: a batch is many exports, of which gzip may have sent a
+    thousandth."""
+    told = [
+        Reject("otlp", 0, TOO_LONG, excerpt(one.trace_id, one.span_id, one.name))
+        for one in too_long
+        if isinstance(one, Span)
+    ]
+    return replace(
+        taken,
+        records=(),
+        refused=taken.refused + Counter({TOO_LONG: len(too_long)}),
+        rejects=[*taken.rejects, *told],
+    )

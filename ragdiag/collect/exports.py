@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 
 from ragdiag.collect.answers import JSON
 from ragdiag.collect.commits import Taken
 from ragdiag.records import Reject
 from ragdiag.spans.bounds import ExportBounds
+from ragdiag.spans.building import excerpt
 from ragdiag.spans.feedback import read_log_event, to_record
 from ragdiag.spans.otlp import decode_logs, decode_traces
 from ragdiag.spans.otlp_json import logs_from_otlp_json, spans_from_otlp_json
@@ -21,19 +21,23 @@ def take_traces(body: bytes, media: str, bounds: ExportBounds) -> Taken:
     """The spans of an export of traces. Raises InputError where the body is none."""
     decode = spans_from_otlp_json if media == JSON else decode_traces
     decoded = decode(body, bounds=bounds)
-    return Taken(decoded.spans, decoded.refused, _first(decoded.rejects), decoded.remarks)
+    return Taken(decoded.spans, decoded.refused, decoded.rejects, decoded.remarks)
 
 
 def take_logs(body: bytes, media: str, bounds: ExportBounds) -> Taken:
     """The evaluation results of an export of logs, as grades and feedback about their traces."""
     decode = logs_from_otlp_json if media == JSON else decode_logs
     decoded = decode(body, bounds=bounds)
-    opinions = [read_log_event(event) for event in decoded.events]
-    records = [to_record(opinion) for opinion in opinions if opinion is not None]
-    incomplete = len(opinions) - len(records)
-    refused = decoded.refused + Counter({NO_RESULT: decoded.others, INCOMPLETE: incomplete})
-    return Taken(records, refused, _first(decoded.rejects))
-
-
-def _first(rejects: Sequence[Reject]) -> str:
-    return rejects[0].reason if rejects else ""
+    read = [(event, read_log_event(event)) for event in decoded.events]
+    records = [to_record(opinion) for _, opinion in read if opinion is not None]
+    incomplete = [event for event, opinion in read if opinion is None]
+    told = [
+        Reject("otlp", 0, INCOMPLETE, excerpt(one.trace_id, one.span_id, one.event.name))
+        for one in incomplete[: bounds.rejects]
+    ]
+    return Taken(
+        records,
+        decoded.refused + Counter({INCOMPLETE: len(incomplete)}),
+        [*decoded.rejects, *told],
+        unread=Counter({NO_RESULT: decoded.others} if decoded.others else {}),
+    )

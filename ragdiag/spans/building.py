@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,9 @@ FUTURE = timedelta(days=1)
 
 AHEAD = "begins more than a day from now: check the sender's clock"
 """What is remarked of such a span: it is taken, as a request from the future is."""
+
+MAX_EXCERPT = 200
+"""Characters of a refused span's name, and of each of its ids, that are kept."""
 
 LINKS = "ragdiag.links"
 """The attribute under which a span keeps its links, as ``[{"trace_id", "span_id"}]``."""
@@ -62,6 +66,13 @@ class Decoded:
         if span.started_at > now + FUTURE:
             self.remarks[AHEAD] += 1
 
+    def refuse(self, number: int, bad: BadSpan, parts: Parts | None, most: int) -> None:
+        """Count a span; of the first ``most`` keep what they are called, where that is known."""
+        self.refused[bad.kind] += 1
+        if len(self.rejects) < most:
+            body = excerpt(parts.trace_id, parts.span_id, parts.name) if parts else ""
+            self.rejects.append(Reject("otlp", number, str(bad), body))
+
 
 @dataclass(frozen=True, slots=True)
 class DecodedLogs:
@@ -88,6 +99,14 @@ class Parts:
     status: int
     message: str
     links: Sequence[tuple[str, str]]
+
+
+def excerpt(trace_id: str, span_id: str, name: str) -> str:
+    """JSON of what a refused span is called, and nothing of what it says: whose it is, nobody can
+    tell of a part of its attributes."""
+    named = {"trace_id": trace_id, "span_id": span_id, "name": name}
+    kept = {key: clip_text(text, MAX_EXCERPT) for key, text in named.items()}
+    return json.dumps(kept, ensure_ascii=False)
 
 
 def build_span(parts: Parts, resource: Mapping[str, Any], now: datetime) -> Span:

@@ -18,7 +18,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from ragdiag.errors import InputError
-from ragdiag.records import Reject, SpanEvent
+from ragdiag.records import SpanEvent
 from ragdiag.spans.bounds import (
     CUT_ATTRIBUTES,
     MAX_ATTRIBUTES,
@@ -71,12 +71,11 @@ def decode_traces(
             for span in scope.spans:
                 room.take(size)
                 number += 1
+                parts = _parts(span)
                 try:
-                    decoded.take(build_span(_parts(span), resource, now), now)
+                    decoded.take(build_span(parts, resource, now), now)
                 except BadSpan as bad:
-                    decoded.refused[bad.kind] += 1
-                    if len(decoded.rejects) < bounds.rejects:
-                        decoded.rejects.append(Reject("otlp", number, str(bad), span.name[:200]))
+                    decoded.refuse(number, bad, parts, bounds.rejects)
     return decoded
 
 

@@ -57,13 +57,12 @@ def spans_from_otlp_json(
             for span in spans:
                 room.take(size)
                 number += 1
+                parts = None
                 try:
-                    decoded.take(build_span(_parts(span), resource, now), now)
+                    parts = _parts(span)
+                    decoded.take(build_span(parts, resource, now), now)
                 except BadSpan as bad:
-                    decoded.refused[bad.kind] += 1
-                    if len(decoded.rejects) < bounds.rejects:
-                        body = json.dumps(span, default=str)[:500]
-                        decoded.rejects.append(Reject("otlp", number, str(bad), body))
+                    decoded.refuse(number, bad, parts, bounds.rejects)
     return decoded
 
 

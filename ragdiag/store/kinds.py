@@ -15,6 +15,7 @@ from ragdiag.records import (
     Grade,
     Hit,
     Passage,
+    Reject,
     Request,
     Span,
     SpanEvent,
@@ -35,6 +36,9 @@ HIT_FIELDS: Mapping[str, tuple[str, ...]] = {
 
 FEEDBACK_KIND = "feedback_kind"
 """What a line calls ``Feedback.kind``: ``kind`` already says which record the line is."""
+
+REFUSED = "refused"
+"""Kind of a line that is no record: what a receiver turned away, on its way to ``rejects``."""
 
 Record = Request | Feedback | Grade | Passage | Span
 
@@ -96,6 +100,11 @@ def record_to_json(record: Record) -> dict[str, Any]:
     if isinstance(record, Feedback):
         fields[FEEDBACK_KIND] = fields.pop("kind")
     return {"kind": kind_of(record), "schema": SCHEMA, **fields}
+
+
+def reject_to_json(reject: Reject) -> dict[str, Any]:
+    """What a line says from which ingest makes the reject, with the segment as its source."""
+    return {"kind": REFUSED, "schema": SCHEMA, "reason": reject.reason, "excerpt": reject.body}
 
 
 def _hit_columns(name: str, hits: Sequence[Hit | ContextHit] | None) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from ragdiag.store.kinds import (
     HIT_FIELDS,
     KINDS,
     READ_SCHEMAS,
+    REFUSED,
     Record,
     line_fields,
 )
@@ -25,6 +26,25 @@ LARGEST_WHOLE = 2**31 - 1
 
 class BadLine(Exception):
     """Why a line was not loaded."""
+
+
+class RefusedLine(BadLine):
+    """A line in order, and no record: it says why its writer turned something away, and of that
+    an ``excerpt`` (JSON, or empty)."""
+
+    def __init__(self, reason: str, excerpt: str) -> None:
+        super().__init__(reason)
+        self.excerpt = excerpt
+
+    @property
+    def trace_id(self) -> str:
+        """Of what was turned away; empty where it is not known."""
+        try:
+            named = json.loads(self.excerpt)
+        except (ValueError, RecursionError):
+            return ""
+        trace = named.get("trace_id") if isinstance(named, dict) else None
+        return _storable(trace) if isinstance(trace, str) else ""
 
 
 def parse_line(line: bytes) -> Record:
@@ -49,6 +69,8 @@ def _parse(line: bytes) -> Record:
         known = " or ".join(map(str, READ_SCHEMAS))
         raise BadLine(f"schema {schema!r} is not {known}: written by another ragdiag")
     kind = body.pop("kind", None)
+    if kind == REFUSED:
+        raise _refused_line(body)
     if not isinstance(kind, str) or kind not in KINDS:
         raise BadLine(f"kind {kind!r} is none of {', '.join(KINDS)}")
     if kind == "feedback" and FEEDBACK_KIND in body:
@@ -68,6 +90,18 @@ def _parse(line: bytes) -> Record:
     if problem := find_problem(record):
         raise BadLine(problem)
     return record
+
+
+def _refused_line(body: dict[str, Any]) -> BadLine:
+    reason, excerpt = body.get("reason"), body.get("excerpt")
+    if not isinstance(reason, str) or not isinstance(excerpt, str) or len(body) > 2:
+        return BadLine("a refused line says reason and excerpt, both as texts, and no more")
+    return RefusedLine(_storable(reason), _storable(excerpt))
+
+
+def _storable(text: str) -> str:
+    """Lone surrogates, which JSON can say and UTF-8 cannot, as question marks."""
+    return text.encode(errors="replace").decode()
 
 
 def _with_hits(body: dict[str, Any]) -> dict[str, Any]:

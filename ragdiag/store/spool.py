@@ -18,10 +18,11 @@ from collections.abc import Iterable
 from typing import Self
 
 from ragdiag.errors import InputError, StoreError
+from ragdiag.records import Reject
 from ragdiag.settings import Workspace
 from ragdiag.store.disk import disk_faults
 from ragdiag.store.intake.blocks import LONGEST_LINE
-from ragdiag.store.kinds import Record, identity, record_to_json
+from ragdiag.store.kinds import Record, identity, record_to_json, reject_to_json
 from ragdiag.store.segments import (
     ROTATE_AFTER_S,
     Segment,
@@ -64,16 +65,25 @@ class SpoolWriter:
         with self._lock:
             self._append(line)
 
-    def write_all(self, records: Iterable[Record]) -> int:
-        """As :func:`write` for each, in few calls of the operating system; how many were passed
+    def write_rejects(self, rejects: Iterable[Reject]) -> None:
+        """As :func:`write` for what a receiver turned away: ingest puts reason and body of each
+        into ``rejects``."""
+        lines = [json.dumps(reject_to_json(one)).encode() + b"\n" for one in rejects]
+        with self._lock:
+            self._append(b"".join(lines))
+
+    def write_all(self, records: Iterable[Record]) -> list[Record]:
+        """As :func:`write` for each, in few calls of the operating system; those that were passed
         over because their lines are too long. Where one fails, some of the lines before it may
         have been written."""
         lines: list[bytes] = []
-        size = too_long = 0
+        size = 0
+        too_long: list[Record] = []
         with self._lock:
-            for line in map(_encode, records):
+            for record in records:
+                line = _encode(record)
                 if _is_too_long(line):
-                    too_long += 1
+                    too_long.append(record)
                     continue
                 if size + len(line) > BLOCK_BYTES:
                     self._append(b"".join(lines))

@@ -16,6 +16,7 @@ from langchain_core.runnables import RunnableLambda
 from openinference.instrumentation.langchain import LangChainInstrumentor
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -29,6 +30,7 @@ from ragdiag.records import Request
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import open_lake
 from ragdiag.store.results import load_requests
+from ragdiag.store.upkeep.check import check_store
 
 from .conftest import Start
 
@@ -176,7 +178,60 @@ def test_a_span_that_ingest_would_not_read_is_refused(
     receiver.process.send_signal(signal.SIGTERM)
     receiver.process.wait(20)
     assert [request.question for request in ingested(workspace)] == ["q2?"]
-    assert open_lake(workspace).rows("select * from rejects") == []
+    (told,) = open_lake(workspace).rows("select reason, body from rejects")
+    assert told["reason"] == "longer than 16000000 bytes as a line of JSON"
+    assert json.loads(told["body"]) == {
+        "trace_id": f"{1:032x}",
+        "span_id": f"{1:016x}",
+        "name": "span 1",
+    }
+
+
+def test_a_refused_span_is_a_reject_of_the_lake(
+    start: Start, workspace: Workspace, body: Body
+) -> None:
+    receiver = start()
+    bad = body(1, spans=1, size=5_000, end_time_unix_nano=1)
+    assert receiver.send(bad + body(2, spans=1)).status == 200
+    spans = [{"traceId": "12", "name": "語" * 300, "attributes": {"user.id": "ann"}}] * 30
+    document = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]})
+    assert receiver.send(document.encode(), Content_Type="application/json").status == 200
+    logs = ExportLogsServiceRequest()
+    logs.resource_logs.add().scope_logs.add().log_records.add().body.string_value = "started"
+    assert receiver.send(logs.SerializeToString(), "/v1/logs").status == 200
+    receiver.process.send_signal(signal.SIGTERM)
+    assert receiver.process.wait(20) == 0
+    assert [request.question for request in ingested(workspace)] == ["q2?"]
+    lake = open_lake(workspace)
+    rejects = lake.rows("select source, line, reason, body from rejects order by line")
+    first, second, *_, last = rejects
+    assert first["source"] == lake.rows("select segment from segments")[0]["segment"]
+    assert first["reason"] == "span 0000000000000001 ends before it starts"
+    assert json.loads(first["body"]) == {
+        "trace_id": f"{1:032x}",
+        "span_id": f"{1:016x}",
+        "name": "span 1",
+    }
+    assert second["reason"] == "trace id '12' is not 32 hexadecimal digits"
+    assert json.loads(second["body"])["name"] == "語" * 200 + "…[cut: 300 characters]"
+    assert last["reason"] == (
+        "31 were refused within a minute, 21 of them told one by one: bad trace id (30×), "
+        "ends before it starts"
+    )
+    assert len(rejects) == 1 + 20 + 1, "log records that nothing reads are no defect"
+    assert "ann" not in repr(rejects)
+    assert check_store(lake, workspace).findings == ()
+
+
+def test_a_signal_right_after_200_loses_no_reason(
+    start: Start, workspace: Workspace, body: Body
+) -> None:
+    receiver = start()
+    assert receiver.send(body(1, spans=1, end_time_unix_nano=1)).status == 200
+    receiver.process.send_signal(signal.SIGKILL)
+    receiver.process.wait(20)
+    assert ingested(workspace) == []
+    assert len(open_lake(workspace).rows("from rejects")) == 1
 
 
 def test_spans_sent_twice_count_once(start: Start, workspace: Workspace, body: Body) -> None:

@@ -136,6 +136,8 @@ def test_a_bad_span_is_rejected_and_its_neighbours_live(
     assert reason in reject.reason
     assert reject.line == 2
     assert decoded.refused.total() == 1
+    told = json.loads(reject.body)
+    assert (list(told), told["name"]) == (["trace_id", "span_id", "name"], make_span(7)["name"])
 
 
 def test_a_clock_some_hours_ahead_is_kept_as_it_is(make_span: MakeSpan) -> None:

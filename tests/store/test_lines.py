@@ -12,12 +12,13 @@ from ragdiag.records import (
     Grade,
     Passage,
     PassageMetadata,
+    Reject,
     Request,
     Span,
     SpanEvent,
 )
-from ragdiag.store.kinds import Record, kind_of, record_to_json
-from ragdiag.store.lines import BadLine, parse_line
+from ragdiag.store.kinds import Record, kind_of, record_to_json, reject_to_json
+from ragdiag.store.lines import BadLine, RefusedLine, parse_line
 
 MONDAY = datetime(2026, 1, 5, 12, tzinfo=UTC)
 ONE = {"passage_id": ["p1"], "score": [1.0]}
@@ -154,6 +155,33 @@ def test_each_fault_of_the_others_has_its_reason(
 def test_what_is_no_json_object(line: bytes, reason: str) -> None:
     with pytest.raises(BadLine, match=reason):
         parse_line(line)
+
+
+def test_a_refused_line_gives_its_own_reason() -> None:
+    told = Reject("otlp", 3, "span 7 has no end time", '{"trace_id": "t1", "name": "語"}')
+    line = json.dumps(reject_to_json(told)).encode()
+    with pytest.raises(RefusedLine) as found:
+        parse_line(line)
+    assert (str(found.value), found.value.excerpt) == (told.reason, told.body)
+    assert found.value.trace_id == "t1"
+    for excerpt in ("", "[]", "[text 0]", "[" * 100_000):
+        assert RefusedLine("bad", excerpt).trace_id == ""
+    assert RefusedLine("bad", '{"trace_id": "\\ud800"}').trace_id == "?"
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ('"reason": "bad"', "a refused line says reason and excerpt"),
+        ('"reason": 5, "excerpt": ""', "a refused line says reason and excerpt"),
+        ('"reason": "bad", "excerpt": "", "note": "ann"', "and no more"),
+        ('"reason": "\\ud800", "excerpt": "\\ud800"', r"^\?$"),
+        ('"reason": "\\u0000", "excerpt": ""', "holds a NUL"),
+    ],
+)
+def test_a_refused_line_says_what_can_be_stored(fields: str, reason: str) -> None:
+    with pytest.raises(BadLine, match=reason):
+        parse_line(f'{{"kind": "refused", "schema": 2, {fields}}}'.encode())
 
 
 def test_numbers_beyond_a_double_are_refused(make_request: Callable[..., Request]) -> None:

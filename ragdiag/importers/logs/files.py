@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -121,7 +122,7 @@ class LogStream(io.RawIOBase):
         """Raises UnreadableFile for a broken, truncated or bomb-like stream."""
         try:
             chunk = self._expanded.read(min(len(buffer), _CHUNK))
-        except (EOFError, OSError, ValueError) as error:
+        except (EOFError, OSError, ValueError, zlib.error) as error:
             said = str(error) or type(error).__name__
             raise UnreadableFile(f"the compressed stream is broken or cut off ({said})") from None
         self._given += len(chunk)

@@ -34,7 +34,7 @@ def _decide(value: Any, table: LabelTable) -> tuple[int | None, float | None, st
     if isinstance(value, bool):
         return int(value), float(value), ""
     if isinstance(value, list) and value:
-        numbers = [_decide(one, table)[1] for one in value]
+        numbers = [None if isinstance(one, list) else _decide(one, table)[1] for one in value]
         known = [number for number in numbers if number is not None]
         if len(known) != len(numbers):
             return None, None, "a list of labels that are not all numbers or truth values"

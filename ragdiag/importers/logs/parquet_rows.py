@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,9 +34,19 @@ def read_parquet(path: Path, source: str) -> Iterator[tuple[Row, float]]:
                         f"its row group {group} holds {size} bytes; write smaller row groups"
                     )
             for batch in file.iter_batches(batch_size=BATCH_ROWS):
-                for values in batch.to_pylist():
+                for values, fault in _read_batch(batch):
                     number += 1
-                    yield Row(Origin(source, number), values), number / total
+                    yield Row(Origin(source, number), values, fault), number / total
     except (pa.ArrowException, OSError, ValueError) as error:
         said = " ".join(str(error).split())[:200]
         raise UnreadableFile(f"no readable Parquet after its row {number} ({said})") from None
+
+
+def _read_batch(batch: Any) -> list[tuple[dict[str, Any], str | None]]:
+    """Each row as column → value, and why Python cannot hold it where it cannot."""
+    try:
+        return [(values, None) for values in batch.to_pylist()]
+    except OverflowError as error:
+        if batch.num_rows == 1:
+            return [({}, f"a time that no calendar has ({error})")]
+    return [row for number in range(batch.num_rows) for row in _read_batch(batch.slice(number, 1))]

@@ -151,4 +151,7 @@ def _parse_time(value: Any, how: str | None) -> datetime:
 
 
 def _shown(value: Any) -> str:
-    return ascii(value)[:60]
+    try:
+        return ascii(value)[:60]
+    except RecursionError:  # it was read with a few calls less on the stack
+        return "what is nested so deeply"

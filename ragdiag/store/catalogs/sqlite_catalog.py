@@ -52,6 +52,13 @@ class SqliteCatalog:
             code = errno.ENOSPC if "full" in str(error) else errno.EIO
             raise OSError(code, str(error), str(self._path)) from error
 
+    def put(self, source: Path) -> None:
+        """Make the whole file ``source`` the catalog, where there is none. Journals that one left
+        which is gone would be applied to it."""
+        for end in ("-wal", "-shm", "-journal"):
+            self._path.with_name(f"{self._path.name}{end}").unlink(missing_ok=True)
+        source.replace(self._path)
+
     def identity(self) -> Hashable:
         try:
             found = self._path.stat()

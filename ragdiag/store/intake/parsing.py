@@ -11,7 +11,7 @@ from ragdiag.records import Reject, Request
 from ragdiag.store.intake.blocks import Block
 from ragdiag.store.intake.request_lines import is_plain_request, read_request_lines
 from ragdiag.store.kinds import Record
-from ragdiag.store.lines import BadLine, parse_line
+from ragdiag.store.lines import BadLine, RefusedLine, parse_line
 from ragdiag.store.rows import request_row
 from ragdiag.store.tables import SCHEMAS
 
@@ -37,7 +37,8 @@ ARRIVING = pa.schema(
 class Parsed:
     """What a block holds: ``requests`` has the columns of ARRIVING in the order of the lines.
 
-    ``exchanged`` are lines that must not be kept as they came, by their number.
+    ``exchanged`` are lines that must not be kept as they came, by their number; ``refused`` are
+    those rejects whose lines tell what their writer turned away: number → trace id.
     """
 
     block: Block
@@ -45,6 +46,7 @@ class Parsed:
     records: Sequence[tuple[int, Record]]
     rejects: Sequence[Reject]
     exchanged: Mapping[int, bytes] = field(default_factory=dict)
+    refused: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def numbers(self) -> range:
@@ -67,10 +69,15 @@ def parse_block(block: Block) -> Parsed:
             slow.append((number, line))
     tables = _read(block.segment, fast, slow)
     records: list[tuple[int, Record]] = []
+    refused: dict[int, str] = {}
     rows = []
     for number, line in sorted(slow):
         try:
             record = parse_line(line)
+        except RefusedLine as told:
+            refused[number] = told.trace_id
+            rejects.append(Reject(block.segment, number, str(told), told.excerpt))
+            continue
         except BadLine as bad:
             rejects.append(reject_line(block.segment, number, str(bad), line))
             continue
@@ -82,7 +89,7 @@ def parse_block(block: Block) -> Parsed:
     table = pa.concat_tables(tables)
     if rows and len(rows) < table.num_rows:
         table = table.sort_by("line")
-    return Parsed(block, table, records, rejects)
+    return Parsed(block, table, records, rejects, refused=refused)
 
 
 def reject_line(segment: str, line: int, reason: str, body: bytes) -> Reject:

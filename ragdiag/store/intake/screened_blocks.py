@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ragdiag.privacy.screening import Screen
-from ragdiag.records import Reject
+from ragdiag.records import Reject, Span
 from ragdiag.settings import Workspace
 from ragdiag.store.intake.parsing import BODY_CHARS, Parsed
 from ragdiag.store.intake.screening import SCREENED_COLUMNS, screen_records, screen_requests
-from ragdiag.store.intake.segment_lines import record_line
+from ragdiag.store.intake.segment_lines import record_line, refused_line
 from ragdiag.store.kinds import Record
 from ragdiag.store.rows import requests_from_table
 from ragdiag.store.upkeep.forgotten import REASON, find_forgotten, request_tombstone, user_tombstone
@@ -37,7 +37,15 @@ def screen_block(screen: Screen, parsed: Parsed) -> Parsed:
     lines = list(parsed.block.lines)
     for number, line in exchanged.items():
         lines[number - parsed.block.first] = line
-    return Parsed(replace(parsed.block, lines=lines), requests, records, rejects, exchanged)
+    block = replace(parsed.block, lines=lines)
+    return replace(
+        parsed,
+        block=block,
+        requests=requests,
+        records=records,
+        rejects=rejects,
+        exchanged=exchanged,
+    )
 
 
 def forgotten_lines(workspace: Workspace, forgotten: frozenset[str], parsed: Parsed) -> set[int]:
@@ -48,7 +56,13 @@ def forgotten_lines(workspace: Workspace, forgotten: frozenset[str], parsed: Par
     places = find_forgotten(workspace, forgotten, records)
     gone = find_forgotten_requests(workspace, forgotten, parsed.requests)
     numbers = parsed.requests["line"].filter(gone).to_pylist()
-    return {*numbers, *(parsed.records[place][0] for place in places)}
+    traces = {one.trace_id for place in places if isinstance(one := records[place], Span)}
+    refused = {
+        number
+        for number, trace in parsed.refused.items()
+        if trace in traces or (trace and request_tombstone(workspace, trace) in forgotten)
+    }
+    return {*numbers, *refused, *(parsed.records[place][0] for place in places)}
 
 
 def find_forgotten_requests(workspace: Workspace, forgotten: frozenset[str], table: Any) -> Any:
@@ -68,7 +82,7 @@ def without_lines(parsed: Parsed, gone: Collection[int]) -> Parsed:
         requests=parsed.requests.filter(kept),
         records=[(number, record) for number, record in parsed.records if number not in gone],
         rejects=[
-            *parsed.rejects,
+            *(reject for reject in parsed.rejects if reject.line not in gone),
             *(Reject(parsed.block.segment, number, REASON) for number in sorted(gone)),
         ],
     )
@@ -94,10 +108,13 @@ def _screen_rejects(screen: Screen, parsed: Parsed) -> tuple[list[Reject], Mappi
     """Rejects with their bodies screened whole before they are cut, and the lines they leave.
 
     Of a line that was too long to be read only its head was looked through, and only that stays.
+    A line that tells what was refused stays one, so that it can be loaded again.
     """
     heads = {number: head for number, _, head in parsed.block.unread}
     came = [
-        heads.get(reject.line, parsed.block.lines[reject.line - parsed.block.first]).decode(
+        reject.body
+        if reject.line in parsed.refused
+        else heads.get(reject.line, parsed.block.lines[reject.line - parsed.block.first]).decode(
             errors="replace"
         )
         for reject in parsed.rejects
@@ -108,11 +125,17 @@ def _screen_rejects(screen: Screen, parsed: Parsed) -> tuple[list[Reject], Mappi
         replace(reject, body=body[:BODY_CHARS], reason=reason or "")
         for reject, body, reason in zip(parsed.rejects, kept, reasons, strict=True)
     ]
-    return rejects, {
+    lines = {
         reject.line: body.encode()
         for reject, before, body in zip(parsed.rejects, came, kept, strict=True)
         if body != before or reject.line in heads
     }
+    lines |= {
+        reject.line: refused_line(reject)
+        for reject, before in zip(rejects, parsed.rejects, strict=True)
+        if reject.line in parsed.refused and reject != before
+    }
+    return rejects, lines
 
 
 def _gone(column: Any, is_gone: Any) -> Any:

@@ -13,8 +13,9 @@ from typing import BinaryIO
 
 from ragdiag.privacy.encryption import is_encrypted
 from ragdiag.privacy.keys import Keyring
+from ragdiag.records import Reject
 from ragdiag.store.intake.blocks import LONGEST_LINE
-from ragdiag.store.kinds import Record, record_to_json
+from ragdiag.store.kinds import Record, record_to_json, reject_to_json
 from ragdiag.store.upkeep.archive import open_archived, write_archived
 from ragdiag.store.upkeep.sealed import CHUNK
 
@@ -22,6 +23,11 @@ from ragdiag.store.upkeep.sealed import CHUNK
 def record_line(record: Record) -> bytes:
     """The line that says ``record``, without its end."""
     return json.dumps(record_to_json(record), allow_nan=False).encode()
+
+
+def refused_line(reject: Reject) -> bytes:
+    """The line that says what was refused, without its end."""
+    return json.dumps(reject_to_json(reject)).encode()
 
 
 def exchange_lines(path: Path, lines: Mapping[int, bytes], keys: Keyring) -> None:

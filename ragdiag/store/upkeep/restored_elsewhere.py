@@ -34,6 +34,7 @@ from ragdiag.store.catalogs.extensions import connect
 from ragdiag.store.catalogs.object_store import check_bucket, open_bucket
 from ragdiag.store.catalogs.postgres_catalog import PostgresCatalog
 from ragdiag.store.catalogs.secrets import named, quoted
+from ragdiag.store.catalogs.sqlite_catalog import SqliteCatalog
 from ragdiag.store.faults import reason, store_error
 from ragdiag.store.lake import PATIENCE_S
 from ragdiag.store.upkeep.backup_manifest import Entry, Manifest
@@ -110,7 +111,7 @@ class Place:
                         "update ducklake_metadata set value = ? where key = 'data_path'",
                         [self.data_path],
                     )
-                source.replace(self.workspace.catalog)
+                SqliteCatalog(self.workspace.catalog).put(source)
             else:
                 self._put_postgres(source, self.table.postgres)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ragdiag.errors import InputError
@@ -54,6 +55,14 @@ def test_a_truncated_stream_gives_what_came_before(tmp_path: Path, suffix: str) 
     assert 1_000 < len(read) < 60_000
     assert all(row.fault is None for row in read[:-1])
     assert "broken or cut off" in str(read[-1].fault)
+
+
+def test_a_stream_with_other_bytes_in_its_midst_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl.gz"
+    whole = gzip.compress(as_lines(2_000))
+    for at in range(20, len(whole) - 40, len(whole) // 8):
+        path.write_bytes(whole[:at] + bytes(range(200, 216)) + whole[at + 16 :])
+        assert "broken or cut off" in faults(path)[-1][1]
 
 
 @pytest.mark.parametrize("name", ["bomb.jsonl.gz", "bomb.csv.zst"])
@@ -137,6 +146,24 @@ def test_a_flipped_parquet_page_keeps_the_rows_before_it(tmp_path: Path) -> None
     assert len(faults(path)) <= 1
 
 
+@pytest.mark.parametrize(
+    "times",
+    [
+        pa.array([0, 2**62, 1], pa.timestamp("us")),
+        pa.array([0, -(2**62), 1], pa.timestamp("us", "UTC")),
+        pa.array([0, 2**30, 1], pa.date32()),
+        pa.array([[0], [0, 2**62], None], pa.list_(pa.duration("s"))),
+    ],
+)
+def test_a_time_that_no_calendar_has_costs_its_row_alone(tmp_path: Path, times: pa.Array) -> None:
+    path = tmp_path / "log.parquet"
+    pq.write_table(pa.table({"id": ["a", "b", "c"], "time": times}), path)
+    read = [row for row, _ in read_rows(path)]
+    assert [row.values.get("id") for row in read] == ["a", None, "c"]
+    assert [line for line, _ in faults(path)] == [2]
+    assert "a time that no calendar has" in faults(path)[0][1]
+
+
 def test_a_json_list_that_breaks_off_gives_what_came_before(tmp_path: Path) -> None:
     path = tmp_path / "log.json"
     path.write_text(json.dumps(rows(5))[:-30])
@@ -153,6 +180,21 @@ def test_a_long_json_list_is_read_object_by_object(tmp_path: Path) -> None:
     assert len(read) == 20_002
     assert read[19_999].values == many[-1]
     assert [row.fault for row in read[-2:]] == ["not a JSON object"] * 2
+
+
+@pytest.mark.parametrize("column", ["time", "thumbs", "label"])
+def test_nesting_at_the_edge_of_what_python_reads_costs_its_row_alone(
+    load: Import, stored: Stored, tmp_path: Path, column: str
+) -> None:
+    good, other = rows(2)
+    del other[column if column == "time" else "id"]
+    path = tmp_path / "log.jsonl"
+    body = json.dumps(good) + "\n"
+    for depth in range(900, 1_000):
+        body += f'{json.dumps(other)[:-1]}, "{column}": {"[" * depth}{"]" * depth}}}\n'
+    path.write_text(body)
+    load(path)
+    assert "r0" in stored()
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from ragdiag.privacy.pseudonyms import mark_user, user_key
 from ragdiag.privacy.screening import open_screen
 from ragdiag.records import Feedback, Grade, Passage, Reject, Request, Span, SpanEvent
 from ragdiag.settings import Workspace
+from ragdiag.spans.building import excerpt
 from ragdiag.store.ingest import IngestReport, ingest
 from ragdiag.store.intake.arrow_door import COLUMNS, ingest_table
 from ragdiag.store.intake.screening import screen_records, screen_requests
@@ -28,7 +29,7 @@ from ragdiag.store.rows import request_row, requests_from_table
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.store.tables import SCHEMAS
 from ragdiag.store.upkeep.archive import open_archived, write_archived
-from ragdiag.store.upkeep.forgotten import add_forgotten, user_tombstone
+from ragdiag.store.upkeep.forgotten import REASON, add_forgotten, user_tombstone
 
 MAIL = "ann@example.org"
 
@@ -193,6 +194,64 @@ def test_a_torn_line_of_a_span_leaves_no_user_id(
     assert ingest(lake, workspace).rejected == 1
     assert lake.rows("select body from rejects") == [{"body": ""}]
     assert "ann77" not in everything(lake, workspace)
+
+
+def refused(trace: str, name: str = "ask") -> Reject:
+    """As a receiver tells of a span."""
+    return Reject("otlp", 1, f"span of {MAIL} has no end time", excerpt(trace, "s1", name))
+
+
+@pytest.mark.parametrize(
+    ("privacy", "bodies"),
+    [
+        ("redact = []", [excerpt("t1", "s1", f"ask {MAIL}"), ""]),
+        ("", [excerpt("t1", "s1", "ask [email]"), ""]),
+        ("store_text = false", ["[text ", "[text "]),
+    ],
+)
+def test_what_was_refused_is_screened_and_comes_out_of_the_archive_as_it_went_in(
+    lake: Lake, workspace: Workspace, telling: list[Record], privacy: str, bodies: list[str]
+) -> None:
+    workspace.configuration.write_text(f"[privacy]\n{privacy}\n")
+    told = [refused("t1", f"ask {MAIL}"), refused("t2", '{"user.id": "ann77"}')]
+    with SpoolWriter(workspace) as writer:
+        writer.write(telling[0])
+        writer.write_rejects(told)
+        writer.write(telling[1])
+    assert ingest(lake, workspace) == IngestReport(1, 2, 2, 0)
+    rows = lake.rows("select line, reason, body from rejects order by line")
+    who = MAIL if "[]" in privacy else "[email]"
+    assert [row["line"] for row in rows] == [2, 3]
+    assert {row["reason"] for row in rows} == {f"span of {who} has no end time"}
+    assert all(row["body"].startswith(body) for row, body in zip(rows, bodies, strict=True))
+    assert "ann77" not in everything(lake, workspace)
+    assert (MAIL in everything(lake, workspace)) == ("[]" in privacy)
+    (archived,) = (workspace.spool / "archive").glob("*.jsonl")
+    (workspace.spool / "again-1.jsonl").write_bytes(archived.read_bytes())
+    assert ingest(lake, workspace) == IngestReport(1, 0, 2, 2)
+    again = "select line, reason, body from rejects where source = 'again-1.jsonl' order by line"
+    assert lake.rows(again) == rows
+
+
+@pytest.mark.parametrize("first", ["what was refused", "its trace"])
+def test_what_was_refused_of_a_forgotten_users_trace_says_only_why(
+    lake: Lake, workspace: Workspace, telling: list[Record], first: str
+) -> None:
+    gone = user_tombstone(workspace, user_key(workspace, MAIL))
+    lake.write(lambda cursor: add_forgotten(cursor, [gone]))
+    with SpoolWriter(workspace) as writer:
+        if first == "its trace":
+            writer.write(telling[-1])
+        writer.write_rejects([refused("t1", "ask Ann"), refused("t2")])
+        if first != "its trace":
+            writer.write(telling[-1])
+    assert ingest(lake, workspace) == IngestReport(1, 0, 3, 0)
+    assert "ask Ann" not in everything(lake, workspace)
+    with SpoolWriter(workspace) as writer:
+        writer.write_rejects([refused("t1", "ask Ann")])
+    assert ingest(lake, workspace) == IngestReport(1, 0, 1, 0)
+    assert "ask Ann" not in everything(lake, workspace)
+    assert lake.rows("select count(*) as n from rejects where reason = ?", [REASON]) == [{"n": 3}]
 
 
 def test_texts_need_not_be_stored_at_all(

@@ -367,3 +367,30 @@ def test_a_lake_is_restored_where_the_configuration_places_its_files(
     next(data.rglob("*.parquet")).unlink()
     restore_store(other, folder, force=True)
     assert check_store(open_lake(other), other).findings == ()
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_the_journal_of_a_catalog_that_is_gone_is_not_applied_to_the_restored_one(
+    filled: Lake, workspace: Workspace, folder: Path, other: Workspace, tmp_path: Path, mode: str
+) -> None:
+    backup_store(filled, workspace, folder)
+    other.catalog.parent.mkdir(parents=True)
+    other.configuration.write_text(f'[lake]\ndata_path = "{tmp_path / "elsewhere"}"\n')
+    gone = tmp_path / "gone" / other.catalog.name
+    gone.parent.mkdir()
+    shutil.copy(workspace.catalog, gone)
+    with closing(sqlite3.connect(gone, isolation_level=None)) as catalog:
+        catalog.execute(f"pragma journal_mode={mode}")
+        catalog.execute("pragma cache_size=1")  # so that a journal is on the disk at once
+        catalog.execute("begin")
+        catalog.execute("delete from ducklake_metadata")
+        catalog.execute("create table filler as select randomblob(90000) as b")
+        if mode == "wal":
+            catalog.execute("commit")
+        for path in gone.parent.glob(f"{gone.name}-*"):  # as a process leaves them that is killed
+            shutil.copy(path, other.catalog.parent)
+    assert list(other.catalog.parent.iterdir())
+    restore_store(other, folder)
+    lake = open_lake(other)
+    assert lake.rows(ROWS) == filled.rows(ROWS)
+    assert check_store(lake, other).findings == ()

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from ragdiag.privacy.pseudonyms import user_key
-from ragdiag.records import Feedback, Grade, Request, Span
+from ragdiag.records import Feedback, Grade, Reject, Request, Span
 from ragdiag.settings import PROJECT, Workspace
-from ragdiag.spans.building import LINKS
+from ragdiag.spans.building import LINKS, excerpt
 from ragdiag.spans.traces import NO_QUESTION
 from ragdiag.store.ingest import ingest
 from ragdiag.store.kinds import Record
@@ -23,6 +23,7 @@ from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.store.results import load_requests
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.store.times import now_utc
+from ragdiag.store.upkeep.check import check_store
 from ragdiag.store.upkeep.forgotten import REASON, add_forgotten, user_tombstone
 from ragdiag.workflows.logs import forget as forgetting
 from ragdiag.workflows.logs import traces as module
@@ -308,6 +309,28 @@ def test_a_forgotten_users_traces_go_whole_and_none_becomes_a_request(
     assert [one.question for one in load_requests(lake)] == ["q9?"]
     assert lake.rows("from logged_passages") == []
     assert {reason for _, reason in rejects(lake)} == {REASON}
+
+
+def test_what_was_refused_of_a_forgotten_users_traces_goes_too(
+    lake: Lake, workspace: Workspace
+) -> None:
+    bodies = [excerpt(f"{trace:032x}", "7", "Who am I?") for trace in (1, 2, 9)]
+    told = [Reject("otlp", 1, "its end is unknown", body) for body in bodies]
+    for place in ("lake", "spool"):
+        with SpoolWriter(workspace) as spool:
+            spool.write_all([*roots(), make_span(9)])
+            spool.write_rejects(told)
+        if place == "lake":
+            ingest(lake, workspace)
+    done = forget_user(lake, workspace, "ann")
+    assert done.clean, done.to_json()
+    removed = {place.name: place.removed for place in done.places}
+    names = ("lake: rejects", "spool", "spool archive")
+    assert [removed[name] for name in names] == [2, len(NAMES) + 2, len(NAMES) + 2]
+    ingest(lake, workspace)
+    assert {row["body"] for row in lake.rows("select body from rejects")} == {bodies[-1]}
+    assert spooled_bytes(workspace).count("Who am I?") == 2
+    assert check_store(lake, workspace).findings == ()
 
 
 def put(workspace: Workspace, *records: Record) -> None:
