@@ -10,7 +10,7 @@ from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import save_version
 from ragdiag.version import Version, parse_spec
-from ragdiag.workflows.tuning import reranker, retriever
+from ragdiag.workflows.tuning import late_interaction, reranker, retriever
 from tests.stocked import corpus as corpus
 from tests.stocked import stocked_workspace as stocked_workspace
 from tests.test_cli import Command
@@ -36,7 +36,20 @@ def asked(corpus: Lake, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     found: list[Any] = []
     monkeypatch.setattr(retriever, "tune_retriever", lambda *given: found.append(given[3]))
     monkeypatch.setattr(reranker, "tune_reranker", lambda *given: found.append(given[3]))
+    monkeypatch.setattr(
+        late_interaction, "tune_late_interaction", lambda *given: found.append(given[3])
+    )
     return found
+
+
+def test_options_of_late_interaction_reach_it(asked: list[Any], command: Command) -> None:
+    command.text(
+        *("tune", "late-interaction", "dense", "--epochs", "2", "--augment", "3", "--seed", "7"),
+        *("--learning-rate", "0.001", "--save-as", "better"),
+    )
+    (tuning,) = asked
+    assert (tuning.epochs, tuning.learning_rate, tuning.save_as) == (2, 0.001, "better")
+    assert (tuning.learn.hard, tuning.learn.augment, tuning.learn.seed) == (0, 3, 7)
 
 
 def test_options_of_a_retriever_reach_it(
