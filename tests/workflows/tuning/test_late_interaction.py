@@ -80,8 +80,8 @@ def test_what_cannot_be_tuned_is_told_before_training(
     late, dense = (find_version(lake, name) for name in ("late", "dense"))
     with pytest.raises(SpecError, match="version dense has no late interaction"):
         tune_late_interaction(lake, workspace, dense, TUNING)
+    same = replace(TUNING, learn=LearnFrom(split="test", hard=0))
     with pytest.raises(InputError, match="'test' cannot be learned from and tested on"):
-        same = replace(TUNING, learn=LearnFrom(split="test", hard=0))
         tune_late_interaction(lake, workspace, late, same)
     with pytest.raises(InputError, match="there is a version dense already"):
         tune_late_interaction(lake, workspace, late, replace(TUNING, save_as="dense"))
