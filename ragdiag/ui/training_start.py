@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import streamlit as st
@@ -11,12 +11,14 @@ from ragdiag.store.judgments import split_sizes
 from ragdiag.store.results import list_versions
 from ragdiag.training.adapters import LoraOptions
 from ragdiag.training.reranker.cross_encoder import CrossEncoderOptions
+from ragdiag.training.reranker.late_questions import LOOP as LATE_LOOP
 from ragdiag.training.retriever.bi_encoder_options import LOOPS
 from ragdiag.ui import jobs, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.commands import tune_command
 from ragdiag.ui.training_failures import only_failures, usual_splits
 from ragdiag.ui.view import View
+from ragdiag.version import Spec
 from ragdiag.workflows.tuning.answer_options import GeneratorTuning, ReaderTuning
 from ragdiag.workflows.tuning.data import LearnFrom
 
@@ -32,7 +34,8 @@ WEAK = (
 class Trainable:
     """What ``ragdiag tune`` trains by ``command`` and ``options``, and what follows from it.
     ``base`` says which model the user has to name, if any; ``negatives`` is how many hard ones a
-    pair has unless chosen, of what finds passages."""
+    pair has unless chosen, where there are any; ``fits`` which versions it is for, and ``missing``
+    what is said where there is none."""
 
     label: str
     follows: str
@@ -40,13 +43,24 @@ class Trainable:
     epochs: int
     options: tuple[str, ...] = ()
     base: str = ""
-    negatives: int = 0
+    negatives: int | None = None
+    fits: Callable[[Spec], bool] = lambda spec: True
+    missing: str = ""
 
     @property
     def finds(self) -> bool:
-        return self.command in ("retriever", "reranker")
+        return self.command in ("retriever", "reranker", "late-interaction")
 
 
+def _embeds(spec: Spec) -> bool:
+    return spec.embedder is not None
+
+
+def _interacts_late(spec: Spec) -> bool:
+    return spec.reranker is not None and spec.reranker.kind == "late_interaction"
+
+
+NO_EMBEDDER = "A retriever is tuned for a version with an embedder; this workspace has none."
 TRAINABLE = {
     "query-lora": Trainable(
         "retriever: LoRA, questions only",
@@ -55,6 +69,8 @@ TRAINABLE = {
         LOOPS["query-lora"].epochs,
         ("--method", "query-lora"),
         negatives=LearnFrom.hard,
+        fits=_embeds,
+        missing=NO_EMBEDDER,
     ),
     "lora": Trainable(
         "retriever: LoRA, both sides",
@@ -63,6 +79,8 @@ TRAINABLE = {
         LOOPS["lora"].epochs,
         ("--method", "lora"),
         negatives=LearnFrom.hard,
+        fits=_embeds,
+        missing=NO_EMBEDDER,
     ),
     "full": Trainable(
         "retriever: all weights",
@@ -71,6 +89,8 @@ TRAINABLE = {
         LOOPS["full"].epochs,
         ("--method", "full"),
         negatives=LearnFrom.hard,
+        fits=_embeds,
+        missing=NO_EMBEDDER,
     ),
     "reranker": Trainable(
         "reranker",
@@ -78,6 +98,15 @@ TRAINABLE = {
         "reranker",
         CrossEncoderOptions().loop.epochs,
         negatives=CrossEncoderOptions.negatives,
+    ),
+    "late-interaction": Trainable(
+        "late interaction: how questions are read",
+        "Passages keep their vectors, depth and weight stay, and answers take no longer.",
+        "late-interaction",
+        LATE_LOOP.epochs,
+        fits=_interacts_late,
+        missing='It is tuned for a version with [reranker] kind = "late_interaction"; this '
+        "workspace has none.",
     ),
     "reader": Trainable(
         "reader",
@@ -116,10 +145,9 @@ def start(view: View) -> None:
             key="tune_method",
         )
     what = TRAINABLE[kind]
-    embeds = what.command == "retriever"
-    names = [one.name for one in versions if not embeds or one.spec.embedder is not None]
+    names = [one.name for one in versions if what.fits(one.spec)]
     if not names:
-        st.caption("A retriever is tuned for a version with an embedder; this workspace has none.")
+        st.caption(what.missing)
         return
     with boxes[1]:
         version = st.selectbox("For version", names, index=len(names) - 1, key="tune_version")
@@ -178,12 +206,13 @@ def _data_options(view: View, kind: str, what: Trainable, split: str | None) -> 
     with boxes[0]:
         if split is not None and only_failures(view, split):
             given.append("--from-failures")
-    with boxes[1]:
-        fewest = 0 if what.command == "retriever" else 1
-        hard = st.number_input(
-            "Hard negatives", fewest, 64, value=what.negatives, key=f"tune_negatives_{kind}"
-        )
-    given += ["--negatives", str(hard)] if hard != what.negatives else []
+    if what.negatives is not None:
+        with boxes[1]:
+            fewest = 0 if what.command == "retriever" else 1
+            hard = st.number_input(
+                "Hard negatives", fewest, 64, value=what.negatives, key=f"tune_negatives_{kind}"
+            )
+        given += ["--negatives", str(hard)] if hard != what.negatives else []
     if kind in ("query-lora", "lora"):
         with boxes[2]:
             rank = st.number_input(

@@ -74,6 +74,23 @@ def test_a_reranker_is_started_like_a_retriever(open_page, workspace, dense, sai
     assert "python -m ragdiag tune reranker dense --split train --test test --epochs 3" in said(app)
 
 
+def test_late_interaction_is_tuned_for_a_version_that_has_it(
+    open_page, workspace, dense: Lake, said
+) -> None:
+    app = open_page("training", workspace)
+    app.selectbox(key="tune_method").select("late-interaction").run()
+    assert 'a version with [reranker] kind = "late_interaction"' in said(app)
+    late = "\n[reranker]\nkind = 'late_interaction'\nmodel = 'all-MiniLM-L6-v2'"
+    spec = parse_spec(f"[embedder]\n[generator]\nkind='extractive'{late}", source="late")
+    save_version(dense, Version("late", spec))
+    app = open_page("training", workspace)
+    app.selectbox(key="tune_method").select("late-interaction").run()
+    assert not app.exception
+    asked = "ragdiag tune late-interaction late --split train --test test --epochs 3"
+    assert asked in said(app)
+    assert not any(box.key.startswith("tune_negatives") for box in app.number_input)
+
+
 @pytest.mark.parametrize("kind", ["reader", "generator"])
 def test_what_answers_begins_from_a_model_that_the_user_names(
     open_page, workspace, dense, kind: str, monkeypatch: pytest.MonkeyPatch

@@ -13,7 +13,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 ADAPTER = "adapter"
 METHOD = "query-lora"
 METRIC: DevMetric = "MRR@10"
+
+LORA = LoraOptions(16, 32.0, 0.1)
+LOOP = LoopOptions(epochs=3, batch=16, learning_rate=3e-4)
+"""What helped on lists of questions that had no part in it (docs/retrieval.md)."""
 
 SHARPEST = 100.0
 """By which the served value is multiplied at most."""
@@ -66,10 +70,8 @@ class LateQuestionOptions:
     """``reranker`` is how late interaction is served."""
 
     reranker: RerankerSpec
-    lora: LoraOptions = field(default_factory=lambda: LoraOptions(16, 32.0, 0.1))
-    loop: LoopOptions = field(
-        default_factory=lambda: LoopOptions(epochs=3, batch=16, learning_rate=3e-4)
-    )
+    lora: LoraOptions = LORA
+    loop: LoopOptions = LOOP
 
     def to_json(self) -> dict[str, Any]:
         return {
