@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -72,6 +73,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             shared = [item.nodeid.partition("::")[0]]
         if shared:
             item.add_marker(pytest.mark.xdist_group(shared[0]))
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests and the libraries they import stay until the end: the collector need not
+    look at them again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def has_module_fixture(item: pytest.Function | pytest.DoctestItem) -> bool:

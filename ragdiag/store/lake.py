@@ -1,6 +1,6 @@
 """The lake: DuckDB over a DuckLake, read and written by many threads and processes at once.
 
-One connection per process and catalog, a cursor per call (a connection shared between threads
+One connection per process and catalog, a cursor for each call (a connection shared between threads
 gives wrong rows). The catalog is SQLite beside encrypted Parquet, or what the ``[lake]`` table of
 the workspace's configuration says. Writers take turns, and a commit fails, to be tried again with
 all its checks, where another one came first: DuckLake itself would let two inserts pass each other.
@@ -36,6 +36,7 @@ from ragdiag.store.catalogs.attachment import (
 from ragdiag.store.catalogs.catalog import Catalog, Turn
 from ragdiag.store.catalogs.extensions import connect
 from ragdiag.store.catalogs.object_store import check_bucket, open_bucket
+from ragdiag.store.cursors import Cursors
 from ragdiag.store.faults import (
     is_outdated,
     is_transient,
@@ -75,7 +76,7 @@ class Lake:
         self._connection = connection
         self._table = table
         self._catalog = catalog
-        self._database = database
+        self._cursors = Cursors(connection, database)
         self._identity = catalog.identity()
 
     def rows(self, sql: str, params: Parameters = ()) -> list[dict[str, Any]]:
@@ -156,6 +157,7 @@ class Lake:
                 check_bucket(self._connection, self._table)
 
     def close(self) -> None:
+        self._cursors.close()
         self._connection.close()
 
     @property
@@ -179,8 +181,7 @@ class Lake:
         pause = 0.01
         while True:
             try:
-                with interruptible(), self._connection.cursor() as cursor:
-                    cursor.execute(f"use {self._database}")
+                with interruptible(), self._cursors.lend() as cursor:
                     return call(cursor)
             except duckdb.Error as error:
                 if not is_transient(error):

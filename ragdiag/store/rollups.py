@@ -20,6 +20,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ragdiag.records import LATENCY_STAGES
 from ragdiag.store.facts import BETWEEN, CELL, MEASURES, cells, failing, latencies
 from ragdiag.store.tables import shown
 
@@ -28,9 +29,14 @@ Cursor = duckdb.DuckDBPyConnection
 _BUCKET = ("day", "version_id", "traffic", "weight", "stage", "bucket")
 _SUMS = (("daily", CELL, tuple(MEASURES)), ("daily_latency", _BUCKET, ("n",)))
 """What is added up: a rollup, what it is kept by, and its sums."""
-_TOUCHED = f"""
-    select * from requests
-    where {BETWEEN} and request_id in (select request_id from touched)"""
+_COUNTED = ", ".join(
+    [
+        "request_id, asked_at, version_id, topic, traffic, question_id, question, status",
+        "prompt_tokens, completion_tokens, cost_usd, cache_hit, keep_probability, certain, rel",
+        *(f"{stage}_ms" for stage in LATENCY_STAGES),
+    ]
+)
+"""The columns of a request that facts.py asks for; the wide ones are not among them."""
 
 
 def count_new(cursor: Cursor, placed: pa.Table) -> None:
@@ -53,30 +59,35 @@ def recounted(cursor: Cursor, request_ids: Iterable[str]) -> Iterator[None]:
 
     For grades, verdicts, judgments and feedback, and for requests that are deleted within.
     """
-    ids = _stored(cursor, sorted(set(request_ids)))
-    if not ids:
+    named = sorted(set(request_ids))
+    before = _read_requests(cursor, named) if named else None
+    if before is None or not before.num_rows:
         yield
         return
-    touched = pa.table({"request_id": pa.array(ids, pa.string())})
+    ids = sorted(before["request_id"].to_pylist())
     bounds = {"low": ids[0], "high": ids[-1]}
+    scope = "select * from counted"
 
-    def read(sql: str) -> pa.Table:
-        with shown(cursor, "touched", touched):
-            return cursor.execute(sql, bounds).to_arrow_table()
+    def read(requests: pa.Table, sql: str, params: dict[str, str] | None = None) -> pa.Table:
+        with shown(cursor, "counted", requests):
+            return cursor.execute(sql, params).to_arrow_table()
 
-    before, buckets_before = read(cells(_TOUCHED, BETWEEN)), read(latencies(_TOUCHED))
+    cells_before = read(before, cells(scope, BETWEEN), bounds)
+    buckets_before = read(before, latencies(scope))
     yield
-    after, wrong = read(cells(_TOUCHED, BETWEEN)), read(failing(_TOUCHED, BETWEEN))
-    with shown(cursor, "touched", touched), shown(cursor, "wrong", wrong):
+    after = _read_requests(cursor, ids)
+    cells_after = read(after, cells(scope, BETWEEN), bounds)
+    wrong = read(after, failing(scope, BETWEEN), bounds)
+    with shown(cursor, "touched", before.select(["request_id"])), shown(cursor, "wrong", wrong):
         cursor.execute(
             f"delete from failures where {BETWEEN} "
             "and request_id in (select request_id from touched)",
             bounds,
         )
         cursor.execute("insert into failures by name select * from wrong")
-    _add_difference(cursor, "daily", CELL, tuple(MEASURES), before, after)
-    if _weights(after) != _weights(before):
-        buckets = read(latencies(_TOUCHED))
+    _add_difference(cursor, "daily", CELL, tuple(MEASURES), cells_before, cells_after)
+    if _weights(cells_after) != _weights(cells_before):
+        buckets = read(after, latencies(scope))
         _add_difference(cursor, "daily_latency", _BUCKET, ("n",), buckets_before, buckets)
 
 
@@ -88,18 +99,17 @@ def _weights(counted: pa.Table) -> Counter[float]:
     return found
 
 
-def _stored(cursor: Cursor, ids: list[str]) -> list[str]:
-    """Those of sorted ``ids`` whose request is in the lake: what is said of others counts when
-    they come."""
-    if not ids:
-        return []
-    with shown(cursor, "touched", pa.table({"request_id": pa.array(ids, pa.string())})):
-        found = cursor.execute(
-            "select distinct request_id from requests "
-            f"where {BETWEEN} and request_id in (select request_id from touched) order by 1",
-            {"low": ids[0], "high": ids[-1]},
-        ).fetchall()
-    return [request_id for (request_id,) in found]
+def _read_requests(cursor: Cursor, ids: list[str]) -> pa.Table:
+    """What is counted of sorted ``ids``, those whose request is in the lake: what is said of others
+    counts when they come. Read by itself, since every look into the lake asks its catalog."""
+    touched = pa.table({"request_id": pa.array(ids, pa.string())})
+    bounds = {"low": ids[0], "high": ids[-1]}
+    with shown(cursor, "touched", touched):
+        return cursor.execute(
+            f"select {_COUNTED} from requests "
+            f"where {BETWEEN} and request_id in (select request_id from touched)",
+            bounds,
+        ).to_arrow_table()
 
 
 def fill_rollups(cursor: Cursor) -> None:

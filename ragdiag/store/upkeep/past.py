@@ -15,6 +15,7 @@ import duckdb
 from ragdiag.errors import StoreError
 from ragdiag.interrupts import interruptible
 from ragdiag.store.catalogs.attachment import attach_statement
+from ragdiag.store.cursors import Cursors
 from ragdiag.store.lake import Lake
 from ragdiag.store.upkeep.datafiles import CATALOG
 
@@ -33,6 +34,7 @@ class PastLake(Lake):
         super().__init__(lake.workspace, lake._connection, lake._table, lake._catalog, "")
         self._present = lake
         self._snapshot = snapshot
+        self._database = ""
         self._look_again()
 
     def _retried(self, call: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
@@ -47,6 +49,7 @@ class PastLake(Lake):
         self.close()
         self._schema = self._present.read(_newest_schema)
         self._database = f"lake_at_{self._snapshot}_{next(_numbers)}"
+        self._cursors = Cursors(self._connection, self._database)
         option = f"snapshot_version {self._snapshot}"
         try:
             with interruptible(), self._connection.cursor() as cursor:
@@ -70,6 +73,7 @@ class PastLake(Lake):
 
     def close(self) -> None:
         """Let the snapshot go; the connection is that of the lake itself, and stays open."""
+        self._cursors.close()
         if not self._database:
             return
         with suppress(duckdb.Error), self._connection.cursor() as cursor:

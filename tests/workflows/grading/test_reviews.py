@@ -115,8 +115,8 @@ def test_why_there_is_no_kappa(lake: Lake, asked: list[Request]) -> None:
 
 def test_reviews_correct_the_graders_rate(lake: Lake, asked: list[Request]) -> None:
     """Everything labelled: the rate of the labels, not the grader's 0.9."""
-    for n, request in enumerate(asked[:COUNT]):
-        save_label(lake, "ada", request.request_id, "correct" if n % 2 else "wrong")
+    ada, ids = reviewer_grader("ada"), [request.request_id for request in asked[:COUNT]]
+    save_findings(lake, grades=[Grade(one, ada, n % 2, n % 2) for n, one in enumerate(ids)])
     found = correct_rate(lake, load_answered(lake, ALL), DEFAULT_GRADER)
     assert (found.graded.value, found.labels) == (0.9, COUNT)
     assert found.corrected.value == pytest.approx(0.5, abs=0.03)
