@@ -107,15 +107,11 @@ def train_late_questions(
     Raises TrainingError: fewer than PAIRS_NEEDED lists with something to learn, a dev question
     among them, a folder of another run, or as :func:`train`. Raises ModelError for the encoder.
     """
-    measured = RerankDev([one.asked for one in dev], texts)
-    measured.refuse_unusable()
+    RerankDev([one.asked for one in dev], texts).refuse_unusable()
     kept = [one for one in lists if 0 < len(one.relevant) < len(one.asked.candidates)]
     _refuse_unusable(kept, lists, dev)
-    learnt = lists_hash(kept)
-    claim(
-        folder,
-        {"data": learnt, "dev": measured.data_hash, "options": options.to_json()},
-    )
+    learnt, asked = (lists_hash(one, texts) for one in (kept, dev))
+    claim(folder, {"data": learnt, "dev": asked, "options": options.to_json()})
     task = LateQuestionsTask(kept, dev, texts, scorer, options)
     check_task(task)
     trained = train(task, options.loop, folder, progress)
@@ -133,12 +129,14 @@ def train_late_questions(
     return TunedQuestions(folder / ADAPTER, len(kept), len(lists) - len(kept), trained)
 
 
-def lists_hash(lists: Sequence[FusedList]) -> str:
-    """SHA-256 over questions, candidates, shares, relevance and weights."""
+def lists_hash(lists: Sequence[FusedList], texts: Mapping[str, str]) -> str:
+    """SHA-256 over questions, candidates and their texts, shares, relevance and weights."""
     digest = hashlib.sha256()
     for one in lists:
         own = [one.asked.question_id, one.asked.question, one.asked.candidates]
         digest.update(json.dumps([*own, one.shares, one.relevant, one.weight]).encode())
+    for name in sorted({name for one in lists for name in one.asked.candidates}):
+        digest.update(json.dumps([name, texts[name]]).encode())
     return digest.hexdigest()
 
 

@@ -31,7 +31,8 @@ UNMEASURED = Estimate.undefined("no run of this version has measured it")
 @dataclass(frozen=True, slots=True)
 class _Trained:
     """What is tuned: by runs of which kinds, the verdict and causes that it may mend, and which
-    failures those are in words; ``within``, of any cause or of these causes alone."""
+    failures those are in words; ``within``, of any cause or of these causes alone; ``late``, how
+    late interaction is tuned, where that is another command."""
 
     name: str
     kinds: frozenset[RunKind]
@@ -40,6 +41,13 @@ class _Trained:
     command: str
     failures: str
     within: frozenset[Cause] | None = None
+    late: str | None = None
+
+    def action(self, version: Version) -> str:
+        reranker = version.spec.reranker
+        is_late = reranker is not None and reranker.kind == "late_interaction"
+        chosen = self.late if is_late and self.late else self.command
+        return chosen.format(version=version.name)
 
     def waiting(self, diagnoses: Sequence[Diagnosis]) -> int:
         own = [one.cause for one in diagnoses if one.verdict == self.verdict]
@@ -67,6 +75,7 @@ TRAINED = (
         "ragdiag tune reranker {version}",
         "whose gold passage was found and ranked too low",
         frozenset({"fusion_loss", "rerank_loss"}),
+        "ragdiag tune late-interaction {version}",
     ),
     _Trained(
         "generator",
@@ -119,7 +128,7 @@ def training_levers(
                     "ceiling",
                     most,
                     rates.training,
-                    trained.command.format(version=version.name),
+                    trained.action(version),
                     ranking_gain=UNMEASURED,
                     slower=UNMEASURED,
                     dearer=UNMEASURED,

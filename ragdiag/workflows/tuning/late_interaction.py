@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -149,10 +150,14 @@ class _Plan:
         passages, untuned = list(self.passages.values()), _untuned(self.reranker)
         encode_for_reranking(passages, untuned, workspace, part(progress, 0.0, 0.3))
         scorer = load_late_interaction(passages, untuned, open_cache(workspace))
-        texts = {name: passage_text(one, title=True) for name, one in self.passages.items()}
         options = self.tuning.options(untuned)
         rest = part(progress, 0.3, 1.0)
-        return train_late_questions(self.lists, self.dev, texts, scorer, options, folder, rest)
+        return train_late_questions(self.lists, self.dev, self.texts, scorer, options, folder, rest)
+
+    @cached_property
+    def texts(self) -> dict[str, str]:
+        """Passage → what the reranker reads of it."""
+        return {name: passage_text(one, title=True) for name, one in self.passages.items()}
 
     @property
     def base(self) -> Base:
@@ -167,8 +172,8 @@ class _Plan:
             "version": self.version.version_id,
             "tuning": asdict(replace(self.tuning, save_as=None, learn=self.tuning.learn.shaping)),
             "base": self.base.sha256,
-            "data": lists_hash(self.lists),
-            "dev": lists_hash(self.dev),
+            "data": lists_hash(self.lists, self.texts),
+            "dev": lists_hash(self.dev, self.texts),
         }
 
     @property

@@ -14,6 +14,7 @@ from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
 from ragdiag.store.training_runs import RunKind, TrainingRun, save_run
 from ragdiag.training.runs import Gated, Measured, RunFacts
+from ragdiag.version import RerankerSpec, Version
 from ragdiag.workflows.diagnosing.lever_costs import Prices
 from ragdiag.workflows.diagnosing.trained_levers import training_levers
 from tests.toy_lake import versions
@@ -69,6 +70,15 @@ def test_a_reranker_may_mend_what_was_found_and_ranked_too_low(lake: Lake) -> No
     measured = told()
     assert (measured.basis, measured.p) == ("measured", 0.004)
     assert measured.mends == ("fusion_loss", "rerank_loss")
+
+
+def test_late_interaction_is_tuned_by_a_command_of_its_own(lake: Lake) -> None:
+    reranker = RerankerSpec(kind="late_interaction", model="m")
+    late = Version("late", HYBRID.spec.model_copy(update={"reranker": reranker}))
+    ranked = [replace(one, cause="rerank_loss") for one in failures(5, 0, n=50)]
+    found = {one.name: one for one in training_levers(lake, late, ranked, WorkRates(), Prices())}
+    assert found["fine-tune the reranker"].action == "ragdiag tune late-interaction late"
+    assert found["fine-tune the retriever"].action == "ragdiag tune retriever late"
 
 
 @pytest.mark.parametrize("kind", ["reader", "generator"])
