@@ -128,6 +128,11 @@ def _late_interaction(version: Version) -> RerankerSpec:
             remedy='add [reranker] kind = "late_interaction" to its spec, build its index and '
             "weigh it: ragdiag reranker tune",
         )
+    if not found.weight:
+        raise SpecError(
+            f"the late interaction of version {version.name} has no say in the order (weight = 0)",
+            remedy="weigh it: ragdiag reranker tune",
+        )
     return found
 
 

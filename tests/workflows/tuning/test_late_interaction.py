@@ -80,6 +80,9 @@ def test_what_cannot_be_tuned_is_told_before_training(
     late, dense = (find_version(lake, name) for name in ("late", "dense"))
     with pytest.raises(SpecError, match="version dense has no late interaction"):
         tune_late_interaction(lake, workspace, dense, TUNING)
+    silent = Version("silent", parse_spec(LATE.replace("0.9", "0.0"), source="silent"))
+    with pytest.raises(SpecError, match="version silent has no say in the order"):
+        tune_late_interaction(lake, workspace, silent, TUNING)
     same = replace(TUNING, learn=LearnFrom(split="test", hard=0))
     with pytest.raises(InputError, match="'test' cannot be learned from and tested on"):
         tune_late_interaction(lake, workspace, late, same)
