@@ -189,7 +189,7 @@ COMMANDS: Entries = {
             "show": tune.show_command,
             "cancel": tune.cancel_command,
             "regressions": _group(
-                "Questions that went wrong, were mended, and must stay so.",
+                "Questions that were mended and must stay so.",
                 {
                     "add": tune_regressions.add_command,
                     "list": tune_regressions.list_command,

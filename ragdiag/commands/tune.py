@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def list_command(context: typer.Context, as_json: Json = False) -> None:
-    """Every run, the newest first, and what waits for a canary."""
+    """Every run, the newest first; what waits for a canary."""
     from ragdiag.commands.tune_words import run_row
 
     lake, workspace = lake_of(context), command_workspace(context.obj)

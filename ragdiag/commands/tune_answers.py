@@ -57,7 +57,7 @@ def tune_reader_command(
     as_json: Json = False,
     progress_file: ProgressOption = None,
 ) -> None:
-    """Train a model that marks answers in a version's passages.
+    """Train a model that marks answers in passages.
 
     The result is left as a version, judged; nothing is promoted. Exit status 0 where the gate
     passed, 1 where it rolls back, 3 where it is inconclusive. The same command goes on with a
@@ -112,7 +112,7 @@ def tune_generator_command(
     as_json: Json = False,
     progress_file: ProgressOption = None,
 ) -> None:
-    """Train a language model to answer from a version's passages.
+    """Train a language model to answer from passages.
 
     The result is left as a version, judged; nothing is promoted. Exit status 0 where the gate
     passed, 1 where it rolls back, 3 where it is inconclusive. The same command goes on with a
