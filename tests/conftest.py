@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,6 +17,11 @@ import pytest
 # Before any library reads it: two test processes share the cores, and threads that wait for one
 # another made training a product quantiser eight times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell starts what runs in its background deaf to Ctrl-C, and the commands that tests stop by it
+# would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from ragdiag.settings import PROJECT, Workspace
 from ragdiag.store.catalogs.extensions import SETTINGS
