@@ -36,7 +36,7 @@ _LABELS: Mapping[type, tuple[str, ...]] = {
 _LABEL_LISTS: Mapping[type, tuple[str, ...]] = {Request: ("roles", "only_topics")}
 """What people wrote, and what names or explains and is only redacted."""
 
-SCREENED_COLUMNS = (*_TEXTS[Request], *_LABELS[Request], *_LABEL_LISTS[Request], "user_key")
+SCREENED_TEXTS = (*_TEXTS[Request], *_LABELS[Request], *_LABEL_LISTS[Request])
 
 
 def screen_records(

@@ -15,7 +15,7 @@ from ragdiag.privacy.hiding import is_hidden
 from ragdiag.privacy.keys import Key, Keyring, new_key, workspace_keys
 from ragdiag.privacy.pseudonyms import mark_user, user_key
 from ragdiag.privacy.screening import open_screen
-from ragdiag.records import Feedback, Grade, Passage, Reject, Request, Span, SpanEvent
+from ragdiag.records import Feedback, Grade, Hit, Passage, Reject, Request, Span, SpanEvent
 from ragdiag.settings import Workspace
 from ragdiag.spans.building import excerpt
 from ragdiag.store.ingest import IngestReport, ingest
@@ -24,6 +24,7 @@ from ragdiag.store.intake.screening import screen_records, screen_requests
 from ragdiag.store.intake.segment_lines import exchange_lines
 from ragdiag.store.kinds import Record, record_to_json
 from ragdiag.store.lake import Lake
+from ragdiag.store.lines import parse_line
 from ragdiag.store.results import load_requests, save_findings, save_rejects
 from ragdiag.store.rows import request_row, requests_from_table
 from ragdiag.store.spool import SpoolWriter
@@ -106,6 +107,22 @@ def test_a_raw_user_id_that_a_line_brings_becomes_a_pseudonym_with_or_without_ru
         for archived in (workspace.spool / "archive").glob("*.jsonl"):
             assert b'"ann"' not in archived.read_bytes()
     assert lake.rows("from rejects") == [], "what comes again is a repeat"
+
+
+@pytest.mark.parametrize("key", ["ann", 'a"nn', "änn", "back\\slash"])
+def test_a_line_keeps_all_but_the_user(
+    lake: Lake, workspace: Workspace, make_request: Callable[..., Request], key: str
+) -> None:
+    """Whatever else it says, be it the very text that names the user."""
+    told = f'"user_key": {json.dumps(key)}'
+    came = make_request(1, user_key=key, question=told, answer=told, fused=(Hit(told, 1.0),))
+    spool(workspace, came)
+    ingest(lake, workspace)
+    (archived,) = (workspace.spool / "archive").glob("*.jsonl")
+    (line,) = archived.read_bytes().splitlines()
+    assert parse_line(line) == replace(came, user_key=user_key(workspace, key))
+    (stored,) = load_requests(lake)
+    assert stored == parse_line(line)
 
 
 def test_a_forgotten_user_who_comes_as_a_raw_id_is_turned_away(
