@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,6 +20,9 @@ from ragdiag.store.intake.segment_lines import record_line, refused_line
 from ragdiag.store.kinds import Record
 from ragdiag.store.rows import requests_from_table
 from ragdiag.store.upkeep.forgotten import REASON, find_forgotten, request_tombstone, user_tombstone
+
+_ESCAPED = re.compile(rb"\\u00[4-7]")
+"""An ASCII letter or underscore as an escape, which no usual writer makes."""
 
 
 def screen_block(screen: Screen, parsed: Parsed) -> Parsed:
@@ -52,19 +56,20 @@ def _exchanged_requests(parsed: Parsed, requests: Any) -> dict[int, bytes]:
     the user alone, as in a foreign service's whole log, the line is not written anew: that took
     six times as long as all the rest of ingest."""
     lines: dict[int, bytes] = {}
-    same_texts = pc.invert(_differ(parsed.requests, requests, SCREENED_TEXTS))
-    named = pc.and_(_differ(parsed.requests, requests, ("user_key",)), same_texts)
+    texts = _differ(parsed.requests, requests, SCREENED_TEXTS)
+    users = _differ(parsed.requests, requests, ("user_key",))
+    named = pc.and_(users, pc.invert(texts))
     came, kept = parsed.requests.filter(named), requests.filter(named)
-    users = zip(*(table["user_key"].to_pylist() for table in (came, kept)), strict=True)
-    for number, (before, after) in zip(kept["line"].to_pylist(), users, strict=True):
+    keys = zip(*(table["user_key"].to_pylist() for table in (came, kept)), strict=True)
+    for number, (before, after) in zip(kept["line"].to_pylist(), keys, strict=True):
         line = parsed.block.lines[number - parsed.block.first]
-        # No text can hold this: a quote within one has a backslash before it.
+        # No text can hold this: a quote within one has a backslash before it. A line that has the
+        # key twice, or might have it in escapes, is written anew.
         said = b'"user_key": ' + json.dumps(before).encode()
-        if line.count(said) == 1:
+        if line.count(said) == line.count(b'"user_key"') == 1 and not _ESCAPED.search(line):
             lines[number] = line.replace(said, b'"user_key": ' + json.dumps(after).encode())
     done = pc.is_in(requests["line"], pa.array(list(lines), requests["line"].type))
-    whole = _differ(parsed.requests, requests, (*SCREENED_TEXTS, "user_key"))
-    changed = requests.filter(pc.and_(whole, pc.invert(done)))
+    changed = requests.filter(pc.and_(pc.or_(users, texts), pc.invert(done)))
     anew = map(record_line, requests_from_table(changed))
     return lines | dict(zip(changed["line"].to_pylist(), anew, strict=True))
 

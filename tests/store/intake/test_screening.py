@@ -125,6 +125,18 @@ def test_a_line_keeps_all_but_the_user(
     assert stored == parse_line(line)
 
 
+@pytest.mark.parametrize("again", ['"user_key":"ann"', '"user_\\u006bey": "ann"'])
+def test_a_line_that_names_the_user_twice_names_nobody(
+    lake: Lake, workspace: Workspace, make_request: Callable[..., Request], again: str
+) -> None:
+    said = json.dumps(record_to_json(make_request(1, user_key="ann")))
+    workspace.spool.mkdir(exist_ok=True)
+    (workspace.spool / "foreign.jsonl").write_text(f"{said[:-1]}, {again}}}\n")
+    ingest(lake, workspace)
+    (archived,) = (workspace.spool / "archive").glob("*.jsonl")
+    assert b"ann" not in archived.read_bytes()
+
+
 def test_a_forgotten_user_who_comes_as_a_raw_id_is_turned_away(
     lake: Lake, workspace: Workspace, make_request: Callable[..., Request]
 ) -> None:
