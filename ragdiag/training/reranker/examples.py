@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 from ragdiag.errors import TrainingError
 from ragdiag.training.data.examples import Pair, TrainingSet
-from ragdiag.training.reranker.dev import RerankDev
+from ragdiag.training.reranker.dev import RerankDev, RerankQuestion
 
 PAIRS_NEEDED = 8
 """Below so few examples a dev score moves by luck alone."""
@@ -41,9 +41,9 @@ def compared(data: TrainingSet, negatives: int, *, taught: bool) -> list[Pair]:
     return kept
 
 
-def refuse_shared(pairs: Sequence[Pair], dev: RerankDev) -> None:
+def refuse_shared(learnt: Iterable[Pair | RerankQuestion], dev: RerankDev) -> None:
     """Raises TrainingError where a dev question is learned: its score would say nothing."""
-    learned = {(pair.question_id, pair.question) for pair in pairs}
+    learned = {(one.question_id, one.question) for one in learnt}
     for one in dev.questions:
         if (one.question_id, one.question) in learned:
             raise TrainingError(

@@ -29,7 +29,7 @@ from ragdiag.training.claims import claim
 from ragdiag.training.loop import LoopOptions, Trained, train
 from ragdiag.training.processes import Processes
 from ragdiag.training.reranker.dev import RerankDev, RerankQuestion
-from ragdiag.training.reranker.examples import PAIRS_NEEDED
+from ragdiag.training.reranker.examples import PAIRS_NEEDED, refuse_shared
 from ragdiag.version import RerankerSpec
 
 if TYPE_CHECKING:
@@ -107,9 +107,16 @@ def train_late_questions(
     Raises TrainingError: fewer than PAIRS_NEEDED lists with something to learn, a dev question
     among them, a folder of another run, or as :func:`train`. Raises ModelError for the encoder.
     """
-    RerankDev([one.asked for one in dev], texts).refuse_unusable()
+    measured = RerankDev([one.asked for one in dev], texts)
+    measured.refuse_unusable()
     kept = [one for one in lists if 0 < len(one.relevant) < len(one.asked.candidates)]
-    _refuse_unusable(kept, lists, dev)
+    if len(kept) < PAIRS_NEEDED:
+        raise TrainingError(
+            f"{len(kept)} of {len(lists)} questions have a relevant passage among their candidates "
+            f"and another, {PAIRS_NEEDED} are needed",
+            remedy="judge more questions, or let the reranker read deeper",
+        )
+    refuse_shared([one.asked for one in kept], measured)
     learnt, asked = (lists_hash(one, texts) for one in (kept, dev))
     claim(folder, {"data": learnt, "dev": asked, "options": options.to_json()})
     task = LateQuestionsTask(kept, dev, texts, scorer, options)
@@ -283,21 +290,3 @@ def _cost(values: Tensor, relevant: Sequence[int]) -> Tensor:
     import torch
 
     return torch.logsumexp(values, 0) - torch.logsumexp(values[list(relevant)], 0)
-
-
-def _refuse_unusable(
-    kept: Sequence[FusedList], lists: Sequence[FusedList], dev: Sequence[FusedList]
-) -> None:
-    if len(kept) < PAIRS_NEEDED:
-        raise TrainingError(
-            f"{len(kept)} of {len(lists)} questions have a relevant passage among their candidates "
-            f"and another, {PAIRS_NEEDED} are needed",
-            remedy="judge more questions, or let the reranker read deeper",
-        )
-    learned = {(one.asked.question_id, one.asked.question) for one in kept}
-    for one in dev:
-        if (one.asked.question_id, one.asked.question) in learned:
-            raise TrainingError(
-                f"dev question {one.asked.question_id!r} is a training question too",
-                remedy="split the questions before training",
-            )
