@@ -37,7 +37,7 @@ from ragdiag.workflows.comparing.evaluate import evaluate
 from ragdiag.workflows.diagnosing.diagnose import Scope, open_diagnosis
 from ragdiag.workflows.diagnosing.validate import Validation, validate
 from ragdiag.workflows.indexing.build import build_version_index
-from ragdiag.workflows.indexing.tune_fusion import tune_fusion
+from ragdiag.workflows.weighing.tune_fusion import tune_fusion
 
 WEIGHED = "hybrid-weighed"
 SPLITS = ("test", "train")

@@ -26,11 +26,11 @@ from ragdiag.training.processes import peak_bytes
 from ragdiag.training.runs import Change
 from ragdiag.version import Version, parse_spec
 from ragdiag.workflows.indexing.build import build_version_index
-from ragdiag.workflows.indexing.tune_fusion import tune_fusion
 from ragdiag.workflows.tuning.data import LearnFrom
 from ragdiag.workflows.tuning.retriever import RetrieverTuning, plan_retriever
 from ragdiag.workflows.tuning.tuned_change import DENSE, PRIMARY, Ranker, measure_change
 from ragdiag.workflows.tuning.tuned_version import reweighed, tuned_version
+from ragdiag.workflows.weighing.tune_fusion import tune_fusion
 
 HYBRID = "[embedder]\n[lexical]\n[fusion]\nkind = 'convex'\n[generator]\nkind = 'extractive'"
 

@@ -25,7 +25,7 @@ from ragdiag.store.corpus import load_judgments, load_questions
 from ragdiag.store.lake import Lake, close_lakes, open_lake
 from ragdiag.version import EmbedderSpec, Spec, Version, parse_spec
 from ragdiag.workflows.indexing.build import build_version_index
-from ragdiag.workflows.indexing.tune_fusion import PATHS, tune_fusion
+from ragdiag.workflows.weighing.tune_fusion import PATHS, tune_fusion
 
 HYBRID = Version(
     "hybrid",

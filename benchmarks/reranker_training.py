@@ -53,7 +53,7 @@ from ragdiag.training.reranker.cross_encoder import (
 from ragdiag.training.reranker.dev import RerankDev, RerankQuestion
 from ragdiag.version import RerankerSpec, Version, parse_spec
 from ragdiag.workflows.indexing.build import build_version_index
-from ragdiag.workflows.indexing.tune_fusion import tune_fusion
+from ragdiag.workflows.weighing.tune_fusion import tune_fusion
 
 PATHS = {
     "hybrid": "[embedder]\n[lexical]\n[fusion]\nkind = 'convex'\n",

@@ -23,7 +23,7 @@ def tune_fusion_command(
     progress_file: ProgressOption = None,
 ) -> None:
     """Choose the weight of the dense path by cross-validation; a path alone is a candidate too."""
-    from ragdiag.workflows.indexing.tune_fusion import tune_fusion
+    from ragdiag.workflows.weighing.tune_fusion import tune_fusion
 
     with progress_to(progress_file) as progress:
         tuned = tune_fusion(
@@ -44,7 +44,7 @@ def calibrate_reranker_command(
     progress_file: ProgressOption = None,
 ) -> None:
     """Turn a reranker's logits into probabilities that judged questions bear out."""
-    from ragdiag.workflows.indexing.calibrate_reranker import calibrate_reranker
+    from ragdiag.workflows.weighing.calibrate_reranker import calibrate_reranker
 
     with progress_to(progress_file) as progress:
         found = calibrate_reranker(
@@ -68,7 +68,7 @@ def weigh_reranker_command(
     progress_file: ProgressOption = None,
 ) -> None:
     """Choose weight and depth of a reranker by cross-validation; none at all is a candidate too."""
-    from ragdiag.workflows.indexing.weigh_reranker import weigh_reranker
+    from ragdiag.workflows.weighing.weigh_reranker import weigh_reranker
 
     with progress_to(progress_file) as progress:
         weighed = weigh_reranker(

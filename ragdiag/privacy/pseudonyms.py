@@ -26,6 +26,7 @@ DIGITS = 32
 """Hexadecimal digits kept of each hash: 128 bit, so no two of 10^9 users are likely to meet."""
 
 _PSEUDONYM = rf"[0-9a-f]{{{DIGITS}}}"
+_PSEUDONYM_ALONE = re.compile(_PSEUDONYM)
 _MARKED = re.compile(rf"user:({_PSEUDONYM})")
 
 Purpose = Literal["user", "forgotten", "text"]
@@ -37,9 +38,7 @@ def user_key(workspace: Workspace, user_id: str) -> str:
     Raises InputError for an empty id and for a key that cannot be used, StoreError where the key
     file can be neither read nor made.
     """
-    if not user_id:
-        raise InputError("an empty user id has no pseudonym", remedy="leave the user out")
-    return keyed_hash(workspace, "user", user_id)
+    return keyed_hash(workspace, "user", _named(user_id))
 
 
 def mark_user(workspace: Workspace, user_id: str) -> str:
@@ -49,8 +48,19 @@ def mark_user(workspace: Workspace, user_id: str) -> str:
 
 def read_user(workspace: Workspace, user: str) -> str:
     """The pseudonym of a raw user id or of a marked one."""
-    marked = _MARKED.fullmatch(user)
-    return marked[1] if marked else user_key(workspace, user)
+    return user_reader(workspace)(user)
+
+
+def user_reader(workspace: Workspace) -> Callable[[str], str]:
+    """:func:`read_user` for many users, with the key as it is now: to look at the key's file for
+    each took longer than the hash. Raises as :func:`user_key`."""
+    hashed = keyed_hasher(workspace, "user")
+
+    def read(user: str) -> str:
+        marked = _MARKED.fullmatch(user)
+        return marked[1] if marked else hashed(_named(user))
+
+    return read
 
 
 def stored_user(key: str | None, pseudonym: Callable[[str], str]) -> str | None:
@@ -60,7 +70,16 @@ def stored_user(key: str | None, pseudonym: Callable[[str], str]) -> str | None:
     >>> stored_user("ann", lambda user: f"hash of {user}"), stored_user("0f" * 16, str.upper)
     ('hash of ann', '0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f')
     """
-    return pseudonym(key) if key and not re.fullmatch(_PSEUDONYM, key) else key
+    return pseudonym(key) if key and is_raw(key) else key
+
+
+def is_raw(key: str) -> bool:
+    """Whether a ``user_key`` has not the form of a pseudonym.
+
+    >>> is_raw("ann"), is_raw("0f" * 16)
+    (True, False)
+    """
+    return not _PSEUDONYM_ALONE.fullmatch(key)
 
 
 def keyed_hash(workspace: Workspace, purpose: Purpose, text: str) -> str:
@@ -69,8 +88,24 @@ def keyed_hash(workspace: Workspace, purpose: Purpose, text: str) -> str:
     Hashes of different purposes never meet: a stored text that happens to be a user's id says
     nothing about that user.
     """
-    message = f"{purpose}\0{text}".encode(errors="surrogatepass")
-    return hmac.digest(_key(workspace), message, "sha256").hex()[:DIGITS]
+    return keyed_hasher(workspace, purpose)(text)
+
+
+def keyed_hasher(workspace: Workspace, purpose: Purpose) -> Callable[[str], str]:
+    """:func:`keyed_hash` for many texts, with the key as it is now."""
+    key = _key(workspace)
+
+    def hashed(text: str) -> str:
+        message = f"{purpose}\0{text}".encode(errors="surrogatepass")
+        return hmac.digest(key, message, "sha256").hex()[:DIGITS]
+
+    return hashed
+
+
+def _named(user_id: str) -> str:
+    if not user_id:
+        raise InputError("an empty user id has no pseudonym", remedy="leave the user out")
+    return user_id
 
 
 def key_file(workspace: Workspace) -> Path:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from ragdiag.configuration import PrivacyTable, read_configuration
 from ragdiag.privacy.hiding import hide_text, is_hidden
-from ragdiag.privacy.pseudonyms import mark_user, read_user, stored_user
+from ragdiag.privacy.pseudonyms import is_raw, mark_user, user_reader
 from ragdiag.privacy.redaction import Redactor, compile_redactor
 from ragdiag.settings import Workspace
 from ragdiag.user_ids import USER_IDS, mark_users
@@ -58,12 +58,12 @@ _ESCAPED = re.compile(r"\\u00([2-7][0-9a-fA-F])")
 
 @dataclass(frozen=True)
 class Screen:
-    """``pseudonym`` marks a raw user id in a span, ``user`` is a user's own pseudonym, ``hide``
-    turns a text into its stand-in (None where texts are stored)."""
+    """``pseudonym`` marks a raw user id in a span, ``user_reader`` gives what turns users into
+    their own pseudonyms, ``hide`` turns a text into its stand-in (None where texts are stored)."""
 
     redactor: Redactor
     pseudonym: Callable[[str], str]
-    user: Callable[[str], str]
+    user_reader: Callable[[], Callable[[str], str]]
     hide: Callable[[str], str] | None = None
 
     @property
@@ -105,10 +105,12 @@ class Screen:
     def users(self, column: Any) -> Any:
         """An Arrow column of ``user_key`` in which raw user ids are pseudonyms, as
         :func:`stored_user` has it. Where nothing changes the column itself is returned."""
-        stored = {key: stored_user(key, self.user) for key in pc.unique(column).to_pylist()}
-        if all(key == kept for key, kept in stored.items()):
+        raw = [key for key in pc.unique(column).to_pylist() if key and is_raw(key)]
+        if not raw:
             return column
-        kept = [stored[key] for key in column.to_pylist()]
+        read = self.user_reader()
+        pseudonyms = {key: read(key) for key in raw}
+        kept = [pseudonyms.get(key, key) for key in column.to_pylist()]
         return pa.chunked_array([pa.array(kept, column.type)])
 
     def attributes(self, values: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -173,7 +175,7 @@ class _Shape:
 def _screen(workspace: Workspace, shape: _Shape) -> Screen:
     hide = None if shape.privacy.store_text else partial(hide_text, workspace)
     redactor = compile_redactor(shape.privacy)
-    return Screen(redactor, partial(mark_user, workspace), partial(read_user, workspace), hide)
+    return Screen(redactor, partial(mark_user, workspace), partial(user_reader, workspace), hide)
 
 
 def _strings_in(value: Any) -> list[tuple[str, bool]] | None:

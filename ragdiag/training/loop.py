@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -147,6 +148,8 @@ class _Run:
             self._step()
             looked = self.state.step in looks_at
             if looked:
+                with suppress(RunCancelled):  # a step is kept once it was looked at
+                    self._tell(", scoring")
                 self._look()
             if looked or self.state.step % max(1, self._total // POINTS) == 0:
                 self._point(self.state.last_score if looked else None)
@@ -181,6 +184,7 @@ class _Run:
         return range(1, self._options.looks + 1)
 
     def _fresh(self) -> State:
+        report(self._progress, 0.0, f"scoring before the first of {self._total} steps")
         score = self._score()
         weights = self._copied()
         state = State(best=weights, first_score=score, best_score=score, last_score=score)
@@ -311,14 +315,14 @@ class _Run:
             for name, weight in self._weights.items():
                 weight.copy_(weights[name])
 
-    def _tell(self) -> None:
+    def _tell(self, doing: str = "") -> None:
         done = self.state.step - self._begun_at
         left_s = (time.monotonic() - self._begun) / done * (self._total - self.state.step)
         report(
             self._progress,
             self.state.step / self._total,
             f"step {self.state.step} of {self._total}, loss {self._last_loss:.4f}, "
-            f"about {duration(left_s)} left",
+            f"about {duration(left_s)} left{doing}",
         )
 
 

@@ -19,7 +19,7 @@ from ragdiag.store.intake.screening import SCREENED_TEXTS, screen_records, scree
 from ragdiag.store.intake.segment_lines import record_line, refused_line
 from ragdiag.store.kinds import Record
 from ragdiag.store.rows import requests_from_table
-from ragdiag.store.upkeep.forgotten import REASON, find_forgotten, request_tombstone, user_tombstone
+from ragdiag.store.upkeep.forgotten import REASON, find_forgotten, request_tombstone, tombstones
 
 _ESCAPED = re.compile(rb"\\u00[4-7]")
 """An ASCII letter or underscore as an escape, which no usual writer makes."""
@@ -93,8 +93,9 @@ def forgotten_lines(workspace: Workspace, forgotten: frozenset[str], parsed: Par
 
 def find_forgotten_requests(workspace: Workspace, forgotten: frozenset[str], table: Any) -> Any:
     """A mask of the rows of ``table`` (request_id, user_key) that must not come back."""
-    users = _gone(table["user_key"], lambda user: user_tombstone(workspace, user) in forgotten)
-    ids = _gone(table["request_id"], lambda one: request_tombstone(workspace, one) in forgotten)
+    made = tombstones(workspace)
+    users = _gone(table["user_key"], lambda user: made("user", user) in forgotten)
+    ids = _gone(table["request_id"], lambda one: made("request", one) in forgotten)
     return pc.or_(users, ids)
 
 

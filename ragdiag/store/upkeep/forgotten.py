@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import duckdb
 
 from ragdiag.errors import RagdiagError
-from ragdiag.privacy.pseudonyms import keyed_hash, read_user
+from ragdiag.privacy.pseudonyms import keyed_hasher, read_user, user_reader
 from ragdiag.records import Feedback, Grade, Request, Span
 from ragdiag.settings import Workspace
 from ragdiag.store.disk import disk_faults
@@ -31,14 +31,23 @@ if TYPE_CHECKING:
 
 REASON = "its user was forgotten"
 
+Whose = Literal["user", "request"]
+"""A tombstone is of a user's pseudonym or of a request's id."""
+
 
 def user_tombstone(workspace: Workspace, user: str) -> str:
     """Of a pseudonym."""
-    return keyed_hash(workspace, "forgotten", f"user {user}")
+    return tombstones(workspace)("user", user)
 
 
 def request_tombstone(workspace: Workspace, request_id: str) -> str:
-    return keyed_hash(workspace, "forgotten", f"request {request_id}")
+    return tombstones(workspace)("request", request_id)
+
+
+def tombstones(workspace: Workspace) -> Callable[[Whose, str], str]:
+    """What makes tombstones of many names, with the key as it is now."""
+    hashed = keyed_hasher(workspace, "forgotten")
+    return lambda kind, name: hashed(f"{kind} {name}")
 
 
 def read_forgotten(cursor: duckdb.DuckDBPyConnection) -> frozenset[str]:
@@ -149,18 +158,18 @@ def find_forgotten(
     somebody forgotten, every span."""
     if not forgotten:
         return set()
-    seen: dict[tuple[str, str], bool] = {}
+    made, read = tombstones(workspace), user_reader(workspace)
+    seen: dict[tuple[Whose, str], bool] = {}
 
-    def is_gone(kind: str, name: str) -> bool:
+    def is_gone(kind: Whose, name: str) -> bool:
         if (kind, name) not in seen:
-            make = user_tombstone if kind == "user" else request_tombstone
-            seen[kind, name] = make(workspace, name) in forgotten
+            seen[kind, name] = made(kind, name) in forgotten
         return seen[kind, name]
 
     gone = {
         place
         for place, record in enumerate(records)
-        if any(is_gone(kind, name) for kind, name in _names(workspace, record))
+        if any(is_gone(kind, name) for kind, name in _names(record, read))
     }
     traces = {one.trace_id for place in gone if isinstance(one := records[place], Span)}
     return gone | {
@@ -170,8 +179,8 @@ def find_forgotten(
     }
 
 
-def _names(workspace: Workspace, record: Record) -> list[tuple[str, str]]:
-    """The users and requests that a record belongs to."""
+def _names(record: Record, read: Callable[[str], str]) -> list[tuple[Whose, str]]:
+    """The users and requests that a record belongs to; ``read`` knows a user's pseudonym."""
     match record:
         case Request():
             users = [record.user_key] if record.user_key else []
@@ -180,7 +189,7 @@ def _names(workspace: Workspace, record: Record) -> list[tuple[str, str]]:
             return [("request", record.request_id)]
         case Span():
             named = [*users_named(record.attributes), *users_named(record.resource)]
-            users = [read_user(workspace, one) for one in named]
+            users = [read(one) for one in named]
             return [("request", record.trace_id), *(("user", user) for user in users)]
         case _:
             return []

@@ -28,7 +28,7 @@ from ragdiag.settings import Workspace
 from ragdiag.version import FusionSpec, RerankerSpec, Spec
 from ragdiag.workflows.diagnosing.trials import EMBEDDED, Trial, Tried, untried
 from ragdiag.workflows.diagnosing.what_if import WhatIf
-from ragdiag.workflows.indexing.weigh_reranker import with_setting
+from ragdiag.workflows.weighing.weigh_reranker import with_setting
 
 
 def learned_settings(

@@ -32,8 +32,6 @@ from ragdiag.training.run_folder import shared_run
 from ragdiag.training.runs import Base, Gated, RunFacts
 from ragdiag.training.set_files import training_seal
 from ragdiag.version import PACKAGED_MODEL, RerankerSpec, Version
-from ragdiag.workflows.indexing.reranker_evidence import score_questions
-from ragdiag.workflows.indexing.weigh_reranker import with_setting
 from ragdiag.workflows.tuning.candidate_lists import fused_lists
 from ragdiag.workflows.tuning.data import LearnFrom, keep_data
 from ragdiag.workflows.tuning.requirements import (
@@ -51,6 +49,8 @@ from ragdiag.workflows.tuning.tuned_release import (
     load_test,
     release_tuned,
 )
+from ragdiag.workflows.weighing.reranker_evidence import score_questions
+from ragdiag.workflows.weighing.weigh_reranker import with_setting
 
 NOT_WORTH_IT = "no depth and weight of it is better on the dev questions than no reranker"
 

@@ -12,7 +12,7 @@ from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import save_spec
 from ragdiag.version import Version
-from ragdiag.workflows.indexing.reranker_evidence import gather_evidence, require_reranker
+from ragdiag.workflows.weighing.reranker_evidence import gather_evidence, require_reranker
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What is learned from the judgments of a workspace, and what its indexes take and give."""
+"""What is learned from the judgments of a workspace."""
 
 from __future__ import annotations
 
@@ -14,14 +14,12 @@ from ragdiag.retrieval import rerank
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import add_documents, add_judgments, add_questions
 from ragdiag.store.lake import Lake
-from ragdiag.store.measurements import latest_measurements
 from ragdiag.store.results import find_version, save_version
 from ragdiag.version import Version, parse_spec
 from ragdiag.workflows.indexing.build import build_version_index
-from ragdiag.workflows.indexing.calibrate_reranker import calibrate_reranker
-from ragdiag.workflows.indexing.measure import measure_index
-from ragdiag.workflows.indexing.tune_fusion import tune_fusion
-from ragdiag.workflows.indexing.weigh_reranker import weigh_reranker
+from ragdiag.workflows.weighing.calibrate_reranker import calibrate_reranker
+from ragdiag.workflows.weighing.tune_fusion import tune_fusion
+from ragdiag.workflows.weighing.weigh_reranker import weigh_reranker
 
 N = 60
 GENERATOR = "[generator]\nkind='extractive'\n"
@@ -135,17 +133,3 @@ def test_a_reranker_is_kept_only_where_it_earns_its_place(
         weigh_reranker(judged, workspace, BOTH, "train")
     with pytest.raises(InputError, match="1 judged questions, and 50 are needed"):
         weigh_reranker(judged, workspace, WORDS, "few")
-
-
-def test_what_an_index_takes_and_gives_is_kept(judged: Lake, workspace: Workspace) -> None:
-    words = version("plain words", "[lexical]\n")
-    build = build_version_index(judged, workspace, words)
-    measure_index(judged, workspace, words, questions=5)
-    found = measure_index(judged, workspace, words, questions=20)
-    assert (found.passages, found.questions, found.vector_bytes) == (N, 20, 0)
-    assert 0 < found.lexical_bytes < build.bytes
-    assert found.p50_ms.value <= found.p95_ms.value
-    assert found.questions_per_second > 0
-    (kept,) = latest_measurements(judged)
-    assert (kept["build_id"], kept["measured"]) == (build.build_id, found.to_json())
-    assert "questions a second (20 questions)" in found.to_text()

@@ -17,8 +17,8 @@ from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import save_spec
 from ragdiag.version import Spec, Version
-from ragdiag.workflows.indexing.reranker_evidence import gather_evidence, require_reranker
-from ragdiag.workflows.indexing.tune_fusion import paired_json, paired_line
+from ragdiag.workflows.weighing.reranker_evidence import gather_evidence, require_reranker
+from ragdiag.workflows.weighing.tune_fusion import paired_json, paired_line
 
 
 @dataclass(frozen=True)
