@@ -62,7 +62,13 @@ NOT_OF_A_FAILURE = """(verdict in ('ok', 'lucky') or contains(evidence, '"y": 1'
 """Of a row of verdicts: found while the answer counted as right, or as unknown."""
 
 
-def cells(scope: str, where: str = EVERYWHERE) -> str:
+def opinions(scope: str, where: str) -> str:
+    """A SELECT of what counts of the answers of ``scope`` (authority.py), for who counts them in
+    more than one way: ``decided`` of the others names the table that it was kept in."""
+    return f"with subject as ({scope}), {decisions(where)} select * from opinions"
+
+
+def cells(scope: str, where: str = EVERYWHERE, decided: str | None = None) -> str:
     """A SELECT of CELL and the sums of MEASURES over ``scope``, a SELECT of rows of requests."""
     sums = ", ".join(f"sum({sql}) as {name}" for name, sql in MEASURES.items())
     return f"""
@@ -86,7 +92,7 @@ def cells(scope: str, where: str = EVERYWHERE) -> str:
                         then len(list_filter(hits, lambda hit: hit))::double / n_relevant
                         end as recall
             from ranked),
-        {decisions(where)},
+        {_decided(where, decided)},
         said as (
             select request_id, max(1) filter (kind = 'click') as clicked,
                    max({{'at': given_at, 'id': feedback_id, 'value': value}})
@@ -104,12 +110,12 @@ def cells(scope: str, where: str = EVERYWHERE) -> str:
         group by all"""
 
 
-def failing(scope: str, where: str = EVERYWHERE) -> str:
+def failing(scope: str, where: str, decided: str) -> str:
     """A SELECT of the rows of ``failures``: those of ``scope`` whose answer counts as wrong now. A
     verdict that was found while it counted as right, or as unknown, is none on this failure."""
     return f"""
         with subject as ({scope}),
-        {decisions(where)},
+        {_decided(where, decided)},
         diagnoses as (
             select request_id,
                    arg_max({{'verdict': verdict, 'cause': cause, 'fix': verified_fix,
@@ -127,6 +133,10 @@ def failing(scope: str, where: str = EVERYWHERE) -> str:
         from subject s
         join opinions o on o.request_id = s.request_id and o.found.y = 0
         left join diagnoses d on d.request_id = s.request_id and not d.found.outdated"""
+
+
+def _decided(where: str, decided: str | None) -> str:
+    return f"opinions as (select * from {decided})" if decided else decisions(where)
 
 
 def latencies(scope: str) -> str:

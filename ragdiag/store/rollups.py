@@ -21,7 +21,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ragdiag.records import LATENCY_STAGES
-from ragdiag.store.facts import BETWEEN, CELL, MEASURES, cells, failing, latencies
+from ragdiag.store import facts
+from ragdiag.store.facts import BETWEEN, CELL, MEASURES
 from ragdiag.store.tables import shown
 
 Cursor = duckdb.DuckDBPyConnection
@@ -37,6 +38,7 @@ _COUNTED = ", ".join(
     ]
 )
 """The columns of a request that facts.py asks for; the wide ones are not among them."""
+_COUNTED_ROWS = "select * from counted"
 
 
 def count_new(cursor: Cursor, placed: pa.Table) -> None:
@@ -48,9 +50,28 @@ def count_new(cursor: Cursor, placed: pa.Table) -> None:
     bounds = {"low": ends["min"].as_py(), "high": ends["max"].as_py()}
     scope = "select * from placed"
     with shown(cursor, "placed", placed):
-        cursor.execute(f"insert into daily by name {cells(scope, BETWEEN)}", bounds)
-        cursor.execute(f"insert into daily_latency by name {latencies(scope)}")
-        cursor.execute(f"insert into failures by name {failing(scope, BETWEEN)}", bounds)
+        _count(cursor, scope, bounds)
+
+
+def _count(cursor: Cursor, scope: str, bounds: dict[str, str]) -> None:
+    """Add the requests of ``scope`` to every rollup. Who failed is asked only where somebody did:
+    every look into the lake asks its catalog."""
+    opinions = _read(cursor, facts.opinions(scope, BETWEEN), bounds)
+    with shown(cursor, "decided", opinions):
+        sums = facts.cells(scope, BETWEEN, "decided")
+        cursor.execute(f"insert into daily by name {sums}", bounds)
+        cursor.execute(f"insert into daily_latency by name {facts.latencies(scope)}")
+        if _any_wrong(opinions):
+            wrong = facts.failing(scope, BETWEEN, "decided")
+            cursor.execute(f"insert into failures by name {wrong}", bounds)
+
+
+def _any_wrong(opinions: pa.Table) -> bool:
+    return bool(pc.any(pc.equal(pc.struct_field(opinions["found"], "y"), 0)).as_py())
+
+
+def _read(cursor: Cursor, sql: str, params: dict[str, str] | None = None) -> pa.Table:
+    return cursor.execute(sql, params).to_arrow_table()
 
 
 @contextmanager
@@ -66,29 +87,36 @@ def recounted(cursor: Cursor, request_ids: Iterable[str]) -> Iterator[None]:
         return
     ids = sorted(before["request_id"].to_pylist())
     bounds = {"low": ids[0], "high": ids[-1]}
-    scope = "select * from counted"
-
-    def read(requests: pa.Table, sql: str, params: dict[str, str] | None = None) -> pa.Table:
-        with shown(cursor, "counted", requests):
-            return cursor.execute(sql, params).to_arrow_table()
-
-    cells_before = read(before, cells(scope, BETWEEN), bounds)
-    buckets_before = read(before, latencies(scope))
+    opinions_before, cells_before = _sums(cursor, before, bounds)
+    with shown(cursor, "counted", before):
+        buckets_before = _read(cursor, facts.latencies(_COUNTED_ROWS))
     yield
     after = _read_requests(cursor, ids)
-    cells_after = read(after, cells(scope, BETWEEN), bounds)
-    wrong = read(after, failing(scope, BETWEEN), bounds)
-    with shown(cursor, "touched", before.select(["request_id"])), shown(cursor, "wrong", wrong):
-        cursor.execute(
-            f"delete from failures where {BETWEEN} "
-            "and request_id in (select request_id from touched)",
-            bounds,
-        )
-        cursor.execute("insert into failures by name select * from wrong")
-    _add_difference(cursor, "daily", CELL, tuple(MEASURES), cells_before, cells_after)
-    if _weights(cells_after) != _weights(cells_before):
-        buckets = read(after, latencies(scope))
+    opinions, cells = _sums(cursor, after, bounds)
+    if _any_wrong(opinions_before):
+        with shown(cursor, "touched", before.select(["request_id"])):
+            cursor.execute(
+                f"delete from failures where {BETWEEN} "
+                "and request_id in (select request_id from touched)",
+                bounds,
+            )
+    if _any_wrong(opinions):
+        with shown(cursor, "counted", after), shown(cursor, "decided", opinions):
+            wrong = facts.failing(_COUNTED_ROWS, BETWEEN, "decided")
+            cursor.execute(f"insert into failures by name {wrong}", bounds)
+    _add_difference(cursor, "daily", CELL, tuple(MEASURES), cells_before, cells)
+    if _weights(cells) != _weights(cells_before):
+        with shown(cursor, "counted", after):
+            buckets = _read(cursor, facts.latencies(_COUNTED_ROWS))
         _add_difference(cursor, "daily_latency", _BUCKET, ("n",), buckets_before, buckets)
+
+
+def _sums(cursor: Cursor, requests: pa.Table, bounds: dict[str, str]) -> tuple[pa.Table, pa.Table]:
+    """What counts of the answers of ``requests`` now, and what they add to ``daily``."""
+    with shown(cursor, "counted", requests):
+        opinions = _read(cursor, facts.opinions(_COUNTED_ROWS, BETWEEN), bounds)
+        with shown(cursor, "decided", opinions):
+            return opinions, _read(cursor, facts.cells(_COUNTED_ROWS, BETWEEN, "decided"), bounds)
 
 
 def _weights(counted: pa.Table) -> Counter[float]:
@@ -132,10 +160,7 @@ def fill_rollups(cursor: Cursor) -> None:
             f"and asked_at < '{month}'::timestamp + interval 1 month"
         )
         scope = f"select * from requests where {within}"
-        bounds = {"low": low, "high": high}
-        cursor.execute(f"insert into daily by name {cells(scope, BETWEEN)}", bounds)
-        cursor.execute(f"insert into daily_latency by name {latencies(scope)}")
-        cursor.execute(f"insert into failures by name {failing(scope, BETWEEN)}", bounds)
+        _count(cursor, scope, {"low": low, "high": high})
 
 
 def count_sums(cursor: Cursor) -> dict[str, int]:
