@@ -1,6 +1,8 @@
-"""``ragdiag tune late-interaction``: an adapter that reads questions better, judged."""
+"""``ragdiag tune late-interaction``: an adapter that reads better, judged."""
 
 from __future__ import annotations
+
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,6 +21,11 @@ from ragdiag.commands.tune_options import (
 )
 from ragdiag.console import progress_to
 
+Method = Annotated[
+    Literal["query-lora", "lora"],
+    typer.Option(help="Questions alone; or passages too, encoded anew."),
+]
+
 
 def tune_late_command(
     context: typer.Context,
@@ -27,6 +34,7 @@ def tune_late_command(
     test: TestSplit = "test",
     no_labels: NoLabels = False,
     from_failures: FromFailures = False,
+    method: Method = "query-lora",
     epochs: Epochs = None,
     learning_rate: LearningRate = None,
     augment: Augment = 0,
@@ -36,9 +44,9 @@ def tune_late_command(
     as_json: Json = False,
     progress_file: ProgressOption = None,
 ) -> None:
-    """Train how a version's late interaction reads questions.
+    """Train how a version's late interaction reads.
 
-    Passages keep their vectors, and depth and weight stay as they are. The version that has the
+    Its index, depth and weight stay as they are. The version that has the
     adapter is left beside the old one, judged. Exit status 0 where the gate passed, 1 where it
     rolls back, 3 where it is inconclusive. The same command goes on with a run that was ended.
     """
@@ -57,7 +65,7 @@ def tune_late_command(
         seed=seed,
         data_of=stored_by(context, "reranker", data_of),
     )
-    tuning = LateInteractionTuning(learn, epochs, learning_rate, save_as=save_as)
+    tuning = LateInteractionTuning(learn, method, epochs, learning_rate, save_as=save_as)
     with progress_to(progress_file) as progress:
         run = tune_late_interaction(*opened(context, version), tuning, progress)
     if run is not None:

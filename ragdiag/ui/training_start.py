@@ -11,7 +11,7 @@ from ragdiag.store.judgments import split_sizes
 from ragdiag.store.results import list_versions
 from ragdiag.training.adapters import LoraOptions
 from ragdiag.training.reranker.cross_encoder import CrossEncoderOptions
-from ragdiag.training.reranker.late_questions import LOOP as LATE_LOOP
+from ragdiag.training.reranker.late_interaction import LOOPS as LATE_LOOPS
 from ragdiag.training.retriever.bi_encoder_options import LOOPS
 from ragdiag.ui import jobs, words
 from ragdiag.ui.cached import fetch
@@ -61,6 +61,9 @@ def _interacts_late(spec: Spec) -> bool:
 
 
 NO_EMBEDDER = "A retriever is tuned for a version with an embedder; this workspace has none."
+NO_LATE_INTERACTION = (
+    'It is tuned for a version with [reranker] kind = "late_interaction"; this workspace has none.'
+)
 TRAINABLE = {
     "query-lora": Trainable(
         "retriever: LoRA, questions only",
@@ -103,10 +106,19 @@ TRAINABLE = {
         "late interaction: how questions are read",
         "Passages keep their vectors, depth and weight stay, and answers take no longer.",
         "late-interaction",
-        LATE_LOOP.epochs,
+        LATE_LOOPS["query-lora"].epochs,
+        ("--method", "query-lora"),
         fits=_interacts_late,
-        missing='It is tuned for a version with [reranker] kind = "late_interaction"; this '
-        "workspace has none.",
+        missing=NO_LATE_INTERACTION,
+    ),
+    "late-interaction-lora": Trainable(
+        "late interaction: questions and passages",
+        "Slower; the words of passages are encoded anew, and the index, depth and weight stay.",
+        "late-interaction",
+        LATE_LOOPS["lora"].epochs,
+        ("--method", "lora"),
+        fits=_interacts_late,
+        missing=NO_LATE_INTERACTION,
     ),
     "reader": Trainable(
         "reader",

@@ -45,10 +45,11 @@ def asked(corpus: Lake, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 def test_options_of_late_interaction_reach_it(asked: list[Any], command: Command) -> None:
     command.text(
         *("tune", "late-interaction", "dense", "--epochs", "2", "--augment", "3", "--seed", "7"),
-        *("--learning-rate", "0.001", "--save-as", "better"),
+        *("--learning-rate", "0.001", "--save-as", "better", "--method", "lora"),
     )
     (tuning,) = asked
     assert (tuning.epochs, tuning.learning_rate, tuning.save_as) == (2, 0.001, "better")
+    assert tuning.method == "lora"
     assert (tuning.learn.hard, tuning.learn.augment, tuning.learn.seed) == (0, 3, 7)
 
 

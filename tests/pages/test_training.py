@@ -86,8 +86,8 @@ def test_late_interaction_is_tuned_for_a_version_that_has_it(
     app = open_page("training", workspace)
     app.selectbox(key="tune_method").select("late-interaction").run()
     assert not app.exception
-    asked = "ragdiag tune late-interaction late --split train --test test --epochs 3"
-    assert asked in said(app)
+    asked = "ragdiag tune late-interaction late --split train --test test --method query-lora"
+    assert f"{asked} --epochs 3" in said(app)
     assert not any(box.key.startswith("tune_negatives") for box in app.number_input)
 
 

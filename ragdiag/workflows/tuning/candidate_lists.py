@@ -9,7 +9,7 @@ from ragdiag.progress import Progress, report
 from ragdiag.records import Question
 from ragdiag.retrieval.rerank import shares
 from ragdiag.training.reranker.dev import RerankQuestion
-from ragdiag.training.reranker.late_questions import FusedList
+from ragdiag.training.reranker.late_lists import FusedList
 
 
 def fused_lists(

@@ -1,4 +1,4 @@
-"""A version's late interaction, with an adapter that reads questions better, judged."""
+"""A version's late interaction, with an adapter that reads better, judged."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ from ragdiag.training.adapters import LoraOptions, check_targets
 from ragdiag.training.data.assemble import Assembled
 from ragdiag.training.data.examples import TrainingSet
 from ragdiag.training.recording import recorded
-from ragdiag.training.reranker.late_questions import (
-    METHOD,
-    FusedList,
-    LateQuestionOptions,
-    TunedQuestions,
-    lists_hash,
-    train_late_questions,
+from ragdiag.training.reranker.late_interaction import (
+    LOOPS,
+    LateOptions,
+    Method,
+    TunedLate,
+    begun_from,
+    train_late_interaction,
 )
+from ragdiag.training.reranker.late_lists import FusedList, lists_hash
 from ragdiag.training.run_folder import shared_run
 from ragdiag.training.runs import Base, Gated, RunFacts
 from ragdiag.training.set_files import training_seal
@@ -57,9 +58,10 @@ from ragdiag.workflows.tuning.tuned_release import (
 @dataclass(frozen=True)
 class LateInteractionTuning:
     """How a version's late interaction is tuned; ``epochs``, ``learning_rate`` and ``lora`` as
-    usual unless given. What it learns from are whole lists, so hard negatives are not mined."""
+    usual unless given. What it learns from are lists, so hard negatives are not mined."""
 
     learn: LearnFrom = field(default_factory=lambda: LearnFrom(hard=0))
+    method: Method = "query-lora"
     epochs: int | None = None
     learning_rate: float | None = None
     lora: LoraOptions | None = None
@@ -68,15 +70,17 @@ class LateInteractionTuning:
     def __post_init__(self) -> None:
         check_rate(self.learning_rate)
 
-    def options(self, reranker: RerankerSpec) -> LateQuestionOptions:
-        usual = LateQuestionOptions(reranker)
+    def options(self, reranker: RerankerSpec) -> LateOptions:
+        """For the late interaction of a version; each run begins from its encoder."""
+        usual = LOOPS[self.method]
         loop = replace(
-            usual.loop,
-            epochs=self.epochs or usual.loop.epochs,
-            learning_rate=self.learning_rate or usual.loop.learning_rate,
+            usual,
+            epochs=self.epochs or usual.epochs,
+            learning_rate=self.learning_rate or usual.learning_rate,
             seed=self.learn.seed,
         )
-        return replace(usual, loop=loop, lora=self.lora or usual.lora)
+        begun = LateOptions(begun_from(reranker, self.method), self.method, loop=loop)
+        return replace(begun, lora=self.lora or begun.lora)
 
 
 def tune_late_interaction(
@@ -86,8 +90,8 @@ def tune_late_interaction(
     tuning: LateInteractionTuning,
     progress: Progress | None = None,
 ) -> TrainingRun | None:
-    """Train an adapter for the questions of ``version``'s late interaction and leave the version
-    that has it, judged: weight, depth and index stay as they are.
+    """Train an adapter for ``version``'s late interaction and leave the version that has it,
+    judged: weight, depth and index stay as they are.
 
     Resumes and returns as :func:`ragdiag.workflows.tuning.retriever.tune_retriever`. Raises
     SpecError for a version without late interaction, TrainingError, ModelError, InputError where
@@ -112,9 +116,10 @@ def tune_late_interaction(
             recording.say(gate=Gated("inconclusive", (NO_STEP_HELPED,)))
         else:
             name = tuning.save_as or f"{version.name}-{folder.run_id}"
-            changed = reranker.model_copy(update={"question_adapter": str(tuned.adapter)})
-            made = Version(name, version.spec.with_tables(workspace.root, reranker=changed))
-            rest = part(told, 0.8, 1.0)
+            encode_for_reranking(plan.read, tuned.reranker, workspace, part(told, 0.8, 0.85))
+            tables = {"reranker": tuned.reranker}
+            made = Version(name, version.spec.with_tables(workspace.root, **tables))
+            rest = part(told, 0.85, 1.0)
             test = tuning.learn.test
             release_tuned(lake, workspace, recording, version, made, plan.sets, test, rest)
     return find_run(lake, folder.run_id)
@@ -151,13 +156,19 @@ class _Plan:
 
     def train(
         self, workspace: Workspace, folder: Path, progress: Progress | None = None
-    ) -> TunedQuestions:
-        passages, untuned = list(self.passages.values()), _untuned(self.reranker)
-        encode_for_reranking(passages, untuned, workspace, part(progress, 0.0, 0.3))
-        scorer = load_late_interaction(passages, untuned, open_cache(workspace))
-        options = self.tuning.options(untuned)
+    ) -> TunedLate:
+        options = self.tuning.options(self.reranker)
+        encode_for_reranking(self.read, options.reranker, workspace, part(progress, 0.0, 0.3))
+        scorer = load_late_interaction(self.read, options.reranker, open_cache(workspace))
         rest = part(progress, 0.3, 1.0)
-        return train_late_questions(self.lists, self.dev, self.texts, scorer, options, folder, rest)
+        return train_late_interaction(
+            self.lists, self.dev, self.texts, scorer, options, folder, rest
+        )
+
+    @property
+    def read(self) -> list[Passage]:
+        """What late interaction reads."""
+        return list(self.passages.values())
 
     @cached_property
     def texts(self) -> dict[str, str]:
@@ -166,7 +177,7 @@ class _Plan:
 
     @property
     def base(self) -> Base:
-        spec = self.reranker
+        spec = self.tuning.options(self.reranker).reranker
         return Base(Path(spec.model).name, base_hash(spec.model, spec.adapter))
 
     @property
@@ -186,17 +197,12 @@ class _Plan:
         loop = self.tuning.options(self.reranker).loop
         return RunFacts(
             base=self.base,
-            method=METHOD,
+            method=self.tuning.method,
             version=self.version.name,
             split=self.tuning.learn.learnt_split,
             options={**asdict(self.tuning), "loop": asdict(loop)},
             data=data_facts(self.assembled, len(self.dev), self.sets),
         )
-
-
-def _untuned(reranker: RerankerSpec) -> RerankerSpec:
-    """An earlier adapter of the questions is not learned on: each begins from the encoder."""
-    return reranker.model_copy(update={"question_adapter": None})
 
 
 def _plan(

@@ -9,7 +9,11 @@ import pytest
 
 from ragdiag.errors import InputError, SpecError
 from ragdiag.retrieval.adapters import read_manifest
+from ragdiag.retrieval.embed import Embedder
+from ragdiag.retrieval.late_interaction import load_late_interaction
+from ragdiag.retrieval.vectors import open_cache, passage_text
 from ragdiag.settings import Workspace
+from ragdiag.store.corpus import load_passages
 from ragdiag.store.lake import close_lakes, open_lake
 from ragdiag.store.results import find_version, list_builds, save_version
 from ragdiag.store.training_runs import TrainingRun
@@ -70,6 +74,27 @@ def test_the_version_that_comes_of_it_has_an_adapter_and_is_judged(
     assert made.reranker is not None
     assert made.reranker.model_copy(update={"question_adapter": None}) == late.reranker
     assert len(list_builds(lake, made.index_key)) == 1, "the index is the old one"
+
+
+def test_passages_that_were_learned_are_encoded_before_they_serve(
+    trained: tuple[Workspace, TrainingRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, _ = trained
+    lake = open_lake(workspace)
+    both = replace(TUNING, method="lora", epochs=1, save_as="late-both")
+    run = tune_late_interaction(lake, workspace, find_version(lake, "late-asked"), both)
+    assert run is not None
+    made = find_version(lake, "late-both").spec.reranker
+    assert made is not None
+    assert made.adapter is not None
+    assert made.question_adapter is None, "what was learned over other passages is not kept"
+    manifest = read_manifest(run_folder(workspace, run.run_id).root / "adapter")
+    assert manifest is not None
+    assert manifest.side == "both"
+    read = load_passages(lake)
+    scorer = load_late_interaction(read, made, open_cache(workspace))
+    monkeypatch.delattr(Embedder, "encode_pieces")
+    assert all(map(len, scorer.codes_of([passage_text(one, title=True) for one in read], 1)))
 
 
 def test_what_cannot_be_tuned_is_told_before_training(
