@@ -166,6 +166,7 @@ COMMANDS: Entries = {
         },
     ),
     "model": _group("Encoders as files.", {"export": model.export_command}),
+    "lexical": _group("How BM25 counts words.", {"tune": weighing.tune_lexical_command}),
     "fusion": _group(
         "How the lexical and the dense path are weighed.", {"tune": weighing.tune_fusion_command}
     ),

@@ -74,13 +74,35 @@ class EmbedderSpec(SpecTable):
     title: bool = True
 
 
+Stemmer = Literal[
+    "none",
+    "danish",
+    "dutch",
+    "english",
+    "finnish",
+    "french",
+    "german",
+    "hungarian",
+    "italian",
+    "norwegian",
+    "portuguese",
+    "romanian",
+    "russian",
+    "spanish",
+    "swedish",
+    "turkish",
+]
+
+
 class LexicalSpec(SpecTable):
-    """BM25 (Robertson & Zaragoza 2009): ``k1`` saturates term counts, ``b`` normalises length."""
+    """BM25 (Robertson & Zaragoza 2009): ``k1`` saturates term counts, ``b`` normalises length. With
+    ``stemmer`` (Snowball's of that language) words count by their stems."""
 
     engine: Literal["bm25s", "rank_bm25"] = "bm25s"
     k1: float = Field(default=1.5, gt=0, le=10)
     b: float = Field(default=0.75, ge=0, le=1)
     stopwords: Literal["en", "none"] = "en"
+    stemmer: Stemmer = "none"
     title: bool = True
 
 

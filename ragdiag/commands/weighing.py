@@ -8,6 +8,7 @@ import typer
 
 from ragdiag.commands.options import Json, ProgressOption, SaveAs, opened
 from ragdiag.console import emit, progress_to
+from ragdiag.version import Stemmer
 
 Split = Annotated[
     str, typer.Option("--split", help="Which judged questions; not those to test on.")
@@ -29,6 +30,29 @@ def tune_fusion_command(
         tuned = tune_fusion(
             *opened(context, version),
             split,
+            save_as=save_as,
+            progress=progress,
+        )
+    emit(tuned.to_json(), as_json, tuned.to_text)
+
+
+def tune_lexical_command(
+    context: typer.Context,
+    version: str,
+    split: Split,
+    stemmer: Annotated[Stemmer, typer.Option(help="Language whose stems are tried.")] = "english",
+    save_as: SaveAs = None,
+    as_json: Json = False,
+    progress_file: ProgressOption = None,
+) -> None:
+    """Choose k1, b and stemming of BM25 by the fused lists, with cross-validation of the choice."""
+    from ragdiag.workflows.weighing.tune_lexical import tune_lexical
+
+    with progress_to(progress_file) as progress:
+        tuned = tune_lexical(
+            *opened(context, version),
+            split,
+            stemmer=stemmer,
             save_as=save_as,
             progress=progress,
         )

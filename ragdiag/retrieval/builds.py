@@ -247,8 +247,12 @@ def _write_dense(
 
 
 def _lexical_settings(spec: Spec) -> dict[str, Any] | None:
-    """Every BM25 setting by its value: an index key leaves out those at their defaults."""
-    return None if spec.lexical is None else spec.lexical.model_dump(mode="json")
+    """Every BM25 setting by its value: an index key leaves out those at their defaults. Stemming,
+    which came later, only where there is any: earlier builds keep their ids."""
+    if spec.lexical is None:
+        return None
+    later = {"stemmer"} if spec.lexical.stemmer == "none" else set()
+    return spec.lexical.model_dump(mode="json", exclude=later)
 
 
 def _publish(working: Path, final: Path) -> None:

@@ -3,8 +3,8 @@
 bm25s (method "lucene"):  score = Σ_t idf(t) · tf / (tf + k1·(1 − b + b·|d|/avg|d|)),
 idf(t) = ln(1 + (N − df + ½)/(df + ½)). rank-bm25 (Okapi): the same with (k1 + 1) in the
 numerator and idf(t) = ln((N − df + ½)/(df + ½)), floored at a quarter of the mean idf. t runs
-over the question's words; a word asked twice counts twice. The two differ in words that occur
-in about half of the passages, so their lists agree but for a few places.
+over the question's words, or their stems; a word asked twice counts twice. The two differ in words
+that occur in about half of the passages, so their lists agree but for a few places.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from threading import local
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -40,6 +41,16 @@ def tokenise(text: str, stopwords: Literal["en", "none"] = "en") -> list[str]:
     return words if stopwords == "none" else [word for word in words if word not in _english()]
 
 
+def terms(text: str, spec: LexicalSpec) -> list[str]:
+    """What BM25 counts of ``text``: its words, or their stems.
+
+    >>> terms("How are vaccines tested?", LexicalSpec(stemmer="english"))
+    ['how', 'vaccin', 'test']
+    """
+    words = tokenise(text, spec.stopwords)
+    return words if spec.stemmer == "none" else list(_stemmer(spec.stemmer).stemWords(words))
+
+
 class Lexical(Protocol):
     """Scores of every passage for a question, in the order in which they were indexed."""
 
@@ -58,8 +69,7 @@ class FastLexical:
     """bm25s: contributions are computed at indexing, a question adds up a few columns."""
 
     def __init__(self, index: Any, spec: LexicalSpec) -> None:
-        self._index = index
-        self._stopwords: Literal["en", "none"] = spec.stopwords
+        self._index, self._spec = index, spec
 
     def scores(self, question: str) -> Scores:
         return np.asarray(self._index.get_scores_from_ids(self._ids(question)), dtype=np.float32)
@@ -75,7 +85,7 @@ class FastLexical:
         self._index.save(directory, show_progress=False)
 
     def _ids(self, question: str) -> list[int]:
-        ids: list[int] = self._index.get_tokens_ids(tokenise(question, self._stopwords))
+        ids: list[int] = self._index.get_tokens_ids(terms(question, self._spec))
         return ids
 
 
@@ -85,17 +95,16 @@ class ReferenceLexical:
     def __init__(self, tokens: list[list[str]], spec: LexicalSpec) -> None:
         from rank_bm25 import BM25Okapi
 
-        self._tokens = tokens
-        self._stopwords: Literal["en", "none"] = spec.stopwords
+        self._tokens, self._spec = tokens, spec
         self._index: Any = BM25Okapi(tokens, k1=spec.k1, b=spec.b)
 
     def scores(self, question: str) -> Scores:
-        words = tokenise(question, self._stopwords)
+        words = terms(question, self._spec)
         return np.asarray(self._index.get_scores(words), dtype=np.float32)
 
     def upper_bound(self, question: str) -> float:
         """Σ_t max(idf(t), 0)·(k1 + 1)."""
-        idf = [self._index.idf.get(word, 0.0) for word in tokenise(question, self._stopwords)]
+        idf = [self._index.idf.get(word, 0.0) for word in terms(question, self._spec)]
         return float(sum(max(value, 0.0) for value in idf) * (self._index.k1 + 1))
 
     def save(self, directory: Path) -> None:
@@ -106,7 +115,7 @@ class ReferenceLexical:
 
 def build_lexical(texts: Sequence[str], spec: LexicalSpec) -> Lexical:
     """Index ``texts``. Raises IndexFault where they have not one word between them."""
-    tokens = [tokenise(text, spec.stopwords) for text in texts]
+    tokens = [terms(text, spec) for text in texts]
     if not any(tokens):
         raise IndexFault(
             f"there is no word to index in {len(texts)} passages",
@@ -131,6 +140,17 @@ def load_lexical(directory: Path, spec: LexicalSpec) -> Lexical:
     import bm25s
 
     return FastLexical(bm25s.BM25.load(directory, load_corpus=False, show_progress=False), spec)
+
+
+_stemmers = local()
+
+
+def _stemmer(language: str) -> Any:
+    """One of each language in every thread: a stemmer is not safe in several."""
+    import Stemmer
+
+    known: dict[str, Any] = _stemmers.__dict__
+    return known.setdefault(language, Stemmer.Stemmer(language))
 
 
 @cache

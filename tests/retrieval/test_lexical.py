@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragdiag.errors import IndexFault
-from ragdiag.retrieval.lexical import Lexical, build_lexical, load_lexical, tokenise
+from ragdiag.retrieval.lexical import Lexical, build_lexical, load_lexical, terms, tokenise
 from ragdiag.retrieval.paths import best_positions
 from ragdiag.version import LexicalSpec
 
@@ -24,6 +25,7 @@ TEXTS = [
     "bread and salt",
     "rain in paris",
 ]
+STEMS = LexicalSpec(stemmer="english")
 WORDS = st.lists(st.sampled_from(["ab", "cd", "ef", "gh", "ij", "kl"]), max_size=12).map(" ".join)
 
 
@@ -48,6 +50,27 @@ def test_bm25s_gives_the_formula_of_the_docstring() -> None:
     found = build_lexical(TEXTS, spec).scores("virus in Paris?")
     assert found.dtype == np.float32
     assert found == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_stems_stand_for_their_words(engine: str, tmp_path: Path) -> None:
+    stems = LexicalSpec.model_validate({"engine": engine, "stemmer": "english"})
+    built = build_lexical(TEXTS, stems)
+    built.save(tmp_path / "lexical")
+    found = load_lexical(tmp_path / "lexical", stems).scores("Do viruses spread?")
+    assert found.argmax() == 1
+    assert found.tolist() == built.scores("Does a virus spread?").tolist()
+    whole = build_lexical(TEXTS, LexicalSpec.model_validate({"engine": engine}))
+    assert not whole.scores("Do viruses spread?").any()
+
+
+def test_threads_stem_apart() -> None:
+    """A stemmer has a state: one in several threads at once gives broken stems."""
+    words = ["vaccines", "tested", "running", "generalisations"] * 500
+    expected = terms(" ".join(words), STEMS)
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(lambda _: terms(" ".join(words), STEMS), range(40))
+    assert all(one == expected for one in found)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -15,10 +15,11 @@ from ragdiag.settings import Workspace
 from ragdiag.store.corpus import add_documents, add_judgments, add_questions
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import find_version, save_version
-from ragdiag.version import Version, parse_spec
+from ragdiag.version import LexicalSpec, Version, parse_spec
 from ragdiag.workflows.indexing.build import build_version_index
 from ragdiag.workflows.weighing.calibrate_reranker import calibrate_reranker
 from ragdiag.workflows.weighing.tune_fusion import tune_fusion
+from ragdiag.workflows.weighing.tune_lexical import choose_setting, tune_lexical
 from ragdiag.workflows.weighing.weigh_reranker import weigh_reranker
 
 N = 60
@@ -66,6 +67,44 @@ def test_a_weight_is_not_learned_from_one_path_or_from_few_labels(
         tune_fusion(judged, workspace, WORDS, "train")
     with pytest.raises(InputError, match="1 questions with a relevant passage, and 50 are needed"):
         tune_fusion(judged, workspace, BOTH, "few")
+
+
+def test_the_setting_of_bm25_follows_what_was_judged(lake: Lake, workspace: Workspace) -> None:
+    """What is asked stands in another form of the word in the one passage that answers."""
+    nouns = [
+        f"{one}{two}{three}" for one in "bdfg" for two in "ktr" for three in ("im", "om", "up")
+    ]
+    nouns = [*nouns, *(f"{one}al" for one in nouns), *(f"{one}or" for one in nouns)][:N]
+    add_documents(lake, [Passage(f"p{n}", f"d{n}", f"It {nouns[n]}ed the gate.") for n in range(N)])
+    add_questions(lake, [Question(f"q{n}", f"What is {nouns[n]}ing?") for n in range(N)])
+    add_judgments(lake, [Judgment(f"q{n}", f"p{n}", 1, "train") for n in range(N)])
+    add_judgments(lake, [Judgment("q0", "p0", 1, "few")])
+    plain = version("plain", "[lexical]\n")
+    build_version_index(lake, workspace, plain)
+    found = tune_lexical(lake, workspace, plain, "train", save_as="stems")
+    setting = found.choice.setting
+    assert (setting.stemmer, found.choice.n) == ("english", N)
+    assert {one.stemmer for one in found.choice.fold_settings} == {"english"}
+    assert found.choice.against_own.a == 0.0
+    assert found.choice.against_own.b > 0.9
+    assert find_version(lake, "stems").spec.lexical == setting
+    assert "next: ragdiag index build stems" in found.to_text()
+    tried = found.to_json()["MRR@10_by_setting"]
+    assert tried["k1 = 1.5, b = 0.75, words"] == 0.0
+    assert len(tried) == 32
+    with pytest.raises(InputError, match="'few' has 1 questions with a relevant passage, and 50"):
+        tune_lexical(lake, workspace, plain, "few")
+    with pytest.raises(SpecError, match="version dense has no BM25"):
+        tune_lexical(lake, workspace, version("dense", "[embedder]\n"), "train")
+
+
+def test_a_setting_that_is_no_better_is_left_alone() -> None:
+    own, other = LexicalSpec(), LexicalSpec(stemmer="english")
+    even = np.ones((N, 2))
+    assert choose_setting([own, other], even).setting == own
+    better = np.stack([np.full(N, 0.5), np.ones(N)], axis=1)
+    found = choose_setting([own, other], better)
+    assert (found.setting, found.against_own.difference.value) == (other, 0.5)
 
 
 class Overlap:
