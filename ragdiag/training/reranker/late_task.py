@@ -112,7 +112,7 @@ class LateTask:
 
     def served(self, lists: Sequence[FusedList]) -> list[Tensor]:
         """What each of ``lists`` would be ordered by now, (n,) each."""
-        return self._served(lists, self._known if self._shown is None else self._kept_codes(lists))
+        return self._served(lists, self._known if self._shown is None else self._encoded_once(lists))
 
     def _served(self, lists: Sequence[FusedList], held: Held) -> list[Tensor]:
         import torch
@@ -180,7 +180,7 @@ class LateTask:
         """With a gradient."""
         return [vectors for _, vectors in self._pieces([self._texts[name] for name in names])]
 
-    def _kept_codes(self, lists: Sequence[FusedList]) -> Held:
+    def _encoded_once(self, lists: Sequence[FusedList]) -> Held:
         """Every candidate of ``lists``, encoded once and kept as it would be served."""
         import torch
 
