@@ -148,8 +148,9 @@ def start(view: View) -> None:
         missing = "a version" if not versions else "judged questions"
         st.caption(f"Training takes {missing}; this workspace has none.")
         return
-    boxes = st.columns([3, 3, 2, 2, 2])
-    with boxes[0]:
+    what_box, version_box = st.columns([3, 2])
+    learn_box, test_box, epochs_box = st.columns([2, 2, 1])
+    with what_box:
         kind = st.selectbox(
             "What is trained",
             list(TRAINABLE),
@@ -161,9 +162,9 @@ def start(view: View) -> None:
     if not names:
         st.caption(what.missing)
         return
-    with boxes[1]:
+    with version_box:
         version = st.selectbox("For version", names, index=len(names) - 1, key="tune_version")
-    with boxes[3]:
+    with test_box:
         test = _split("Test on split", splits, usual_splits(splits)[1], "tune_test")
     others = {name: n for name, n in splits.items() if name != test}
     if not others:
@@ -175,9 +176,9 @@ def start(view: View) -> None:
         )
         if not what.finds:
             return
-    with boxes[2]:
+    with learn_box:
         split = _learn_from(others, what)
-    with boxes[4]:
+    with epochs_box:
         epochs = st.number_input(
             "Epochs at most", 1, 50, value=what.epochs, key=f"tune_epochs_{kind}"
         )
@@ -214,7 +215,7 @@ def _data_options(view: View, kind: str, what: Trainable, split: str | None) -> 
     """What else is chosen of the pairs and of the adapter, as options of the command where it
     differs from what the command takes by itself."""
     given = []
-    boxes = st.columns([3, 2, 2, 5])
+    boxes = st.columns([5, 3, 3, 1])
     with boxes[0]:
         if split is not None and only_failures(view, split):
             given.append("--from-failures")
