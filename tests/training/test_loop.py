@@ -90,6 +90,14 @@ def test_a_cancelled_run_keeps_its_step(tmp_path: Path, at: int) -> None:
     assert second.weights() == whole.weights()
 
 
+def test_it_says_when_it_scores_which_may_take_minutes(tmp_path: Path) -> None:
+    told: list[str] = []
+    train(ToyTask(), replace(OPTIONS, epochs=1), tmp_path, lambda _, message: told.append(message))
+    assert told[0] == "scoring before the first of 5 steps"
+    scoring = [one.partition(",")[0] for one in told if one.endswith(", scoring")]
+    assert scoring == ["step 2 of 5", "step 5 of 5"]
+
+
 def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
     task, again = ToyTask(), ToyTask()
     train(task, OPTIONS, tmp_path)
