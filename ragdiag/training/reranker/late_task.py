@@ -112,7 +112,8 @@ class LateTask:
 
     def served(self, lists: Sequence[FusedList]) -> list[Tensor]:
         """What each of ``lists`` would be ordered by now, (n,) each."""
-        return self._served(lists, self._known if self._shown is None else self._encoded_once(lists))
+        held = self._known if self._shown is None else self._encoded_once(lists)
+        return self._served(lists, held)
 
     def _served(self, lists: Sequence[FusedList], held: Held) -> list[Tensor]:
         import torch

@@ -74,7 +74,12 @@ class Injector:
     """Breaks one version; its parts are loaded once, and each fault's system is made once."""
 
     def __init__(
-        self, lake: Lake, workspace: Workspace, version: Version, successes: Sequence[Request]
+        self,
+        lake: Lake,
+        workspace: Workspace,
+        version: Version,
+        successes: Sequence[Request],
+        progress: Progress | None = None,
     ) -> None:
         """Of ``successes`` only those count that succeed today too, with gold in the prompt.
         Questions whose labels are in doubt are not asked, since what failed on them could not be
@@ -91,12 +96,14 @@ class Injector:
         self._passages = self._bench.passages_of(pipeline.build_id)
         self.successes: list[tuple[Request, Evidence]] = []
         self.left_out: Counter[str] = Counter()
-        for request in successes:
+        for number, request in enumerate(successes, start=1):
             labels = replace(self._bench.evidence(request), reported=True)
             if labels.gold and labels.doubt is not None:
                 self.left_out[labels.doubt] += 1
             elif labels.gold and self._succeeds(request, labels):
                 self.successes.append((request, labels))
+            asked = f"asked {number} of {len(successes)} again, {len(self.successes)} succeed"
+            report(progress, number / len(successes), asked)
 
     def inject(self, n: int, seed: int = 0, progress: Progress | None = None) -> Injected:
         """Up to ``n`` failures of each fault, from successes in an order that ``seed`` draws."""
@@ -109,11 +116,11 @@ class Injector:
             if part is not None
         }
         for number, fault in enumerate(FAULTS):
-            report(progress, number / len(FAULTS), f"injecting {fault}")
             if not applies(fault, paths):
                 continue
             system, found, tried[fault] = self._system(fault), 0, 0
             for at in np.random.default_rng(seed).permutation(len(self.successes)).tolist():
+                report(progress, number / len(FAULTS), f"injecting {fault}: {found} of {n} fail")
                 if found == n:
                     break
                 tried[fault] += 1

@@ -125,7 +125,7 @@ def validate(
     """
     requests = requests_in_scope(lake, version, Scope(split))
     tried = version.answered_by(generator_of, workspace.root) if generator_of else version
-    injector = Injector(lake, workspace, tried, requests)
+    injector = Injector(lake, workspace, tried, requests, part(progress, 0.0, 0.2))
     if not injector.successes:
         doubted = "".join(f"; left out {n}: {why}" for why, n in injector.left_out.items())
         raise InputError(
@@ -133,7 +133,7 @@ def validate(
             f"{injector.generator}{doubted}",
             remedy="only what works can be broken: name another split, or mend the version",
         )
-    injected = injector.inject(n, seed, part(progress, 0.0, 0.4))
+    injected = injector.inject(n, seed, part(progress, 0.2, 0.4))
     record = write_record(workspace, injected)
     diagnoses = diagnose_broken(injected.broken, part(progress, 0.4, 1.0))
     found = compare(read_record(record), diagnoses)
