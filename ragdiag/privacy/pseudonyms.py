@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -52,13 +52,13 @@ def read_user(workspace: Workspace, user: str) -> str:
 
 
 def user_reader(workspace: Workspace) -> Callable[[str], str]:
-    """:func:`read_user` for many users, with the key as it is now: to look at the key's file for
-    each took longer than the hash. Raises as :func:`user_key`."""
-    hashed = keyed_hasher(workspace, "user")
+    """:func:`read_user` for many users, with the key as it is when the first is read: to look at
+    the key's file for each took longer than the hash. Raises as :func:`user_key`."""
+    hasher = cache(lambda: keyed_hasher(workspace, "user"))
 
     def read(user: str) -> str:
         marked = _MARKED.fullmatch(user)
-        return marked[1] if marked else hashed(_named(user))
+        return marked[1] if marked else hasher()(_named(user))
 
     return read
 

@@ -117,8 +117,8 @@ def tune_late_interaction(
         else:
             name = tuning.save_as or f"{version.name}-{folder.run_id}"
             encode_for_reranking(plan.read, tuned.reranker, workspace, part(told, 0.8, 0.85))
-            tables = {"reranker": tuned.reranker}
-            made = Version(name, version.spec.with_tables(workspace.root, **tables))
+            spec = version.spec.with_tables(workspace.root, reranker=tuned.reranker)
+            made = Version(name, spec)
             rest = part(told, 0.85, 1.0)
             test = tuning.learn.test
             release_tuned(lake, workspace, recording, version, made, plan.sets, test, rest)
