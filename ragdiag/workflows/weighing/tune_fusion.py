@@ -6,18 +6,18 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from ragdiag.errors import InputError, SpecError
+from ragdiag.errors import SpecError
 from ragdiag.pipeline import serving_index
 from ragdiag.progress import Progress, report
-from ragdiag.retrieval.fusion_tuning import ALPHAS, LABELS_NEEDED, FusionChoice, choose_alpha
+from ragdiag.retrieval.fusion_tuning import ALPHAS, FusionChoice, choose_alpha
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.settings import Workspace
 from ragdiag.stats.paired import PairedComparison
-from ragdiag.store.corpus import load_judgments, load_questions
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import save_spec
 from ragdiag.version import FusionSpec, Spec, Version
 from ragdiag.workflows.comparing.compare_words import interval
+from ragdiag.workflows.weighing.judged import judged_questions
 
 PATHS = {0.0: "lexical path alone", 1.0: "dense path alone"}
 
@@ -88,18 +88,9 @@ def tune_fusion(
         )
     fusion = FusionSpec(kind="convex", normalisation=spec.fusion.normalisation)
     convex = spec.model_copy(update={"fusion": fusion})
-    judgments = load_judgments(lake, split)
-    gold = {
-        question_id: {passage for passage, grade in judged.items() if grade > 0}
-        for question_id, judged in judgments.items()
-    }
-    questions = [q for q in load_questions(lake, split) if gold.get(q.question_id)]
-    if len(questions) < LABELS_NEEDED:
-        raise InputError(
-            f"split {split!r} has {len(questions)} questions with a relevant passage, and "
-            f"{LABELS_NEEDED} are needed to learn a weight",
-            remedy='use [fusion] kind = "rrf", which needs none',
-        )
+    questions, gold = judged_questions(
+        lake, split, to="learn a weight", remedy='use [fusion] kind = "rrf", which needs none'
+    )
     retriever = HybridRetriever(serving_index(lake, workspace, version), convex)
     evidence = []
     for number, question in enumerate(questions, start=1):

@@ -10,22 +10,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ragdiag.errors import InputError, SpecError
+from ragdiag.errors import SpecError
 from ragdiag.metrics.ranking import reciprocal_rank
 from ragdiag.pipeline import serving_parts
 from ragdiag.progress import Progress, report
 from ragdiag.records import Question
 from ragdiag.retrieval.embed import load_question_encoder
-from ragdiag.retrieval.fusion_tuning import FOLDS, LABELS_NEEDED
+from ragdiag.retrieval.fusion_tuning import FOLDS
 from ragdiag.retrieval.hybrid import Embedding, HybridRetriever
 from ragdiag.retrieval.lexical import build_lexical
 from ragdiag.retrieval.vectors import passage_text
 from ragdiag.settings import Workspace
 from ragdiag.stats.paired import PairedComparison, compare_paired
-from ragdiag.store.corpus import load_judgments, load_questions
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import save_spec
 from ragdiag.version import LexicalSpec, Spec, Stemmer, Version
+from ragdiag.workflows.weighing.judged import judged_questions
 from ragdiag.workflows.weighing.tune_fusion import paired_json, paired_line
 
 K1S = (0.6, 0.9, 1.2, 1.5)
@@ -110,18 +110,12 @@ def tune_lexical(
             f"version {version.name} has no BM25, so there is nothing to tune",
             remedy="add [lexical] to its spec",
         )
-    judgments = load_judgments(lake, split)
-    gold = {
-        name: {passage for passage, grade in judged.items() if grade > 0}
-        for name, judged in judgments.items()
-    }
-    questions = [one for one in load_questions(lake, split) if gold.get(one.question_id)]
-    if len(questions) < LABELS_NEEDED:
-        raise InputError(
-            f"split {split!r} has {len(questions)} questions with a relevant passage, and "
-            f"{LABELS_NEEDED} are needed to choose a setting",
-            remedy="judge more, or set k1, b and stemmer in [lexical] yourself",
-        )
+    questions, gold = judged_questions(
+        lake,
+        split,
+        to="choose a setting",
+        remedy="judge more, or set k1, b and stemmer in [lexical] yourself",
+    )
     tried = _settings(own, stemmer)
     scores = _scores(lake, workspace, version, questions, gold, tried, progress)
     choice = choose_setting(tried, scores)
