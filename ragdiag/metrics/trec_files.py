@@ -88,9 +88,8 @@ def summarise_files(
     judged, found = _read_qrels(qrels), _read(run, _RUN)
     if judged is None or found is None:
         return None
-    with np.errstate(over="ignore"):
-        scores = found["s"].to_numpy().astype(np.float32)
-    if not np.isfinite(scores).all():
+    ties = _ties(found)
+    if ties is None:
         return None
     with (
         interruptible(),
@@ -104,7 +103,7 @@ def summarise_files(
         pairs, may_be_judged = (np.concatenate(parts) for parts in zip(*hashed, strict=True))
         ordered = beside.submit(np.sort, pairs)
         _register_judged(con, judged, choices, relevance_level)
-        _register_found(con, found, scores, may_be_judged)
+        _register_found(con, found, ties, may_be_judged)
         if _repeated(np.sort(judged_pairs)).size or _repeated(ordered.result()).size:
             return None
         con.execute(_RANKED, {"level": relevance_level})
@@ -219,35 +218,53 @@ def _register_judged(
 
 
 def _register_found(
-    con: duckdb.DuckDBPyConnection,
-    found: pa.Table,
-    scores: NDArray[np.float32],
-    may_be_judged: NDArray[np.bool_],
+    con: duckdb.DuckDBPyConnection, found: pa.Table, ties: Numbers, may_be_judged: NDArray[np.bool_]
 ) -> None:
-    """Tables ``hits`` (those that may be judged and all that are tied: a ``tie`` is a query and a
-    score, ``above`` counts the query's higher ones) and ``retrieved`` (hits by query)."""
-    queries = found["q"].combine_chunks()
-    codes = queries.indices.to_numpy()
-    ties = _ties(codes, scores)
-    ordered = np.sort(ties)
-    tied = pc.is_in(pa.array(ties), value_set=pa.array(_repeated(ordered)))
-    chosen = may_be_judged | tied.to_numpy(zero_copy_only=False)
+    """Tables ``hits`` (those that may be judged and all that are tied, ``above`` counts the query's
+    higher ones) and ``retrieved`` (hits by query)."""
+    ordered, tied = _in_order(ties)
+    chosen = may_be_judged | tied
     tie = ties[chosen]
     above = np.searchsorted(ordered, tie) - np.searchsorted(ordered, tie >> 32 << 32)
     hits = found.select(["q", "d"]).filter(pa.array(chosen))
     con.register("hits", hits.append_column("tie", [tie]).append_column("above", [above]))
-    counts = np.bincount(codes)
-    con.register("retrieved", pa.table({"q": queries.dictionary, "retrieved": counts}))
+    queries = found["q"].chunk(0).dictionary
+    counts = sum(np.bincount(one.indices, minlength=len(queries)) for one in found["q"].chunks)
+    con.register("retrieved", pa.table({"q": queries, "retrieved": counts}))
 
 
-def _ties(codes: NDArray[np.int32], scores: NDArray[np.float32]) -> Numbers:
-    """One number for a query's code and a score: rising with the code, then with falling scores.
+def _ties(found: pa.Table) -> Numbers | None:
+    """Of each line one number for its query and score: rising with the query's code, then with
+    falling scores; None where a score is no number.
 
     A float's bits, read as a whole number, rise with a positive score and fall with a negative one.
     """
-    bits = (scores + 0.0).view(np.uint32)  # + 0.0: -0.0 is tied with 0.0
-    falling = np.where(bits < 2**31, bits ^ (2**31 - 1), bits)
-    return codes.astype(np.uint64) << np.uint64(32) | falling
+    ties, start = np.empty(len(found), np.uint64), 0
+    for queries, doubles in zip(found["q"].chunks, found["s"].chunks, strict=True):
+        with np.errstate(over="ignore"):
+            scores = doubles.to_numpy().astype(np.float32) + np.float32(0)  # -0.0 is tied with 0.0
+        if not np.isfinite(scores).all():
+            return None
+        bits, end = scores.view(np.uint32), start + len(scores)
+        falling = np.where(bits < 2**31, bits ^ (2**31 - 1), bits)
+        codes = queries.indices.to_numpy().astype(np.uint64)
+        ties[start:end] = codes << np.uint64(32) | falling
+        start = end
+    return ties
+
+
+def _in_order(ties: Numbers) -> tuple[Numbers, NDArray[np.bool_]]:
+    """``ties``, rising, and which of them are there more than once. Most runs are written in order,
+    and need no sorting."""
+    tied = np.zeros(len(ties), np.bool_)
+    if (ties[1:] >= ties[:-1]).all():
+        again = ties[1:] == ties[:-1]
+        tied[1:] |= again
+        tied[:-1] |= again
+        return ties, tied
+    ordered = np.sort(ties)
+    found = pc.is_in(pa.array(ties), value_set=pa.array(_repeated(ordered)))
+    return ordered, found.to_numpy(zero_copy_only=False)
 
 
 def _summary(

@@ -84,13 +84,18 @@ def test_it_is_the_same_on_trec_evals_own_run(shared_data: Path, tmp_path: Path)
     assert found == pytest.approx(score_run(qrels, run, MEASURED).summary, abs=1e-9)
 
 
-def test_files_of_several_blocks_with_their_lines_in_any_order(tmp_path: Path) -> None:
+@pytest.mark.parametrize("as_ranked", [True, False])
+def test_files_of_several_blocks(tmp_path: Path, as_ranked: bool) -> None:
+    """Their lines in any order, or best first as most runs have them; many scores are tied."""
     chance = np.random.default_rng(0)
     pairs = chance.permutation([f"q{q} tag{q:030d} d{d}" for q in range(900) for d in range(150)])
+    lines = list(zip(pairs.tolist(), chance.integers(-40, 40, len(pairs)), strict=True))
+    if as_ranked:
+        lines.sort(key=lambda line: (line[0].split()[0], -line[1]))
     run: dict[str, dict[str, float]] = {}
     path = tmp_path / "run"
     with path.open("w") as file:
-        for pair, score in zip(pairs.tolist(), chance.integers(-40, 40, len(pairs)), strict=True):
+        for pair, score in lines:
             query, tag, passage = pair.split()
             run.setdefault(query, {})[passage] = score / 4
             file.write(f"{query} Q0 {passage} 1 {score / 4} {tag}\n")
