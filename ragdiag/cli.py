@@ -265,7 +265,9 @@ def main(arguments: list[str] | None = None) -> int:
     except Exit as done:
         status = done.exit_code
     except TyperException as error:
-        return fail(f"{error.format_message().rstrip('.')}; see: ragdiag --help")
+        context = getattr(error, "ctx", None)
+        asked = context.command_path if context else "ragdiag"
+        return fail(f"{error.format_message().rstrip('.')}; see: {asked} --help")
     except (KeyboardInterrupt, Abort):
         status = INTERRUPTED
     if status == INTERRUPTED:  # what Typer makes of Ctrl-C, too

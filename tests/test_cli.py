@@ -241,7 +241,9 @@ def test_a_tenants_documents_are_found_by_the_tenant_alone(
         (["version", "add", "v", "--spec", "/nowhere.toml"], "/nowhere.toml"),
         (["score", "--qrels", "/no.qrels", "--run", "/no.run"], "/no."),
         (["evaluate", "v"], "--split"),
+        (["evaluate", "v"], "see: ragdiag evaluate --help"),
         (["nonsense"], "nonsense"),
+        (["nonsense"], "see: ragdiag --help"),
         (["score", "--qrels", "q", "--run", "r", "-l", "many"], "'-l'"),
     ],
 )
