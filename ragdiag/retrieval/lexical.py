@@ -115,10 +115,14 @@ class ReferenceLexical:
 
 def build_lexical(texts: Sequence[str], spec: LexicalSpec) -> Lexical:
     """Index ``texts``. Raises IndexFault where they have not one word between them."""
-    tokens = [terms(text, spec) for text in texts]
+    return index_terms([terms(text, spec) for text in texts], spec)
+
+
+def index_terms(tokens: list[list[str]], spec: LexicalSpec) -> Lexical:
+    """Index passages by what :func:`terms` counts of each. Raises as :func:`build_lexical`."""
     if not any(tokens):
         raise IndexFault(
-            f"there is no word to index in {len(texts)} passages",
+            f"there is no word to index in {len(tokens)} passages",
             remedy='import text, or set stopwords = "none" in [lexical]',
         )
     if spec.engine == "rank_bm25":

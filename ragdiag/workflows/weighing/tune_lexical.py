@@ -18,7 +18,7 @@ from ragdiag.records import Question
 from ragdiag.retrieval.embed import load_question_encoder
 from ragdiag.retrieval.fusion_tuning import FOLDS
 from ragdiag.retrieval.hybrid import Embedding, HybridRetriever
-from ragdiag.retrieval.lexical import build_lexical
+from ragdiag.retrieval.lexical import index_terms, terms
 from ragdiag.retrieval.vectors import passage_text
 from ragdiag.settings import Workspace
 from ragdiag.stats.paired import PairedComparison, compare_paired
@@ -162,7 +162,8 @@ def _scores(
     tried: Sequence[LexicalSpec],
     progress: Progress | None,
 ) -> Floats:
-    """RR@10 of the fused list of each question under each setting, (questions, settings)."""
+    """RR@10 of the fused list of each question under each setting, (questions, settings). Settings
+    differ from each other in k1, b and the stemmer."""
     index, passages = serving_parts(lake, workspace, version)
     first_stage = version.spec.model_copy(update={"reranker": None})
     embedder = version.spec.embedder
@@ -176,10 +177,13 @@ def _scores(
         relevant = gold[question.question_id]
         return reciprocal_rank([hit.passage_id in relevant for hit in hits], CUT)
 
+    texts = [passage_text(one, title=tried[0].title) if one else "" for one in known]
+    counted: dict[Stemmer, list[list[str]]] = {}
     columns = []
     for number, setting in enumerate(tried, start=1):
-        texts = [passage_text(one, title=setting.title) if one else "" for one in known]
-        changed = replace(index, lexical=build_lexical(texts, setting))
+        if setting.stemmer not in counted:
+            counted[setting.stemmer] = [terms(text, setting) for text in texts]
+        changed = replace(index, lexical=index_terms(counted[setting.stemmer], setting))
         found = HybridRetriever(changed, first_stage, encoder)
         columns.append([rr(found, *one) for one in asked])
         report(progress, number / len(tried), f"tried {number} of {len(tried)} settings of BM25")
