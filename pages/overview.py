@@ -16,6 +16,7 @@ from ragdiag.ui import (
     palette,
     prescription,
     tables,
+    terms,
     words,
 )
 from ragdiag.ui import changes as table_of
@@ -52,7 +53,7 @@ st.page_link(
 
 st.subheader("Answers and speed", anchor=False)
 cards.row(report, ("correct", "no_answer", "MRR@10", "p95"))
-st.caption(literal(f"{words.CORRECT} {grader_note.note(view)}"))
+st.caption(literal(f"{terms.CORRECT} {grader_note.note(view)}"))
 if report.ungraded:
     st.caption(words.ungraded_bounds(report.ungraded, report.correct_bounds))
 st.subheader("What users did", anchor=False)
@@ -68,7 +69,7 @@ if report.faults:
     shown = report.faults[:10]
     charts.show(
         charts.paired_bars(
-            [words.spoken(f.name) for f in shown],
+            [terms.spoken(f.name) for f in shown],
             [f.before for f in shown],
             [f.after for f in shown],
             [palette.FAULT_COLOURS[f.name] for f in shown],

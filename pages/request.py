@@ -15,6 +15,7 @@ from ragdiag.ui import (
     replays,
     sentences,
     tables,
+    terms,
     words,
 )
 from ragdiag.ui.cached import fetch
@@ -67,7 +68,7 @@ if story.opinions:
     tables.show(
         {
             "Grader": [row["grader"] for row in story.opinions],
-            "Says": [words.grade(row["y"]) for row in story.opinions],
+            "Says": [terms.grade(row["y"]) for row in story.opinions],
             "Score": [row["score"] for row in story.opinions],
             "Why": [row["reason"] or row["status"] for row in story.opinions],
             "Against people": [grader_note.note(view, row["grader"]) for row in story.opinions],
@@ -106,7 +107,7 @@ with right:
         tables.show(
             {
                 "When (UTC)": [row["given_at"] for row in story.feedback],
-                "What": [words.feedback(row["kind"], row["value"]) for row in story.feedback],
+                "What": [terms.feedback(row["kind"], row["value"]) for row in story.feedback],
                 "Passage": [row["passage_id"] or "" for row in story.feedback],
             },
             key="feedback",

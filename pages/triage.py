@@ -6,7 +6,7 @@ import streamlit as st
 
 from ragdiag.store import queries
 from ragdiag.store.queries import Filters
-from ragdiag.ui import filters, frame, prescription, trust, words
+from ragdiag.ui import filters, frame, prescription, terms, trust, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.contradictions import show_contradictions
 from ragdiag.ui.failures import show_failures, show_ungraded
@@ -35,7 +35,7 @@ with st.container():
     with boxes[5]:
         cause = filters.choice("Cause", "cause", list(queries.FAILURE_CAUSES))
     with boxes[6]:
-        second_level = filters.choice("Closer", "cause2", list(words.SECOND_LEVELS))
+        second_level = filters.choice("Closer", "cause2", list(terms.SECOND_LEVELS))
 
 scope = Filters(traffic=kind, version_id=version, topic=topic, week=week)
 chosen = replace(scope, verdict=verdict, cause=cause, second_level=second_level)
@@ -62,10 +62,10 @@ if not counts["failed"]:
 left, right = st.columns(2, gap="large")
 with left:
     st.subheader("Verdict: what would mend it", anchor=False)
-    fault_bars(by_verdict, counts["failed"], words.VERDICTS, key="verdicts", owners=True)
+    fault_bars(by_verdict, counts["failed"], terms.VERDICTS, key="verdicts", owners=True)
 with right:
     st.subheader("Cause: where the gold passage was lost", anchor=False)
-    fault_bars(by_cause, counts["failed"], words.CAUSES, key="causes", owners=False)
+    fault_bars(by_cause, counts["failed"], terms.CAUSES, key="causes", owners=False)
 undiagnosed_notice(view, scope, kind)
 show_contradictions(view, scope)
 trust.show_trust(view, scope)

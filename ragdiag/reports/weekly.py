@@ -19,7 +19,7 @@ from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters, Row, traffic_kinds, version_names, weeks
 from ragdiag.store.trends import Split
 from ragdiag.store.upkeep.snapshots import snapshot_times
-from ragdiag.ui import words
+from ragdiag.ui import terms, words
 from ragdiag.ui.changes import columns
 from ragdiag.ui.headline import headlines, nothing_changed
 
@@ -107,7 +107,7 @@ class WeeklyReport:
                 "",
                 "In brackets: 95 % interval and n. A change counts where its interval excludes "
                 f"zero; of {len(WEEKLY_METRICS)} measures at least one does so by chance in up to "
-                f"{1 - 0.95 ** len(WEEKLY_METRICS):.0%} of the weeks. {words.CORRECT}",
+                f"{1 - 0.95 ** len(WEEKLY_METRICS):.0%} of the weeks. {terms.CORRECT}",
                 "",
                 *self._faults(),
                 *self._segments(),
@@ -126,11 +126,11 @@ class WeeklyReport:
             return
         yield from _table(
             {
-                "Fault": [words.spoken(one.name) for one in faults],
+                "Fault": [terms.spoken(one.name) for one in faults],
                 "Meaning": [
-                    words.CAUSES.get(one.name) or words.VERDICTS.get(one.name, "") for one in faults
+                    terms.CAUSES.get(one.name) or terms.VERDICTS.get(one.name, "") for one in faults
                 ],
-                "Mended by": [words.mender(one.name) for one in faults],
+                "Mended by": [terms.mender(one.name) for one in faults],
                 "This week": [words.with_interval(one.after, "share") for one in faults],
                 "Last week": [words.with_interval(one.before, "share") for one in faults],
                 "Change": [words.change(one.difference, "share") for one in faults],

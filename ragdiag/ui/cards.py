@@ -10,7 +10,7 @@ import streamlit as st
 
 from ragdiag.drift.week import WeekReport
 from ragdiag.drift.weekly import WEEKLY_METRICS, Change
-from ragdiag.ui import words
+from ragdiag.ui import terms, words
 
 SPARK_WEEKS = 12
 
@@ -32,7 +32,7 @@ def _card(report: WeekReport, name: str) -> None:
         delta=None if undefined else words.signed(change.difference.value, metric.unit),
         delta_color=_colour(change),
         delta_arrow=_arrow(change.difference.value),
-        delta_description=None if undefined else words.MOVEMENTS[change.movement],
+        delta_description=None if undefined else terms.MOVEMENTS[change.movement],
         border=True,
         height="stretch",
         chart_data=past if len(past) > 1 else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ragdiag.drift.weekly import WEEKLY_METRICS, Change
-from ragdiag.ui import words
+from ragdiag.ui import terms, words
 
 
 def columns(found: Sequence[Change], after: str, before: str) -> dict[str, list[str]]:
@@ -16,5 +16,5 @@ def columns(found: Sequence[Change], after: str, before: str) -> dict[str, list[
         after: [words.with_interval(change.after, unit) for change, unit in rows],
         before: [words.with_interval(change.before, unit) for change, unit in rows],
         "Change": [words.change(change.difference, unit) for change, unit in rows],
-        "Reading": [words.MOVEMENTS[change.movement] for change in found],
+        "Reading": [terms.MOVEMENTS[change.movement] for change in found],
     }

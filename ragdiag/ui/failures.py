@@ -10,7 +10,7 @@ from ragdiag.privacy.hiding import shown_text
 from ragdiag.stats.intervals import rate_bounds_with_unknown
 from ragdiag.store import queries
 from ragdiag.store.queries import ORDERS, Filters, Row
-from ragdiag.ui import grader_note, links, tables, words
+from ragdiag.ui import grader_note, links, tables, terms, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.safe import literal
 from ragdiag.ui.view import View
@@ -47,17 +47,17 @@ def show_failures(view: View, chosen: Filters, counts: Row) -> None:
         {
             "Asked (UTC)": [row["asked_at"] for row in rows],
             "Question": [shown_text(row["question"]) for row in rows],
-            "Verdict": [words.spoken(row["verdict"]) for row in rows],
-            "Cause": [words.spoken(row["cause"]) for row in rows],
+            "Verdict": [terms.spoken(row["verdict"]) for row in rows],
+            "Cause": [terms.spoken(row["cause"]) for row in rows],
             "Closer": [name or "–" for name in closer],
             "What would help": [
-                words.would_help(row["verdict"], row["cause"], name)
+                terms.would_help(row["verdict"], row["cause"], name)
                 for row, name in zip(rows, closer, strict=True)
             ],
-            "Who mends it": [words.owner(row["verdict"]) for row in rows],
+            "Who mends it": [terms.owner(row["verdict"]) for row in rows],
             "Topic": [row["topic"] for row in rows],
             "Version": [names.get(row["version_id"], row["version_id"]) for row in rows],
-            "Right with": [words.FIXES.get(row["verified_fix"], "–") for row in rows],
+            "Right with": [terms.FIXES.get(row["verified_fix"], "–") for row in rows],
             **({"Token F1": [row["score"] for row in rows]} if order in BY_SCORE else {}),
             **({"Total": [row["total_ms"] for row in rows]} if order == SLOWEST else {}),
         },

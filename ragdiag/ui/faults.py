@@ -10,7 +10,7 @@ import streamlit as st
 from ragdiag.records import Weighed
 from ragdiag.stats.weighted import weighted_rate
 from ragdiag.store.queries import NOT_DIAGNOSED, Filters, Row, failure_counts, version_names
-from ragdiag.ui import charts, palette, words
+from ragdiag.ui import charts, palette, terms, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.charts import Bar
 from ragdiag.ui.commands import diagnose_command
@@ -25,7 +25,7 @@ def fault_bars(
     whole = sum((row["weighed"] for row in rows), Weighed.of(0))
     bars = [
         Bar(
-            name=words.spoken(row["name"]),
+            name=terms.spoken(row["name"]),
             share=weighted_rate(row["weighed"], whole),
             colour=palette.FAULT_COLOURS.get(row["name"], palette.GREY),
             text=f"{row['n']:,} of {failed:,}: {meanings.get(row['name'], '')}",
@@ -43,7 +43,7 @@ def fault_bars(
                 row["name"],
                 f"{row['n']:,}",
                 meanings.get(row["name"], ""),
-                words.owner(row["name"]) if owners else "",
+                terms.owner(row["name"]) if owners else "",
             )
             for row in rows
         ]
@@ -55,7 +55,7 @@ def meaning_list(names: Sequence[str]) -> None:
     known = dict.fromkeys(names)
     _legend(
         [
-            (name, "", words.CAUSES.get(name) or words.VERDICTS.get(name, ""), words.mender(name))
+            (name, "", terms.CAUSES.get(name) or terms.VERDICTS.get(name, ""), terms.mender(name))
             for name in known
         ]
     )
@@ -67,7 +67,7 @@ def _legend(rows: Sequence[tuple[str, str, str, str]]) -> None:
     lines = [
         f"<tr><td style='{cell};white-space:nowrap'><span style='display:inline-block;width:.7rem;"
         f"height:.7rem;border-radius:.15rem;margin-right:.4rem;background:"
-        f"{palette.FAULT_COLOURS.get(name, palette.GREY)}'></span>{escape(words.spoken(name))}</td>"
+        f"{palette.FAULT_COLOURS.get(name, palette.GREY)}'></span>{escape(terms.spoken(name))}</td>"
         f"<td style='{cell};text-align:right'>{count}</td>"
         f"<td style='{cell};opacity:.8'>{escape(meaning)}</td>"
         f"<td style='{cell};white-space:nowrap'>{'→ ' + escape(mender) if mender else ''}</td></tr>"

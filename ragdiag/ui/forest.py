@@ -7,7 +7,7 @@ import math
 import streamlit as st
 
 from ragdiag.records import Estimate
-from ragdiag.ui import charts, palette, tables, words
+from ragdiag.ui import charts, palette, tables, terms, words
 from ragdiag.ui.safe import literal
 from ragdiag.workflows.comparing.compare import Comparison
 from ragdiag.workflows.comparing.compare_slices import LEAST_QUESTIONS, SliceComparison
@@ -52,7 +52,7 @@ def slice_table(slices: list[SliceComparison], measure: str) -> dict[str, list[s
     unit = "share" if measure == "correct" else "score"
     found = [one.metrics[measure] for one in slices]
     return {
-        "Kind": [words.SLICES[one.kind] for one in slices],
+        "Kind": [terms.SLICES[one.kind] for one in slices],
         "Slice": [one.name for one in slices],
         "n": [f"{change.difference.n:,}" for change in found],
         "A": [words.number(change.a, unit) for change in found],
@@ -67,7 +67,7 @@ def slice_table(slices: list[SliceComparison], measure: str) -> dict[str, list[s
 
 
 def _name(one: SliceComparison) -> str:
-    return f"{words.SLICES[one.kind]}: {one.name}"
+    return f"{terms.SLICES[one.kind]}: {one.name}"
 
 
 def _change(one: SliceComparison, measure: str) -> Estimate:

@@ -9,7 +9,7 @@ from ragdiag.records import DEFAULT_GRADER, Estimate
 from ragdiag.store.authority import is_person
 from ragdiag.store.calibrations import KNOWN_TRUTH, GraderCalibration, load_calibrations
 from ragdiag.store.lake import Lake
-from ragdiag.ui import words
+from ragdiag.ui import terms
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.story import Story
 from ragdiag.ui.view import View
@@ -28,7 +28,7 @@ def whose_word(view: View, story: Story) -> str:
     default one, whose score stands beside the answer, too."""
     said = "right" if story.y else "wrong"
     if story.y is None or story.decided_by == DEFAULT_GRADER:
-        return f"{words.CORRECT} {note(view)}"
+        return f"{terms.CORRECT} {note(view)}"
     if is_person(story.decided_by):
         votes = story.reason.replace(" to ", f"{NBSP}to{NBSP}")
         rule = f"Reviewers say that it is {said}, {votes}; that goes before every grader's word."

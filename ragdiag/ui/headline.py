@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ragdiag.drift.faults import Growth
 from ragdiag.drift.weekly import WEEKLY_METRICS, Change
 from ragdiag.store.queries import NOT_DIAGNOSED
-from ragdiag.ui import words
+from ragdiag.ui import terms, words
 
 
 def headlines(changes: Sequence[Change], growth: Growth | None) -> list[str]:
@@ -66,7 +66,7 @@ def _blame(growth: Growth) -> str:
     name = growth.fault.name
     if name == NOT_DIAGNOSED:
         return f"{share} of the new failures have not been diagnosed yet"
-    meaning = words.CAUSES.get(name) or words.VERDICTS.get(name, "")
+    meaning = terms.CAUSES.get(name) or terms.VERDICTS.get(name, "")
     return (
-        f"{share} of the new failures are {name} ({meaning}), to be mended by: {words.mender(name)}"
+        f"{share} of the new failures are {name} ({meaning}), to be mended by: {terms.mender(name)}"
     )

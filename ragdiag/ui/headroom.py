@@ -20,7 +20,7 @@ from ragdiag.records import Estimate
 from ragdiag.stats.intervals import wilson
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters, Row, replayed_failures
-from ragdiag.ui import charts, palette, tables, words
+from ragdiag.ui import charts, palette, tables, terms, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.charts import Bar
 from ragdiag.ui.safe import literal
@@ -89,7 +89,7 @@ def _measure(lake: Lake, filters: Filters, most: int) -> Row:
     bounds = measured["tau_bounds"]
     unknown = without_gold(failures)
     slices = [
-        (words.SLICES[kind], name, share)
+        (terms.SLICES[kind], name, share)
         for kind, shares in headroom_by_slice(failures, load_slices(lake)).items()
         for name, share in _first(kind, shares)
     ]

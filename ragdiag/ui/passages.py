@@ -14,7 +14,7 @@ import streamlit as st
 from ragdiag.metrics.refusals import declines
 from ragdiag.privacy.hiding import shown_text
 from ragdiag.records import ContextHit, Hit
-from ragdiag.ui import words
+from ragdiag.ui import terms, words
 from ragdiag.ui.palette import BLUE, GOLD, GREEN, RED
 from ragdiag.ui.safe import draw
 from ragdiag.ui.story import Story
@@ -79,7 +79,7 @@ def waterfall(story: Story, *, with_index: bool = True) -> None:
 def stage_tabs(story: Story) -> None:
     """The passages of each stage, gold and cited ones marked; a click unfolds the whole text."""
     lists: dict[str, tuple[Sequence[Hit | ContextHit], str]] = {
-        words.STAGES[stage]: (story.stages[stage], "score")
+        terms.STAGES[stage]: (story.stages[stage], "score")
         for stage in reversed(list(story.stages))
     }
     if story.gold:
@@ -121,12 +121,12 @@ def _stage_card(story: Story, stage: str, hits: Sequence[Hit | ContextHit], lost
     if rank is not None:
         cut = _cut_note(story, stage, hits[rank - 1])
         harmed = bool(cut) and story.verdict is not None and story.verdict["cause"] == "packing"
-        return _card(words.STAGES[stage], f"rank {rank}", cut or depth, LOST if harmed else KEPT)
+        return _card(terms.STAGES[stage], f"rank {rank}", cut or depth, LOST if harmed else KEPT)
     if lost:
-        return _card(words.STAGES[stage], "–", "lost before", "inherit")
+        return _card(terms.STAGES[stage], "–", "lost before", "inherit")
     if stage in ("lexical", "dense"):
-        return _card(words.STAGES[stage], "not found", depth, "inherit")
-    return _card(words.STAGES[stage], "lost here", depth, LOST)
+        return _card(terms.STAGES[stage], "not found", depth, "inherit")
+    return _card(terms.STAGES[stage], "lost here", depth, LOST)
 
 
 def _cut_note(story: Story, stage: str, hit: Hit | ContextHit) -> str:

@@ -12,7 +12,7 @@ from ragdiag.diagnosis.levers import UNCURED
 from ragdiag.records import Estimate
 from ragdiag.store.prescriptions import latest_prescriptions
 from ragdiag.store.queries import Filters, version_names
-from ragdiag.ui import tables, words
+from ragdiag.ui import tables, terms, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.safe import literal
 from ragdiag.ui.view import View
@@ -152,7 +152,7 @@ def _added(lever: Mapping[str, Any], name: str, unit: str) -> str:
 
 def _lets_through(chosen: Filters, fault: str) -> bool:
     """A fault is a cause where the verdict blames it, else a verdict, of whatever cause."""
-    if fault in words.CAUSES:
+    if fault in terms.CAUSES:
         verdict = LOST.get(fault, "retrieval")
         return chosen.verdict in (None, verdict) and chosen.cause in (None, fault)
     return chosen.verdict in (None, fault)

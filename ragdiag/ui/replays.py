@@ -7,7 +7,7 @@ from html import escape
 import streamlit as st
 
 from ragdiag.store.queries import Row
-from ragdiag.ui import words
+from ragdiag.ui import terms, words
 from ragdiag.ui.passages import KEPT, LOST
 from ragdiag.ui.safe import draw
 from ragdiag.ui.story import Story
@@ -20,7 +20,7 @@ def side_by_side(story: Story) -> None:
     if not story.replays:
         st.caption(_why_not(story))
         return
-    cells = "".join(_arm(story, arm) for arm in words.ARMS if story.draws(arm))
+    cells = "".join(_arm(story, arm) for arm in terms.ARMS if story.draws(arm))
     draw(
         "<div style='display:grid;grid-template-columns:1fr 1fr;gap:1rem;align-items:stretch'>"
         f"{cells}</div>"
@@ -58,7 +58,7 @@ def _arm(story: Story, arm: str) -> str:
         f"<div style='border:1px solid {_EDGE};border-left:4px solid "
         f"{_EDGE if colour == 'inherit' else colour};border-radius:.5rem;padding:.6rem .8rem'>"
         f"<div style='font-size:.75rem;opacity:.7;margin-bottom:.15rem'>Answer "
-        f"{escape(words.ARMS[arm])} <code>{escape(arm)}</code>: "
+        f"{escape(terms.ARMS[arm])} <code>{escape(arm)}</code>: "
         f"<b style='color:{colour}'>{word}</b>{_score(graded)}</div>{body}"
         f"<div style='font-size:.75rem;opacity:.6;margin-top:.35rem'>{_context(story, draws[0])}"
         "</div></div>"

@@ -14,7 +14,7 @@ from ragdiag.store.findings import load_grades
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters
 from ragdiag.store.reviews import load_answered, load_reviews
-from ragdiag.ui import links, passages, words
+from ragdiag.ui import links, passages, terms, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.safe import literal
 from ragdiag.ui.story import tell
@@ -115,7 +115,7 @@ def draw_last(view: View, reviewer: str, request_id: str, reviews: Reviews) -> N
     ]
     graded = fetch(view, load_grades, DEFAULT_GRADER, [request_id])
     if request_id in graded:
-        others.append(f"the default grader said {words.grade(graded[request_id].y)}")
+        others.append(f"the default grader said {terms.grade(graded[request_id].y)}")
     told = "; ".join(others) or "nobody else has said anything"
     question = " a lost request" if story is None else f" “{shown_text(story.request.question)}”"
     told_box, undo_box, story_box = st.columns([5, 1, 2], vertical_alignment="center")

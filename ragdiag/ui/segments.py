@@ -10,7 +10,7 @@ from ragdiag.records import Estimate
 from ragdiag.stats.weighted import weighted_rate
 from ragdiag.store.queries import Filters, Row, version_names
 from ragdiag.store.trends import Segments, failing_segments
-from ragdiag.ui import charts, palette, words
+from ragdiag.ui import charts, palette, terms, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.charts import Bar
 from ragdiag.ui.view import View
@@ -70,7 +70,7 @@ def _draw(rows: list[Row], names: list[str], filters: Filters) -> None:
         )
         for row, name in zip(rows, names, strict=True)
     ]
-    kinds = [words.spoken(name) for name in (filters.verdict, filters.cause) if name]
+    kinds = [terms.spoken(name) for name in (filters.verdict, filters.cause) if name]
     failures = f"failures ({', '.join(kinds)})" if kinds else "failures"
     charts.show(
         charts.share_bars(bars, f"{failures} as a share of graded answers, 95 % interval"),

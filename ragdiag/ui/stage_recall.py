@@ -6,7 +6,7 @@ import streamlit as st
 
 from ragdiag.diagnosis.stage_recall import worst_stage
 from ragdiag.store.queries import Filters, inventory
-from ragdiag.ui import tables, words
+from ragdiag.ui import tables, terms, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.view import View
 from ragdiag.workflows.diagnosing.stage_recall import recent_stage_recall
@@ -24,12 +24,12 @@ def show_stage_recall(view: View, filters: Filters) -> None:
     worst = worst_stage(stages)
     if worst is not None:
         st.markdown(
-            f"Most gold is lost on the way into: {words.STAGES[worst.stage].lower()}, "
+            f"Most gold is lost on the way into: {terms.STAGES[worst.stage].lower()}, "
             f"{words.with_interval(worst.lost, 'share')}."
         )
     tables.show(
         {
-            "Stage": [words.STAGES[one.stage] for one in stages],
+            "Stage": [terms.STAGES[one.stage] for one in stages],
             "Gold passages kept": [words.with_interval(one.recall, "share") for one in stages],
             "Lost here": [words.with_interval(one.lost, "share") for one in stages],
             "Passages at most": [one.most for one in stages],

@@ -10,7 +10,7 @@ import streamlit as st
 from ragdiag.records import Estimate
 from ragdiag.store.queries import Filters, tier_counts, version_names
 from ragdiag.store.validations import load_validation, load_validations
-from ragdiag.ui import tables, words
+from ragdiag.ui import tables, terms, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.safe import literal
 from ragdiag.ui.view import View
@@ -25,7 +25,7 @@ def show_trust(view: View, scope: Filters) -> None:
     counted = fetch(view, tier_counts, scope)
     if counted:
         told = "; ".join(
-            f"{row['n']:,} of tier {row['tier']} ({words.TIERS.get(row['tier'], 'unknown')})"
+            f"{row['n']:,} of tier {row['tier']} ({terms.TIERS.get(row['tier'], 'unknown')})"
             for row in counted
         )
         st.caption(literal(f"{told}."))
@@ -134,7 +134,7 @@ def _tiers(tiers: Mapping[str, Any]) -> dict[str, list[str]]:
         "Retriever or generator": [
             _share(Estimate.from_json(side["right"])) if side else "–" for side in sides
         ],
-        "Evidence": [words.TIERS[tier] for tier in tiers],
+        "Evidence": [terms.TIERS[tier] for tier in tiers],
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ragdiag.ui import words
+from ragdiag.ui import terms
 from ragdiag.ui.story import Story
 
 _OUTDATED = {
@@ -23,7 +23,7 @@ def verdict_sentences(story: Story) -> list[str]:
     opening = _verdict(verdict)
     if verdict == "undetermined" and story.failed_arms:
         opening = "Undetermined so far: the generator failed when it was asked again"
-    if story.verdict["tier"] in words.UNPROVEN and verdict in words.LIKELY:
+    if story.verdict["tier"] in terms.UNPROVEN and verdict in terms.LIKELY:
         opening = f"Likely, not proven by a replay: {opening[0].lower()}{opening[1:]}"
     sentences = [
         f"{opening}.",
@@ -33,8 +33,8 @@ def verdict_sentences(story: Story) -> list[str]:
     ]
     if verdict not in ("ok", "lucky"):
         tier = story.verdict["tier"]
-        sentences.append(f"Evidence of tier {tier}: {words.TIERS.get(tier, 'unknown')}.")
-        sentences.append(f"To be mended by: {words.owner(verdict)}.")
+        sentences.append(f"Evidence of tier {tier}: {terms.TIERS.get(tier, 'unknown')}.")
+        sentences.append(f"To be mended by: {terms.owner(verdict)}.")
     return sentences
 
 
@@ -42,7 +42,7 @@ def _counted(story: Story) -> str:
     """What the verdict that is out of date explains, or rests on."""
     if story.outdated == "gold":
         return "Its diagnosis is out of date: it does not rest on the gold its question has now."
-    then = words.grade(story.evidence["y"]) if "y" in story.evidence else "otherwise"
+    then = terms.grade(story.evidence["y"]) if "y" in story.evidence else "otherwise"
     return f"Its diagnosis is out of date: it was made while the answer counted as {then}."
 
 
@@ -65,19 +65,19 @@ def _whereabouts(story: Story, cause: str) -> list[str]:
     if not story.gold:
         return ["No gold passage is known for this question."]
     ranks = [
-        f"{words.STAGES[stage].lower()} at rank {rank}"
+        f"{terms.STAGES[stage].lower()} at rank {rank}"
         for stage in story.stages
         if (rank := story.rank(stage)) is not None
     ]
     where = "seen in the " + ", the ".join(ranks) if ranks else "seen in none of the logged lists"
-    return [f"Gold passage: {where}. Cause {cause}: {words.CAUSES.get(cause, cause)}."]
+    return [f"Gold passage: {where}. Cause {cause}: {terms.CAUSES.get(cause, cause)}."]
 
 
 def _second_level(story: Story) -> list[str]:
     name = (story.verdict or {}).get("second_level")
-    if name is None or name not in words.SECOND_LEVELS:
+    if name is None or name not in terms.SECOND_LEVELS:
         return []
-    shown, lever = words.SECOND_LEVELS[name]
+    shown, lever = terms.SECOND_LEVELS[name]
     return [f"More closely ({name}): {shown}. What would help: {lever}."]
 
 

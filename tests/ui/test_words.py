@@ -1,4 +1,4 @@
-"""Numbers and names as the pages print them."""
+"""Numbers and times as the pages print them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from datetime import date
 
 import pytest
 
-from ragdiag.records import Cause, Estimate, Verdict
-from ragdiag.ui import palette, words
+from ragdiag.records import Estimate
+from ragdiag.ui import words
 
 
 def plain(text: str) -> str:
@@ -70,17 +70,3 @@ def test_p_values(p: float, text: str) -> None:
 )
 def test_weeks_are_named_by_their_days(monday: date, text: str) -> None:
     assert words.week(monday) == text
-
-
-def test_every_verdict_and_cause_has_words_and_a_colour() -> None:
-    verdicts, causes = set(Verdict.__args__), set(Cause.__args__)
-    assert verdicts <= words.VERDICTS.keys()
-    assert causes <= words.CAUSES.keys()
-    assert (verdicts - {"ok", "lucky"}) | causes <= palette.FAULT_COLOURS.keys()
-    for verdict in verdicts - {"ok", "lucky"}:
-        assert words.owner(verdict) != words.owner("not_diagnosed")
-
-
-def test_what_waits_for_a_diagnosis_is_spoken_of_plainly() -> None:
-    assert words.spoken("not_diagnosed") == "not diagnosed"
-    assert words.spoken("fusion_loss") == "fusion_loss"
