@@ -10,6 +10,7 @@ import operator
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
+from uuid import UUID
 
 from ragdiag.instrumentation.drafts import FeedbackDraft, RawHit, RequestDraft
 from ragdiag.records import (
@@ -65,6 +66,7 @@ def build_request(
 ) -> Request:
     """The record that ``draft`` tells, its lists cut to ``log_depth``; Unloggable where it tells
     none. ``user_key`` turns a user's id into what may be stored."""
+    user = user_id(draft.user)
     if draft.fault:
         raise Unloggable(draft.fault)
     facts = {name: _checked(name, value) for name, value in draft.facts.items()}
@@ -83,7 +85,7 @@ def build_request(
     return Request(
         request_id=_identifier("request_id", draft.request_id),
         asked_at=_moment(draft.asked_ns),
-        user_key=None if draft.user is None else user_key(_identifier("user", draft.user)),
+        user_key=None if user is None else user_key(user),
         latency_ms=_latencies(draft.spent),
         context=_context(draft.lists.get("context", ())),
         searched_depth=searched,
@@ -91,6 +93,14 @@ def build_request(
         **facts,
         **{stage: hits[:cut] for stage, hits in lists.items()},  # type: ignore[arg-type]
     )
+
+
+def user_id(user: object) -> str | None:
+    """A user's id as text; None for a blank one, as services say of who has not signed in.
+    Unloggable where it is none."""
+    if user is None or (isinstance(user, str) and not user.strip()):
+        return None
+    return _identifier("user", user)
 
 
 def build_feedback(draft: FeedbackDraft) -> Feedback:
@@ -116,7 +126,7 @@ def _checked(name: str, value: Any) -> Any:
     if name in _TEXTS:
         return _text(name, value)
     if name in _IDENTIFIERS:
-        return _text(name, str(value) if type(value) is int else value, MOST_ID_CHARS)
+        return _text(name, _named(value), MOST_ID_CHARS)
     if name in _WHOLES:
         return _whole(name, value)
     if name in _CHOICES:
@@ -229,10 +239,15 @@ def _whole(name: str, value: object) -> int:
 
 
 def _identifier(name: str, value: object) -> str:
-    text = _text(f"{name}: an id", str(value) if type(value) is int else value, MOST_ID_CHARS)
+    text = _text(f"{name}: an id", _named(value), MOST_ID_CHARS)
     if not text.strip():
         raise Unloggable(f"{name}: an id is empty")
     return text
+
+
+def _named(value: object) -> object:
+    """Whole numbers and UUIDs name things as their text does."""
+    return str(value) if type(value) in (int, UUID) else value
 
 
 def _text(name: str, value: object, most: int = MOST_CHARS) -> str:

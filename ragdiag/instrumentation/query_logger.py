@@ -21,7 +21,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 from ragdiag.errors import InputError, RagdiagError
 from ragdiag.identifiers import time_ordered_id
-from ragdiag.instrumentation.assembly import Unloggable, build_feedback, build_request
+from ragdiag.instrumentation.assembly import Unloggable, build_feedback, build_request, user_id
 from ragdiag.instrumentation.current import open_request
 from ragdiag.instrumentation.delivery import Delivery, Work
 from ragdiag.instrumentation.drafts import FeedbackDraft, RequestDraft, copy_names, draft_of
@@ -223,6 +223,11 @@ class QueryLogger:
         """What is to be written for one draft."""
         if isinstance(draft, FeedbackDraft):
             return self._with_recalled(build_feedback(draft))
+        try:
+            user_id(draft.user)
+        except Unloggable as error:  # a request without its user is worth more than none
+            self.leave_out(str(error))
+            draft = replace(draft, user=None)
         request = build_request(draft, self._user_key, self._log_depth)
         feedback = []
         for said in draft.feedback:

@@ -84,6 +84,8 @@ class Sampler:
     def recall(self, request_id: str) -> Request | None:
         """The remembered request that a thumbs-down has just been given to; it is kept now."""
         _, request = self._passed_over.pop(request_id, (0, None))
+        if request is not None:
+            self._note_kept(request_id)
         return request
 
     def is_certain(self, request_id: str) -> bool:

@@ -27,6 +27,12 @@ def _without_nul(text: str) -> str:
     return text
 
 
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is blank")
+    return text
+
+
 def _with_words(text: str) -> str:
     if not any(character.isalnum() for character in text):
         raise ValueError("holds neither a letter nor a digit")
@@ -34,7 +40,10 @@ def _with_words(text: str) -> str:
 
 
 Identifier = Annotated[
-    str, Field(min_length=1, max_length=MOST_ID_CHARS), AfterValidator(_without_nul)
+    str,
+    Field(min_length=1, max_length=MOST_ID_CHARS),
+    AfterValidator(_without_nul),
+    AfterValidator(_not_blank),
 ]
 QuestionText = Annotated[
     str,

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -128,6 +129,33 @@ def test_a_user_key_that_cannot_be_read_costs_the_key_alone(
     assert isinstance(logged, Request)
     assert logged.user_key is None
     assert logger.stats().left_out == {"user: the key for its hash cannot be read": 1}
+
+
+@pytest.mark.parametrize(
+    ("user", "has_key", "left_out"),
+    [
+        ("", False, {}),
+        (" ", False, {}),
+        (UUID(int=7), True, {}),
+        (b"ada", False, {"user: an id is a bytes, not text": 1}),
+        (7.0, False, {"user: an id is a float, not text": 1}),
+        ("x" * 501, False, {"user: an id has 501 characters, 500 are the most": 1}),
+    ],
+)
+def test_a_user_that_names_nobody_costs_no_request(
+    logger: QueryLogger,
+    spooled: Callable[[], list[Request | Feedback]],
+    user: object,
+    has_key: bool,
+    left_out: dict[str, int],
+) -> None:
+    with logger.request("q", user=user):
+        pass
+    assert logger.flush()
+    (logged,) = spooled()
+    assert isinstance(logged, Request)
+    assert (logged.user_key is not None) is has_key
+    assert logger.stats().left_out == left_out
 
 
 def test_warnings_are_rare_and_counts_are_saved(

@@ -70,6 +70,7 @@ def test_a_later_thumbs_down_still_keeps_its_request(
     for name in passed_over:
         logger.request("q", request_id=name).finish()
     logger.feedback(passed_over[-1], "thumbs", -1)
+    logger.feedback(passed_over[-1], "thumbs", -1)  # it is in the log by now
     logger.feedback(passed_over[-2], "thumbs", 1)
     logger.feedback(passed_over[-3], "click")
     logger.feedback(passed_over[0], "thumbs", -1)  # forgotten: 100 came after it
@@ -79,7 +80,7 @@ def test_a_later_thumbs_down_still_keeps_its_request(
     records = spooled()
     (kept,) = requests(records).values()
     assert (kept.request_id, kept.keep_probability) == (passed_over[-1], 1.0)
-    assert len([one for one in records if isinstance(one, Feedback)]) == 5
+    assert len([one for one in records if isinstance(one, Feedback)]) == 6
     stats = logger.stats()
     assert sum(stats.thumbs_down_too_late.values()) == 2
     assert stats.sampled_out == 149

@@ -155,6 +155,7 @@ def test_feedback_is_logged_under_the_request(house: House) -> None:
         ({"question": " \n\t"}, "question: holds neither"),
         ({"question": "???"}, "question: holds neither"),
         ({"question": "How\0 long?"}, "question: holds a NUL"),
+        ({"question": "How long?", "user": " "}, "user: is blank"),
         (b'{"question": "How \\ud800 long?"}', "hex escape"),
         ({"question": "sleep " * 10_000}, "question: String should have at most 20000"),
         ({"question": "of the and to"}, "only words that nearly every text has"),
