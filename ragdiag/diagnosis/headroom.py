@@ -98,15 +98,19 @@ def tell_headroom(found: Mapping[str, Estimate]) -> str | None:
     if math.isnan(tau.value):
         return None
     told = f"Perfect retrieval would fix {tau.value:.0%} of the failures{_within(tau)}"
+    if tau.value < 0:
+        told += ", that is, gold passages alone serve it worse than what was retrieved"
     if not math.isnan(order.value):
         told += f"; a perfect order of what was found alone {order.value:.0%}"
         told += _within(order, tell_n=order.n != tau.n)
-    return f"{told}.".replace("%", " %").replace("  %", " %")
+    return f"{told}.".replace("%", " %").replace("  %", " %").replace("-", "−")
 
 
 def _within(found: Estimate, *, tell_n: bool = True) -> str:
     """`` (12–98 %, n = 3)``, as much of it as there is."""
-    parts = [] if math.isnan(found.low) else [f"{100 * found.low:.0f}–{100 * found.high:.0f} %"]
+    to = " to " if found.low < 0 else "–"
+    ends = f"{100 * found.low:.0f}{to}{100 * found.high:.0f} %"
+    parts = [] if math.isnan(found.low) else [ends]
     parts += [f"n = {found.n:,}"] if tell_n else []
     return f" ({', '.join(parts)})" if parts else ""
 

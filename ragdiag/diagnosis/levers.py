@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from ragdiag.diagnosis.sides import gold_arrived
 from ragdiag.records import Diagnosis, Estimate
 from ragdiag.stats.paired import holm
 
@@ -125,7 +126,9 @@ def count_faults(diagnoses: Iterable[Diagnosis]) -> dict[str, int]:
         and not (one.verdict == "undetermined" and one.evidence.get("y") is None)
     ]
     lost = ("corpus", "retrieval", "packing")
-    faults = Counter(one.cause if one.verdict in lost else one.verdict for one in failed)
+    faults = Counter(
+        (gold_arrived(one) or one.verdict) if one.verdict in lost else one.verdict for one in failed
+    )
     return dict(sorted(faults.items(), key=lambda item: (-item[1], item[0])))
 
 

@@ -31,12 +31,12 @@ def side_of(diagnosis: Diagnosis) -> Side | None:
     >>> side_of(Diagnosis("r", "in_context", "undetermined", "no_fix", "B", {}))
     'generator'
     """
-    if diagnosis.verdict == "undetermined" and _gold_arrived(diagnosis) == "in_context":
+    if diagnosis.verdict == "undetermined" and gold_arrived(diagnosis) == "in_context":
         return "generator"
     return SIDES.get(diagnosis.verdict)
 
 
-def _gold_arrived(diagnosis: Diagnosis) -> Cause | None:
+def gold_arrived(diagnosis: Diagnosis) -> Cause | None:
     """How far gold came; where it is not known, the passages that hold the gold answer."""
     if diagnosis.cause != "gold_unknown":
         return diagnosis.cause

@@ -17,10 +17,13 @@ def fault_name(verdict: str | None, cause: str | None) -> str:
 
     >>> fault_name("retrieval", "fusion_loss"), fault_name("generator", "in_context")
     ('fusion_loss', 'generator')
+    >>> fault_name("retrieval", "gold_unknown")
+    'retrieval'
     """
     if verdict is None:
         return NOT_DIAGNOSED
-    return cause if verdict in ("retrieval", "corpus") and cause else verdict
+    tells = verdict in ("retrieval", "corpus") and cause not in (None, "gold_unknown")
+    return cause if tells and cause else verdict
 
 
 @dataclass(frozen=True, slots=True)

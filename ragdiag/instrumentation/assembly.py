@@ -26,6 +26,7 @@ from ragdiag.records import (
 )
 
 LARGEST_WHOLE = 2**31 - 1
+LARGEST_COST = 1e9
 MOST_CHARS = 100_000
 MOST_ID_CHARS = 500
 MOST_HITS = 10_000
@@ -134,7 +135,10 @@ def _checked(name: str, value: Any) -> Any:
             raise Unloggable(f"{name} is none of {', '.join(_CHOICES[name])}")
         return value
     if name == "cost_usd":
-        return _positive(name, value)
+        cost = _positive(name, value)
+        if cost > LARGEST_COST:
+            raise Unloggable(f"{name} is more than {LARGEST_COST:,.0f}")
+        return cost
     if name == "cache_hit":
         return bool(value)
     if name == "keep_probability":

@@ -52,7 +52,11 @@ _UNITS: dict[str, tuple[str, float]] = {
 PERCENT = "%"
 
 _WORD_NUMBER = rf"(?:(?:{'|'.join(_TENS)})(?:[- ](?:{'|'.join(_SMALL[1:10])}))?|{'|'.join(_SMALL)})"
-_DIGITS = r"\d{1,3}(?:[,'\u2009\u202f\u00a0]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?(?:e[+-]?\d+)?|\.\d+"
+_EXPONENT = r"(?:e[+-]?\d{1,2}(?!\w))?"  # 7e4521ab is no number, and no float holds 1e400
+_DIGITS = (
+    r"\d{1,3}(?:[,'\u2009\u202f\u00a0]\d{3})+(?:\.\d+)?"
+    rf"|\d+(?:\.\d+)?{_EXPONENT}|\.\d+"
+)
 _NUMBER = rf"(?:(?<![\w.)])[-−+])?(?:(?<![\w.])(?<![a-z]-)(?:{_DIGITS})|\b{_WORD_NUMBER}\b)"
 _SCALE = rf"(?:[\s-]*(?:{'|'.join(_SCALES)})s?\b)?"
 _UNIT = r"(?:[\s-]*(?:%|percent\b|per cent\b|[°$€£a-zµ]+))?"

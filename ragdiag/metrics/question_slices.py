@@ -135,5 +135,5 @@ def _golds(golds: int) -> str:
 
 
 def _range(values: Sequence[float]) -> str:
-    ends = [f"{min(values):.3g}", f"{max(values):.3g}"]
+    ends = [f"{one:,.0f}" if one >= 100 else f"{one:.3g}" for one in (min(values), max(values))]
     return ends[0] if ends[0] == ends[1] else "–".join(ends)

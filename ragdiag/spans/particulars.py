@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -165,7 +166,7 @@ def _numbers(span: Span, names: Iterable[str]) -> Iterator[float]:
     for name in names:
         value: Any = span.attributes.get(name)
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if number and math.isfinite(value) and value >= 0:
+        if number and 0 <= value <= sys.float_info.max:
             yield float(value)
 
 

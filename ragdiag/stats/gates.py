@@ -77,7 +77,7 @@ def _quality_rule(
 ) -> tuple[Decision, str]:
     """By the bounds of the three rules."""
     if clusters < 2:
-        return "inconclusive", "fewer than two questions have a value under both versions"
+        return "inconclusive", "fewer than two questions or users have a value under both versions"
     if grave < 0:
         return "rollback", "more than a tenth of the quality is lost"
     if tolerated > 0 and clusters >= LEAST_CLUSTERS:
@@ -87,7 +87,7 @@ def _quality_rule(
     if tolerated > 0:
         return (
             "inconclusive",
-            f"to pass takes {LEAST_CLUSTERS} independent questions; here are {clusters}",
+            f"to pass takes {LEAST_CLUSTERS} independent questions or users; here are {clusters}",
         )
     return "inconclusive", "a loss of 2 % is neither shown nor excluded"
 

@@ -22,6 +22,9 @@ from ragdiag.store.kinds import (
 from ragdiag.store.times import to_naive_utc
 
 LARGEST_WHOLE = 2**31 - 1
+LARGEST_COST = 1e9
+"""In US$: sums of larger ones would not be right to the cent, nor after they were taken off again.
+"""
 
 
 class BadLine(Exception):
@@ -57,7 +60,7 @@ def parse_line(line: bytes) -> Record:
 
 def _parse(line: bytes) -> Record:
     try:
-        body = json.loads(line.decode(), parse_constant=_refuse_constant)
+        body = json.loads(line.decode(), parse_constant=_refuse_constant, parse_float=_finite)
     except ValueError as error:
         raise BadLine(f"not JSON ({error})") from None
     if not isinstance(body, dict):
@@ -129,6 +132,13 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
 
 
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError("a number is too large")
+    return number
+
+
 def _holds_nul(value: Any) -> bool:
     if isinstance(value, dict):
         return any(map(_holds_nul, value)) or any(map(_holds_nul, value.values()))
@@ -174,7 +184,7 @@ def _request_problem(request: Request) -> str | None:
     for name, whole in wholes:
         if not 0 <= whole <= LARGEST_WHOLE:
             return f"{name} is {whole}"
-    if not math.isfinite(request.cost_usd or 0.0) or (request.cost_usd or 0.0) < 0:
+    if not 0 <= (request.cost_usd or 0.0) <= LARGEST_COST:
         return f"cost_usd is {request.cost_usd}"
     if not 0 < request.keep_probability <= 1:
         return f"keep_probability is {request.keep_probability}, not in (0, 1]"

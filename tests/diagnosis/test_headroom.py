@@ -32,6 +32,16 @@ def test_a_sampling_generator_is_measured_net_of_its_own_luck() -> None:
     assert found["tau"].value == found["tau_net"].value == pytest.approx(2 / 3)
 
 
+def test_gold_that_makes_it_worse_is_told_as_that() -> None:
+    p = {"r": 2 / 3, "g": 1 / 3}
+    worse = [Failure(p, cluster=f"d{n}", deterministic=False) for n in range(12)]
+    told = tell_headroom(headroom(worse))
+    assert told is not None
+    assert told.startswith("Perfect retrieval would fix −33 % of the failures (−")
+    assert " to " in told
+    assert "worse than what was retrieved" in told
+
+
 def drawn(cluster: str, **right: int) -> Failure:
     """A failure of a generator that samples, by how many of three draws were right."""
     arms = {arm: ArmOutcome(n, 3, deterministic=False) for arm, n in right.items()}

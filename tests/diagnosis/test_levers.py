@@ -30,6 +30,14 @@ def test_answers_that_nobody_could_grade_are_no_failures() -> None:
     assert count_faults(found) == {"generator": 1, "recall_miss": 1, "undetermined": 1}
 
 
+def test_without_gold_passages_what_holds_the_gold_answer_names_the_fault() -> None:
+    def diagnosis(verdict: str, **signs: str) -> Diagnosis:
+        return Diagnosis("r", "gold_unknown", verdict, "", "C", {"y": 0, "signs": signs})  # type: ignore[arg-type]
+
+    found = [diagnosis("retrieval", answer_at="recall_miss"), diagnosis("packing")]
+    assert count_faults(found) == {"packing": 1, "recall_miss": 1}
+
+
 def test_the_best_return_comes_first_and_is_the_sentence() -> None:
     ranked = rank_levers(
         [

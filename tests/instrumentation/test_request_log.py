@@ -232,7 +232,6 @@ def test_feedback_comes_when_it_comes(logger: QueryLogger, spooled: Spooled) -> 
         lambda request: request.usage(cost_usd=float("inf")),
         lambda request: request.note(question=""),
         lambda request: request.note(traffic="test"),
-        lambda request: request.note(user=object()),
         lambda request: request.latency("dense", "slow"),
         lambda request: request.latency("dense", -1.0),
         lambda request: request.usage(tokens=3),

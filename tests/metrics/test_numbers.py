@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from ragdiag.metrics.numbers import numeric_match, numeric_score
+from ragdiag.metrics.numbers import numeric_match, numeric_score, read_quantities
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,15 @@ def test_another_quantity(answer: str, gold: str) -> None:
 def test_each_number_of_the_gold_answer_counts_and_the_best_gold_answer_holds() -> None:
     assert numeric_score("7 mg", "7 mg in 3 hours") == 0.5
     assert numeric_match("7 mg", ["8 mg", "none", "7 mg"]) == 1
+
+
+@pytest.mark.parametrize("text", ["7e4521ab", "commit 7e4521", "1e400", "5e930-aa"])
+def test_what_only_looks_like_a_power_of_ten(text: str) -> None:
+    assert all(one.step == 1 for one in read_quantities(text))
+
+
+def test_a_power_of_ten_is_read() -> None:
+    assert numeric_score("1.2e3", "1200") == 1.0
 
 
 def test_without_a_number_in_the_gold_answer_it_is_undefined() -> None:

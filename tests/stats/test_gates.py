@@ -113,7 +113,7 @@ def test_a_repeated_question_is_one_question() -> None:
     assert gate_quality(paired_means(a, a), "m").decision == "pass"
     grouped = gate_quality(paired_means(a, a, names), "m")
     assert grouped.decision == "inconclusive"
-    assert grouped.reason == "to pass takes 30 independent questions; here are 6"
+    assert grouped.reason == "to pass takes 30 independent questions or users; here are 6"
     assert grouped.needed_n == 300
 
 

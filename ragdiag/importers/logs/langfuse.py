@@ -65,7 +65,12 @@ class LangfuseFormat:
             return
         yield Piece(trace_id, short(row.origin), values)
         if is_row_of_trace:  # the API's traces carry their observations and scores
-            for inner in (*_listed(values.get("observations")), *_listed(values.get("scores"))):
+            try:
+                inners = [*_listed(values.get("observations")), *_listed(values.get("scores"))]
+            except BadValue as error:
+                yield Reading(row.origin, fault=str(error))
+                return
+            for inner in inners:
                 named = {_snake(name): value for name, value in inner.items()}
                 named["trace_id"] = trace_id
                 if not again:

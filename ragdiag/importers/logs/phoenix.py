@@ -72,11 +72,10 @@ class PhoenixFormat:
         opinions: list[Record] = []
         for span in spans:
             for row, values in self._annotations.pop(span.span_id, ()):
-                opinion = _opinion(span, values)
-                if opinion is None:
-                    yield Reading(row.origin, fault="the annotation says nothing")
-                else:
-                    opinions.append(to_record(opinion))
+                try:
+                    opinions.append(to_record(_opinion(span, values)))
+                except BadValue as error:
+                    yield Reading(row.origin, fault=str(error))
         yield from read_spans(spans, pieces[0].origin, self._user_key, opinions)
 
     def left_over(self) -> Iterator[Reading]:
@@ -174,7 +173,8 @@ def _events(given: Any, at: datetime) -> tuple[SpanEvent, ...]:
     return tuple(events)
 
 
-def _opinion(span: Span, values: Mapping[str, Any]) -> Opinion | None:
+def _opinion(span: Span, values: Mapping[str, Any]) -> Opinion:
+    """Raises BadValue for an annotation that says nothing, or not when."""
     result = _mapping(read_json(values.get("result")))
     said: dict[str, Any] = {}
     for key in ("score", "label", "explanation"):
@@ -183,11 +183,11 @@ def _opinion(span: Span, values: Mapping[str, Any]) -> Opinion | None:
     name = str(values.get("annotation_name") or values.get("name") or "").strip()
     try:
         score = None if said["score"] in (None, "") else float(said["score"])
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         score = None
     label, explanation = str(said["label"] or ""), str(said["explanation"] or "")
     if not name or (score is None and not label and not explanation):
-        return None
+        raise BadValue("the annotation says nothing")
     identifier = str(values.get("id") or f"{span.span_id}/{name}/{values.get('identifier') or ''}")
     human = str(values.get("annotator_kind")).upper() == "HUMAN"
     at = _time(values, "created_at") or span.ended_at

@@ -31,6 +31,8 @@ def read_text(value: Any) -> str:
         return value
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, float) and value.is_integer():  # of a column of whole numbers with gaps
+        return str(int(value))
     if isinstance(value, (int, float)):
         return str(value)
     if isinstance(value, dict):

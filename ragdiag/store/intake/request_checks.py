@@ -5,6 +5,7 @@ The same rules as of one record in lines.py; a row that breaks one is named ther
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import get_args
 
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 
 from ragdiag.records import LATENCY_STAGES, Status, Traffic
 from ragdiag.store.kinds import HIT_FIELDS
+from ragdiag.store.lines import LARGEST_COST
 
 NAMED = ("request_id", "version_id", "question")
 """Columns that must say something."""
@@ -54,10 +56,12 @@ def _checks(table: pa.Table) -> Iterator[tuple[str, Mask]]:
         yield f"{name} is none of {', '.join(choices)}", ~_mask(known)
     for name in _NOT_NEGATIVE:
         column = table[name]
-        low = pc.less(column, 0)
-        finite = pc.is_finite(column) if pa.types.is_floating(column.type) else None
-        bad = low if finite is None else pc.or_(low, pc.invert(finite))
-        yield f"{name} is negative or not finite", _mask(bad)
+        bad = pc.less(column, 0)
+        if pa.types.is_floating(column.type):
+            most = LARGEST_COST if name == "cost_usd" else sys.float_info.max
+            fits = pc.less_equal(column, most)  # false for NaN
+            bad = pc.or_(bad, pc.invert(fits))
+        yield f"{name} is negative or out of range", _mask(bad)
     share = table["keep_probability"]
     likely = pc.and_(pc.greater(share, 0), pc.less_equal(share, 1))  # false for NaN
     yield "keep_probability is not in (0, 1]", ~_mask(likely)

@@ -107,11 +107,11 @@ def plan(lake: Lake, subject: Subject, k: int | None = None) -> dict[str, Any]:
     passages = len(passage_ids(subject.context)[:k])
     kept = load_trials(lake, request.request_id, subject.setting())
     fewest, most = answers_needed(passages, len(kept))
-    seconds = request.latency_ms.get("generation")
+    seconds, price = request.latency_ms.get("generation"), request.cost_usd
     return {
         "answers": [fewest, most],
-        "cost_usd": request.cost_usd and [request.cost_usd * n for n in (fewest, most)],
-        "seconds": seconds and [seconds / 1000 * n for n in (fewest, most)],
+        "cost_usd": None if price is None else [price * n for n in (fewest, most)],
+        "seconds": None if seconds is None else [seconds / 1000 * n for n in (fewest, most)],
     }
 
 

@@ -87,6 +87,17 @@ def test_a_raw_user_id_reaches_no_file(
     assert not [path for path in files if b"ann@example.com" in path.read_bytes()]
 
 
+def test_whole_numbers_of_a_column_with_gaps_are_written_without_a_point(
+    load: Import, stored: Stored, tmp_path: Path
+) -> None:
+    rows = [
+        {"id": 1001.0, "question": "Why?", "question_id": 7.0, "score": 0.5},
+        {"id": 1002.0, "question": "How?", "question_id": None, "score": 0.5},
+    ]
+    load(write_table(tmp_path / "log.parquet", rows))
+    assert {name: one.question_id for name, one in stored().items()} == {"1001": "7", "1002": None}
+
+
 def test_a_second_import_changes_nothing(
     load: Import, lake: Lake, write_lines: Callable[..., Path]
 ) -> None:

@@ -213,6 +213,12 @@ def test_phoenix_api_pages_and_annotations(
             "result.label": "thumbs-up",
         },
         {"span_id": "ff", "annotation_name": "x", "annotator_kind": "CODE", "result.score": 1.0},
+        {
+            "span_id": span_id(1, 0),
+            "annotation_name": "x",
+            "result.score": 1.0,
+            "created_at": "yesterday",
+        },
     ]
     pd.DataFrame(annotations).to_parquet(tmp_path / "annotations.parquet")
     report = load(tmp_path)
@@ -223,7 +229,9 @@ def test_phoenix_api_pages_and_annotations(
     ]
     said = lake.rows("select request_id, kind, value from feedback")
     assert said == [{"request_id": trace_id(1), "kind": "thumbs", "value": 1.0}]
-    assert "the span 'ff', which is not here" in report.rejects[0].reason
+    undated, elsewhere = sorted(one.reason for one in report.rejects)
+    assert "yesterday" in undated
+    assert "the span 'ff', which is not here" in elsewhere
     before = contents(lake)
     load(tmp_path)
     assert contents(lake) == before
@@ -416,6 +424,20 @@ def test_a_row_that_names_no_trace_or_no_time_is_a_reject(load: Import, tmp_path
         "the row names no trace": 1,
         "an observation without a start time": 1,
     }
+
+
+def test_a_trace_whose_observations_are_a_printed_array_is_a_reject(
+    load: Import, stored: Stored, write_lines: Callable[..., Path]
+) -> None:
+    first, second, *_ = langfuse_traces()
+    inner = [row for row in langfuse_observations() if row["trace_id"] == (second.get("id") or "")]
+    report = load(
+        write_lines(
+            "log.jsonl", {**first, "observations": "['o1' 'o2']"}, {**second, "observations": inner}
+        )
+    )
+    assert len(report.rejects) >= 1
+    assert second["id"] in stored()
 
 
 def test_too_many_open_traces_are_refused(

@@ -24,7 +24,7 @@ from ragdiag.store.intake.blocks import Block
 from ragdiag.store.intake.parsing import Parsed, parse_block, reject_line
 from ragdiag.store.intake.request_lines import is_plain_request, read_request_lines
 from ragdiag.store.kinds import record_to_json
-from ragdiag.store.lines import BadLine, parse_line
+from ragdiag.store.lines import LARGEST_COST, BadLine, parse_line
 from ragdiag.store.rows import requests_from_table
 
 CHARACTERS = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
@@ -33,7 +33,7 @@ TEXT = st.text(CHARACTERS, max_size=12) | st.sampled_from(
 )
 NAME = TEXT.filter(str.strip)
 SCORE = st.floats(allow_nan=False, allow_infinity=False)
-COST = st.floats(0, allow_infinity=False)
+MILLISECONDS = st.floats(0, allow_infinity=False)
 WHOLE = st.integers(0, 2**31 - 1)
 HITS = st.lists(st.builds(Hit, st.text(CHARACTERS, min_size=1, max_size=4), SCORE), max_size=3).map(
     tuple
@@ -64,8 +64,8 @@ REQUESTS = st.builds(
     cache_hit=st.booleans(),
     prompt_tokens=st.none() | WHOLE,
     completion_tokens=st.none() | WHOLE,
-    cost_usd=st.none() | COST,
-    latency_ms=st.dictionaries(st.sampled_from(LATENCY_STAGES), COST, max_size=3),
+    cost_usd=st.none() | st.floats(0, LARGEST_COST),
+    latency_ms=st.dictionaries(st.sampled_from(LATENCY_STAGES), MILLISECONDS, max_size=3),
     lexical=st.none() | HITS,
     dense=st.none() | HITS,
     fused=HITS,
