@@ -87,5 +87,5 @@ else:
 prescription.show_next_steps(view)
 
 st.subheader("All measures", anchor=False)
-tables.show(table_of.columns(report.changes, "This week", "Last week"), key="measures")
+tables.show(table_of.columns(report.changes, "This week", "Before"), key="measures")
 st.caption("In brackets: 95 % interval and n, the number of requests, answers or ratings.")

@@ -1,12 +1,13 @@
 """Alerts about what serves: a bad finding raises one, a later look at the same thing resolves it.
 
-The subject of an alert is an index key, since that is what a build serves; its kind names the
-finding, so that a look without the model does not resolve what only the model can see.
+The subject of an alert is an index key, since that is what a build serves, with the version where
+its questions are the matter; its kind names the finding, so that a look without the model does not
+resolve what only the model can see.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ragdiag.records import Finding, IndexCheck, Severity
 from ragdiag.retrieval.serving import versions_by_index
@@ -15,6 +16,7 @@ from ragdiag.store.lake import Lake
 from ragdiag.version import Version
 
 REBUILD_FAILED = "index_rebuild"
+QUESTIONS = "questions"
 
 RUNBOOKS: Mapping[str, tuple[str, Severity]] = {
     "manifest": ("corruption", "critical"),
@@ -23,7 +25,7 @@ RUNBOOKS: Mapping[str, tuple[str, Severity]] = {
     "words": ("corruption", "critical"),
     "contract": ("stale_embeddings", "critical"),
     "embeddings": ("stale_embeddings", "critical"),
-    "questions": ("rollback", "critical"),
+    QUESTIONS: ("rollback", "critical"),
     "neighbours": ("rollback", "warning"),
     "freshness": ("index_rebuild", "warning"),
 }
@@ -35,11 +37,18 @@ def index_subject(index_key: str) -> str:
 
 
 def note_findings(lake: Lake, check: IndexCheck) -> None:
-    """Raise or resolve the alerts of each finding about the build that serves."""
-    subject = index_subject(check.index_key)
-    well = {_kind(one) for one in check.findings if one.status != "bad"}
+    """Raise or resolve the alerts of each finding about the build that serves. What questions find
+    is the version's own: others that share the index may fuse or rerank otherwise."""
+    index = index_subject(check.index_key)
+    by_version = [one for one in check.findings if one.name == QUESTIONS]
+    _note(lake, check, index, [one for one in check.findings if one.name != QUESTIONS])
+    _note(lake, check, f"{index}, version {check.version_id}", by_version)
+
+
+def _note(lake: Lake, check: IndexCheck, subject: str, findings: Sequence[Finding]) -> None:
+    well = {_kind(one) for one in findings if one.status != "bad"}
     resolve_alerts(lake, subject=subject, kinds=well)
-    for finding in check.findings:
+    for finding in findings:
         if finding.status == "bad" and finding.name in RUNBOOKS:
             runbook, severity = RUNBOOKS[finding.name]
             raise_alert(

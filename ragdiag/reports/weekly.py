@@ -103,7 +103,7 @@ class WeeklyReport:
                 "",
                 "## All measures",
                 "",
-                *_table(columns(self.found.changes, "This week", "Last week")),
+                *_table(columns(self.found.changes, "This week", "Before")),
                 "",
                 "In brackets: 95 % interval and n. A change counts where its interval excludes "
                 f"zero; of {len(WEEKLY_METRICS)} measures at least one does so by chance in up to "
@@ -132,7 +132,7 @@ class WeeklyReport:
                 ],
                 "Mended by": [terms.mender(one.name) for one in faults],
                 "This week": [words.with_interval(one.after, "share") for one in faults],
-                "Last week": [words.with_interval(one.before, "share") for one in faults],
+                "Before": [words.with_interval(one.before, "share") for one in faults],
                 "Change": [words.change(one.difference, "share") for one in faults],
             }
         )
@@ -142,7 +142,7 @@ class WeeklyReport:
         if not self.segments:
             return
         yield from ("## Correct answers by topic and version", "")
-        told = columns([change for _, change in self.segments], "This week", "Last week")
+        told = columns([change for _, change in self.segments], "This week", "Before")
         del told["Measure"]
         yield from _table({"Segment": [name for name, _ in self.segments], **told})
         left = f"; {self.left_out} with fewer are left out" if self.left_out else ""

@@ -38,7 +38,7 @@ def _card(report: WeekReport, name: str) -> None:
         chart_data=past if len(past) > 1 else None,
         help=(
             f"This week {words.with_interval(change.after, metric.unit)}. "
-            f"Last week {words.with_interval(change.before, metric.unit)}. "
+            f"Before: {words.with_interval(change.before, metric.unit)}. "
             f"Change {words.change(change.difference, metric.unit)}. "
             f"The line shows the last {len(past)} weeks."
         ),

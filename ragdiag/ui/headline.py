@@ -35,8 +35,8 @@ def nothing_changed(changes: Sequence[Change]) -> str:
         return f"The two weeks cannot be compared ({reason})."
     return (
         f"Nothing changed beyond chance: {words.number(correct.after.value, 'share')} of answers "
-        f"are correct, after {words.number(correct.before.value, 'share')} last week "
-        f"({words.signed(correct.difference.value, 'share')}, 95{words.NBSP}% CI "
+        f"are correct, after {words.number(correct.before.value, 'share')} in the last week with "
+        f"traffic ({words.signed(correct.difference.value, 'share')}, 95{words.NBSP}% CI "
         f"{words.bare(correct.difference.low, 'share', plus=True)} to "
         f"{words.bare(correct.difference.high, 'share', plus=True)}, "
         f"n = {correct.after.n:,})."

@@ -52,6 +52,20 @@ def test_a_look_resolves_what_it_looked_at_and_no_more(corpus: Lake, version: Ve
     assert kinds(corpus) == []
 
 
+def test_well_found_questions_of_another_version_on_the_index_resolve_nothing(
+    corpus: Lake, version: Version
+) -> None:
+    mine, other = (
+        replace(look(version, questions=status), version_id=name)
+        for name, status in (("v1", "bad"), ("v2", "good"))
+    )
+    note_findings(corpus, mine)
+    note_findings(corpus, other)
+    assert kinds(corpus) == ["index_questions"]
+    note_findings(corpus, replace(look(version, questions="good"), version_id="v1"))
+    assert kinds(corpus) == []
+
+
 def test_every_finding_that_can_be_bad_has_a_runbook(corpus: Lake, version: Version) -> None:
     note_findings(corpus, look(version, **dict.fromkeys(RUNBOOKS, "bad")))
     assert len(kinds(corpus)) == len(RUNBOOKS)

@@ -147,5 +147,5 @@ def _load_state(
         previous=kept[-2].build_id if len(kept) > 1 else None,
         builds=tuple(builds),
         looks=newest_looks(load_checks(lake, serving)) if serving else {},
-        alerts=tuple(one for one in alerts if one.subject == index_subject(key)),
+        alerts=tuple(one for one in alerts if one.subject.startswith(index_subject(key))),
     )
