@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from ragdiag.cli import main
+from ragdiag.deploy.prune import prune_builds
 from ragdiag.errors import InputError
 from ragdiag.records import GoldAnswer, Judgment, Question
 from ragdiag.settings import Workspace
@@ -24,6 +26,7 @@ from ragdiag.workflows.grading.reviews import save_label
 from ragdiag.workflows.indexing.build import build_version_index
 from tests.diagnosed import diagnose
 from tests.faulty_server import FaultyServer, reply
+from tests.stocked import Add
 
 PRICES = "prompt_price = 1.0\ncompletion_price = 1.0\n"
 SPEC = """[lexical]
@@ -275,6 +278,27 @@ def test_a_passage_that_came_after_the_build_is_a_stale_gap(
     found = diagnose(corpus, workspace, version, split="gap", limits=ONE)
     assert found.second_levels == {"stale": 1}
     assert found.to_json()["second_levels"] == {"stale": 1}
+
+
+def test_of_a_pruned_build_what_the_log_shows_is_told(
+    corpus: Lake, workspace: Workspace, reader: FaultyServer, add: Add
+) -> None:
+    """A label makes its verdict out of date long after the build is gone."""
+    version = lost(corpus, workspace, reader)
+    diagnose(corpus, workspace, version, split="lost", limits=ONE)
+    (name,) = load_ids(corpus)
+    save_label(corpus, "ada", name, "correct")
+    assert diagnose(corpus, workspace, version, split="lost", limits=ONE).failures == 0
+    for fresh in ("rust", "salt"):
+        add(fresh)
+        build_version_index(corpus, workspace, version)
+    assert len(prune_builds(corpus, workspace, datetime.now(UTC)).builds) == 1
+    save_label(corpus, "ada", name, "wrong")
+    reader.seen.clear()
+    found = diagnose(corpus, workspace, version, split="lost", limits=ONE)
+    assert (found.verdicts, found.causes) == ({"retrieval": 1}, {"recall_miss": 1})
+    assert (found.tiers, found.fixes) == ({"B": {"retrieval": 1}}, {})
+    assert reader.seen == []
 
 
 def load_ids(lake: Lake) -> list[str]:
