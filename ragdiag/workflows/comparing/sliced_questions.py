@@ -68,18 +68,19 @@ def load_slices(lake: Lake) -> Slices:
     return slice_questions(asked, passages_holding(lake, words), count_passages(lake))
 
 
-def failure_rates(slices: Slices, outcomes: Mapping[str, bool]) -> list[SliceRate]:
-    """By kind and slice, from question → whether its answer was right; kinds that do not divide
-    these questions are left out.
+def failure_rates(slices: Slices, outcomes: Sequence[tuple[str, bool]]) -> list[SliceRate]:
+    """By kind and slice, from the question of each graded answer and whether it was right; kinds
+    that do not divide these questions are left out.
 
     >>> slices = {"length": {"q1": "short", "q2": "long", "q3": "long"}, "topic": {"q1": "a"}}
-    >>> [(one.name, one.failures.value) for one in failure_rates(slices, {"q1": True, "q2": False})]
-    [('short', 0.0), ('long', 1.0)]
+    >>> answers = [("q1", True), ("q2", False), ("q1", False)]
+    >>> [(one.name, one.failures.value) for one in failure_rates(slices, answers)]
+    [('short', 0.5), ('long', 1.0)]
     """
     rates = []
     for kind, slice_of in slices.items():
         held: dict[str, list[bool]] = {}
-        for question_id, right in outcomes.items():
+        for question_id, right in outcomes:
             if question_id in slice_of:
                 held.setdefault(slice_of[question_id], []).append(right)
         if len(held) > 1:

@@ -174,11 +174,11 @@ def summarise(
     ys = {name: deciding[name].y if name in deciding else None for name in by_id}
     counted = Counter(ys.values())
     right, wrong, ungraded = counted[1], counted[0], counted[None]
-    outcomes = {
-        request.question_id: y == 1
+    outcomes = [
+        (request.question_id, y == 1)
         for request in requests
         if request.question_id and (y := ys[request.request_id]) is not None
-    }
+    ]
     diagnoses = load_diagnoses(lake, list(by_id))
     failed = [found for name, found in diagnoses.items() if ys[name] == 0]
     unknown = [found for name, found in diagnoses.items() if ys[name] is None]
