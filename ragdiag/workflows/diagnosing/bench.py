@@ -21,7 +21,12 @@ from ragdiag.records import DEFAULT_GRADER, Answer, Diagnosis, Grade, Passage, R
 from ragdiag.retrieval.packing import Packer
 from ragdiag.retrieval.text import load_tokenizer
 from ragdiag.settings import Workspace
-from ragdiag.store.corpus import load_gold_answers, load_judgments, load_passages_by_id
+from ragdiag.store.corpus import (
+    load_gold_answers,
+    load_judgments,
+    load_passages_by_id,
+    removed_passages,
+)
 from ragdiag.store.deciding import overrule
 from ragdiag.store.findings import find_grade
 from ragdiag.store.gold_marks import gold_mark
@@ -53,8 +58,10 @@ class Bench:
         self._judgments = load_judgments(lake)
         self._answers = load_gold_answers(lake)
         gold = {p for judged in self._judgments.values() for p in best_judged(judged)}
-        self._known = load_passages_by_id(lake, gold)
-        found = {**load_logged_passages(lake, gold), **self._known}
+        known = load_passages_by_id(lake, gold)
+        # Building the index again brings back what it lacks, but nothing that was removed.
+        self._held = frozenset(known) - removed_passages(lake, list(known))
+        found = {**load_logged_passages(lake, gold), **known}
         self._passages = {name: _readable(passage) for name, passage in found.items()}
         self._builds = ServedBuilds(lake, workspace, version.spec)
         self._signs = SignReader(lake)
@@ -185,7 +192,7 @@ class Bench:
             draws,
             self._builds.passages(request.build_id),
             spec=self._spec,
-            ever=frozenset(self._known),
+            held=self._held,
             rare=self._rare_overlap,
             deeper=self._builds.deeper(request),
         )

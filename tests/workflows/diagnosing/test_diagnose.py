@@ -11,15 +11,22 @@ import pytest
 
 from ragdiag.cli import main
 from ragdiag.deploy.prune import prune_builds
+from ragdiag.diagnosis.levers import WorkRates
 from ragdiag.errors import InputError
 from ragdiag.records import GoldAnswer, Judgment, Question
 from ragdiag.settings import Workspace
-from ragdiag.store.corpus import add_gold_answers, add_judgments, add_questions
+from ragdiag.store.corpus import (
+    add_gold_answers,
+    add_judgments,
+    add_questions,
+    remove_documents,
+)
 from ragdiag.store.findings import load_diagnoses, load_replays
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import save_version
 from ragdiag.version import OpenAISpec, Version, parse_spec
 from ragdiag.workflows.comparing.evaluate import evaluate
+from ragdiag.workflows.diagnosing.counted_levers import counted_levers
 from ragdiag.workflows.diagnosing.diagnose import Scope, open_diagnosis
 from ragdiag.workflows.diagnosing.replays import Limits
 from ragdiag.workflows.grading.reviews import save_label
@@ -278,6 +285,21 @@ def test_a_passage_that_came_after_the_build_is_a_stale_gap(
     found = diagnose(corpus, workspace, version, split="gap", limits=ONE)
     assert found.second_levels == {"stale": 1}
     assert found.to_json()["second_levels"] == {"stale": 1}
+
+
+def test_a_passage_that_was_removed_is_missing(
+    corpus: Lake, workspace: Workspace, reader: FaultyServer
+) -> None:
+    """Building again would not bring it back, so that is not what is told."""
+    version = lost(corpus, workspace, reader)
+    remove_documents(corpus, ["cats"])
+    build_version_index(corpus, workspace, version)
+    evaluate(corpus, workspace, version, "lost")
+    found = diagnose(corpus, workspace, version, split="lost", limits=ONE)
+    assert (found.verdicts, found.second_levels) == ({"corpus": 1}, {"missing": 1})
+    told = load_diagnoses(corpus, load_ids(corpus)).values()
+    (lever,) = counted_levers(list(told), WorkRates(), version.name, "lost")
+    assert lever.name == "add what 1 questions ask for"
 
 
 def test_of_a_pruned_build_what_the_log_shows_is_told(
