@@ -323,6 +323,20 @@ def test_of_a_pruned_build_what_the_log_shows_is_told(
     assert reader.seen == []
 
 
+def test_a_verdict_over_a_pruned_build_is_not_made_anew(
+    corpus: Lake, workspace: Workspace, reader: FaultyServer, add: Add
+) -> None:
+    """Its replays cannot be had again, and what the log shows alone is less."""
+    version = lost(corpus, workspace, reader)
+    diagnose(corpus, workspace, version, split="lost", limits=ONE)
+    for fresh in ("rust", "salt"):
+        add(fresh)
+        build_version_index(corpus, workspace, version)
+    assert prune_builds(corpus, workspace, datetime.now(UTC)).builds
+    again = diagnose(corpus, workspace, version, split="lost", limits=ONE, again=True)
+    assert (again.tiers, again.fixes) == ({"A": {"retrieval": 1}}, {"g+": 1})
+
+
 def load_ids(lake: Lake) -> list[str]:
     ids = [row["request_id"] for row in lake.rows("select request_id from requests")]
     return list(load_diagnoses(lake, ids))
