@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import time
 
 _SHADOW = ".shadow."
@@ -32,8 +33,8 @@ def time_ordered_id(at_ns: int | None = None) -> str:
 
 
 def shadow_id(request_id: str, version_id: str) -> str:
-    """The id of the request that asks ``version_id`` in the shadow of ``request_id``. There is one,
-    so whoever mirrors a request twice has mirrored it once.
+    """The id of the request that asks ``version_id`` in the shadow of ``request_id`` as it is
+    served. There is one, so whoever mirrors a request twice has mirrored it once.
 
     >>> shadow_id("018bcfe5", "4f1c2a")
     '018bcfe5.shadow.4f1c2a'
@@ -41,11 +42,24 @@ def shadow_id(request_id: str, version_id: str) -> str:
     return f"{request_id}{_SHADOW}{version_id}"
 
 
+def replayed_id(request_id: str, version_id: str, start: int) -> str:
+    """The id of the same request asked later, by the shadow that event number ``start`` began:
+    another start asks once more.
+
+    >>> replayed_id("018bcfe5", "4f1c2a", 3)
+    '018bcfe5.shadow.4f1c2a.3'
+    """
+    return f"{shadow_id(request_id, version_id)}.{start}"
+
+
 def shadowed_id(request_id: str, version_id: str) -> str | None:
-    """Whose shadow a request of ``version_id`` is; None where it is nobody's.
+    """Whose shadow a request of ``version_id`` is, served or replayed; None where it is nobody's.
 
     >>> shadowed_id("018bcfe5.shadow.4f1c2a", "4f1c2a"), shadowed_id("018bcfe5", "4f1c2a")
     ('018bcfe5', None)
+    >>> shadowed_id("018bcfe5.shadow.4f1c2a.3", "4f1c2a")
+    '018bcfe5'
     """
-    suffix = f"{_SHADOW}{version_id}"
-    return request_id.removesuffix(suffix) if request_id.endswith(suffix) else None
+    suffix = re.escape(f"{_SHADOW}{version_id}")
+    found = re.fullmatch(rf"(.*){suffix}(?:\.\d+)?", request_id, re.DOTALL)
+    return None if found is None else found[1]

@@ -41,7 +41,7 @@ class Scene:
     none). ``deeper`` retrieves ten times as many candidates, None where that cannot be had;
     ``grounded`` says whether a context supports an answer, None where it cannot tell.
     ``rare_overlap`` is the lowest decile of
-    :func:`gold_overlap`, ``ever`` are the gold passages that the corpus has had.
+    :func:`gold_overlap`, ``held`` are the gold passages that the corpus has.
     """
 
     request: Request
@@ -58,7 +58,7 @@ class Scene:
     second: Answer | None = None
     deeper: Callable[[], Retrieval] | None = None
     rare_overlap: float | None = None
-    ever: frozenset[str] = frozenset()
+    held: frozenset[str] = frozenset()
     grounded: Callable[[str, Sequence[ContextPassage]], bool | None] = lambda answer, context: None
 
     @property
@@ -81,7 +81,7 @@ def split_cause(found: Diagnosis, scene: Scene) -> Diagnosis:
 
 def _of_missing(found: Diagnosis, scene: Scene) -> SecondLevel | None:
     if found.verdict == "corpus":
-        return "stale" if found.evidence.get("gold_passage") in scene.ever else "missing"
+        return "stale" if found.evidence.get("gold_passage") in scene.held else "missing"
     return "partial" if found.verdict == "retrieval" else None
 
 
@@ -180,7 +180,7 @@ def _lucky(scene: Scene) -> SecondLevel | None:
 
 
 def _corpus(scene: Scene) -> SecondLevel:
-    return "stale" if scene.gold_ids & scene.ever else "missing"
+    return "stale" if scene.gold_ids & scene.held else "missing"
 
 
 def _label_suspect(scene: Scene) -> SecondLevel | None:

@@ -102,7 +102,7 @@ SECOND_LEVELS: Mapping[str, tuple[str, str]] = {
         "raise the threshold from which it answers",
     ),
     "parametric": ("right without any context too", "ask for citations"),
-    "missing": ("the gold passage never was in the corpus", "add the document"),
+    "missing": ("the corpus lacks the gold passage: never there, or removed", "add the document"),
     "stale": ("the corpus has it, the build that served does not", "build the index again"),
     "gold_answer": (
         "two generators read another answer from the gold passages",

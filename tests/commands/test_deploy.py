@@ -153,7 +153,7 @@ def test_a_shadow_answers_productions_last_questions(
     by_question = {one.question: one for one in load_requests(lake, traffic="production")}
     for one in mirrored:
         followed = by_question[one.question]
-        assert one.request_id == f"{followed.request_id}.shadow.{one.version_id}"
+        assert one.request_id == f"{followed.request_id}.shadow.{one.version_id}.2"
         assert (one.user_key, one.question_id) == (followed.user_key, followed.question_id)
         assert one.logged_depth == 10
     status, found, _ = run("deploy", "decide")

@@ -134,8 +134,8 @@ def test_gold_that_is_missing_beside_gold_that_arrived_is_partial() -> None:
     assert second_level("packing", "packing", loss=PARTIAL) is None
     gap = {"loss": Loss("in_context", "g", {}, 0.5, Loss("corpus_gap", "h", {}, 0.5))}
     told = {"gold_passage": "h"}
-    assert second_level("corpus", "corpus_gap", ever=frozenset("gh"), told=told, **gap) == "stale"
-    assert second_level("corpus", "corpus_gap", ever=frozenset("g"), told=told, **gap) == "missing"
+    assert second_level("corpus", "corpus_gap", held=frozenset("gh"), told=told, **gap) == "stale"
+    assert second_level("corpus", "corpus_gap", held=frozenset("g"), told=told, **gap) == "missing"
 
 
 @pytest.mark.parametrize(
@@ -171,8 +171,8 @@ def test_luck_without_any_context_is_parametric() -> None:
 
 
 def test_a_gap_is_stale_where_the_corpus_has_had_the_passage() -> None:
-    assert second_level("corpus", "corpus_gap", ever=frozenset("g")) == "stale"
-    assert second_level("corpus", "corpus_gap", ever=frozenset("a")) == "missing"
+    assert second_level("corpus", "corpus_gap", held=frozenset("g")) == "stale"
+    assert second_level("corpus", "corpus_gap", held=frozenset("a")) == "missing"
 
 
 def test_a_suspect_label_is_the_passage_or_the_answer() -> None:

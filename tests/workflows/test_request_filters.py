@@ -9,7 +9,14 @@ import pytest
 
 from ragdiag import QueryLogger
 from ragdiag.pipeline import open_pipeline
-from ragdiag.records import FILTERS, Passage, PassageMetadata, Request
+from ragdiag.records import (
+    FILTERS,
+    Deployment,
+    DeploymentEvent,
+    Passage,
+    PassageMetadata,
+    Request,
+)
 from ragdiag.retrieval.filters import PassageFilter, filter_of
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import add_documents
@@ -60,7 +67,9 @@ def test_a_shadow_finds_what_production_found_for_its_tenant(
     ingest(corpus, workspace)
     assert load_requests(corpus) == asked
     assert [filter_of(one) == SECRET for one in asked] == [True, False]
-    assert replay_questions(corpus, workspace, old.version_id, new, 10).asked == 2
+    deployed = Deployment(old.version_id, shadow=new.version_id)
+    started = DeploymentEvent(2, asked[-1].asked_at, "shadow", deployed, "ada", {})
+    assert replay_questions(corpus, workspace, started, new, 10).asked == 2
     shadows = load_requests(corpus, traffic="shadow")
     assert [[hit.passage_id for hit in one.fused[:1]] for one in shadows] == [["c"], []]
     assert filter_of(shadows[0]) == SECRET

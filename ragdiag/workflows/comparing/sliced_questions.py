@@ -19,6 +19,7 @@ from ragdiag.metrics.ranking import score_ranking
 from ragdiag.records import Estimate, Grade, Request, Weighed
 from ragdiag.stats.bootstrap import bounded_mean
 from ragdiag.stats.intervals import wilson
+from ragdiag.stats.weighted import weighted_rate
 from ragdiag.store.corpus import load_judgments, load_questions
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters, Row
@@ -68,26 +69,30 @@ def load_slices(lake: Lake) -> Slices:
     return slice_questions(asked, passages_holding(lake, words), count_passages(lake))
 
 
-def failure_rates(slices: Slices, outcomes: Mapping[str, bool]) -> list[SliceRate]:
-    """By kind and slice, from question → whether its answer was right; kinds that do not divide
-    these questions are left out.
+def failure_rates(slices: Slices, outcomes: Sequence[tuple[str, bool, float]]) -> list[SliceRate]:
+    """By kind and slice, from the question of each graded answer, whether it was right and how many
+    it stands for; kinds that do not divide these questions are left out.
 
     >>> slices = {"length": {"q1": "short", "q2": "long", "q3": "long"}, "topic": {"q1": "a"}}
-    >>> [(one.name, one.failures.value) for one in failure_rates(slices, {"q1": True, "q2": False})]
-    [('short', 0.0), ('long', 1.0)]
+    >>> answers = [("q1", True, 1.0), ("q2", False, 1.0), ("q1", False, 1.0)]
+    >>> [(one.name, one.failures.value) for one in failure_rates(slices, answers)]
+    [('short', 0.5), ('long', 1.0)]
     """
     rates = []
     for kind, slice_of in slices.items():
-        held: dict[str, list[bool]] = {}
-        for question_id, right in outcomes.items():
+        held: dict[str, list[tuple[bool, float]]] = {}
+        for question_id, right, weight in outcomes:
             if question_id in slice_of:
-                held.setdefault(slice_of[question_id], []).append(right)
+                held.setdefault(slice_of[question_id], []).append((right, weight))
         if len(held) > 1:
-            rates += [
-                SliceRate(kind, name, wilson(held[name].count(False), len(held[name])))
-                for name in in_order(kind, held)
-            ]
+            rates += [SliceRate(kind, name, _rate(held[name])) for name in in_order(kind, held)]
     return rates
+
+
+def _rate(answers: Sequence[tuple[bool, float]]) -> Estimate:
+    """How often they were wrong."""
+    wrong = Weighed.counted([weight for right, weight in answers if not right])
+    return weighted_rate(wrong, Weighed.counted([weight for _, weight in answers]))
 
 
 def score_slices(

@@ -21,7 +21,12 @@ from ragdiag.records import DEFAULT_GRADER, Answer, Diagnosis, Grade, Passage, R
 from ragdiag.retrieval.packing import Packer
 from ragdiag.retrieval.text import load_tokenizer
 from ragdiag.settings import Workspace
-from ragdiag.store.corpus import load_gold_answers, load_judgments, load_passages_by_id
+from ragdiag.store.corpus import (
+    load_gold_answers,
+    load_judgments,
+    load_passages_by_id,
+    removed_passages,
+)
 from ragdiag.store.deciding import overrule
 from ragdiag.store.findings import find_grade
 from ragdiag.store.gold_marks import gold_mark
@@ -43,7 +48,8 @@ from ragdiag.workflows.indexing.served_builds import ServedBuilds, served_contex
 class Bench:
     """Examines requests of one version; each part is loaded once, when first needed.
 
-    Without a spec (another service's log) nothing is replayed, and no corpus gap is claimed.
+    Without a spec (another service's log), and of a build that was pruned, nothing is replayed, and
+    no corpus gap is claimed.
     """
 
     def __init__(self, lake: Lake, workspace: Workspace, version: Version | LoggedVersion) -> None:
@@ -52,8 +58,10 @@ class Bench:
         self._judgments = load_judgments(lake)
         self._answers = load_gold_answers(lake)
         gold = {p for judged in self._judgments.values() for p in best_judged(judged)}
-        self._known = load_passages_by_id(lake, gold)
-        found = {**load_logged_passages(lake, gold), **self._known}
+        known = load_passages_by_id(lake, gold)
+        # Building the index again brings back what it lacks, but nothing that was removed.
+        self._held = frozenset(known) - removed_passages(lake, list(known))
+        found = {**load_logged_passages(lake, gold), **known}
         self._passages = {name: _readable(passage) for name, passage in found.items()}
         self._builds = ServedBuilds(lake, workspace, version.spec)
         self._signs = SignReader(lake)
@@ -99,7 +107,9 @@ class Bench:
         """The arms to replay; None where a replay can show nothing. Of an answer that was right by
         luck only whether it needs a context at all is asked."""
         request, gold = seen.request, seen.known.gold
-        if self._spec is None or is_hidden(request.question) or not seen.known.may_replay:
+        if self._spec is None or not self._builds.is_known(request.build_id):
+            return None
+        if is_hidden(request.question) or not seen.known.may_replay:
             return None
         if seen.grade.status == "no_gold":  # a person's label, but nothing to grade a replay by
             return None
@@ -182,7 +192,7 @@ class Bench:
             draws,
             self._builds.passages(request.build_id),
             spec=self._spec,
-            ever=frozenset(self._known),
+            held=self._held,
             rare=self._rare_overlap,
             deeper=self._builds.deeper(request),
         )
@@ -212,13 +222,14 @@ class Bench:
         """The loss, and the request with whole lists where its log ended before the gold."""
         spec, served = self._spec, self._builds.passages(request.build_id)
         golden = {passage.passage_id for passage in gold}
+        is_known = self._builds.is_known(request.build_id)
 
         def locate(logged: Request) -> Loss:
             return locate_loss(
                 logged,
                 gold=golden,
-                # Nobody knows what another service has indexed: no corpus gap can be claimed.
-                indexed=golden if spec is None else served.keys(),
+                # Nobody knows what was indexed elsewhere or pruned: no corpus gap can be claimed.
+                indexed=served.keys() if is_known else golden,
                 texts={p.passage_id: served.get(p.passage_id, p).text for p in gold},
                 answers=answers,
                 k=len(logged.ranking) if spec is None else spec.context.k,

@@ -21,7 +21,7 @@ from ragdiag.store.corpus import load_judgments
 from ragdiag.store.deciding import load_deciding, overrule
 from ragdiag.store.findings import load_diagnoses
 from ragdiag.store.lake import Lake
-from ragdiag.store.results import load_requests, save_findings
+from ragdiag.store.results import load_requests, pruned_times, save_findings
 from ragdiag.version import LoggedVersion, Version
 from ragdiag.workflows.diagnosing.bench import Bench
 from ragdiag.workflows.diagnosing.replays import (
@@ -42,7 +42,7 @@ Examined = tuple[Grade, Diagnosis | None, list[Replay]]
 @dataclass(frozen=True, slots=True)
 class Scope:
     """The latest evaluation of ``split``, else one ``traffic`` (production) of a window; ``again``
-    also what has a verdict."""
+    also what has a verdict, unless its build was pruned."""
 
     split: str | None = None
     traffic: Traffic | None = None
@@ -137,7 +137,10 @@ def open_diagnosis(
     """
     requests = requests_in_scope(lake, version, scope)
     ids = [request.request_id for request in requests]
-    done = set() if scope.again else _diagnosed(lake, ids)
+    done = _diagnosed(lake, ids)
+    if scope.again:  # What was replayed over a build that is gone cannot be replayed again.
+        pruned = pruned_times(lake)
+        done &= {request.request_id for request in requests if request.build_id in pruned}
     todo = [request for request in requests if request.request_id not in done]
     asked = {request.question for request in todo}
     replays = (

@@ -70,11 +70,11 @@ def scene_of(
     served: Mapping[str, Passage],
     *,
     spec: Spec | None,
-    ever: frozenset[str],
+    held: frozenset[str],
     rare: float | None,
     deeper: Callable[[], Retrieval] | None,
 ) -> Scene:
-    """``served`` are the passages of the build, ``ever`` those that the corpus has had."""
+    """``served`` are the passages of the build, ``held`` those that the corpus has."""
     reranker = None if spec is None else spec.reranker
     return Scene(
         request=seen.whole,
@@ -91,7 +91,7 @@ def scene_of(
         second=_answer_to(draws, "G2"),
         deeper=deeper,
         rare_overlap=rare,
-        ever=ever,
+        held=held,
         grounded=is_grounded,
     )
 

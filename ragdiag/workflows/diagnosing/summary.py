@@ -16,11 +16,22 @@ from ragdiag.diagnosis.headroom import (
     tell_headroom,
 )
 from ragdiag.metrics.question_slices import SliceKind
-from ragdiag.records import Arm, Cause, Diagnosis, Estimate, Request, SecondLevel, Tier, Verdict
+from ragdiag.records import (
+    Arm,
+    Cause,
+    Diagnosis,
+    Estimate,
+    Request,
+    SecondLevel,
+    Tier,
+    Verdict,
+    Weighed,
+)
 from ragdiag.stats.intervals import rate_bounds_with_unknown, wilson
+from ragdiag.stats.weighted import weighted_rate
 from ragdiag.store.corpus import load_gold_answers
 from ragdiag.store.deciding import load_deciding
-from ragdiag.store.findings import load_diagnoses
+from ragdiag.store.findings import load_diagnoses, load_weights
 from ragdiag.store.lake import Lake
 from ragdiag.version import LoggedVersion, Version
 from ragdiag.workflows.comparing.sliced_questions import SliceRate, failure_rates, load_slices
@@ -40,6 +51,8 @@ class DiagnosisSummary:
     ``failures``, ``ungraded``, ``failed`` and ``failing`` (how many of each kind of question fail)
     count every request by its grade: ``failed`` is the rate over graded requests,
     ``failed_bounds`` that over all if every ungraded one were right, and if every one were wrong.
+    Of ``sampled`` requests the log has kept a share: in these rates each counts for as many as it
+    stands for, and everything else is of what was logged.
     Causes, verdicts and headroom are those of the ``diagnosed`` failures; ``slices`` is τ by kind
     of slice and its name, ``tiers`` counts the verdicts on failures, and on ungraded requests, by
     the tier of their evidence. ``contradicting`` are questions of which two accepted answers
@@ -70,6 +83,7 @@ class DiagnosisSummary:
     contradicting: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     failed_arms: Mapping[Arm, int] = field(default_factory=dict)
     varied_arms: Mapping[Arm, int] = field(default_factory=dict)
+    sampled: int = 0
     calls: int = 0
     cost_usd: float = 0.0
     left: int = 0
@@ -102,6 +116,7 @@ class DiagnosisSummary:
             "snapshot": self.snapshot,
             **({"failed_arms": dict(self.failed_arms)} if self.failed_arms else {}),
             **({"varied_arms": dict(self.varied_arms)} if self.varied_arms else {}),
+            **({"sampled": self.sampled} if self.sampled else {}),
             **({"left": self.left} if self.left else {}),
         }
 
@@ -113,6 +128,8 @@ class DiagnosisSummary:
             else ""
         )
         lines = [f"{self.failures} of {self.n} requests failed{unknown}"]
+        if self.sampled and self.failed.n:
+            lines.append(f"{self.sampled} were sampled: of all requests {_told(self.failed)}")
         if self.diagnosed < self.failures:
             lines.append(f"{self.diagnosed} of {self.failures} failures diagnosed")
         for title, counts in (
@@ -138,11 +155,7 @@ class DiagnosisSummary:
             for name, meaning in SHARED_OUT.items()
             if (one := self.headroom.get(name)) is not None and not math.isnan(one.value)
         ]
-        lines += [
-            f"by {one.kind:7} {one.name:30} {one.failures.value:.1%} fail"
-            f" ({one.failures.low:.1%}–{one.failures.high:.1%}, n = {one.failures.n})"
-            for one in self.failing
-        ]
+        lines += [f"by {one.kind:7} {one.name:30} {_told(one.failures)}" for one in self.failing]
         lines += contradiction_lines(self.contradicting)
         if self.calls:
             spent = f", {self.cost_usd:.4f} US$" if self.cost_usd else ""
@@ -172,13 +185,16 @@ def summarise(
     by_id = {request.request_id: request for request in requests}
     deciding = load_deciding(lake, list(by_id))
     ys = {name: deciding[name].y if name in deciding else None for name in by_id}
-    counted = Counter(ys.values())
-    right, wrong, ungraded = counted[1], counted[0], counted[None]
-    outcomes = {
-        request.question_id: y == 1
+    weights = load_weights(lake, list(by_id))
+    right, wrong, ungraded = (
+        Weighed.counted([weights[name] for name, y in ys.items() if y == said])
+        for said in (1, 0, None)
+    )
+    outcomes = [
+        (request.question_id, y == 1, weights[request.request_id])
         for request in requests
         if request.question_id and (y := ys[request.request_id]) is not None
-    }
+    ]
     diagnoses = load_diagnoses(lake, list(by_id))
     failed = [found for name, found in diagnoses.items() if ys[name] == 0]
     unknown = [found for name, found in diagnoses.items() if ys[name] is None]
@@ -187,15 +203,15 @@ def summarise(
     measured = headroom(failures)
     graded = right + wrong
     slices = load_slices(lake) if outcomes else {}
-    worst, best = rate_bounds_with_unknown(right, graded, ungraded)
-    if gold_accuracy is not None and graded and math.isnan(measured["tau"].value):
-        low, high = bounds_without_replay(right / graded, gold_accuracy)
+    worst, best = rate_bounds_with_unknown(right.weighted, graded.weighted, ungraded.weighted)
+    if gold_accuracy is not None and graded.plain and math.isnan(measured["tau"].value):
+        low, high = bounds_without_replay(right.weighted / graded.weighted, gold_accuracy)
         reason = "bounds: nothing was replayed"
-        measured["tau_bounds"] = Estimate(math.nan, low, high, graded, reason)
+        measured["tau_bounds"] = Estimate(math.nan, low, high, int(graded.plain), reason)
     return DiagnosisSummary(
         version=version,
         n=len(requests),
-        failures=wrong,
+        failures=int(wrong.plain),
         diagnosed=len(failed),
         causes=Counter(found.cause for found in failed),
         verdicts=verdicts,
@@ -207,8 +223,8 @@ def summarise(
         headroom=measured,
         slices=headroom_by_slice(failures, slices),
         tiers=_by_tier([*failed, *unknown]),
-        ungraded=ungraded,
-        failed=wilson(wrong, graded),
+        ungraded=int(ungraded.plain),
+        failed=weighted_rate(wrong, graded),
         failed_bounds=(1 - best, 1 - worst),
         snapshot=lake.snapshot(),
         failing=failure_rates(slices, outcomes),
@@ -217,11 +233,16 @@ def summarise(
         ),
         failed_arms=_count_arms(diagnoses.values(), "failed_arms"),
         varied_arms=_count_arms(diagnoses.values(), "varied_arms"),
+        sampled=sum(weight != 1 for weight in weights.values()),
     )
 
 
 def _count_arms(diagnoses: Iterable[Diagnosis], name: str) -> Counter[Arm]:
     return Counter(arm for found in diagnoses for arm in found.evidence.get(name, ()))
+
+
+def _told(rate: Estimate) -> str:
+    return f"{rate.value:.1%} fail ({rate.low:.1%}–{rate.high:.1%}, n = {rate.n})"
 
 
 def _listed(arms: Mapping[Arm, int]) -> str:

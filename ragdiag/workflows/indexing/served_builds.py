@@ -15,6 +15,7 @@ from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import load_build_passages, load_passages
 from ragdiag.store.lake import Lake
+from ragdiag.store.results import pruned_times
 from ragdiag.version import Spec
 
 DEEPER = 10
@@ -24,13 +25,15 @@ MOST_CANDIDATES = 10_000
 
 
 class ServedBuilds:
-    """Each build is loaded once, when first needed. Without a spec (another service's log) nobody
-    knows what was indexed: there are no passages, and nothing is retrieved again."""
+    """Each build is loaded once, when first needed. Without a spec (another service's log), or once
+    a build was pruned, nobody knows what was indexed: there are no passages, and nothing is
+    retrieved again."""
 
     def __init__(self, lake: Lake, workspace: Workspace, spec: Spec | None) -> None:
         self._lake = lake
         self._workspace = workspace
         self._spec = spec
+        self._pruned = pruned_times(lake).keys()
         self._passages: dict[str, dict[str, Passage]] = {}
         self._indexes: dict[str, Index] = {}
         self._retrievers: dict[tuple[str, int], Retriever] = {}
@@ -46,9 +49,15 @@ class ServedBuilds:
         other._is_given = True
         return other
 
+    def is_known(self, build_id: str) -> bool:
+        """Whether it can be said what was indexed."""
+        is_there = build_id in self._passages or build_id not in self._pruned
+        return self._spec is not None and is_there
+
     def passages(self, build_id: str) -> dict[str, Passage]:
-        """Passages of a build; of the corpus as it is where the log names no build."""
-        if self._spec is None:
+        """Passages of a build; of the corpus as it is where the log names no build; empty
+        where nobody knows them."""
+        if not self.is_known(build_id):
             return {}
         if build_id not in self._passages:
             passages = (
@@ -75,7 +84,7 @@ class ServedBuilds:
 
     def _can_retrieve(self, request: Request) -> bool:
         told = not is_hidden(request.question)
-        return bool(request.build_id) and told and self._spec is not None
+        return bool(request.build_id) and told and self.is_known(request.build_id)
 
     def _retriever(self, build_id: str, deeper: int = 1) -> Retriever:
         """Over a build, with so many times the candidates of the spec."""

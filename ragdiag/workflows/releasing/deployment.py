@@ -16,7 +16,7 @@ from ragdiag.records import Deployment, DeploymentEvent
 from ragdiag.retrieval.serving import require_serving
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import load_judgments
-from ragdiag.store.deployments import append_deployment, current_deployment, load_deployments
+from ragdiag.store.deployments import append_deployment, load_deployments
 from ragdiag.store.lake import Lake
 from ragdiag.store.outcomes import Outcome, load_outcomes
 from ragdiag.store.results import find_served_version
@@ -108,20 +108,23 @@ def start_shadow(
 def replay_into_shadow(
     lake: Lake, workspace: Workspace, n: int, progress: Progress | None = None
 ) -> Replayed:
-    """Ask the shadow the last ``n`` questions that production answered; each is asked once.
+    """Ask the shadow the last ``n`` questions that production answered; each is asked once in all
+    of its run.
 
     Raises InputError where no shadow runs, or one that only another service can ask.
     """
-    state = release.existing(current_deployment(lake))
-    if state.shadow is None:
+    events = load_deployments(lake)
+    release.existing(events[-1].deployment if events else None)
+    started = release.started_by(events, "shadow")
+    if started is None:
         raise InputError("no shadow is running", remedy="start one: ragdiag deploy shadow VERSION")
-    version = find_served_version(lake, state.shadow)
+    version = find_served_version(lake, str(started.deployment.shadow))
     if isinstance(version, LoggedVersion):
         raise InputError(
             f"the version {version.name} is only known from logs, so it cannot be asked here",
             remedy="let its own service log the shadow's answers, without --replay",
         )
-    return replay_questions(lake, workspace, state.production, version, n, progress)
+    return replay_questions(lake, workspace, started, version, n, progress)
 
 
 def roll_back(lake: Lake, side: Side | None, *, actor: str, reason: str = "") -> DeploymentEvent:

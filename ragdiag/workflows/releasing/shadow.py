@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ragdiag.identifiers import shadow_id
+from ragdiag.identifiers import replayed_id, shadow_id
 from ragdiag.pipeline import open_pipeline
 from ragdiag.privacy.hiding import is_hidden
 from ragdiag.progress import Progress
+from ragdiag.records import DeploymentEvent
 from ragdiag.retrieval.filters import filter_of
 from ragdiag.settings import Workspace
 from ragdiag.store.ingest import ingest
@@ -31,20 +32,25 @@ class Replayed:
 def replay_questions(
     lake: Lake,
     workspace: Workspace,
-    production_id: str,
+    started: DeploymentEvent,
     version: Version,
     n: int,
     progress: Progress | None = None,
 ) -> Replayed:
-    """Ask ``version`` the last ``n`` questions that production answered, oldest first.
+    """Ask ``version``, the shadow that ``started`` began, the last ``n`` questions that production
+    answered, oldest first.
 
-    Each is asked once, however often this is called. Returns when what was logged can be read, and
+    Each is asked once, however often this is called; another start asks it anew, since a look pairs
+    only what was answered since the start. Returns when what was logged can be read, and
     production's own answers to them are graded as far as they can be. Raises UnknownName where the
     version has no index build, GeneratorDown.
     """
+    production_id, version_id = started.deployment.production, version.version_id
     asked = load_last_answered(lake, production_id, n)
-    shadows = {shadow_id(one.request_id, version.version_id): one for one in asked}
-    known = shadowed_ids(lake, version.version_id, list(shadows))
+    shadows = {replayed_id(one.request_id, version_id, started.number): one for one in asked}
+    served = {shadow_id(one.request_id, version_id): key for key, one in shadows.items()}
+    logged = shadowed_ids(lake, version_id, [*shadows, *served], started.happened_at)
+    known = {served.get(name, name) for name in logged}
     hidden = {key for key, one in shadows.items() if is_hidden(one.question)} - known
     todo = [
         Asking(

@@ -289,9 +289,14 @@ def load_last_answered(known: Known, version_id: str, n: int) -> list[Request]:
     return load_requests(known, version_id=version_id, traffic="production")[-n:]
 
 
-@plain(shadows.shadowed_ids, lambda known: [given(o, list(known.request)) for o in served(known)])
-def shadowed_ids(known: Known, version_id: str, names: list[str]) -> set[str]:
-    found = load_requests(known, version_id=version_id, traffic="shadow", request_ids=names)
+@plain(
+    shadows.shadowed_ids,
+    lambda known: [given(one, list(known.request), MIDDLE) for one in served(known)],
+)
+def shadowed_ids(known: Known, version_id: str, names: list[str], since: datetime) -> set[str]:
+    found = load_requests(
+        known, version_id=version_id, traffic="shadow", request_ids=names, since=since
+    )
     return {one.request_id for one in found}
 
 

@@ -4,26 +4,36 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from ragdiag.cli import main
+from ragdiag.deploy.prune import prune_builds
+from ragdiag.diagnosis.levers import WorkRates
 from ragdiag.errors import InputError
 from ragdiag.records import GoldAnswer, Judgment, Question
 from ragdiag.settings import Workspace
-from ragdiag.store.corpus import add_gold_answers, add_judgments, add_questions
+from ragdiag.store.corpus import (
+    add_gold_answers,
+    add_judgments,
+    add_questions,
+    remove_documents,
+)
 from ragdiag.store.findings import load_diagnoses, load_replays
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import save_version
 from ragdiag.version import OpenAISpec, Version, parse_spec
 from ragdiag.workflows.comparing.evaluate import evaluate
+from ragdiag.workflows.diagnosing.counted_levers import counted_levers
 from ragdiag.workflows.diagnosing.diagnose import Scope, open_diagnosis
 from ragdiag.workflows.diagnosing.replays import Limits
 from ragdiag.workflows.grading.reviews import save_label
 from ragdiag.workflows.indexing.build import build_version_index
 from tests.diagnosed import diagnose
 from tests.faulty_server import FaultyServer, reply
+from tests.stocked import Add
 
 PRICES = "prompt_price = 1.0\ncompletion_price = 1.0\n"
 SPEC = """[lexical]
@@ -275,6 +285,56 @@ def test_a_passage_that_came_after_the_build_is_a_stale_gap(
     found = diagnose(corpus, workspace, version, split="gap", limits=ONE)
     assert found.second_levels == {"stale": 1}
     assert found.to_json()["second_levels"] == {"stale": 1}
+
+
+def test_a_passage_that_was_removed_is_missing(
+    corpus: Lake, workspace: Workspace, reader: FaultyServer
+) -> None:
+    """Building again would not bring it back, so that is not what is told."""
+    version = lost(corpus, workspace, reader)
+    remove_documents(corpus, ["cats"])
+    build_version_index(corpus, workspace, version)
+    evaluate(corpus, workspace, version, "lost")
+    found = diagnose(corpus, workspace, version, split="lost", limits=ONE)
+    assert (found.verdicts, found.second_levels) == ({"corpus": 1}, {"missing": 1})
+    told = load_diagnoses(corpus, load_ids(corpus)).values()
+    (lever,) = counted_levers(list(told), WorkRates(), version.name, "lost")
+    assert lever.name == "add what 1 questions ask for"
+
+
+def test_of_a_pruned_build_what_the_log_shows_is_told(
+    corpus: Lake, workspace: Workspace, reader: FaultyServer, add: Add
+) -> None:
+    """A label makes its verdict out of date long after the build is gone."""
+    version = lost(corpus, workspace, reader)
+    diagnose(corpus, workspace, version, split="lost", limits=ONE)
+    (name,) = load_ids(corpus)
+    save_label(corpus, "ada", name, "correct")
+    assert diagnose(corpus, workspace, version, split="lost", limits=ONE).failures == 0
+    for fresh in ("rust", "salt"):
+        add(fresh)
+        build_version_index(corpus, workspace, version)
+    assert len(prune_builds(corpus, workspace, datetime.now(UTC)).builds) == 1
+    save_label(corpus, "ada", name, "wrong")
+    reader.seen.clear()
+    found = diagnose(corpus, workspace, version, split="lost", limits=ONE)
+    assert (found.verdicts, found.causes) == ({"retrieval": 1}, {"recall_miss": 1})
+    assert (found.tiers, found.fixes) == ({"B": {"retrieval": 1}}, {})
+    assert reader.seen == []
+
+
+def test_a_verdict_over_a_pruned_build_is_not_made_anew(
+    corpus: Lake, workspace: Workspace, reader: FaultyServer, add: Add
+) -> None:
+    """Its replays cannot be had again, and what the log shows alone is less."""
+    version = lost(corpus, workspace, reader)
+    diagnose(corpus, workspace, version, split="lost", limits=ONE)
+    for fresh in ("rust", "salt"):
+        add(fresh)
+        build_version_index(corpus, workspace, version)
+    assert prune_builds(corpus, workspace, datetime.now(UTC)).builds
+    again = diagnose(corpus, workspace, version, split="lost", limits=ONE, again=True)
+    assert (again.tiers, again.fixes) == ({"A": {"retrieval": 1}}, {"g+": 1})
 
 
 def load_ids(lake: Lake) -> list[str]:
