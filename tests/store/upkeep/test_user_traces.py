@@ -83,3 +83,17 @@ def test_passages_found_for_the_user_alone_go(
     left = {row["passage_id"] for row in lake.rows("select passage_id from logged_passages")}
     assert left == {"shared", "judged", "unused"}
     assert check_store(lake, workspace).findings == ()
+
+
+def test_a_request_that_was_turned_away_takes_nobody_elses_with_it(
+    lake: Lake, workspace: Workspace, make_request: Callable[..., Request]
+) -> None:
+    with SpoolWriter(workspace) as spool:
+        spool.write(make_request(1, user_key="b" * 32))
+        spool.write(make_request(1, user_key=ANN))
+        spool.write(make_request(2, user_key=ANN))
+        spool.write(make_request(3, user_key=None))
+    ingest(lake, workspace)
+    traces = find_traces(lake, [ANN], UserTraces((), request_ids=("r1", "r2", "r3")))
+    assert traces.request_ids == ("r2", "r3")
+    assert remove(lake) == {"requests": 1, "rejects": 1}
