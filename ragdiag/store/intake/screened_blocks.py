@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from ragdiag.privacy.screening import Screen
 from ragdiag.records import Reject, Span
 from ragdiag.settings import Workspace
-from ragdiag.store.intake.parsing import BODY_CHARS, Parsed
+from ragdiag.store.intake.parsing import Parsed, cut_body
 from ragdiag.store.intake.screening import SCREENED_TEXTS, screen_records, screen_requests
 from ragdiag.store.intake.segment_lines import record_line, refused_line
 from ragdiag.store.kinds import Record
@@ -149,7 +149,7 @@ def _screen_rejects(screen: Screen, parsed: Parsed) -> tuple[list[Reject], Mappi
     kept = screen.bodies(came)
     reasons = screen.redact([reject.reason for reject in parsed.rejects])
     rejects = [
-        replace(reject, body=body[:BODY_CHARS], reason=reason or "")
+        replace(reject, body=cut_body(body), reason=reason or "")
         for reject, body, reason in zip(parsed.rejects, kept, reasons, strict=True)
     ]
     lines = {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from ragdiag.records import Hit, Judgment, Passage, Question, Reject, Request
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import add_documents
@@ -65,6 +67,17 @@ def test_rejects_of_either_form_are_found(
     older = str({"request_id": "r7", "user_key": ANN})
     save_rejects(lake, [Reject("trace 7", 0, "another", older), Reject("s", 1, "bad", "r7")])
     assert remove(lake) == {"rejects": 2}
+
+
+@pytest.mark.parametrize("end", [b', "cost_usd": -1}\n', b', "answ'])
+def test_a_rejected_line_is_found_however_long_its_question_is(
+    lake: Lake, workspace: Workspace, end: bytes
+) -> None:
+    line = f'{{"kind": "request", "schema": 2, "question": "{"Who? " * 600}", "user_key": "{ANN}"'
+    workspace.spool.mkdir(parents=True)
+    (workspace.spool / "bad-1.jsonl").write_bytes(line.encode() + end)
+    assert ingest(lake, workspace).rejected == 1
+    assert remove(lake) == {"rejects": 1}
 
 
 def test_passages_found_for_the_user_alone_go(
