@@ -94,9 +94,14 @@ def forgotten_lines(workspace: Workspace, forgotten: frozenset[str], parsed: Par
 def find_forgotten_requests(workspace: Workspace, forgotten: frozenset[str], table: Any) -> Any:
     """A mask of the rows of ``table`` (request_id, user_key) that must not come back."""
     made = tombstones(workspace)
-    users = _gone(table["user_key"], lambda user: made("user", user) in forgotten)
     ids = _gone(table["request_id"], lambda one: made("request", one) in forgotten)
-    return pc.or_(users, ids)
+    return pc.or_(find_requests_of_forgotten(workspace, forgotten, table), ids)
+
+
+def find_requests_of_forgotten(workspace: Workspace, forgotten: frozenset[str], table: Any) -> Any:
+    """A mask of the rows of ``table`` whose user was forgotten, whatever their ids."""
+    made = tombstones(workspace)
+    return _gone(table["user_key"], lambda user: made("user", user) in forgotten)
 
 
 def without_lines(parsed: Parsed, gone: Collection[int]) -> Parsed:

@@ -12,8 +12,11 @@ import pandas as pd
 import pytest
 
 from ragdiag.importers.logs import trace_files
+from ragdiag.privacy.pseudonyms import user_key
 from ragdiag.records import Request
+from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
+from ragdiag.store.upkeep.forgotten import add_forgotten, user_tombstone
 from tests.importers.logs.conftest import Import, contents
 
 Stored = Callable[[], dict[str, Request]]
@@ -404,6 +407,21 @@ def test_of_one_graders_scores_the_latest_counts(load: Import, lake: Lake, tmp_p
     path.write_text("".join(json.dumps(row) + "\n" for row in [*langfuse_traces(), *scores]))
     load(path)
     assert lake.rows("select y from latest_grades") == [{"y": 0}]
+
+
+@pytest.mark.parametrize("first", ["traces", "scores"])
+def test_scores_of_a_forgotten_users_trace_do_not_come_by_themselves(
+    load: Import, lake: Lake, workspace: Workspace, tmp_path: Path, first: str
+) -> None:
+    gone = user_tombstone(workspace, user_key(workspace, "ann"))
+    lake.write(lambda cursor: add_forgotten(cursor, [gone]))
+    traces = [{**row, "user_id": "ann"} for row in langfuse_traces()]
+    exports = {"traces": traces, "scores": langfuse_scores()}
+    for name in sorted(exports, key=lambda name: name != first):
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in exports[name]))
+        load(path, format="langfuse")
+    assert [lake.rows(f"from {table}") for table in ("requests", "grades", "feedback")] == [[]] * 3
 
 
 def test_fields_of_langfuse_that_nothing_reads_are_told(
