@@ -9,7 +9,7 @@ from ragdiag.collect.commits import Taken
 from ragdiag.records import Reject
 from ragdiag.spans.bounds import ExportBounds
 from ragdiag.spans.building import excerpt
-from ragdiag.spans.feedback import read_log_event, to_record
+from ragdiag.spans.feedback import read_log_event, to_records
 from ragdiag.spans.otlp import decode_logs, decode_traces
 from ragdiag.spans.otlp_json import logs_from_otlp_json, spans_from_otlp_json
 
@@ -29,7 +29,7 @@ def take_logs(body: bytes, media: str, bounds: ExportBounds) -> Taken:
     decode = logs_from_otlp_json if media == JSON else decode_logs
     decoded = decode(body, bounds=bounds)
     read = [(event, read_log_event(event)) for event in decoded.events]
-    records = [to_record(opinion) for _, opinion in read if opinion is not None]
+    records = to_records(opinion for _, opinion in read if opinion is not None)
     incomplete = [event for event, opinion in read if opinion is None]
     told = [
         Reject("otlp", 0, INCOMPLETE, excerpt(one.trace_id, one.span_id, one.event.name))

@@ -49,9 +49,11 @@ DROPPED = {"ragdiag.dropped": "nested too deeply"}
 _MAY_NAME_A_USER = re.compile(
     r"""["']kind["']\s*:\s*["']span["']"""
     rf"""|["'](?:{"|".join(map(re.escape, USER_IDS))})\\*["']"""
-    r"""|["']user_key["']\s*:\s*["'](?![0-9a-f]{32}["'])[^"']"""
+    r"""|["']user\\*["']\s*:"""
+    r"""|["']user_key["']\s*+:\s*+(?!$|null|None|["'](?:[0-9a-f]{32})?["'])"""
 )
-"""Of a line that cannot be read nobody knows which of its words is a raw user id."""
+"""Of a line that cannot be read nobody knows which of its words is a raw user id. ``user`` is what
+other formats call it; a ``user_key`` that is no text may still be one."""
 
 _ESCAPED = re.compile(r"\\u00([2-7][0-9a-fA-F])")
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -102,6 +102,11 @@ def to_record(opinion: Opinion) -> Grade | Feedback:
         opinion.score,
         reason=opinion.explanation if _verdict(opinion) is not None else reason,
     )
+
+
+def to_records(opinions: Iterable[Opinion]) -> list[Grade | Feedback]:
+    """All of them, the earliest first: of two by one grader the later one counts."""
+    return [to_record(opinion) for opinion in sorted(opinions, key=lambda opinion: opinion.at)]
 
 
 def _attribute_results(span: Span) -> Iterator[tuple[datetime, Mapping[str, Any]]]:

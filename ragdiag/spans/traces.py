@@ -37,7 +37,7 @@ from ragdiag.spans.conventions import (
     UNVERSIONED,
 )
 from ragdiag.spans.documents import to_passages
-from ragdiag.spans.feedback import has_session_results, read_opinions, to_record
+from ragdiag.spans.feedback import has_session_results, read_opinions, to_records
 from ragdiag.spans.messages import last_of_user, read_messages, read_value
 from ragdiag.spans.particulars import (
     Properties,
@@ -93,7 +93,7 @@ def read_trace(
 
 def read_results(spans: Sequence[Span]) -> TraceRecords:
     """Only the grades and the feedback that the spans carry."""
-    opinions = [to_record(opinion) for span in spans for opinion in read_opinions(span)]
+    opinions = to_records(opinion for span in spans for opinion in read_opinions(span))
     rejects = [
         Reject(trace_source(span.trace_id), 0, SESSION, span.name)
         for span in spans

@@ -213,6 +213,10 @@ def test_bodies_are_looked_through_as_text_escapes_included(workspace: Workspace
         '"metadata": "{\\"user_id\\": \\"ann77\\"}"}}',
         '{"kind": "request", "user_key": "ann77", "question',
         '{"kind": "request", "schema": 2, "user_id": "ann77"}',
+        '{"question": "Why?", "version_id": "v1", "user": "ann77"}',
+        '{"kind": "request", "user_key": 4711, "question": "Why?"}',
+        '{"kind": "request", "user_key":["ann77"], "question": "Why?"}',
+        "{'request_id': 'r1', 'user_key': {'id': 'ann77'}}",
     ],
 )
 def test_nothing_is_kept_of_a_line_that_may_name_a_user(
@@ -220,7 +224,8 @@ def test_nothing_is_kept_of_a_line_that_may_name_a_user(
 ) -> None:
     screen = configured(workspace, f"[privacy]\nredact = {redact}\n")
     named = f'{{"kind": "request", "user_key": "{"0f" * 16}", "question'
-    assert screen.bodies([body, named, "plain"]) == ["", named, "plain"]
+    unnamed = '{"role": "user", "user_key" : null, "question'
+    assert screen.bodies([body, named, unnamed, "plain"]) == ["", named, unnamed, "plain"]
 
 
 @pytest.mark.parametrize("name", ["user_id", "langfuse.user.id"])

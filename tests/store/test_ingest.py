@@ -64,6 +64,16 @@ def test_grades_passages_and_spans_are_kept_once(lake: Lake, workspace: Workspac
     assert (line, reason) == (6, "another span has the id 't1/s1'; the first stays")
 
 
+@pytest.mark.parametrize("said", [(0, 1), (1, 0)])
+def test_of_one_graders_opinions_the_last_that_came_counts(
+    lake: Lake, workspace: Workspace, make_request: MakeRequest, said: tuple[int, int]
+) -> None:
+    spool(workspace, make_request(1), *(Grade("r1", "judge:x", y) for y in said))
+    ingest(lake, workspace)
+    assert lake.rows("select y from latest_grades") == [{"y": said[-1]}]
+    assert lake.rows("select sum(correct) as n from daily") == [{"n": said[-1]}]
+
+
 def test_a_record_comes_back_as_it_was(
     lake: Lake,
     workspace: Workspace,

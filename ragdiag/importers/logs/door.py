@@ -20,6 +20,7 @@ from ragdiag.records import Feedback, Passage, Reject, Request
 from ragdiag.settings import Workspace
 from ragdiag.store.asked import asked_times
 from ragdiag.store.gold import GoldChange
+from ragdiag.store.intake.turned_away import forget_requests
 from ragdiag.store.kinds import Record, kind_of, record_to_json
 from ragdiag.store.lake import Lake
 from ragdiag.store.lines import BadLine, find_problem, parse_line
@@ -42,6 +43,7 @@ class Door:
         self._passages: set[tuple[str, int]] = set()
         self._gold = GoldLoader()
         self._forgotten = self._read_forgotten()
+        self._turned_away: set[str] = set()
         self.counts: dict[str, KindCounts] = {}
         self.reasons: Counter[str] = Counter()
         self.shown: list[Reject] = []
@@ -59,6 +61,8 @@ class Door:
         if isinstance(lines, str):
             # Without the row itself: it may name its user, and file and line find it again.
             self.refuse([Reject(reading.origin.source, reading.origin.line, lines)])
+            if lines == REASON:
+                self._turned_away |= _request_ids([reading])
             return False
         self._remember(kept.records)
         self._readings.append((kept, lines))
@@ -82,6 +86,7 @@ class Door:
         if self._lake is None:
             self._count_only(batch)
             return
+        self._forget_turned_away(self._lake, _request_ids(reading for reading, _ in batch))
         self._forgotten = self._read_forgotten()
         batch = _screened(self._workspace, batch)
         for kind, change in self._gold.load(self._lake, [reading for reading, _ in batch]):
@@ -127,6 +132,15 @@ class Door:
         requests = [record for record in reading.records if isinstance(record, Request)]
         return REASON if find_forgotten(self._workspace, self._forgotten, requests) else None
 
+    def _forget_turned_away(self, lake: Lake, let_in: set[str]) -> None:
+        """Keep tombstones of what was turned away since: what is said of it comes by itself, in
+        this import or another one."""
+        ids, self._turned_away = self._turned_away - let_in, set()
+        if ids:
+            lake.write(
+                lambda cursor: forget_requests(cursor, self._workspace, self._forgotten, ids)
+            )
+
     def _is_fresh(self, record: Record) -> bool:
         return not isinstance(record, Passage) or _text_key(record) not in self._passages
 
@@ -156,6 +170,15 @@ class Door:
             if reading.gold_passages:
                 self._count("judgment", len(reading.gold_passages))
         self._rejects = []
+
+
+def _request_ids(readings: Iterable[Reading]) -> set[str]:
+    return {
+        record.request_id
+        for reading in readings
+        for record in reading.records
+        if isinstance(record, Request)
+    }
 
 
 def _text_key(passage: Passage) -> tuple[str, int]:

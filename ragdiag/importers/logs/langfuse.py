@@ -24,8 +24,7 @@ from ragdiag.importers.logs.trace_format import Piece, count_unread, read_spans,
 from ragdiag.importers.logs.values import BadValue, read_json, read_number, read_time
 from ragdiag.records import Span
 from ragdiag.spans.conventions import OPENINFERENCE_KIND, RERANKER_OUTPUT, RETRIEVED_DOCUMENTS
-from ragdiag.spans.feedback import Opinion, to_record
-from ragdiag.store.kinds import Record
+from ragdiag.spans.feedback import Opinion, to_records
 
 ROOT = "trace"
 """The span id of a trace's own row."""
@@ -87,13 +86,13 @@ class LangfuseFormat:
 
     def read(self, pieces: Sequence[Piece]) -> Iterator[Reading]:
         spans: list[Span] = []
-        opinions: list[Record] = []
+        opinions: list[Opinion] = []
         root = next((p.content for p in pieces if "trace_id" not in p.content), None)
         for piece in pieces:
             values = piece.content
             try:
                 if "trace_id" in values and is_score(values):
-                    opinions.append(to_record(_opinion(piece.trace_id, values)))
+                    opinions.append(_opinion(piece.trace_id, values))
                 elif "trace_id" in values:
                     spans.append(_observation(values, parent=None if root is None else ROOT))
             except BadValue as error:
@@ -103,7 +102,7 @@ class LangfuseFormat:
                 spans.append(_root(root, spans))
         except BadValue as error:
             yield Reading(pieces[0].origin, fault=str(error))
-        yield from read_spans(spans, pieces[0].origin, self._user_key, opinions)
+        yield from read_spans(spans, pieces[0].origin, self._user_key, to_records(opinions))
 
     def left_over(self) -> Iterator[Reading]:
         return iter(())

@@ -24,8 +24,7 @@ from ragdiag.importers.logs.trace_format import Piece, count_unread, read_spans,
 from ragdiag.importers.logs.values import BadValue, read_json, read_number, read_time
 from ragdiag.records import Span, SpanEvent, SpanStatus
 from ragdiag.spans.conventions import OPENINFERENCE_KIND
-from ragdiag.spans.feedback import Opinion, to_record
-from ragdiag.store.kinds import Record
+from ragdiag.spans.feedback import Opinion, to_records
 
 _STATUSES: Mapping[str, SpanStatus] = {"OK": "ok", "ERROR": "error"}
 _OF_SPANS = {
@@ -69,14 +68,14 @@ class PhoenixFormat:
 
     def read(self, pieces: Sequence[Piece]) -> Iterator[Reading]:
         spans = [piece.content for piece in pieces]
-        opinions: list[Record] = []
+        opinions: list[Opinion] = []
         for span in spans:
             for row, values in self._annotations.pop(span.span_id, ()):
                 try:
-                    opinions.append(to_record(_opinion(span, values)))
+                    opinions.append(_opinion(span, values))
                 except BadValue as error:
                     yield Reading(row.origin, fault=str(error))
-        yield from read_spans(spans, pieces[0].origin, self._user_key, opinions)
+        yield from read_spans(spans, pieces[0].origin, self._user_key, to_records(opinions))
 
     def left_over(self) -> Iterator[Reading]:
         for span_id, held in self._annotations.items():

@@ -12,6 +12,7 @@ from ragdiag.records import Passage, Reject, Request
 from ragdiag.settings import Workspace
 from ragdiag.store.intake.parsing import BODY_CHARS
 from ragdiag.store.intake.shelves import SHELVES, find_known
+from ragdiag.store.intake.turned_away import forget_requests
 from ragdiag.store.kinds import Record, identity, record_to_json
 from ragdiag.store.upkeep.forgotten import REASON, all_forgotten, find_forgotten
 from ragdiag.store.upkeep.ledger import TRACES, record_counts
@@ -62,9 +63,11 @@ def _without_forgotten(
 ) -> tuple[list[tuple[str, Record]], list[Reject]]:
     """What may come in, and a reject for each that may not, saying no more than why; passages go
     with the request that they were found for."""
-    gone = find_forgotten(
-        workspace, all_forgotten(cursor, workspace), [record for _, record in records]
-    )
+    forgotten, given = all_forgotten(cursor, workspace), [record for _, record in records]
+    told = [given[place] for place in find_forgotten(workspace, forgotten, given)]
+    ids = {record.request_id for record in told if isinstance(record, Request)}
+    forgotten |= forget_requests(cursor, workspace, forgotten, ids)
+    gone = find_forgotten(workspace, forgotten, given)
     sources = {records[place][0] for place in gone if isinstance(records[place][1], Request)}
     kept = [
         (source, record)

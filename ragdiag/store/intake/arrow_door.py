@@ -19,6 +19,7 @@ from ragdiag.store.intake.parsing import ARRIVING
 from ragdiag.store.intake.request_checks import REQUIRED, faults
 from ragdiag.store.intake.screened_blocks import find_forgotten_requests
 from ragdiag.store.intake.screening import screen_requests
+from ragdiag.store.intake.turned_away import forget_arriving
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import insert_rejects
 from ragdiag.store.upkeep.forgotten import REASON, all_forgotten
@@ -68,6 +69,7 @@ def _load(
             rejects.append(Reject(source, int(lines[row]), reason, body))
         bad |= mask
     if forgotten := all_forgotten(cursor, workspace):
+        forget_arriving(cursor, workspace, forgotten, arriving.filter(pa.array(~bad)))
         gone = find_forgotten_requests(workspace, forgotten, arriving)
         gone = gone.to_numpy(zero_copy_only=False) & ~bad
         rejects += [Reject(source, int(line), REASON) for line in lines[gone]]

@@ -16,6 +16,7 @@ from ragdiag.store.intake.clocks import note_fast_clocks, note_fast_spans
 from ragdiag.store.intake.parsing import ARRIVING, Parsed
 from ragdiag.store.intake.screened_blocks import forgotten_lines, without_lines
 from ragdiag.store.intake.shelves import SHELVES, find_known
+from ragdiag.store.intake.turned_away import forget_arriving
 from ragdiag.store.kinds import Record, identity
 from ragdiag.store.results import insert_rejects
 from ragdiag.store.times import now_utc
@@ -61,14 +62,16 @@ def load_blocks(
     accepted = Counter[tuple[str, str]]()
     present: set[str] = set()
     for chunk in chunks:
-        fresh = []
-        for parsed in chunk:
-            if parsed.block.segment not in done:
-                gone = forgotten_lines(workspace, forgotten, parsed)
-                forgotten |= _forget_traces(cursor, workspace, parsed, gone)
-                fresh.append(without_lines(parsed, gone))
-        if not fresh:
+        coming = [parsed for parsed in chunk if parsed.block.segment not in done]
+        if not coming:
             continue
+        # Before any line is looked at: what hangs on a request may come before it.
+        forgotten |= forget_arriving(cursor, workspace, forgotten, _requests(coming))
+        fresh = []
+        for parsed in coming:
+            gone = forgotten_lines(workspace, forgotten, parsed)
+            forgotten |= _forget_traces(cursor, workspace, parsed, gone)
+            fresh.append(without_lines(parsed, gone))
         present |= {parsed.block.segment for parsed in fresh}
         for parsed in fresh:
             count = parsed.requests.num_rows + len(parsed.records) + len(parsed.rejects)
@@ -147,12 +150,16 @@ def _store(
     for kind, records in new.items():
         SHELVES[kind].add(cursor, records)
     # Last, so that what is said of new requests is counted with them and not by itself.
-    table = pa.concat_tables([ARRIVING.empty_table(), *(parsed.requests for parsed in fresh)])
+    table = _requests(fresh)
     note_fast_clocks(cursor, table)
     arrival = place_requests(cursor, table)
     accepted += Counter({(name, "request"): n for name, n in arrival.accepted.items()})
     conflicts += [("request", *conflict) for conflict in arrival.conflicts]
     return accepted, _conflict_rejects(fresh, conflicts)
+
+
+def _requests(several: Iterable[Parsed]) -> pa.Table:
+    return pa.concat_tables([ARRIVING.empty_table(), *(parsed.requests for parsed in several)])
 
 
 def _conflict_rejects(

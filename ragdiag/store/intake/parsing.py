@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,10 @@ from ragdiag.store.tables import SCHEMAS
 
 BODY_CHARS = 2_000
 """How much of a bad line a reject keeps."""
+
+_WHOSE = tuple(
+    re.compile(rf'"{name}"\s*:\s*"[^"\\]*"') for name in ("user_key", "request_id", "trace_id")
+)
 
 FEW = 32
 """So many lines are not worth another attempt at reading them at once."""
@@ -93,7 +98,20 @@ def parse_block(block: Block) -> Parsed:
 
 
 def reject_line(segment: str, line: int, reason: str, body: bytes) -> Reject:
-    return Reject(segment, line, reason, body[:BODY_CHARS].decode(errors="replace"))
+    return Reject(segment, line, reason, cut_body(body.decode(errors="replace")))
+
+
+def cut_body(body: str) -> str:
+    """What a reject keeps of a bad line. Of one that is cut, whose it is comes first, so that
+    forgetting finds it.
+
+    >>> cut_body('{"question": "' + "y" * 3_000 + '", "user_key": "0f"}')[:33]
+    '{"user_key": "0f", "question": "y'
+    """
+    if len(body) > BODY_CHARS and body.lstrip().startswith("{"):
+        whose = [found for name in _WHOSE for found in name.findall(body)]
+        body = "{" + "".join(f"{one}, " for one in whose) + body.lstrip()[1:]
+    return body[:BODY_CHARS]
 
 
 def _read(

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from ragdiag.privacy.screening import Screen
 from ragdiag.records import Reject, Span
 from ragdiag.settings import Workspace
-from ragdiag.store.intake.parsing import BODY_CHARS, Parsed
+from ragdiag.store.intake.parsing import Parsed, cut_body
 from ragdiag.store.intake.screening import SCREENED_TEXTS, screen_records, screen_requests
 from ragdiag.store.intake.segment_lines import record_line, refused_line
 from ragdiag.store.kinds import Record
@@ -94,9 +94,14 @@ def forgotten_lines(workspace: Workspace, forgotten: frozenset[str], parsed: Par
 def find_forgotten_requests(workspace: Workspace, forgotten: frozenset[str], table: Any) -> Any:
     """A mask of the rows of ``table`` (request_id, user_key) that must not come back."""
     made = tombstones(workspace)
-    users = _gone(table["user_key"], lambda user: made("user", user) in forgotten)
     ids = _gone(table["request_id"], lambda one: made("request", one) in forgotten)
-    return pc.or_(users, ids)
+    return pc.or_(find_requests_of_forgotten(workspace, forgotten, table), ids)
+
+
+def find_requests_of_forgotten(workspace: Workspace, forgotten: frozenset[str], table: Any) -> Any:
+    """A mask of the rows of ``table`` whose user was forgotten, whatever their ids."""
+    made = tombstones(workspace)
+    return _gone(table["user_key"], lambda user: made("user", user) in forgotten)
 
 
 def without_lines(parsed: Parsed, gone: Collection[int]) -> Parsed:
@@ -149,7 +154,7 @@ def _screen_rejects(screen: Screen, parsed: Parsed) -> tuple[list[Reject], Mappi
     kept = screen.bodies(came)
     reasons = screen.redact([reject.reason for reject in parsed.rejects])
     rejects = [
-        replace(reject, body=body[:BODY_CHARS], reason=reason or "")
+        replace(reject, body=cut_body(body), reason=reason or "")
         for reject, body, reason in zip(parsed.rejects, kept, reasons, strict=True)
     ]
     lines = {

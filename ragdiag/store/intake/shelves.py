@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import duckdb
@@ -77,8 +78,13 @@ def _add_feedback(cursor: Cursor, accepted: Sequence[tuple[str, Feedback]]) -> N
 
 def _add_grades(cursor: Cursor, accepted: Sequence[tuple[str, Grade]]) -> None:
     now = now_utc()
+    # Each a moment later than the one before: the latest counts, and what comes last corrects.
+    rows = [
+        grade_row(record, now + timedelta(microseconds=place))
+        for place, (_, record) in enumerate(accepted)
+    ]
     with recounted(cursor, (record.request_id for _, record in accepted)):
-        insert(cursor, "grades", [grade_row(record, now) for _, record in accepted])
+        insert(cursor, "grades", rows)
 
 
 def _add_passages(cursor: Cursor, accepted: Sequence[tuple[str, Passage]]) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import duckdb
 
@@ -16,7 +17,12 @@ from ragdiag.store.lake import Lake
 from ragdiag.store.times import to_naive_utc
 from ragdiag.store.upkeep.archive import archived_segments
 from ragdiag.store.upkeep.past import PastLake
-from ragdiag.store.upkeep.removal import dependents, remove_feedback, remove_requests
+from ragdiag.store.upkeep.removal import (
+    dependents,
+    remove_feedback,
+    remove_grades,
+    remove_requests,
+)
 from ragdiag.store.upkeep.snapshots import NamedSnapshot, drop_names, named_snapshots
 
 BATCH = 50_000
@@ -45,9 +51,9 @@ def expire_requests(
     drop_named: bool = False,
     progress: Progress | None = None,
 ) -> ExpiryReport:
-    """Delete requests asked before ``before`` with all that hangs on them, feedback without a
-    request, and rejected lines, each older than that; and remarks that are older, once the last
-    request of the segment that they speak of goes.
+    """Delete requests asked before ``before`` with all that hangs on them, feedback and grades
+    without a request, and rejected lines, each older than that; and remarks that are older, once
+    the last request of the segment that they speak of goes.
 
     The rows stay readable in snapshots until ``store compact`` expires those; a named snapshot
     is protected, unless ``drop_named``, which drops the names of those that hold such rows.
@@ -63,6 +69,7 @@ def expire_requests(
     for find, remove in (
         (_OLD_REQUESTS, remove_requests),
         (_OLD_FEEDBACK, remove_feedback),
+        (_GRADED, partial(remove_grades, before=cutoff)),
     ):
         while deleted := _one_batch(lake, find, remove, cutoff):
             gone.update(deleted)
@@ -80,6 +87,11 @@ def expire_requests(
 _OLD_REQUESTS = "select request_id from requests where asked_at < $cutoff order by asked_at"
 _OLD_FEEDBACK = """select feedback_id from feedback where given_at < $cutoff
     and request_id not in (select request_id from requests)"""
+_OLD_GRADES = "graded_at < $cutoff and request_id not in (select request_id from requests)"
+_GRADED = f"select distinct request_id from grades where {_OLD_GRADES}"
+
+_ALONE = {"feedback": f" or feedback_id in ({_OLD_FEEDBACK})", "grades": f" or ({_OLD_GRADES})"}
+"""What else goes of a table than what hangs on old requests."""
 
 _OLD_NOTES = {
     "rejects": "rejected_at < $cutoff",
@@ -116,9 +128,8 @@ def _count(lake: Lake, cutoff: datetime) -> dict[str, int]:
         counted = {}
         old = "select request_id from requests where asked_at < $cutoff"
         for table in ["requests", *dependents(cursor)]:
-            more = " or feedback_id in (" + _OLD_FEEDBACK + ")" if table == "feedback" else ""
             row = cursor.execute(
-                f"select count(*) from {table} where request_id in ({old}){more}",
+                f"select count(*) from {table} where request_id in ({old}){_ALONE.get(table, '')}",
                 {"cutoff": cutoff},
             ).fetchone()
             counted[table] = int(row[0]) if row else 0

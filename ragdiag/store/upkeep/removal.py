@@ -7,6 +7,7 @@ to the rows and ``store check`` stays clean.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import duckdb
 import pyarrow as pa
@@ -34,6 +35,20 @@ def remove_feedback(
 ) -> dict[str, int]:
     """Within the caller's transaction, delete feedback whose request is not there."""
     return _remove(cursor, "feedback_id", feedback_ids, reason, ["feedback"])
+
+
+def remove_grades(
+    cursor: duckdb.DuckDBPyConnection, request_ids: Sequence[str], reason: str, *, before: datetime
+) -> dict[str, int]:
+    """Within the caller's transaction, delete grades given ``before`` a time (naive UTC) whose
+    requests are not there."""
+    row = cursor.execute(
+        "delete from grades where graded_at < ? and request_id in (select unnest(?::varchar[]))",
+        [before, list(request_ids)],
+    ).fetchone()
+    deleted = {"grades": int(row[0]) if row else 0}
+    record_removals(cursor, deleted, reason)
+    return deleted
 
 
 def dependents(cursor: duckdb.DuckDBPyConnection) -> list[str]:

@@ -49,6 +49,11 @@ _ASKED = f"""
         or (question in (select question from requests where {_THEIRS})
             and question not in (select question from requests where {_OTHERS})))"""
 
+_ANOTHERS = """
+    select request_id from requests where request_id in (select unnest($ids::varchar[]))
+    and user_key not in (select unnest($keys::varchar[]))"""
+"""Ids under which a request of the user was turned away: somebody else's was there first."""
+
 _NAMING = """list_has_any($keys::varchar[],
     regexp_extract_all(concat_ws(' ', attributes, resource), 'user:([0-9a-f]{32})', 1))"""
 """Spans that name one of the users, be it within JSON that is a text itself."""
@@ -122,8 +127,12 @@ def join_traces(several: Iterable[UserTraces]) -> UserTraces:
 
 
 def find_traces(lake: Lake, keys: Collection[str], kept: UserTraces) -> UserTraces:
-    """What the lake holds under these pseudonyms, and what it held, as ``kept`` has it."""
+    """What the lake holds under these pseudonyms, and what it held, as ``kept`` has it, without
+    ids of requests that are somebody else's."""
     named = sorted({*keys, *kept.keys})
+    ids = {"ids": list(kept.request_ids), "keys": named}
+    anothers = {row["request_id"] for row in lake.rows(_ANOTHERS, ids)}
+    kept = replace(kept, request_ids=tuple(set(kept.request_ids) - anothers))
     derived = [row["question_id"] for row in lake.rows(_DERIVED, {"keys": named})]
     found = lake.rows(_ASKED, {"keys": named, "derived": derived})
     waiting = lake.rows(

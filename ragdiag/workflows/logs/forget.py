@@ -107,6 +107,7 @@ def _forget(
     tombstones |= own
     waiting = find_in_segments(workspace, tombstones)
     traces = find_traces(lake, keys, join_traces([kept, waiting]))
+    taken = set(waiting.request_ids) - set(traces.request_ids)
     was_here = traces.since is not None or not own.isdisjoint(kept_tombstones(workspace))
     of_requests = frozenset(request_tombstone(workspace, one) for one in traces.ids)
     tombstones |= of_requests
@@ -122,7 +123,9 @@ def _forget(
     report(progress, 0.3, "clearing spool and archive")
     with nullcontext() if dry_run else _rows_gone():
         names = [*traces.keys, *traces.ids]
-        swept = sweep_segments(workspace, of_requests, names, dry_run=dry_run)
+        swept = sweep_segments(
+            workspace, of_requests, names, of_users=tombstones, taken=taken, dry_run=dry_run
+        )
         found = {f"lake: {table}": n for table, n in rows.items()}
         found |= {"spool": swept.spool, "spool archive": swept.archive}
         places = [Place(name, n, 0 if dry_run else n) for name, n in found.items()]

@@ -12,8 +12,11 @@ import pandas as pd
 import pytest
 
 from ragdiag.importers.logs import trace_files
+from ragdiag.privacy.pseudonyms import user_key
 from ragdiag.records import Request
+from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
+from ragdiag.store.upkeep.forgotten import add_forgotten, user_tombstone
 from tests.importers.logs.conftest import Import, contents
 
 Stored = Callable[[], dict[str, Request]]
@@ -237,6 +240,25 @@ def test_phoenix_api_pages_and_annotations(
     assert contents(lake) == before
 
 
+def test_of_one_graders_annotations_the_latest_counts(
+    load: Import, lake: Lake, tmp_path: Path
+) -> None:
+    pd.DataFrame(phoenix_rows()).to_parquet(tmp_path / "spans.parquet")
+    annotations = [
+        {
+            "span_id": span_id(0, 0),
+            "annotation_name": "correctness",
+            "annotator_kind": "LLM",
+            "result.label": label,
+            "created_at": at(seconds).isoformat(),
+        }
+        for label, seconds in (("incorrect", 90), ("correct", 60))
+    ]
+    pd.DataFrame(annotations).to_parquet(tmp_path / "annotations.parquet")
+    load(tmp_path)
+    assert lake.rows("select y from latest_grades") == [{"y": 0}]
+
+
 def test_columns_of_phoenix_that_nothing_reads_are_told(
     load: Import, write_lines: Callable[..., Path]
 ) -> None:
@@ -381,6 +403,33 @@ def test_a_langfuse_export(
         {"grader": "tone", "y": None, "score": None, "reason": "too short"},
     ]
     assert lake.rows("select value from feedback") == [{"value": -1.0}]
+
+
+def test_of_one_graders_scores_the_latest_counts(load: Import, lake: Lake, tmp_path: Path) -> None:
+    score = {**langfuse_scores()[1], "name": "reviewer:ada", "value": None}
+    scores = [
+        {**score, "id": label, "string_value": label, "timestamp": langfuse(at(seconds))}
+        for label, seconds in (("incorrect", 90), ("correct", 60))
+    ]
+    path = tmp_path / "export.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in [*langfuse_traces(), *scores]))
+    load(path)
+    assert lake.rows("select y from latest_grades") == [{"y": 0}]
+
+
+@pytest.mark.parametrize("first", ["traces", "scores"])
+def test_scores_of_a_forgotten_users_trace_do_not_come_by_themselves(
+    load: Import, lake: Lake, workspace: Workspace, tmp_path: Path, first: str
+) -> None:
+    gone = user_tombstone(workspace, user_key(workspace, "ann"))
+    lake.write(lambda cursor: add_forgotten(cursor, [gone]))
+    traces = [{**row, "user_id": "ann"} for row in langfuse_traces()]
+    exports = {"traces": traces, "scores": langfuse_scores()}
+    for name in sorted(exports, key=lambda name: name != first):
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in exports[name]))
+        load(path, format="langfuse")
+    assert [lake.rows(f"from {table}") for table in ("requests", "grades", "feedback")] == [[]] * 3
 
 
 def test_fields_of_langfuse_that_nothing_reads_are_told(

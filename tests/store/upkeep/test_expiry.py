@@ -72,6 +72,23 @@ def test_feedback_without_a_request_and_rejected_lines_age_too(
     assert check_store(filled, workspace).findings == ()
 
 
+def test_grades_without_a_request_age_by_when_they_were_given(
+    filled: Lake, workspace: Workspace
+) -> None:
+    with SpoolWriter(workspace) as spool:
+        for key, y in (("never came", 0), ("never came", 1), ("may come", 0), ("r100", 1)):
+            spool.write(Grade(key, "judge:x", y, reason=f"said of {key}"))
+    ingest(filled, workspace)
+    old = "update grades set graded_at = timestamp '2026-01-01' where request_id"
+    filled.write(lambda c: c.execute(f"{old} in ('never came', 'r100') and y = 1"))
+    would = expire_requests(filled, CUTOFF, dry_run=True)
+    done = expire_requests(filled, CUTOFF)
+    assert (would.rows["grades"], done.rows["grades"]) == (1, 1)
+    left = {(row["request_id"], row["y"]) for row in filled.rows("select * from grades")}
+    assert left == {("never came", 0), ("may come", 0), ("r100", 1)}
+    assert check_store(filled, workspace).findings == ()
+
+
 def test_a_remark_goes_with_the_last_request_of_its_segment(
     filled: Lake, workspace: Workspace
 ) -> None:

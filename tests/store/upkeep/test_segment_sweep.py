@@ -64,3 +64,18 @@ def test_a_line_that_is_just_being_written_tells_whose_its_trace_is(
 
 def test_nothing_is_found_where_nobody_is_forgotten(workspace: Workspace, spool: Path) -> None:
     assert find_in_segments(workspace, frozenset()).ids == ()
+
+
+def test_of_an_id_that_is_somebody_elses_only_the_users_own_requests_go(
+    workspace: Workspace, make_request: Callable[..., Request]
+) -> None:
+    ann, bob = user_key(workspace, "ann"), user_key(workspace, "bob")
+    theirs, others = make_request(1, user_key=ann), make_request(1, user_key=bob)
+    elsewhere = make_request(2, user_key=ann)
+    archived = put(workspace.spool / "archive" / "a.jsonl", others, theirs, SAID, elsewhere)
+    own = tombstones(workspace)
+    assert sweep_segments(workspace, frozenset(), [ann], of_users=own, taken=["r1"]) == Swept(
+        archive=1
+    )
+    kept = [record_line(one) for one in (others, SAID, elsewhere)]
+    assert archived.read_bytes().split(b"\n") == [kept[0], b"", *kept[1:], b""]

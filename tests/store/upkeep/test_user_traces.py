@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from ragdiag.records import Hit, Judgment, Passage, Question, Reject, Request
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import add_documents
@@ -67,6 +69,17 @@ def test_rejects_of_either_form_are_found(
     assert remove(lake) == {"rejects": 2}
 
 
+@pytest.mark.parametrize("end", [b', "cost_usd": -1}\n', b', "answ'])
+def test_a_rejected_line_is_found_however_long_its_question_is(
+    lake: Lake, workspace: Workspace, end: bytes
+) -> None:
+    line = f'{{"kind": "request", "schema": 2, "question": "{"Who? " * 600}", "user_key": "{ANN}"'
+    workspace.spool.mkdir(parents=True)
+    (workspace.spool / "bad-1.jsonl").write_bytes(line.encode() + end)
+    assert ingest(lake, workspace).rejected == 1
+    assert remove(lake) == {"rejects": 1}
+
+
 def test_passages_found_for_the_user_alone_go(
     lake: Lake, workspace: Workspace, make_request: Callable[..., Request]
 ) -> None:
@@ -83,3 +96,17 @@ def test_passages_found_for_the_user_alone_go(
     left = {row["passage_id"] for row in lake.rows("select passage_id from logged_passages")}
     assert left == {"shared", "judged", "unused"}
     assert check_store(lake, workspace).findings == ()
+
+
+def test_a_request_that_was_turned_away_takes_nobody_elses_with_it(
+    lake: Lake, workspace: Workspace, make_request: Callable[..., Request]
+) -> None:
+    with SpoolWriter(workspace) as spool:
+        spool.write(make_request(1, user_key="b" * 32))
+        spool.write(make_request(1, user_key=ANN))
+        spool.write(make_request(2, user_key=ANN))
+        spool.write(make_request(3, user_key=None))
+    ingest(lake, workspace)
+    traces = find_traces(lake, [ANN], UserTraces((), request_ids=("r1", "r2", "r3")))
+    assert traces.request_ids == ("r2", "r3")
+    assert remove(lake) == {"requests": 1, "rejects": 1}

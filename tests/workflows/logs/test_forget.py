@@ -217,7 +217,8 @@ def test_neither_an_import_nor_an_archive_nor_a_backup_brings_a_forgotten_user_b
     assert again.rejected == 26 + 2 + 2 + 1
     log(lake, workspace, asked(workspace, ANN, 99, f"{SECRET}, and I am back?"))
     assert files_with(workspace.root, needles(workspace)) == []
-    changed = {"rejects", "segments"}
+    assert tables(lake)["forgotten"] == counts["forgotten"] + 1, "of the request that is new"
+    changed = {"rejects", "segments", "forgotten"}
     assert {n: c for n, c in tables(lake).items() if n not in changed} == {
         n: c for n, c in counts.items() if n not in changed
     }
