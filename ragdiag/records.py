@@ -82,6 +82,10 @@ LATENCY_STAGES = (
 )
 """Names of the measured stages, in the order in which a request meets them."""
 
+LARGEST_COST = 1e9
+"""In US$: sums of larger ones would not be right to the cent, nor after they were taken off again.
+"""
+
 DEFAULT_GRADER = "contains_or_f1"
 """The grader whose Y decides what failed, where nobody says otherwise (METHODS.md §2)."""
 

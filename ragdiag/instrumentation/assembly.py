@@ -15,6 +15,7 @@ from uuid import UUID
 from ragdiag.instrumentation.drafts import FeedbackDraft, RawHit, RequestDraft
 from ragdiag.records import (
     FILTERS,
+    LARGEST_COST,
     LATENCY_STAGES,
     ContextHit,
     Feedback,
@@ -26,7 +27,6 @@ from ragdiag.records import (
 )
 
 LARGEST_WHOLE = 2**31 - 1
-LARGEST_COST = 1e9
 MOST_CHARS = 100_000
 MOST_ID_CHARS = 500
 MOST_HITS = 10_000

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ragdiag.records import Span
+from ragdiag.records import LARGEST_COST, Span
 from ragdiag.spans.conventions import (
     INVOCATION,
     MODELS,
@@ -125,14 +125,16 @@ def read_count(tree: Tree, names: Sequence[str]) -> int | None:
 
 
 def read_cost(tree: Tree) -> float | None:
-    """US dollars, summed as tokens are; prompt and completion where no total is stated."""
+    """US dollars, summed as tokens are; prompt and completion where no total is stated. None where
+    that is no cost that can be stored: it costs the request nothing else."""
 
     def cost(span: Span) -> float | None:
         total = next(_numbers(span, TOTAL_COST), None)
         parts = list(_numbers(span, PART_COSTS))
         return total if total is not None else sum(parts) if parts else None
 
-    return _summed(tree, cost)
+    total = _summed(tree, cost)
+    return None if total is None or total > LARGEST_COST else total
 
 
 def read_latency(tree: Tree, stages: Stages) -> dict[str, float]:

@@ -9,7 +9,15 @@ from typing import Any, NoReturn
 
 from pydantic import TypeAdapter, ValidationError
 
-from ragdiag.records import LATENCY_STAGES, Feedback, Grade, Passage, Request, Span
+from ragdiag.records import (
+    LARGEST_COST,
+    LATENCY_STAGES,
+    Feedback,
+    Grade,
+    Passage,
+    Request,
+    Span,
+)
 from ragdiag.store.kinds import (
     FEEDBACK_KIND,
     HIT_FIELDS,
@@ -22,9 +30,6 @@ from ragdiag.store.kinds import (
 from ragdiag.store.times import to_naive_utc
 
 LARGEST_WHOLE = 2**31 - 1
-LARGEST_COST = 1e9
-"""In US$: sums of larger ones would not be right to the cent, nor after they were taken off again.
-"""
 
 
 class BadLine(Exception):

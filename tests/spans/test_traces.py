@@ -413,6 +413,14 @@ def test_errors_of_the_root_count_and_recovered_ones_do_not(
     assert (request.status, request.error) == ("error", "index is gone")
 
 
+def test_figures_that_no_request_has_cost_themselves_alone(
+    make_span: MakeSpan, as_spans: AsSpans
+) -> None:
+    said = {"openinference.span.kind": "CHAIN", "input.value": "q?", "llm.cost.total": 1e18}
+    request = request_of(read_trace(as_spans(make_span(1, attributes=said))))
+    assert (request.question, request.cost_usd) == ("q?", None)
+
+
 def test_two_instrumentations_of_one_call_count_its_tokens_once(
     make_span: MakeSpan, as_spans: AsSpans
 ) -> None:

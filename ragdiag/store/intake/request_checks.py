@@ -13,9 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ragdiag.records import LATENCY_STAGES, Status, Traffic
+from ragdiag.records import LARGEST_COST, LATENCY_STAGES, Status, Traffic
 from ragdiag.store.kinds import HIT_FIELDS
-from ragdiag.store.lines import LARGEST_COST
 
 NAMED = ("request_id", "version_id", "question")
 """Columns that must say something."""

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ragdiag.records import (
+    LARGEST_COST,
     LATENCY_STAGES,
     ContextHit,
     Hit,
@@ -24,7 +25,7 @@ from ragdiag.store.intake.blocks import Block
 from ragdiag.store.intake.parsing import Parsed, parse_block, reject_line
 from ragdiag.store.intake.request_lines import is_plain_request, read_request_lines
 from ragdiag.store.kinds import record_to_json
-from ragdiag.store.lines import LARGEST_COST, BadLine, parse_line
+from ragdiag.store.lines import BadLine, parse_line
 from ragdiag.store.rows import requests_from_table
 
 CHARACTERS = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
