@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import resource
 import sys
 from collections.abc import Iterable
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ class Processes:
         state = PartialState(cpu=on_cpu)
         self.rank, self.count = int(state.process_index), int(state.num_processes)
         self.device = state.device
+        if self.count > 1:
+            _part_at_exit()
 
     @property
     def accelerators(self) -> int:
@@ -66,6 +70,15 @@ class Processes:
 
         first: T = broadcast_object_list([value])[0]
         return first
+
+
+@cache
+def _part_at_exit() -> None:
+    """Threads that still wait for the other processes when the interpreter goes would abort this
+    one, and with it a run that has ended well."""
+    from accelerate import PartialState
+
+    atexit.register(PartialState().destroy_process_group)
 
 
 def peak_bytes() -> int:
