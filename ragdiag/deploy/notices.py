@@ -43,6 +43,8 @@ def note_findings(lake: Lake, check: IndexCheck) -> None:
     by_version = [one for one in check.findings if one.name == QUESTIONS]
     _note(lake, check, index, [one for one in check.findings if one.name != QUESTIONS])
     _note(lake, check, f"{index}, version {check.version_id}", by_version)
+    if by_version:  # alerts of an earlier ragdiag name the index alone, and nothing else ends them
+        resolve_alerts(lake, subject=index, kinds=[_kind(one) for one in by_version])
 
 
 def _note(lake: Lake, check: IndexCheck, subject: str, findings: Sequence[Finding]) -> None:
