@@ -13,7 +13,7 @@ from ragdiag.deploy.notices import (
     resolve_rebuild,
 )
 from ragdiag.records import Finding, IndexCheck
-from ragdiag.store.alerts import open_alerts
+from ragdiag.store.alerts import open_alerts, raise_alert
 from ragdiag.store.lake import Lake
 from ragdiag.version import Version
 
@@ -63,6 +63,22 @@ def test_well_found_questions_of_another_version_on_the_index_resolve_nothing(
     note_findings(corpus, other)
     assert kinds(corpus) == ["index_questions"]
     note_findings(corpus, replace(look(version, questions="good"), version_id="v1"))
+    assert kinds(corpus) == []
+
+
+def test_an_alert_of_an_earlier_ragdiag_ends_with_the_next_look(
+    corpus: Lake, version: Version
+) -> None:
+    raise_alert(
+        corpus,
+        kind="index_questions",
+        subject=f"index {version.spec.index_key}",
+        severity="critical",
+        message="lost",
+        runbook="rollback",
+        details={},
+    )
+    note_findings(corpus, look(version, questions="good"))
     assert kinds(corpus) == []
 
 

@@ -1,10 +1,10 @@
 """``store compact``: few large files instead of many small ones, and nothing kept without need.
 
-Order matters. The sums by day are added up before all else, since that changes row ids. Rows and
+Order matters. The sums by day are added up before all else, since that changes rows. Rows and
 deletions that still lie in the catalog are written out first, in the same turn as the rewriting of
 files with deletions: DuckLake 1.0 corrupts older snapshots where it writes out deletions from a
-file that was rewritten before (duckdb/ducklake#1406). After that step the row ids of every kept
-snapshot are compared with before; only if they are equal does anything expire.
+file that was rewritten before (duckdb/ducklake#1406). After that step the rows of every kept
+snapshot are compared with before (:func:`row_marks`); only if they are equal does anything expire.
 """
 
 from __future__ import annotations
@@ -99,8 +99,9 @@ def compact_store(
 
 
 def row_marks(lake: Lake, snapshot: int, tables: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Table → number and checksum of its row ids at a snapshot, for those of ``tables`` that it
-    had. Compaction keeps row ids."""
+    """Table → number of its rows and checksum of its first column, which says what a row is about,
+    at a snapshot, for those of ``tables`` that it had. DuckLake's own row ids will not do: a small
+    row that was changed may have another one once it is written out."""
     there = lake.read(lambda cursor: list_tables(cursor, snapshot))
     with PastLake(lake, snapshot) as past:
         return {name: _mark(past, name) for name in there if name in tables}
@@ -109,8 +110,8 @@ def row_marks(lake: Lake, snapshot: int, tables: Sequence[str]) -> dict[str, tup
 def _mark(past: Lake, table: str) -> tuple[int, int]:
     try:
         row = past.rows(
-            "select count(rowid) as n, "
-            f"coalesce(sum(hash(rowid)::hugeint % 1000003), 0)::bigint as mark from {table}"
+            "select count(*) as n, "
+            f"coalesce(sum(hash(#1)::hugeint % 1000003), 0)::bigint as mark from {table}"
         )[0]
     except DamagedFile:  # set aside: as unreadable before as after
         return -1, -1
