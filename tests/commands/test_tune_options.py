@@ -77,7 +77,7 @@ def test_a_priced_writer_is_not_asked_before_yes(
 ) -> None:
     given = ("tune", kind, "dense", "--generate", "50", "--writer", "priced")
     told = command.json(*given)
-    assert told == {"price": "up to 100 calls and 0.29 USD"}
+    assert told == {"price": "up to 100 calls and 0.49 USD"}
     assert "Nothing was asked: add --yes" in command.text(*given)
     assert not asked
     command.text(*given, "--yes")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import random
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,6 +40,9 @@ LIMIT = 3
 MOST_CHARS = 6_000
 """Of a passage, and of a reply that is shown to the model again."""
 
+EXAMPLE_CHARS = 2_000
+"""Of a passage that is shown as an example, at most: a longer one is not shown."""
+
 _OBJECT = re.compile(r"\{.*\}", re.DOTALL)
 _POINTS_AT_TEXT = re.compile(r"\b(?:the|this|given) (?:passage|text|document|context)\b", re.I)
 
@@ -49,21 +54,56 @@ class _Reply(BaseModel):
 @dataclass(frozen=True)
 class GeneratedOptions:
     """``weight`` of a pair beside a judged one; ``attempts`` at each passage before it is passed
-    over; a question has ``least_words`` to ``most_words``."""
+    over; ``examples`` of judged pairs that are shown before it; a question has ``least_words`` to
+    ``most_words``."""
 
     weight: float = 0.7
     attempts: int = 2
+    examples: int = 4
     least_words: int = 3
     most_words: int = 40
+
+
+@dataclass(frozen=True)
+class Example:
+    """A question that people judged ``passage`` to answer."""
+
+    question: str
+    passage: Passage
+
+
+def examples_of(
+    pairs: Iterable[Pair],
+    passages: Sequence[Passage],
+    options: GeneratedOptions | None = None,
+    seed: int = 0,
+) -> list[Example]:
+    """Judged ones among ``pairs``, drawn at random under ``seed``, to show a model what questions
+    are like here (Bonifacio et al. 2022). Each has a document of its own; none has a passage longer
+    than EXAMPLE_CHARS, nor a question that :func:`question_fault` refuses."""
+    options = options or GeneratedOptions()
+    by_id = {one.passage_id: one for one in passages}
+    judged = [pair for pair in pairs if pair.source == "judgment" and pair.passage_id in by_id]
+    drawn: dict[str, Example] = {}
+    for pair in random.Random(seed).sample(judged, len(judged)):
+        if len(drawn) == options.examples:
+            break
+        one = Example(pair.question, by_id[pair.passage_id])
+        short = len(one.passage.title) + len(one.passage.text) <= EXAMPLE_CHARS
+        if short and question_fault(one.question, one.passage, options) is None:
+            drawn.setdefault(one.passage.document_id, one)
+    return list(drawn.values())
 
 
 def pairs_from_model(
     passages: Sequence[Passage],
     ask: Ask,
     options: GeneratedOptions | None = None,
+    examples: Sequence[Example] = (),
     progress: Progress | None = None,
 ) -> Mined:
-    """A question to each of ``passages``.
+    """A question to each of ``passages``, after ``examples``: small models write none without. To
+    a model whose window they do not fit with a passage, that is shown alone.
 
     Skipped: passages to which the model wrote no usable question, did not answer, or whose prompt
     it refused. Raises ProviderRefused where the server says no, GeneratorDown where it is silent
@@ -73,7 +113,7 @@ def pairs_from_model(
     pairs, skipped, silent = [], defaultdict(list), 0
     for number, passage in enumerate(passages, start=1):
         try:
-            question = _question_to(passage, ask, options)
+            question = _question_to(passage, ask, options, examples)
         except ProviderUnreachable as error:
             silent += 1
             if silent == LIMIT:
@@ -135,16 +175,31 @@ def question_fault(question: str, passage: Passage, options: GeneratedOptions) -
     return None if shared else "it shares no word with the passage"
 
 
-def _question_to(passage: Passage, ask: Ask, options: GeneratedOptions) -> str | None:
-    messages = _messages(passage)
+def _question_to(
+    passage: Passage, ask: Ask, options: GeneratedOptions, examples: Sequence[Example]
+) -> str | None:
+    try:
+        return _asked(passage, ask, options, examples)
+    except PromptRefused:
+        if not examples:
+            raise
+        return _asked(passage, ask, options, ())
+
+
+def _asked(
+    passage: Passage, ask: Ask, options: GeneratedOptions, examples: Sequence[Example]
+) -> str | None:
+    messages = _messages(passage, examples)
+    shown = {normalised(one.question) for one in examples}
     for _ in range(options.attempts):
         reply = ask(messages)
         question = _read(reply)
-        fault = (
-            "it is not the JSON object asked for"
-            if question is None
-            else question_fault(question, passage, options)
-        )
+        if question is None:
+            fault: str | None = "it is not the JSON object asked for"
+        elif normalised(question) in shown:
+            fault = "it asks what an example asks"
+        else:
+            fault = question_fault(question, passage, options)
         if fault is None:
             return question
         messages = [
@@ -155,15 +210,19 @@ def _question_to(passage: Passage, ask: Ask, options: GeneratedOptions) -> str |
     return None
 
 
-def _messages(passage: Passage) -> list[ChatCompletionMessageParam]:
-    text = f"{passage.title}\n{passage.text}"[:MOST_CHARS]
+def _messages(passage: Passage, examples: Sequence[Example]) -> list[ChatCompletionMessageParam]:
+    texts = [f"{one.title}\n{one.text}" for one in (*(e.passage for e in examples), passage)]
     fence = "=== "
-    while fence in text:
+    while any(fence in text for text in texts):
         fence = "=" + fence
-    return [
-        {"role": "system", "content": PROMPT.format(fence=fence.strip())},
-        {"role": "user", "content": f"{fence}passage\n{text}\n{fence}end of passage"},
+    *shown, last = (f"{fence}passage\n{text[:MOST_CHARS]}\n{fence}end of passage" for text in texts)
+    messages: list[ChatCompletionMessageParam] = [
+        {"role": "system", "content": PROMPT.format(fence=fence.strip())}
     ]
+    for text, example in zip(shown, examples, strict=True):
+        reply = json.dumps({"question": example.question}, ensure_ascii=False)
+        messages += [{"role": "user", "content": text}, {"role": "assistant", "content": reply}]
+    return [*messages, {"role": "user", "content": last}]
 
 
 def _read(reply: str) -> str | None:

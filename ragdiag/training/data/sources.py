@@ -27,7 +27,7 @@ from ragdiag.store.signals import (
 )
 from ragdiag.training.data.clicks import ClickOptions, pairs_from_feedback
 from ragdiag.training.data.examples import LABELLED, Pair, Source
-from ragdiag.training.data.generated import Ask, GeneratedOptions, pairs_from_model
+from ragdiag.training.data.generated import Ask, GeneratedOptions, examples_of, pairs_from_model
 from ragdiag.training.data.mined import Mined, join_mined
 from ragdiag.training.data.pairs import failed_above_gold, pairs_from_failures, pairs_from_judgments
 from ragdiag.training.data.similarity import (
@@ -199,7 +199,8 @@ def _weak_parts(
     chance = random.Random(options.seed)
     if "generated" in wanted and ask is not None:
         chosen = chance.sample(free, min(len(free), options.most_generated))
-        parts["generated"] = pairs_from_model(chosen, ask, options.generated, progress)
+        shown = examples_of(labelled, passages, options.generated, options.seed)
+        parts["generated"] = pairs_from_model(chosen, ask, options.generated, shown, progress)
         taken = {one.passage_id for one in chosen}
         free = [one for one in free if one.passage_id not in taken]
     if "title" in wanted:

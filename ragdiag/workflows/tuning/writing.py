@@ -6,7 +6,13 @@ from ragdiag.diagnosis.budget import CHARS_PER_TOKEN, PROMPT_OVERHEAD_CHARS, Pri
 from ragdiag.errors import InputError
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import find_version
-from ragdiag.training.data.generated import MOST_CHARS, Ask, GeneratedOptions, asking
+from ragdiag.training.data.generated import (
+    EXAMPLE_CHARS,
+    MOST_CHARS,
+    Ask,
+    GeneratedOptions,
+    asking,
+)
 from ragdiag.training.processes import Processes
 
 
@@ -27,6 +33,8 @@ def writing_price(lake: Lake, version: str, passages: int) -> str | None:
     price = Price.of(find_version(lake, version).spec.generator)
     if price is None:
         return None
-    calls = passages * GeneratedOptions().attempts
-    prompt = (PROMPT_OVERHEAD_CHARS + MOST_CHARS) // CHARS_PER_TOKEN + price.max_output_tokens
+    options = GeneratedOptions()
+    calls = passages * options.attempts
+    chars = PROMPT_OVERHEAD_CHARS + MOST_CHARS + options.examples * EXAMPLE_CHARS
+    prompt = chars // CHARS_PER_TOKEN + price.max_output_tokens
     return f"up to {calls:,} calls and {price.most_usd(calls * prompt, calls):,.2f} USD"

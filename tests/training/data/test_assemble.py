@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -276,8 +277,9 @@ def test_too_little_is_told_with_its_number(stocked: Lake) -> None:
 
 
 def test_a_model_writes_questions_to_passages_that_have_none(stocked: Lake) -> None:
-    def ask(messages: object) -> str:
-        thing = next(one for one in THINGS if f"Every {one} is" in str(messages))
+    def ask(messages: Sequence[Any]) -> str:
+        assert len(messages) == 2 + 2 * 4, "four judged pairs are shown first"
+        thing = next(one for one in THINGS if f"Every {one} is" in messages[-1]["content"])
         return json.dumps(
             {"question": f"In which place would one look for a {thing}{thing}, {thing}?"}
         )

@@ -88,7 +88,7 @@ def test_a_versions_language_model_writes_questions(
     assert len(faulty_server.seen) == 5
     with pytest.raises(SpecError, match="of kind 'extractive' writes no questions"):
         LearnFrom(generate=5, writer="dense").assembled(lake, None, title=True)  # type: ignore[arg-type]
-    assert writing_price(lake, "writer", 5) == "up to 10 calls and 0.03 USD"
+    assert writing_price(lake, "writer", 5) == "up to 10 calls and 0.05 USD"
     assert writing_price(lake, "dense", 5) is None
 
 
