@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 NO_ANSWER = "NO_ANSWER"
 MAX_ANSWER_CHARS = 20_000
+LONGEST_NAME = 64
+"""Characters in which the name of a variable is looked for before a bracket."""
 
 SYSTEM_PROMPT = f"""\
 You answer a question from numbered passages, and from nothing else.
@@ -28,7 +30,13 @@ You answer a question from numbered passages, and from nothing else.
 - If the passages do not tell, reply with exactly {NO_ANSWER} and nothing more.
 - Be brief and keep to the passages' wording."""
 
-_MARK = re.compile(r"\s*\[([1-9]\d{0,3}(?:\s*[,;]\s*[1-9]\d{0,3})*)\]")
+_CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]*`)", re.DOTALL)
+_RANGE = r"[1-9]\d{0,3}(?:\s*[–-]\s*[1-9]\d{0,3})?"
+_MARK = re.compile(rf"\s*\[({_RANGE}(?:\s*[,;]\s*{_RANGE})*)\]")
+_VARIABLE = re.compile(r"(?:\b[a-z]|\w*_\w*)\Z")
+"""What stands before the bracket of a subscript rather than of a mark."""
+_THOUGHT = re.compile(r"\A\s*<think>.*?(?:</think>|\Z)", re.DOTALL)
+_DECLINES = re.compile(rf"\A\W*{NO_ANSWER}\b|\b{NO_ANSWER}\W*\Z", re.IGNORECASE)
 _FENCE = "=== "
 
 
@@ -51,22 +59,44 @@ def build_messages(
 def read_reply(text: str | None, context: Sequence[ContextPassage], *, model: str) -> Answer:
     """The answer in a model's reply: marks stripped from the text, valid ones kept as citations.
 
-    Marks look like ``[1]`` or ``[1, 3]``, never ``[0]``; a mark that names no passage is
-    stripped and otherwise ignored. An empty reply, or one that begins with NO_ANSWER, is
-    ``no_answer``.
+    Marks look like ``[1]``, ``[1, 3]`` or ``[1-3]``, never ``[0]``; one that names no passage is
+    stripped and otherwise ignored. Brackets stay that belong to the text: in code, behind the name
+    of a variable, or around a number with more digits than passages could have (``[2019]``). What a
+    model thinks aloud first is no part of its answer. An empty reply, or one that begins or ends
+    with NO_ANSWER, is ``no_answer``.
 
     >>> passages = [ContextPassage("a", "…"), ContextPassage("b", "…")]
     >>> answer = read_reply("It is red [2], and round [2][9].", passages, model="m")
     >>> answer.text, answer.citations
     ('It is red, and round.', ('b',))
     """
-    raw = (text or "")[:MAX_ANSWER_CHARS]
-    numbers = [int(n) for mark in _MARK.findall(raw) for n in re.split(r"\s*[,;]\s*", mark)]
-    said = _MARK.sub("", raw).strip()
-    if not said or said.lstrip("\"'`* ").upper().startswith(NO_ANSWER):
+    raw = _THOUGHT.sub("", text or "")[:MAX_ANSWER_CHARS]
+    cited: list[int] = []
+    # Every second piece of the split is code, whose brackets are its own.
+    pieces = _CODE.split(raw)
+    pieces[::2] = [_without_marks(piece, len(context), cited) for piece in pieces[::2]]
+    said = "".join(pieces).strip()
+    if not said or _DECLINES.search(said):
         return Answer(text="", status="no_answer", model=model)
-    cited = (context[n - 1].passage_id for n in numbers if 1 <= n <= len(context))
-    return Answer(text=said, citations=tuple(dict.fromkeys(cited)), model=model)
+    citations = dict.fromkeys(context[number - 1].passage_id for number in cited)
+    return Answer(text=said, citations=tuple(citations), model=model)
+
+
+def _without_marks(prose: str, passages: int, cited: list[int]) -> str:
+    """``prose`` without its marks; the passages' numbers that they name are added to ``cited``."""
+    longest = max(2, len(str(passages)))
+
+    def read(mark: re.Match[str]) -> str:
+        before = prose[max(0, mark.start() - LONGEST_NAME) : mark.start()]
+        subscript = mark[0].startswith("[") and _VARIABLE.search(before)
+        if subscript or any(len(number) > longest for number in re.findall(r"\d+", mark[1])):
+            return mark[0]
+        for part in re.split(r"[,;]", mark[1]):
+            ends = [int(number) for number in re.findall(r"\d+", part)]
+            cited.extend(range(ends[0], min(ends[-1], passages) + 1))
+        return ""
+
+    return _MARK.sub(read, prose)
 
 
 def fence_for(texts: Sequence[str]) -> str:

@@ -58,6 +58,20 @@ def test_a_title_stays_on_its_line() -> None:
         ("Two [12345].", "Two [12345].", ()),
         ("Take a[0] first [1].", "Take a[0] first.", ("doc#0",)),
         ("No marks at all", "No marks at all", ()),
+        ("Two[2], by vitamin C[1].", "Two, by vitamin C.", ("doc#1", "doc#0")),
+        ("Two [1-2].", "Two.", ("doc#0", "doc#1")),
+        ("Two [1–9999].", "Two [1–9999].", ()),
+        ("Two [2; 1 - 7].", "Two.", ("doc#1", "doc#0")),
+        ("The law [2019] [2]", "The law [2019]", ("doc#1",)),
+        (
+            "It is x[1], my_list[1, 2] or `rows[1]` [2].",
+            "It is x[1], my_list[1, 2] or `rows[1]`.",
+            ("doc#1",),
+        ),
+        ("```\nrows[1]\n``` [1]", "```\nrows[1]\n```", ("doc#0",)),
+        ("```\nrows[1]", "```\nrows[1]", ()),
+        ("<think>Say [1]?\n</think>\nTwo [2].", "Two.", ("doc#1",)),
+        ("NO_ANSWERS is a band [1].", "NO_ANSWERS is a band.", ("doc#0",)),
     ],
 )
 def test_marks_become_citations_and_leave_the_text(
@@ -69,7 +83,20 @@ def test_marks_become_citations_and_leave_the_text(
 
 @pytest.mark.parametrize(
     "reply",
-    [None, "", "  \n", "[1]", "NO_ANSWER", "no_answer.", "**NO_ANSWER** [1]", "`NO_ANSWER`"],
+    [
+        None,
+        "",
+        "  \n",
+        "[1]",
+        "NO_ANSWER",
+        "no_answer.",
+        "**NO_ANSWER** [1]",
+        "`NO_ANSWER`",
+        "The passages do not tell. NO_ANSWER",
+        "Answer: NO_ANSWER [1]",
+        "<think>x</think>NO_ANSWER",
+        "<think>Let me",
+    ],
 )
 def test_no_answer(reply: str | None) -> None:
     answer = read_reply(reply, CONTEXT, model="m")
