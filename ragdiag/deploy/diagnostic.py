@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ragdiag.deploy.canary import look_at_embeddings
-from ragdiag.deploy.health import cannot_answer, open_build
+from ragdiag.deploy.health import cannot_answer, findable_ids, open_build
 from ragdiag.deploy.questions import NOISE
 from ragdiag.deploy.sampling import Asked, sample_judged, sample_positions
 from ragdiag.deploy.soundness import Target, look_at_contract, look_at_manifest
@@ -99,16 +99,16 @@ def diagnose_index(
     """
     target = Target(version, require_serving(lake, workspace, version))
     previous = _previous(lake, workspace, target)
-    asked = sample_judged(lake, QUESTIONS)
-    report(progress, 0.0, f"asking {len(asked)} judged questions")
     opened, findings = _open(lake, workspace, target)
-    now = _measure(opened, asked, part(progress, 0.0, 0.4))
-    before: Scores = {}
+    older = None
     if previous is not None:
         older, faults = _open(lake, workspace, Target(version, previous))
-        before = _measure(older, asked, part(progress, 0.4, 0.8))
         bad = [one for one in faults if one.status == "bad"]
         findings += [Finding(one.what, "warn", one.remedy, "previous") for one in bad]
+    asked = _askable(lake, opened, older)
+    report(progress, 0.0, f"asking {len(asked)} judged questions")
+    now = _measure(opened, asked, part(progress, 0.0, 0.4))
+    before = _measure(older, asked, part(progress, 0.4, 0.8))
     compared = _compare(before, now)
     embeddings, again = _embed_again(lake, workspace, target, opened)
     report(progress, 1.0, "diagnosed")
@@ -148,6 +148,21 @@ def _open(lake: Lake, workspace: Workspace, target: Target) -> tuple[Opened | No
         return Opened(*open_build(lake, workspace, target)), findings
     except RagdiagError as error:
         return None, [*findings, Finding(error.message, "bad", error.remedy, "loads")]
+
+
+def _askable(lake: Lake, opened: Opened | None, older: Opened | None) -> list[Asked]:
+    """Judged questions with the gold that anybody may find. What left the corpus, or is for some
+    readers only by now, is no loss of the build; what the build before had and this one lacks
+    is."""
+    if opened is None:
+        return sample_judged(lake, QUESTIONS)
+    held = findable_ids(opened.index)
+    if older is not None:
+        held |= findable_ids(older.index) - {*opened.index.passage_ids}
+    return [
+        (question, {name: grade for name, grade in grades.items() if name in held})
+        for question, grades in sample_judged(lake, QUESTIONS, held)
+    ]
 
 
 def _measure(opened: Opened | None, asked: Sequence[Asked], progress: Progress) -> Scores:

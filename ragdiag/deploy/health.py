@@ -119,7 +119,7 @@ def _loaded(lake: Lake, workspace: Workspace, target: Target, pairs: Pairs) -> I
         return
     yield Finding(f"{target} loads", "good", name="loads"), {}
     try:
-        asked = sample_judged(lake, QUESTIONS, _findable(index))
+        asked = sample_judged(lake, QUESTIONS, findable_ids(index))
         yield from _words(lake, target, index, pairs)
         yield from _vectors(lake, target, index, pairs, asked)
         found = ask_judged(retriever, asked)
@@ -138,7 +138,7 @@ def open_build(lake: Lake, workspace: Workspace, target: Target) -> tuple[Index,
     return index, HybridRetriever(index, spec)
 
 
-def _findable(index: Index) -> set[str]:
+def findable_ids(index: Index) -> set[str]:
     """The passages of a build that are in the corpus still, and are everybody's."""
     findable = index.findable(STRANGER)
     if findable is None:

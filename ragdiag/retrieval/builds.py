@@ -78,6 +78,10 @@ class Index:
         """Who is in the corpus still and let through by ``only``, (n,); None where all are."""
         return both(self.alive, None if self.metadata is None else self.metadata.mask(only))
 
+    def unrestricted(self) -> Index:
+        """The same build, which hides no passage from anybody: to measure it, not to answer."""
+        return replace(self, metadata=None)
+
     def known_as(self, metadata: Sequence[PassageMetadata]) -> Index:
         """The same build, but with these ``metadata`` by position."""
         return replace(self, metadata=Metadata(metadata))

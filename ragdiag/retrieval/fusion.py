@@ -65,7 +65,7 @@ def convex(
       al. take the theoretical minimum only, and the highest score found). A passage's fused
       score then does not depend on how the other passages score. The BM25 bound is loose (every
       word of the question, endlessly repeated), so lexical scores seldom pass ½.
-    - minmax: lowest and highest score over every passage, for this question.
+    - minmax: lowest and highest score over every passage that may be found, for this question.
 
     >>> spans = {"dense_span": COSINE_BOUNDS, "lexical_span": Span(0.0, 10.0)}
     >>> convex({1: 0.5, 2: 0.5}, {1: 5.0, 2: 0.0}, alpha=0.5, **spans)

@@ -77,8 +77,17 @@ def search_dense(
         pairs = zip(candidates.positions.tolist(), candidates.scores.tolist(), strict=True)
         known |= dict(pairs)
     minmax = spec.fusion.kind == "convex" and spec.fusion.normalisation == "minmax"
-    span = Span(*ann.score_range(vector)) if minmax and len(beside) else COSINE_BOUNDS
+    span = _range(ann, vector, allowed) if minmax and len(beside) else COSINE_BOUNDS
     return DensePath(candidates, known, span)
+
+
+def _range(ann: VectorIndex, vector: Vectors, allowed: Mask | None) -> Span:
+    """Lowest and highest score of what is ``allowed``: what somebody may not read must not move
+    the scores of what they may."""
+    if allowed is None:
+        return Span(*ann.score_range(vector))
+    scores = ann.scores(vector, np.flatnonzero(allowed))
+    return Span(float(scores.min()), float(scores.max())) if len(scores) else COSINE_BOUNDS
 
 
 def best_positions(scores: Scores, depth: int) -> Positions:

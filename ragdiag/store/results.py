@@ -25,16 +25,6 @@ from ragdiag.store.upkeep.ledger import record_counts
 from ragdiag.version import LoggedVersion, Spec, Version
 
 
-def save_spec(lake: Lake, name: str | None, spec: Spec) -> Version | None:
-    """Keep ``spec`` as a version called ``name``; None where it is to have none. Raises as
-    :func:`save_version`."""
-    if name is None:
-        return None
-    version = Version(name, spec)
-    save_version(lake, version)
-    return version
-
-
 def save_version(lake: Lake, version: Version) -> None:
     """Keep ``version``; saving it again changes nothing.
 

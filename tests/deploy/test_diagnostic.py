@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,9 @@ import pytest
 from ragdiag.deploy.diagnostic import diagnose_index
 from ragdiag.deploy.publish import publish_build
 from ragdiag.errors import UnknownName
-from ragdiag.records import Judgment, Passage, Question
+from ragdiag.records import Judgment, Passage, PassageMetadata, Question
 from ragdiag.settings import Workspace
-from ragdiag.store.corpus import add_documents, add_judgments, add_questions
+from ragdiag.store.corpus import add_documents, add_judgments, add_questions, load_passages
 from ragdiag.store.lake import Lake
 from ragdiag.version import Version
 from tests.stocked import Build
@@ -55,6 +56,22 @@ def test_less_gold_than_in_the_build_before_is_bad_beyond_chance(
     assert "after Holm over 4" in bad[0].what
     assert bad[0].remedy == "go back: ragdiag index rollback lexical"
     assert found.to_json()["differences"]["fused"]["MRR@10"]["value"] < 0
+
+
+def test_what_is_for_some_readers_only_by_now_is_no_loss_of_the_build(
+    corpus: Lake, workspace: Workspace, build: Build, version: Version
+) -> None:
+    names = [f"thing{n}" for n in range(30)]
+    publish_build(workspace, version.spec.index_key, build(*names).build_id, by="test")
+    add_questions(corpus, [Question(f"q-{name}", f"What is {name}?") for name in names])
+    add_judgments(corpus, [Judgment(f"q-{name}", name, 1, "test") for name in names])
+    known = {one.passage_id: one for one in load_passages(corpus)}
+    acme = PassageMetadata(tenant="acme")
+    add_documents(corpus, [replace(known[name], metadata=acme) for name in names[:20]])
+    publish_build(workspace, version.spec.index_key, build("rust").build_id, by="test")
+    found = diagnose_index(corpus, workspace, version)
+    assert (found.n, found.is_bad) == (16, False)
+    assert found.paths["lexical"]["recall@10"].value == 1.0
 
 
 def test_a_build_that_cannot_be_loaded_is_a_finding(

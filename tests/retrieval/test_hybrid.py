@@ -206,6 +206,21 @@ def test_a_stranger_finds_nothing_of_a_tenant_by_any_path(
     assert not {*ids(loaded.retrieve(QUESTION, allowed=mask).fused)} & {"p1", "p2"}
 
 
+def test_what_a_stranger_may_not_read_moves_no_share_of_the_dense_path(
+    retriever: Retriever, make_spec: MakeSpec, passages: list[Passage]
+) -> None:
+    passages[5] = replace(passages[5], text=QUESTION, metadata=PassageMetadata(tenant="acme"))
+    fusion = {"kind": "convex", "alpha": 1.0, "normalisation": "minmax"}
+    loaded = retriever(make_spec(**BOTH, fusion=fusion))
+    best, *_ = loaded.retrieve(QUESTION).fused
+    assert best.score == pytest.approx(1.0)
+    first, second, *_ = loaded.retrieve(QUESTION, only=PassageFilter(tenant="acme")).fused
+    assert (first.passage_id, second.passage_id) == ("p5", best.passage_id)
+    assert second.score < 1.0
+    nothing = loaded.retrieve(QUESTION, allowed=np.zeros(6, dtype=bool))
+    assert nothing.fused == ()
+
+
 def test_prefilter_scores_the_lexical_candidates_exactly_and_no_others(
     retriever: Retriever, make_spec: MakeSpec
 ) -> None:

@@ -162,6 +162,11 @@ def _with_efforts(spec: AnnSpec) -> Iterator[AnnSpec]:
         yield spec.model_copy(update=dict(zip(sweep, values, strict=True)))
 
 
+def with_effort(setting: AnnSpec, tried: AnnSpec) -> AnnSpec:
+    """``setting``, searched as ``tried`` of the same kind was."""
+    return setting.model_copy(update={name: getattr(tried, name) for name in _EFFORTS[tried.kind]})
+
+
 def _measured(
     task: Task, questions: Vectors, ann: Ann, spec: AnnSpec, size: float, seconds: float
 ) -> Trial:

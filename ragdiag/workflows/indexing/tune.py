@@ -10,7 +10,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version as installed_version
 from typing import Any
 
@@ -27,15 +27,16 @@ from ragdiag.retrieval.ann.tuning import (
     make_task,
     settings,
     try_setting,
+    with_effort,
 )
 from ragdiag.retrieval.embed import load_embedder, load_question_encoder
 from ragdiag.retrieval.vectors import embed_passages, open_cache
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import corpus_hash, load_passages, load_questions
 from ragdiag.store.lake import Lake
-from ragdiag.store.results import save_spec
 from ragdiag.store.tunings import load_trials, save_trials, save_tuning
 from ragdiag.version import AnnSpec, Spec, Version
+from ragdiag.workflows.chosen_versions import refuse_others_name, save_spec, saved_line
 
 KINDS = ("flat", "flat_sq8", "hnsw", "hnsw_sq8", "ivf_pq", "opq", "rabitq")
 SEED = 0
@@ -94,7 +95,7 @@ class TunedIndex:
             return "\n".join([*lines, "no setting reaches the target; the nearest:", _line(best)])
         lines += ["chosen:", _line(self.chosen)]
         if self.saved is not None:
-            lines.append(f"saved as version {self.saved.name}")
+            lines.append(saved_line(self.version, self.saved))
         return "\n".join(lines)
 
 
@@ -113,6 +114,7 @@ def tune_index(
     Raises SpecError for a version without embedder, InputError without questions or where nothing
     can be built, IndexFault on an empty corpus.
     """
+    refuse_others_name(lake, save_as, version, "ann")
     task, tuning_id = _prepare(lake, workspace, version, aim, part(progress, 0.0, 0.4))
     trials, skipped = _sweep(lake, task, version.spec.ann, tuning_id, aim, part(progress, 0.4, 1))
     if not trials:
@@ -223,7 +225,12 @@ def _sweep(
     skipped: dict[str, str] = {}
     planned = settings(spec, aim.kinds)
     for number, setting in enumerate(planned, start=1):
-        done = [trial for trial in known if _same_build(trial.spec, setting)]
+        done = [
+            # Shards and memory change no trial's numbers, and are the version's own.
+            replace(trial, spec=with_effort(setting, trial.spec))
+            for trial in known
+            if _same_build(trial.spec, setting)
+        ]
         if not done and setting.kind not in skipped:
             try:
                 done = try_setting(task, setting)

@@ -64,7 +64,7 @@ class Ranker:
     def __init__(self, lake: Lake, workspace: Workspace, version: Version) -> None:
         spec = version.spec
         index, passages = serving_parts(lake, workspace, version)
-        self._retriever: Retriever = HybridRetriever(index, spec)
+        self._retriever: Retriever = HybridRetriever(index.unrestricted(), spec)
         self._reranker = None
         if spec.reranker is not None:
             self._reranker = open_reranker(passages, spec.reranker, workspace)

@@ -10,8 +10,8 @@ from ragdiag.progress import Progress
 from ragdiag.retrieval.calibration import Calibration, calibrate
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
-from ragdiag.store.results import save_spec
 from ragdiag.version import Version
+from ragdiag.workflows.chosen_versions import refuse_others_name, save_spec, saved_line
 from ragdiag.workflows.weighing.reranker_evidence import gather_evidence, require_reranker
 
 
@@ -44,7 +44,7 @@ class CalibratedReranker:
             "the fit had not seen; an unjudged passage counts as irrelevant",
         ]
         if self.saved is not None:
-            lines.append(f"saved as version {self.saved.name}")
+            lines.append(saved_line(self.version, self.saved))
         return "\n".join(lines)
 
 
@@ -63,6 +63,7 @@ def calibrate_reranker(
     fitted.
     """
     spec = require_reranker(version)
+    refuse_others_name(lake, save_as, version, "reranker")
     evidence = gather_evidence(lake, workspace, version, split, progress)
     logits = [one.logits.tolist() for one in evidence]
     relevant = [one.relevant[: len(one.logits)].tolist() for one in evidence]

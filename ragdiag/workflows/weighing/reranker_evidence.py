@@ -62,7 +62,7 @@ def score_questions(
     """As :func:`gather_evidence`, of questions and judgments that need not be in the lake."""
     spec = require_reranker(version)
     index, passages = serving_parts(lake, workspace, version)
-    retriever = HybridRetriever(index, version.spec)
+    retriever = HybridRetriever(index.unrestricted(), version.spec)
     reranker = open_reranker(passages, spec, workspace)
     evidence = []
     for number, question in enumerate(questions, start=1):

@@ -14,8 +14,8 @@ from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.settings import Workspace
 from ragdiag.stats.paired import PairedComparison
 from ragdiag.store.lake import Lake
-from ragdiag.store.results import save_spec
 from ragdiag.version import FusionSpec, Spec, Version
+from ragdiag.workflows.chosen_versions import refuse_others_name, save_spec, saved_line
 from ragdiag.workflows.comparing.compare_words import interval
 from ragdiag.workflows.weighing.judged import judged_questions
 
@@ -61,7 +61,7 @@ class TunedFusion:
             paired_line("against alpha = 0.50", choice.against_half),
         ]
         if self.saved is not None:
-            lines.append(f"saved as version {self.saved.name}")
+            lines.append(saved_line(self.version, self.saved))
         return "\n".join(lines)
 
 
@@ -86,6 +86,7 @@ def tune_fusion(
             f"version {version.name} has one path, so there is nothing to weigh",
             remedy="add both [embedder] and [lexical]",
         )
+    refuse_others_name(lake, save_as, version, "fusion")
     fusion = FusionSpec(kind="convex", normalisation=spec.fusion.normalisation)
     convex = spec.model_copy(update={"fusion": fusion})
     questions, gold = judged_questions(

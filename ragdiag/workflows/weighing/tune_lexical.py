@@ -23,8 +23,8 @@ from ragdiag.retrieval.vectors import passage_text
 from ragdiag.settings import Workspace
 from ragdiag.stats.paired import PairedComparison, compare_paired
 from ragdiag.store.lake import Lake
-from ragdiag.store.results import save_spec
 from ragdiag.version import LexicalSpec, Spec, Stemmer, Version
+from ragdiag.workflows.chosen_versions import refuse_others_name, save_spec, saved_line
 from ragdiag.workflows.weighing.judged import judged_questions
 from ragdiag.workflows.weighing.tune_fusion import paired_json, paired_line
 
@@ -81,8 +81,9 @@ class TunedLexical:
             paired_line(f"against {_named(choice.tried[0][0])}", choice.against_own),
         ]
         if self.saved is not None:
-            name = self.saved.name
-            lines.append(f"saved as version {name}; next: ragdiag index build {name}")
+            lines.append(saved_line(self.version, self.saved))
+            if self.saved.version_id != self.version.version_id:
+                lines.append(f"next: ragdiag index build {self.saved.name}")
         return "\n".join(lines)
 
 
@@ -110,6 +111,7 @@ def tune_lexical(
             f"version {version.name} has no BM25, so there is nothing to tune",
             remedy="add [lexical] to its spec",
         )
+    refuse_others_name(lake, save_as, version, "lexical")
     questions, gold = judged_questions(
         lake,
         split,
@@ -168,6 +170,7 @@ def _scores(
     first_stage = version.spec.model_copy(update={"reranker": None})
     embedder = version.spec.embedder
     encoder = None if embedder is None else load_question_encoder(embedder)
+    index = index.unrestricted()
     retriever = HybridRetriever(index, first_stage, encoder)
     asked = [(one, retriever.embed(one.text)) for one in questions]
     known = [passages.get(name) for name in index.passage_ids]

@@ -15,8 +15,8 @@ from ragdiag.retrieval.rerank_tuning import (
 )
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
-from ragdiag.store.results import save_spec
 from ragdiag.version import Spec, Version
+from ragdiag.workflows.chosen_versions import refuse_others_name, save_spec, saved_line
 from ragdiag.workflows.weighing.reranker_evidence import gather_evidence, require_reranker
 from ragdiag.workflows.weighing.tune_fusion import paired_json, paired_line
 
@@ -54,7 +54,7 @@ class WeighedReranker:
             paired_line("against the reranker alone", choice.against_alone),
         ]
         if self.saved is not None:
-            lines.append(f"saved as version {self.saved.name}")
+            lines.append(saved_line(self.version, self.saved))
         return "\n".join(lines)
 
 
@@ -76,6 +76,7 @@ def weigh_reranker(
     UnknownName where there is no index.
     """
     depth = require_reranker(version).depth
+    refuse_others_name(lake, save_as, version, "reranker")
     evidence = gather_evidence(lake, workspace, version, split, progress, answerable=True)
     try:
         choice = choose_reranking(evidence, [depth] if keep_depth else depths_up_to(depth))

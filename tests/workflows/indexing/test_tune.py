@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from ragdiag.errors import IndexFault, InputError, SpecError
+from ragdiag.errors import IndexFault, InputError, SpecError, UnknownName
 from ragdiag.records import Passage, Question
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import add_documents, add_questions
 from ragdiag.store.lake import Lake
-from ragdiag.store.results import find_version
+from ragdiag.store.results import find_version, save_version
 from ragdiag.store.tunings import latest_tuning, load_trials
 from ragdiag.version import Version, parse_spec
 from ragdiag.workflows.indexing import tune as workflow
@@ -99,3 +99,34 @@ def test_what_cannot_be_tuned_says_so(lake: Lake, workspace: Workspace) -> None:
     add_questions(lake, [Question("q", "a question?")])
     with pytest.raises(InputError, match="nothing can be built"):
         tune_index(lake, workspace, VERSION, Aim(kinds=("opq",)))
+
+
+def test_trials_are_shared_and_shards_stay_each_versions_own(
+    corpus: Lake, workspace: Workspace
+) -> None:
+    ann = VERSION.spec.ann.model_copy(update={"shard_by": "time", "search_shards": 1})
+    sharded = Version("sharded", VERSION.spec.model_copy(update={"ann": ann}))
+    aim = Aim(k=5, kinds=("flat", "hnsw"))
+    first = tune_index(corpus, workspace, sharded, aim, save_as="tuned-sharded")
+    second = tune_index(corpus, workspace, VERSION, aim, save_as="tuned")
+    assert first.tuning_id == second.tuning_id
+    assert len(load_trials(corpus, first.tuning_id)) == len(first.trials)
+    for name, shards in (("tuned-sharded", ("time", 1)), ("tuned", ("none", None))):
+        spec = find_version(corpus, name).spec.ann
+        assert (spec.shard_by, spec.search_shards) == shards
+
+
+def test_a_version_that_is_chosen_as_it_is_is_told_and_the_sweep_kept(
+    corpus: Lake, workspace: Workspace
+) -> None:
+    save_version(corpus, VERSION)
+    found = tune_index(corpus, workspace, VERSION, Aim(k=5, kinds=("flat",)), save_as="tuned")
+    assert found.saved == VERSION
+    assert "version dense has this setting already" in found.to_text()
+    assert latest_tuning(corpus, VERSION.version_id) is not None
+    other = parse_spec("[lexical]\n[generator]\nkind='extractive'", source="toy")
+    save_version(corpus, Version("words", other))
+    with pytest.raises(InputError, match="the version words already has another spec"):
+        tune_index(corpus, workspace, VERSION, Aim(k=3, kinds=("flat",)), save_as="words")
+    with pytest.raises(UnknownName):
+        find_version(corpus, "tuned")

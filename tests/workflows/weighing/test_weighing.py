@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from ragdiag.errors import InputError, SpecError
-from ragdiag.records import Judgment, Passage, Question
+from ragdiag.records import Judgment, Passage, PassageMetadata, Question
 from ragdiag.retrieval import rerank
 from ragdiag.settings import Workspace
-from ragdiag.store.corpus import add_documents, add_judgments, add_questions
+from ragdiag.store.corpus import add_documents, add_judgments, add_questions, load_passages
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import find_version, save_version
 from ragdiag.version import LexicalSpec, Version, parse_spec
@@ -96,6 +97,24 @@ def test_the_setting_of_bm25_follows_what_was_judged(lake: Lake, workspace: Work
         tune_lexical(lake, workspace, plain, "few")
     with pytest.raises(SpecError, match="version dense has no BM25"):
         tune_lexical(lake, workspace, version("dense", "[embedder]\n"), "train")
+
+
+def test_settings_are_weighed_over_what_only_some_may_read_too(
+    judged: Lake, workspace: Workspace
+) -> None:
+    acme = PassageMetadata(tenant="acme")
+    add_documents(judged, [replace(one, metadata=acme) for one in load_passages(judged)])
+    plain = version("plain", "[lexical]\n")
+    save_version(judged, plain)
+    build_version_index(judged, workspace, plain)
+    found = tune_lexical(judged, workspace, plain, "train", save_as="better")
+    assert found.choice.against_own.a == 1.0
+    assert found.saved == plain
+    assert "version plain has this setting already" in found.to_text()
+    assert "next:" not in found.to_text()
+    save_version(judged, BOTH)
+    with pytest.raises(InputError, match="the version both already has another spec"):
+        tune_lexical(judged, workspace, plain, "train", save_as="both")
 
 
 def test_a_setting_that_is_no_better_is_left_alone() -> None:
