@@ -40,7 +40,7 @@ from ragdiag.retrieval.files import full_disk_named
 from ragdiag.retrieval.filters import Metadata, PassageFilter, both
 from ragdiag.retrieval.holding import Hold
 from ragdiag.retrieval.ids import IDS, read_ids, read_metadata, write_ids
-from ragdiag.retrieval.lexical import Lexical, build_lexical, load_lexical
+from ragdiag.retrieval.lexical import Lexical, build_lexical, has_marks, load_lexical
 from ragdiag.retrieval.manifest import MANIFEST, REBUILD, inventory, verified_manifest
 from ragdiag.retrieval.models import model_identity
 from ragdiag.retrieval.vector_index import (
@@ -109,8 +109,7 @@ def build_index(
     ordered = _ordered(passages)
     corpus = corpus_hash(ordered)
     model_hash = "" if spec.embedder is None else model_identity(spec.embedder)
-    settings = json.dumps(_lexical_settings(spec), sort_keys=True)
-    build_id = _digest([spec.index_key, corpus, model_hash, settings])[:12]
+    build_id = _digest([spec.index_key, corpus, model_hash, *_word_settings(spec, ordered)])[:12]
     final = workspace.indexes / build_id
     if final.exists():
         try:
@@ -248,6 +247,17 @@ def _write_dense(
             folder, vectors, passages, spec.ann, workspace, build_id, part(progress, 0.9, 0.95)
         ),
     }
+
+
+def _word_settings(spec: Spec, passages: Sequence[Passage]) -> list[str]:
+    """What decides the words of a build, and that they have marks where some do: a build from
+    before those were counted is another one."""
+    settings = [json.dumps(_lexical_settings(spec), sort_keys=True)]
+    lexical = spec.lexical
+    if lexical is None:
+        return settings
+    texts = (passage_text(one, title=lexical.title) for one in passages)
+    return [*settings, "marks"] if any(map(has_marks, texts)) else settings
 
 
 def _lexical_settings(spec: Spec) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
@@ -13,7 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragdiag.errors import IndexFault
-from ragdiag.retrieval.lexical import Lexical, build_lexical, load_lexical, terms, tokenise
+from ragdiag.retrieval.lexical import (
+    Lexical,
+    build_lexical,
+    has_marks,
+    load_lexical,
+    terms,
+    tokenise,
+)
 from ragdiag.retrieval.paths import best_positions
 from ragdiag.version import LexicalSpec
 
@@ -130,3 +138,27 @@ def test_the_engines_agree_on_real_questions(shared_data: Path) -> None:
     questions = [json.loads(line) for line in (folder / "queries.jsonl").read_text().splitlines()]
     texts = [passage["text"] for passage in corpus]
     assert mean_overlap(texts, [question["text"] for question in questions[::10]]) >= 0.9
+
+
+@settings(max_examples=200)
+@given(st.text(st.characters(codec="latin-1")), st.text(st.characters(codec="latin-1")))
+def test_words_are_the_same_composed_and_decomposed(one: str, other: str) -> None:
+    text = unicodedata.normalize("NFC", f"{one} {other}")
+    assert tokenise(unicodedata.normalize("NFD", text), "none") == tokenise(text, "none")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("कितनी छुट्टियाँ मिलती हैं?", ["कितनी", "छुट्टियाँ", "मिलती", "हैं"]),
+        ("விடுமுறை", ["விடுமுறை"]),
+        ("ลาพักร้อน 15", ["ลาพักร้อน", "15"]),
+        ("I\u0307STANBUL", ["i\u0307stanbul"]),
+    ],
+)
+def test_vowel_signs_are_part_of_the_word(text: str, words: list[str]) -> None:
+    assert tokenise(text) == words
+    assert has_marks(text)
+    assert not has_marks("Größe, naïve 日本")
+    lexical = build_lexical([text, "bread and salt", "rain"], LexicalSpec())
+    assert lexical.scores(unicodedata.normalize("NFD", words[0])).argmax() == 0
