@@ -10,10 +10,12 @@ from typer.exceptions import Exit
 
 from ragdiag.commands.options import Json, ProgressOption, lake_of
 from ragdiag.console import emit, progress_to
+from ragdiag.errors import InputError
 from ragdiag.progress import Progress, part
 from ragdiag.settings import command_workspace
 
 if TYPE_CHECKING:
+    from ragdiag.importers.report import ImportReport
     from ragdiag.workflows.indexing.corpus_change import ServedIndex
 
 
@@ -36,7 +38,7 @@ def import_beir_command(
     with progress_to(progress_file) as progress:
         loaded = import_beir(lake, directory, part(progress, 0.0, 0.5 if rebuild else 0.95))
         states = _indexes_after(context, loaded.changed, "import beir", rebuild, progress)
-    _emit_import(loaded.to_json(), states, as_json, rebuild)
+    _emit_import(loaded, states, as_json, rebuild)
 
 
 def import_corpus_command(
@@ -56,7 +58,7 @@ def import_corpus_command(
         stretch = part(progress, 0.0, 0.5 if rebuild else 0.95)
         loaded = import_corpus(lake, path, max_tokens=max_tokens, model=model, progress=stretch)
         states = _indexes_after(context, loaded.changed, "import corpus", rebuild, progress)
-    _emit_import(loaded.to_json(), states, as_json, rebuild)
+    _emit_import(loaded, states, as_json, rebuild)
 
 
 def import_gold_command(context: typer.Context, path: Path, as_json: Json = False) -> None:
@@ -65,6 +67,7 @@ def import_gold_command(context: typer.Context, path: Path, as_json: Json = Fals
 
     loaded = import_gold(lake_of(context), path)
     emit(loaded.to_json(), as_json, lambda: _import_text(loaded.to_json()))
+    _require_something(loaded)
 
 
 def _indexes_after(
@@ -83,12 +86,24 @@ def _indexes_after(
 
 
 def _emit_import(
-    loaded: dict[str, Any], states: list[ServedIndex], as_json: bool, rebuild: bool
+    loaded: ImportReport, states: list[ServedIndex], as_json: bool, rebuild: bool
 ) -> None:
-    text = "\n".join([_import_text(loaded), *(note for state in states for note in state.notes)])
-    emit({**loaded, "indexes": [one.to_json() for one in states]}, as_json, lambda: text)
+    counts = loaded.to_json()
+    text = "\n".join([_import_text(counts), *(note for state in states for note in state.notes)])
+    emit({**counts, "indexes": [one.to_json() for one in states]}, as_json, lambda: text)
+    _require_something(loaded)
     if rebuild and any(state.status == "bad" for state in states):
         raise Exit(1)
+
+
+def _require_something(loaded: ImportReport) -> None:
+    """Raises InputError where every line was rejected: a script must not take that for done."""
+    if loaded.rejects and not loaded.found:
+        first = loaded.rejects[0]
+        raise InputError(
+            f"nothing was loaded: all that {first.source} holds was rejected ({first.reason})",
+            remedy="give one JSON object a line, as README.md shows it (Your own data)",
+        )
 
 
 def _import_text(loaded: dict[str, Any]) -> str:

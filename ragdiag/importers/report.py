@@ -52,6 +52,12 @@ class ImportReport:
         """Passages that are not what they were before."""
         return self.added + self.replaced + self.removed
 
+    @property
+    def found(self) -> bool:
+        """Whether the files held anything that is loaded now, new or not."""
+        held = (self.documents, self.passages, self.removed, self.questions, self.answers)
+        return any(held) or any(self.judgments.values())
+
     def to_json(self) -> dict[str, Any]:
         """Every count, and each reject's source, line and reason.
 

@@ -65,3 +65,23 @@ def test_a_rebuild_that_fails_is_exit_one_and_the_import_is_done(
     assert (status, told["replaced"]) == (1, 8)
     assert "was not renewed" in told["indexes"][0]["notes"][0]
     assert {one.kind for one in open_alerts(corpus)} == {"index_rebuild", "index_freshness"}
+
+
+@pytest.mark.parametrize("what", ["gold", "corpus"])
+def test_a_file_of_which_nothing_can_be_used_is_no_success(
+    what: str,
+    run: Run,
+    tmp_path: Path,
+    corpus: Lake,
+    workspace: Workspace,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "table.jsonl"
+    path.write_text('question,answer\n"What is rust?","iron"\n')
+    status, told = run("import", what, str(path))
+    assert (status, len(told["rejects"])) == (2, 2)
+    assert main(["--workspace", str(workspace.root), "import", what, str(path)]) == 2
+    told = capsys.readouterr().err
+    assert f"nothing was loaded: all that {path} holds was rejected (not JSON" in told
+    path.write_text('{"id": "new", "text": "Air.", "question": "What?", "answers": ["air"]}\nnot\n')
+    assert run("import", what, str(path))[0] == 0, "some of it could be used"
