@@ -30,7 +30,7 @@ from ragdiag.importers.report import (
 )
 from ragdiag.privacy.screening import Screen, open_screen
 from ragdiag.records import GoldAnswer, Judgment, Question
-from ragdiag.store.gold import add_gold_answers, add_questions
+from ragdiag.store.gold import add_gold_answers, add_members, add_questions
 from ragdiag.store.judgments import HIGHEST_GRADE
 from ragdiag.store.lake import Lake
 
@@ -103,6 +103,7 @@ def import_gold(lake: Lake, path: Path) -> ImportReport:
     answers = add_gold_answers(
         lake, [GoldAnswer(one.row.id, tuple(one.row.answers or ())) for one in answered]
     )
+    add_members(lake, [(one.row.id, one.row.split) for one in answered])
     found = [
         *rejects,
         *refused,

@@ -85,6 +85,29 @@ def add_gold_answers(lake: Lake, answers: Iterable[GoldAnswer]) -> GoldChange:
     return lake.write(add)
 
 
+def add_members(lake: Lake, members: Iterable[tuple[str, str]]) -> None:
+    """Put questions (id, split) into splits, where they are known and not there already. Those of
+    which a passage is judged need it not."""
+    given = set(members)
+
+    def add(cursor: duckdb.DuckDBPyConnection) -> None:
+        known = known_ids(cursor, "questions", "question_id", (one for one, _ in given))
+        there = cursor.execute(
+            "select question_id, split from question_splits "
+            "where question_id in (select unnest(?::varchar[]))",
+            [sorted(known)],
+        ).fetchall()
+        now = now_utc()
+        rows = [
+            {"question_id": question_id, "split": split, "added_at": now}
+            for question_id, split in sorted(given - {*there})
+            if question_id in known
+        ]
+        insert(cursor, "question_splits", rows)
+
+    lake.write(add)
+
+
 def load_gold_answers(lake: Lake) -> dict[str, tuple[str, ...]]:
     """Question → its accepted answers; those whose texts are not stored are left out."""
     rows = lake.rows("select question_id, answers from gold_answers order by question_id")

@@ -73,20 +73,23 @@ def split_sizes(lake: Lake) -> dict[str, int]:
 
 
 def load_questions(lake: Lake, split: str | None = None) -> list[Question]:
-    """The questions judged in ``split``, or all; by id. UnknownName lists the splits there are."""
+    """The questions of ``split``, whether a passage or an answer of theirs is known, or all; by id.
+    UnknownName lists the splits there are."""
     if split is None:
         rows = lake.rows("select question_id, text, topic from questions order by question_id")
         return [Question(**row) for row in rows]
     rows = lake.rows(
         "select question_id, text, topic from questions where question_id in "
-        "(select question_id from judgments where split = ?) order by question_id",
+        "(select question_id from split_questions where split = ?) order by question_id",
         [split],
     )
     if not rows:
         there = splits(lake)
         raise UnknownName(
             f"there is no split {split!r}",
-            remedy=f"name one of: {', '.join(there)}" if there else "import judgments first",
+            remedy=f"name one of: {', '.join(there)}"
+            if there
+            else "import judged questions first: ragdiag import gold PATH",
         )
     return [Question(**row) for row in rows]
 
@@ -120,7 +123,18 @@ def highest_grades(lake: Lake, question_ids: Iterable[str]) -> dict[tuple[str, s
 
 
 def splits(lake: Lake) -> list[str]:
-    return [row["split"] for row in lake.rows("select distinct split from judgments order by 1")]
+    rows = lake.rows("select distinct split from split_questions order by 1")
+    return [row["split"] for row in rows]
+
+
+def load_members(lake: Lake, split: str | None) -> list[str]:
+    """The ids of the questions of ``split``, or of any."""
+    rows = lake.rows(
+        "select distinct question_id from split_questions "
+        "where $split is null or split = $split order by 1",
+        {"split": split},
+    )
+    return [row["question_id"] for row in rows]
 
 
 def _usable_judgments(

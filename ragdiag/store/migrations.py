@@ -401,6 +401,16 @@ def sentence_supports(con: duckdb.DuckDBPyConnection) -> None:
                          reason desc nulls first) = 1""")
 
 
+def question_splits(con: duckdb.DuckDBPyConnection) -> None:
+    """Of which split a question is of which no passage was judged, and with those that have
+    judgments all that a split holds."""
+    con.execute("""
+        create table question_splits(question_id varchar, split varchar, added_at timestamp);
+        create view split_questions as
+            select question_id, split from judgments
+            union select question_id, split from question_splits""")
+
+
 def _widen(con: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str]) -> None:
     """Make ``table`` anew with more columns. One that is altered keeps a place in the catalog for
     small rows of its older form until compaction has written them out."""
@@ -443,6 +453,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     trust_in_verdicts,
     people_decide,
     sentence_supports,
+    question_splits,
 )
 """Migration n is the n-th entry, counted from 1."""
 

@@ -144,7 +144,7 @@ def evaluated(lake: Lake) -> dict[str, list[str]]:
         select distinct r.version_id, j.split
         from (select distinct version_id, question_id from requests
               where traffic = 'evaluation') r
-        join (select distinct question_id, split from judgments) j using (question_id)
+        join split_questions j using (question_id)
         order by 1, 2""")
     splits: dict[str, list[str]] = {}
     for row in rows:

@@ -36,6 +36,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     "judgments": _table(
         (TEXT, "question_id passage_id split"), (WHOLE, "grade"), (TIME, "judged_at")
     ),
+    "question_splits": _table((TEXT, "question_id split"), (TIME, "added_at")),
     "gold_answers": _table((TEXT, "question_id"), (TEXTS, "answers"), (TIME, "added_at")),
     "requests": _table(
         (TEXT, "request_id version_id build_id traffic question_id question topic user_key"),

@@ -16,6 +16,7 @@ from ragdiag.store.corpus import (
     load_judgments,
     load_questions,
 )
+from ragdiag.store.judgments import load_members
 from ragdiag.store.lake import Lake
 
 WriteLines = Callable[..., Path]
@@ -56,6 +57,10 @@ def test_everything_is_loaded(lake: Lake, write_lines: WriteLines) -> None:
     assert report.judgments == {"dev": 2, DEFAULT_SPLIT: 1}
     assert (report.questions_with_passages, report.unread_fields) == (2, {})
     assert report.rejects == ()
+    assert load_members(lake, DEFAULT_SPLIT) == ["2", "q3"]
+    assert load_members(lake, "dev") == ["q1"]
+    import_gold(lake, path)
+    assert len(lake.rows("select * from question_splits")) == 2
 
 
 def test_fields_that_nothing_reads_are_named(lake: Lake, write_lines: WriteLines) -> None:

@@ -63,7 +63,7 @@ _BESIDE = {
     "rejects": """list_has_any(list_concat($ids::varchar[], $keys::varchar[]), regexp_extract_all(
         body, '["''](?:user_key|request_id|trace_id)["'']\\s*:\\s*["'']([^"'']*)["'']', 1))""",
     **dict.fromkeys(
-        ("judgments", "gold_answers", "questions", "regression_questions"),
+        ("judgments", "gold_answers", "questions", "question_splits", "regression_questions"),
         "question_id in (select unnest($question_ids::varchar[]))",
     ),
 }

@@ -129,7 +129,7 @@ def evaluate(
 def read_evaluation(lake: Lake, version: Version, split: str) -> Evaluation:
     """The latest evaluation of ``split`` that the lake has; nothing is asked. Raises UnknownName
     where there is none."""
-    latest = latest_requests(lake, version, split, load_judgments(lake, split))
+    latest = latest_requests(lake, version, split)
     asked = (one.question_id for one in load_questions(lake, split))
     requests = tuple(latest[name] for name in asked if name in latest)
     golds = load_gold_answers(lake)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ragdiag.errors import UnknownName
 from ragdiag.records import Request
 from ragdiag.store.corpus import load_gold_answers, load_judgments
+from ragdiag.store.judgments import load_members
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import load_requests
 from ragdiag.version import Version
@@ -29,23 +30,22 @@ class Paired:
 
 
 def pair_evaluations(lake: Lake, a: Version, b: Version, split: str | None) -> Paired:
-    """Of the judged questions of ``split``; None: of every one. Raises UnknownName where one of the
+    """Of the questions of ``split``; None: of every split. Raises UnknownName where one of the
     versions has not been evaluated on it."""
     judgments = load_judgments(lake, split)
-    first, second = (latest_requests(lake, version, split, judgments) for version in (a, b))
+    first, second = (latest_requests(lake, version, split) for version in (a, b))
     questions = {name: first[name].question for name in sorted(first.keys() & second.keys())}
     clusters = load_clusters(lake, questions, judgments)
     owners = [clusters[name] for name in questions]
     return Paired(judgments, load_gold_answers(lake), first, second, questions, owners)
 
 
-def latest_requests(
-    lake: Lake, version: Version, split: str | None, judgments: Mapping[str, Mapping[str, int]]
-) -> dict[str, Request]:
-    """Question → the version's latest evaluation request of it, for the questions of ``judgments``,
-    which are those of ``split``. Raises UnknownName where there is none."""
+def latest_requests(lake: Lake, version: Version, split: str | None) -> dict[str, Request]:
+    """Question → the version's latest evaluation request of it, for the questions of ``split``, or
+    of any. Raises UnknownName where there is none."""
+    members = load_members(lake, split)
     requests = load_requests(
-        lake, version_id=version.version_id, traffic="evaluation", question_ids=list(judgments)
+        lake, version_id=version.version_id, traffic="evaluation", question_ids=members
     )
     if not requests:
         raise UnknownName(

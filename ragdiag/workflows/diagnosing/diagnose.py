@@ -17,9 +17,9 @@ from ragdiag.errors import UnknownName
 from ragdiag.progress import Progress, report
 from ragdiag.records import Diagnosis, Grade, Replay, Request, Traffic
 from ragdiag.settings import Workspace
-from ragdiag.store.corpus import load_judgments
 from ragdiag.store.deciding import load_deciding, overrule
 from ragdiag.store.findings import load_diagnoses
+from ragdiag.store.judgments import load_members
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import load_requests, pruned_times, save_findings
 from ragdiag.version import LoggedVersion, Version
@@ -178,7 +178,7 @@ def requests_in_scope(lake: Lake, version: Version | LoggedVersion, scope: Scope
             traffic=traffic or ("production" if split is None else "evaluation"),
             since=since,
             until=until,
-            question_ids=None if split is None else list(load_judgments(lake, split)),
+            question_ids=None if split is None else load_members(lake, split),
         )
 
     asked = load(scope.since, scope.until)

@@ -116,7 +116,7 @@ def prescribe(
     """
     rates = rates or WorkRates()
     judgments, golds = load_judgments(lake, split), load_gold_answers(lake)
-    requests = _of_one_build(latest_requests(lake, version, split, judgments))
+    requests = _of_one_build(latest_requests(lake, version, split))
     diagnoses = load_diagnoses(lake, [request.request_id for request in requests])
     if len(diagnoses) < len(requests):
         raise InputError(

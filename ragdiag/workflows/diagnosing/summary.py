@@ -34,6 +34,7 @@ from ragdiag.store.deciding import load_deciding
 from ragdiag.store.findings import load_diagnoses, load_weights
 from ragdiag.store.lake import Lake
 from ragdiag.version import LoggedVersion, Version
+from ragdiag.workflows.comparing.compare_words import interval
 from ragdiag.workflows.comparing.sliced_questions import SliceRate, failure_rates, load_slices
 from ragdiag.workflows.diagnosing.contradictions import contradicting_gold, contradiction_lines
 
@@ -150,8 +151,7 @@ class DiagnosisSummary:
         elif not math.isnan(bounds.low):
             lines.append(f"perfect retrieval would fix {bounds.low:.0%} to {bounds.high:.0%}")
         lines += [
-            f"{name:10} {one.value:+.3f} ({one.low:+.3f} to {one.high:+.3f}, n = {one.n}), "
-            f"{meaning}"
+            f"{name:10} {interval(one)}, n = {one.n}: {meaning}"
             for name, meaning in SHARED_OUT.items()
             if (one := self.headroom.get(name)) is not None and not math.isnan(one.value)
         ]

@@ -12,7 +12,7 @@ from ragdiag.errors import InputError, TrainingError, UnknownName, first_line
 from ragdiag.privacy.keys import Keyring
 from ragdiag.progress import Progress
 from ragdiag.retrieval.hybrid import HybridRetriever
-from ragdiag.store.judgments import splits
+from ragdiag.store.judgments import split_sizes
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import find_version
 from ragdiag.training.data.assemble import PARTS, Assembled, AssembleOptions, assemble, unlike
@@ -167,7 +167,7 @@ class LearnFrom:
             )
 
     def _require_split(self, lake: Lake) -> None:
-        there = splits(lake)
+        there = split_sizes(lake)
         if self.split is None and self.from_failures:
             raise InputError(
                 "which passage a failed request lost is told by labels",

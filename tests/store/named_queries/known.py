@@ -23,7 +23,7 @@ TABLES = (
     *("owed_checks", "index_checks", "index_trials", "index_tunings", "index_measurements"),
     *("alerts", "grader_calibrations", "prescriptions", "training_runs", "regression_questions"),
     *("validations", "sufficiency_models", "context_trials", "influences", "deployments"),
-    *("rejects", "remarks"),
+    *("rejects", "remarks", "question_splits"),
 )
 
 
@@ -38,6 +38,12 @@ class Known:
 
     def __getitem__(self, table: str) -> list[Row]:
         return self._rows[table]
+
+    @cached_property
+    def members(self) -> set[tuple[str, str]]:
+        """Split and question of all that some split holds."""
+        rows = [*self["judgments"], *self["question_splits"]]
+        return {(row["split"], row["question_id"]) for row in rows}
 
     @cached_property
     def fact(self) -> dict[str, Fact]:

@@ -180,9 +180,9 @@ def each_split(known: Known) -> list[Given]:
 
 @plain(judgments.load_questions, lambda known: [*each_split(known), given("no such split")])
 def load_questions(known: Known, split: str | None = None) -> list[Question]:
-    judged = {row["question_id"] for row in known["judgments"] if row["split"] == split}
+    held = {question_id for of, question_id in known.members if of == split}
     rows = sorted(known["questions"], key=in_order("question_id"))
-    kept = [row for row in rows if split is None or row["question_id"] in judged]
+    kept = [row for row in rows if split is None or row["question_id"] in held]
     if split is not None and not kept:
         raise UnknownName("", remedy="")
     return [Question(row["question_id"], row["text"], row["topic"]) for row in kept]
@@ -215,4 +215,9 @@ def highest_grades(known: Known, names: list[str]) -> dict[tuple[str, str], int]
 
 @plain(judgments.splits)
 def splits(known: Known) -> list[Any]:
-    return sorted({row["split"] for row in known["judgments"]})
+    return sorted({split for split, _ in known.members})
+
+
+@plain(judgments.load_members, lambda _: [given(None), given("test"), given("answers")])
+def load_members(known: Known, split: str | None = None) -> list[str]:
+    return sorted({one for of, one in known.members if split in (None, of)})

@@ -101,9 +101,9 @@ def evaluated(known: Known) -> dict[str, list[str]]:
     found: dict[str, set[str]] = {}
     for request in known.requests:
         if request.traffic == "evaluation":
-            for row in known["judgments"]:
-                if row["question_id"] == request.question_id:
-                    found.setdefault(request.version_id, set()).add(row["split"])
+            for split, question_id in known.members:
+                if question_id == request.question_id:
+                    found.setdefault(request.version_id, set()).add(split)
     return {version_id: sorted(splits) for version_id, splits in found.items()}
 
 

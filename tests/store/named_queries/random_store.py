@@ -37,6 +37,7 @@ from ragdiag.store.corpus import (
     add_questions,
     remove_documents,
 )
+from ragdiag.store.gold import add_members
 from ragdiag.store.gold_marks import load_gold_marks
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake, open_lake
@@ -192,6 +193,8 @@ class RandomStore:
         add_judgments(self.lake, judged)
         golds = [GoldAnswer(name, tuple(self.some(WORDS, 2)) or ("so",)) for name in QUESTIONS[1:5]]
         add_gold_answers(self.lake, golds)
+        known = [(QUESTIONS[5], "dev"), (QUESTIONS[1], "test"), (QUESTIONS[2], "answers")]
+        add_members(self.lake, [*known, ("unknown", "dev")])
 
     def _say(self) -> None:
         """Twice over, so that there is a latest and one before."""

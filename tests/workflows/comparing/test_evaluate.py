@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -10,16 +11,22 @@ from ragdiag.commands.evaluate_words import evaluation_rows
 from ragdiag.errors import UnknownName
 from ragdiag.generation.extractive import ExtractiveGenerator
 from ragdiag.importers.beir import import_beir
+from ragdiag.importers.gold import import_gold
 from ragdiag.records import GoldAnswer, Judgment, Passage, Question
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import add_documents, add_gold_answers, add_judgments, add_questions
+from ragdiag.store.judgments import load_members
 from ragdiag.store.lake import Lake
+from ragdiag.store.queries import evaluated
 from ragdiag.store.results import save_version
 from ragdiag.version import ExtractiveSpec, Version, parse_spec
-from ragdiag.workflows.comparing.evaluate import evaluate
+from ragdiag.workflows.comparing.compare import compare_versions
+from ragdiag.workflows.comparing.evaluate import evaluate, read_evaluation
 from ragdiag.workflows.comparing.sliced_questions import load_slices
 from ragdiag.workflows.diagnosing.contradictions import contradiction_lines
+from ragdiag.workflows.diagnosing.diagnose import Scope, open_diagnosis
 from ragdiag.workflows.indexing.build import build_version_index
+from ragdiag.workflows.tuning.data import LearnFrom
 from tests.counted_work import CountingEncoder
 
 HIDDEN = f"[text {'0' * 32}]"
@@ -45,6 +52,27 @@ def test_an_answer_is_graded_as_it_is_stored(
     found = evaluate(lake, workspace, lexical, "own")
     assert "[email]" in found.requests[0].answer
     assert found.metrics["correct"].value == 1.0
+
+
+def test_questions_with_a_gold_answer_alone_are_asked_graded_compared_and_diagnosed(
+    lake: Lake, workspace: Workspace, lexical: Version, tmp_path: Path
+) -> None:
+    path = tmp_path / "answers.jsonl"
+    path.write_text(
+        '{"question": "Where does the desk answer?", "answers": ["help@example.org"]}\n'
+        '{"question": "Who runs the desk?", "answers": ["Ada"]}\n'
+    )
+    import_gold(lake, path)
+    found = evaluate(lake, workspace, lexical, "gold")
+    assert (len(found.requests), found.metrics["correct"].value) == (2, 0.5)
+    assert math.isnan(found.metrics["MRR@10"].value)
+    assert read_evaluation(lake, lexical, "gold").metrics["correct"].value == 0.5
+    compared = compare_versions(lake, lexical, lexical, "gold")
+    assert [pair.question_id for pair in compared.pairs] == load_members(lake, "gold")
+    assert open_diagnosis(lake, workspace, lexical, Scope("gold")).diagnose().failures == 1
+    assert evaluated(lake) == {lexical.version_id: ["gold"]}
+    with pytest.raises(UnknownName, match="no question is judged in the split 'gold'"):
+        LearnFrom("gold").assembled(lake, None, title=True)  # type: ignore[arg-type]
 
 
 def test_a_question_that_is_not_stored_is_not_asked(
