@@ -69,6 +69,8 @@ class WeeklyReport:
             "n": self.n,
             "outcome": self.outcome,
             "sentences": self.sentences,
+            "ungraded": self.found.ungraded,
+            "correct_bounds": list(self.found.correct_bounds),
             "metrics": {change.metric: _change_json(change) for change in self.found.changes},
             "faults": {
                 fault.name: {
@@ -101,6 +103,7 @@ class WeeklyReport:
                 "",
                 *(f"- {_plain(sentence)}" for sentence in self.sentences),
                 "",
+                *self._ungraded(),
                 "## All measures",
                 "",
                 *_table(columns(self.found.changes, "This week", "Before")),
@@ -117,6 +120,10 @@ class WeeklyReport:
                 "",
             ]
         )
+
+    def _ungraded(self) -> Iterator[str]:
+        if self.found.ungraded:
+            yield from (words.ungraded_bounds(self.found.ungraded, self.found.correct_bounds), "")
 
     def _faults(self) -> Iterator[str]:
         yield from ("## Why answers failed", "")
