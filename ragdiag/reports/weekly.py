@@ -21,7 +21,7 @@ from ragdiag.store.trends import Split
 from ragdiag.store.upkeep.snapshots import snapshot_times
 from ragdiag.ui import terms, words
 from ragdiag.ui.changes import columns
-from ragdiag.ui.headline import headlines, nothing_changed
+from ragdiag.ui.headline import headlines, nothing_changed, nothing_failed
 
 LEAST = 10
 """Graded answers in either week, for a segment to be compared."""
@@ -129,7 +129,7 @@ class WeeklyReport:
         yield from ("## Why answers failed", "")
         faults = self.found.faults
         if not faults:
-            yield from ("No graded answer failed in these two weeks.", "")
+            yield from (nothing_failed(self.found.changes), "")
             return
         yield from _table(
             {

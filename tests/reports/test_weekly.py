@@ -87,6 +87,13 @@ def test_what_is_not_graded_is_told_below_the_sentences(workspace: Workspace) ->
     assert (document["ungraded"], document["correct_bounds"]) == (88, [0.12, 1.0])
 
 
+def test_where_nothing_is_graded_no_answer_is_said_not_to_have_failed(workspace: Workspace) -> None:
+    lake = imported(workspace, ("2026-10-05", False, False), ("2026-10-12", False, False))
+    told = weekly_report(lake, "production").to_markdown()
+    assert "No answer of these two weeks has been graded" in told
+    assert "No graded answer failed" not in told
+
+
 def test_from_its_snapshot_a_report_comes_out_the_same_again(
     copied: Callable[[Workspace], Lake], toy_workspace: Workspace
 ) -> None:
