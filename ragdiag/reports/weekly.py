@@ -14,6 +14,7 @@ from ragdiag.drift.segments import comparable
 from ragdiag.drift.week import WeekReport, week_report
 from ragdiag.drift.weekly import WEEKLY_METRICS, Change, changes, weekly_cells
 from ragdiag.errors import UnknownName
+from ragdiag.markdown import plain
 from ragdiag.records import Traffic
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters, Row, traffic_kinds, version_names, weeks
@@ -101,7 +102,7 @@ class WeeklyReport:
                 f"{self.traffic.capitalize()} traffic, {words.count(self.n, 'request')} from "
                 f"{self.first_day} to {self.last_day} (UTC), {against}.",
                 "",
-                *(f"- {_plain(sentence)}" for sentence in self.sentences),
+                *(f"- {plain(sentence)}" for sentence in self.sentences),
                 "",
                 *self._ungraded(),
                 "## All measures",
@@ -232,10 +233,4 @@ def _table(told: Mapping[str, Sequence[str]]) -> Iterator[str]:
     yield f"| {' | '.join(told)} |"
     yield "|" + "---|" * len(told)
     for row in zip(*told.values(), strict=True):
-        yield f"| {' | '.join(_plain(cell) for cell in row)} |"
-
-
-def _plain(text: str) -> str:
-    """What a name holds is shown, and is neither markup nor another cell."""
-    shown = text.replace("\n", " ").replace("|", "\\|")
-    return shown.replace("<", "&lt;").replace("[", "\\[").replace("`", "\\`").replace("*", "\\*")
+        yield f"| {' | '.join(plain(cell) for cell in row)} |"

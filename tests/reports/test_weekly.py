@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -50,9 +51,12 @@ def test_a_week_is_named_by_any_of_its_days_and_an_unknown_one_is_told(toy_lake:
 
 def test_names_from_the_log_are_no_markup(toy_lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ragdiag.reports.weekly.LEAST", 1)
-    told = weekly_report(toy_lake, "production").to_markdown()
+    found = weekly_report(toy_lake, "production")
+    told = found.to_markdown()
     assert "topic &lt;b>limits&lt;/b>" in told
     assert "<b>" not in told
+    module = replace(found, segments=[(r"topic __init__ a\|b", found.segments[0][1])])
+    assert r"| topic \_\_init\_\_ a\\\|b |" in module.to_markdown()
 
 
 def imported(workspace: Workspace, *logged: tuple[str, bool, bool]) -> Lake:
