@@ -100,6 +100,21 @@ def test_names_in_the_summary_are_no_markup(lake: Lake) -> None:
     assert r"Split \*s\*, " in told
 
 
+def test_a_ratio_without_an_upper_bound_says_so(workspace: Workspace) -> None:
+    """One question costs, the others nothing: the mean cost of A may be 0 itself."""
+    lake = fill_corpus(workspace)
+    costs = [1.0 if n == 0 else 0.0 for n in range(40)]
+    log(
+        lake,
+        workspace,
+        [answer(n, one, cost_usd=costs[n]) for n in range(40) for one in (OLD, NEW)],
+    )
+    found = gate_versions(lake, OLD, NEW, "test")
+    for told in (found.to_text(), found.to_markdown()):
+        assert "× 1.000 (from 0.000, no upper bound), n = 40" in told
+        assert "nan" not in told
+
+
 def test_questions_about_one_document_are_not_independent(workspace: Workspace) -> None:
     """Of eight documents seven are found worse by ``new``, and one far better. By question the loss
     would be shown five times over; by document it is one that chance brings."""
