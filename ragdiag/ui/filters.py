@@ -8,6 +8,7 @@ drops a bound parameter that both have. So Triage, which other pages link to, ha
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 
 import streamlit as st
@@ -29,15 +30,12 @@ def traffic(view: View, page: str = "") -> str:
 
 def version(view: View, page: str = "") -> str | None:
     """A version's id, or None for all."""
-    ids = version_ids(view)
-    chosen = st.selectbox("Version", [EVERY, *ids], key=f"{page}version", bind="query-params")
-    return ids.get(chosen)
+    return _one_of("Version", f"{page}version", version_ids(view))
 
 
 def topic(view: View, kind: str) -> str | None:
-    known = fetch(view, topics, kind)
-    chosen = st.selectbox("Topic", [EVERY, *known], key="topic", bind="query-params")
-    return None if chosen == EVERY else chosen
+    """A topic of this traffic, or None for all."""
+    return _one_of("Topic", "topic", {name: name for name in fetch(view, topics, kind)})
 
 
 def week(view: View, kind: str, page: str = "") -> date:
@@ -67,5 +65,13 @@ def version_ids(view: View) -> dict[str, str]:
 
 def choice(label: str, key: str, options: list[str]) -> str | None:
     """One of ``options``, or None for all."""
-    chosen = st.selectbox(label, [EVERY, *options], key=key, bind="query-params")
-    return None if chosen == EVERY else chosen
+    return _one_of(label, key, {option: option for option in options})
+
+
+def _one_of(label: str, key: str, options: Mapping[str, str]) -> str | None:
+    """What one of the names in ``options`` stands for, or None for all; a name that is itself the
+    word for all stands in quotes, so that either can be chosen."""
+    named = {
+        f"“{name}”" if name.strip("“”") == EVERY else name: meant for name, meant in options.items()
+    }
+    return named.get(st.selectbox(label, [EVERY, *named], key=key, bind="query-params"))
