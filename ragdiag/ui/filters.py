@@ -8,8 +8,10 @@ drops a bound parameter that both have. So Triage, which other pages link to, ha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import date
+from typing import Literal
 
 import streamlit as st
 
@@ -66,6 +68,20 @@ def version_ids(view: View) -> dict[str, str]:
 def choice(label: str, key: str, options: list[str]) -> str | None:
     """One of ``options``, or None for all."""
     return _one_of(label, key, {option: option for option in options})
+
+
+def whole_number(label: str, key: str, *, most: int | None, usual: int, step: int = 1) -> int:
+    """A number from 1 to ``most``; ``usual`` unless the address says another.
+
+    Streamlit 1.67 makes an int of what the address says before it looks at the bounds, and fails
+    where that is infinite (``?slo=1e999``): such an address is not read.
+    """
+    try:
+        infinite = math.isinf(float(st.query_params.get(key, "")))
+    except ValueError:
+        infinite = False
+    bind: Literal["query-params"] | None = None if infinite else "query-params"
+    return st.number_input(label, 1, most, usual, step, key=key, bind=bind)
 
 
 def _one_of(label: str, key: str, options: Mapping[str, str]) -> str | None:
