@@ -26,13 +26,11 @@ if len(known) < 2:
     st.info("Drift needs at least two weeks of requests; there is one so far.")
     st.stop()
 with boxes[2]:
-    recent = st.number_input(
-        "Newest weeks", 1, len(known) - 1, 1, key="recent", bind="query-params"
-    )
+    recent = filters.whole_number("Newest weeks", "recent", most=len(known) - 1, usual=1)
 with boxes[3]:
     longest = len(known) - recent
-    reference = st.number_input(
-        "Reference weeks", 1, longest, min(4, longest), key="reference", bind="query-params"
+    reference = filters.whole_number(
+        "Reference weeks", "reference", most=longest, usual=min(4, longest)
     )
 
 before, after = known[:reference], known[-recent:]

@@ -37,9 +37,7 @@ with boxes[4]:
         "Quantile", list(latency.QUANTILES), index=1, key="quantile", bind="query-params"
     )
 with boxes[5]:
-    slo = st.number_input(
-        "Target for total, ms", min_value=1, value=200, step=10, key="slo", bind="query-params"
-    )
+    slo = filters.whole_number("Target for total, ms", "slo", most=None, usual=200, step=10)
 
 names = fetch(view, version_names)
 every_week = Filters(traffic=kind, version_id=version)

@@ -82,7 +82,7 @@ if report.faults:
     st.caption(f"Strong: w{this[1:]}. Pale: {last}. Whiskers: 95 % intervals.")
     meaning_list([f.name for f in shown])
 else:
-    st.info("No graded answer failed in these two weeks.")
+    st.info(headline.nothing_failed(report.changes))
 
 prescription.show_next_steps(view)
 

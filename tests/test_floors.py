@@ -29,6 +29,7 @@ FLOORS = (
         "user_ids",
         "interrupts",
         "runbooks",
+        "markdown",
     ),
     ("privacy", "spans", "http"),
     ("metrics", "stats", "store"),

@@ -45,7 +45,7 @@ class Reference:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """``planned_n`` judged requests decide; with them a true ``detectable`` difference shows with
-    80 % power (None: production's spread was not known). ``planned_requests`` hold as many judged
+    80 % power (None: production has shown no spread). ``planned_requests`` hold as many judged
     ones, if they are judged as often as production's were. ``level`` is the mean number of requests
     between false alarms. A request over ``slow_ms`` counts as slow. All of this is of a plain
     sample (thinning.py) that takes a request with chance ``keep_probability``.
@@ -85,7 +85,8 @@ def plan_canary(
     """For a candidate that answers a ``share`` of production's users, and is compared without
     pairs: the variance of one value is 1/(1 − share) times that of the candidate's mean.
 
-    Raises InputError where ``n`` is not given and production has too few judged requests to plan.
+    Raises InputError where ``n`` is not given and production has too few judged requests to plan,
+    or all of them have the same value.
     """
     return _plan(reference, judgments, metric, n, slo_ms, share=share, inflation=1 / (1 - share))
 
@@ -127,7 +128,9 @@ def _plan(
     reference = thin(reference, chance)
     values = metric_values(reference, metric, judgments)
     known = np.array([value for value in values if not math.isnan(value)])
-    spread = float(known.std(ddof=1)) * math.sqrt(inflation) if len(known) > 1 else math.nan
+    # Values that are all alike show no spread; they do not show that there is none.
+    varied = len(np.unique(known)) > 1
+    spread = float(known.std(ddof=1)) * math.sqrt(inflation) if varied else math.nan
     if n is None:
         n = _size(known, spread, metric)
     requests = n if not len(known) else math.ceil(n * len(reference) / len(known))
@@ -162,6 +165,12 @@ def _size(known: np.ndarray[Any, np.dtype[np.float64]], spread: float, metric: s
             f" {metric}, and {LEAST_REFERENCE} with a mean above 0 are needed",
             remedy="give --planned-n, name another --metric, or import gold answers to what users "
             "ask (ragdiag import gold) and log the question_id",
+        )
+    if math.isnan(spread):
+        raise InputError(
+            f"nothing can be planned: all {len(known)} of production's latest requests that have a "
+            f"value of {metric} have the same: no spread",
+            remedy="give --planned-n, or name another --metric",
         )
     return max(planned_n(spread, loss), LEAST_REFERENCE)
 

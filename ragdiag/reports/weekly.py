@@ -14,6 +14,7 @@ from ragdiag.drift.segments import comparable
 from ragdiag.drift.week import WeekReport, week_report
 from ragdiag.drift.weekly import WEEKLY_METRICS, Change, changes, weekly_cells
 from ragdiag.errors import UnknownName
+from ragdiag.markdown import plain
 from ragdiag.records import Traffic
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters, Row, traffic_kinds, version_names, weeks
@@ -21,7 +22,7 @@ from ragdiag.store.trends import Split
 from ragdiag.store.upkeep.snapshots import snapshot_times
 from ragdiag.ui import terms, words
 from ragdiag.ui.changes import columns
-from ragdiag.ui.headline import headlines, nothing_changed
+from ragdiag.ui.headline import headlines, nothing_changed, nothing_failed
 
 LEAST = 10
 """Graded answers in either week, for a segment to be compared."""
@@ -69,6 +70,8 @@ class WeeklyReport:
             "n": self.n,
             "outcome": self.outcome,
             "sentences": self.sentences,
+            "ungraded": self.found.ungraded,
+            "correct_bounds": list(self.found.correct_bounds),
             "metrics": {change.metric: _change_json(change) for change in self.found.changes},
             "faults": {
                 fault.name: {
@@ -99,8 +102,9 @@ class WeeklyReport:
                 f"{self.traffic.capitalize()} traffic, {words.count(self.n, 'request')} from "
                 f"{self.first_day} to {self.last_day} (UTC), {against}.",
                 "",
-                *(f"- {_plain(sentence)}" for sentence in self.sentences),
+                *(f"- {plain(sentence)}" for sentence in self.sentences),
                 "",
+                *self._ungraded(),
                 "## All measures",
                 "",
                 *_table(columns(self.found.changes, "This week", "Before")),
@@ -118,11 +122,15 @@ class WeeklyReport:
             ]
         )
 
+    def _ungraded(self) -> Iterator[str]:
+        if self.found.ungraded:
+            yield from (words.ungraded_bounds(self.found.ungraded, self.found.correct_bounds), "")
+
     def _faults(self) -> Iterator[str]:
         yield from ("## Why answers failed", "")
         faults = self.found.faults
         if not faults:
-            yield from ("No graded answer failed in these two weeks.", "")
+            yield from (nothing_failed(self.found.changes), "")
             return
         yield from _table(
             {
@@ -225,10 +233,4 @@ def _table(told: Mapping[str, Sequence[str]]) -> Iterator[str]:
     yield f"| {' | '.join(told)} |"
     yield "|" + "---|" * len(told)
     for row in zip(*told.values(), strict=True):
-        yield f"| {' | '.join(_plain(cell) for cell in row)} |"
-
-
-def _plain(text: str) -> str:
-    """What a name holds is shown, and is neither markup nor another cell."""
-    shown = text.replace("\n", " ").replace("|", "\\|")
-    return shown.replace("<", "&lt;").replace("[", "\\[").replace("`", "\\`").replace("*", "\\*")
+        yield f"| {' | '.join(plain(cell) for cell in row)} |"

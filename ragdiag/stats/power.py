@@ -18,7 +18,8 @@ def questions_needed(deviation: float, effect: float, power: float = 0.8) -> int
     """Questions that show a true difference ``effect`` with this ``power`` at two-sided 5 %:
     ((z₉₇.₅ + z_power) s / Δ)², where s is the standard deviation of the paired differences.
 
-    Raises ValueError unless 0 < power < 1 and the effect is positive.
+    Raises ValueError unless 0 < power < 1 and both the effect and the deviation are positive: a
+    sample whose values are all alike has shown no spread, and does not say that there is none.
 
     >>> questions_needed(0.25, 0.01), questions_needed(0.25, 0.02)
     (4906, 1227)
@@ -31,7 +32,7 @@ def questions_to_pass(deviation: float, margin: float, power: float = 0.8) -> in
     95 % bound of mean(B − 0.98 A) must be above 0, and ``margin`` is that mean if truly equal.
     ``deviation`` is that of B − 0.98 A. Never below what any pass takes.
 
-    >>> questions_to_pass(0.25, 0.015), questions_to_pass(0.0, 0.015)
+    >>> questions_to_pass(0.25, 0.015), questions_to_pass(0.001, 0.015)
     (1718, 30)
     """
     return max(_needed(deviation, margin, power, ONE_SIDED_5), LEAST_CLUSTERS)
@@ -45,15 +46,16 @@ def power_at(n: int, deviation: float, effect: float) -> float:
     """
     from scipy.special import ndtr, ndtri
 
-    if deviation == 0:
-        return 1.0
     return float(ndtr(effect * math.sqrt(n) / deviation - ndtri(TWO_SIDED_5)))
 
 
 def _needed(deviation: float, effect: float, power: float, level: float) -> int:
     from scipy.special import ndtri
 
-    if not (0 < power < 1 and effect > 0):
-        raise ValueError(f"power {power} is not in (0, 1), or effect {effect} is not positive")
+    if not (0 < power < 1 and effect > 0 and deviation > 0):
+        raise ValueError(
+            f"power {power} is not in (0, 1), or effect {effect} or deviation {deviation} is not "
+            "positive"
+        )
     reach = float(ndtri(level) + ndtri(power))
     return max(math.ceil((max(reach, 0.0) * deviation / effect) ** 2 - 1e-9), 2)

@@ -31,6 +31,7 @@ HIGHEST_RATIO = 1.10
 LEAST_FOR_P95 = 73
 """Requests; as a two-sided 95 % interval of p95 needs (METHODS.md §14)."""
 ONE_CLUSTER = "below two clusters there is no interval"
+A_MAY_BE_ZERO = "p95 of A may be 0, so the ratio has no interval"
 
 
 def gate_latency(found: QuantileRatio, slo_ms: float | None = None) -> Criterion:
@@ -51,6 +52,9 @@ def gate_latency(found: QuantileRatio, slo_ms: float | None = None) -> Criterion
     low, high, highest = _percentiles(found.drawn_ratios, found.clusters)
     b_low, b_high, _ = _percentiles(found.drawn_b, found.clusters)
     decision, reason = _ratio_rule(low, high)
+    unbounded = ONE_CLUSTER if found.clusters < 2 else A_MAY_BE_ZERO
+    if math.isnan(low):
+        reason = unbounded
     if slo_ms is not None and b_low > slo_ms:
         decision, reason = "rollback", f"p95 misses its SLO of {slo_ms:g} ms"
     elif slo_ms is not None and b_high > slo_ms and decision == "pass":
@@ -65,7 +69,7 @@ def gate_latency(found: QuantileRatio, slo_ms: float | None = None) -> Criterion
         decision,
         reason,
         "ratio",
-        Estimate(found.ratio, low, highest, found.n, ONE_CLUSTER if math.isnan(low) else None),
+        Estimate(found.ratio, low, highest, found.n, unbounded if math.isnan(low) else None),
         a=found.a,
         b=found.b,
         bounds={
@@ -132,11 +136,12 @@ def _ratio_rule(low: float, high: float) -> tuple[Decision, str]:
 
 def _percentiles(drawn: Floats, clusters: int) -> tuple[float, float, float]:
     """One-sided bounds at 97.5 % below and at 95 % and 97.5 % above; NaN below two clusters, of
-    which every draw is the same."""
+    which every draw is the same, and where draws without a ratio leave them open."""
     if clusters < 2:
         return math.nan, math.nan, math.nan
     levels = [1 - ROLLBACK_CONFIDENCE, PASS_CONFIDENCE, ROLLBACK_CONFIDENCE]
-    low, high, highest = np.quantile(drawn, levels)
+    with np.errstate(invalid="ignore"):
+        low, high, highest = np.quantile(drawn, levels)
     return float(low), float(high), float(highest)
 
 
@@ -146,7 +151,9 @@ def _needed_for_p95(found: QuantileRatio, slo_ms: float | None) -> int | None:
     limits = [(found.ratio, found.drawn_ratios, HIGHEST_RATIO)]
     if slo_ms is not None:
         limits.append((found.b, found.drawn_b, slo_ms))
-    if found.b == 0 or any(drawn.min() == 0 for _, drawn, _ in limits):
+    # A draw whose p95 of A is 0 has no ratio, and one of B's has no logarithm.
+    undefined = [not np.isfinite(drawn).all() or drawn.min() == 0 for _, drawn, _ in limits]
+    if found.b == 0 or any(undefined):
         return None
     needed = []
     for value, drawn, limit in limits:

@@ -230,12 +230,15 @@ def tier_counts(lake: Lake, filters: Filters) -> list[Row]:
 
 
 def graded_counts(lake: Lake, filters: Filters) -> Row:
-    """``n`` logged requests, ``graded`` ones (y known) and ``failed`` ones; verdict and cause
-    ignored."""
+    """``n`` logged requests, ``graded`` ones (y known) and ``failed`` ones; by weight, how many are
+    ``meant``, ``meant_graded`` and ``meant_correct``. Verdict and cause ignored."""
     source, parameters = counted(filters)
     return lake.rows(
         f"""select coalesce(sum(n), 0) as n, coalesce(sum(graded), 0) as graded,
-                   coalesce(sum(graded) - sum(correct), 0) as failed
+                   coalesce(sum(graded) - sum(correct), 0) as failed,
+                   coalesce(sum(weight * n), 0) as meant,
+                   coalesce(sum(weight * graded), 0) as meant_graded,
+                   coalesce(sum(weight * correct), 0) as meant_correct
             from ({source})""",
         parameters,
     )[0]

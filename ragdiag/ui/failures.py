@@ -69,10 +69,12 @@ def show_failures(view: View, chosen: Filters, counts: Row) -> None:
 
 
 def show_ungraded(counts: Row) -> None:
-    """What the rate of right answers may be, where some requests are not graded."""
-    graded, ungraded = counts["graded"], counts["n"] - counts["graded"]
+    """What the rate of right answers may be, by weight, where some requests are not graded."""
+    ungraded = counts["n"] - counts["graded"]
     if ungraded:
-        bounds = rate_bounds_with_unknown(graded - counts["failed"], graded, ungraded)
+        graded = counts["meant_graded"]
+        unknown = max(counts["meant"] - graded, 0.0)
+        bounds = rate_bounds_with_unknown(counts["meant_correct"], graded, unknown)
         st.caption(words.ungraded_bounds(ungraded, bounds))
 
 

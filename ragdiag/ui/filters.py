@@ -8,7 +8,10 @@ drops a bound parameter that both have. So Triage, which other pages link to, ha
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from datetime import date
+from typing import Literal
 
 import streamlit as st
 
@@ -29,15 +32,12 @@ def traffic(view: View, page: str = "") -> str:
 
 def version(view: View, page: str = "") -> str | None:
     """A version's id, or None for all."""
-    ids = version_ids(view)
-    chosen = st.selectbox("Version", [EVERY, *ids], key=f"{page}version", bind="query-params")
-    return ids.get(chosen)
+    return _one_of("Version", f"{page}version", version_ids(view))
 
 
 def topic(view: View, kind: str) -> str | None:
-    known = fetch(view, topics, kind)
-    chosen = st.selectbox("Topic", [EVERY, *known], key="topic", bind="query-params")
-    return None if chosen == EVERY else chosen
+    """A topic of this traffic, or None for all."""
+    return _one_of("Topic", "topic", {name: name for name in fetch(view, topics, kind)})
 
 
 def week(view: View, kind: str, page: str = "") -> date:
@@ -67,5 +67,27 @@ def version_ids(view: View) -> dict[str, str]:
 
 def choice(label: str, key: str, options: list[str]) -> str | None:
     """One of ``options``, or None for all."""
-    chosen = st.selectbox(label, [EVERY, *options], key=key, bind="query-params")
-    return None if chosen == EVERY else chosen
+    return _one_of(label, key, {option: option for option in options})
+
+
+def whole_number(label: str, key: str, *, most: int | None, usual: int, step: int = 1) -> int:
+    """A number from 1 to ``most``; ``usual`` unless the address says another.
+
+    Streamlit 1.67 makes an int of what the address says before it looks at the bounds, and fails
+    where that is infinite (``?slo=1e999``): such an address is not read.
+    """
+    try:
+        infinite = math.isinf(float(st.query_params.get(key, "")))
+    except ValueError:
+        infinite = False
+    bind: Literal["query-params"] | None = None if infinite else "query-params"
+    return st.number_input(label, 1, most, usual, step, key=key, bind=bind)
+
+
+def _one_of(label: str, key: str, options: Mapping[str, str]) -> str | None:
+    """What one of the names in ``options`` stands for, or None for all; a name that is itself the
+    word for all stands in quotes, so that either can be chosen."""
+    named = {
+        f"“{name}”" if name.strip("“”") == EVERY else name: meant for name, meant in options.items()
+    }
+    return named.get(st.selectbox(label, [EVERY, *named], key=key, bind="query-params"))

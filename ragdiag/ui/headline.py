@@ -43,6 +43,14 @@ def nothing_changed(changes: Sequence[Change]) -> str:
     )
 
 
+def nothing_failed(changes: Sequence[Change]) -> str:
+    """The sentence for two weeks without a fault."""
+    correct = next((change for change in changes if change.metric == "correct"), None)
+    if correct is None or not (correct.before.n or correct.after.n):
+        return "No answer of these two weeks has been graded, so no fault is known."
+    return "No graded answer failed in these two weeks."
+
+
 def _sentence(change: Change, growth: Growth | None) -> str:
     metric = WEEKLY_METRICS[change.metric]
     verb = "rose" if change.difference.value > 0 else "fell"

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import streamlit as st
 
+from ragdiag.ui import filters
+
 PAGE_ROWS = 25
 
 
@@ -55,7 +57,5 @@ def page_offset(total: int, key: str = "page") -> int:
     pages = max(math.ceil(total / PAGE_ROWS), 1)
     if pages == 1:
         return 0
-    number = st.number_input(
-        f"Page (of {pages})", min_value=1, max_value=pages, value=1, key=key, bind="query-params"
-    )
-    return (int(number) - 1) * PAGE_ROWS
+    number = filters.whole_number(f"Page (of {pages})", key, most=pages, usual=1)
+    return (number - 1) * PAGE_ROWS

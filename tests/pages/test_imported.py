@@ -78,6 +78,19 @@ def test_of_a_sampled_log_gold_by_stage_is_of_what_was_logged(
         assert ("shares are of what was logged" in text) is told
 
 
+def test_what_is_not_graded_is_weighed_on_triage_as_on_overview(
+    open_page, empty_lake, tmp_path, said
+) -> None:
+    ungraded = {name: told for name, told in ROWS[0].items() if name != "gold_answer"}
+    right = ROWS[0] | {"id": "r", "answer": "Fifteen hours.", "keep_probability": 1.0}
+    path = Path(tmp_path, "log.jsonl")
+    path.write_text("".join(json.dumps(row) + "\n" for row in (ungraded, right)))
+    import_logs(open_lake(empty_lake), empty_lake, path)
+    for page in ("overview", "triage"):
+        text = said(open_page(page, empty_lake))
+        assert "1 request is not graded: of all, 9.1 % are correct if it is wrong" in text
+
+
 def test_headroom_reads_no_corpus_where_no_failure_was_replayed(
     open_page, imported, said, monkeypatch
 ) -> None:

@@ -91,6 +91,29 @@ def test_no_two_pages_share_a_key(open_page, toy_workspace) -> None:
     assert len(keys) == len(set(keys))
 
 
+@pytest.mark.parametrize(
+    ("page", "key", "usual"),
+    [
+        ("latency", "slo", 200),
+        ("drift", "recent", 1),
+        ("drift", "reference", 4),
+        ("triage", "page", 1),
+    ],
+)
+def test_a_number_of_the_address_that_cannot_be_is_not_read(
+    open_page, toy_workspace, page, key, usual
+) -> None:
+    for given in ("1e999", "-inf", "nan", "1e30", "-3", "x"):
+        app = open_page(page, toy_workspace, **{key: given})
+        assert not app.exception
+        assert app.number_input(key=key).value == usual
+    app = open_page(page, toy_workspace, **{key: "inf"})
+    app.number_input(key=key).set_value(2).run()
+    assert not app.exception
+    assert app.number_input(key=key).value == 2
+    assert open_page(page, toy_workspace, **{key: "2"}).number_input(key=key).value == 2
+
+
 def test_a_page_file_is_short_and_begins_with_the_frame() -> None:
     for page in PAGES:
         text = Path(PROJECT, "pages", f"{page}.py").read_text(encoding="utf-8")

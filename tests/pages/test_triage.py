@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 from ragdiag.diagnosis.levers import Lever
 from ragdiag.diagnosis.trust import TIERS, Told, trust
+from ragdiag.importers.logs.import_logs import import_logs
 from ragdiag.records import Estimate
+from ragdiag.store.lake import open_lake
 from ragdiag.store.prescriptions import save_prescription
 from ragdiag.store.validations import save_validation
 from ragdiag.workflows.diagnosing.prescribe import Prescription
@@ -34,6 +39,38 @@ def test_filters_come_from_the_address(open_page, toy_workspace, said) -> None:
     assert chosen(app, "verdict") == "corpus"
     assert "12 failed requests" in said(app)
     assert set(app.dataframe[-1].value["Who mends it"]) == {"corpus owner"}
+
+
+def test_a_version_and_a_topic_called_all_can_be_chosen_and_capture_nothing(
+    open_page, empty_lake, tmp_path, said
+) -> None:
+    """Of 12 requests 6 are of a version called so, and 4 of such a topic."""
+    rows = [
+        {
+            "id": f"r{n}",
+            "time": f"2026-10-05T12:{n:02d}:00Z",
+            "version": "all" if n % 2 else "bot",
+            "topic": "all" if n % 3 == 0 else "cats",
+            "question": f"What is number {n}?",
+            "answer": "Nobody knows.",
+            "gold_answer": f"{n + 700}",
+        }
+        for n in range(12)
+    ]
+    path = Path(tmp_path, "log.jsonl")
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    import_logs(open_lake(empty_lake), empty_lake, path)
+    for query, failed in (
+        ({}, 12),
+        ({"version": "all", "topic": "all"}, 12),
+        ({"version": "“all”"}, 6),
+        ({"topic": "“all”"}, 4),
+    ):
+        app = open_page("triage", empty_lake, **query)
+        assert f"{failed} failed requests" in said(app)
+    options = {box.key: box.options for box in app.selectbox}
+    assert sorted(options["version"]) == ["all", "bot", "“all”"]
+    assert options["topic"] == ["all", "“all”", "cats"]
 
 
 def test_headroom_is_told_and_drawn(open_page, toy_workspace, said) -> None:

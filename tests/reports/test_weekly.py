@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
 from ragdiag.errors import UnknownName
+from ragdiag.importers.logs.import_logs import import_logs
 from ragdiag.records import DEFAULT_GRADER, Grade
 from ragdiag.reports.weekly import weekly_report
 from ragdiag.settings import Workspace
-from ragdiag.store.lake import Lake
+from ragdiag.store.lake import Lake, open_lake
 from ragdiag.store.results import save_findings
 from ragdiag.store.upkeep.past import PastLake
 from tests.toy_lake import LAST_WEEK
@@ -48,9 +51,51 @@ def test_a_week_is_named_by_any_of_its_days_and_an_unknown_one_is_told(toy_lake:
 
 def test_names_from_the_log_are_no_markup(toy_lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ragdiag.reports.weekly.LEAST", 1)
-    told = weekly_report(toy_lake, "production").to_markdown()
+    found = weekly_report(toy_lake, "production")
+    told = found.to_markdown()
     assert "topic &lt;b>limits&lt;/b>" in told
     assert "<b>" not in told
+    module = replace(found, segments=[(r"topic __init__ a\|b", found.segments[0][1])])
+    assert r"| topic \_\_init\_\_ a\\\|b |" in module.to_markdown()
+
+
+def imported(workspace: Workspace, *logged: tuple[str, bool, bool]) -> Lake:
+    """A request each for (its day, whether its answer is right, whether it is graded)."""
+    rows = [
+        {
+            "id": f"r{n}",
+            "time": f"{day}T12:00:00Z",
+            "version": "bot",
+            "question": f"What is the number of item {n}?",
+            "answer": f"{n + 700} units" if right else "nothing",
+            **({"ground_truth": f"{n + 700}"} if graded else {}),
+        }
+        for n, (day, right, graded) in enumerate(logged)
+    ]
+    path = workspace.root.with_suffix(".jsonl")
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    lake = open_lake(workspace, create=True)
+    import_logs(lake, workspace, path)
+    return lake
+
+
+def test_what_is_not_graded_is_told_below_the_sentences(workspace: Workspace) -> None:
+    graded = [("2026-10-05", n % 2 == 0, True) for n in range(40)]
+    graded += [("2026-10-12", True, n < 12) for n in range(100)]
+    found = weekly_report(imported(workspace, *graded), "production")
+    told = found.to_markdown().replace("\N{NO-BREAK SPACE}", " ")
+    below = told.partition("- Correct answers rose from 50.0 % to 100.0 %")[2].splitlines()[2]
+    assert below.startswith("88 requests are not graded: of all, 12.0 % are correct")
+    assert below.endswith("100.0 % if right.")
+    document = found.to_json()
+    assert (document["ungraded"], document["correct_bounds"]) == (88, [0.12, 1.0])
+
+
+def test_where_nothing_is_graded_no_answer_is_said_not_to_have_failed(workspace: Workspace) -> None:
+    lake = imported(workspace, ("2026-10-05", False, False), ("2026-10-12", False, False))
+    told = weekly_report(lake, "production").to_markdown()
+    assert "No answer of these two weeks has been graded" in told
+    assert "No graded answer failed" not in told
 
 
 def test_from_its_snapshot_a_report_comes_out_the_same_again(

@@ -29,6 +29,8 @@ def test_so_many_questions_pass_an_equal_version_nine_times_of_ten() -> None:
     assert passed / 300 == pytest.approx(0.9, abs=0.05)
 
 
-def test_nothing_is_planned_for_no_effect() -> None:
+def test_nothing_is_planned_for_no_effect_or_from_no_spread() -> None:
     with pytest.raises(ValueError, match="effect 0"):
         questions_needed(0.3, 0.0)
+    with pytest.raises(ValueError, match="deviation 0"):
+        questions_to_pass(0.0, 0.05)

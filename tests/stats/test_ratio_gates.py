@@ -71,6 +71,17 @@ def test_times_of_zero_have_no_ratio() -> None:
     json.dumps(document, allow_nan=False)
 
 
+def test_where_the_p95_of_a_may_be_zero_the_ratio_has_no_interval() -> None:
+    a, b = [0.0] * 76 + [1.0] * 5, [0.0] * 70 + [1.0] * 11
+    found = gate_latency(paired_quantiles(a, b, 0.95))
+    assert (found.decision, found.change.value, found.needed_n) == ("inconclusive", 1.0, None)
+    assert math.isnan(found.change.low)
+    assert found.reason == found.change.reason == "p95 of A may be 0, so the ratio has no interval"
+    never_zero = gate_latency(paired_quantiles(a, [1.0] * 81, 0.95))
+    assert (never_zero.decision, never_zero.needed_n) == ("inconclusive", None)
+    json.dumps(never_zero.to_json(), allow_nan=False)
+
+
 def test_the_ratios_interval_is_fiellers() -> None:
     generator = np.random.default_rng(3)
     a = generator.lognormal(-7, 0.4, 200)

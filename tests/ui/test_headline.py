@@ -5,7 +5,7 @@ from __future__ import annotations
 from ragdiag.drift.faults import FaultShare, Growth
 from ragdiag.drift.weekly import Change
 from ragdiag.records import Estimate
-from ragdiag.ui.headline import headlines, nothing_changed
+from ragdiag.ui.headline import headlines, nothing_changed, nothing_failed
 
 BEFORE, AFTER = Estimate(0.61, 0.55, 0.66, 310), Estimate(0.48, 0.42, 0.54, 300)
 FELL = Change("correct", BEFORE, AFTER, Estimate(-0.13, -0.19, -0.07, 610), "worse")
@@ -53,3 +53,10 @@ def test_a_week_without_grades_is_not_called_quiet() -> None:
     assert "No answer of this week has been graded" in nothing_changed([ungraded])
     first = Change("correct", nothing, AFTER, nothing, "unknown")
     assert "no earlier week" in nothing_changed([first])
+
+
+def test_no_fault_is_not_said_of_weeks_without_grades() -> None:
+    nothing = Estimate.undefined("no rows")
+    ungraded = Change("correct", nothing, nothing, nothing, "unknown")
+    assert "No answer of these two weeks has been graded" in nothing_failed([ungraded])
+    assert nothing_failed([STILL]) == "No graded answer failed in these two weeks."

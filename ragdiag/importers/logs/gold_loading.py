@@ -28,14 +28,16 @@ class GoldLoader:
         self._judged: dict[tuple[str, str], tuple[Origin, bool]] = {}
 
     def fault(self, reading: Reading) -> str | None:
-        """Gold that contradicts what an earlier row said of the same question."""
+        """Gold that contradicts what an earlier row said of the same question. The topic
+        may differ: a log has that of each request."""
         if reading.question is None or reading.gold is None:
             return None
-        said = hash((reading.question, reading.gold))
+        said = hash((reading.question.text, reading.gold))
         first = self._said.setdefault(reading.question.question_id, said)
         if first == said:
             return None
-        return f"question {reading.question.question_id!a} was given before with other gold"
+        question_id = reading.question.question_id
+        return f"question {question_id!a} was given before with another text or other gold"
 
     def load(self, lake: Lake, readings: Sequence[Reading]) -> Iterator[tuple[str, GoldChange]]:
         """Store questions and answers; what became of each kind."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from ragdiag.markdown import plain
 from ragdiag.records import Estimate
 from ragdiag.stats.paired import PairedComparison
 from ragdiag.workflows.comparing.compare_slices import LEAST_QUESTIONS, SliceChange
@@ -72,7 +73,7 @@ def comparison_text(found: Comparison) -> str:
 
 def comparison_markdown(found: Comparison) -> str:
     """The measures as a table, then the slices with a shown difference, then what it rests on."""
-    a, b = found.a.name, found.b.name
+    a, b = plain(found.a.name), plain(found.b.name)
     rows = [
         f"| {name} | {one.paired.a:.3f} | {one.paired.b:.3f} | {interval(one.paired.difference)} "
         f"| {one.paired.n} | {_p(one.p_holm)} | "
@@ -92,7 +93,7 @@ def comparison_markdown(found: Comparison) -> str:
         [
             f"### {b} against {a}",
             "",
-            f"Split {found.split}, {len(found.pairs)} questions asked of both, "
+            f"Split {plain(found.split)}, {len(found.pairs)} questions asked of both, "
             f"{found.clusters} independent; workspace snapshot {found.snapshot}. "
             f"{mcnemar_words(found)}",
             "",
@@ -100,7 +101,7 @@ def comparison_markdown(found: Comparison) -> str:
             "|---|---|---|---|---|---|---|",
             *rows,
             "",
-            *([*(f"- {line}" for line in sliced), ""] if sliced else []),
+            *([*(f"- {plain(line)}" for line in sliced), ""] if sliced else []),
             f"{family_words(found)} p: paired t, cluster-robust by source document. "
             "Intervals: Student's t likewise; BCa bootstrap over questions that share no document. "
             "Detectable: the smallest true difference that so many questions show with 80 % power, "

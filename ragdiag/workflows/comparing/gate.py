@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ragdiag.errors import InputError
+from ragdiag.markdown import plain
 from ragdiag.metrics.ranking import RANKING_METRICS
 from ragdiag.records import Request
 from ragdiag.stats.contrasts import paired_means
@@ -92,12 +93,12 @@ class ReleaseGate:
             [
                 f"### Release gate: {self.decision}",
                 "",
-                f"{self.b.name} (B) in place of {self.a.name} (A). "
+                f"{plain(self.b.name)} (B) in place of {plain(self.a.name)} (A). "
                 f"{ADVICE[self.decision]}{self._more()}",
                 "",
                 *criteria_table(self.criteria),
                 "",
-                f"Split {self.split}, {self._asked()} asked of both{unpaired}; "
+                f"Split {plain(self.split)}, {self._asked()} asked of both{unpaired}; "
                 f"workspace snapshot {self.snapshot}. Each criterion rolls back an equally good "
                 "version with chance 2.5 %, and passes one at the limit (2 % worse, 10 % slower, "
                 "10 % dearer) with chance 5 %.",

@@ -54,6 +54,8 @@ def change(found: Criterion) -> str:
     >>> alone = Estimate(1.25, math.nan, math.nan, 1, "one value has no interval")
     >>> change(Criterion("m", None, "", "ratio", alone))
     '× 1.250 (one value has no interval), n = 1'
+    >>> change(Criterion("m", None, "", "ratio", Estimate(1.0, 0.25, math.nan, 40)))
+    '× 1.000 (from 0.250, no upper bound), n = 40'
     """
     estimate = found.change
     if math.isnan(estimate.value):
@@ -63,6 +65,8 @@ def change(found: Criterion) -> str:
     within = f"{estimate.low:{sign}z.3f} to {estimate.high:{sign}z.3f}"
     if math.isnan(estimate.low):
         within = estimate.reason or "no interval"
+    elif not math.isfinite(estimate.high):
+        within = f"from {estimate.low:{sign}z.3f}, no upper bound"
     return f"{front}{estimate.value:{sign}z.3f} ({within}), n = {estimate.n}"
 
 

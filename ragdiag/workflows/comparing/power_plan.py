@@ -87,7 +87,8 @@ def plan_questions(
     """Plan from the latest evaluations of ``split``, or of every judged question.
 
     Raises InputError for an unknown metric, an effect or power that makes no sense, and where fewer
-    than two questions have a value; UnknownName where a version was not evaluated.
+    than two questions have a value or what they show has no spread; UnknownName where a version was
+    not evaluated.
     """
     check_metric(metric)
     if not 0.5 <= power < 1:
@@ -112,6 +113,12 @@ def plan_questions(
     own = means.contrast(0.0)
     whole = means.contrast(1.0) if b else _scaled(own, math.sqrt(2))
     gated = means.contrast(TOLERATED) if b else _scaled(own, math.hypot(1, TOLERATED))
+    if not (whole.error and gated.error):
+        seen = "differences" if b else f"values of {a.name}"
+        raise InputError(
+            f"all {means.n} {seen} in {metric} are alike: no spread, so nothing to plan from",
+            remedy="name another --metric or --split, or evaluate more questions",
+        )
     deviation, gate_deviation = (one.error * math.sqrt(means.n) for one in (whole, gated))
     return PowerPlan(
         a=a,

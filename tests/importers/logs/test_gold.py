@@ -92,6 +92,18 @@ def test_a_ragas_table_brings_its_gold_passages(
     assert contents(lake) | {"judgments": lake.rows("from judgments order by all")} == before
 
 
+def test_a_question_may_be_asked_of_another_topic_but_not_with_other_gold(
+    load: Import, stored: Stored, write_lines: Write
+) -> None:
+    said = {"question": "q?", "answer": "no", "gold_answer": "yes", "time": 0, "topic": "cats"}
+    rows = [{**said, "id": "a"}, {**said, "id": "b", "topic": "pets"}]
+    report = load(write_lines("log.jsonl", *rows, {**said, "id": "c", "gold_answer": "no"}))
+    assert {name: one.topic for name, one in stored().items()} == {"a": "cats", "b": "pets"}
+    (reject,) = report.rejects
+    assert reject.line == 3
+    assert "was given before with another text or other gold" in reject.reason
+
+
 def test_a_gold_text_is_the_passage_that_has_it(
     load: Import, lake: Lake, write_lines: Write
 ) -> None:

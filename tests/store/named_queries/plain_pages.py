@@ -240,8 +240,15 @@ def tier_counts(known: Known, filters: Filters) -> list[Row]:
 @plain(queries.graded_counts, lambda _: each(*FILTERS))
 def graded_counts(known: Known, filters: Filters) -> Row:
     facts = known.passing(filters)
-    graded = sum(fact["y"] is not None for fact in facts)
-    return {"n": len(facts), "graded": graded, "failed": len(wrong(known, filters))}
+    graded = [fact for fact in facts if fact["y"] is not None]
+    return {
+        "n": len(facts),
+        "graded": len(graded),
+        "failed": len(wrong(known, filters)),
+        "meant": float(sum(fact["weight"] for fact in facts)),
+        "meant_graded": float(sum(fact["weight"] for fact in graded)),
+        "meant_correct": float(sum(fact["weight"] for fact in graded if fact["y"])),
+    }
 
 
 @plain(queries.gold_of, lambda _: [given(name) for name in (*QUESTIONS, "unknown")])

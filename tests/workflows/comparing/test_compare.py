@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -76,6 +77,15 @@ def test_no_difference_tells_what_it_could_hide(compared: Comparison) -> None:
     assert "| MRR@10 | 0.500 | 0.500 |" in text
     assert "no difference: every question came out the same" in text
     assert f"Holm corrects over {compared.family} tests" in text
+
+
+def test_names_in_the_summary_are_no_markup(compared: Comparison) -> None:
+    told = comparison_markdown(replace(compared, a=replace(OLD, name="__a__"), split="*s*"))
+    assert told.startswith("### new against \\_\\_a\\_\\_\n")
+    assert r"Split \*s\*, " in told
+    topics = [one for one in compared.slices if one.name == "even"]
+    named = replace(compared, slices=[replace(one, name="<b>__t__") for one in topics])
+    assert r"- topic = &lt;b>\_\_t\_\_: correct better" in comparison_markdown(named)
 
 
 def test_precision_is_shown_beside_the_family_and_not_tested(compared: Comparison) -> None:

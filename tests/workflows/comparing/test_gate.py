@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -90,6 +91,28 @@ def test_the_summary_tells_what_it_rests_on(lake: Lake) -> None:
     assert f"snapshot {found.snapshot}" in text
     assert len([line for line in text.splitlines() if line.startswith("| ")]) == 4
     assert "quality  rollback" in found.to_text()
+
+
+def test_names_in_the_summary_are_no_markup(lake: Lake) -> None:
+    found = gate_versions(lake, OLD, NEW, "test")
+    told = replace(found, a=replace(OLD, name="__a__"), split="*s*").to_markdown()
+    assert r"new (B) in place of \_\_a\_\_ (A)." in told
+    assert r"Split \*s\*, " in told
+
+
+def test_a_ratio_without_an_upper_bound_says_so(workspace: Workspace) -> None:
+    """One question costs, the others nothing: the mean cost of A may be 0 itself."""
+    lake = fill_corpus(workspace)
+    costs = [1.0 if n == 0 else 0.0 for n in range(40)]
+    log(
+        lake,
+        workspace,
+        [answer(n, one, cost_usd=costs[n]) for n in range(40) for one in (OLD, NEW)],
+    )
+    found = gate_versions(lake, OLD, NEW, "test")
+    for told in (found.to_text(), found.to_markdown()):
+        assert "× 1.000 (from 0.000, no upper bound), n = 40" in told
+        assert "nan" not in told
 
 
 def test_questions_about_one_document_are_not_independent(workspace: Workspace) -> None:

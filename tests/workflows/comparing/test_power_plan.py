@@ -56,6 +56,13 @@ def test_without_a_candidate_the_spread_is_the_largest_there_can_be(lake: Lake) 
     assert "at most that many" in alone.to_text()
 
 
+def test_where_no_spread_was_seen_nothing_is_planned(lake: Lake) -> None:
+    """Every answer is right, so the versions agree on all of them."""
+    for candidate, alike in ((None, "values of old"), (NEW, "differences")):
+        with pytest.raises(InputError, match=f"all 200 {alike} in correct are alike: no spread"):
+            plan_questions(lake, OLD, candidate, metric="correct")
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -117,6 +117,18 @@ def test_a_canary_is_planned_from_what_production_showed(lake: Lake, workspace: 
     assert plan.monitors["errors"].p0 < 0.005
 
 
+def test_where_production_was_never_wrong_the_number_must_be_given(
+    copied: Callable[[Workspace], Lake], answered_corpus: Workspace, workspace: Workspace
+) -> None:
+    lake = copied(answered_corpus)
+    set_production(lake, "old", actor="ada")
+    log(lake, workspace, traffic(OLD, 300, MONDAY, wrong=0.0))
+    with pytest.raises(InputError, match=r"all 300 of .* no spread; give --planned-n"):
+        start_canary(lake, workspace, "new", 0.05, Terms(), actor="ada")
+    event = start_canary(lake, workspace, "new", 0.05, Terms(planned_n=500), actor="ada")
+    assert Plan.from_json(event.evidence["plan"]).detectable is None
+
+
 def test_where_few_requests_are_judged_the_watch_is_planned_for_all_of_them(
     lake: Lake, workspace: Workspace
 ) -> None:
