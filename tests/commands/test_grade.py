@@ -143,7 +143,11 @@ def test_a_mistake_is_one_line(root: str, capsys: pytest.CaptureFixture[str]) ->
         (["run", "old", *SPLIT, "--grader", "vibes"], "'vibes'"),
         (["run", "old", "--split", "trian", "--grader", "numeric"], "'trian'"),
         (["rate", "old", *SPLIT, "--grader", "numeric-v1"], "numeric-v1"),
-        (["rate", "old", *SPLIT, "--grader", "numeric"], "grade run old --grader numeric, and"),
+        (
+            ["rate", "old", *SPLIT, "--grader", "numeric"],
+            "grade run old --split test --grader numeric, and",
+        ),
+        (["run", "old", "--grader", "numeric"], "name one of its evaluations: --split test"),
         (["run", "old", *SPLIT, "--grader", "numeric", "--since", "2026-13-01"], "YYYY-MM-DD"),
         (["agreement", *SPLIT], "--split"),
         (["calibrate", "/nowhere.jsonl", "--grader", "numeric"], "/nowhere.jsonl"),

@@ -82,7 +82,7 @@ def correct_rate(
     about: Subject = "correct",
     strata: Strata = "grade",
     seed: int = 0,
-    version: str = "VERSION",
+    scope: str = "VERSION",
 ) -> CorrectedRate:
     """Correct ``grader``'s rate by the labels that these requests have, taken as random within each
     stratum and weight; without any, by its calibration of an earlier time. Requests that were
@@ -90,14 +90,15 @@ def correct_rate(
 
     An answer that the grader could not decide is a stratum of its own with labels, and widens the
     interval from 0 to 1 without. Raises UnknownName where the grader has graded none of them, or
-    where there is neither a label nor a calibration; its remedy names ``version``.
+    where there is neither a label nor a calibration; its remedy is a command that names the
+    requests by ``scope``.
     """
     ids = [request.request_id for request in requests]
     grades, labels = load_grades(lake, grader, ids), _labels(lake, ids, about)
     if not grades:
         raise UnknownName(
             f"{grader} has graded none of these {len(ids)} answers",
-            remedy=f"run: ragdiag grade run {version} --grader "
+            remedy=f"run: ragdiag grade run {scope} --grader "
             f"{grader if grader in LOCAL else 'NAME'}, and use the name that it prints",
         )
     weights = load_weights(lake, ids)
@@ -112,7 +113,8 @@ def correct_rate(
         if past is None:
             raise UnknownName(
                 f"none of these answers has a label, and {grader} was never calibrated",
-                remedy="label some: ragdiag grade sample, then ragdiag grade calibrate",
+                remedy=f"label some: ragdiag grade sample {scope} --grader {grader} --out FILE, "
+                "then ragdiag grade calibrate",
             )
         corrected = _by_the_past(
             right, decided, Weighed.counted(list(weights.values())), past, seed
