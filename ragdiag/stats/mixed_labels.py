@@ -12,9 +12,8 @@ then stand for r + U, with U ~ NegBin(r, p), the posterior under the prior 1 / N
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +23,8 @@ from ragdiag.stats.weighted import effective_n
 
 DRAWS = 20_000
 LEAST_LABELS = 20
-"""Fewer, of a rate near 0 or 1, and the interval holds it less than 90 times in a hundred."""
+"""Fewer, of a rate near 0 or 1, and the interval holds it less than 90 times in a hundred; and the
+value is as much the prior's as the labels'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,8 @@ def corrected_rate(cells: Sequence[Cell], seed: int = 0) -> Estimate:
     """θ with its 95 % interval; labels are random within each cell. Its n are the labels.
 
     The interval is that of the finite set of rows, logged or not: a labelled row is known, only the
-    others are open. Undefined without rows or without any label, and without bounds below
-    LEAST_LABELS, unless all rows have one; cells without labels are wide open, and all alike, so
-    that many of them do not average out.
+    others are open. Undefined without rows, below LEAST_LABELS unless all rows have a label, and
+    where a cell has none: its rate would be the prior's alone.
 
     >>> found = corrected_rate([Cell(800, 40, 36), Cell(200, 10, 1)])
     >>> round(found.value, 2), found.n
@@ -71,25 +70,30 @@ def corrected_rate(cells: Sequence[Cell], seed: int = 0) -> Estimate:
     """
     filled = [cell for cell in cells if cell.rows]
     labelled = sum(cell.labelled for cell in filled)
-    if not labelled:
-        return Estimate.undefined("no human label" if filled else "no rows")
+    if why := _why_unknown(filled, labelled):
+        return Estimate.undefined(why, n=labelled)
     generator = np.random.default_rng(seed)
-    unknown = generator.beta(0.5, 0.5, DRAWS)
     right, rows = np.zeros(DRAWS), np.zeros(DRAWS)
     for cell in filled:
-        q = unknown
-        if cell.labelled:
-            q = generator.beta(cell.right + 0.5, cell.labelled - cell.right + 0.5, DRAWS)
+        q = generator.beta(cell.right + 0.5, cell.labelled - cell.right + 0.5, DRAWS)
         open_rows = np.full(DRAWS, cell.rows - cell.labelled)
         if cell.weight > 1:
             open_rows += generator.negative_binomial(cell.rows, 1 / cell.weight, DRAWS)
         right += cell.right + generator.binomial(open_rows, q)
         rows += cell.labelled + open_rows
-    found = _summary(right / rows, labelled)
-    if labelled < LEAST_LABELS and found.low < found.high:
-        reason = f"an interval needs {LEAST_LABELS} labels"
-        return replace(found, low=math.nan, high=math.nan, reason=reason)
-    return found
+    return _summary(right / rows, labelled)
+
+
+def _why_unknown(filled: Sequence[Cell], labelled: int) -> str | None:
+    if not labelled:
+        return "no human label" if filled else "no rows"
+    is_open = any(cell.labelled < cell.rows or cell.weight > 1 for cell in filled)
+    if labelled < LEAST_LABELS and is_open:
+        return f"a rate needs {LEAST_LABELS} labels"
+    blank = [cell.rows for cell in filled if not cell.labelled]
+    if not blank:
+        return None
+    return f"no label in {len(blank)} of {len(filled)} strata ({sum(blank)} answers)"
 
 
 def rogan_gladen_rate(

@@ -90,6 +90,13 @@ def test_what_labels_are_worth_stands_beside(open_page, reviewed: Workspace, sai
     ]
 
 
+def test_few_labels_are_worth_no_rate(open_page, reviewed: Workspace, said) -> None:
+    app = open_page("review", reviewed, **SCOPE)
+    assert app.metric[1].label == "Right, corrected by labels"
+    assert app.metric[1].value == "–"
+    assert "a rate needs 20 labels, n = 2 decided labels" in said(app).replace("\xa0", " ")
+
+
 def test_who_has_no_name_labels_nothing(open_page, reviewed: Workspace, said) -> None:
     app = open_page("review", reviewed, review_week=LAST_WEEK)
     assert not app.button

@@ -88,10 +88,11 @@ def correct_rate(
     stratum and weight; without any, by its calibration of an earlier time. Requests that were
     logged by chance count as many as they stand for.
 
-    An answer that the grader could not decide is a stratum of its own with labels, and widens the
-    interval from 0 to 1 without. Raises UnknownName where the grader has graded none of them, or
-    where there is neither a label nor a calibration; its remedy is a command that names the
-    requests by ``scope``.
+    Answers that the grader could not decide are a stratum of their own: without a label in it, or
+    below 20 in all, there is no rate. By a calibration they widen the interval from 0 to 1.
+
+    Raises UnknownName where the grader has graded none of them, or where there is neither a label
+    nor a calibration; its remedy is a command that names the requests by ``scope``.
     """
     ids = [request.request_id for request in requests]
     grades, labels = load_grades(lake, grader, ids), _labels(lake, ids, about)
