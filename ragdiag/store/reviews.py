@@ -24,6 +24,10 @@ class Answered:
     request_id: str
     topic: str
 
+    @property
+    def answered(self) -> bool:
+        return True
+
 
 def load_reviews(
     lake: Lake, request_ids: Sequence[str] | None = None
