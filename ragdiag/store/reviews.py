@@ -24,9 +24,14 @@ class Answered:
     request_id: str
     topic: str
 
-    @property
-    def answered(self) -> bool:
-        return True
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request, and whether anything was said: neither declined nor failed nor empty."""
+
+    request_id: str
+    topic: str
+    answered: bool
 
 
 def load_reviews(
@@ -64,3 +69,14 @@ def load_answered(lake: Lake, filters: Filters) -> list[Answered]:
         for row in rows
         if not (is_hidden(row["question"]) or is_hidden(row["answer"]))
     ]
+
+
+def load_asked(lake: Lake, filters: Filters) -> list[Asked]:
+    """All requests, by id: those whose answers can be reviewed, and all others."""
+    condition, parameters = filters.where()
+    rows = lake.rows(
+        "select r.request_id, r.topic, r.status = 'ok' and r.answer <> '' as answered"
+        f" from requests r where {condition} order by r.request_id",
+        parameters,
+    )
+    return [Asked(row["request_id"], row["topic"] or "", row["answered"]) for row in rows]
