@@ -217,8 +217,8 @@ def _decided(
     grades: Mapping[str, Grade], weights: Mapping[str, float], among: Container[str]
 ) -> tuple[Weighed, Weighed]:
     """Those of ``among`` that the grader calls right, and those that it has decided."""
-    known = {name: grade.y for name, grade in grades.items() if grade.y is not None}
-    known = {name: y for name, y in known.items() if name in among}
+    found = {name: grade.y for name, grade in grades.items() if name in among}
+    known = {name: y for name, y in found.items() if y is not None}
     right = Weighed.counted([weights[name] for name, y in known.items() if y])
     return right, Weighed.counted([weights[name] for name in known])
 
