@@ -271,6 +271,11 @@ class Request:
         return self.fused if self.reranked is None else self.reranked
 
     @property
+    def answered(self) -> bool:
+        """Whether anything was said: neither declined nor failed nor empty."""
+        return self.status == "ok" and self.answer != ""
+
+    @property
     def said(self) -> Answer:
         """What the generator said, as far as the log tells."""
         return Answer(self.answer, self.citations, self.status)

@@ -160,7 +160,9 @@ def rate_command(
     from ragdiag.workflows.grading.corrected_rates import correct_rate
 
     lake, _, requests = _scope(context, version, split, traffic, since, until)
-    found = correct_rate(lake, requests, grader, about=about, strata=strata, version=version)
+    options = {"--split": split, "--traffic": traffic}
+    scope = " ".join([version, *(f"{name} {value}" for name, value in options.items() if value)])
+    found = correct_rate(lake, requests, grader, about=about, strata=strata, scope=scope)
     emit(found.to_json(), as_json, found.to_text)
 
 

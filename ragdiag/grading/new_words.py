@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
+from ragdiag.grading.content_words import content_words, same_words
 from ragdiag.grading.contract import Item, Subject, unsupportable
 from ragdiag.grading.groundedness import Support, sentence_supports, words_of
 from ragdiag.progress import Progress
 from ragdiag.records import Grade
-from ragdiag.retrieval.lexical import tokenise
 from ragdiag.retrieval.text import split_sentences
 
 GROUNDED = 0.4
@@ -70,21 +70,21 @@ def new_words(answer: str, question: str) -> frozenset[str]:
 
 def new_words_f1(item: Item) -> float:
     """The best F1 between the new words of the answer and those of a gold answer; where neither has
-    any, 1 if all their words are the same, else 0.
+    any, 1 if all their content words are the same, or all their words where they have none.
 
     >>> new_words_f1(Item("r", "Which tower?", "Paris has the tower", golds=("the tower in Rome",)))
     0.0
     """
-    asked = frozenset(tokenise(item.question))
-    said = frozenset(tokenise(item.answer))
-    return max(_f1(said, frozenset(tokenise(gold)), asked) for gold in item.golds)
+    asked = frozenset(content_words(item.question))
+    return max(_f1(item.answer, gold, asked) for gold in item.golds)
 
 
-def _f1(said: frozenset[str], gold: frozenset[str], asked: frozenset[str]) -> float:
-    new, wanted = said - asked, gold - asked
-    if not (new or wanted):
-        return float(said == gold)
-    return 2 * len(new & wanted) / (len(new) + len(wanted))
+def _f1(answer: str, gold: str, asked: frozenset[str]) -> float:
+    said, wanted = frozenset(content_words(answer)), frozenset(content_words(gold))
+    new, missed = said - asked, wanted - asked
+    if new or missed:
+        return 2 * len(new & missed) / (len(new) + len(missed))
+    return float(said == wanted if said or wanted else same_words(answer, gold))
 
 
 @cache

@@ -6,13 +6,13 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from ragdiag.grading.content_words import content_words, same_words
 from ragdiag.grading.contract import Item, Subject, undecidable
 from ragdiag.grading.new_words import new_words_f1
 from ragdiag.metrics.answers import contains_answer, exact_match, grade_answer, token_f1
 from ragdiag.metrics.numbers import numeric_match
 from ragdiag.progress import Progress
 from ragdiag.records import DEFAULT_GRADER, Grade
-from ragdiag.retrieval.lexical import tokenise
 
 Score = Callable[[Item], float]
 """Of an answer with gold answers: 0 … 1; NaN where it is undefined."""
@@ -52,47 +52,49 @@ class DefaultGrader:
 
 
 def content_f1(answer: str, golds: Sequence[str]) -> float:
-    """The best F1 between the content words (no stop words) of the answer and of a gold answer.
+    """The best F1 between the content words (no stop words) of the answer and of a gold answer;
+    where neither has any, 1 if all their words are the same, else 0.
 
     The lexical floor of correctness: on ragchecker's pairs it agrees with people better than many
     a judge (docs/grading.md).
 
-    >>> content_f1("It is the tower of Paris.", ["a Paris tower"])
-    1.0
+    >>> content_f1("It is the tower of Paris.", ["a Paris tower"]), content_f1("7", ["9"])
+    (1.0, 0.0)
     """
-    said = Counter(tokenise(answer))
-    return max((_f1(said, Counter(tokenise(gold))) for gold in golds), default=math.nan)
+    return max((_content_f1(answer, gold) for gold in golds), default=math.nan)
 
 
-def _f1(said: Counter[str], gold: Counter[str]) -> float:
-    if not said or not gold:
-        return float(said == gold)
-    return 2.0 * (said & gold).total() / (said.total() + gold.total())
+def _content_f1(answer: str, gold: str) -> float:
+    said, wanted = Counter(content_words(answer)), Counter(content_words(gold))
+    if not (said or wanted):
+        return float(same_words(answer, gold))
+    return 2.0 * (said & wanted).total() / (said.total() + wanted.total())
 
 
 def _by_golds(score: Callable[[str, Sequence[str]], float]) -> Score:
     return lambda item: score(item.answer, item.golds)
 
 
-RULES: dict[str, tuple[Score, float | None]] = {
-    "exact_match": (_by_golds(exact_match), None),
-    "contains_answer": (_by_golds(contains_answer), None),
-    "numeric": (_by_golds(numeric_match), None),
-    "token_f1": (_by_golds(token_f1), 0.5),
-    "content_f1": (_by_golds(content_f1), 0.5),
-    "new_words_f1": (new_words_f1, 0.5),
+RULES: dict[str, tuple[Score, float | None, int]] = {
+    "exact_match": (_by_golds(exact_match), None, 1),
+    "contains_answer": (_by_golds(contains_answer), None, 1),
+    "numeric": (_by_golds(numeric_match), None, 1),
+    "token_f1": (_by_golds(token_f1), 0.5, 1),
+    "content_f1": (_by_golds(content_f1), 0.5, 2),
+    "new_words_f1": (new_words_f1, 0.5, 2),
 }
-"""Name → score, and its usual threshold; those without one are right where all of it holds."""
+"""Name → score, its usual threshold (those without one are right where all of it holds), version.
+Version 1 of the last two left out single letters and digits, so that "7" was "9"."""
 
 
 def rule_grader(name: str, threshold: float | None) -> RuleGrader:
-    """The rule of that name; version 1 of each.
+    """The rule of that name, in its latest version.
 
     >>> rule_grader("token_f1", 0.6).name, rule_grader("numeric", None).name
     ('token_f1-v1@0.6', 'numeric-v1')
     """
-    score, usual = RULES[name]
+    score, usual, version = RULES[name]
     if usual is None:
-        return RuleGrader(f"{name}-v1", score, 1.0)
+        return RuleGrader(f"{name}-v{version}", score, 1.0)
     chosen = usual if threshold is None else threshold
-    return RuleGrader(f"{name}-v1@{chosen:g}", score, chosen)
+    return RuleGrader(f"{name}-v{version}@{chosen:g}", score, chosen)

@@ -115,8 +115,8 @@ def _kappa(counts: npt.NDArray[np.float64]) -> tuple[float, float]:
 
 def auroc(scores: Sequence[float], labels: Sequence[int]) -> Estimate:
     """P(score of a right answer > score of a wrong one), ties half, with DeLong's interval on the
-    logit, so that it stays inside 0 … 1. At 0 or 1 exactly the variance is 0 and says nothing: no
-    interval.
+    logit, so that it stays inside 0 … 1. At 0 or 1 exactly, and where all scores tie, the variance
+    is 0 and says nothing: no interval.
 
     >>> round(auroc([0.9, 0.8, 0.3, 0.4], [1, 0, 0, 1]).value, 3)
     0.75
@@ -132,6 +132,8 @@ def auroc(scores: Sequence[float], labels: Sequence[int]) -> Estimate:
     area = float(from_right.mean())
     if area in (0.0, 1.0) or min(m, k) < 2:
         return Estimate(area, math.nan, math.nan, m + k, "no interval: perfect, or too few")
+    if values.min() == values.max():
+        return Estimate(area, math.nan, math.nan, m + k, "no interval: all scores tie")
     error = math.sqrt(from_right.var(ddof=1) / m + from_wrong.var(ddof=1) / k)
     half, logit = Z95 * error / (area * (1 - area)), math.log(area / (1 - area))
     low, high = (1 / (1 + math.exp(-(logit + sign * half))) for sign in (-1, 1))

@@ -62,7 +62,7 @@ def _allocate(sizes: Mapping[str, int], n: int, allocation: Allocation) -> dict[
     due = {s: float(size) if allocation == "proportional" else 1.0 for s, size in sizes.items()}
     for _ in range(n):
         open_ones = [stratum for stratum in sizes if given[stratum] < sizes[stratum]]
-        # An empty stratum comes first: without a label its rate stays wide open.
+        # An empty stratum comes first: without a label in each there is no rate.
         behind = min(open_ones, key=lambda s: (given[s] > 0, (given[s] + 0.5) / due[s], s))
         given[behind] += 1
     return given

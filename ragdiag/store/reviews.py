@@ -25,6 +25,15 @@ class Answered:
     topic: str
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request, and whether anything was said: neither declined nor failed nor empty."""
+
+    request_id: str
+    topic: str
+    answered: bool
+
+
 def load_reviews(
     lake: Lake, request_ids: Sequence[str] | None = None
 ) -> dict[str, dict[str, Grade]]:
@@ -60,3 +69,14 @@ def load_answered(lake: Lake, filters: Filters) -> list[Answered]:
         for row in rows
         if not (is_hidden(row["question"]) or is_hidden(row["answer"]))
     ]
+
+
+def load_asked(lake: Lake, filters: Filters) -> list[Asked]:
+    """All requests, by id: those whose answers can be reviewed, and all others."""
+    condition, parameters = filters.where()
+    rows = lake.rows(
+        "select r.request_id, r.topic, r.status = 'ok' and r.answer <> '' as answered"
+        f" from requests r where {condition} order by r.request_id",
+        parameters,
+    )
+    return [Asked(row["request_id"], row["topic"] or "", row["answered"]) for row in rows]

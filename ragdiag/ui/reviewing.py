@@ -13,7 +13,7 @@ from ragdiag.records import DEFAULT_GRADER, Grade
 from ragdiag.store.findings import load_grades
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters
-from ragdiag.store.reviews import load_answered, load_reviews
+from ragdiag.store.reviews import load_answered, load_asked, load_reviews
 from ragdiag.ui import links, passages, terms, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.safe import literal
@@ -145,6 +145,9 @@ def draw_worth(view: View, reviews: Reviews, scope: Filters) -> None:
             f"{words.interval_only(found.corrected, 'share')} decided "
             + ("label" if found.labels == 1 else "labels")
         )
+        if found.unanswered:
+            what = words.count(found.unanswered, "request")
+            st.caption(f"{what} without an answer: nothing to review, wrong in the corrected rate")
     else:
         st.caption(literal(found or "No reviewer has labelled an answer here yet."))
     agreement = reviewer_agreement(reviews)
@@ -167,7 +170,7 @@ def draw_worth(view: View, reviews: Reviews, scope: Filters) -> None:
 def _rate(lake: Lake, scope: Filters) -> CorrectedRate | str:
     """The corrected rate, or why there is none."""
     try:
-        return correct_rate(lake, load_answered(lake, scope), DEFAULT_GRADER)
+        return correct_rate(lake, load_asked(lake, scope), DEFAULT_GRADER)
     except UnknownName as error:
         return f"{error.message}: {error.remedy}."
 

@@ -34,6 +34,20 @@ def test_each_form_reaches_its_command_and_asks_for_an_evaluation(
     assert len(printed.err.splitlines()) == 1
 
 
+def test_who_leaves_the_split_out_is_told_to_name_it(
+    corpus: Lake, workspace: Workspace, version: Version, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--workspace", str(workspace.root), "diagnose", version.name]
+    build_version_index(corpus, workspace, version)
+    assert main(arguments) == 2
+    told = capsys.readouterr().err
+    assert f"run: ragdiag evaluate {version.name} --split SPLIT, and name it here" in told
+    evaluate(corpus, workspace, version, "test")
+    assert main(arguments) == 2
+    told = capsys.readouterr().err
+    assert "no production traffic in that window; name one of its evaluations: --split test" in told
+
+
 def test_a_validation_says_first_what_it_expects_and_last_what_it_lacks(
     corpus: Lake, workspace: Workspace, version: Version, capsys: pytest.CaptureFixture[str]
 ) -> None:

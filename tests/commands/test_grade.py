@@ -89,11 +89,11 @@ def test_from_a_sample_to_a_corrected_rate(
     assert main([*grade, "rate", "old", *SPLIT, "--grader", graded, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["rows"], found["labels"]) == (6, 4)
-    assert 0 < found["corrected"]["value"] < 1
-    assert (found["corrected"]["low"], found["corrected"]["reason"]) == (
-        None,
-        "an interval needs 20 labels",
-    )
+    assert (found["corrected"]["value"], found["corrected"]["low"]) == (None, None)
+    assert found["corrected"]["reason"] == "a rate needs 20 labels"
+    assert main([*grade, "rate", "old", *SPLIT, "--grader", graded]) == 0
+    told = capsys.readouterr().out
+    assert "corrected by 4 labels of these answers: undefined: a rate needs 20 labels" in told
 
 
 def test_calibrating_a_judge_counts_in_its_price_what_it_is_asked_again(
@@ -143,7 +143,11 @@ def test_a_mistake_is_one_line(root: str, capsys: pytest.CaptureFixture[str]) ->
         (["run", "old", *SPLIT, "--grader", "vibes"], "'vibes'"),
         (["run", "old", "--split", "trian", "--grader", "numeric"], "'trian'"),
         (["rate", "old", *SPLIT, "--grader", "numeric-v1"], "numeric-v1"),
-        (["rate", "old", *SPLIT, "--grader", "numeric"], "grade run old --grader numeric, and"),
+        (
+            ["rate", "old", *SPLIT, "--grader", "numeric"],
+            "grade run old --split test --grader numeric, and",
+        ),
+        (["run", "old", "--grader", "numeric"], "name one of its evaluations: --split test"),
         (["run", "old", *SPLIT, "--grader", "numeric", "--since", "2026-13-01"], "YYYY-MM-DD"),
         (["agreement", *SPLIT], "--split"),
         (["calibrate", "/nowhere.jsonl", "--grader", "numeric"], "/nowhere.jsonl"),

@@ -44,11 +44,14 @@ def test_repeating_the_question_is_no_answer() -> None:
     assert (best.y, best.score) == (1, 0.5)
     assert graded("new_words_f1", "cats", ("cats",)).score == 1.0
     assert graded("new_words_f1", "cats", ("sleep",)).score == 0.0
+    assert graded("new_words_f1", "7 hours", ("9 hours",)).score == 0.0
+    assert graded("new_words_f1", "7 hours", ("7",)).score == 1.0
+    assert graded("content_f1", "7 hours", ("9 hours",)).score == 0.5
     assert graded("new_words_f1", "anything").status == "no_gold"
 
 
 def test_the_name_says_the_threshold(workspace: Workspace) -> None:
-    assert open_grader(workspace, "new_words_f1", 0.3).name == "new_words_f1-v1@0.3"
+    assert open_grader(workspace, "new_words_f1", 0.3).name == "new_words_f1-v2@0.3"
     assert open_grader(workspace, "grounded_new_words").name == "grounded_new_words-v2@0.4"
     with pytest.raises(InputError, match="cannot have the threshold 2"):
         open_grader(workspace, "grounded_new_words", 2.0)

@@ -36,6 +36,28 @@ def test_a_threshold_decides_and_is_part_of_the_name() -> None:
     assert mild.grade([item])[0].y == 1
 
 
+@pytest.mark.parametrize("name", ["content_f1", "new_words_f1"])
+@pytest.mark.parametrize(
+    ("answer", "gold", "y"),
+    [
+        ("7", "9", 0),
+        ("7", "7", 1),
+        ("It is B", "A", 0),
+        ("It is", "no", 0),
+        ("No.", "no", 1),
+        ("→", "←", 0),
+        ("the dog's", "dog", 1),
+    ],
+)
+def test_an_answer_without_longer_words_is_right_only_if_it_says_the_same(
+    name: str, answer: str, gold: str, y: int
+) -> None:
+    grader = rule_grader(name, None)
+    assert grader.name == f"{name}-v2@0.5"
+    (grade,) = grader.grade([Item("r", "Which?", answer, golds=(gold,))])
+    assert (grade.y, grade.score) == (y, y)
+
+
 def test_what_needs_no_thought() -> None:
     grader = rule_grader("numeric", None)
     no_gold, declined, no_number = grader.grade(

@@ -12,6 +12,7 @@ from ragdiag.settings import Workspace
 from ragdiag.store.deciding import load_people
 from ragdiag.store.lake import close_lakes, open_lake
 from ragdiag.store.queries import Filters
+from ragdiag.ui import words
 from ragdiag.workflows.grading.reviews import draw_reviews, save_label
 from tests.toy_lake import LAST_WEEK
 
@@ -88,6 +89,29 @@ def test_what_labels_are_worth_stands_beside(open_page, reviewed: Workspace, sai
         "Right, by the default grader",
         "Right, corrected by labels",
     ]
+
+
+def test_few_labels_are_worth_no_rate(open_page, reviewed: Workspace, said) -> None:
+    app = open_page("review", reviewed, **SCOPE)
+    assert app.metric[1].label == "Right, corrected by labels"
+    assert app.metric[1].value == "–"
+    assert "a rate needs 20 labels, n = 2 decided labels" in said(app).replace("\xa0", " ")
+
+
+def test_the_rates_are_of_all_requests_as_on_overview(open_page, reviewed: Workspace, said) -> None:
+    lake = open_lake(reviewed)
+    graded = lake.rows(
+        "select avg(y) as rate, count(*) filter (status <> 'ok') as silent from"
+        " (select r.status, g.y from requests r join latest_grades g using (request_id)"
+        "  where g.grader = 'contains_or_f1' and r.traffic = 'production'"
+        "  and r.asked_at >= ?::timestamp and r.asked_at < ?::timestamp + interval 7 day)",
+        [LAST_WEEK, LAST_WEEK],
+    )[0]
+    assert graded["silent"] > 0
+    app = open_page("review", reviewed, **SCOPE)
+    assert app.metric[0].value == words.number(graded["rate"], "share")
+    told = said(app).replace("\xa0", " ")
+    assert f"{words.count(graded['silent'], 'request')} without an answer" in told
 
 
 def test_who_has_no_name_labels_nothing(open_page, reviewed: Workspace, said) -> None:

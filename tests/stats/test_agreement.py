@@ -56,3 +56,10 @@ def test_one_label_alone_has_neither_kappa_nor_auroc() -> None:
     assert found.kappa.reason == found.auroc.reason == "one label only"
     assert found.accuracy.value == 1
     assert agreement([], [], []).to_json()["bounds"] == [None, None]
+
+
+def test_scores_that_all_tie_have_an_area_and_no_interval() -> None:
+    found = auroc([0.1] * 7, [1, 1, 1, 0, 0, 0, 0])
+    assert (found.value, found.n, found.reason) == (0.5, 7, "no interval: all scores tie")
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)

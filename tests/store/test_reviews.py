@@ -14,7 +14,7 @@ from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters
 from ragdiag.store.results import save_findings
-from ragdiag.store.reviews import Answered, load_answered, load_reviews
+from ragdiag.store.reviews import Answered, Asked, load_answered, load_asked, load_reviews
 from tests.answered import OLD, answer, log
 
 KINDS = ("production", "evaluation")
@@ -46,6 +46,12 @@ def test_as_a_plain_reading_finds_them(lake: Lake, workspace: Workspace, seed: i
             and filters.topic in (None, one.topic)
         ]
         assert load_answered(lake, filters) == sorted(wanted, key=lambda one: one.request_id)
+        told = {one.request_id for one in wanted}
+        assert load_asked(lake, filters) == [
+            Asked(one.request_id, one.topic, one.request_id in told)
+            for one in sorted(requests, key=lambda one: one.request_id)
+            if filters.traffic in (None, one.traffic) and filters.topic in (None, one.topic)
+        ]
 
     ids = [one.request_id for one in requests]
     stands: dict[str, dict[str, Grade]] = {}
@@ -77,3 +83,4 @@ def test_a_text_that_is_not_stored_cannot_be_reviewed(lake: Lake, workspace: Wor
     hidden = replace(answer(0, OLD), answer=hide_text(workspace, "yes"))
     log(lake, workspace, [hidden, answer(1, OLD)])
     assert [one.request_id for one in load_answered(lake, Filters())] == ["old-00001"]
+    assert [one.answered for one in load_asked(lake, Filters())] == [True, True]

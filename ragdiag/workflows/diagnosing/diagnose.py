@@ -21,6 +21,7 @@ from ragdiag.store.deciding import load_deciding, overrule
 from ragdiag.store.findings import load_diagnoses
 from ragdiag.store.judgments import load_members
 from ragdiag.store.lake import Lake
+from ragdiag.store.queries import evaluated
 from ragdiag.store.results import load_requests, pruned_times, save_findings
 from ragdiag.version import LoggedVersion, Version
 from ragdiag.workflows.diagnosing.bench import Bench
@@ -193,7 +194,9 @@ def requests_in_scope(lake: Lake, version: Version | LoggedVersion, scope: Scope
     if not asked:
         kind = traffic or "production"
         where = f"evaluation of split {split!r}" if split else f"{kind} traffic in that window"
-        raise UnknownName(f"version {version.name} has no {where}", remedy=_remedy(version, split))
+        raise UnknownName(
+            f"version {version.name} has no {where}", remedy=_remedy(lake, version, split)
+        )
     return asked
 
 
@@ -203,10 +206,14 @@ def _diagnosed(lake: Lake, request_ids: Sequence[str]) -> set[str]:
     return {name for name, one in found.items() if not one.evidence.get("failed_arms")}
 
 
-def _remedy(version: Version | LoggedVersion, split: str | None) -> str:
+def _remedy(lake: Lake, version: Version | LoggedVersion, split: str | None) -> str:
+    # To evaluate once more would change nothing where only the split was not named.
+    if split is None and (splits := evaluated(lake).get(version.version_id)):
+        return f"name one of its evaluations: {' or '.join(f'--split {one}' for one in splits)}"
     if version.spec is None:
         return "name the traffic that its log has, with --traffic"
-    return f"run: ragdiag evaluate {version.name} --split {split or 'SPLIT'}"
+    evaluate = f"run: ragdiag evaluate {version.name} --split {split or 'SPLIT'}"
+    return evaluate if split else f"{evaluate}, and name it here, too, with --split SPLIT"
 
 
 def _save(lake: Lake, batch: Sequence[Examined]) -> None:

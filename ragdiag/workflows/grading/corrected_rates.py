@@ -1,10 +1,14 @@
 """How many answers are right, from a grader's many grades and people's few labels; and which
-answers people should label for that (METHODS.md §8)."""
+answers people should label for that (METHODS.md §8).
+
+Where nothing was answered there is nothing to label: that is wrong for certain. Whether it rests on
+its context cannot be asked: rates about that leave it out.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -28,6 +32,9 @@ Strata = Literal["grade", "topic"]
 SAID: Mapping[int | None, str] = {1: "right", 0: "wrong", None: "undecided"}
 
 
+UNANSWERED = "unanswered"
+
+
 class Counted(Protocol):
     """What of a request its rate and its stratum need."""
 
@@ -35,16 +42,20 @@ class Counted(Protocol):
     def request_id(self) -> str: ...
     @property
     def topic(self) -> str: ...
+    @property
+    def answered(self) -> bool: ...
 
 
 @dataclass(frozen=True)
 class CorrectedRate:
     """``graded`` is the grader's own rate over what it decided, ``corrected`` the rate that people
     would give; ``by`` says how it was corrected. Where the ``rows`` are a sample of all requests,
-    both are the rates of all of them."""
+    both are the rates of all of them. ``unanswered`` of the rows have no answer; ``labels`` are
+    those of the others."""
 
     grader: str
     rows: int
+    unanswered: int
     labels: int
     graded: Estimate
     corrected: Estimate
@@ -54,6 +65,7 @@ class CorrectedRate:
         return {
             "grader": self.grader,
             "rows": self.rows,
+            "unanswered": self.unanswered,
             "labels": self.labels,
             "graded": self.graded.to_json(),
             "corrected": self.corrected.to_json(),
@@ -68,9 +80,10 @@ class CorrectedRate:
                 return f"{rate.value:.1%} ({rate.reason})"
             return f"{rate.value:.1%} ({rate.low:.1%}–{rate.high:.1%})"
 
+        none = f", {self.unanswered} of them without an answer" if self.unanswered else ""
         return (
             f"{self.grader} alone: {shown(self.graded)} right, n = {self.graded.n}\n"
-            f"corrected by {self.by}: {shown(self.corrected)}, n = {self.rows}"
+            f"corrected by {self.by}: {shown(self.corrected)}, n = {self.rows}{none}"
         )
 
 
@@ -82,44 +95,47 @@ def correct_rate(
     about: Subject = "correct",
     strata: Strata = "grade",
     seed: int = 0,
-    version: str = "VERSION",
+    scope: str = "VERSION",
 ) -> CorrectedRate:
     """Correct ``grader``'s rate by the labels that these requests have, taken as random within each
     stratum and weight; without any, by its calibration of an earlier time. Requests that were
     logged by chance count as many as they stand for.
 
-    An answer that the grader could not decide is a stratum of its own with labels, and widens the
-    interval from 0 to 1 without. Raises UnknownName where the grader has graded none of them, or
-    where there is neither a label nor a calibration; its remedy names ``version``.
+    Answers that the grader could not decide are a stratum of their own: without a label in it, or
+    below 20 in all, there is no rate. By a calibration they widen the interval from 0 to 1.
+    Requests without an answer are wrong and count as no label; where answers have labels, one that
+    such a request has all the same holds.
+
+    Raises UnknownName where the grader has graded none of them, or where there is neither a label
+    nor a calibration; its remedy is a command that names the requests by ``scope``.
     """
-    ids = [request.request_id for request in requests]
+    asked = [one for one in requests if about == "correct" or one.answered]
+    ids, answered = [one.request_id for one in asked], {r.request_id for r in asked if r.answered}
     grades, labels = load_grades(lake, grader, ids), _labels(lake, ids, about)
     if not grades:
         raise UnknownName(
             f"{grader} has graded none of these {len(ids)} answers",
-            remedy=f"run: ragdiag grade run {version} --grader "
+            remedy=f"run: ragdiag grade run {scope} --grader "
             f"{grader if grader in LOCAL else 'NAME'}, and use the name that it prints",
         )
     weights = load_weights(lake, ids)
-    known = {name: grade.y for name, grade in grades.items() if grade.y is not None}
-    decided = Weighed.counted([weights[name] for name in known])
-    right = Weighed.counted([weights[name] for name, y in known.items() if y])
-    if labels:
-        corrected = corrected_rate(_cells(requests, grades, labels, weights, strata), seed)
-        how = f"{len(labels)} labels of these answers"
+    told = len(labels.keys() & answered)
+    if told or not answered:
+        corrected = corrected_rate(_cells(asked, grades, labels, weights, strata), seed)
+        how = f"{told} labels of these answers"
     else:
         past = load_calibrations(lake).get(grader)
         if past is None:
             raise UnknownName(
                 f"none of these answers has a label, and {grader} was never calibrated",
-                remedy="label some: ragdiag grade sample, then ragdiag grade calibrate",
+                remedy=f"label some: ragdiag grade sample {scope} --grader {grader} --out FILE, "
+                "then ragdiag grade calibrate",
             )
-        corrected = _by_the_past(
-            right, decided, Weighed.counted(list(weights.values())), past, seed
-        )
+        corrected = _by_the_past(_decided(grades, weights, answered), weights, answered, past, seed)
         how = f"the labels of {past.labels}"
-    graded = weighted_rate(right, decided)
-    return CorrectedRate(grader, len(ids), len(labels), graded, corrected, how)
+    graded = weighted_rate(*_decided(grades, weights, weights))
+    unanswered = len(ids) - len(answered)
+    return CorrectedRate(grader, len(ids), unanswered, told, graded, corrected, how)
 
 
 def sample_to_label(
@@ -135,13 +151,15 @@ def sample_to_label(
     """Lines for people to fill in, as ``grade calibrate`` reads them: ``label`` is null.
 
     The grader's opinion is not shown, only the chance with which a line was drawn: who sees it
-    agrees with it. Answers that are not stored cannot be labelled, and are not drawn.
+    agrees with it. Answers that are not stored, or that nobody gave, cannot be labelled, and are
+    not drawn.
     """
-    items = {item.item_id: item for item in items_of(lake, requests)}
+    answered = [request for request in requests if request.answered]
+    items = {item.item_id: item for item in items_of(lake, answered)}
     grades, weights = load_grades(lake, grader, list(items)), load_weights(lake, list(items))
     places = {
         request.request_id: (_stratum(request, grades, strata), weights[request.request_id])
-        for request in requests
+        for request in answered
         if request.request_id in items
     }
     allocation: Literal["proportional", "equal"] = "proportional" if proportional else "equal"
@@ -182,26 +200,48 @@ def _cells(
     rows: Counter[tuple[str, float]] = Counter()
     told: dict[tuple[str, float], list[int]] = defaultdict(list)
     for request in requests:
-        cell = _stratum(request, grades, strata), weights[request.request_id]
+        stratum = _stratum(request, grades, strata) if request.answered else UNANSWERED
+        cell = stratum, weights[request.request_id]
         rows[cell] += 1
         if request.request_id in labels:
             told[cell].append(labels[request.request_id])
-    return [Cell(rows[one], len(told[one]), sum(told[one]), one[1]) for one in sorted(rows)]
+    return [
+        Cell.known(rows[one], sum(told[one]), one[1])
+        if one[0] == UNANSWERED
+        else Cell(rows[one], len(told[one]), sum(told[one]), one[1])
+        for one in sorted(rows)
+    ]
+
+
+def _decided(
+    grades: Mapping[str, Grade], weights: Mapping[str, float], among: Container[str]
+) -> tuple[Weighed, Weighed]:
+    """Those of ``among`` that the grader calls right, and those that it has decided."""
+    found = {name: grade.y for name, grade in grades.items() if name in among}
+    known = {name: y for name, y in found.items() if y is not None}
+    right = Weighed.counted([weights[name] for name, y in known.items() if y])
+    return right, Weighed.counted([weights[name] for name in known])
 
 
 def _by_the_past(
-    right: Weighed, known: Weighed, rows: Weighed, past: GraderCalibration, seed: int
+    decided: tuple[Weighed, Weighed],
+    weights: Mapping[str, float],
+    answered: Container[str],
+    past: GraderCalibration,
+    seed: int,
 ) -> Estimate:
     sensitivity, specificity = past.estimate("sensitivity"), past.estimate("specificity")
     if not (sensitivity.n and specificity.n):
-        return Estimate.undefined("the calibration knew one label only", n=int(rows.plain))
+        return Estimate.undefined("the calibration knew one label only", n=len(weights))
     confusion = Confusion(
         round(sensitivity.value * sensitivity.n),
         sensitivity.n,
         round(specificity.value * specificity.n),
         specificity.n,
     )
-    found = rogan_gladen_rate(right, known, confusion, seed)
+    settled = Weighed.counted([w for name, w in weights.items() if name not in answered])
+    found = rogan_gladen_rate(*decided, confusion, seed, settled=settled)
+    rows, known = Weighed.counted(list(weights.values())), decided[1] + settled
     undecided = int(rows.plain - known.plain)
     if found.value != found.value or not undecided:
         return found

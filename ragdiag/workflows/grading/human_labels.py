@@ -3,7 +3,8 @@ file itself brings.
 
 A JSONL line (or a CSV row with the same columns) has ``request_id`` or ``item_id`` and ``label``;
 an item brings its ``answer`` and, as far as graders need them, ``question``, ``answers`` (gold),
-``context`` and ``citations``. Of several labels of one id the majority holds; a tie is no label.
+``context`` and ``citations``. Of several labels of one id the majority holds; a tie is no label. A
+line that brings another item under the id of an earlier line is rejected.
 """
 
 from __future__ import annotations
@@ -69,14 +70,14 @@ def read_labels(path: Path) -> HumanLabels:
             name, y = _id_of(row), read_label("", row.label, LabelTable())
             if y.y is None:
                 raise ValueError(y.reason)
+            if row.item_id is not None:
+                _keep_item(items, _item(name, row))
         except ValidationError as error:
             rejects.append(origin.reject(explain(error)))
         except ValueError as error:
             rejects.append(origin.reject(str(error)))
         else:
             said[name].append(y.y)
-            if row.item_id is not None:
-                items.setdefault(name, _item(name, row))
     labels = {
         name: int(sum(ys) * 2 > len(ys)) for name, ys in said.items() if sum(ys) * 2 != len(ys)
     }
@@ -133,6 +134,15 @@ def _item(name: str, row: LabelRow) -> Item:
         context=tuple(passages),
         citations=tuple(_listed(row.citations)),
     )
+
+
+def _keep_item(items: dict[str, Item], item: Item) -> None:
+    first = items.setdefault(item.item_id, item)
+    if first != item:
+        raise ValueError(
+            f"item_id {item.item_id!r} stands for something else in an earlier line "
+            f"(answer {first.answer[:60]!r}): give each answer an item_id of its own"
+        )
 
 
 def _listed(value: list[str] | str) -> list[str]:

@@ -6,7 +6,7 @@ from ragdiag.privacy.hiding import is_hidden
 from ragdiag.records import Grade
 from ragdiag.store import reviews
 from ragdiag.store.queries import Filters
-from ragdiag.store.reviews import Answered
+from ragdiag.store.reviews import Answered, Asked
 from tests.store.named_queries.known import Known, given, in_order, plain
 from tests.store.named_queries.plain_pages import FILTERS, each
 from tests.store.named_queries.plain_said import grade_of
@@ -36,4 +36,13 @@ def load_answered(known: Known, filters: Filters) -> list[Answered]:
         and one.answer
         and not is_hidden(one.question)
         and not is_hidden(one.answer)
+    ]
+
+
+@plain(reviews.load_asked, lambda _: each(*FILTERS))
+def load_asked(known: Known, filters: Filters) -> list[Asked]:
+    requests = [fact["request"] for fact in known.passing(filters)]
+    return [
+        Asked(one.request_id, one.topic, one.status == "ok" and one.answer != "")
+        for one in sorted(requests, key=lambda one: one.request_id)
     ]

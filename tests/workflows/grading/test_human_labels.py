@@ -44,6 +44,20 @@ def test_csv(tmp_path: Path) -> None:
     assert [reject.line for reject in read.rejects] == [4, 5]
 
 
+def test_another_answer_under_the_same_id_is_rejected(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text(
+        "item_id,label,answer,answers\n"
+        "x1,true,Paris,Paris\nx1,false,Rome,Rome\nx1,true,Paris,Paris\nx1,true,Paris,\n"
+    )
+    read = read_labels(path)
+    assert (read.labels, read.items["x1"].answer) == ({"x1": 1}, "Paris")
+    assert [reject.line for reject in read.rejects] == [3, 5]
+    assert "item_id 'x1' stands for something else in an earlier line (answer 'Paris')" in (
+        read.rejects[0].reason
+    )
+
+
 def test_a_file_without_labels_says_what_is_wrong_with_the_first_line(tmp_path: Path) -> None:
     path = tmp_path / "labels.jsonl"
     path.write_text('{"request_id": "r1", "label": "perhaps"}\n')

@@ -14,7 +14,7 @@ from ragdiag.store.deciding import load_people
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Filters
 from ragdiag.store.results import load_requests, save_findings
-from ragdiag.store.reviews import load_answered, load_reviews
+from ragdiag.store.reviews import load_answered, load_asked, load_reviews
 from ragdiag.workflows.grading.corrected_rates import correct_rate, sample_to_label
 from ragdiag.workflows.grading.grade import grade_requests
 from ragdiag.workflows.grading.reviews import (
@@ -114,12 +114,12 @@ def test_why_there_is_no_kappa(lake: Lake, asked: list[Request]) -> None:
 
 
 def test_reviews_correct_the_graders_rate(lake: Lake, asked: list[Request]) -> None:
-    """Everything labelled: the rate of the labels, not the grader's 0.9."""
+    """Every answer labelled: the rate of the labels, not the grader's 0.9; one was declined."""
     ada, ids = reviewer_grader("ada"), [request.request_id for request in asked[:COUNT]]
     save_findings(lake, grades=[Grade(one, ada, n % 2, n % 2) for n, one in enumerate(ids)])
-    found = correct_rate(lake, load_answered(lake, ALL), DEFAULT_GRADER)
+    found = correct_rate(lake, load_asked(lake, ALL), DEFAULT_GRADER)
     assert (found.graded.value, found.labels) == (0.9, COUNT)
-    assert found.corrected.value == pytest.approx(0.5, abs=0.03)
+    assert found.corrected.value == pytest.approx(20 / 41)
 
 
 def test_rates_of_a_sampled_log_are_those_of_all_requests(lake: Lake, workspace: Workspace) -> None:
@@ -131,7 +131,7 @@ def test_rates_of_a_sampled_log_are_those_of_all_requests(lake: Lake, workspace:
     assert found.bounds == (pytest.approx(0.9), pytest.approx(0.9))
     labels = [Grade(f"old-{n:05}", "reviewer:ada", int(n >= 10), 0.5) for n in range(26)]
     save_findings(lake, grades=labels)
-    rate = correct_rate(lake, load_answered(lake, ALL), DEFAULT_GRADER)
+    rate = correct_rate(lake, load_asked(lake, ALL), DEFAULT_GRADER)
     assert (rate.rows, rate.labels) == (28, 26)
     assert rate.graded == found.right
     assert rate.corrected.low < 0.9 < rate.corrected.high
