@@ -39,6 +39,7 @@ told = headline.headlines(report.changes, report.growth)
 got_worse = any(change.movement == "worse" for change in report.changes)
 if not told:
     st.info(literal(headline.nothing_changed(report.changes)))
+    filters.offer_graded(view, kind, "overview_")
 elif got_worse:
     st.error(literal(told[0]))
 else:

@@ -45,11 +45,12 @@ by_cause = fetch(view, queries.failure_counts, scope, "cause")
 
 if not counts["graded"]:
     st.info(
-        f"None of these {words.count(counts['n'], 'request')} has been graded: grading needs gold "
-        "answers and a diagnosis."
+        f"{words.count(counts['n'], 'request')}, none of them graded: grading needs gold answers "
+        "and a diagnosis."
         if counts["n"]
         else "No request meets these filters. Set one of them back to “all”."
     )
+    filters.offer_graded(view, kind)
     undiagnosed_notice(view, scope, kind, ungraded=counts["n"])
     show_stage_recall(view, scope)
     st.stop()

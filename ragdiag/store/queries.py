@@ -98,9 +98,9 @@ def inventory(lake: Lake) -> Row:
 
 
 def traffic_kinds(lake: Lake) -> list[Row]:
-    """``traffic`` and its number of requests, the largest first."""
+    """``traffic``, its number of requests and how many of them are graded, the largest first."""
     return lake.rows("""
-        select traffic, sum(n) as n from daily
+        select traffic, sum(n) as n, sum(graded) as graded from daily
         group by traffic having sum(n) > 0 order by n desc, traffic""")
 
 

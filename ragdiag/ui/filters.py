@@ -16,6 +16,7 @@ from typing import Literal
 import streamlit as st
 
 from ragdiag.store.queries import topics, traffic_kinds, version_names, weeks
+from ragdiag.ui import words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.view import View
 
@@ -28,6 +29,21 @@ def traffic(view: View, page: str = "") -> str:
     kinds = [row["traffic"] for row in fetch(view, traffic_kinds)]
     options: list[str] = sorted(kinds, key=lambda kind: _PREFERRED.index(kind))
     return st.selectbox("Traffic", options, key=f"{page}traffic", bind="query-params")
+
+
+def offer_graded(view: View, kind: str, page: str = "") -> None:
+    """Where no answer of this traffic is graded: other traffic, of which some are."""
+    graded = {row["traffic"]: row["graded"] for row in fetch(view, traffic_kinds)}
+    if graded.get(kind):
+        return
+    for other in sorted((one for one in graded if graded[one]), key=_PREFERRED.index):
+        st.button(
+            f"{words.count(graded[other], 'graded answer')} of {other} traffic →",
+            key=f"{page}graded_{other}",
+            type="tertiary",
+            on_click=st.session_state.update,
+            args=({f"{page}traffic": other},),
+        )
 
 
 def version(view: View, page: str = "") -> str | None:

@@ -64,8 +64,9 @@ def inventory(known: Known) -> Row:
 @plain(queries.traffic_kinds)
 def traffic_kinds(known: Known) -> list[Row]:
     counts = Counter(one.traffic for one in known.requests)
+    graded = Counter(one["request"].traffic for one in known.facts if one["y"] is not None)
     ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    return [{"traffic": traffic, "n": n} for traffic, n in ordered]
+    return [{"traffic": kind, "n": n, "graded": graded[kind]} for kind, n in ordered]
 
 
 @plain(queries.version_names)
