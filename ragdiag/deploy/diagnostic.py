@@ -14,7 +14,7 @@ from ragdiag.deploy.canary import look_at_embeddings
 from ragdiag.deploy.health import cannot_answer, open_build
 from ragdiag.deploy.questions import NOISE
 from ragdiag.deploy.sampling import Asked, sample_judged, sample_positions
-from ragdiag.deploy.soundness import Target, look_at_contract, look_at_manifest
+from ragdiag.deploy.soundness import Target, look_before_loading
 from ragdiag.errors import RagdiagError
 from ragdiag.metrics.ranking import score_ranking
 from ragdiag.progress import Progress, part, report
@@ -138,10 +138,7 @@ def _previous(lake: Lake, workspace: Workspace, target: Target) -> str | None:
 
 def _open(lake: Lake, workspace: Workspace, target: Target) -> tuple[Opened | None, list[Finding]]:
     """The loaded build, or None with a bad finding."""
-    found, manifest = look_at_manifest(workspace, target)
-    findings = [found]
-    contract = None if manifest is None else look_at_contract(manifest, target)
-    findings += [] if contract is None else [contract]
+    findings = look_before_loading(workspace, target)
     if cannot_answer(findings):
         return None, findings
     try:
