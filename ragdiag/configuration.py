@@ -34,6 +34,9 @@ Region = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 DEAREST_MACHINE = 10_000.0
 """US dollars an hour that anybody may say."""
 
+LONGEST_DAYS = 700_000
+"""About as far back as dates go: whoever writes much in place of "for good" is understood."""
+
 
 class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,9 +45,9 @@ class _Table(BaseModel):
 class RetentionTable(_Table):
     """How long things stay, in days; None keeps them for good."""
 
-    requests_days: int | None = Field(default=None, ge=0)
-    archive_days: int | None = Field(default=30, ge=0)
-    snapshots_days: float = Field(default=7, ge=0)
+    requests_days: int | None = Field(default=None, ge=0, le=LONGEST_DAYS)
+    archive_days: int | None = Field(default=30, ge=0, le=LONGEST_DAYS)
+    snapshots_days: float = Field(default=7, ge=0, le=LONGEST_DAYS)
     """Of snapshots without a name; the newest always stays."""
 
 

@@ -241,8 +241,9 @@ def open_pipeline(
     where weights are missing.
     """
     if build_id is None:
+        serving = require_serving(lake, workspace, version)
         with serving_faults(version):
-            return _open_over(lake, workspace, version, require_serving(lake, workspace, version))
+            return _open_over(lake, workspace, version, serving)
     return _open_over(lake, workspace, version, find_build(lake, build_id).build_id)
 
 
@@ -272,14 +273,16 @@ def serving_parts(
     lake: Lake, workspace: Workspace, version: Version
 ) -> tuple[Index, dict[str, Passage]]:
     """As :func:`serving_index` and :func:`serving_passages`, of one build."""
+    serving = require_serving(lake, workspace, version)
     with serving_faults(version):
-        return _searched(lake, workspace, version, require_serving(lake, workspace, version))
+        return _searched(lake, workspace, version, serving)
 
 
 def serving_passages(lake: Lake, workspace: Workspace, version: Version) -> dict[str, Passage]:
     """The passages of the index that serves ``version``, as they were indexed."""
+    serving = require_serving(lake, workspace, version)
     with serving_faults(version):
-        return _passages(lake, workspace, require_serving(lake, workspace, version))
+        return _passages(lake, workspace, serving)
 
 
 def _searched(

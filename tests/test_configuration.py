@@ -33,6 +33,8 @@ def test_a_dashboard_can_be_read_only(workspace: Workspace) -> None:
     [
         ("[retention", "not TOML"),
         ("[retention]\narchive_days = -1\n", "retention.archive_days"),
+        ("[retention]\nrequests_days = 1_000_000\n", "retention.requests_days"),
+        ("[retention]\nsnapshots_days = inf\n", "retention.snapshots_days"),
         ("[retention]\narchive_day = 1\n", "retention.archive_day"),
         ("[replay.second]\nkind = 'extractive'\n", "without [replay.stronger]"),
         ("[costs]\nmachine_usd_per_hour = inf\n", "costs.machine_usd_per_hour"),

@@ -6,14 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from ragdiag.pipeline import open_pipeline, serving_index
+from ragdiag.errors import IndexFault
+from ragdiag.pipeline import open_pipeline, serving_index, serving_passages
 from ragdiag.records import Passage, PassageMetadata
 from ragdiag.retrieval.filters import STRANGER, PassageFilter
+from ragdiag.retrieval.serving import pointer_path
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import add_documents, remove_documents
 from ragdiag.store.lake import Lake
 from ragdiag.version import Version, parse_spec
-from ragdiag.workflows.indexing.build import build_version_index
+from ragdiag.workflows.indexing.build import build_version_index, publish_index
 
 VERSION = Version("words", parse_spec("[lexical]\n[generator]\nkind='extractive'", source="toy"))
 
@@ -36,6 +38,22 @@ def test_a_removed_document_is_not_found_although_the_index_has_it(
     add_documents(lake, [tea])
     found = open_pipeline(lake, workspace, VERSION).retriever.retrieve("How is green tea brewed?")
     assert [hit.passage_id for hit in found.fused] == ["tea#0"]
+
+
+def test_a_history_that_cannot_be_read_names_the_one_way_out_which_works(
+    lake: Lake, workspace: Workspace
+) -> None:
+    add_documents(lake, [Passage("tea#0", "tea", "Green tea is brewed at eighty degrees.")])
+    build_version_index(lake, workspace, VERSION)
+    pointer = pointer_path(workspace, VERSION.spec.index_key)
+    pointer.write_text("{")
+    for opened in (open_pipeline, serving_index, serving_passages):
+        with pytest.raises(IndexFault, match="move it away and publish again") as caught:
+            opened(lake, workspace, VERSION)
+        assert "rollback" not in str(caught.value)
+    pointer.unlink()
+    publish_index(lake, workspace, VERSION, by="test")
+    assert open_pipeline(lake, workspace, VERSION).ask("How is tea brewed?").citations
 
 
 def test_whose_a_passage_is_holds_from_the_next_opening_without_a_new_build(

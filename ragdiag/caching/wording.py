@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import pairwise
 
 _TOKEN = re.compile(
     r"""(?<!\w)[-−]\d+(?:[.,]\d+)*        # a number below zero
@@ -20,15 +21,23 @@ _TOKEN = re.compile(
 )
 _PUNCTUATION = frozenset(".,;:?!'\"“”‘’`()[]…-–—/")
 _CLITIC = re.compile(r"['’](?:s|re|ll|m|ve|d)$")
-_NOT = re.compile(r"n['’]t$|^cannot$")
+_WILL = re.compile(r"['’]ll$")
+_NOT = re.compile(r"n['’]t$|(?<=^can)not$")
+_SHORTENED = {"wo": "will", "ca": "can", "sha": "shall"}
 _NEGATIONS = frozenset({"not", "no", "never", "none", "nor", "neither", "nobody", "without"})
 _WITHOUT_WEIGHT = re.compile(
-    r"an?|the|am|is|are|be|been|being|do|does|has|have|can|could|will|would|please|"
-    r"i|me|my|we|us|our|you|your|one"
+    r"an?|the|am|is|are|be|been|being|do|does|has|have|can|could|would|please"
 )
-"""Nothing that tells a time, a place, a direction or a duty: "was", "before", "from", "must" have
-weight."""
-_WONT = frozenset({"ca", "wo", "sha"})
+"""Nothing that tells a time, a place, a direction, a duty or a person: "was", "will", "before",
+"from", "must", "my" have weight."""
+_PERSON = {"i": "i", "me": "i", "my": "i", "we": "i", "us": "i", "our": "i", "your": "you"}
+"""Whoever asks is one, whether alone or with others. Everybody else is named by the word itself."""
+_AFTER_A_NAME = re.compile(
+    r"about|after|against|and|as|at|before|by|during|for|from|if|in|into|it|of|on|or|than|that|to|"
+    r"was|were|when|will|with|without|i|you|we|he|she|they"
+)
+"""Words that no article stands before, besides those without weight: in "vitamin a in milk" the
+letter is a name."""
 
 
 def normalise(question: str) -> str:
@@ -42,16 +51,18 @@ def normalise(question: str) -> str:
 
 
 def essential_words(question: str) -> tuple[str, ...]:
-    """Its words in their order, without articles, auxiliaries, pronouns and plural endings.
+    """Its words in their order, without articles, auxiliaries and plural endings; pronouns by
+    person.
 
-    >>> essential_words("How can I reset my passwords?")
-    ('how', 'reset', 'password')
+    >>> essential_words("How can we reset our passwords?")
+    ('how', 'i', 'reset', 'i', 'password')
     >>> essential_words("Why isn't it safe before 5 pm?")
     ('why', 'not', 'it', 'safe', 'before', '5', 'pm')
+    >>> essential_words("Is vitamin A sold in a US store?")
+    ('vitamin', 'A', 'sold', 'in', 'US', 'store')
     """
-    return tuple(
-        _singular(word) for word in _words(question) if not _WITHOUT_WEIGHT.fullmatch(word)
-    )
+    weighty = [word for word in _words(question) if not _WITHOUT_WEIGHT.fullmatch(word)]
+    return tuple(_PERSON.get(word, word) for word in map(_singular, weighty))
 
 
 def decisive_words(question: str) -> tuple[str, ...]:
@@ -64,16 +75,33 @@ def decisive_words(question: str) -> tuple[str, ...]:
 
 
 def _words(question: str) -> list[str]:
+    """In lower case, but for "US" and an "A" that is a name."""
     words: list[str] = []
-    for token in _TOKEN.findall(unicodedata.normalize("NFC", question).casefold()):
-        if token in _PUNCTUATION:
+    tokens = _TOKEN.findall(unicodedata.normalize("NFC", question))
+    for token, following in pairwise([*tokens, "."]):
+        word = token.casefold()
+        if word in _PUNCTUATION:
             continue
-        stem = _NOT.sub("", token)
-        if stem == token:
-            words.append(_CLITIC.sub("", token))
+        if token == "US" or (word in ("a", "an") and not _is_article(token, following.casefold())):
+            words.append(token.upper())
+            continue
+        stem = _NOT.sub("", word)
+        if stem != word:
+            words += [_SHORTENED.get(stem, stem), "not"]
+        elif _WILL.search(word):
+            words += [_CLITIC.sub("", word), "will"]
         else:
-            words += ["not"] if stem in _WONT or not stem else [stem, "not"]
+            words.append(_CLITIC.sub("", word))
     return words
+
+
+def _is_article(token: str, following: str) -> bool:
+    """Small, and before what an article may stand before: vitamin A, group a?, part a is."""
+    return token.islower() and not (
+        following in _PUNCTUATION
+        or _WITHOUT_WEIGHT.fullmatch(following)
+        or _AFTER_A_NAME.fullmatch(following)
+    )
 
 
 def _singular(word: str) -> str:

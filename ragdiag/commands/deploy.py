@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.exceptions import Exit
 
-from ragdiag.commands.options import Json, lake_of
+from ragdiag.commands.options import DAY_MS, Json, lake_of
 from ragdiag.console import emit, progress_to
 from ragdiag.errors import InputError
 from ragdiag.settings import command_workspace
@@ -31,7 +31,9 @@ Metric = Annotated[str, typer.Option(help="Of quality: correct, MRR@10, nDCG@10 
 PlannedN = Annotated[
     int | None, typer.Option(min=30, help="Judged requests until the gate; default: planned.")
 ]
-SloMs = Annotated[float | None, typer.Option(min=0.001, help="p95 must be within it, too.")]
+SloMs = Annotated[
+    float | None, typer.Option(min=0.001, max=DAY_MS, help="p95 must be within it, too.")
+]
 
 
 def _actor(given: str | None) -> str:

@@ -8,6 +8,7 @@ import typer
 from typer.exceptions import Exit
 
 from ragdiag.commands.options import (
+    DAY_MS,
     Candidate,
     Incumbent,
     Json,
@@ -29,7 +30,8 @@ def gate_command(
     split: JudgedSplit,
     metric: Annotated[str, typer.Option(help="Of quality: MRR@10, nDCG@10, correct …")] = "MRR@10",
     slo_ms: Annotated[
-        float | None, typer.Option(min=0.001, help="p95 of B must be within it, too.")
+        float | None,
+        typer.Option(min=0.001, max=DAY_MS, help="p95 of B must be within it, too."),
     ] = None,
     markdown: SummaryFile = None,
     snapshot: SnapshotOption = None,

@@ -69,6 +69,11 @@ def read_day(text: str) -> datetime:
 Day = Annotated[
     datetime | None, typer.Option(parser=read_day, metavar="YYYY-MM-DD", help="UTC day.")
 ]
+DAY_MS = 86_400_000.0
+"""No budget for a request is longer: infinity is no number of JSON."""
+CENTURY_DAYS = 36_500
+"""Nothing is kept for longer, and dates that lie much further back are none."""
+
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ragdiag.commands.options import Json, JudgedSplit, ProgressOption, Yes, opened
+from ragdiag.commands.options import DAY_MS, Json, JudgedSplit, ProgressOption, Yes, opened
 from ragdiag.console import emit, progress_to
 
 
@@ -26,7 +26,9 @@ def prescribe_command(
     sample: Annotated[
         int, typer.Option(min=1, help="Questions answered again under each setting.")
     ] = 100,
-    slo_ms: Annotated[float, typer.Option(min=1, help="Budget for p95 of a request.")] = 200.0,
+    slo_ms: Annotated[
+        float, typer.Option(min=1, max=DAY_MS, help="Budget for p95 of a request.")
+    ] = 200.0,
     setting_minutes: Annotated[float, typer.Option(min=1, help="Work to change a setting.")] = 15,
     document_minutes: Annotated[
         float, typer.Option(min=1, help="Work to write a missing document.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ragdiag.commands.options import DryRemoval, Json, lake_of
+from ragdiag.commands.options import CENTURY_DAYS, DryRemoval, Json, lake_of
 from ragdiag.console import emit
 from ragdiag.settings import command_workspace
 
@@ -22,7 +22,8 @@ MEGABYTE = 1e6
 def prune_command(
     context: typer.Context,
     older_than: Annotated[
-        int, typer.Option(min=0, metavar="DAYS", help="Younger builds stay.")
+        int,
+        typer.Option(min=0, max=CENTURY_DAYS, metavar="DAYS", help="Younger builds stay."),
     ] = DAYS,
     dry_run: DryRemoval = False,
     as_json: Json = False,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.exceptions import Exit
 
-from ragdiag.commands.options import DryRemoval, Json, ProgressOption, lake_of
+from ragdiag.commands.options import CENTURY_DAYS, DryRemoval, Json, ProgressOption, lake_of
 from ragdiag.console import emit, progress_to, table
 from ragdiag.errors import InputError
 from ragdiag.settings import command_workspace
@@ -63,7 +63,8 @@ def check(
 def compact(
     context: typer.Context,
     keep_days: Annotated[
-        float | None, typer.Option(min=0, help="Default: [retention] snapshots_days.")
+        float | None,
+        typer.Option(min=0, max=CENTURY_DAYS, help="Default: [retention] snapshots_days."),
     ] = None,
     as_json: Json = False,
     progress_file: ProgressOption = None,
@@ -117,7 +118,9 @@ def expire(
     context: typer.Context,
     older_than: Annotated[
         int | None,
-        typer.Option(min=0, metavar="DAYS", help="Default: [retention] requests_days."),
+        typer.Option(
+            min=0, max=CENTURY_DAYS, metavar="DAYS", help="Default: [retention] requests_days."
+        ),
     ] = None,
     dry_run: DryRemoval = False,
     drop_named: Annotated[

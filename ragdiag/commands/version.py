@@ -30,17 +30,22 @@ def add_command(
 
 def list_command(context: typer.Context, as_json: Json = False) -> None:
     """The versions of this workspace and what each is made of."""
+    from ragdiag.errors import IndexFault
     from ragdiag.retrieval.serving import serving_build_id
     from ragdiag.store.results import list_versions
 
     lake, workspace = lake_of(context), command_workspace(context.obj)
     rows = []
     for version in list_versions(lake):
+        try:
+            serving = serving_build_id(lake, workspace, version.spec.index_key)
+        except IndexFault:
+            serving = "unreadable"
         rows.append(
             {
                 "name": version.name,
                 "version_id": version.version_id,
-                "build_id": serving_build_id(lake, workspace, version.spec.index_key),
+                "build_id": serving,
                 "spec": version.spec.as_written.model_dump(mode="json"),
             }
         )

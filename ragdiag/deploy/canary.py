@@ -17,7 +17,7 @@ from ragdiag.retrieval.ann.index import Positions, Scores, VectorIndex, Vectors
 from ragdiag.retrieval.ann.reduction import Reduction
 from ragdiag.retrieval.builds import Index
 from ragdiag.retrieval.embed import Encoder
-from ragdiag.retrieval.lexical import Lexical
+from ragdiag.retrieval.lexical import Lexical, terms
 from ragdiag.retrieval.paths import best_positions
 from ragdiag.retrieval.vectors import passage_text
 from ragdiag.stats.bootstrap import bounded_mean
@@ -34,6 +34,9 @@ LEXICAL_SELF_FLOOR = 0.90
 
 RECALL_FLOOR = 0.90
 """Recall@10 of approximate against exact search; tuning is asked for more."""
+
+NAMED = 3
+"""Passages without words that a finding names."""
 
 COSINE_FLOOR = 0.99
 """Between a passage's vector in the build and a new one: what compression moves (one byte a
@@ -73,19 +76,32 @@ def look_for_words(
     passages: Sequence[Passage],
     target: Target,
 ) -> Measured:
-    """Sampled passages' own words find them among the first ten, ties counted in their favour."""
-    found = 0
+    """Sampled passages' own words find them among the first ten, ties counted in their favour. What
+    has no word that counts, such as a table of single digits, is told and cannot be asked for."""
+    n, found = 0, 0
+    wordless: list[str] = []
     for position, passage in zip(positions, passages, strict=True):
-        scores = lexical.scores(passage_text(passage, title=spec.title))
+        text = passage_text(passage, title=spec.title)
+        if not terms(text, spec):
+            wordless.append(passage.passage_id)
+            continue
+        scores = lexical.scores(text)
         best = best_positions(scores, TOP)
+        n += 1
         found += bool(best.size) and bool(scores[position] >= scores[best[-1]])
-    n = len(positions)
     what = (
         f"{found} of {n} passages sampled from {target} are among the first {TOP} for their words"
     )
-    sound = found >= LEXICAL_SELF_FLOOR * n
-    finding = Finding(what, "good" if sound else "bad", "" if sound else target.rebuild, "words")
-    return finding, {"n": n, "found": found}
+    measured = {"n": n, "found": found, "wordless": len(wordless)}
+    if found < LEXICAL_SELF_FLOOR * n:
+        forced = f"ragdiag index publish {target.version.name} --build {target.build_id} --force"
+        remedy = f"{target.rebuild}; where that finds the same, let it serve all the same: {forced}"
+        return Finding(what, "bad", remedy, "words"), measured
+    if wordless:
+        names = ", ".join(wordless[:NAMED]) + (", …" if len(wordless) > NAMED else "")
+        what += f"; {len(wordless)} more have no word to be found by: {names}"
+        return Finding(what, "warn", "nothing, where they are figures or signs", "words"), measured
+    return Finding(what, "good", name="words"), measured
 
 
 def look_at_neighbours(ann: VectorIndex, queries: Vectors, target: Target) -> Measured:

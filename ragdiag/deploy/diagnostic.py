@@ -14,7 +14,7 @@ from ragdiag.deploy.canary import look_at_embeddings
 from ragdiag.deploy.health import cannot_answer, findable_ids, open_build
 from ragdiag.deploy.questions import NOISE
 from ragdiag.deploy.sampling import Asked, sample_judged, sample_positions
-from ragdiag.deploy.soundness import Target, look_at_contract, look_at_manifest
+from ragdiag.deploy.soundness import Target, look_before_loading
 from ragdiag.errors import RagdiagError
 from ragdiag.metrics.ranking import score_ranking
 from ragdiag.progress import Progress, part, report
@@ -28,7 +28,7 @@ from ragdiag.stats.bootstrap import bounded_mean
 from ragdiag.stats.paired import PairedComparison, compare_paired, holm
 from ragdiag.store.corpus import load_build_passages
 from ragdiag.store.lake import Lake
-from ragdiag.store.results import list_builds
+from ragdiag.store.results import list_builds, pruned_times
 from ragdiag.version import Version
 
 QUESTIONS = 100
@@ -98,8 +98,9 @@ def diagnose_index(
     A build that cannot be loaded is a finding. Raises UnknownName where nothing serves.
     """
     target = Target(version, require_serving(lake, workspace, version))
-    previous = _previous(lake, workspace, target)
+    previous, unmeasured = _previous(lake, workspace, target)
     opened, findings = _open(lake, workspace, target)
+    findings += unmeasured
     older = None
     if previous is not None:
         older, faults = _open(lake, workspace, Target(version, previous))
@@ -125,23 +126,28 @@ def diagnose_index(
     )
 
 
-def _previous(lake: Lake, workspace: Workspace, target: Target) -> str | None:
-    """The build that served before; where nothing was published, the newest but one."""
+def _previous(lake: Lake, workspace: Workspace, target: Target) -> tuple[str | None, list[Finding]]:
+    """The build that served before; where nothing was published, the newest but one. What was
+    pruned is left out, and said where nothing else is left: no build brings it back."""
     index_key = target.version.spec.index_key
     publications = read_publications(workspace, index_key)
     if publications is None:
         ids = [one.build_id for one in list_builds(lake, index_key)]
     else:
         ids = [one.build_id for one in reversed(standing(publications))]
-    return ids[1] if len(ids) > 1 else None
+    # Who rolls back meanwhile takes the target itself out of the list.
+    older = ids[ids.index(target.build_id) + 1 :] if target.build_id in ids else []
+    pruned = pruned_times(lake)
+    before = next((one for one in older if one not in pruned), None)
+    if before is not None or not older:
+        return before, []
+    what = f"build {older[0]}, the one before, was pruned: there is nothing to compare with"
+    return None, [Finding(what, "warn", "nothing until another build is published", "previous")]
 
 
 def _open(lake: Lake, workspace: Workspace, target: Target) -> tuple[Opened | None, list[Finding]]:
     """The loaded build, or None with a bad finding."""
-    found, manifest = look_at_manifest(workspace, target)
-    findings = [found]
-    contract = None if manifest is None else look_at_contract(manifest, target)
-    findings += [] if contract is None else [contract]
+    findings = look_before_loading(workspace, target)
     if cannot_answer(findings):
         return None, findings
     try:

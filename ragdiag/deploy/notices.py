@@ -1,4 +1,5 @@
-"""Alerts about what serves: a bad finding raises one, a later look at the same thing resolves it.
+"""Alerts about what serves: a bad finding raises one; a later look at the same thing resolves it,
+and so does the first look at another build that serves.
 
 The subject of an alert is an index key, since that is what a build serves, with the version where
 its questions are the matter; its kind names the finding, so that a look without the model does not
@@ -11,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from ragdiag.records import Finding, IndexCheck, Severity
 from ragdiag.retrieval.serving import versions_by_index
-from ragdiag.store.alerts import raise_alert, resolve_alerts
+from ragdiag.store.alerts import open_alerts, raise_alert, resolve_alerts
 from ragdiag.store.lake import Lake
 from ragdiag.version import Version
 
@@ -45,6 +46,17 @@ def note_findings(lake: Lake, check: IndexCheck) -> None:
     _note(lake, check, f"{index}, version {check.version_id}", by_version)
     if by_version:  # alerts of an earlier ragdiag name the index alone, and nothing else ends them
         resolve_alerts(lake, subject=index, kinds=[_kind(one) for one in by_version])
+    _resolve_others(lake, index, check.build_id)
+
+
+def _resolve_others(lake: Lake, index: str, serving: str) -> None:
+    """What is still said of a build that serves no more is nobody's trouble."""
+    for alert in open_alerts(lake):
+        if (
+            alert.subject.split(", ")[0] == index
+            and alert.details.get("build_id", serving) != serving
+        ):
+            resolve_alerts(lake, subject=alert.subject, kinds=[alert.kind])
 
 
 def _note(lake: Lake, check: IndexCheck, subject: str, findings: Sequence[Finding]) -> None:

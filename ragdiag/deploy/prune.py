@@ -55,7 +55,7 @@ def prune_builds(
 ) -> PruneReport:
     """Remove builds made before ``older_than`` that nothing needs, what killed builds left, and the
     Milvus collections of both. With ``dry_run`` the report says what would go, and Milvus is not
-    asked. Raises IndexFault where it cannot be read what serves, StoreBusy.
+    asked. Where it cannot be read what serves, the builds that may be meant stay. Raises StoreBusy.
     """
     report = PruneReport()
     if not workspace.indexes.is_dir():
@@ -83,7 +83,10 @@ def _prune_build(
 ) -> None:
     index_key, built_at = _read(folder)
     with _turn(workspace, index_key), unheld(folder) as free:
-        why = _needed(lake, workspace).get(folder.name)
+        needed, unread = _needed(lake, workspace)
+        why = needed.get(folder.name)
+        if why is None and unread and index_key in {None, *unread}:
+            why = unread.get(index_key or "", "what serves cannot be read, nor whose it is")
         if why is None and built_at >= older_than:
             why = "it is too young"
         if why is None and not free:
@@ -98,12 +101,18 @@ def _prune_build(
     report.builds[folder.name] = _remove(leaving, dry_run)
 
 
-def _needed(lake: Lake, workspace: Workspace) -> dict[str, str]:
-    """Build → why it stays, of every index key: a candidate's is one like any other."""
+def _needed(lake: Lake, workspace: Workspace) -> tuple[dict[str, str], dict[str, str]]:
+    """Build → why it stays, of every index key: a candidate's is one like any other. And the index
+    keys of which it cannot be read what serves → the fault."""
     pointers = pointer_path(workspace, "any").parent.glob("*.json")
     needed: dict[str, str] = {}
+    unread: dict[str, str] = {}
     for key in versions_by_index(lake).keys() | {path.stem for path in pointers}:
-        publications = read_publications(workspace, key)
+        try:
+            publications = read_publications(workspace, key)
+        except IndexFault as fault:
+            unread[key] = str(fault)
+            continue
         if publications is None:
             newest = latest_build(lake, key)
             ids = [] if newest is None else [newest.build_id]
@@ -111,7 +120,7 @@ def _needed(lake: Lake, workspace: Workspace) -> dict[str, str]:
             ids = [one.build_id for one in reversed(standing(publications))]
         needed |= dict.fromkeys(ids[1:2], "a rollback leads to it")
         needed |= dict.fromkeys(ids[:1], "it serves")
-    return needed
+    return needed, unread
 
 
 def _read(folder: Path) -> tuple[str | None, datetime]:

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from ragdiag.deploy.soundness import Target, look_before_loading
 from ragdiag.errors import IndexFault, UnknownName
 from ragdiag.retrieval.files import atomic_file, full_disk_named
-from ragdiag.retrieval.manifest import MANIFEST, REBUILD, verified_manifest
+from ragdiag.retrieval.manifest import MANIFEST, REBUILD
 from ragdiag.retrieval.serving import Publication, pointer_path, read_publications, standing
 from ragdiag.settings import Workspace
 from ragdiag.store.disk import sync
@@ -85,8 +86,8 @@ def roll_back(
     """Let the build serve again that was published before the one which serves now.
 
     Returns the new publication and the build it took the place of. Every file of the build is
-    verified first. Raises UnknownName where nothing was published before, IndexFault where that
-    build is missing or damaged.
+    verified first, and that its model is the one that embedded it. Raises UnknownName where nothing
+    was published before, IndexFault where that build is missing or damaged, or its model changed.
     """
 
     def back(history: History | None) -> History:
@@ -98,16 +99,16 @@ def roll_back(
                 remedy=f"build another: ragdiag index build {version.name}",
             )
         target = kept[-2].build_id
-        try:
-            verified_manifest(workspace.indexes / target)
-        except IndexFault as fault:
-            raise IndexFault(
-                f"{fault.message}, so there is no going back to it",
-                remedy=f"publish another of: ragdiag index list {version.name}, "
-                f"or build again: ragdiag index build {version.name}",
-            ) from None
+        findings = look_before_loading(workspace, Target(version, target))
+        for bad in findings:
+            if bad.status == "bad":
+                raise IndexFault(
+                    f"{bad.what}, so there is no going back to it",
+                    remedy=f"publish another of: ragdiag index list {version.name}, "
+                    f"or build again: ragdiag index build {version.name}",
+                )
         said = reason or f"away from {kept[-1].build_id}"
-        checks = {"manifest": "good"}
+        checks = {one.name: one.status for one in findings}
         now = datetime.now(UTC)
         return (*(history or ()), Publication(target, now, "rollback", by, said, checks))
 

@@ -87,10 +87,13 @@ def roll_back(deployment: Deployment | None, side: Side) -> Deployment:
             return replace(state, shadow=None)
         case "production" if state.previous is not None:
             return Deployment(production=state.previous)
-    raise InputError(
-        "production was never another version" if side == "production" else f"no {side} is running",
-        remedy="see: ragdiag deploy status",
-    )
+    if side == "production":
+        # A rollback leads one version back: an earlier one is judged anew.
+        raise InputError(
+            "production has no version before it to go back to",
+            remedy="put the one you want beside it: ragdiag deploy canary VERSION --share 5%",
+        )
+    raise InputError(f"no {side} is running", remedy="see: ragdiag deploy status")
 
 
 def candidate(deployment: Deployment) -> Side:

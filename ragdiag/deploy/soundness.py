@@ -51,6 +51,13 @@ def look_at_manifest(workspace: Workspace, target: Target) -> tuple[Finding, Man
     return Finding(what, "good", name="manifest"), manifest
 
 
+def look_before_loading(workspace: Workspace, target: Target) -> list[Finding]:
+    """The files and the model: where one is bad, the build cannot be opened."""
+    found, manifest = look_at_manifest(workspace, target)
+    contract = None if manifest is None else look_at_contract(manifest, target)
+    return [found] if contract is None else [found, contract]
+
+
 def look_at_libraries(manifest: Manifest, target: Target) -> Finding:
     """Index files outlive the libraries that wrote them."""
     moved = [

@@ -2,9 +2,10 @@
 
 bm25s (method "lucene"):  score = Σ_t idf(t) · tf / (tf + k1·(1 − b + b·|d|/avg|d|)),
 idf(t) = ln(1 + (N − df + ½)/(df + ½)). rank-bm25 (Okapi): the same with (k1 + 1) in the
-numerator and idf(t) = ln((N − df + ½)/(df + ½)), floored at a quarter of the mean idf. t runs
-over the question's words, or their stems; a word asked twice counts twice. The two differ in words
-that occur in about half of the passages, so their lists agree but for a few places.
+numerator and idf(t) = ln((N − df + ½)/(df + ½)), floored at a quarter of the mean idf and at .001,
+since that mean is not positive in a few passages, where nothing would be found. t runs over the
+question's words, or their stems; a word asked twice counts twice. The two differ in words that
+occur in about half of the passages, so their lists agree but for a few places.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ Scores = npt.NDArray[np.float32]
 
 _WORD = re.compile(r"(?u)\b\w\w+\b")
 _TOKENS_FILE = "tokens.json"
+_IDF_FLOOR = 1e-3
 
 
 def tokenise(text: str, stopwords: Literal["en", "none"] = "en") -> list[str]:
@@ -110,15 +112,16 @@ class ReferenceLexical:
 
         self._tokens, self._spec = tokens, spec
         self._index: Any = BM25Okapi(tokens, k1=spec.k1, b=spec.b)
+        self._index.idf = {word: max(idf, _IDF_FLOOR) for word, idf in self._index.idf.items()}
 
     def scores(self, question: str) -> Scores:
         words = terms(question, self._spec)
         return np.asarray(self._index.get_scores(words), dtype=np.float32)
 
     def upper_bound(self, question: str) -> float:
-        """Σ_t max(idf(t), 0)·(k1 + 1)."""
+        """Σ_t idf(t)·(k1 + 1)."""
         idf = [self._index.idf.get(word, 0.0) for word in terms(question, self._spec)]
-        return float(sum(max(value, 0.0) for value in idf) * (self._index.k1 + 1))
+        return float(sum(idf) * (self._index.k1 + 1))
 
     def save(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)

@@ -134,7 +134,8 @@ def versions_by_index(lake: Lake) -> dict[str, list[Version]]:
 
 @contextmanager
 def serving_faults(version: Version) -> Iterator[None]:
-    """Give an IndexFault of the build that serves ``version`` its two ways out."""
+    """Give an IndexFault of the build that serves ``version`` its two ways out. Which build that is
+    is asked before: neither is a way out of a history that cannot be read."""
     try:
         yield
     except IndexFault as fault:

@@ -49,7 +49,7 @@ class Asked:
 def answer(served: Served, asked: Asked, traffic: Traffic) -> Request:
     """From the cache where it may be, else anew. Raises InputError for a question that the version
     cannot look for, and as :meth:`Pipeline.ask` does."""
-    _refuse_stop_words(asked.question, served.version.spec)
+    _refuse_unsearchable(asked.question, served.version.spec)
     cache = served.cache
     if cache is None:
         return _anew(served.pipeline, asked, traffic)
@@ -82,7 +82,7 @@ def answer(served: Served, asked: Asked, traffic: Traffic) -> Request:
 
 def search(served: Served, asked: Asked) -> Request:
     """The ranked lists alone, whole, with no answer. Raises as :func:`answer` does."""
-    _refuse_stop_words(asked.question, served.version.spec)
+    _refuse_unsearchable(asked.question, served.version.spec)
     request = without_answers(served.pipeline).ask(
         asked.question, request_id=asked.request_id, only=asked.only
     )
@@ -125,12 +125,12 @@ def _since_arrival(request: Request, asked: Asked) -> Request:
     return replace(request, latency_ms={**request.latency_ms, "total": asked.waited_ms})
 
 
-def _refuse_stop_words(question: str, spec: Spec) -> None:
+def _refuse_unsearchable(question: str, spec: Spec) -> None:
     lexical = spec.lexical
     if spec.embedder is None and lexical and not tokenise(question, lexical.stopwords):
         raise InputError(
-            "the question has only words that nearly every text has",
-            remedy="ask with a word to search for",
+            "every word of the question is one letter long or in nearly every text",
+            remedy="ask with a rarer word of two letters or more",
         )
 
 

@@ -9,6 +9,7 @@ from queue import Empty, Full, Queue
 from threading import Thread
 from time import monotonic, perf_counter
 
+from ragdiag.errors import InputError
 from ragdiag.identifiers import shadow_id
 from ragdiag.instrumentation.request_log import describe_error
 from ragdiag.records import Request
@@ -65,6 +66,9 @@ def _ask(shadow: Served, asked: Asked, left_s: float) -> Request:
     try:
         # Never from its cache: a shadow is there to be measured.
         request = answer(replace(shadow, cache=None), asked, "shadow")
+    except InputError as error:
+        # What it cannot look for it would refuse to a user, too, and a refusal is no failure.
+        return replace(failed(shadow, asked, "shadow", str(error)), status="no_answer")
     except Exception as error:
         _log.exception("the shadow failed")
         return failed(shadow, asked, "shadow", describe_error(error))

@@ -10,9 +10,11 @@ from ragdiag.caching.wording import decisive_words, essential_words, normalise
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("How do I reset my password?", "how can you reset a password"),
+        ("How do I reset my password?", "how can we reset our passwords"),
+        ("Can you tell us why we won't be paid?", "could you tell me why I will not be paid"),
         ("What is the advantage of the vaccine?", "What are advantages of vaccines?"),
-        ("What's a lockdown?", "What is a lockdown"),
+        ("What's a lockdown?", "What is lockdown"),
+        ("Who'll get an 8-hour shift?", "Who will get 8-hour shifts"),
     ],
 )
 def test_the_same_question_in_other_words(one: str, other: str) -> None:
@@ -42,6 +44,17 @@ def test_numbers_negations_and_signs_always_count(one: str, other: str) -> None:
         ("Who is the president?", "Who was the president?"),
         ("May the landlord sue the tenant?", "May the tenant sue the landlord?"),
         ("What is the maximum dose?", "What is the minimum dose?"),
+        ("Can you terminate my contract?", "Can I terminate your contract?"),
+        ("When will you pay me?", "When will I pay you?"),
+        ("What data do you share with us?", "What data do we share with you?"),
+        ("Is my data safe?", "Is your data safe?"),
+        ("How do I get a refund?", "How will I get a refund?"),
+        ("Is one dose enough?", "Is a dose enough?"),
+        ("How is hepatitis A treated?", "How is hepatitis treated?"),
+        ("Is blood group a of use?", "Is blood group of use?"),
+        ("What is vitamin a?", "What is a vitamin?"),
+        ("Which rules apply to US employees?", "Which rules apply to our employees?"),
+        ("Which rules apply to US employees?", "Which rules apply to employees?"),
     ],
 )
 def test_what_a_cosine_does_not_see(one: str, other: str) -> None:

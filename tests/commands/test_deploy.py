@@ -101,6 +101,8 @@ def test_people_read_the_same(
     [
         (["set", "nwe"], "'nwe'"),
         (["canary", "new", "--share", "half"], "'half' is no share"),
+        (["canary", "new", "--slo-ms", "inf"], "'--slo-ms'"),
+        (["shadow", "new", "--slo-ms", "nan"], "'--slo-ms'"),
         (["canary", "new"], "ragdiag deploy set VERSION"),
         (["shadow", "new"], "ragdiag deploy set VERSION"),
         (["decide"], "ragdiag deploy set VERSION"),

@@ -29,6 +29,8 @@ def test_what_goes_is_told_before_and_after(
     assert told["bytes_freed"] == told["builds"][old] > 0
     assert f"build {old} would go" in said("--older-than", "0", "--dry-run")
     assert (workspace.indexes / old).is_dir()
+    assert main([*command, "--older-than", "1000000"]) == 2
+    assert "less than or equal to 36500" in capsys.readouterr().err
     lines = said("--older-than", "0").splitlines()
     assert lines[:2] == [f"build {old} is gone", f"build {new} stays: it serves"]
     assert lines[2].endswith(" MB freed")

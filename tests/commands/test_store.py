@@ -147,6 +147,8 @@ def test_the_retention_is_read_from_the_configuration(run: Run, workspace: Works
     [
         (["restore", "/nowhere"], "there is a lake in"),
         (["restore", "/nowhere", "--force"], "there is no backup in /nowhere"),
+        (["expire", "--older-than", "1000000"], "less than or equal to 36500"),
+        (["compact", "--keep-days", "inf"], "less than or equal to 36500"),
         (["unname", "nothing"], "'nothing'"),
         (["name", "late", "--snapshot", "99999"], "snapshot 99999 has expired"),
     ],

@@ -99,10 +99,23 @@ def test_words_find_their_passage_unless_the_rows_are_shifted(
     positions = np.arange(0, 400, 8)
     own = [passages[at] for at in positions]
     finding, measured = look_for_words(lexical, spec, positions, own, target)
-    assert (finding.status, measured) == ("good", {"n": 50, "found": 50})
+    assert (finding.status, measured) == (
+        "good",
+        {"n": 50, "found": 50, "wordless": 0},
+    )
     finding, measured = look_for_words(lexical, spec, positions + 1, own, target)
     assert finding.status == "bad"
     assert measured["found"] < 10
+    assert finding.remedy.endswith("ragdiag index publish dense --build b1 --force")
+
+
+def test_passages_without_words_are_named_and_keep_no_build_back(target: Target) -> None:
+    spec = LexicalSpec()
+    texts = [f"{n} | {n} | a | the" for n in range(4)] + [f"leave{n} policy" for n in range(16)]
+    own = [Passage(f"p{n}", "d", text) for n, text in enumerate(texts)]
+    finding, measured = look_for_words(build_lexical(texts, spec), spec, np.arange(20), own, target)
+    assert (finding.status, measured) == ("warn", {"n": 16, "found": 16, "wordless": 4})
+    assert "4 more have no word to be found by: p0, p1, p2, …" in finding.what
 
 
 @pytest.mark.parametrize("kind", ["flat", "hnsw"])

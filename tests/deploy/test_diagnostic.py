@@ -6,12 +6,14 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from ragdiag.deploy.diagnostic import diagnose_index
-from ragdiag.deploy.publish import publish_build
+from ragdiag.deploy.prune import prune_builds
+from ragdiag.deploy.publish import publish_build, roll_back
 from ragdiag.errors import UnknownName
 from ragdiag.records import Judgment, Passage, PassageMetadata, Question
 from ragdiag.settings import Workspace
@@ -72,6 +74,21 @@ def test_what_is_for_some_readers_only_by_now_is_no_loss_of_the_build(
     found = diagnose_index(corpus, workspace, version)
     assert (found.n, found.is_bad) == (16, False)
     assert found.paths["lexical"]["recall@10"].value == 1.0
+
+
+def test_a_build_before_that_was_pruned_is_said_to_be(
+    corpus: Lake, workspace: Workspace, build: Build, version: Version
+) -> None:
+    ids = [build(*names).build_id for names in ((), ("rust",), ("salt",))]
+    for build_id in ids:
+        publish_build(workspace, version.spec.index_key, build_id, by="test")
+    prune_builds(corpus, workspace, datetime.now(UTC))
+    roll_back(workspace, version, by="test")
+    found = diagnose_index(corpus, workspace, version)
+    assert (found.build_id, found.previous_id, found.is_bad) == (ids[1], None, False)
+    (told,) = [one for one in found.findings if one.status == "warn"]
+    assert f"build {ids[0]}, the one before, was pruned" in told.what
+    assert "index build" not in told.remedy
 
 
 def test_a_build_that_cannot_be_loaded_is_a_finding(

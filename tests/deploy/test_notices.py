@@ -15,7 +15,8 @@ from ragdiag.deploy.notices import (
 from ragdiag.records import Finding, IndexCheck
 from ragdiag.store.alerts import open_alerts, raise_alert
 from ragdiag.store.lake import Lake
-from ragdiag.version import Version
+from ragdiag.version import Version, parse_spec
+from tests.stocked import LEXICAL
 
 LOOK = IndexCheck("b1", "", "", datetime(2026, 1, 5, tzinfo=UTC), "test", ())
 
@@ -64,6 +65,21 @@ def test_well_found_questions_of_another_version_on_the_index_resolve_nothing(
     assert kinds(corpus) == ["index_questions"]
     note_findings(corpus, replace(look(version, questions="good"), version_id="v1"))
     assert kinds(corpus) == []
+
+
+def test_the_first_look_at_another_build_that_serves_ends_what_was_said_of_the_one_before(
+    corpus: Lake, version: Version
+) -> None:
+    mine = look(version, questions="bad", neighbours="bad", freshness="bad")
+    note_findings(corpus, replace(mine, version_id="v1"))
+    other = Version("other", parse_spec(LEXICAL.replace("]", "]\nk1 = 1.2", 1), source="toy"))
+    note_findings(corpus, look(other, vectors="bad"))
+    note_failed_rebuild(corpus, version, "b1", "the disk is full")
+    before = {one.kind: one.alert_id for one in open_alerts(corpus)}
+    note_findings(corpus, replace(look(version, freshness="bad"), build_id="b0", version_id="v2"))
+    assert {one.kind: one.alert_id for one in open_alerts(corpus)} == {
+        kind: before[kind] for kind in ("index_freshness", "index_vectors", REBUILD_FAILED)
+    }
 
 
 def test_an_alert_of_an_earlier_ragdiag_ends_with_the_next_look(

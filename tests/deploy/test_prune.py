@@ -28,7 +28,7 @@ from ragdiag.store.lake import Lake
 from ragdiag.store.results import latest_build, save_build, save_version
 from ragdiag.version import Version, parse_spec
 from ragdiag.workflows.indexing.build import describe_builds
-from tests.stocked import Add, Build
+from tests.stocked import LEXICAL, Add, Build
 
 
 @pytest.fixture
@@ -137,15 +137,21 @@ def test_what_killed_builds_left_goes_but_not_what_is_being_built(
     del hold
 
 
-def test_a_build_that_nobody_can_read_goes_and_an_unreadable_history_stops_it_all(
-    corpus: Lake, workspace: Workspace, version: Version, released: list[str]
+def test_a_build_that_nobody_can_read_goes_but_of_an_unreadable_history_all_stay(
+    corpus: Lake, workspace: Workspace, version: Version, released: list[str], build: Build
 ) -> None:
+    other = Version("other", parse_spec(LEXICAL.replace("]", "]\nk1 = 1.2", 1), source="toy"))
+    save_version(corpus, other)
+    old, new = build(of=other).build_id, build("silt", of=other).build_id
     (workspace.indexes / released[0] / "manifest.json").write_text("{")
     pointer = pointer_path(workspace, version.spec.index_key)
     history = pointer.read_text()
     pointer.write_text("{")
-    with pytest.raises(IndexFault, match="which says what serves"):
-        prune_builds(corpus, workspace, now())
+    done = prune_builds(corpus, workspace, now())
+    assert done.builds.keys() == {old}
+    assert done.kept.keys() == {*released, new}
+    assert "which says what serves; move it away" in done.kept[released[1]]
+    assert done.kept[released[0]] == "what serves cannot be read, nor whose it is"
     pointer.write_text(history)
     assert released[0] in prune_builds(corpus, workspace, now()).builds
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -109,6 +110,26 @@ def test_nothing_goes_to_a_build_that_is_missing_or_damaged(
         old.build_id,
         new.build_id,
     ]
+
+
+def test_nothing_goes_back_to_a_build_whose_model_has_changed(
+    workspace: Workspace,
+    build: Build,
+    hybrid: Callable[..., Version],
+    tiny_model: Path,
+    tmp_path: Path,
+) -> None:
+    model = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    version = hybrid(model=model)
+    old = build(of=version).build_id
+    publish_build(workspace, version.spec.index_key, old, by="test")
+    pooling = model / "1_Pooling" / "config.json"
+    pooling.write_text(pooling.read_text().replace('"mean"', '"cls"'))
+    new = build(of=version).build_id
+    publish_build(workspace, version.spec.index_key, new, by="test")
+    with pytest.raises(IndexFault, match=rf"changed since build {old}.*index build hybrid"):
+        roll_back(workspace, version, by="test")
+    assert len(read_publications(workspace, version.spec.index_key) or ()) == 2
 
 
 @pytest.mark.parametrize("held", ["{", "[]", '{"publications": [{"build_id": 1}]}'])

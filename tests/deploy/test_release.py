@@ -74,10 +74,16 @@ def test_a_side_is_ended_alone() -> None:
     assert release.candidate(both) == "canary"
 
 
-@pytest.mark.parametrize("side", ["canary", "shadow", "production"])
+@pytest.mark.parametrize("side", ["canary", "shadow"])
 def test_what_is_not_there_cannot_be_rolled_back(side: Side) -> None:
     with pytest.raises(InputError, match=r"deploy status"):
         release.roll_back(SERVING, side)
+
+
+def test_production_goes_back_once_and_then_names_another_way() -> None:
+    back = release.roll_back(Deployment("v2", previous="v1"), "production")
+    with pytest.raises(InputError, match=r"no version before it.*deploy canary VERSION"):
+        release.roll_back(back, "production")
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.1, 5.0, math.nan])

@@ -108,6 +108,15 @@ def test_a_question_without_known_words_scores_nothing(engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_in_a_few_passages_too_who_shares_words_is_found(engine: str, n: int) -> None:
+    lexical = build_lexical(TEXTS[:n], LexicalSpec.model_validate({"engine": engine}))
+    for at, text in enumerate(TEXTS[:n]):
+        assert lexical.scores(text).argmax() == at
+        assert lexical.scores(text)[at] > 0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_corpus_without_words_is_refused(engine: str) -> None:
     with pytest.raises(IndexFault, match="no word to index in 2 passages"):
         build_lexical(["a the", "?"], LexicalSpec.model_validate({"engine": engine}))

@@ -126,7 +126,7 @@ def test_words_that_every_text_has_are_refused_where_words_are_all_there_is(
         lambda: answer(served, Asked("is it of the"), "production"),
         lambda: search(served, Asked("is it of the")),
     ):
-        with pytest.raises(InputError, match="only words that nearly every text has"):
+        with pytest.raises(InputError, match="is one letter long or in nearly every text"):
             ask()
     dense = replace(serve(embedder={"title": False}), cache=None)
     assert answer(dense, Asked("is it of the"), "production").status == "ok"

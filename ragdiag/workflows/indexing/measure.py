@@ -94,8 +94,9 @@ def measure_index(
         )
     drawn = np.random.default_rng(SEED).permutation(len(texts))[:questions]
     before = _resident_mb()
+    serving = require_serving(lake, workspace, version)
     with serving_faults(version):
-        index = load_index(workspace, require_serving(lake, workspace, version), version.spec)
+        index = load_index(workspace, serving, version.spec)
     retriever = HybridRetriever(index, version.spec)
     memory = _resident_mb() - before
     times = _ask(retriever, [texts[at] for at in drawn], progress)

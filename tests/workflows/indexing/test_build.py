@@ -83,6 +83,8 @@ def test_a_build_that_fails_its_check_leaves_the_old_one_serving(
     publish_index(corpus, workspace, version, by="test", force=True)
     assert open_pipeline(corpus, workspace, version).build_id == done.build.build_id
     assert [one.kind for one in open_alerts(corpus)] == ["index_questions"]
+    roll_back_index(corpus, workspace, version, by="test")
+    assert [one.kind for one in open_alerts(corpus)] == ["index_freshness"]
 
 
 def test_what_comes_in_while_it_is_built_does_not_keep_a_build_back(
