@@ -196,3 +196,22 @@ def test_verdicts_are_shown_with_their_tiers_and_their_worth(
     assert any("packing" in table.columns and "Fault" in table.columns for table in tables)
     (by_generator,) = [table for table in tables if "Generator" in table.columns]
     assert by_generator["Generator"].tolist() == ["extractive", "big"]
+
+
+def test_traffic_without_a_grade_leads_to_traffic_that_has_some(
+    open_page, empty_lake, tmp_path, said
+) -> None:
+    asked = {"id": "r0", "time": "2026-10-05T12:00:00Z", "version": "bot", "question": "Why?"}
+    known = {"system": "bot", "question": "What is it?", "answer": "It is.", "gold_answer": "Tea"}
+    for name, row in (("log", {**asked, "answer": "So."}), ("results", known)):
+        path = Path(tmp_path, f"{name}.jsonl")
+        path.write_text(json.dumps(row) + "\n")
+        import_logs(open_lake(empty_lake), empty_lake, path)
+    for page, prefix in (("triage", ""), ("overview", "overview_")):
+        app = open_page(page, empty_lake)
+        assert chosen(app, f"{prefix}traffic") == "production"
+        (button,) = (one for one in app.button if "evaluation traffic" in one.label)
+        assert button.label == "1 graded answer of evaluation traffic →"
+        button.click().run()
+        assert chosen(app, f"{prefix}traffic") == "evaluation"
+        assert not any("evaluation traffic" in one.label for one in app.button)
