@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from ragdiag.console import show_estimate, table
@@ -22,7 +23,7 @@ def evaluation_text(found: Evaluation) -> str:
 
 def evaluation_rows(found: Evaluation) -> list[Row]:
     """Metrics, what they leave out, gold by stage, kinds of questions (topics, which may be many,
-    are in the JSON alone), latencies."""
+    are in the JSON alone; metrics that none has are left out), latencies."""
     rows = [_row(name, show_estimate(one)) for name, one in found.metrics.items()]
     n = len(found.requests)
     if found.ungraded:
@@ -40,6 +41,7 @@ def evaluation_rows(found: Evaluation) -> list[Row]:
         for one in found.slices
         if one.kind != "topic"
         for name, value in one.metrics.items()
+        if not math.isnan(found.metrics[name].value)
     ]
     return rows + [
         _row(f"{stage} {name} ms", show_estimate(one, 1))

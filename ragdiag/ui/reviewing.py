@@ -140,11 +140,8 @@ def draw_worth(view: View, reviews: Reviews, scope: Filters) -> None:
     if isinstance(found, CorrectedRate):
         st.metric("Right, by the default grader", words.number(found.graded.value, "share"))
         st.caption(words.interval_only(found.graded, "share"))
-        st.metric("Right, corrected by labels", words.number(found.corrected.value, "share"))
-        st.caption(
-            f"{words.interval_only(found.corrected, 'share')} decided "
-            + ("label" if found.labels == 1 else "labels")
-        )
+        st.metric("Right, corrected", words.number(found.corrected.value, "share"))
+        st.caption(literal(f"{words.interval_only(found.corrected, 'share')}, by {found.by}"))
         if found.unanswered:
             what = words.count(found.unanswered, "request")
             st.caption(f"{what} without an answer: nothing to review, wrong in the corrected rate")

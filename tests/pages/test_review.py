@@ -87,15 +87,17 @@ def test_what_labels_are_worth_stands_beside(open_page, reviewed: Workspace, sai
     assert "n = 10" in text
     assert [metric.label for metric in app.metric] == [
         "Right, by the default grader",
-        "Right, corrected by labels",
+        "Right, corrected",
     ]
 
 
 def test_few_labels_are_worth_no_rate(open_page, reviewed: Workspace, said) -> None:
     app = open_page("review", reviewed, **SCOPE)
-    assert app.metric[1].label == "Right, corrected by labels"
+    assert app.metric[1].label == "Right, corrected"
     assert app.metric[1].value == "–"
-    assert "a rate needs 20 labels, n = 2 decided labels" in said(app).replace("\xa0", " ")
+    assert "a rate needs 20 labels, n = 2, by 2 labels of these answers" in said(app).replace(
+        "\xa0", " "
+    )
 
 
 def test_the_rates_are_of_all_requests_as_on_overview(open_page, reviewed: Workspace, said) -> None:

@@ -176,11 +176,15 @@ def grade_request(request: Request, golds: Mapping[str, Sequence[str]]) -> Grade
 def ranking_estimates(
     requests: Sequence[Request], judgments: Mapping[str, Mapping[str, int]]
 ) -> dict[str, Estimate]:
-    """Mean of each ranking metric with its BCa interval, over questions where it is defined."""
+    """Mean of each ranking metric with its BCa interval, over questions where it is defined: those
+    of which a relevant passage is known."""
     scores = [
         score_ranking(request.ranking, judgments.get(request.question_id or "", {}))
         for request in requests
     ]
+    if not any(judgments.get(request.question_id or "") for request in requests):
+        unknown = Estimate.undefined("no question has a gold passage")
+        return dict.fromkeys(RANKING_METRICS, unknown)
     return {name: bounded_mean([score[name] for score in scores], 0, 1) for name in RANKING_METRICS}
 
 

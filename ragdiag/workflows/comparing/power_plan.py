@@ -103,9 +103,10 @@ def plan_questions(
     )
     means = paired_means(before, after, paired.owners)
     if means.clusters < 2 or means.a <= 0:
+        mean = f", with mean {means.a:.3g}" if means.n else ""
         raise InputError(
-            f"{means.n} questions of {a.name} have a {metric}, with mean {means.a:.3g}: that "
-            "is too little to plan from",
+            f"{means.n} questions of {a.name} have a {metric}{mean}: that is too little to plan "
+            "from",
             remedy="name another --metric or --split, or evaluate more questions",
         )
     size = parse_effect(effect, means.a)

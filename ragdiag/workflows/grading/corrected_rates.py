@@ -7,6 +7,7 @@ its context cannot be asked: rates about that leave it out.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
@@ -98,8 +99,8 @@ def correct_rate(
     scope: str = "VERSION",
 ) -> CorrectedRate:
     """Correct ``grader``'s rate by the labels that these requests have, taken as random within each
-    stratum and weight; without any, by its calibration of an earlier time. Requests that were
-    logged by chance count as many as they stand for.
+    stratum and weight; where they are too few, by its calibration of an earlier time, if there is
+    one. Requests that were logged by chance count as many as they stand for.
 
     Answers that the grader could not decide are a stratum of their own: without a label in it, or
     below 20 in all, there is no rate. By a calibration they widen the interval from 0 to 1.
@@ -120,19 +121,21 @@ def correct_rate(
         )
     weights = load_weights(lake, ids)
     told = len(labels.keys() & answered)
-    if told or not answered:
-        corrected = corrected_rate(_cells(asked, grades, labels, weights, strata), seed)
-        how = f"{told} labels of these answers"
-    else:
-        past = load_calibrations(lake).get(grader)
-        if past is None:
+    past = load_calibrations(lake).get(grader)
+    corrected = corrected_rate(_cells(asked, grades, labels, weights, strata), seed)
+    how = f"{told} label{'s' * (told != 1)} of these answers"
+    if answered and math.isnan(corrected.value):
+        if past is not None:
+            decided = _decided(grades, weights, answered)
+            by_the_past = _by_the_past(decided, weights, answered, past, seed)
+            if not told or not math.isnan(by_the_past.value):
+                corrected, how = by_the_past, f"the labels of {past.labels}"
+        elif not told:
             raise UnknownName(
                 f"none of these answers has a label, and {grader} was never calibrated",
                 remedy=f"label some: ragdiag grade sample {scope} --grader {grader} --out FILE, "
                 "then ragdiag grade calibrate",
             )
-        corrected = _by_the_past(_decided(grades, weights, answered), weights, answered, past, seed)
-        how = f"the labels of {past.labels}"
     graded = weighted_rate(*_decided(grades, weights, weights))
     unanswered = len(ids) - len(answered)
     return CorrectedRate(grader, len(ids), unanswered, told, graded, corrected, how)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import pytest
 
 from ragdiag.commands.evaluate_words import evaluation_rows
-from ragdiag.errors import UnknownName
+from ragdiag.errors import InputError, UnknownName
 from ragdiag.generation.extractive import ExtractiveGenerator
 from ragdiag.importers.beir import import_beir
 from ragdiag.importers.gold import import_gold
@@ -22,6 +21,7 @@ from ragdiag.store.results import save_version
 from ragdiag.version import ExtractiveSpec, Version, parse_spec
 from ragdiag.workflows.comparing.compare import compare_versions
 from ragdiag.workflows.comparing.evaluate import evaluate, read_evaluation
+from ragdiag.workflows.comparing.power_plan import plan_questions
 from ragdiag.workflows.comparing.sliced_questions import load_slices
 from ragdiag.workflows.diagnosing.contradictions import contradiction_lines
 from ragdiag.workflows.diagnosing.diagnose import Scope, open_diagnosis
@@ -65,7 +65,11 @@ def test_questions_with_a_gold_answer_alone_are_asked_graded_compared_and_diagno
     import_gold(lake, path)
     found = evaluate(lake, workspace, lexical, "gold")
     assert (len(found.requests), found.metrics["correct"].value) == (2, 0.5)
-    assert math.isnan(found.metrics["MRR@10"].value)
+    assert found.metrics["MRR@10"].reason == "no question has a gold passage"
+    rows = [row["metric"] for row in evaluation_rows(found)]
+    assert not [name for name in rows if name.startswith(("MRR@10,", "recall@10,"))]
+    with pytest.raises(InputError, match=r"0 questions of v have a MRR@10: that is too little"):
+        plan_questions(lake, lexical, split="gold")
     assert read_evaluation(lake, lexical, "gold").metrics["correct"].value == 0.5
     compared = compare_versions(lake, lexical, lexical, "gold")
     assert [pair.question_id for pair in compared.pairs] == load_members(lake, "gold")

@@ -96,6 +96,9 @@ def test_an_old_calibration_corrects_what_was_answered(lake: Lake, asked: list[R
     rate = correct_rate(lake, asked, DEFAULT_GRADER)
     assert (rate.by, rate.corrected.n) == ("the labels of old.jsonl", COUNT)
     assert 0.35 < rate.corrected.low < 0.48 < rate.corrected.high <= 0.5
+    label(lake, [one for one in asked if one.answered][:1], 1)
+    few = correct_rate(lake, asked, DEFAULT_GRADER)
+    assert (few.by, few.labels, few.corrected) == (rate.by, 1, rate.corrected)
 
 
 def test_only_answers_are_drawn_for_labels(lake: Lake, asked: list[Request]) -> None:
