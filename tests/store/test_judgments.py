@@ -8,7 +8,7 @@ from ragdiag.errors import UnknownName
 from ragdiag.records import Hit, Judgment, Passage, Question, Request
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import add_documents, add_questions, remove_documents
-from ragdiag.store.gold import GoldChange
+from ragdiag.store.gold import GoldChange, add_members
 from ragdiag.store.ingest import ingest
 from ragdiag.store.judgments import add_judgments, load_judgments, load_questions, splits
 from ragdiag.store.lake import Lake
@@ -55,11 +55,13 @@ def test_judgments_come_back_by_question_and_split(judged_lake: Lake) -> None:
 
 
 def test_an_unknown_split_lists_those_there_are(judged_lake: Lake) -> None:
-    with pytest.raises(UnknownName, match="import judgments first"):
+    with pytest.raises(UnknownName, match="import judged questions first: ragdiag import gold PATH"):
         load_questions(judged_lake, "test")
     add_judgments(judged_lake, [Judgment("q1", "p1", 1, "train")])
     with pytest.raises(UnknownName, match="no split 'test'; name one of: train"):
         load_questions(judged_lake, "test")
+    add_members(judged_lake, [("q2", "test"), ("q2", "test"), ("unknown", "test")])
+    assert [one.question_id for one in load_questions(judged_lake, "test")] == ["q2"]
 
 
 def test_adding_again_changes_nothing(judged_lake: Lake) -> None:
