@@ -17,7 +17,7 @@ from ragdiag.retrieval.ann.index import Positions, Scores, VectorIndex, Vectors
 from ragdiag.retrieval.ann.reduction import Reduction
 from ragdiag.retrieval.builds import Index
 from ragdiag.retrieval.embed import Encoder
-from ragdiag.retrieval.lexical import Lexical, terms
+from ragdiag.retrieval.lexical import Lexical, has_marks, terms, tokenise
 from ragdiag.retrieval.paths import best_positions
 from ragdiag.retrieval.vectors import passage_text
 from ragdiag.stats.bootstrap import bounded_mean
@@ -80,11 +80,14 @@ def look_for_words(
     has no word that counts, such as a table of single digits, is told and cannot be asked for."""
     n, found = 0, 0
     wordless: list[str] = []
+    torn: list[str] = []
     for position, passage in zip(positions, passages, strict=True):
         text = passage_text(passage, title=spec.title)
         if not terms(text, spec):
             wordless.append(passage.passage_id)
             continue
+        if _is_torn(lexical, spec, text):
+            torn.append(passage.passage_id)
         scores = lexical.scores(text)
         best = best_positions(scores, TOP)
         n += 1
@@ -93,15 +96,32 @@ def look_for_words(
         f"{found} of {n} passages sampled from {target} are among the first {TOP} for their words"
     )
     measured = {"n": n, "found": found, "wordless": len(wordless)}
+    if torn:
+        what = (
+            f"{target} keeps words apart from their accents or vowel signs, as an earlier ragdiag "
+            f"did, in {len(torn)} of {n} passages sampled: {_named(torn)}"
+        )
+        return Finding(what, "bad", target.rebuild, "words"), measured
     if found < LEXICAL_SELF_FLOOR * n:
         forced = f"ragdiag index publish {target.version.name} --build {target.build_id} --force"
         remedy = f"{target.rebuild}; where that finds the same, let it serve all the same: {forced}"
         return Finding(what, "bad", remedy, "words"), measured
     if wordless:
-        names = ", ".join(wordless[:NAMED]) + (", …" if len(wordless) > NAMED else "")
-        what += f"; {len(wordless)} more have no word to be found by: {names}"
+        what += f"; {len(wordless)} more have no word to be found by: {_named(wordless)}"
         return Finding(what, "warn", "nothing, where they are figures or signs", "words"), measured
     return Finding(what, "good", name="words"), measured
+
+
+def _is_torn(lexical: Lexical, spec: LexicalSpec, text: str) -> bool:
+    """Whether none of the words of ``text`` that may have marks is in the index as a whole."""
+    if not has_marks(text):
+        return False
+    marked = [word for word in tokenise(text, spec.stopwords) if not word.isascii()]
+    return bool(marked) and lexical.upper_bound(" ".join(marked)) == 0
+
+
+def _named(passages: Sequence[str]) -> str:
+    return ", ".join(passages[:NAMED]) + (", …" if len(passages) > NAMED else "")
 
 
 def look_at_neighbours(ann: VectorIndex, queries: Vectors, target: Target) -> Measured:

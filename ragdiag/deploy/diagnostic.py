@@ -137,6 +137,7 @@ def _previous(lake: Lake, workspace: Workspace, target: Target) -> tuple[str | N
         ids = [one.build_id for one in reversed(standing(publications))]
     # Who rolls back meanwhile takes the target itself out of the list.
     older = ids[ids.index(target.build_id) + 1 :] if target.build_id in ids else []
+    older = [one for one in older if one != target.build_id]
     pruned = pruned_times(lake)
     before = next((one for one in older if one not in pruned), None)
     if before is not None or not older:

@@ -33,8 +33,11 @@ You answer a question from numbered passages, and from nothing else.
 _CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]*`)", re.DOTALL)
 _RANGE = r"[1-9]\d{0,3}(?:\s*[–-]\s*[1-9]\d{0,3})?"
 _MARK = re.compile(rf"\s*\[({_RANGE}(?:\s*[,;]\s*{_RANGE})*)\]")
-_VARIABLE = re.compile(r"(?:\b[a-z]|\w*_\w*)\Z")
-"""What stands before the bracket of a subscript rather than of a mark."""
+_VARIABLE = re.compile(r"(?:(?<![\w'’])[af-z]|\b[^\W_]\w*_\w*[^\W_])\Z")
+"""What stands before the bracket of a subscript rather than of a mark: not an emphasised word, the
+end of a contraction or one of a few choices."""
+_FENCED = re.compile(r"\A\s*```(?:text|markdown|md)?\n(.*?)\n?```\s*\Z", re.DOTALL)
+"""A whole reply that stands in a fence without being code."""
 _THOUGHT = re.compile(r"\A\s*<think>.*?(?:</think>|\Z)", re.DOTALL)
 _DECLINES = re.compile(rf"\A\W*{NO_ANSWER}\b|\b{NO_ANSWER}\W*\Z", re.IGNORECASE)
 _FENCE = "=== "
@@ -71,6 +74,8 @@ def read_reply(text: str | None, context: Sequence[ContextPassage], *, model: st
     ('It is red, and round.', ('b',))
     """
     raw = _THOUGHT.sub("", text or "")[:MAX_ANSWER_CHARS]
+    if (fenced := _FENCED.match(raw)) and "```" not in fenced[1]:
+        raw = fenced[1]
     cited: list[int] = []
     # Every second piece of the split is code, whose brackets are its own.
     pieces = _CODE.split(raw)

@@ -103,7 +103,9 @@ def import_gold(lake: Lake, path: Path) -> ImportReport:
     answers = add_gold_answers(
         lake, [GoldAnswer(one.row.id, tuple(one.row.answers or ())) for one in answered]
     )
-    add_members(lake, [(one.row.id, one.row.split) for one in answered])
+    for named in (True, False):
+        of = [one.row for one in answered if ("split" in one.row.model_fields_set) is named]
+        add_members(lake, [(row.id, row.split) for row in of], named=named)
     found = [
         *rejects,
         *refused,

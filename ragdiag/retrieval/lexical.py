@@ -44,7 +44,8 @@ def tokenise(text: str, stopwords: Literal["en", "none"] = "en") -> list[str]:
     text = text.lower()
     pattern = _WORD
     if has_marks(text):
-        text, pattern = unicodedata.normalize("NFC", text), _marked_word()
+        text = unicodedata.normalize("NFC", _many_marks().sub(r"\1", text))
+        pattern = _marked_word()
     words = pattern.findall(text)
     return words if stopwords == "none" else [word for word in words if word not in _english()]
 
@@ -53,7 +54,8 @@ def has_marks(text: str) -> bool:
     """Whether ``text`` may have words that an index of before marks counted holds in pieces."""
     if text.isascii():
         return False
-    return not (unicodedata.is_normalized("NFC", text) and _marks().isdisjoint(text))
+    # In this order: to tell whether many marks are in their place takes their number squared.
+    return not (_marks().isdisjoint(text) and unicodedata.is_normalized("NFC", text))
 
 
 def terms(text: str, spec: LexicalSpec) -> list[str]:
@@ -179,6 +181,12 @@ def _marks() -> frozenset[str]:
     where a text has more than ASCII."""
     codes = map(chr, range(0x300, 0x1F000))
     return frozenset(one for one in codes if unicodedata.category(one) in ("Mn", "Mc"))
+
+
+@cache
+def _many_marks() -> re.Pattern[str]:
+    """A letter has a few marks; NFC sorts a run of them in time that grows with its square."""
+    return re.compile(rf"([{''.join(sorted(_marks()))}]{{30}})[{''.join(sorted(_marks()))}]+")
 
 
 @cache

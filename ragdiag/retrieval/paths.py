@@ -13,6 +13,8 @@ from ragdiag.retrieval.lexical import Lexical
 from ragdiag.version import Spec
 
 NOTHING: Positions = np.empty(0, np.int64)
+BLOCK = 4_096
+"""Vectors that are scored at once, so that no copy of all of them is made."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,13 @@ def _range(ann: VectorIndex, vector: Vectors, allowed: Mask | None) -> Span:
     the scores of what they may."""
     if allowed is None:
         return Span(*ann.score_range(vector))
-    scores = ann.scores(vector, np.flatnonzero(allowed))
-    return Span(float(scores.min()), float(scores.max())) if len(scores) else COSINE_BOUNDS
+    positions = np.flatnonzero(allowed)
+    if not len(positions):
+        return COSINE_BOUNDS
+    blocks = (positions[at : at + BLOCK] for at in range(0, len(positions), BLOCK))
+    ranges = [(one.min(), one.max()) for one in (ann.scores(vector, block) for block in blocks)]
+    lows, highs = zip(*ranges, strict=True)
+    return Span(float(min(lows)), float(max(highs)))
 
 
 def best_positions(scores: Scores, depth: int) -> Positions:

@@ -85,21 +85,22 @@ def add_gold_answers(lake: Lake, answers: Iterable[GoldAnswer]) -> GoldChange:
     return lake.write(add)
 
 
-def add_members(lake: Lake, members: Iterable[tuple[str, str]]) -> None:
-    """Put questions (id, split) into splits, where they are known and not there already. Those of
-    which a passage is judged need it not."""
+def add_members(lake: Lake, members: Iterable[tuple[str, str]], *, named: bool = True) -> None:
+    """Put questions (id, split) into splits, where they are known. Those of which a passage is
+    judged need it not. A split that is not ``named``, but the one for questions without any, holds
+    a question only while no other does."""
     given = set(members)
 
     def add(cursor: duckdb.DuckDBPyConnection) -> None:
         known = known_ids(cursor, "questions", "question_id", (one for one, _ in given))
         there = cursor.execute(
             "select question_id, split from question_splits "
-            "where question_id in (select unnest(?::varchar[]))",
-            [sorted(known)],
+            "where question_id in (select unnest(?::varchar[])) and (named or not ?)",
+            [sorted(known), named],
         ).fetchall()
         now = now_utc()
         rows = [
-            {"question_id": question_id, "split": split, "added_at": now}
+            {"question_id": question_id, "split": split, "named": named, "added_at": now}
             for question_id, split in sorted(given - {*there})
             if question_id in known
         ]

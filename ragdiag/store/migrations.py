@@ -403,12 +403,17 @@ def sentence_supports(con: duckdb.DuckDBPyConnection) -> None:
 
 def question_splits(con: duckdb.DuckDBPyConnection) -> None:
     """Of which split a question is of which no passage was judged, and with those that have
-    judgments all that a split holds."""
+    judgments all that a split holds. A split that nobody named counts while there is no other."""
     con.execute("""
-        create table question_splits(question_id varchar, split varchar, added_at timestamp);
+        create table question_splits(
+            question_id varchar, split varchar, named boolean, added_at timestamp);
         create view split_questions as
-            select question_id, split from judgments
-            union select question_id, split from question_splits""")
+            with meant as (
+                select question_id, split from judgments
+                union select question_id, split from question_splits where named)
+            select question_id, split from meant
+            union select question_id, split from question_splits
+            where not named and question_id not in (select question_id from meant)""")
 
 
 def _widen(con: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str]) -> None:

@@ -36,7 +36,9 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     "judgments": _table(
         (TEXT, "question_id passage_id split"), (WHOLE, "grade"), (TIME, "judged_at")
     ),
-    "question_splits": _table((TEXT, "question_id split"), (TIME, "added_at")),
+    "question_splits": _table(
+        (TEXT, "question_id split"), (pa.bool_(), "named"), (TIME, "added_at")
+    ),
     "gold_answers": _table((TEXT, "question_id"), (TEXTS, "answers"), (TIME, "added_at")),
     "requests": _table(
         (TEXT, "request_id version_id build_id traffic question_id question topic user_key"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import numpy as np
@@ -19,7 +20,7 @@ from ragdiag.records import Passage
 from ragdiag.retrieval.ann.index import Ann, Positions, Scores, Vectors, build_ann
 from ragdiag.retrieval.ann.reduction import fit_reduction
 from ragdiag.retrieval.builds import Index
-from ragdiag.retrieval.lexical import build_lexical
+from ragdiag.retrieval.lexical import build_lexical, index_terms
 from ragdiag.version import AnnSpec, LexicalSpec, Version, parse_spec
 from tests.retrieval.conftest import DIMENSION, ToyEncoder
 
@@ -107,6 +108,18 @@ def test_words_find_their_passage_unless_the_rows_are_shifted(
     assert finding.status == "bad"
     assert measured["found"] < 10
     assert finding.remedy.endswith("ragdiag index publish dense --build b1 --force")
+
+
+def test_a_build_that_keeps_words_apart_from_their_marks_is_told(target: Target) -> None:
+    spec = LexicalSpec()
+    texts = ["कितनी छुट्टियाँ मिलती हैं", *(f"leave{n} policy" for n in range(20))]
+    own = [Passage(f"p{n}", "d", text) for n, text in enumerate(texts)]
+    earlier = index_terms([re.findall(r"\b\w\w+\b", text) for text in texts], spec)
+    finding, _ = look_for_words(earlier, spec, np.arange(21), own, target)
+    assert finding.status == "bad"
+    assert "in 1 of 21 passages sampled: p0" in finding.what
+    finding, _ = look_for_words(build_lexical(texts, spec), spec, np.arange(21), own, target)
+    assert finding.status == "good"
 
 
 def test_passages_without_words_are_named_and_keep_no_build_back(target: Target) -> None:

@@ -91,6 +91,19 @@ def test_a_build_before_that_was_pruned_is_said_to_be(
     assert "index build" not in told.remedy
 
 
+def test_a_build_is_not_held_against_itself(
+    corpus: Lake, workspace: Workspace, build: Build, version: Version
+) -> None:
+    first, second, third = (build(*names).build_id for names in ((), ("rust",), ("salt",)))
+    for build_id in (first, second, first, third):
+        publish_build(workspace, version.spec.index_key, build_id, by="test")
+    prune_builds(corpus, workspace, datetime.now(UTC))
+    roll_back(workspace, version, by="test")
+    found = diagnose_index(corpus, workspace, version)
+    assert (found.build_id, found.previous_id) == (first, None)
+    assert any(f"build {second}, the one before, was pruned" in one.what for one in found.findings)
+
+
 def test_a_build_that_cannot_be_loaded_is_a_finding(
     corpus: Lake, workspace: Workspace, build: Build, version: Version
 ) -> None:

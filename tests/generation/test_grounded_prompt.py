@@ -72,6 +72,9 @@ def test_a_title_stays_on_its_line() -> None:
         ("```\nrows[1]", "```\nrows[1]", ()),
         ("<think>Say [1]?\n</think>\nTwo [2].", "Two.", ("doc#1",)),
         ("NO_ANSWERS is a band [1].", "NO_ANSWERS is a band.", ("doc#0",)),
+        ("_Two_[1], it's[2]; option b[1].", "_Two_, it's; option b.", ("doc#0", "doc#1")),
+        ("```\nTwo [1].\n```", "Two.", ("doc#0",)),
+        ("```python\nx[1]\n```", "```python\nx[1]\n```", ()),
     ],
 )
 def test_marks_become_citations_and_leave_the_text(

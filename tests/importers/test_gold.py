@@ -16,7 +16,7 @@ from ragdiag.store.corpus import (
     load_judgments,
     load_questions,
 )
-from ragdiag.store.judgments import load_members
+from ragdiag.store.judgments import load_members, splits
 from ragdiag.store.lake import Lake
 
 WriteLines = Callable[..., Path]
@@ -61,6 +61,21 @@ def test_everything_is_loaded(lake: Lake, write_lines: WriteLines) -> None:
     assert load_members(lake, "dev") == ["q1"]
     import_gold(lake, path)
     assert len(lake.rows("select * from question_splits")) == 2
+
+
+def test_a_split_that_nobody_named_holds_a_question_while_no_other_does(
+    lake: Lake, write_lines: WriteLines
+) -> None:
+    judged = {"question_id": "q1", "question": "Why?", "passages": ["cats#0"], "split": "train"}
+    answers = [{"question_id": "q1", "question": "Why?", "answers": ["So."]}]
+    answers.append({"question_id": "q2", "question": "How?", "answers": ["Thus."]})
+    import_gold(lake, write_lines("answers.jsonl", *answers))
+    assert load_members(lake, DEFAULT_SPLIT) == ["q1", "q2"]
+    import_gold(lake, write_lines("judged.jsonl", judged))
+    import_gold(lake, write_lines("answers.jsonl", *answers))
+    assert (load_members(lake, DEFAULT_SPLIT), load_members(lake, "train")) == (["q2"], ["q1"])
+    import_gold(lake, write_lines("named.jsonl", {**answers[1], "split": "test"}))
+    assert splits(lake) == ["test", "train"]
 
 
 def test_fields_that_nothing_reads_are_named(lake: Lake, write_lines: WriteLines) -> None:

@@ -55,7 +55,9 @@ def test_judgments_come_back_by_question_and_split(judged_lake: Lake) -> None:
 
 
 def test_an_unknown_split_lists_those_there_are(judged_lake: Lake) -> None:
-    with pytest.raises(UnknownName, match="import judged questions first: ragdiag import gold PATH"):
+    with pytest.raises(
+        UnknownName, match="import judged questions first: ragdiag import gold PATH"
+    ):
         load_questions(judged_lake, "test")
     add_judgments(judged_lake, [Judgment("q1", "p1", 1, "train")])
     with pytest.raises(UnknownName, match="no split 'test'; name one of: train"):

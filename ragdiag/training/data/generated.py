@@ -211,11 +211,12 @@ def _asked(
 
 
 def _messages(passage: Passage, examples: Sequence[Example]) -> list[ChatCompletionMessageParam]:
-    texts = [f"{one.title}\n{one.text}" for one in (*(e.passage for e in examples), passage)]
+    passages = (*(example.passage for example in examples), passage)
+    texts = [f"{one.title}\n{one.text}"[:MOST_CHARS] for one in passages]
     fence = "=== "
     while any(fence in text for text in texts):
         fence = "=" + fence
-    *shown, last = (f"{fence}passage\n{text[:MOST_CHARS]}\n{fence}end of passage" for text in texts)
+    *shown, last = (f"{fence}passage\n{text}\n{fence}end of passage" for text in texts)
     messages: list[ChatCompletionMessageParam] = [
         {"role": "system", "content": PROMPT.format(fence=fence.strip())}
     ]

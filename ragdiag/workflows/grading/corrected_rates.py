@@ -105,7 +105,8 @@ def correct_rate(
     Answers that the grader could not decide are a stratum of their own: without a label in it, or
     below 20 in all, there is no rate. By a calibration they widen the interval from 0 to 1.
     Requests without an answer are wrong and count as no label; where answers have labels, one that
-    such a request has all the same holds.
+    such a request has all the same holds. Where one was graded right, answers are not logged here,
+    and none is taken to be missing.
 
     Raises UnknownName where the grader has graded none of them, or where there is neither a label
     nor a calibration; its remedy is a command that names the requests by ``scope``.
@@ -119,10 +120,12 @@ def correct_rate(
             remedy=f"run: ragdiag grade run {scope} --grader "
             f"{grader if grader in LOCAL else 'NAME'}, and use the name that it prints",
         )
+    if any(name not in answered and one.y == 1 for name, one in grades.items()):
+        answered = {*ids}  # Somebody saw them: this log has grades, and not the answers.
     weights = load_weights(lake, ids)
     told = len(labels.keys() & answered)
     past = load_calibrations(lake).get(grader)
-    corrected = corrected_rate(_cells(asked, grades, labels, weights, strata), seed)
+    corrected = corrected_rate(_cells(asked, answered, grades, labels, weights, strata), seed)
     how = f"{told} label{'s' * (told != 1)} of these answers"
     if answered and math.isnan(corrected.value):
         if past is not None:
@@ -195,6 +198,7 @@ def _stratum(request: Counted, grades: Mapping[str, Grade], strata: Strata) -> s
 
 def _cells(
     requests: Sequence[Counted],
+    answered: Container[str],
     grades: Mapping[str, Grade],
     labels: Mapping[str, int],
     weights: Mapping[str, float],
@@ -203,7 +207,8 @@ def _cells(
     rows: Counter[tuple[str, float]] = Counter()
     told: dict[tuple[str, float], list[int]] = defaultdict(list)
     for request in requests:
-        stratum = _stratum(request, grades, strata) if request.answered else UNANSWERED
+        is_open = request.request_id in answered
+        stratum = _stratum(request, grades, strata) if is_open else UNANSWERED
         cell = stratum, weights[request.request_id]
         rows[cell] += 1
         if request.request_id in labels:

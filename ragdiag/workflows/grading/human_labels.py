@@ -138,7 +138,8 @@ def _item(name: str, row: LabelRow) -> Item:
 
 def _keep_item(items: dict[str, Item], item: Item) -> None:
     first = items.setdefault(item.item_id, item)
-    if first != item:
+    told = ((first.answer, item.answer), (first.question, item.question))
+    if any(one.strip() != other.strip() for one, other in told if one.strip() and other.strip()):
         raise ValueError(
             f"item_id {item.item_id!r} stands for something else in an earlier line "
             f"(answer {first.answer[:60]!r}): give each answer an item_id of its own"

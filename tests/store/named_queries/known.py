@@ -42,8 +42,11 @@ class Known:
     @cached_property
     def members(self) -> set[tuple[str, str]]:
         """Split and question of all that some split holds."""
-        rows = [*self["judgments"], *self["question_splits"]]
-        return {(row["split"], row["question_id"]) for row in rows}
+        rows = [*self["judgments"], *(one for one in self["question_splits"] if one["named"])]
+        meant = {(row["split"], row["question_id"]) for row in rows}
+        taken = {question_id for _, question_id in meant}
+        others = {(row["split"], row["question_id"]) for row in self["question_splits"]}
+        return meant | {one for one in others if one[1] not in taken}
 
     @cached_property
     def fact(self) -> dict[str, Fact]:

@@ -195,6 +195,7 @@ class RandomStore:
         add_gold_answers(self.lake, golds)
         known = [(QUESTIONS[5], "dev"), (QUESTIONS[1], "test"), (QUESTIONS[2], "answers")]
         add_members(self.lake, [*known, ("unknown", "dev")])
+        add_members(self.lake, [(one, "gold") for one in QUESTIONS[3:]], named=False)
 
     def _say(self) -> None:
         """Twice over, so that there is a latest and one before."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
+from ragdiag.errors import UnknownName
 from ragdiag.grading.rules import DefaultGrader
 from ragdiag.records import DEFAULT_GRADER, Estimate, Grade, Request
 from ragdiag.settings import Workspace
@@ -99,6 +101,15 @@ def test_an_old_calibration_corrects_what_was_answered(lake: Lake, asked: list[R
     label(lake, [one for one in asked if one.answered][:1], 1)
     few = correct_rate(lake, asked, DEFAULT_GRADER)
     assert (few.by, few.labels, few.corrected) == (rate.by, 1, rate.corrected)
+
+
+def test_a_log_without_texts_is_not_taken_for_one_without_answers(
+    lake: Lake, asked: list[Request]
+) -> None:
+    silent = [replace(one, answer="") for one in asked]
+    save_findings(lake, grades=[Grade(one.request_id, "label", 1) for one in asked[:100]])
+    with pytest.raises(UnknownName, match="none of these answers has a label, and label was never"):
+        correct_rate(lake, silent, "label")
 
 
 def test_only_answers_are_drawn_for_labels(lake: Lake, asked: list[Request]) -> None:
