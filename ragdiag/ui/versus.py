@@ -100,8 +100,9 @@ def table(compared: Comparison) -> dict[str, list[str]]:
 def footnote(compared: Comparison) -> str:
     return (
         f"p: paired t test, two-sided, {words.count(compared.clusters, 'independent group')} of "
-        f"questions (by the document that answers them). {family_words(compared)} Sign flip is the "
-        "check. Interval: BCa bootstrap, or Student's t where questions share a document. "
+        "questions (by the document that answers them, where one is known). "
+        f"{family_words(compared)} Sign flip is the check. Interval: BCa bootstrap, or Student's t "
+        "where questions share a document. "
         "Detectable: the smallest true difference that this many questions show with 80 % power. "
         f"{_secondary_words(compared)} {mcnemar_words(compared)}"
     )

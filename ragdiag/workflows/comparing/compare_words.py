@@ -120,8 +120,9 @@ def family_words(found: Comparison) -> str:
     small = (
         f"; {untested} with fewer than {LEAST_QUESTIONS} questions not tested" if untested else ""
     )
+    measures = sum(not math.isnan(one.paired.p) for one in found.metrics.values())
     return (
-        f"Holm corrects over {found.family} tests: {len(found.metrics)} measures on all questions"
+        f"Holm corrects over {found.family} tests: {measures} measures on all questions"
         f"{sliced}{small}."
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ragdiag.errors import InputError
@@ -143,6 +143,10 @@ def gate_versions(
     def times(side: int) -> list[float]:
         return [request_ms(pair[side]) for pair in pairs]
 
+    quality = gate_quality(paired_means(scores(0), scores(1), owners), metric)
+    if all(map(math.isnan, scores(0))):
+        why = f"no question asked of both has a {metric} of A: name another with --metric"
+        quality = replace(quality, reason=why)
     return ReleaseGate(
         a=a,
         b=b,
@@ -152,7 +156,7 @@ def gate_versions(
         clusters=len(set(owners)),
         unpaired=len(first.keys() ^ second.keys()),
         criteria={
-            "quality": gate_quality(paired_means(scores(0), scores(1), owners), metric),
+            "quality": quality,
             "latency": gate_latency(
                 paired_quantiles(times(0), times(1), 0.95, clusters=owners, seed=seed), slo_ms
             ),

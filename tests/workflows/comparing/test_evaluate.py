@@ -20,7 +20,9 @@ from ragdiag.store.queries import evaluated
 from ragdiag.store.results import save_version
 from ragdiag.version import ExtractiveSpec, Version, parse_spec
 from ragdiag.workflows.comparing.compare import compare_versions
+from ragdiag.workflows.comparing.compare_words import family_words
 from ragdiag.workflows.comparing.evaluate import evaluate, read_evaluation
+from ragdiag.workflows.comparing.gate import gate_versions
 from ragdiag.workflows.comparing.power_plan import plan_questions
 from ragdiag.workflows.comparing.sliced_questions import load_slices
 from ragdiag.workflows.diagnosing.contradictions import contradiction_lines
@@ -73,6 +75,9 @@ def test_questions_with_a_gold_answer_alone_are_asked_graded_compared_and_diagno
     assert read_evaluation(lake, lexical, "gold").metrics["correct"].value == 0.5
     compared = compare_versions(lake, lexical, lexical, "gold")
     assert [pair.question_id for pair in compared.pairs] == load_members(lake, "gold")
+    assert "tests: 2 measures on all questions" in family_words(compared)
+    quality = gate_versions(lake, lexical, lexical, "gold").criteria["quality"]
+    assert quality.reason.endswith("has a MRR@10 of A: name another with --metric")
     assert open_diagnosis(lake, workspace, lexical, Scope("gold")).diagnose().failures == 1
     assert evaluated(lake) == {lexical.version_id: ["gold"]}
     with pytest.raises(UnknownName, match="no question is judged in the split 'gold'"):
