@@ -104,8 +104,9 @@ def import_gold(lake: Lake, path: Path) -> ImportReport:
         lake, [GoldAnswer(one.row.id, tuple(one.row.answers or ())) for one in answered]
     )
     for named in (True, False):
-        of = [one.row for one in answered if ("split" in one.row.model_fields_set) is named]
-        add_members(lake, [(row.id, row.split) for row in of], named=named)
+        rows_of = [one.row for one in answered if ("split" in one.row.model_fields_set) is named]
+        if rows_of:
+            add_members(lake, [(row.id, row.split) for row in rows_of], named=named)
     found = [
         *rejects,
         *refused,

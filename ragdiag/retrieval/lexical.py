@@ -186,7 +186,8 @@ def _marks() -> frozenset[str]:
 @cache
 def _many_marks() -> re.Pattern[str]:
     """A letter has a few marks; NFC sorts a run of them in time that grows with its square."""
-    return re.compile(rf"([{''.join(sorted(_marks()))}]{{30}})[{''.join(sorted(_marks()))}]+")
+    marks = "".join(sorted(_marks()))
+    return re.compile(rf"([{marks}]{{30}})[{marks}]+")
 
 
 @cache

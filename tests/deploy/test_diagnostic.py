@@ -23,6 +23,15 @@ from ragdiag.version import Version
 from tests.stocked import Build
 
 
+def serve_things(lake: Lake, workspace: Workspace, build: Build, version: Version) -> list[str]:
+    """Thirty things are in the build that serves, and each is asked for; their passages' ids."""
+    names = [f"thing{n}" for n in range(30)]
+    publish_build(workspace, version.spec.index_key, build(*names).build_id, by="test")
+    add_questions(lake, [Question(f"q-{name}", f"What is {name}?") for name in names])
+    add_judgments(lake, [Judgment(f"q-{name}", name, 1, "test") for name in names])
+    return names
+
+
 def test_every_path_is_measured_and_passages_are_embedded_again(
     corpus: Lake, workspace: Workspace, build: Build, hybrid: Callable[..., Version]
 ) -> None:
@@ -42,10 +51,7 @@ def test_every_path_is_measured_and_passages_are_embedded_again(
 def test_less_gold_than_in_the_build_before_is_bad_beyond_chance(
     corpus: Lake, workspace: Workspace, build: Build, version: Version
 ) -> None:
-    names = [f"thing{n}" for n in range(30)]
-    publish_build(workspace, version.spec.index_key, build(*names).build_id, by="test")
-    add_questions(corpus, [Question(f"q-{name}", f"What is {name}?") for name in names])
-    add_judgments(corpus, [Judgment(f"q-{name}", name, 1, "test") for name in names])
+    names = serve_things(corpus, workspace, build, version)
     add_documents(corpus, [Passage(name, name, "Nothing is known.") for name in names])
     publish_build(workspace, version.spec.index_key, build("rust").build_id, by="test")
     found = diagnose_index(corpus, workspace, version)
@@ -63,10 +69,7 @@ def test_less_gold_than_in_the_build_before_is_bad_beyond_chance(
 def test_what_is_for_some_readers_only_by_now_is_no_loss_of_the_build(
     corpus: Lake, workspace: Workspace, build: Build, version: Version
 ) -> None:
-    names = [f"thing{n}" for n in range(30)]
-    publish_build(workspace, version.spec.index_key, build(*names).build_id, by="test")
-    add_questions(corpus, [Question(f"q-{name}", f"What is {name}?") for name in names])
-    add_judgments(corpus, [Judgment(f"q-{name}", name, 1, "test") for name in names])
+    names = serve_things(corpus, workspace, build, version)
     known = {one.passage_id: one for one in load_passages(corpus)}
     acme = PassageMetadata(tenant="acme")
     add_documents(corpus, [replace(known[name], metadata=acme) for name in names[:20]])

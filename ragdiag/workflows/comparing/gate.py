@@ -143,8 +143,9 @@ def gate_versions(
     def times(side: int) -> list[float]:
         return [request_ms(pair[side]) for pair in pairs]
 
-    quality = gate_quality(paired_means(scores(0), scores(1), owners), metric)
-    if all(map(math.isnan, scores(0))):
+    before, after = scores(0), scores(1)
+    quality = gate_quality(paired_means(before, after, owners), metric)
+    if all(map(math.isnan, before)):
         why = f"no question asked of both has a {metric} of A: name another with --metric"
         quality = replace(quality, reason=why)
     return ReleaseGate(
