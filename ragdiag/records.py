@@ -86,7 +86,7 @@ LARGEST_COST = 1e9
 """In US$: sums of larger ones would not be right to the cent, nor after they were taken off again.
 """
 
-DEFAULT_GRADER = "contains_or_f1"
+DEFAULT_GRADER = "contains_or_f1-v2"
 """The grader whose Y decides what failed, where nobody says otherwise (METHODS.md §2)."""
 
 FILTERS = ("tenant", "roles", "only_topics", "only_since", "only_until")

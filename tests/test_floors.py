@@ -30,6 +30,7 @@ FLOORS = (
         "interrupts",
         "runbooks",
         "markdown",
+        "unicode_forms",
     ),
     ("privacy", "spans", "http"),
     ("metrics", "stats", "store"),

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ragdiag.records import (
+    DEFAULT_GRADER,
     ContextHit,
     Diagnosis,
     Feedback,
@@ -249,7 +250,7 @@ def save_opinions(lake: Lake, logged: list[tuple[Request, tuple[str, str, str] |
     marks = load_gold_marks(lake, [request.request_id for request, _ in logged])
     for request, fault in logged:
         grades.append(
-            Grade(request.request_id, "contains_or_f1", int(fault is None), float(fault is None))
+            Grade(request.request_id, DEFAULT_GRADER, int(fault is None), float(fault is None))
         )
         if request.request_id.startswith("p-09"):
             continue

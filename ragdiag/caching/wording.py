@@ -8,8 +8,9 @@ So a question is taken for another one only where its words say so too.
 from __future__ import annotations
 
 import re
-import unicodedata
 from itertools import pairwise
+
+from ragdiag.unicode_forms import normal_form
 
 _TOKEN = re.compile(
     r"""(?<!\w)[-−]\d+(?:[.,]\d+)*        # a number below zero
@@ -46,7 +47,7 @@ def normalise(question: str) -> str:
     >>> normalise("  How long do CATS sleep ?")
     'how long do cats sleep'
     """
-    text = " ".join(unicodedata.normalize("NFC", question).casefold().split())
+    text = " ".join(normal_form("NFC", question).casefold().split())
     return text.removesuffix("?").rstrip() or text
 
 
@@ -77,7 +78,7 @@ def decisive_words(question: str) -> tuple[str, ...]:
 def _words(question: str) -> list[str]:
     """In lower case, but for "US" and an "A" that is a name."""
     words: list[str] = []
-    tokens = _TOKEN.findall(unicodedata.normalize("NFC", question))
+    tokens = _TOKEN.findall(normal_form("NFC", question))
     for token, following in pairwise([*tokens, "."]):
         word = token.casefold()
         if word in _PUNCTUATION:

@@ -18,11 +18,11 @@ from collections.abc import Mapping, Sequence
 from ragdiag.demo.material import Material
 from ragdiag.demo.questions import Asked
 from ragdiag.grading.contract import Item, Subject
-from ragdiag.grading.graders import BY_WORDS, open_grader
+from ragdiag.grading.graders import BY_WORDS, DEFAULT, open_grader
 from ragdiag.grading.rules import RULES
 from ragdiag.metrics.answers import contains_answer
 from ragdiag.progress import Progress, part
-from ragdiag.records import DEFAULT_GRADER, Request
+from ragdiag.records import Request
 from ragdiag.retrieval.text import split_sentences
 from ragdiag.settings import Workspace
 from ragdiag.store.calibrations import KNOWN_TRUTH, load_calibrations
@@ -32,7 +32,7 @@ from ragdiag.workflows.grading.grade import items_of
 from ragdiag.workflows.grading.human_labels import HumanLabels
 
 GRADERS: Mapping[Subject, Sequence[str]] = {
-    "correct": (DEFAULT_GRADER, *RULES, "semantic"),
+    "correct": (DEFAULT, *RULES, "semantic"),
     "grounded": (*BY_WORDS, "grounded_encoder"),
 }
 """The graders that ask nobody. What a citation is worth, the demo does not know."""

@@ -10,13 +10,13 @@ from ragdiag.grading.judge_cache import JudgeCache
 from ragdiag.grading.new_words import GROUNDED, NewWordsSupport
 from ragdiag.grading.rubrics import RUBRICS
 from ragdiag.grading.rules import RULES, DefaultGrader, rule_grader
-from ragdiag.records import DEFAULT_GRADER
 from ragdiag.settings import Workspace
 
 BY_ENCODER = ("semantic", "grounded_encoder")
 BY_CITATIONS = ("citation_recall", "citation_precision")
 BY_WORDS = ("grounded_lexical", "grounded_new_words")
-LOCAL = (DEFAULT_GRADER, *RULES, *BY_WORDS, *BY_CITATIONS, *BY_ENCODER)
+DEFAULT = "contains_or_f1"
+LOCAL = (DEFAULT, *RULES, *BY_WORDS, *BY_CITATIONS, *BY_ENCODER)
 """Graders that ask nobody."""
 
 JUDGES = tuple(f"{rubric.prefix}:MODEL" for rubric in RUBRICS)
@@ -34,14 +34,14 @@ def open_grader(workspace: Workspace, name: str, threshold: float | None = None)
         raise UnknownName(
             f"there is no grader {name!r}", remedy=f"name one of: {', '.join((*LOCAL, *JUDGES))}"
         )
-    fixed = rubric or name == DEFAULT_GRADER or (name in RULES and RULES[name][1] is None)
+    fixed = rubric or name == DEFAULT or (name in RULES and RULES[name][1] is None)
     if threshold is not None and (fixed or not 0 < threshold <= 1):
         what = "takes no threshold" if fixed else f"cannot have the threshold {threshold:g}"
         raise InputError(f"{name} {what}", remedy="leave it out, or give one above 0, at most 1")
     if rubric is not None:
         table = read_configuration(workspace).judge
         return Judge(model, rubric, table, JudgeCache(workspace.judge_cache))
-    if name == DEFAULT_GRADER:
+    if name == DEFAULT:
         return DefaultGrader()
     return rule_grader(name, threshold) if name in RULES else _by_passages(name, threshold)
 

@@ -84,7 +84,7 @@ def _comes_first(text: str) -> bool:
 def _words_beside(text: str) -> set[str]:
     """What is counted: the text without its number, with its signs of currency."""
     signs = {sign for sign in text if unicodedata.category(sign) == "Sc"}
-    rest = (re.sub(r"\d", "", word) for word in _words(text) if not _is_spelled(word))
+    rest = (re.sub(r"[\d.]", "", word) for word in _words(text) if not _is_spelled(word))
     return signs | {word for word in rest if word}
 
 

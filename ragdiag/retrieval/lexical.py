@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ragdiag.errors import IndexFault
+from ragdiag.unicode_forms import combining_marks, normal_form
 from ragdiag.version import LexicalSpec
 
 Scores = npt.NDArray[np.float32]
@@ -44,7 +45,7 @@ def tokenise(text: str, stopwords: Literal["en", "none"] = "en") -> list[str]:
     text = text.lower()
     pattern = _WORD
     if has_marks(text):
-        text = unicodedata.normalize("NFC", _many_marks().sub(r"\1", text))
+        text = normal_form("NFC", text)
         pattern = _marked_word()
     words = pattern.findall(text)
     return words if stopwords == "none" else [word for word in words if word not in _english()]
@@ -55,7 +56,7 @@ def has_marks(text: str) -> bool:
     if text.isascii():
         return False
     # In this order: to tell whether many marks are in their place takes their number squared.
-    return not (_marks().isdisjoint(text) and unicodedata.is_normalized("NFC", text))
+    return not (combining_marks().isdisjoint(text) and unicodedata.is_normalized("NFC", text))
 
 
 def terms(text: str, spec: LexicalSpec) -> list[str]:
@@ -176,23 +177,8 @@ def _stemmer(language: str) -> Any:
 
 
 @cache
-def _marks() -> frozenset[str]:
-    """Combining marks, which are no word characters of ``re``. It takes some 20 ms, once, and only
-    where a text has more than ASCII."""
-    codes = map(chr, range(0x300, 0x1F000))
-    return frozenset(one for one in codes if unicodedata.category(one) in ("Mn", "Mc"))
-
-
-@cache
-def _many_marks() -> re.Pattern[str]:
-    """A letter has a few marks; NFC sorts a run of them in time that grows with its square."""
-    marks = "".join(sorted(_marks()))
-    return re.compile(rf"([{marks}]{{30}})[{marks}]+")
-
-
-@cache
 def _marked_word() -> re.Pattern[str]:
-    return re.compile(rf"\w[\w{''.join(sorted(_marks()))}]+")
+    return re.compile(rf"\w[\w{''.join(sorted(combining_marks()))}]+")
 
 
 @cache

@@ -3,7 +3,7 @@
 1. People: the majority of their latest labels, one voice for each reviewer and one for a label
    without a name. A tie decides nothing, nor does "cannot tell" or a label that was withdrawn.
 2. A judge that was had to grade the answer, the latest that decided.
-3. The default grader.
+3. The default grader; its first version where the present one has not graded the answer.
 
 Canaries and releases compare two versions by one frozen grader, so they do not ask here.
 """
@@ -22,6 +22,14 @@ JUDGE_SAYS = f"starts_with(grader, '{JUDGE}')"
 OVERRULES = f"({PEOPLE_SAY} or {JUDGE_SAYS})"
 """Conditions on a row of grades."""
 
+OWN_GRADERS = (DEFAULT_GRADER, "contains_or_f1")
+"""The names of the default grader, the present one first. The first version took ASCII punctuation
+alone for punctuation, and a decimal point and a sign too."""
+
+OWN_SAYS = f"grader in {OWN_GRADERS}"
+OWN_NEWEST = f"(grader = '{DEFAULT_GRADER}')"
+"""Whether a row is the default grader's, and what orders those of an answer."""
+
 
 def is_person(grader: str) -> bool:
     """Whether a grade is a person's own label, whatever it is about.
@@ -30,6 +38,15 @@ def is_person(grader: str) -> bool:
     (True, True, False)
     """
     return grader.partition(":")[0] == HUMAN_GRADER or grader.startswith(REVIEWER)
+
+
+def is_own(grader: str) -> bool:
+    """Whether a grade is the default grader's, of any version.
+
+    >>> is_own("contains_or_f1"), is_own("numeric-v1")
+    (True, False)
+    """
+    return grader in OWN_GRADERS
 
 
 def decisions(where: str, subject: str = "select request_id from subject") -> str:
@@ -46,7 +63,7 @@ def decisions(where: str, subject: str = "select request_id from subject") -> st
                              'at': graded_at}},
                            {{'at': graded_at, 'y': y, 'score': score, 'reason': reason}}) as latest
             from grades
-            where {where} and (grader = '{DEFAULT_GRADER}' or {OVERRULES})
+            where {where} and ({OWN_SAYS} or {OVERRULES})
               and request_id in ({subject})
             group by request_id, grader),
         choices as (
@@ -56,7 +73,9 @@ def decisions(where: str, subject: str = "select request_id from subject") -> st
                    arg_max({{'y': latest.y, 'grader': grader, 'reason': latest.reason}},
                            {{'at': latest.at, 'grader': grader}})
                        filter ({JUDGE_SAYS} and latest.y is not null) as judge,
-                   any_value(latest) filter (grader = '{DEFAULT_GRADER}') as own
+                   arg_max({{'y': latest.y, 'score': latest.score, 'grader': grader,
+                             'status': latest.status, 'reason': latest.reason}},
+                           {OWN_NEWEST}) filter ({OWN_SAYS}) as own
             from voices group by request_id),
         opinions as (
             select request_id, case
@@ -69,6 +88,6 @@ def decisions(where: str, subject: str = "select request_id from subject") -> st
                     'y': judge.y, 'score': own.score, 'grader': judge.grader, 'status': 'ok',
                     'reason': judge.reason}}
                 else {{
-                    'y': own.y, 'score': own.score, 'grader': '{DEFAULT_GRADER}',
+                    'y': own.y, 'score': own.score, 'grader': own.grader,
                     'status': own.status, 'reason': own.reason}} end as found
             from choices where lead <> 0 or judge is not null or own is not null)"""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ragdiag.records import DEFAULT_GRADER, HUMAN_GRADER, Grade
-from ragdiag.store.authority import decisions
+from ragdiag.records import HUMAN_GRADER, Grade
+from ragdiag.store.authority import decisions, is_own
 from ragdiag.store.lake import Lake
 
 
@@ -34,7 +34,7 @@ def load_people(lake: Lake, request_ids: Sequence[str]) -> dict[str, int]:
 def overrule(own: Grade, said: Grade | None) -> Grade:
     """``own``, the default grade, with the outcome of ``said`` where that is a person's or a
     judge's. That there is no gold answer stays known."""
-    if said is None or said.grader == DEFAULT_GRADER:
+    if said is None or is_own(said.grader):
         return own
     status = own.status if own.status == "no_gold" else "ok"
     return replace(own, grader=said.grader, y=said.y, status=status, reason=said.reason)

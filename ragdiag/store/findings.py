@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ragdiag.records import DEFAULT_GRADER, Diagnosis, Grade, Replay
+from ragdiag.store.authority import OWN_GRADERS, OWN_NEWEST
 from ragdiag.store.deciding import load_deciding
 from ragdiag.store.gold_marks import load_gold_marks
 from ragdiag.store.lake import Lake
@@ -21,11 +22,7 @@ _DRAW = (
 
 def find_grade(lake: Lake, request_id: str) -> Grade | None:
     """The latest grade of the default grader; None where it has given none."""
-    rows = lake.rows(
-        "select * from latest_grades where request_id = ? and grader = ?",
-        [request_id, DEFAULT_GRADER],
-    )
-    return grade_from_row(rows[0]) if rows else None
+    return load_grades(lake, DEFAULT_GRADER, [request_id]).get(request_id)
 
 
 def load_weights(lake: Lake, request_ids: Sequence[str]) -> dict[str, float]:
@@ -39,11 +36,13 @@ def load_weights(lake: Lake, request_ids: Sequence[str]) -> dict[str, float]:
 
 
 def load_grades(lake: Lake, grader: str, request_ids: Sequence[str]) -> dict[str, Grade]:
-    """The latest grade that ``grader`` gave each of these requests, by request id."""
+    """The latest grade that ``grader`` gave each of these requests, by request id; of the default
+    grader its first version's, where the present one gave none."""
+    names = OWN_GRADERS if grader == DEFAULT_GRADER else (grader,)
     rows = lake.rows(
-        "select * from latest_grades where grader = $grader"
-        " and request_id in (select unnest($ids::varchar[]))",
-        {"grader": grader, "ids": list(request_ids)},
+        "select * from latest_grades where grader in (select unnest($names::varchar[]))"
+        f" and request_id in (select unnest($ids::varchar[])) order by {OWN_NEWEST}",
+        {"names": list(names), "ids": list(request_ids)},
     )
     return {row["request_id"]: grade_from_row(row) for row in rows}
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ragdiag.records import DEFAULT_GRADER, LATENCY_STAGES, Status, Traffic
+from ragdiag.records import LATENCY_STAGES, Status, Traffic
+from ragdiag.store.authority import OWN_NEWEST, OWN_SAYS
 from ragdiag.store.lake import Lake
 from ragdiag.store.times import to_aware_utc, to_naive_utc
 
@@ -60,17 +61,18 @@ _CHOSEN = f"""
     from requests
     where version_id = $version_id and traffic in (select unnest($traffic::varchar[]))
 """
-_SAID = """
+_SAID = f"""
     select c.*, g.found.y as y, g.found.score as score, f.thumbs
     from chosen c
     left join (select request_id,
-                      arg_max({'y': y, 'score': score},
-                              {'at': graded_at, 'y': y, 'score': score, 'reason': reason}) as found
+                      arg_max({{'y': y, 'score': score}},
+                              {{'newest': {OWN_NEWEST}, 'at': graded_at, 'y': y, 'score': score,
+                                'reason': reason}}) as found
                from grades
-               where grader = $grader and request_id in (select request_id from chosen)
+               where {OWN_SAYS} and request_id in (select request_id from chosen)
                group by request_id) g using (request_id)
     left join (select request_id,
-                      arg_max(value, {'at': given_at, 'id': feedback_id}) as thumbs
+                      arg_max(value, {{'at': given_at, 'id': feedback_id}}) as thumbs
                from feedback
                where kind = 'thumbs' and request_id in (select request_id from chosen)
                group by request_id) f using (request_id)
@@ -94,7 +96,6 @@ def load_outcomes(
     parameters: dict[str, Any] = {
         "version_id": version_id,
         "traffic": list(traffic),
-        "grader": DEFAULT_GRADER,
         "limit": last if first is None else first,
     }
     chosen = _CHOSEN

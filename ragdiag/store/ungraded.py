@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ragdiag.records import DEFAULT_GRADER, FILTERS
+from ragdiag.records import FILTERS
+from ragdiag.store.authority import OWN_SAYS
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Row
 from ragdiag.store.times import to_naive_utc
@@ -18,7 +19,7 @@ _UNGRADED = f"""
         from requests
         where version_id = $version_id and asked_at >= $since
           and request_id not in (
-              select request_id from grades where grader = $grader and status <> 'no_gold')),
+              select request_id from grades where {OWN_SAYS} and status <> 'no_gold')),
     known as (
         select {_WORDING.format("text")} as wording, min(question_id) as question_id
         from questions where not contains(text, '[')
@@ -40,5 +41,5 @@ def load_ungraded(lake: Lake, version_id: str, since: datetime) -> list[Row]:
     """
     return lake.rows(
         _UNGRADED,
-        {"version_id": version_id, "since": to_naive_utc(since), "grader": DEFAULT_GRADER},
+        {"version_id": version_id, "since": to_naive_utc(since)},
     )

@@ -6,7 +6,7 @@ import math
 
 from ragdiag.grading.flips import CAUTION, flips_too_often
 from ragdiag.records import DEFAULT_GRADER, Estimate
-from ragdiag.store.authority import is_person
+from ragdiag.store.authority import is_own, is_person
 from ragdiag.store.calibrations import KNOWN_TRUTH, GraderCalibration, load_calibrations
 from ragdiag.store.lake import Lake
 from ragdiag.ui import terms
@@ -27,7 +27,7 @@ def whose_word(view: View, story: Story) -> str:
     """Who says that the answer is right or wrong, by what rule, and what each grader is worth: the
     default one, whose score stands beside the answer, too."""
     said = "right" if story.y else "wrong"
-    if story.y is None or story.decided_by == DEFAULT_GRADER:
+    if story.y is None or is_own(story.decided_by):
         return f"{terms.CORRECT} {note(view)}"
     if is_person(story.decided_by):
         votes = story.reason.replace(" to ", f"{NBSP}to{NBSP}")

@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 from ragdiag.diagnosis.waterfall import best_judged
 from ragdiag.records import DEFAULT_GRADER, RANKED_STAGES, ContextHit, Grade, Hit, Request
+from ragdiag.store.authority import is_own
 from ragdiag.store.deciding import load_deciding
-from ragdiag.store.findings import is_of_gold, is_of_outcome
+from ragdiag.store.findings import find_grade, is_of_gold, is_of_outcome
 from ragdiag.store.gold_marks import load_gold_marks
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Row, gold_of, passages_at, said_about
@@ -75,7 +76,7 @@ def compose(lake: Lake, request: Request) -> Story:
         stage: hits for stage in RANKED_STAGES if (hits := getattr(request, stage)) is not None
     }
     said = said_about(lake, request.request_id)
-    grade = next((row for row in said["grades"] if row["grader"] == DEFAULT_GRADER), None)
+    grade = find_grade(lake, request.request_id)
     deciding = load_deciding(lake, [request.request_id]).get(request.request_id)
     y = deciding.y if deciding else None
     verdict = said["verdicts"][0] if said["verdicts"] else None
@@ -89,12 +90,12 @@ def compose(lake: Lake, request: Request) -> Story:
         stages=stages,
         passages=passages_at(lake, sorted(wanted), request.asked_at),
         y=y,
-        score=grade["score"] if grade else None,
+        score=grade.score if grade else None,
         verdict=verdict,
         evidence=evidence,
         replays=said["replays"],
         feedback=said["feedback"],
-        opinions=[row for row in said["grades"] if row["grader"] != DEFAULT_GRADER],
+        opinions=[row for row in said["grades"] if not is_own(row["grader"])],
         decided_by=deciding.grader if deciding else DEFAULT_GRADER,
         reason=deciding.reason if deciding else "",
         outdated=_outdated(lake, request, verdict, evidence, deciding),

@@ -75,7 +75,7 @@ def test_a_batch_under_way_has_its_own_status(
 def test_from_a_sample_to_a_corrected_rate(
     root: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out, graded = tmp_path / "labels.jsonl", "token_f1-v1@0.5"
+    out, graded = tmp_path / "labels.jsonl", "token_f1-v2@0.5"
     grade = ["--workspace", root, "grade"]
     assert main([*grade, "run", "old", *SPLIT, "--grader", "token_f1"]) == 0
     sample = [*grade, "sample", "old", *SPLIT, "--grader", graded, "-n", "4", "--out", str(out)]

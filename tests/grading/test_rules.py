@@ -31,7 +31,7 @@ def test_each_rule_has_its_own_opinion(name: str, y: int) -> None:
 def test_a_threshold_decides_and_is_part_of_the_name() -> None:
     item = Item("r", "q", "cats sleep long", golds=("cats sleep fifteen hours",))
     strict, mild = rule_grader("token_f1", 0.9), rule_grader("token_f1", 0.3)
-    assert (strict.name, mild.name) == ("token_f1-v1@0.9", "token_f1-v1@0.3")
+    assert (strict.name, mild.name) == ("token_f1-v2@0.9", "token_f1-v2@0.3")
     assert strict.grade([item])[0].y == 0
     assert mild.grade([item])[0].y == 1
 

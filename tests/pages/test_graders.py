@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from ragdiag.records import Grade, SentenceSupport
+from ragdiag.records import DEFAULT_GRADER, Grade, SentenceSupport
 from ragdiag.retrieval.text import split_sentences
 from ragdiag.settings import Workspace
 from ragdiag.stats.agreement import agreement
@@ -25,7 +25,7 @@ def measured(workspace: Workspace, toy_workspace: Workspace) -> Workspace:
     said = [Grade("p-10-05", "numeric-v1", None, status="undefined"), Grade("p-10-05", "human", 0)]
     save_findings(lake, grades=said)
     scores = [0.9, 0.8, 0.4, 0.6] * 5
-    for grader, graded in (("contains_or_f1", [1, 1, 0, 0] * 5), ("numeric-v1", [None] * 20)):
+    for grader, graded in ((DEFAULT_GRADER, [1, 1, 0, 0] * 5), ("numeric-v1", [None] * 20)):
         found = agreement(graded, [1, 1, 0, 1] * 5, scores)
         kept = {**found.to_json(), "floor": found.auroc.to_json()}
         save_calibration(lake, GraderCalibration(grader, "correct", "people.jsonl", kept))
@@ -70,7 +70,7 @@ def test_what_the_demo_knows_is_not_said_to_be_peoples_word(
     found = agreement([1, 0] * 5, [1, 0] * 5, [0.9, 0.1] * 5)
     kept = {**found.to_json(), "floor": found.auroc.to_json()}
     lake = open_lake(measured)
-    save_calibration(lake, GraderCalibration("contains_or_f1", "correct", KNOWN_TRUTH, kept))
+    save_calibration(lake, GraderCalibration(DEFAULT_GRADER, "correct", KNOWN_TRUTH, kept))
     text = said(open_page("overview", measured))
     assert "agrees with the demo's known truth on 100" in text
     assert "copied word for word" in text

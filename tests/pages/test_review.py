@@ -8,6 +8,7 @@ from datetime import date
 
 import pytest
 
+from ragdiag.records import DEFAULT_GRADER
 from ragdiag.settings import Workspace
 from ragdiag.store.deciding import load_people
 from ragdiag.store.lake import close_lakes, open_lake
@@ -105,7 +106,7 @@ def test_the_rates_are_of_all_requests_as_on_overview(open_page, reviewed: Works
     graded = lake.rows(
         "select avg(y) as rate, count(*) filter (status <> 'ok') as silent from"
         " (select r.status, g.y from requests r join latest_grades g using (request_id)"
-        "  where g.grader = 'contains_or_f1' and r.traffic = 'production'"
+        f"  where g.grader = '{DEFAULT_GRADER}' and r.traffic = 'production'"
         "  and r.asked_at >= ?::timestamp and r.asked_at < ?::timestamp + interval 7 day)",
         [LAST_WEEK, LAST_WEEK],
     )[0]
@@ -137,7 +138,7 @@ def test_the_request_page_says_whose_word_it_is(open_page, reviewed: Workspace, 
     name = sample(reviewed)[0]
     lake = open_lake(reviewed)
     own = lake.rows(
-        "select y from latest_grades where grader = 'contains_or_f1' and request_id = ?", [name]
+        "select y from latest_grades where grader = ? and request_id = ?", [DEFAULT_GRADER, name]
     )[0]["y"]
     save_label(lake, "Bo", name, "wrong" if own else "correct")
     save_label(lake, "Ada", name, "wrong" if own else "correct")

@@ -17,7 +17,8 @@ Fact = dict[str, Any]
 
 PEOPLE = ("human", "reviewer:ada", "reviewer:bo")
 JUDGE = "judge:m/correct-v1"
-GRADERS = (DEFAULT_GRADER, JUDGE, *PEOPLE)
+OWN = (DEFAULT_GRADER, "contains_or_f1")
+GRADERS = (*OWN, JUDGE, *PEOPLE)
 _LATEST = ("graded_at", "y", "score", "reason")
 
 
@@ -47,7 +48,7 @@ def _decided(said: dict[str, Fact | None]) -> Fact | None:
     """People's majority, else the judge, else the default grader."""
     ys = {name: None if row is None else row["y"] for name, row in said.items()}
     people = [y for name, y in ys.items() if name in PEOPLE and y is not None]
-    own = said[DEFAULT_GRADER]
+    own = next((row for name in OWN if (row := said[name]) is not None), None)
     if sum(people) * 2 != len(people):
         y = int(sum(people) * 2 > len(people))
     elif ys[JUDGE] is not None:

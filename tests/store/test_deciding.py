@@ -17,6 +17,7 @@ from ragdiag.store.results import save_findings
 from ragdiag.store.spool import SpoolWriter
 
 JUDGE = "judge:m/correct-v1"
+FIRST = "contains_or_f1"
 NAMES = ("ada", "bo", "cy")
 
 
@@ -30,7 +31,7 @@ def asked(lake: Lake, workspace: Workspace, make_request: Callable[..., Request]
 
 
 def say(lake: Lake, **said: int | None) -> None:
-    names = {"own": DEFAULT_GRADER, "judge": JUDGE, "human": "human"}
+    names = {"own": DEFAULT_GRADER, "first": FIRST, "judge": JUDGE, "human": "human"}
     grades = [Grade("r1", names.get(who, f"reviewer:{who}"), y, 0.5) for who, y in said.items()]
     save_findings(lake, grades=grades)
 
@@ -47,6 +48,10 @@ def say(lake: Lake, **said: int | None) -> None:
         ({"own": 1, "judge": 0, "ada": 1, "bo": 0}, 0, JUDGE),
         ({"own": 1, "ada": None}, 1, DEFAULT_GRADER),
         ({"ada": 0}, 0, "human"),
+        ({"first": 1}, 1, FIRST),
+        ({"first": 1, "own": 0}, 0, DEFAULT_GRADER),
+        ({"own": 0, "first": 1}, 0, DEFAULT_GRADER),
+        ({"first": 1, "judge": 0}, 0, JUDGE),
     ],
 )
 def test_the_first_who_decides(lake: Lake, asked: str, said, y: int, whose: str) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from ragdiag.records import Feedback, Grade
+from ragdiag.records import DEFAULT_GRADER, Feedback, Grade
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
 from ragdiag.store.outcomes import load_outcomes
@@ -41,14 +41,16 @@ def filled(lake: Lake, workspace: Workspace) -> Lake:
 
 def test_a_row_tells_what_became_of_a_request(filled: Lake) -> None:
     for y in (1, 0):
-        save_findings(filled, grades=[Grade("old-00002", "contains_or_f1", y, 0.25)])
-    save_findings(filled, grades=[Grade("old-00003", "judge:x", 0)])
+        save_findings(filled, grades=[Grade("old-00002", DEFAULT_GRADER, y, 0.25)])
+    first = [Grade(f"old-0000{n}", "contains_or_f1", 1, 0.75) for n in (2, 4)]
+    save_findings(filled, grades=[Grade("old-00003", "judge:x", 0), *first])
     found = load_outcomes(filled, OLD.version_id, ["production"])
     assert [one.request_id for one in found] == [f"old-{n:05}" for n in range(7)]
     assert [one.asked_at for one in found] == [MONDAY + timedelta(seconds=n) for n in range(7)]
     assert [one.owner for one in found[:3]] == [USERS[0], USERS[1], USERS[0]]
     assert found[6].owner == "old-00006"
     assert (found[2].y, found[2].score, found[3].y) == (0, 0.25, None)
+    assert (found[4].y, found[4].score) == (1, 0.75)
     assert (found[1].thumbs, found[2].thumbs) == (1, None)
     assert (found[0].question, found[0].question_id, found[0].rel) == ("q0", "q0", (1, 0, 0, 0))
     assert (found[6].rel, found[6].question_id) == (None, None)

@@ -14,7 +14,6 @@ import pytest
 
 from ragdiag.drift.latency import stage_quantiles
 from ragdiag.records import (
-    DEFAULT_GRADER,
     Diagnosis,
     Feedback,
     Grade,
@@ -37,7 +36,7 @@ from ragdiag.store.rollups import fill_rollups, recounted
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.timing import BUCKET_BASE, RELATIVE_ERROR
 from tests.store import plain_counts
-from tests.store.plain_counts import GRADERS, Fact, by_cell, facts
+from tests.store.plain_counts import GRADERS, OWN, Fact, by_cell, facts
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 pytestmark = pytest.mark.slow
@@ -105,7 +104,9 @@ class Story:
                         certain=self.chance.random() < 0.3,
                     )
                 )
-                spool.write(Grade(self.some_id(), DEFAULT_GRADER, self.chance.randrange(2), 0.5))
+                spool.write(
+                    Grade(self.some_id(), self.chance.choice(OWN), self.chance.randrange(2), 0.5)
+                )
         ingest(self.lake, self.workspace)
 
     def grade(self) -> None:

@@ -1,7 +1,7 @@
 """What a reader or a generator learns from: a question, its accepted answers and the passages.
 
-An answer is located in a passage word by word after SQuAD's normalisation, so that case,
-punctuation and articles do not hide it.
+An answer is located in a passage word by word as graders normalise it, so that case, punctuation
+and articles do not hide it.
 """
 
 from __future__ import annotations
@@ -9,14 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-import re
-import string
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ragdiag.errors import TrainingError
 from ragdiag.generation.grounded_prompt import NO_ANSWER
-from ragdiag.metrics.answers import exact_match, normalise_answer, token_f1
+from ragdiag.metrics.answers import WORD, exact_match, normalise_answer, punctuation, token_f1
 from ragdiag.records import Answer, ContextPassage
 
 LEAST = 10
@@ -24,8 +22,6 @@ LEAST = 10
 
 DECLINED = "-declined"
 """What the id of an example to decline has after that of its question."""
-
-_WORD = re.compile(r"\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +68,17 @@ def locate_answer(answer: str, text: str) -> tuple[int, int] | None:
     True
     """
     wanted = normalise_answer(answer).split()
-    words = [(normalise_answer(m.group()), *m.span()) for m in _WORD.finditer(text)]
+    words = [(normalise_answer(m.group()), *m.span()) for m in WORD.finditer(text)]
     words = [word for word in words if word[0]]
     for at in range(len(words) - len(wanted) + 1 if wanted else 0):
         run = words[at : at + len(wanted)]
         if [word[0] for word in run] == wanted:
             start, end = run[0][1], run[-1][2]
             found = text[start:end]
-            start += len(found) - len(found.lstrip(string.punctuation))
-            return start, start + len(found.strip(string.punctuation))
+            start += len(found) - len(found.lstrip(punctuation()))
+            while normalise_answer(text[start : run[0][2]]) != wanted[0]:
+                start -= 1  # the sign of a number
+            return start, end - len(found) + len(found.rstrip(punctuation()))
     return None
 
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+
+from ragdiag.unicode_forms import normal_form
 
 DUPLICATE_PASSAGE = 0.8
 DUPLICATE_QUESTION = 0.8
@@ -33,7 +34,7 @@ def normalised(text: str) -> str:
     >>> normalised("What’s  the R₀ of SARS-CoV-2?")
     'what s the r0 of sars cov 2'
     """
-    return " ".join(_WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
+    return " ".join(_WORD.findall(normal_form("NFKC", text).casefold()))
 
 
 def contains_question(text: str, question: str) -> bool:

@@ -95,15 +95,15 @@ def items_of(lake: Lake, requests: Sequence[Request]) -> list[Item]:
 def ungraded(
     lake: Lake, requests: Sequence[Request], grader: str, *, again: bool = False
 ) -> list[Request]:
-    """Those that ``grader`` has not decided, or all of them ``again``. Without a gold answer, as
-    when it was graded, a request counts as decided."""
+    """Those that ``grader`` has not decided in its present version, or all of them ``again``.
+    Without a gold answer, as when it was graded, a request counts as decided."""
     if again:
         return list(requests)
     done, golds = _load_grades(lake, requests, grader), load_gold_answers(lake)
 
     def is_decided(request: Request) -> bool:
         grade = done.get(request.request_id)
-        if grade is None or grade.status in (*FAILED, UNTOLD):
+        if grade is None or grade.grader != grader or grade.status in (*FAILED, UNTOLD):
             return False
         return grade.status != "no_gold" or request.question_id not in golds
 
@@ -124,7 +124,7 @@ def grade_requests(
     Raises GeneratorDown where a judge's server fails again and again; what was graded is kept.
     """
     todo = ungraded(lake, requests, grader.name, again=again)
-    untold = {} if again else _load_grades(lake, todo, grader.name)
+    known = _load_grades(lake, todo, grader.name)
     graded = 0
     for start in range(0, len(todo), BATCH):
         part = todo[start : start + BATCH]
@@ -133,12 +133,12 @@ def grade_requests(
         hidden = [
             Grade(request.request_id, grader.name, None, None, "undefined", NOT_STORED)
             for request in part
-            if request.request_id not in told
+            if request.request_id not in told and not _is_known(known.get(request.request_id))
         ]
         found = [
             grade
             for grade in (*grader.grade(items), *hidden)
-            if grade.status != UNTOLD or grade != untold.get(grade.request_id)
+            if again or grade.status != UNTOLD or grade != known.get(grade.request_id)
         ]
         save_findings(lake, grades=found)
         graded += len(found)
@@ -166,6 +166,10 @@ def summarise(lake: Lake, requests: Sequence[Request], grader: str, graded: int 
         bounds=rate_bounds_with_unknown(right.weighted, decided.weighted, unknown.weighted),
         undecided=dict(sorted(undecided.items())),
     )
+
+
+def _is_known(grade: Grade | None) -> bool:
+    return grade is not None and grade.y is not None
 
 
 def _load_grades(lake: Lake, requests: Sequence[Request], grader: str) -> dict[str, Grade]:

@@ -37,7 +37,7 @@ from ragdiag.store.signals import Window
 from tests.store.named_queries.known import Given, Known, Row, aware, given, in_order, plain
 from tests.store.named_queries.plain_corpus import gold_of
 from tests.store.named_queries.random_store import QUESTIONS, START
-from tests.store.plain_counts import GRADERS, JUDGE, PEOPLE
+from tests.store.plain_counts import GRADERS, JUDGE, OWN, PEOPLE
 
 MIDDLE = START + timedelta(hours=250)
 
@@ -117,7 +117,7 @@ def decided(known: Known, name: str) -> Grade | None:
     default grader's."""
     said = {grader: known.grades.get((name, grader)) for grader in GRADERS}
     ys = [row["y"] for who, row in said.items() if who in PEOPLE and row and row["y"] is not None]
-    own, judge = said[DEFAULT_GRADER], said[JUDGE]
+    own, judge = own_grade(known, name), said[JUDGE]
     score, ayes = own and own["score"], sum(ys)
     if 2 * ayes != len(ys):
         most, least = max(ayes, len(ys) - ayes), min(ayes, len(ys) - ayes)
@@ -142,8 +142,14 @@ def load_people(known: Known, names: list[str]) -> dict[str, int]:
     findings.find_grade, lambda known: [given(name) for name in [*known.request, "unknown"][-25:]]
 )
 def find_grade(known: Known, name: str) -> Grade | None:
-    row = known.grades.get((name, DEFAULT_GRADER))
+    row = own_grade(known, name)
     return None if row is None else grade_of(row)
+
+
+def own_grade(known: Known, name: str) -> Row | None:
+    """The default grader's, of its first version where there is no other."""
+    rows = (known.grades.get((name, grader)) for grader in OWN)
+    return next((row for row in rows if row is not None), None)
 
 
 @plain(findings.load_weights, every_id)
@@ -156,6 +162,9 @@ def load_weights(known: Known, names: list[str]) -> dict[str, float]:
     lambda known: [given(who, [*known.request, "unknown"]) for who in (DEFAULT_GRADER, JUDGE, "?")],
 )
 def load_grades(known: Known, grader: str, names: list[str]) -> dict[str, Grade]:
+    if grader == DEFAULT_GRADER:
+        own = {name: own_grade(known, name) for name in names}
+        return {name: grade_of(row) for name, row in own.items() if row is not None}
     return {
         name: grade_of(row)
         for (name, who), row in known.grades.items()
@@ -398,7 +407,7 @@ def load_ungraded(known: Known, version_id: str, since: datetime) -> list[Row]:
     graded = {
         row["request_id"]
         for row in known["grades"]
-        if row["grader"] == DEFAULT_GRADER and row["status"] != "no_gold"
+        if row["grader"] in OWN and row["status"] != "no_gold"
     }
     found = []
     for one in load_requests(known, version_id=version_id, since=since):

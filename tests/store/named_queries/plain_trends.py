@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from hashlib import md5
 from typing import Any
 
-from ragdiag.records import DEFAULT_GRADER, LATENCY_STAGES, Request, Weighed
+from ragdiag.records import LATENCY_STAGES, Request, Weighed
 from ragdiag.store import degradation, latency_trends, outcomes, spending, trends
 from ragdiag.store.outcomes import Outcome
 from ragdiag.store.queries import NOT_DIAGNOSED, Filters
 from tests.store import plain_counts
 from tests.store.named_queries.known import Given, Known, Row, given, in_order, plain
 from tests.store.named_queries.plain_pages import FILTERS, NARROW, each, stand_for, wrong
+from tests.store.named_queries.plain_said import own_grade
 from tests.store.named_queries.random_store import START
 from tests.store.plain_counts import Fact, by_cell
 
@@ -279,7 +280,7 @@ def load_outcomes(
 
 
 def outcome(known: Known, one: Request) -> Outcome:
-    grade = known.grades.get((one.request_id, DEFAULT_GRADER), {})
+    grade = own_grade(known, one.request_id) or {}
     thumbs = [
         row["value"]
         for row in sorted(known["feedback"], key=in_order("given_at", "feedback_id"))

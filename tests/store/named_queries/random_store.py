@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
 from ragdiag.records import (
-    DEFAULT_GRADER,
     Cause,
     ContextHit,
     Diagnosis,
@@ -45,7 +44,7 @@ from ragdiag.store.results import mark_pruned, save_build, save_findings, save_v
 from ragdiag.store.spool import SpoolWriter
 from ragdiag.store.tables import insert
 from ragdiag.version import ExtractiveSpec, LexicalSpec, Spec, Version
-from tests.store.plain_counts import GRADERS, JUDGE, PEOPLE
+from tests.store.plain_counts import GRADERS, JUDGE, OWN, PEOPLE
 
 START = datetime(2026, 1, 1, 9, tzinfo=UTC)
 REQUESTS = 60
@@ -201,7 +200,7 @@ class RandomStore:
         """Twice over, so that there is a latest and one before."""
         names = [f"r{n:02d}" for n in range(REVIEWED)]
         for _ in range(2):
-            graders = (DEFAULT_GRADER, *GRADERS, "numeric-v1")
+            graders = (*OWN, *GRADERS, "numeric-v1")
             chosen = [(name, who) for name in names for who in self.some(graders, 3)]
             grades = [self._grade(name, who) for name, who in chosen]
             marks = load_gold_marks(self.lake, names)

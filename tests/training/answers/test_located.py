@@ -48,6 +48,24 @@ def test_an_answer_is_found_whatever_its_case_and_punctuation(
         assert normalise_answer(TEXT[slice(*place)]) == normalise_answer(answer)
 
 
+@pytest.mark.parametrize(
+    ("answer", "text", "found"),
+    [
+        ("東京", "それは「東京」にある。", "東京"),
+        ("Paris", "It is “Paris”, I say.", "Paris"),
+        ("-5", "It was (−5 °C).", "−5"),
+        ("-.5", "a correlation of (-.5)", "-.5"),
+        ("5", "It was -5, then 5.", "5"),
+        ("1.5", "15, v1.5 and 1.5.", "1.5"),
+        ("CO2", "of CO₂;", "CO₂"),
+    ],
+)
+def test_an_answer_of_any_script_and_sign_is_found(answer: str, text: str, found: str) -> None:
+    place = locate_answer(answer, text)
+    assert place is not None
+    assert text[slice(*place)] == found
+
+
 def test_gold_passages_alone_are_searched_where_they_are_known() -> None:
     one = example("q", "1889", texts=("In 1889.", "Also 1889."))
     assert [place.passage for place in find_places(one)] == [0, 1]

@@ -10,15 +10,23 @@ import pytest
 from ragdiag.errors import GeneratorDown
 from ragdiag.grading.contract import Item, Subject
 from ragdiag.grading.groundedness import CitationGrader, GroundednessGrader, lexical_support
-from ragdiag.grading.rules import rule_grader
+from ragdiag.grading.rules import DefaultGrader, rule_grader
 from ragdiag.progress import Progress
-from ragdiag.records import ContextHit, GoldAnswer, Grade, Passage, Question, Request
+from ragdiag.records import (
+    DEFAULT_GRADER,
+    ContextHit,
+    GoldAnswer,
+    Grade,
+    Passage,
+    Question,
+    Request,
+)
 from ragdiag.settings import Workspace
 from ragdiag.store.contexts import load_contexts
 from ragdiag.store.corpus import add_documents, add_gold_answers, add_questions
 from ragdiag.store.findings import load_grades
 from ragdiag.store.lake import Lake
-from ragdiag.store.results import load_requests
+from ragdiag.store.results import load_requests, save_findings
 from ragdiag.workflows.grading.grade import grade_requests
 from tests.answered import OLD, answer, log
 
@@ -75,6 +83,19 @@ def test_what_had_no_gold_is_graded_once_it_has(lake: Lake, asked: list[Request]
     add_gold_answers(lake, [GoldAnswer("late", ("set to 3",)), GoldAnswer("words", ("to 3",))])
     found = grade_requests(lake, late, numeric)
     assert (found.graded, found.right.value, found.undecided) == (2, 1.0, {})
+
+
+def test_what_the_first_version_graded_is_graded_anew_unless_its_text_is_gone(
+    lake: Lake, asked: list[Request]
+) -> None:
+    names = [request.request_id for request in asked]
+    save_findings(lake, grades=[Grade(name, "contains_or_f1", 0, 0.0) for name in names])
+    found = grade_requests(lake, asked, DefaultGrader())
+    assert (found.graded, found.right.value, found.right.n) == (9, 6 / 9, 9)
+    assert found.undecided == {"no_gold": 1}
+    assert load_grades(lake, DEFAULT_GRADER, names)[names[9]].grader == "contains_or_f1"
+    assert grade_requests(lake, asked, DefaultGrader()).graded == 0
+    assert grade_requests(lake, asked, DefaultGrader(), again=True).right == found.right
 
 
 def test_contexts_are_what_the_prompt_held_at_the_time(lake: Lake, asked: list[Request]) -> None:
