@@ -49,7 +49,8 @@ def sentence(compared: Comparison) -> tuple[str, Mood]:
     for verb, names in (("better", better), ("worse", worse)):
         if names:
             parts.append(f"{verb} than {a} on {', '.join(_told(compared, m) for m in names)}")
-    asked = f"({words.count(n, 'question')} of split {compared.split})"
+    told = words.count(n, "question") if n == compared.size else f"{n} of {compared.size} questions"
+    asked = f"({told} of split {compared.split})"
     if not parts:
         nothing = f"No evidence that {b} differs from {a} on any measure, after Holm's correction"
         return f"{nothing} {asked}. {_hidden(compared)}".rstrip(), "same"

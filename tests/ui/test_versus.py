@@ -19,7 +19,7 @@ def compared(a: Sequence[float], b: Sequence[float], clusters: Sequence[str]) ->
         "MRR@10": MetricComparison(compare_paired(a, b, clusters=clusters), 1.0),
         "correct": MetricComparison(compare_paired(nobody, nobody, clusters=clusters), 1.0),
     }
-    return Comparison(OLD, NEW, "test", (), metrics, {}, (), mcnemar([], []), 2, 1)
+    return Comparison(OLD, NEW, "test", (), metrics, {}, (), mcnemar([], []), 2, 0, 1)
 
 
 @pytest.mark.parametrize(

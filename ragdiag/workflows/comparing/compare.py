@@ -54,7 +54,8 @@ class MetricComparison:
 class Comparison:
     """B − A over the questions that both versions were asked; A is the incumbent. ``family`` is
     how many tests Holm corrects over: every metric and every slice with enough questions, not the
-    ``secondary`` ones. ``snapshot`` is the state of the lake that was read."""
+    ``secondary`` ones. ``size`` is how many questions the split has, and ``snapshot`` the state of
+    the lake that was read."""
 
     a: Version
     b: Version
@@ -65,6 +66,7 @@ class Comparison:
     slices: tuple[SliceComparison, ...]
     mcnemar: McNemar
     family: int
+    size: int
     snapshot: int
 
     @property
@@ -112,6 +114,7 @@ def compare_versions(lake: Lake, a: Version, b: Version, split: str) -> Comparis
         slices=sliced,
         mcnemar=mcnemar([_outcome(p.a) for p in pairs], [_outcome(p.b) for p in pairs]),
         family=family,
+        size=paired.size,
         snapshot=lake.snapshot(),
     )
 

@@ -11,6 +11,7 @@ from ragdiag.markdown import plain
 from ragdiag.records import Estimate
 from ragdiag.stats.paired import PairedComparison
 from ragdiag.workflows.comparing.compare_slices import LEAST_QUESTIONS, SliceChange
+from ragdiag.workflows.comparing.pairing import asked_words, missing_words
 
 if TYPE_CHECKING:
     from ragdiag.workflows.comparing.compare import Comparison, MetricComparison
@@ -25,6 +26,7 @@ def comparison_json(found: Comparison) -> dict[str, Any]:
         "b": found.b.name,
         "split": found.split,
         "n": len(found.pairs),
+        "split_size": found.size,
         "clusters": found.clusters,
         "metrics": {name: _metric_json(one) for name, one in found.metrics.items()},
         "secondary": {name: _secondary_json(paired) for name, paired in found.secondary.items()},
@@ -45,8 +47,8 @@ def comparison_json(found: Comparison) -> dict[str, Any]:
 
 def comparison_text(found: Comparison) -> str:
     lines = [
-        f"{found.b.name} against {found.a.name} on {len(found.pairs)} questions, snapshot "
-        f"{found.snapshot}"
+        f"{found.b.name} against {found.a.name} on "
+        f"{asked_words(len(found.pairs), found.size)}, snapshot {found.snapshot}"
     ]
     for name, one in found.metrics.items():
         paired = one.paired
@@ -68,12 +70,15 @@ def comparison_text(found: Comparison) -> str:
         if not math.isnan(paired.difference.value)
     ]
     lines += [mcnemar_words(found), *_told_slices(found), family_words(found)]
+    if missing := missing_words(len(found.pairs), found.size, found.split):
+        lines.append(missing)
     return "\n".join(lines)
 
 
 def comparison_markdown(found: Comparison) -> str:
     """The measures as a table, then the slices with a shown difference, then what it rests on."""
     a, b = plain(found.a.name), plain(found.b.name)
+    asked = asked_words(len(found.pairs), found.size)
     rows = [
         f"| {name} | {one.paired.a:.3f} | {one.paired.b:.3f} | {interval(one.paired.difference)} "
         f"| {one.paired.n} | {_p(one.p_holm)} | "
@@ -93,7 +98,7 @@ def comparison_markdown(found: Comparison) -> str:
         [
             f"### {b} against {a}",
             "",
-            f"Split {plain(found.split)}, {len(found.pairs)} questions asked of both, "
+            f"Split {plain(found.split)}, {asked} asked of both, "
             f"{found.clusters} independent; workspace snapshot {found.snapshot}. "
             f"{mcnemar_words(found)}",
             "",

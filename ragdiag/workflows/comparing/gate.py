@@ -20,7 +20,7 @@ from ragdiag.store.lake import Lake
 from ragdiag.version import Version
 from ragdiag.workflows.comparing.compare import score_request
 from ragdiag.workflows.comparing.gate_words import ADVICE, criteria_table, criteria_text
-from ragdiag.workflows.comparing.pairing import pair_evaluations
+from ragdiag.workflows.comparing.pairing import asked_words, missing_words, pair_evaluations
 
 GATE_METRICS = (*RANKING_METRICS, "correct", "token_f1")
 DEFAULT_METRIC = "MRR@10"
@@ -31,8 +31,8 @@ OPTIONAL = ("cost",)
 @dataclass(frozen=True)
 class ReleaseGate:
     """The criteria over the ``n`` questions that both versions were asked, ``clusters`` of them
-    independent; ``unpaired`` ones were asked of one version only. ``snapshot`` is the state of the
-    lake that was read."""
+    independent; the split has ``size``, and ``unpaired`` ones were asked of one version only.
+    ``snapshot`` is the state of the lake that was read."""
 
     a: Version
     b: Version
@@ -40,6 +40,7 @@ class ReleaseGate:
     snapshot: int
     n: int
     clusters: int
+    size: int
     unpaired: int
     criteria: Mapping[str, Criterion]
 
@@ -69,6 +70,7 @@ class ReleaseGate:
             "b": self.b.name,
             "split": self.split,
             "n": self.n,
+            "split_size": self.size,
             "clusters": self.clusters,
             "unpaired": self.unpaired,
             **{name: found.to_json() for name, found in self.criteria.items()},
@@ -83,6 +85,7 @@ class ReleaseGate:
                 f"{self._asked()}, snapshot {self.snapshot}",
                 *criteria_text(self.criteria),
                 f"{ADVICE[self.decision]}{self._more()}",
+                *([missing] if (missing := missing_words(self.n, self.size, self.split)) else []),
             ]
         )
 
@@ -108,7 +111,7 @@ class ReleaseGate:
 
     def _asked(self) -> str:
         about = "" if self.clusters == self.n else f" about {self.clusters} documents"
-        return f"{self.n} questions{about}"
+        return f"{asked_words(self.n, self.size)}{about}"
 
     def _more(self) -> str:
         return f" {self.needed_words}" if self.needed_words else ""
@@ -155,6 +158,7 @@ def gate_versions(
         snapshot=lake.snapshot(),
         n=len(pairs),
         clusters=len(set(owners)),
+        size=paired.size,
         unpaired=len(first.keys() ^ second.keys()),
         criteria={
             "quality": quality,

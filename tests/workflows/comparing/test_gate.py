@@ -63,6 +63,10 @@ def test_one_bad_criterion_is_enough(lake: Lake) -> None:
     found = gate_versions(lake, OLD, THIRD, "test")
     assert {one.decision for one in found.criteria.values()} == {"rollback"}
     assert (found.n, found.unpaired) == (150, 50)
+    assert "150 of 200 questions" in found.to_markdown()
+    assert found.to_text().endswith(
+        "50 of the split's questions were not asked of both: ragdiag evaluate VERSION --split test"
+    )
 
 
 def test_quality_can_be_another_metric(lake: Lake) -> None:

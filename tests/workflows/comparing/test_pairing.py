@@ -9,6 +9,7 @@ import pytest
 
 from ragdiag.errors import UnknownName
 from ragdiag.settings import Workspace
+from ragdiag.store.corpus import load_questions
 from ragdiag.store.lake import close_lakes
 from ragdiag.workflows.comparing.pairing import pair_evaluations
 from tests.answered import NEW, OLD, answer, fill_corpus, log
@@ -28,6 +29,7 @@ def test_the_latest_requests_of_the_questions_asked_of_both_are_paired(
     paired = pair_evaluations(lake, OLD, NEW, "test")
     assert list(paired.questions) == ["q3", "q5", "q7"]
     assert paired.second["q7"].request_id == "late"
+    assert paired.size == len(load_questions(lake, "test")) > 3
     assert set(paired.first) == {*paired.questions, "q9"}
     assert paired.first["q9"] == alone
     assert len(set(paired.owners)) == len(paired.owners) == 3

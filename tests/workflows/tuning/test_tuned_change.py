@@ -26,7 +26,7 @@ VERSION = Version("v", Spec(lexical=LexicalSpec(), generator=ExtractiveSpec()))
 
 
 def release(quality: Criterion, n: int = 100) -> ReleaseGate:
-    return ReleaseGate(VERSION, VERSION, "test", 1, n, n, 0, {"quality": quality})
+    return ReleaseGate(VERSION, VERSION, "test", 1, n, n, n, 0, {"quality": quality})
 
 
 PASSED = release(Criterion("MRR@10", "pass", "fine", "difference", Estimate.undefined("")))
