@@ -35,6 +35,8 @@ def add_command(
     as_json: Json = False,
 ) -> None:
     """Add questions by id, by the request that went wrong, or all that a version has mended."""
+    from ragdiag.diagnosis.waterfall import best_judged
+    from ragdiag.store.judgments import load_judgments
     from ragdiag.store.regressions import Regression, add_regressions, mended_failures
     from ragdiag.store.results import find_version
 
@@ -43,19 +45,23 @@ def add_command(
             "no question is named", remedy="give ids, --request ID or --mended-by VERSION"
         )
     lake = lake_of(context)
+    judgments, unjudged = load_judgments(lake), 0
     offered = [Regression(one, None, reason) for one in question or ()]
     offered += [_of_request(lake, one, reason) for one in request or ()]
     if mended_by is not None:
         version = find_version(lake, mended_by)
         why = reason or f"mended by {version.name}"
         found = mended_failures(lake, version.version_id)
-        offered += [Regression(one.question_id, one.from_request, why) for one in found]
+        judged = [one for one in found if best_judged(judgments.get(one.question_id, {}))]
+        unjudged = len(found) - len(judged)
+        offered += [Regression(one.question_id, one.from_request, why) for one in judged]
     added = add_regressions(lake, offered, set_name)
     known = len({one.question_id for one in offered}) - len(added)
+    left_out = f"; {unjudged} have no passage that answers them" if unjudged else ""
     emit(
-        {"set": set_name, "added": added, "known": known},
+        {"set": set_name, "added": added, "known": known, "unjudged": unjudged},
         as_json,
-        lambda: f"{len(added)} questions added to {set_name}; {known} were there",
+        lambda: f"{len(added)} questions added to {set_name}; {known} were there{left_out}",
     )
 
 

@@ -78,7 +78,8 @@ def load_regressions(lake: Lake, set_name: str = DEFAULT_SET) -> tuple[Regressio
 
 def mended_failures(lake: Lake, version_id: str) -> list[Regression]:
     """Questions that an earlier request got wrong and that ``version_id`` answers rightly in its
-    last evaluation of them, with the last request that was wrong."""
+    last evaluation of them, with the last request that was wrong. Some may have no passage that
+    answers them, and cannot be added."""
     rows = lake.rows(
         f"""
         with {decisions("true", "select request_id from requests where question_id is not null")},
@@ -94,7 +95,6 @@ def mended_failures(lake: Lake, version_id: str) -> list[Regression]:
                as wrong
         from graded w join mended m using (question_id)
         where w.y = 0 and w.asked_at < m.asked_at
-          and w.question_id in (select question_id from judgments where grade > 0)
         group by w.question_id order by w.question_id""",
         {"version_id": version_id},
     )

@@ -12,6 +12,7 @@ import pytest
 from ragdiag.errors import RunCancelled
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
+from ragdiag.store.regressions import mended_failures
 from ragdiag.store.training_runs import TrainingRun, find_run, list_runs, save_run
 from ragdiag.training.loop import LoopOptions, train
 from ragdiag.training.recording import recorded
@@ -157,9 +158,15 @@ def test_regression_questions_come_and_go(toy_lake: Lake, capsys) -> None:
         "set": "regressions",
         "added": ["q03", "q04", "q25"],
         "known": 0,
+        "unjudged": 0,
     }
+    alone = mended_failures(toy_lake, versions()[2].version_id)[-1].question_id
+    toy_lake.write(lambda at: at.execute("delete from judgments where question_id = ?", [alone]))
     mended = command.json(*asked, "add", "--mended-by", versions()[2].name)
     assert len(mended["added"]) > 3
+    assert (mended["unjudged"], alone in mended["added"]) == (1, False)
+    again = command.text(*asked, "add", "--mended-by", versions()[2].name)
+    assert "; 1 have no passage that answers them" in again
     listed = command.json(*asked, "list")
     assert [one["question_id"] for one in listed if one["from_request"] == "p-11-01"] == ["q25"]
     assert {one["reason"] for one in listed} == {"", f"mended by {versions()[2].name}"}
