@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,9 @@ from ragdiag.records import Estimate
 from ragdiag.stats.intervals import student_quantile
 
 Floats = npt.NDArray[np.float64]
+
+_ALONE = object()
+"""A cluster that nobody else is in."""
 
 ROUNDING = 1e-12
 """Of the values' own size: a spread below it is what adding up has left."""
@@ -91,6 +94,21 @@ class PairedMeans:
     def clusters(self) -> int:
         return len(self.deviations_a)
 
+    def with_loss(self) -> PairedMeans:
+        """With one question more, a cluster of its own, on which A does as on average and B gets
+        nothing."""
+        n, b = self.n + 1, self.b * self.n / (self.n + 1)
+        moved = self.deviations_b + self.shares * (self.b - b)
+        return PairedMeans(
+            n=n,
+            a=self.a,
+            b=b,
+            shares=np.append(self.shares * self.n, 1.0) / n,
+            deviations_a=np.append(self.deviations_a * self.n, 0.0) / n,
+            deviations_b=np.append(moved * self.n, -b) / n,
+            left_out=self.left_out,
+        )
+
     def contrast(self, weight: float) -> Contrast:
         """mean(B − weight · A)."""
         deviations = self.deviations_b - weight * self.deviations_a
@@ -105,7 +123,8 @@ class PairedMeans:
 
 @dataclass(frozen=True, slots=True)
 class IndependentMeans:
-    """Means of two samples that share no cluster; ``n`` counts B's values, the candidate's."""
+    """Means of two samples that share no cluster; ``n`` counts B's values, the candidate's.
+    ``less`` is B's mean with one value more, a cluster of its own, that is 0."""
 
     n_a: int
     n: int
@@ -117,7 +136,19 @@ class IndependentMeans:
     freedom_b: float
     clusters_a: int
     clusters_b: int
+    less: Contrast
     left_out: int
+
+    def with_loss(self) -> IndependentMeans:
+        """With one value more of B, that is 0."""
+        return replace(
+            self,
+            n=self.n + 1,
+            b=self.less.value,
+            error_b=self.less.error,
+            freedom_b=self.less.freedom,
+            clusters_b=self.clusters_b + 1,
+        )
 
     @property
     def clusters(self) -> int:
@@ -193,6 +224,7 @@ def independent_means(
         freedom_b=by_b.freedom,
         clusters_a=len(set(names_a)),
         clusters_b=len(set(names_b)),
+        less=clustered_mean(np.append(second, 0.0), [*names_b, _ALONE]),
         left_out=len(a) + len(b) - len(first) - len(second),
     )
 

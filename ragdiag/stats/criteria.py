@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -89,6 +90,30 @@ def needed_n(n: int, distance: float, z: float) -> int | None:
     (619, None)
     """
     return math.ceil(n * ((z + Z_POWER) / distance) ** 2) if distance > 0 else None
+
+
+def needed_to_pass(
+    gain: float, deviation: float, loss: float, z: float = Z_PASS, z_power: float = Z_POWER
+) -> int | None:
+    """How many values pass with that power: the least n whose mean, with one value more that is
+    ``loss`` below 0, is so many of its standard errors above 0. ``gain`` and ``deviation`` are the
+    mean and the spread of the others. None where the mean is not above 0.
+
+    >>> needed_to_pass(0.012, 0.0, 0.588), needed_to_pass(0.1, 0.4, 0.588)
+    (135, 106)
+    """
+    if not gain > 0:
+        return None
+
+    def passes(n: int) -> bool:
+        spread = (deviation**2 + (gain + loss) ** 2 / (n + 1)) / (n + 1)
+        reach = z * math.sqrt(spread) + z_power * deviation / math.sqrt(n)
+        return (n * gain - loss) / (n + 1) >= reach
+
+    most = 2
+    while not passes(most):
+        most *= 2
+    return bisect_left(range(most), True, lo=2, key=passes)
 
 
 def with_least_clusters(needed: int | None, means: Means) -> int | None:

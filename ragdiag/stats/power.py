@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 
-from ragdiag.stats.criteria import LEAST_CLUSTERS
+from ragdiag.stats.criteria import LEAST_CLUSTERS, needed_to_pass
+from ragdiag.stats.gates import TOLERATED
 
 TWO_SIDED_5 = 0.975
 ONE_SIDED_5 = 0.95
@@ -29,13 +30,19 @@ def questions_needed(deviation: float, effect: float, power: float = 0.8) -> int
 
 def questions_to_pass(deviation: float, margin: float, power: float = 0.8) -> int:
     """Questions until the gate passes an equally good version with this ``power``: its one-sided
-    95 % bound of mean(B − 0.98 A) must be above 0, and ``margin`` is that mean if truly equal.
-    ``deviation`` is that of B − 0.98 A. Never below what any pass takes.
+    95 % bound of mean(B − 0.98 A), with one question more that B gets nothing for, must be above 0,
+    and ``margin`` is that mean if truly equal: 0.02 of A's. ``deviation`` is that of B − 0.98 A.
+    Never below what any pass takes.
 
     >>> questions_to_pass(0.25, 0.015), questions_to_pass(0.001, 0.015)
-    (1718, 30)
+    (1817, 135)
     """
-    return max(_needed(deviation, margin, power, ONE_SIDED_5), LEAST_CLUSTERS)
+    from scipy.special import ndtri
+
+    least = _needed(deviation, margin, power, ONE_SIDED_5)
+    loss = margin * TOLERATED / (1 - TOLERATED)
+    strict = needed_to_pass(margin, deviation, loss, z_power=float(ndtri(power)))
+    return max(least, strict or 0, LEAST_CLUSTERS)
 
 
 def power_at(n: int, deviation: float, effect: float) -> float:

@@ -71,12 +71,39 @@ def test_a_regression_of_2_percent_rarely_passes(n: int) -> None:
     assert decisions["pass"] / 300 < 0.05 + 3 * math.sqrt(0.05 * 0.95 / 300)
 
 
-def plain_gate(a: list[float], b: list[float]) -> str:
-    """METHODS.md §11 word by word, with scipy's t intervals."""
-    first, second = np.array(a), np.array(b)
+@pytest.mark.parametrize(
+    ("n", "rate", "most"), [(30, 1.0, 0.0), (30, 0.7, 0.0), (100, 0.95, 0.0), (200, 0.95, 0.05)]
+)
+@pytest.mark.parametrize("paired", [True, False])
+def test_a_rare_loss_of_2_percent_rarely_passes(
+    n: int, rate: float, most: float, paired: bool
+) -> None:
+    """Student's t alone passes 8 to 64 % of these: most samples show no loss, and so no spread."""
+    generator = np.random.default_rng(n)
+    means = paired_means if paired else independent_means
+    passed = 0
+    for _ in range(300):
+        a = (generator.random(n) < rate).astype(float)
+        b = np.where(generator.random(n) < 0.02, 0.0, a)
+        passed += gate_quality(means(a.tolist(), b.tolist()), "correct").decision == "pass"
+    assert passed / 300 <= most + 3 * math.sqrt(most * (1 - most) / 300)
 
-    def bound(weight: float, confidence: float, *, above: bool) -> float:
-        deltas = second - weight * first
+
+def test_two_that_do_the_same_pass_once_a_loss_would_have_been_seen() -> None:
+    decided = {n: gate_quality(paired_means([0.6] * n, [0.6] * n), "m") for n in (30, 130, 140)}
+    assert [one.decision for one in decided.values()] == ["inconclusive", "inconclusive", "pass"]
+    assert [decided[n].needed_n for n in (30, 130)] == [132, 132]
+    with_a_gain = gate_quality(paired_means([0.5, 0.6] * 25, [0.7, 0.6] * 25), "m")
+    assert with_a_gain.decision == "pass"
+
+
+def plain_gate(a: list[float], b: list[float]) -> str:
+    """METHODS.md §11 word by word, with scipy's t intervals, and to pass one loss more."""
+    first, second = np.array(a), np.array(b)
+    worse = np.append(first, first.mean()), np.append(second, 0.0)
+
+    def bound(weight: float, confidence: float, *, above: bool, of=(first, second)) -> float:
+        deltas = of[1] - weight * of[0]
         if np.ptp(deltas) < 1e-12:
             return float(deltas[0])
         side = stats.ttest_1samp(deltas, 0.0, alternative="less" if above else "greater")
@@ -85,7 +112,8 @@ def plain_gate(a: list[float], b: list[float]) -> str:
 
     if bound(0.90, 0.975, above=True) < 0:
         return "rollback"
-    if bound(0.98, 0.95, above=False) > 0 and len(a) >= 30:
+    passes = (bound(0.98, 0.95, above=False, of=both) > 0 for both in ((first, second), worse))
+    if all(passes) and len(a) >= 30:
         return "pass"
     return "rollback" if bound(1.0, 0.975, above=True) < 0 else "inconclusive"
 
@@ -108,13 +136,13 @@ def test_a_better_candidate_never_does_worse(a: list[float], b: list[float]) -> 
 
 
 def test_a_repeated_question_is_one_question() -> None:
-    a = [0.2, 0.5, 1.0, 0.3, 0.5, 0.8] * 10
-    names = [n % 6 for n in range(60)]
+    a = [0.2, 0.5, 1.0, 0.3, 0.5, 0.8] * 50
+    names = [n % 6 for n in range(300)]
     assert gate_quality(paired_means(a, a), "m").decision == "pass"
     grouped = gate_quality(paired_means(a, a, names), "m")
     assert grouped.decision == "inconclusive"
     assert grouped.reason == "to pass takes 30 independent questions or users; here are 6"
-    assert grouped.needed_n == 300
+    assert grouped.needed_n == 1500
 
 
 def test_other_users_requests_are_compared_without_pairs() -> None:
