@@ -35,7 +35,7 @@ report = fetch(view, week_report, Filters(traffic=kind), monday)
 this = f"Week of {words.week(monday)}"
 last = "no earlier week" if report.previous is None else f"week of {words.week(report.previous)}"
 
-told = headline.headlines(report.changes, report.growth)
+told = headline.headlines(report.changes, report.growth, report.mix)
 got_worse = any(change.movement == "worse" for change in report.changes)
 if not told:
     st.info(literal(headline.nothing_changed(report.changes)))

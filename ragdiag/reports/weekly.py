@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from ragdiag.drift.mix import Mix
 from ragdiag.drift.segments import comparable
 from ragdiag.drift.week import WeekReport, week_report
 from ragdiag.drift.weekly import WEEKLY_METRICS, Change, changes, weekly_cells
@@ -58,7 +59,7 @@ class WeeklyReport:
     @property
     def sentences(self) -> list[str]:
         """The worst thing first."""
-        told = headlines(self.found.changes, self.found.growth)
+        told = headlines(self.found.changes, self.found.growth, self.found.mix)
         return told or [nothing_changed(self.found.changes)]
 
     def to_json(self) -> dict[str, Any]:
@@ -81,6 +82,7 @@ class WeeklyReport:
                 }
                 for fault in self.found.faults
             },
+            "correct_by_mix": None if self.found.mix is None else _mix_json(self.found.mix),
             "correct_by_segment": [
                 {"segment": segment, **_change_json(change)} for segment, change in self.segments
             ],
@@ -227,6 +229,11 @@ def _change_json(change: Change) -> dict[str, Any]:
         "difference": change.difference.to_json(),
         "movement": change.movement,
     }
+
+
+def _mix_json(mix: Mix) -> dict[str, Any]:
+    moved = {"segment": mix.segment, "before": mix.before, "after": mix.after}
+    return {"effect": mix.effect.to_json(), "change": mix.change, "moved_most": moved}
 
 
 def _table(told: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ragdiag.drift.faults import Growth
+from ragdiag.drift.mix import Mix
 from ragdiag.drift.weekly import WEEKLY_METRICS, Change
 from ragdiag.store.queries import NOT_DIAGNOSED
 from ragdiag.ui import terms, words
 
 
-def headlines(changes: Sequence[Change], growth: Growth | None) -> list[str]:
+def headlines(
+    changes: Sequence[Change], growth: Growth | None, mix: Mix | None = None
+) -> list[str]:
     """What got worse, in order of weight, then what got better; empty where nothing moved.
 
-    ``changes`` come in the order in which they matter; ``growth`` is told beside the answers.
+    ``changes`` come in the order in which they matter; ``growth`` and ``mix`` are told beside the
+    answers: no stage is blamed where other questions explain most of the change.
     """
     worse = [change for change in changes if change.movement == "worse"]
     better = [change for change in changes if change.movement == "better"]
-    return [_sentence(change, growth) for change in (*worse, *better)]
+    return [_sentence(change, growth, mix) for change in (*worse, *better)]
 
 
 def nothing_changed(changes: Sequence[Change]) -> str:
@@ -51,7 +55,7 @@ def nothing_failed(changes: Sequence[Change]) -> str:
     return "No graded answer failed in these two weeks."
 
 
-def _sentence(change: Change, growth: Growth | None) -> str:
+def _sentence(change: Change, growth: Growth | None, mix: Mix | None) -> str:
     metric = WEEKLY_METRICS[change.metric]
     verb = "rose" if change.difference.value > 0 else "fell"
     low, high = (
@@ -64,9 +68,23 @@ def _sentence(change: Change, growth: Growth | None) -> str:
         f"({words.signed(change.difference.value, metric.unit)}, 95{words.NBSP}% CI {low} to "
         f"{high}, n = {change.after.n:,})"
     )
-    if change.metric == "correct" and change.movement == "worse" and growth is not None:
-        return f"{sentence}; {_blame(growth)}."
-    return f"{sentence}."
+    why = []
+    if change.metric == "correct" and mix is not None and mix.is_shown:
+        why.append(_mixed(mix))
+    blamed = change.movement == "worse" and not (mix is not None and mix.is_most)
+    if change.metric == "correct" and blamed and growth is not None:
+        why.append(_blame(growth))
+    return "; ".join([sentence, *why]) + "."
+
+
+def _mixed(mix: Mix) -> str:
+    effect = mix.effect
+    low, high = (words.bare(bound, "share", plus=True) for bound in (effect.low, effect.high))
+    return (
+        f"{words.signed(effect.value, 'share')} of it (95{words.NBSP}% CI {low} to {high}) come "
+        f"from other questions, not from other answers: {mix.segment} was "
+        f"{words.number(mix.before, 'share')} of them and is {words.number(mix.after, 'share')}"
+    )
 
 
 def _blame(growth: Growth) -> str:

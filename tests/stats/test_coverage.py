@@ -15,7 +15,8 @@ import pytest
 from scipy.stats import binom, norm
 
 from ragdiag.diagnosis.levers import counted_gain
-from ragdiag.drift.tallies import Mean, square_and_add
+from ragdiag.drift.mix import mix_effect
+from ragdiag.drift.tallies import Mean, Share, square_and_add
 from ragdiag.metrics.latency import quantile_estimate
 from ragdiag.metrics.weighted_latency import weighted_quantile_estimate
 from ragdiag.records import Estimate, Weighed
@@ -49,6 +50,14 @@ from tests.coverage_grid import (
     mean_of,
 )
 
+Rates = tuple[float, ...]
+MIXES: tuple[tuple[Rates, Rates, Rates], ...] = (
+    ((0.6, 0.3, 0.1), (0.3, 0.4, 0.3), (0.9, 0.6, 0.3)),
+    ((0.5, 0.5), (0.5, 0.5), (0.9, 0.8)),
+    ((0.5, 0.5), (0.8, 0.2), (0.98, 0.5)),
+    ((0.9, 0.1), (0.7, 0.3), (0.97, 0.9)),
+    ((0.2, 0.2, 0.2, 0.2, 0.2), (0.1, 0.1, 0.1, 0.1, 0.6), (0.95, 0.9, 0.85, 0.8, 0.7)),
+)
 LEAST, MEAN = 0.91, 0.945
 RESAMPLES = 999
 
@@ -390,6 +399,31 @@ def of_gains() -> Cells:
         )
 
 
+def of_mixes() -> Cells:
+    """What two weeks' topics explain of a change of the rate."""
+
+    def week(chance: Chance, n: int, weights: Rates, rates: Rates) -> dict[str, Share]:
+        asked = chance.multinomial(n, weights)
+        right = chance.binomial(asked, rates)
+        told = zip(range(len(rates)), right.tolist(), asked.tolist(), strict=True)
+        return {str(one): Share(Weighed.of(k), Weighed.of(m)) for one, k, m in told if m}
+
+    def effect(chance: Chance, n: int, before: Rates, after: Rates, rates: Rates) -> Estimate:
+        found = mix_effect(week(chance, n, before, rates), week(chance, n, after, rates))
+        return Estimate.undefined("one topic") if found is None else found.effect
+
+    for (before, after, rates), n in product(MIXES, (20, 100, 400)):
+        truth = float(np.dot(np.subtract(after, before), rates))
+        yield (
+            f"mix {before} to {after} of {rates} n={n}",
+            covered(
+                truth,
+                lambda c, n=n, b=before, a=after, r=rates: effect(c, n, b, a, r),
+                RARE,
+            ),
+        )
+
+
 FAMILIES = (
     of_rates,
     of_sampled_rates,
@@ -402,6 +436,7 @@ FAMILIES = (
     of_labels,
     of_agreement,
     of_gains,
+    of_mixes,
 )
 
 

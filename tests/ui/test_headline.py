@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ragdiag.drift.faults import FaultShare, Growth
+from ragdiag.drift.mix import Mix
 from ragdiag.drift.weekly import Change
 from ragdiag.records import Estimate
 from ragdiag.ui.headline import headlines, nothing_changed, nothing_failed
@@ -39,6 +42,21 @@ def test_less_than_half_is_not_called_most() -> None:
     told = headlines([FELL], growth("fusion_loss", 0.4))
     assert "the largest part of the new failures are fusion_loss" in told[0]
     assert "have not been diagnosed yet" in headlines([FELL], growth("not_diagnosed", 0.9))[0]
+
+
+def test_no_stage_is_blamed_for_other_questions() -> None:
+    mix = Mix(Estimate(-0.1, -0.14, -0.06, 300), -0.13, "billing", 0.2, 0.5)
+    (told,) = headlines([FELL], growth("corpus_gap", 0.8), mix)
+    assert plain(told).endswith(
+        "n = 300); −10.0 points of it (95 % CI −14.0 to −6.0) come from other questions, not from "
+        "other answers: billing was 20.0 % of them and is 50.0 %."
+    )
+    some = replace(mix, effect=Estimate(-0.04, -0.07, -0.01, 300))
+    (told,) = headlines([FELL], growth("corpus_gap", 0.8), some)
+    assert "come from other questions" in told
+    assert "most of the new failures are corpus_gap" in told
+    chance = replace(mix, effect=Estimate(-0.04, -0.09, 0.01, 300))
+    assert headlines([FELL], None, chance) == headlines([FELL], None)
 
 
 def test_a_quiet_week_is_said_with_its_interval() -> None:
