@@ -16,6 +16,8 @@ BY_ENCODER = ("semantic", "grounded_encoder")
 BY_CITATIONS = ("citation_recall", "citation_precision")
 BY_WORDS = ("grounded_lexical", "grounded_new_words")
 DEFAULT = "contains_or_f1"
+"""What people write for the default grader, whatever its version."""
+
 LOCAL = (DEFAULT, *RULES, *BY_WORDS, *BY_CITATIONS, *BY_ENCODER)
 """Graders that ask nobody."""
 
