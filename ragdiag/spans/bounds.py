@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 from ragdiag.errors import TooMuch
 
@@ -106,6 +107,18 @@ def plain_number(number: float) -> float | str:
     (1.5, '-inf')
     """
     return number if math.isfinite(number) else str(number)
+
+
+def finite_number(value: Any) -> float | None:
+    """A number as a float; None for what is no number or not finite, a whole number beyond every
+    float among them (JSON text may hold one), and for truth values.
+
+    >>> finite_number(3), finite_number(True), finite_number(float("nan")), finite_number(10**400)
+    (3.0, None, None, None)
+    """
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    return float(value) if abs(value) <= sys.float_info.max else None
 
 
 def is_vector(key: str) -> bool:

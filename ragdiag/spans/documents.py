@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ragdiag.records import Hit, Passage, Span
+from ragdiag.spans.bounds import finite_number
 from ragdiag.spans.conventions import RESULT_EVENTS
 from ragdiag.spans.nesting import parse_json, read_nested
 
@@ -151,8 +151,8 @@ def _score(fields: Mapping[str, Any]) -> float | None:
     for key, sign in (("score", 1.0), ("distance", -1.0)):
         value = fields.get(key)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            number = sign * float(value)
-            return number if math.isfinite(number) else None
+            number = finite_number(value)
+            return None if number is None else sign * number
     return None
 
 

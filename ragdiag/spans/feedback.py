@@ -10,7 +10,6 @@ or no, or scores 1 or 0: what other scores mean, and which way is better, only t
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from datetime import datetime
 from typing import Any
 
 from ragdiag.records import Feedback, Grade, Span
+from ragdiag.spans.bounds import finite_number
 from ragdiag.spans.building import LINKS, LogEvent
 from ragdiag.spans.conventions import EVALUATION, EVALUATION_EVENT, FEEDBACK_LISTS, SESSION_LISTS
 from ragdiag.spans.nesting import read_nested
@@ -137,10 +137,9 @@ def _event_fields(attributes: Mapping[str, Any]) -> dict[str, Any]:
 def _opinion(
     request_id: str, opinion_id: str, at: datetime, fields: Mapping[str, Any]
 ) -> Opinion | None:
-    name, score = fields.get("name"), fields.get("score")
+    name = fields.get("name")
     label, explanation = (str(fields.get(key) or "") for key in ("label", "explanation"))
-    number = isinstance(score, (int, float)) and not isinstance(score, bool)
-    value = float(score) if number and math.isfinite(float(score)) else None  # type: ignore[arg-type]
+    value = finite_number(fields.get("score"))
     if (
         not isinstance(name, str)
         or not name.strip()

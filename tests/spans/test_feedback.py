@@ -132,6 +132,25 @@ def test_a_result_without_name_or_content_is_none(
     assert (records.grades, records.feedback) == ((), ())
 
 
+def test_numbers_of_json_text_beyond_every_float_are_no_scores(
+    make_span: MakeSpan, as_spans: AsSpans
+) -> None:
+    endless = 10**400
+    told = {"evaluation": {"name": "helpful", "score": endless, "explanation": "very"}}
+    documents = [{"document": {"id": "p1", "content": "Cats sleep.", "score": endless}}]
+    retriever = {
+        "openinference.span.kind": "RETRIEVER",
+        "retrieval.documents": json.dumps(documents),
+    }
+    spans = as_spans(
+        make_span(1, attributes={**ASKED, "evaluations": json.dumps([told])}),
+        make_span(2, 1, attributes=retriever),
+    )
+    records = read_trace(spans)
+    assert records.grades == (Grade(TRACE, "helpful", None, reason="very"),)
+    assert [hit.passage_id for hit in records.requests[0].fused] == ["p1"]
+
+
 def test_feedback_that_comes_later_is_about_the_linked_trace(
     make_span: MakeSpan, as_spans: AsSpans
 ) -> None:

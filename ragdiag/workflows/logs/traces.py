@@ -102,14 +102,15 @@ def _assemble(
 ) -> AssemblyReport:
     staged = staged_spans(cursor, trace_ids, MAX_SPANS)
     known = assembled_spans(cursor, list(staged))
+    read_whole = partial(read_trace, user_key=name_user)
     records: list[tuple[str, Record]] = []
     rejects: list[Reject] = []
     read: dict[str, list[str]] = {}
     for trace_id, (spans, count) in staged.items():
         fresh = [span for span in spans if span.span_id not in known.get(trace_id, ())]
         late = trace_id in known
-        told = _read_late(fresh) if late else _read(fresh, name_user)
         source = trace_source(trace_id)
+        told = _guarded(_read_late if late else read_whole, source, fresh)
         if count > len(spans):
             reason = f"{count - len(spans)} spans beyond the first {MAX_SPANS} were not read"
             rejects.append(Reject(source, 0, reason))
@@ -125,15 +126,16 @@ def _assemble(
     return AssemblyReport(len(staged), new["request"], new.total(), refused)
 
 
-def _read(spans: Sequence[Span], name_user: UserKey) -> TraceRecords:
+def _guarded(
+    read: Callable[[Sequence[Span]], TraceRecords], source: str, spans: Sequence[Span]
+) -> TraceRecords:
     """A trace that trips a defect of ours is a reject: the traces behind it must not wait for
     ever."""
     try:
-        return read_trace(spans, user_key=name_user)
+        return read(spans)
     except RagdiagError:
         raise
     except Exception as error:
-        source = trace_source(spans[0].trace_id)
         _log.exception("%s could not be read", source)
         reason = f"a defect of ragdiag: the trace cannot be read ({type(error).__name__}: {error})"
         return TraceRecords(rejects=(Reject(source, 0, reason),))

@@ -126,6 +126,22 @@ def test_what_comes_late(lake: Lake) -> None:
     assert len(load_requests(lake)) == 1
 
 
+def test_a_late_span_that_trips_a_defect_is_a_reject_and_others_go_on(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage(lake, *whole_trace(1))
+    assemble_traces(lake, settle_s=0)
+
+    def trip(_: Any) -> Any:
+        raise OverflowError("int too large to convert to float")
+
+    monkeypatch.setattr(module, "read_results", trip)
+    stage(lake, make_span(1, 3, 1), *whole_trace(2))
+    assert assemble_traces(lake, settle_s=0, orphan_s=0) == AssemblyReport(2, 1, 2, 1)
+    assert "a defect of ragdiag" in rejects(lake)[0][1]
+    assert waiting(lake) == 0
+
+
 def test_a_verdict_on_another_trace(lake: Lake) -> None:
     verdict = {
         "openinference.span.kind": "EVALUATOR",
