@@ -1,4 +1,5 @@
-"""Which attributes of a span name its user: one list for who reads, hides or forgets them."""
+"""How users are named: which attributes of a span do so, and what of it is the id. One list and one
+reading for who stores, hides or forgets users."""
 
 from __future__ import annotations
 
@@ -37,7 +38,7 @@ def users_named(attributes: Mapping[str, Any]) -> list[str]:
     ['ann', '7']
     """
     named = [attributes.get(name) for name in USER_IDS]
-    return [text for one in (*named, _stated(attributes).get(USER_ID)) if (text := _text(one))]
+    return [text for one in (*named, _stated(attributes).get(USER_ID)) if (text := plain_user(one))]
 
 
 def mark_users(
@@ -49,9 +50,9 @@ def mark_users(
     {'user.id': 'ANN@X.ORG'}
     """
     marked: dict[str, Any] = {
-        name: mark(text) for name in USER_IDS if (text := _text(came.get(name)))
+        name: mark(text) for name in USER_IDS if (text := plain_user(came.get(name)))
     }
-    if text := _text(_stated(came).get(USER_ID)):
+    if text := plain_user(_stated(came).get(USER_ID)):
         stated = _stated(attributes)
         kept = {**stated, USER_ID: mark(text)}
         if kept != stated:
@@ -70,5 +71,13 @@ def _stated(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _text(value: Any) -> str:
-    return "" if value is None else str(value).strip()
+def plain_user(value: Any) -> str:
+    """A user id as every door reads it: without the blanks around it, and a whole number as its
+    digits, also where it came as a float. Empty for nobody: for nothing, blanks and NaN.
+
+    >>> plain_user(" ann "), plain_user(42.0), plain_user("  "), plain_user(float("nan"))
+    ('ann', '42', '', '')
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return "" if value is None or value != value else str(value).strip()

@@ -25,6 +25,7 @@ from ragdiag.records import (
     Status,
     Traffic,
 )
+from ragdiag.user_ids import plain_user
 
 LARGEST_WHOLE = 2**31 - 1
 MOST_CHARS = 100_000
@@ -97,11 +98,10 @@ def build_request(
 
 
 def user_id(user: object) -> str | None:
-    """A user's id as text; None for a blank one, as services say of who has not signed in.
-    Unloggable where it is none."""
-    if user is None or (isinstance(user, str) and not user.strip()):
-        return None
-    return _identifier("user", user)
+    """A user's id as text, without the blanks around it; None for a blank one, as services say of
+    who has not signed in. Unloggable where it is none."""
+    named = plain_user(user) if isinstance(user, str) else user
+    return None if named in (None, "") else _identifier("user", named)
 
 
 def build_feedback(draft: FeedbackDraft) -> Feedback:

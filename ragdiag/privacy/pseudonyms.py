@@ -18,6 +18,7 @@ from typing import Literal
 
 from ragdiag.errors import InputError, StoreError
 from ragdiag.settings import Workspace
+from ragdiag.user_ids import plain_user
 
 KEY_VARIABLE = "RAGDIAG_USER_KEY"
 SHORTEST_KEY = 32
@@ -33,7 +34,8 @@ Purpose = Literal["user", "forgotten", "text"]
 
 
 def user_key(workspace: Workspace, user_id: str) -> str:
-    """The pseudonym of ``user_id``: 32 hexadecimal digits, the same in every process.
+    """The pseudonym of ``user_id``: 32 hexadecimal digits, the same in every process. Blanks
+    around an id are no part of it.
 
     Raises InputError for an empty id and for a key that cannot be used, StoreError where the key
     file can be neither read nor made.
@@ -44,6 +46,12 @@ def user_key(workspace: Workspace, user_id: str) -> str:
 def mark_user(workspace: Workspace, user_id: str) -> str:
     """What is kept where a raw user id stood: ``user:`` and the pseudonym. Twice is once."""
     return user_id if _MARKED.fullmatch(user_id) else f"user:{user_key(workspace, user_id)}"
+
+
+def key_as_typed(workspace: Workspace, user_id: str) -> str:
+    """The pseudonym of ``user_id`` with the blanks around it, as older versions made it where a
+    log had them. Raises as :func:`user_key`."""
+    return keyed_hash(workspace, "user", user_id)
 
 
 def read_user(workspace: Workspace, user: str) -> str:
@@ -65,12 +73,13 @@ def user_reader(workspace: Workspace) -> Callable[[str], str]:
 
 def stored_user(key: str | None, pseudonym: Callable[[str], str]) -> str | None:
     """The ``user_key`` of a request that somebody else wrote: what has not the form of a
-    pseudonym is a raw user id, and becomes one.
+    pseudonym is a raw user id, and becomes one; blanks are nobody.
 
     >>> stored_user("ann", lambda user: f"hash of {user}"), stored_user("0f" * 16, str.upper)
     ('hash of ann', '0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f')
     """
-    return pseudonym(key) if key and is_raw(key) else key
+    named = plain_user(key)
+    return pseudonym(named) if named and is_raw(named) else named or None
 
 
 def is_raw(key: str) -> bool:
@@ -103,9 +112,10 @@ def keyed_hasher(workspace: Workspace, purpose: Purpose) -> Callable[[str], str]
 
 
 def _named(user_id: str) -> str:
-    if not user_id:
+    named = plain_user(user_id)
+    if not named:
         raise InputError("an empty user id has no pseudonym", remedy="leave the user out")
-    return user_id
+    return named
 
 
 def key_file(workspace: Workspace) -> Path:

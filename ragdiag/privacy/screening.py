@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from ragdiag.configuration import PrivacyTable, read_configuration
 from ragdiag.privacy.hiding import hide_text, is_hidden
-from ragdiag.privacy.pseudonyms import is_raw, mark_user, user_reader
+from ragdiag.privacy.pseudonyms import is_raw, mark_user, stored_user, user_reader
 from ragdiag.privacy.redaction import Redactor, compile_redactor
 from ragdiag.settings import Workspace
 from ragdiag.user_ids import USER_IDS, mark_users
@@ -111,8 +111,8 @@ class Screen:
         if not raw:
             return column
         read = self.user_reader()
-        pseudonyms = {key: read(key) for key in raw}
-        kept = [pseudonyms.get(key, key) for key in column.to_pylist()]
+        stored = {key: stored_user(key, read) for key in raw}
+        kept = [stored.get(key, key) for key in column.to_pylist()]
         return pa.chunked_array([pa.array(kept, column.type)])
 
     def attributes(self, values: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

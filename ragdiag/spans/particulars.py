@@ -24,7 +24,14 @@ from ragdiag.spans.durations import covered_ms, stage_durations
 from ragdiag.spans.nesting import parse_json
 from ragdiag.spans.stages import Stages
 from ragdiag.spans.tree import Tree
-from ragdiag.user_ids import ASSOCIATIONS, METADATA, STANDARD_USER_IDS, USER_ID
+from ragdiag.user_ids import (
+    ASSOCIATIONS,
+    METADATA,
+    STANDARD_USER_IDS,
+    USER_ID,
+    plain_user,
+    users_named,
+)
 
 CITATIONS = f"{OWN}citations"
 _STATING = (METADATA, ASSOCIATIONS)
@@ -68,14 +75,19 @@ def read_properties(spans: Sequence[Span]) -> Properties:
             elif key.startswith(_STATING):
                 _note(stated, key, value)
             elif not user and key in STANDARD_USER_IDS:
-                user = _text(value)
+                user = plain_user(value)
     resources = {id(span.resource): span.resource for span in spans}.values()
     for resource in resources:
         for key, value in resource.items():
             if key.startswith(OWN):
                 own.setdefault(key.removeprefix(OWN), _text(value))
-    user = user or own.get(USER_ID, "") or stated.get(USER_ID, "")
+    user = user or own.get(USER_ID, "") or stated.get(USER_ID, "") or _named_anywhere(spans)
     return Properties(own, stated, user, _version(own, resources), citations)
+
+
+def _named_anywhere(spans: Iterable[Span]) -> str:
+    """The first user whom a span names in any way."""
+    return next((user for span in spans for user in users_named(span.attributes)), "")
 
 
 def _note(stated: dict[str, str], key: str, value: Any) -> None:

@@ -136,6 +136,7 @@ def test_a_user_key_that_cannot_be_read_costs_the_key_alone(
     [
         ("", False, {}),
         (" ", False, {}),
+        (" ada ", True, {}),
         (UUID(int=7), True, {}),
         (b"ada", False, {"user: an id is a bytes, not text": 1}),
         (7.0, False, {"user: an id is a float, not text": 1}),

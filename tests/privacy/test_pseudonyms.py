@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ragdiag.errors import InputError, StoreError
-from ragdiag.privacy.pseudonyms import KEY_VARIABLE, key_file, keyed_hash, user_key
+from ragdiag.privacy.pseudonyms import KEY_VARIABLE, key_file, keyed_hash, read_user, user_key
 from ragdiag.settings import PROJECT, Workspace
 
 KEY = "k" * 40
@@ -29,6 +29,11 @@ def test_it_is_hmac_sha256_under_the_key_of_the_environment(
     plain = hmac.new(KEY.encode(), b"user\0ann@example.org", hashlib.sha256).hexdigest()
     assert user_key(workspace, "ann@example.org") == plain[:32]
     assert not key_file(workspace).exists()
+
+
+def test_blanks_around_an_id_are_no_part_of_it(workspace: Workspace) -> None:
+    plain = user_key(workspace, "ann")
+    assert user_key(workspace, " ann\n") == read_user(workspace, "ann ") == plain
 
 
 def test_purposes_users_and_keys_are_kept_apart(
@@ -88,8 +93,9 @@ def test_threads_and_processes_that_race_for_the_key_agree(workspace: Workspace)
 def test_what_is_no_user_and_no_key_is_named(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(InputError, match="empty user id"):
-        user_key(workspace, "")
+    for nobody in ("", " \t"):
+        with pytest.raises(InputError, match="empty user id"):
+            user_key(workspace, nobody)
     key_file(workspace).parent.mkdir(parents=True)
     key_file(workspace).write_text("short")
     with pytest.raises(InputError, match=r"user\.key holds 5 characters"):

@@ -565,6 +565,23 @@ def test_whatever_a_trace_holds_its_records_can_be_stored(
 
 
 @pytest.mark.parametrize(
+    ("attributes", "user"),
+    [
+        ({"user.id": " ann "}, "ann"),
+        ({"user.id": 42.0}, "42"),
+        ({"ragdiag.user_id": 42.0}, "42"),
+        ({"user.id": "  "}, None),
+    ],
+)
+def test_a_user_is_read_as_at_every_other_door(
+    make_span: MakeSpan, as_spans: AsSpans, attributes: dict[str, Any], user: str | None
+) -> None:
+    asked = {"input.value": "q?", **attributes}
+    told = read_trace(as_spans(make_span(1, attributes=asked)), user_key=lambda named: named)
+    assert request_of(told).user_key == user
+
+
+@pytest.mark.parametrize(
     ("resource", "attributes", "version"),
     [
         ({"service.name": "helpdesk"}, {"llm.model_name": "m"}, "helpdesk"),

@@ -48,6 +48,7 @@ from ragdiag.records import (
 )
 from ragdiag.spans.conventions import UNVERSIONED
 from ragdiag.store.kinds import Record
+from ragdiag.user_ids import plain_user
 
 _STATUSES: Mapping[str, Status] = {
     **dict.fromkeys(("ok", "success", "succeeded", "completed", "200"), "ok"),
@@ -193,10 +194,10 @@ class RowReader:
 
     def _user(self, cells: Mapping[str, Any]) -> str | None:
         """A pseudonym made here earlier stays; anything else is a user id, and is hashed."""
-        key = text_cell(cells, "user_key")
+        key = plain_user(text_cell(cells, "user_key"))
         if len(key) == 32 and all(digit in "0123456789abcdef" for digit in key):
             return key
-        user = key or text_cell(cells, "user")
+        user = key or plain_user(text_cell(cells, "user"))
         return self._user_key(user) if user else None
 
     def _latency(self, cells: Mapping[str, Any], latency: Mapping[str, Any]) -> dict[str, float]:

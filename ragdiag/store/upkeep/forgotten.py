@@ -24,7 +24,7 @@ from ragdiag.store.disk import disk_faults
 from ragdiag.store.kinds import Record
 from ragdiag.store.tables import insert
 from ragdiag.store.times import now_utc
-from ragdiag.user_ids import users_named
+from ragdiag.user_ids import plain_user, users_named
 
 if TYPE_CHECKING:
     from ragdiag.store.lake import Lake
@@ -124,7 +124,7 @@ class ForgottenUsers:
 
     def names(self, user: str | None) -> bool:
         """Whether ``user``, a raw id, was forgotten."""
-        if not user:
+        if user is None or not plain_user(user):
             return False
         try:
             gone = self._all()

@@ -13,7 +13,7 @@ from contextlib import contextmanager, nullcontext
 
 from ragdiag.errors import StoreBusy
 from ragdiag.privacy.keys import workspace_keys
-from ragdiag.privacy.pseudonyms import read_user
+from ragdiag.privacy.pseudonyms import key_as_typed, read_user
 from ragdiag.progress import Progress, report
 from ragdiag.retrieval.vectors import open_cache
 from ragdiag.settings import Workspace
@@ -45,6 +45,7 @@ from ragdiag.store.upkeep.user_traces import (
 )
 from ragdiag.training.answers.sets import forget_examples
 from ragdiag.training.data.sets import Forgotten, forget_pairs
+from ragdiag.user_ids import plain_user
 from ragdiag.workflows.logs.forgetting import (
     ANSWERS,
     EMBEDDINGS,
@@ -174,9 +175,11 @@ def _rows_gone() -> Iterator[None]:
 
 
 def _pseudonyms(lake: Lake, workspace: Workspace, user: str) -> list[str]:
-    """The user's pseudonym, and the id itself where a log was imported with it as one."""
+    """The user's pseudonym, and the id itself where a log was imported with it as one; also the
+    pseudonym of an id with blanks around it, under which an older version may have stored it."""
     itself = [user] if is_user_key(lake, user) else []
-    return sorted({read_user(workspace, user), *itself})
+    typed = [key_as_typed(workspace, user)] if user != plain_user(user) else []
+    return sorted({read_user(workspace, user), *typed, *itself})
 
 
 def _forget_pairs(

@@ -76,6 +76,16 @@ def test_common_names_are_understood_in_every_container(
     assert (passage["title"], passage["text"]) == ("Cats", "Cats sleep fifteen hours.")
 
 
+def test_blanks_around_a_user_are_nothing_and_blanks_alone_are_nobody(
+    load: Import, stored: Stored, workspace: Workspace, write_lines: Callable[..., Path]
+) -> None:
+    users = {"r1": "ann", "r2": "  ann ", "r3": "   ", "r4": 42.0, "r5": "42"}
+    load(write_lines("log.jsonl", *({**FULL, "id": n, "user": u} for n, u in users.items())))
+    ann, number = user_key(workspace, "ann"), user_key(workspace, "42")
+    kept = {name: request.user_key for name, request in stored().items()}
+    assert kept == {"r1": ann, "r2": ann, "r3": None, "r4": number, "r5": number}
+
+
 def test_a_raw_user_id_reaches_no_file(
     load: Import, workspace: Workspace, write_lines: Callable[..., Path]
 ) -> None:
@@ -359,7 +369,7 @@ def test_a_raw_user_in_our_own_lines_becomes_a_pseudonym(
     load: Import, stored: Stored, workspace: Workspace, tmp_path: Path
 ) -> None:
     at = datetime(2026, 1, 5, tzinfo=UTC)
-    users = {"r1": "ann", "r2": user_key(workspace, "bob"), "r3": None}
+    users = {"r1": " ann", "r2": user_key(workspace, "bob"), "r3": None}
     lines = [
         record_to_json(Request(name, at, "v1", "production", "q", user_key=user))
         for name, user in users.items()

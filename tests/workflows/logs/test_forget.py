@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from ragdiag.errors import StoreBusy
-from ragdiag.privacy.pseudonyms import mark_user, user_key
+from ragdiag.privacy.pseudonyms import key_as_typed, mark_user, user_key
 from ragdiag.records import (
     ContextPassage,
     Diagnosis,
@@ -196,6 +196,19 @@ def test_a_forgotten_user_is_in_no_byte_of_the_workspace_and_the_others_are(
     assert "drops all of them before its next answer or page" in answers.note
     assert lake.rows("select count(*) as n from ducklake_snapshots('lake')") == [{"n": 1}]
     assert check_store(lake, workspace).findings == ()
+
+
+def test_an_id_typed_with_its_blanks_is_forgotten_as_older_versions_kept_it_too(
+    lake: Lake, workspace: Workspace
+) -> None:
+    question = f"{SECRET}, asked with a blank?"
+    older = replace(
+        asked(workspace, ANN, 40, question), user_key=key_as_typed(workspace, f"{ANN} ")
+    )
+    log(lake, workspace, older)
+    assert forget_user(lake, workspace, ANN, dry_run=True).requests == 26
+    done = forget_user(lake, workspace, f"{ANN} ")
+    assert (done.requests, done.clean) == (27, True)
 
 
 def test_neither_an_import_nor_an_archive_nor_a_backup_brings_a_forgotten_user_back(

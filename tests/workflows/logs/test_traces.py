@@ -137,7 +137,7 @@ def test_a_late_span_that_trips_a_defect_is_a_reject_and_others_go_on(
 
     monkeypatch.setattr(module, "read_results", trip)
     stage(lake, make_span(1, 3, 1), *whole_trace(2))
-    assert assemble_traces(lake, settle_s=0, orphan_s=0) == AssemblyReport(2, 1, 2, 1)
+    assert assemble_traces(lake, settle_s=0, orphan_s=0) == AssemblyReport(2, 1, 1, 1)
     assert "a defect of ragdiag" in rejects(lake)[0][1]
     assert waiting(lake) == 0
 
