@@ -4,7 +4,7 @@ reading for who stores, hides or forgets users."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 METADATA = "metadata"
@@ -28,7 +28,17 @@ USER_IDS = (
     f"{ASSOCIATIONS}{USER_ID}",
     f"{ASSOCIATIONS}{METADATA}.{USER_ID}",
 )
-"""Attributes that name the user; ``metadata`` (JSON) may do so under ``user_id``."""
+"""Attributes that name the user by their whole value."""
+INVOCATION = "llm.invocation_parameters"
+_WITHIN: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (METADATA, (USER_ID,)),
+    (ASSOCIATIONS.removesuffix("."), (USER_ID,)),
+    (f"{ASSOCIATIONS}{METADATA}", (USER_ID,)),
+    (INVOCATION, ("user",)),
+    (INVOCATION, (METADATA, USER_ID)),
+)
+"""Attributes that are JSON text or mappings, and where within them the user is named: a model's
+call names its ``user`` to OpenAI, and ``metadata.user_id`` to Anthropic."""
 
 
 def users_named(attributes: Mapping[str, Any]) -> list[str]:
@@ -38,7 +48,8 @@ def users_named(attributes: Mapping[str, Any]) -> list[str]:
     ['ann', '7']
     """
     named = [attributes.get(name) for name in USER_IDS]
-    return [text for one in (*named, _stated(attributes).get(USER_ID)) if (text := plain_user(one))]
+    named += [_found(attributes.get(name), path) for name, path in _WITHIN if name in attributes]
+    return [text for one in named if (text := plain_user(one))]
 
 
 def mark_users(
@@ -52,17 +63,32 @@ def mark_users(
     marked: dict[str, Any] = {
         name: mark(text) for name in USER_IDS if (text := plain_user(came.get(name)))
     }
-    if text := plain_user(_stated(came).get(USER_ID)):
-        stated = _stated(attributes)
-        kept = {**stated, USER_ID: mark(text)}
-        if kept != stated:
-            marked[METADATA] = json.dumps(kept) if isinstance(came[METADATA], str) else kept
+    for name, path in _WITHIN:
+        if name in came and (text := plain_user(_found(came[name], path))):
+            stated = _stated(marked.get(name, attributes.get(name)))
+            kept = _with(stated, path, mark(text))
+            if kept != stated:
+                marked[name] = json.dumps(kept) if isinstance(came[name], str) else kept
     return {**attributes, **marked}
 
 
-def _stated(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What ``metadata`` says; nothing where it is no object."""
-    value = attributes.get(METADATA)
+def _found(value: Any, path: Sequence[str]) -> Any:
+    value = _stated(value)
+    for key in path:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _with(stated: Mapping[str, Any], path: Sequence[str], text: str) -> dict[str, Any]:
+    """``stated`` with ``text`` at the end of ``path``."""
+    key, *rest = path
+    inner = stated.get(key)
+    held = _with(inner if isinstance(inner, Mapping) else {}, rest, text) if rest else text
+    return {**stated, key: held}
+
+
+def _stated(value: Any) -> Mapping[str, Any]:
+    """What an attribute says that is JSON text or a mapping; nothing where it is no object."""
     if isinstance(value, str) and value.lstrip().startswith("{"):
         try:
             value = json.loads(value)

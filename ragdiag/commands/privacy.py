@@ -89,8 +89,15 @@ def _forgetting_text(done: Forgetting) -> str:
 def _remedy(path: str) -> str:
     """What mends a file of the workspace: nobody but ragdiag may touch lake, spool and secrets."""
     if path.startswith(("lake/", "spool/", "secrets/")):
-        return (
+        later = (
             "leave it as it is, and run the same command again when services, other commands and "
             "the dashboard have stopped"
+        )
+        if not path.startswith("spool/archive/"):
+            return later
+        return (
+            f"{later}; where it is named again, a line names them in the midst of other words: set "
+            "archive_days = 0 under [retention], run ragdiag store compact, which removes the "
+            "archive, and set it back"
         )
     return "remove or mend it"

@@ -10,7 +10,6 @@ from typing import Any
 
 from ragdiag.records import LARGEST_COST, Span
 from ragdiag.spans.conventions import (
-    INVOCATION,
     MODELS,
     OWN,
     PART_COSTS,
@@ -26,6 +25,7 @@ from ragdiag.spans.stages import Stages
 from ragdiag.spans.tree import Tree
 from ragdiag.user_ids import (
     ASSOCIATIONS,
+    INVOCATION,
     METADATA,
     STANDARD_USER_IDS,
     USER_ID,

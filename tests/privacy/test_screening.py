@@ -240,9 +240,18 @@ def test_every_attribute_that_names_the_user_does_so_by_pseudonym(
 ) -> None:
     screen = configured(workspace, f"[privacy]\nredact = {redact}\n")
     user = "ann@x.org"
-    came = {**dict.fromkeys(USER_IDS, user), "metadata": json.dumps({"user_id": user, "n": 1})}
+    stated = {"user_id": user, "n": 1}
+    came = {
+        **dict.fromkeys(USER_IDS, user),
+        "metadata": json.dumps(stated),
+        "traceloop.association.properties": json.dumps(stated),
+        "traceloop.association.properties.metadata": stated,
+        "llm.invocation_parameters": json.dumps({"user": user, "metadata": stated, "n": 1}),
+    }
     (kept,) = screen.attributes([came])
-    assert len(users_named(came)) == len(came)
+    assert len(users_named(came)) == len(came) + 1
     assert set(users_named(kept)) == {screen.pseudonym(user)}
+    assert user not in json.dumps(kept)
     assert json.loads(kept["metadata"])["n"] == 1
+    assert json.loads(kept["llm.invocation_parameters"])["metadata"]["n"] == 1
     assert screen.attributes([kept]) == [kept]
