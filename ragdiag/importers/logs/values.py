@@ -128,7 +128,7 @@ def _read_printed(text: str) -> Any:
     try:
         found = ast.literal_eval(text.strip())
         tokens = [one.type for one in tokenize.generate_tokens(io.StringIO(text.strip()).readline)]
-    except (ValueError, SyntaxError, MemoryError, RecursionError, tokenize.TokenError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError, tokenize.TokenError):
         return text
     kept = [one for one in tokens if one not in (tokenize.NL, tokenize.COMMENT)]
     if (tokenize.STRING, tokenize.STRING) in pairwise(kept):
