@@ -259,7 +259,7 @@ def _fetch(judge: Judge, waiting: Mapping[str, Item], file_id: str | None) -> No
         return
     with judge.client.faults():
         text = judge.client.connection.files.content(file_id).text
-    for raw in text.splitlines():
+    for raw in text.split("\n"):  # splitlines() also breaks at separators within a text
         try:
             line = _Line.model_validate_json(raw)
         except ValidationError:

@@ -95,7 +95,8 @@ class BatchServer:
 
 def line(custom_id: str, reply: object, status: int = 200) -> str:
     response = {"status_code": status, "body": completion(reply)}
-    return json.dumps({"custom_id": custom_id, "response": response, "error": None}) + "\n"
+    told = {"custom_id": custom_id, "response": response, "error": None}
+    return json.dumps(told, ensure_ascii=False) + "\n"
 
 
 @pytest.fixture
@@ -118,10 +119,10 @@ def test_a_batch_is_taken_up_again_and_its_broken_replies_are_asked_once_more(
     assert [entry["url"] for entry in asked] == ["/v1/chat/completions"] * 3
     assert asked[0]["body"]["response_format"]["type"] == "json_schema"
     keys = [entry["custom_id"] for entry in asked]
-    wrong = {"reason": "no", "verdict": "incorrect"}
+    wrong = {"reason": "no\u2028at all", "verdict": "incorrect"}
     server.replies = {
         keys[0]: line(keys[0], CORRECT) + line("another's", CORRECT) + "broken\n",
-        keys[1]: line(keys[1], wrong),
+        keys[1]: line(keys[1], json.dumps(wrong, ensure_ascii=False)),
         keys[2]: line(keys[2], "hm"),
     }
     server.status = "completed"

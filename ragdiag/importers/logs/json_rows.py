@@ -112,7 +112,7 @@ def _read_object(text: io.TextIOWrapper, window: str, source: str) -> Iterator[R
     try:
         document = json.loads(whole, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        lines = whole.splitlines()
+        lines = whole.split("\n")  # splitlines() also breaks at separators within a text
         if len(lines) < 2 or parse_row(lines[0], Origin(source, 1)).fault:
             raise UnreadableFile(f"not JSON ({error})") from None
         for number, line in enumerate(lines, start=1):

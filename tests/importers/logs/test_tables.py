@@ -365,6 +365,17 @@ def test_a_json_list_and_a_page_of_an_api_are_read(
     assert report.files == 2
 
 
+def test_json_lines_named_json_break_at_line_feeds_alone(
+    load: Import, stored: Stored, tmp_path: Path
+) -> None:
+    said = "one\u2028two\u0085three"
+    rows = [{"id": f"j{n}", "time": n, "question": "q?", "answer": said} for n in range(2)]
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\r\n" for row in rows)
+    (tmp_path / "log.json").write_text(lines, encoding="utf-8", newline="")
+    load(tmp_path / "log.json")
+    assert [request.answer for request in stored().values()] == [said, said]
+
+
 def test_a_raw_user_in_our_own_lines_becomes_a_pseudonym(
     load: Import, stored: Stored, workspace: Workspace, tmp_path: Path
 ) -> None:
