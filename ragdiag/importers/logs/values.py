@@ -18,6 +18,10 @@ from ragdiag.store.lines import LARGEST_WHOLE
 from ragdiag.store.times import to_naive_utc
 
 MAX_PRINTED_CHARS = 1_000_000
+_COMPACT = {8: "%Y%m%d", 14: "%Y%m%d%H%M%S"}
+"""The basic formats of ISO 8601, by the number of their digits."""
+_YEARS = range(1970, 2101)
+"""Of a number that may be a date as well as an epoch."""
 _EPOCH_UNITS = {"epoch_s": 1.0, "epoch_ms": 1e3, "epoch_us": 1e6, "epoch_ns": 1e9}
 
 
@@ -82,7 +86,8 @@ def read_time(value: Any, table: TimeTable) -> tuple[datetime, bool]:
     """An aware time, and whether its zone had to be taken from the mapping, or for UTC.
 
     Numbers are seconds, milliseconds, micro- or nanoseconds since 1970, told apart by size unless
-    the mapping says which.
+    the mapping says which; one of 8 or 14 digits that makes a date of 1970–2100 is that date, and
+    a year alone is no time. With the format ``iso`` no number is an epoch.
     """
     moment = value if isinstance(value, datetime) else _parse_time(value, table.format)
     zoneless = moment.tzinfo is None
@@ -143,13 +148,32 @@ def _parse_time(value: Any, how: str | None) -> datetime:
             return datetime.fromtimestamp(read_number(text) / _EPOCH_UNITS[how], UTC)
         if how not in (None, "iso"):
             return datetime.strptime(text, how)
+        if (compact := _compact_date(text, any_year=how == "iso")) is not None:
+            return compact
         if isinstance(text, str) and not text.replace(".", "", 1).isdigit():
             return datetime.fromisoformat(text)
+        if how == "iso":
+            raise BadValue(f"{_shown(value)} is no time of ISO 8601")
         number = read_number(text)
         unit = next((u for u in (1.0, 1e3, 1e6, 1e9) if abs(number) / u < 1e11), 1e9)
         return datetime.fromtimestamp(number / unit, UTC)
     except (TypeError, ValueError, OverflowError, OSError):
         raise BadValue(f"{_shown(value)} is no time") from None
+
+
+def _compact_date(value: Any, *, any_year: bool) -> datetime | None:
+    """A date of ISO 8601's basic format with or without a time; None where ``value`` is none, or
+    is of a year before 1970 or after 2100 and not ``any_year`` counts. BadValue for a year."""
+    digits = read_text(value)
+    if not (digits.isascii() and digits.isdigit()):
+        return None
+    if len(digits) == 4 and int(digits) in _YEARS:
+        raise BadValue(f"{_shown(value)} is a year alone")
+    try:
+        moment = datetime.strptime(digits, _COMPACT[len(digits)])
+    except (KeyError, ValueError):
+        return None
+    return moment if any_year or moment.year in _YEARS else None
 
 
 def _shown(value: Any) -> str:
