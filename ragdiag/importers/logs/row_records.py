@@ -28,6 +28,7 @@ from ragdiag.importers.logs.row_gold import read_gold
 from ragdiag.importers.logs.values import (
     read_json,
     read_list,
+    read_milliseconds,
     read_number,
     read_text,
     read_time,
@@ -210,7 +211,7 @@ class RowReader:
         if unknown:
             raise BadField(f"latency: {unknown[0]!a} is no stage")
         return {
-            stage: read_cell("latency", read_number, cell) * factor
+            stage: read_cell("latency", lambda value: read_milliseconds(value, factor), cell)
             for stage, cell in {**stages, **latency}.items()
             if cell is not None
         }

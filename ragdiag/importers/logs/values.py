@@ -8,7 +8,7 @@ import json
 import math
 import tokenize
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -63,6 +63,17 @@ def read_number(value: Any) -> float:
     return number
 
 
+def read_milliseconds(value: Any, unit_ms: float) -> float:
+    """A duration in milliseconds; a number is in units of ``unit_ms``.
+
+    >>> read_milliseconds("1.5", 1_000), read_milliseconds(timedelta(seconds=2), 1_000)
+    (1500.0, 2000.0)
+    """
+    if isinstance(value, timedelta):
+        return value / timedelta(milliseconds=1)
+    return read_number(value) * unit_ms
+
+
 def read_whole(value: Any) -> int:
     """A whole number that the log can hold."""
     number = read_number(value)
@@ -87,8 +98,10 @@ def read_time(value: Any, table: TimeTable) -> tuple[datetime, bool]:
 
     Numbers are seconds, milliseconds, micro- or nanoseconds since 1970, told apart by size unless
     the mapping says which; one of 8 or 14 digits that makes a date of 1970–2100 is that date, and
-    a year alone is no time. With the format ``iso`` no number is an epoch.
+    a year alone is no time. With the format ``iso`` no number is an epoch. A date is its midnight.
     """
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, time())
     moment = value if isinstance(value, datetime) else _parse_time(value, table.format)
     zoneless = moment.tzinfo is None
     if zoneless:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -231,6 +231,17 @@ def test_unread_columns_are_told_once_each(load: Import, write_lines: Callable[.
     ]
     report = load(write_lines("log.jsonl", *rows))
     assert report.unread_columns == {"colour": 2}
+
+
+def test_columns_of_dates_and_durations_are_read(
+    load: Import, stored: Stored, tmp_path: Path
+) -> None:
+    rows = [{"id": "r1", "time": date(2026, 1, 5), "question": "q?", "t": timedelta(seconds=2)}]
+    told = {"time": {"zone": "Europe/Berlin"}, "latency": {"total": "t", "unit": "s"}}
+    load(write_table(tmp_path / "log.parquet", rows), **told)
+    (request,) = stored().values()
+    assert request.asked_at == datetime(2026, 1, 4, 23, tzinfo=UTC)
+    assert request.latency_ms == {"total": 2000.0}
 
 
 def test_a_mapping_names_columns_constants_times_lists_and_units(
