@@ -78,21 +78,22 @@ def _by_golds(score: Callable[[str, Sequence[str]], float]) -> Score:
 RULES: dict[str, tuple[Score, float | None, int]] = {
     "exact_match": (_by_golds(exact_match), None, 2),
     "contains_answer": (_by_golds(contains_answer), None, 2),
-    "numeric": (_by_golds(numeric_match), None, 1),
+    "numeric": (_by_golds(numeric_match), None, 2),
     "token_f1": (_by_golds(token_f1), 0.5, 2),
     "content_f1": (_by_golds(content_f1), 0.5, 2),
     "new_words_f1": (new_words_f1, 0.5, 2),
 }
 """Name → score, its usual threshold (those without one are right where all of it holds), version.
 In version 1 of the two F1 of words a single letter or digit was no word, so that "7" was "9"; in
-that of the other three a decimal point was punctuation, so that "1.5" was "15", and “ was none."""
+that of ``numeric`` "$5M" was five metres; in that of the others a decimal point was punctuation, so
+that "1.5" was "15", and “ was none."""
 
 
 def rule_grader(name: str, threshold: float | None) -> RuleGrader:
     """The rule of that name, in its latest version.
 
     >>> rule_grader("token_f1", 0.6).name, rule_grader("numeric", None).name
-    ('token_f1-v2@0.6', 'numeric-v1')
+    ('token_f1-v2@0.6', 'numeric-v2')
     """
     score, usual, version = RULES[name]
     if usual is None:

@@ -3,7 +3,8 @@
 A quantity is a closed range of values (a plain number is a range of one) with a unit and the step
 to which it was written: 3.0 is told to 0.1, so 3.04 rounds to it and 3.06 does not. Thousands are
 separated by commas, apostrophes or thin and no-break spaces; the decimal mark is the point. Units
-of length, mass, time, volume and data are converted; of other words a number has no unit.
+of length, mass, time, volume and data are converted; of other words a number has no unit. Nor has
+one behind a sign of currency, where k, m, b and t are scales: $5M is five million, 5m five metres.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ _SCALES = {
     "billion": 1e9,
     "trillion": 1e12,
 }
+_MONEY_SCALES = {"k": 1e3, "m": 1e6, "mn": 1e6, "b": 1e9, "bn": 1e9, "t": 1e12, "tn": 1e12}
 _UNITS: dict[str, tuple[str, float]] = {
     name: (dimension, size)
     for dimension, sizes in {
@@ -58,10 +60,11 @@ _DIGITS = (
     rf"|\d+(?:\.\d+)?{_EXPONENT}|\.\d+"
 )
 _NUMBER = rf"(?:(?<![\w.)])[-−+])?(?:(?<![\w.])(?<![a-z]-)(?:{_DIGITS})|\b{_WORD_NUMBER}\b)"
-_SCALE = rf"(?:[\s-]*(?:{'|'.join(_SCALES)})s?\b)?"
+_MONEY_SCALE = r"(?:\s?(?:mn|bn|tn|m)|[kbt])\b"  # "$5 b…" and "$5 t-shirts" are no scales
+_SCALE = rf"(?:[\s-]*(?:{'|'.join(_SCALES)})s?\b|(?(money){_MONEY_SCALE}|(?!)))?"
 _UNIT = r"(?:[\s-]*(?:%|percent\b|per cent\b|[°$€£a-zµ]+))?"
 _QUANTITY = re.compile(
-    rf"(?P<low>{_NUMBER})(?P<scale>{_SCALE})"
+    rf"(?P<money>[$€£¥]\s?)?(?P<low>{_NUMBER})(?P<scale>{_SCALE})"
     rf"(?:\s*(?:–|-|to|and)\s*(?P<high>{_NUMBER})(?P<high_scale>{_SCALE}))?(?P<unit>{_UNIT})",
     re.IGNORECASE,
 )
@@ -83,6 +86,8 @@ def read_quantities(text: str) -> list[Quantity]:
 
     >>> [(q.low, q.high, q.unit, q.step) for q in read_quantities("10 to 20 mg, 1.5 million")]
     [(10.0, 20.0, 'mg', 1.0), (1500000.0, 1500000.0, '', 100000.0)]
+    >>> [(q.low, q.high, q.unit) for q in read_quantities("$1.5M, €3–5bn, $20")]
+    [(1500000.0, 1500000.0, ''), (3000000000.0, 5000000000.0, ''), (20.0, 20.0, '')]
     """
     found: list[Quantity] = []
     at = 0
@@ -93,6 +98,7 @@ def read_quantities(text: str) -> list[Quantity]:
             joined = False
         at = match.end() if joined else match.end("scale")
         unit = match["unit"] if joined or match["high"] is None else ""
+        unit = "" if match["money"] else unit
         found.append(_quantity(match, joined, _unit(unit)))
         if match["high"] is None:
             at = match.end("scale") + (len(match["unit"]) if found[-1].unit else 0)
@@ -134,7 +140,8 @@ def _quantity(match: re.Match[str], joined: bool, unit: str) -> Quantity:
 
 def _number(text: str, scale: str) -> tuple[float, float]:
     """The value and the step it is written to."""
-    times = _SCALES.get(scale.strip(" \t\n-").lower().removesuffix("s"), 1.0)
+    named = scale.strip(" \t\n-").lower().removesuffix("s")
+    times = {**_SCALES, **_MONEY_SCALES}.get(named, 1.0)
     plain = re.sub(r"[,'\u2009\u202f\u00a0+]", "", text.lower()).replace("−", "-")
     words = plain.lstrip("-").replace("-", " ").split() if not any(map(str.isdigit, plain)) else []
     if words:

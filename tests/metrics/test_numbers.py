@@ -25,6 +25,12 @@ from ragdiag.metrics.numbers import numeric_match, numeric_score, read_quantitie
         ("1.5 million people", "1,500,000"),
         ("1e-5", "0.00001"),
         ("first 7, then 9", "9 and 7"),
+        ("$5 million", "$5M"),
+        ("It cost £5 m.", "5,000,000"),
+        ("$3B", "3 billion"),
+        ("$3K", "3,000"),
+        ("between $3 and 4bn", "€3–4bn"),
+        ("5M", "500 cm"),
     ],
 )
 def test_the_same_quantity(answer: str, gold: str) -> None:
@@ -41,6 +47,10 @@ def test_the_same_quantity(answer: str, gold: str) -> None:
         ("2 to 4 mg", "3–4 mg"),
         ("COVID-19", "19"),
         ("v1.2.3", "2"),
+        ("5 metres", "$5M"),
+        ("500 cm", "$5M"),
+        ("$5", "$5M"),
+        ("$5 t-shirts", "$5T"),
         ("5", "-5"),
         ("", "7"),
     ],

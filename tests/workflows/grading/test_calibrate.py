@@ -63,16 +63,16 @@ def labels_of(requests: list[Request], path: Path) -> HumanLabels:
 
 def test_agreement_is_counted_and_kept(lake: Lake, asked: list[Request], tmp_path: Path) -> None:
     found = calibrate_graders(lake, labels_of(asked, tmp_path / "people.jsonl"), [NUMERIC])
-    agreed = found.found["numeric-v1"]
+    agreed = found.found["numeric-v2"]
     assert (found.n, agreed.n) == (COUNT, COUNT)
     assert agreed.accuracy.value == pytest.approx(100 / 120)
     assert (agreed.sensitivity.value, agreed.specificity.value) == (1, 0.5)
-    kept = load_calibrations(lake)["numeric-v1"]
+    kept = load_calibrations(lake)["numeric-v2"]
     assert kept.estimate("accuracy") == agreed.accuracy
     assert kept.estimate("floor") == found.floor_found.auroc
     assert (kept.labels, kept.about) == ("people.jsonl", "correct")
     assert len(load_grades(lake, "human", [r.request_id for r in asked])) == COUNT
-    assert "numeric-v1: accuracy 0.83 (0.76–0.89)" in found.to_text()
+    assert "numeric-v2: accuracy 0.83 (0.76–0.89)" in found.to_text()
 
 
 @pytest.mark.parametrize(("changing", "warns"), [(0, False), (3, True)])
@@ -110,7 +110,7 @@ def test_a_judge_is_asked_again_and_what_it_takes_back_is_kept(
     flips = found.flips[one.name]
     assert (flips.rate.value, flips.rate.n, flips.undecided) == (changing / 20, 20, 0)
     assert load_calibrations(lake)[one.name].flips == flips.rate
-    assert load_calibrations(lake)["numeric-v1"].flips is None
+    assert load_calibrations(lake)["numeric-v2"].flips is None
     assert ("do not rest a decision" in found.to_text()) == warns
     calibrate_graders(lake, labels, [one], again=0)
     assert len(faulty_server.seen) == 60
@@ -125,9 +125,9 @@ def test_items_of_a_file_need_no_request(lake: Lake, tmp_path: Path) -> None:
     labels = write(tmp_path / "l.jsonl", [*lines, {"request_id": "gone", "label": 1}])
     found = calibrate_graders(lake, labels, [NUMERIC, floor_grader("correct")])
     assert (found.n, found.missing) == (10, 1)
-    assert found.found["numeric-v1"].accuracy.value == 1
+    assert found.found["numeric-v2"].accuracy.value == 1
     assert lake.rows("select count(*) as n from grades") == [{"n": 0}]
-    assert found.to_json()["graders"]["numeric-v1"]["n"] == 10
+    assert found.to_json()["graders"]["numeric-v2"]["n"] == 10
 
 
 def test_what_cannot_be_measured_is_refused(lake: Lake, tmp_path: Path) -> None:
@@ -140,18 +140,18 @@ def test_what_cannot_be_measured_is_refused(lake: Lake, tmp_path: Path) -> None:
 
 def test_few_labels_correct_the_grader(lake: Lake, asked: list[Request], tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="graded none of these 120"):
-        correct_rate(lake, asked, "numeric-v1")
+        correct_rate(lake, asked, "numeric-v2")
     grade_requests(lake, asked, NUMERIC)
     with pytest.raises(UnknownName, match="never calibrated"):
-        correct_rate(lake, asked, "numeric-v1")
-    lines = sample_to_label(lake, asked, "numeric-v1", 60)
+        correct_rate(lake, asked, "numeric-v2")
+    lines = sample_to_label(lake, asked, "numeric-v2", 60)
     assert len(lines) == 60
     assert {line["propensity"] for line in lines} == {1.0, 0.4}
     assert {line["label"] for line in lines} == {None}
     for line in lines:
         line["label"] = truly_right(int(line["request_id"][-5:]))
     calibrate_graders(lake, write(tmp_path / "filled.jsonl", lines), [NUMERIC])
-    found = correct_rate(lake, asked, "numeric-v1", strata="topic")
+    found = correct_rate(lake, asked, "numeric-v2", strata="topic")
     assert found.graded.value == pytest.approx(100 / 120)
     assert found.corrected.low <= 80 / 120 <= found.corrected.high < found.graded.value
     assert found.by == "60 labels of these answers"
@@ -165,7 +165,7 @@ def test_old_labels_correct_new_answers_and_undecided_ones_widen_it(
     log(lake, workspace, [answer(n, OLD, question_id=None) for n in range(240, 250)])
     new = load_requests(lake, version_id=OLD.version_id)[COUNT:]
     grade_requests(lake, new, NUMERIC)
-    found = correct_rate(lake, new, "numeric-v1")
+    found = correct_rate(lake, new, "numeric-v2")
     assert found.by == "the labels of old.jsonl"
     assert (found.rows, found.labels) == (130, 0)
     assert found.corrected.low < 0.66 * 120 / 130 < found.corrected.high
