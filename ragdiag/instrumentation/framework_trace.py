@@ -11,9 +11,19 @@ from ragdiag.instrumentation.current import open_request
 from ragdiag.instrumentation.query_logger import QueryLogger
 from ragdiag.instrumentation.request_log import RequestLog
 from ragdiag.records import Status
+from ragdiag.spans.documents import text_id
 
 Stages = Mapping[str, RankedStage]
 """Which ranked list a retriever makes, by one of its names."""
+
+
+def passage_name(identifier: object, text: str) -> object:
+    """What names a retrieved passage: its id, else its text, as it does in a trace or an import.
+
+    >>> passage_name("p1", "Cats sleep."), passage_name(None, "Cats sleep.")
+    ('p1', 'text:4437f5d1a46753b9')
+    """
+    return text_id(text) if identifier is None or identifier == "" else identifier
 
 
 class Trace:

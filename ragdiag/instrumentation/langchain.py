@@ -14,7 +14,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from ragdiag.instrumentation.assembly import RankedStage
-from ragdiag.instrumentation.framework_trace import Stages, Trace, checked_stages
+from ragdiag.instrumentation.framework_trace import Stages, Trace, checked_stages, passage_name
 from ragdiag.instrumentation.query_logger import QueryLogger
 
 try:
@@ -73,9 +73,9 @@ class LangChainHandler(BaseCallbackHandler):  # type: ignore[misc]
 
     A retriever's list is the stage that ``stages`` gives for its run name, class name or tag; else
     ``dense``, or ``fused`` where retrievers within it have their own stages. A passage's id is the
-    document's ``id``, or ``metadata[id_key]``; its score ``metadata[score_key]`` where that is
-    there. The context is what a chain gets under ``context_key`` as documents, else what the last
-    retriever returned if a model ran after it.
+    document's ``id``, or ``metadata[id_key]``, else made from its text; its score
+    ``metadata[score_key]`` where that is there. The context is what a chain gets under
+    ``context_key`` as documents, else what the last retriever returned if a model ran after it.
 
     Raises InputError for a stage that is none.
     """
@@ -207,7 +207,8 @@ class LangChainHandler(BaseCallbackHandler):  # type: ignore[misc]
 
     def _hit(self, document: Document) -> tuple[object, object]:
         name = document.id if self._id_key is None else document.metadata.get(self._id_key)
-        return name, document.metadata.get(self._score_key)
+        score = document.metadata.get(self._score_key)
+        return passage_name(name, document.page_content), score
 
 
 def _tokens(response: LLMResult) -> tuple[int, int] | None:

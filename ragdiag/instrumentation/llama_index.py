@@ -13,7 +13,7 @@ from time import perf_counter_ns
 from typing import Any, Literal, Self
 
 from ragdiag.instrumentation.assembly import RankedStage
-from ragdiag.instrumentation.framework_trace import Stages, Trace, checked_stages
+from ragdiag.instrumentation.framework_trace import Stages, Trace, checked_stages, passage_name
 from ragdiag.instrumentation.query_logger import QueryLogger
 from ragdiag.instrumentation.streams import watch_async_stream, watch_stream
 
@@ -89,7 +89,8 @@ class LlamaIndexHandler(BaseSpanHandler[_Span]):  # type: ignore[misc]
     A retriever's list is the stage that ``stages`` gives for its class name; else ``dense``, or
     ``fused`` where retrievers within it have their own stages. A postprocessor's list is
     ``reranked``. The context is the response's source nodes. A passage's id is the node's, or
-    ``metadata[id_key]``. A streamed answer ends its request when the stream ends.
+    ``metadata[id_key]``, else made from its text. A streamed answer ends its request when the
+    stream ends.
 
     Raises InputError for a stage that is none.
     """
@@ -221,10 +222,8 @@ class LlamaIndexHandler(BaseSpanHandler[_Span]):  # type: ignore[misc]
 
     def _hit(self, found: Any) -> tuple[object, object]:
         node = found.node
-        return (
-            node.node_id if self._id_key is None else node.metadata.get(self._id_key),
-            found.score,
-        )
+        name = node.node_id if self._id_key is None else node.metadata.get(self._id_key)
+        return passage_name(name, node.get_content()), found.score
 
 
 class _TokenCounts(BaseEventHandler):  # type: ignore[misc]

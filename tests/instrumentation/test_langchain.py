@@ -25,6 +25,7 @@ from ragdiag.errors import InputError
 from ragdiag.instrumentation.langchain import LangChainHandler
 from ragdiag.records import ContextHit, Feedback, Hit, Request
 from ragdiag.settings import PROJECT
+from ragdiag.spans.documents import text_id
 from tests.conftest import TOY_PASSAGES
 
 Spooled = Callable[[], list[Request | Feedback]]
@@ -157,6 +158,17 @@ def test_ids_may_come_from_the_metadata_and_the_context_from_a_chain(
     assert (logged.question, logged.answer) == ("green tea", "1 passages")
     assert [hit.passage_id for hit in logged.reranked or ()] == ["doc:tea", "doc:bread"]
     assert logged.context == (ContextHit("doc:tea", 2.0, len(TOY_PASSAGES["tea"])),)
+
+
+def test_documents_without_an_id_are_named_by_their_text(
+    logger: QueryLogger, spooled: Spooled
+) -> None:
+    handler = LangChainHandler(logger, id_key="absent")
+    chain_of(WordRetriever(), "Fifteen hours.").invoke("cats", config={"callbacks": [handler]})
+    (logged,) = requests(logger, spooled)
+    named = [text_id(document.page_content) for document in WordRetriever().invoke("cats")]
+    assert [hit.passage_id for hit in logged.dense or ()] == named
+    assert [hit.passage_id for hit in logged.context] == named
 
 
 def test_an_error_of_a_retriever_is_the_requests(logger: QueryLogger, spooled: Spooled) -> None:
