@@ -81,9 +81,18 @@ class Losses:
                 reasons[reason] = reasons.get(reason, 0) + number
                 self._total += number
 
+    def take_back(self, kind: Kind, reason: str, number: int) -> None:
+        """What seemed lost was not. For the background thread, which saves the counts."""
+        with self._lock:
+            reasons = self._counts.get(kind, {})
+            if number and reason in reasons:
+                left = max(0, reasons.pop(reason) - number)
+                reasons.update({reason: left} if left else {})
+                self._saved = -1
+
     def counts(self) -> dict[Kind, dict[str, int]]:
         with self._lock:
-            return {kind: dict(reasons) for kind, reasons in self._counts.items()}
+            return {kind: dict(reasons) for kind, reasons in self._counts.items() if reasons}
 
     def report(self, *, at_once: bool = False) -> None:
         """Save and warn of what is new, each at most every so often, or now."""

@@ -49,6 +49,9 @@ FORK_S = 0.5
 """How long a fork waits for the record that is just being written."""
 
 
+_NOT_REMEMBERED = "its request is not remembered here"
+
+
 @dataclass(frozen=True, slots=True)
 class LoggerStats:
     """Counts of this process: ``logged`` records are in the spool, ``sampled_out`` requests were
@@ -235,7 +238,11 @@ class QueryLogger:
                 feedback.append(build_feedback(said))
             except Unloggable as error:
                 self._refuse(error)
-        kept = self._sampler.choose(request, thumbs_down=any(map(_is_thumbs_down, feedback)))
+        early = self._sampler.take_early(request.request_id)
+        if self._sampler.may_be_missing(request.request_id):  # so they were told as too late
+            self._losses.take_back("thumbs_down_too_late", _NOT_REMEMBERED, early)
+        disliked = early > 0 or any(map(_is_thumbs_down, feedback))
+        kept = self._sampler.choose(request, thumbs_down=disliked)
         if kept is None:
             self._sampled_out += 1
             return feedback
@@ -251,7 +258,8 @@ class QueryLogger:
         if self._sampler.is_certain(feedback.request_id):
             return [replace(feedback, certain=True)]
         if self._sampler.may_be_missing(feedback.request_id):
-            self._losses.count("thumbs_down_too_late", "its request is not remembered here")
+            self._losses.count("thumbs_down_too_late", _NOT_REMEMBERED)
+        self._sampler.expect(feedback.request_id)
         return [feedback]
 
     def _user_key(self, user: str) -> str | None:

@@ -8,7 +8,8 @@ towards errors, slow requests and bad answers.
 
 A thumbs-down may come when its request has been decided on. Of those passed over the last
 ``remember`` can still be kept; of those drawn the ones that could have been are certain too, and
-their feedback says so. What is beyond that memory is a plain sample, and needs no more than p.
+their feedback says so. One may also come before its request ends, while an answer is streamed: it
+is remembered until then. What is beyond that memory is a plain sample, and needs no more than p.
 """
 
 from __future__ import annotations
@@ -59,7 +60,20 @@ class Sampler:
         self._passed_over: OrderedDict[str, tuple[int, Request]] = OrderedDict()
         self._drawn: OrderedDict[str, int] = OrderedDict()
         self._by_rule: OrderedDict[str, None] = OrderedDict()
+        self._early: OrderedDict[str, int] = OrderedDict()
         self._passes = 0
+
+    def expect(self, request_id: str) -> None:
+        """Remember a thumbs-down on a request that is not known (yet), for a while."""
+        rules = self._sampling
+        if rules.keep_thumbs_down and rules.rate < 1.0:
+            self._early[request_id] = self._early.pop(request_id, 0) + 1
+            if len(self._early) > rules.remember:
+                self._early.popitem(last=False)
+
+    def take_early(self, request_id: str) -> int:
+        """How many thumbs-downs came before their request, which has come now."""
+        return self._early.pop(request_id, 0)
 
     def choose(self, request: Request, *, thumbs_down: bool) -> Request | None:
         """``request`` with the chance that it had, or None: then it is remembered for a while."""

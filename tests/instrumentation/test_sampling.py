@@ -9,6 +9,7 @@ import pytest
 
 from ragdiag import QueryLogger, Sampling
 from ragdiag.errors import InputError
+from ragdiag.instrumentation.losses import read_losses
 from ragdiag.instrumentation.sampling import is_drawn
 from ragdiag.records import Feedback, Request
 
@@ -84,6 +85,31 @@ def test_a_later_thumbs_down_still_keeps_its_request(
     stats = logger.stats()
     assert sum(stats.thumbs_down_too_late.values()) == 2
     assert stats.sampled_out == 149
+
+
+def test_a_thumbs_down_before_the_end_keeps_its_request_and_is_not_too_late(
+    make_logger: MakeLogger, spooled: Spooled
+) -> None:
+    logger = make_logger(sampling=Sampling(rate=RATE, remember=100))
+    opened = [logger.request("q", request_id=f"r{n}") for n in range(120)]
+    for request in opened:
+        logger.feedback(request.request_id, "thumbs", -1)
+        logger.feedback(request.request_id, "thumbs", -1)
+    assert logger.flush()
+    lost = sum(not is_drawn(f"r{n}", RATE) for n in range(120))
+    assert sum(logger.stats().thumbs_down_too_late.values()) == 2 * lost
+    for request in opened:
+        request.finish()
+    assert logger.close()
+    kept = requests(spooled())
+    for n in range(120):  # of 120 thumbs-downs the last 100 are remembered
+        chance = 1.0 if n >= 20 else RATE
+        assert (f"r{n}" in kept) == (n >= 20 or is_drawn(f"r{n}", RATE))
+        assert f"r{n}" not in kept or kept[f"r{n}"].keep_probability == chance
+    forgotten = 2 * sum(not is_drawn(f"r{n}", RATE) for n in range(20))
+    assert sum(logger.stats().thumbs_down_too_late.values()) == forgotten
+    (saved,) = read_losses(logger._workspace)
+    assert sum(saved.counts.get("thumbs_down_too_late", {}).values()) == forgotten
 
 
 def test_a_later_thumbs_down_on_a_request_that_a_rule_kept_is_not_too_late(
