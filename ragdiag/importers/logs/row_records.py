@@ -242,12 +242,14 @@ def _passages(lists: Mapping[str, Sequence[LoggedHit]]) -> list[Passage]:
 
 
 def _named(request: Request, given: str, timeless: bool) -> Request:
-    """With the id given, else one made from what was asked, answered and shown, and when."""
+    """With the id given, else one made from what was asked, answered and shown, when, and to whom
+    where the row names a user."""
     if given.strip():
         return replace(request, request_id=given)
     shown = [hit.passage_id for hit in request.context]
     shown += [hit.passage_id for hit in request.ranking]
     said = [request.version_id, request.traffic, request.question, request.answer, *shown]
     when = [] if timeless else [request.asked_at.isoformat()]
-    made = hashlib.sha256(json.dumps([*said, *when]).encode()).hexdigest()[:24]
+    whose = [] if request.user_key is None else [request.user_key]
+    made = hashlib.sha256(json.dumps([*said, *when, *whose]).encode()).hexdigest()[:24]
     return replace(request, request_id=f"row-{made}")

@@ -122,6 +122,19 @@ def test_a_second_import_changes_nothing(
     assert lake.snapshot() == snapshot
 
 
+def test_rows_without_an_id_are_told_apart_by_their_users(
+    load: Import, stored: Stored, write_lines: Callable[..., Path]
+) -> None:
+    said = {"time": "2026-01-05T09:30", "question": "Open?", "answer": "9 to 5."}
+    users = ("ann", "bob", " bob ", None)
+    rows = [{**said, "thumbs": "up", "user": user} for user in users]
+    report = load(write_lines("log.jsonl", *rows))
+    assert report.rejects == ()
+    assert len(stored()) == 3
+    nobody = next(name for name, one in stored().items() if one.user_key is None)
+    assert nobody == "row-8ce6f68615af69ac3667f75c"  # as it was always named
+
+
 def test_rows_without_a_time_keep_their_first_one(
     load: Import, stored: Stored, write_lines: Callable[..., Path]
 ) -> None:
