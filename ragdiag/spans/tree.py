@@ -37,7 +37,8 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """Nodes level by level, earliest first. ``root`` is None where no span is without a parent;
+    """Nodes level by level, earliest first. ``root`` is None where no span is without a parent, and
+    an evaluator only where nothing else is;
     ``below`` has the kinds of what lies under a span."""
 
     nodes: Sequence[Node]
@@ -78,7 +79,8 @@ def grow_tree(spans: Sequence[Span]) -> Tree:
             held = below.get(node.span.span_id, set())
             below.setdefault(node.parent.span.span_id, set()).update(held, [node.kind])
     roots = [span for span in ordered if span.parent_id is None]
-    return Tree(nodes, roots[0] if roots else None, below)
+    own = [span for span in roots if kind_of_span(span) != "evaluator"]
+    return Tree(nodes, next(iter(own or roots), None), below)
 
 
 def kind_of_span(span: Span) -> SpanKind:

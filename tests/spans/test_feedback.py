@@ -151,6 +151,17 @@ def test_numbers_of_json_text_beyond_every_float_are_no_scores(
     assert [hit.passage_id for hit in records.requests[0].fused] == ["p1"]
 
 
+def test_an_evaluator_beside_the_request_is_not_its_root(
+    make_span: MakeSpan, as_spans: AsSpans
+) -> None:
+    judge = {"openinference.span.kind": "EVALUATOR", **annotation(name="judge", label="pass")}
+    asked = make_span(2, ms=40, attributes=ASKED)
+    alone = read_trace(as_spans(asked))
+    judged = read_trace(as_spans(make_span(1, ms=60_000, attributes=judge), asked))
+    assert judged.requests == alone.requests
+    assert [grade.grader for grade in judged.grades] == ["judge"]
+
+
 def test_feedback_that_comes_later_is_about_the_linked_trace(
     make_span: MakeSpan, as_spans: AsSpans
 ) -> None:
