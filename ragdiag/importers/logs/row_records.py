@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -69,15 +70,22 @@ _TOKEN_KEYS = {
 
 class RowReader:
     """Reads rows by one mapping. ``traffic`` is that of rows that do not say theirs, ``at`` the
-    time of rows without one; ``user_key`` turns a user id into its pseudonym."""
+    time of rows without one; ``user_key`` turns a user id into its pseudonym, and ``unread`` counts
+    what of a cell has no place."""
 
     def __init__(
-        self, mapping: LogMapping, traffic: Traffic, at: datetime, user_key: Callable[[str], str]
+        self,
+        mapping: LogMapping,
+        traffic: Traffic,
+        at: datetime,
+        user_key: Callable[[str], str],
+        unread: Counter[str],
     ) -> None:
         self._mapping = mapping
         self._traffic = traffic
         self._at = at
         self._user_key = user_key
+        self._unread = unread
         self.zoneless = 0
 
     def read(self, cells: Mapping[str, Any], latency: Mapping[str, Any], origin: Origin) -> Reading:
@@ -204,16 +212,15 @@ class RowReader:
     def _latency(self, cells: Mapping[str, Any], latency: Mapping[str, Any]) -> dict[str, float]:
         given = parse_cell(cells, "latency", read_json, None)
         stages = dict(given) if isinstance(given, Mapping) else {}
-        if given is not None and not stages:
+        if given is not None and not isinstance(given, Mapping):
             stages["total"] = given
         factor = 1_000 if self._mapping.latency_unit == "s" else 1
-        unknown = sorted(set(stages) - set(LATENCY_STAGES))
-        if unknown:
-            raise BadField(f"latency: {unknown[0]!a} is no stage")
+        unknown = stages.keys() - set(LATENCY_STAGES)
+        self._unread.update(f"latency.{stage}" for stage in unknown)
         return {
             stage: read_cell("latency", lambda value: read_milliseconds(value, factor), cell)
             for stage, cell in {**stages, **latency}.items()
-            if cell is not None
+            if cell is not None and stage not in unknown
         }
 
     def _items(self, field: str) -> Callable[[Any], Sequence[Any]]:

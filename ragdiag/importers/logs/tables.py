@@ -18,7 +18,7 @@ from ragdiag.importers.logs.mapping import Mapping as LogMapping
 from ragdiag.importers.logs.reading import Reading, Row
 from ragdiag.importers.logs.row_records import RowReader
 from ragdiag.privacy.pseudonyms import stored_user
-from ragdiag.records import Request
+from ragdiag.records import Request, Traffic
 from ragdiag.store.lines import BadLine, parse_line
 
 
@@ -42,7 +42,8 @@ def read_table(
     columns."""
     evaluation = family == "evaluation"
     at = datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
-    reader = RowReader(mapping, "evaluation" if evaluation else "production", at, pseudonym)
+    traffic: Traffic = "evaluation" if evaluation else "production"
+    reader = RowReader(mapping, traffic, at, pseudonym, columns.unread)
 
     def readings() -> Iterator[tuple[Reading, float]]:
         for row, fraction in read_rows(path, container):

@@ -257,6 +257,17 @@ def test_columns_of_dates_and_durations_are_read(
     assert request.latency_ms == {"total": 2000.0}
 
 
+def test_what_is_no_stage_of_a_latency_is_told_and_costs_no_row(
+    load: Import, stored: Stored, write_lines: Callable[..., Path]
+) -> None:
+    given = {"r1": {"total": 840, "retrieval": 31}, "r2": {}, "r3": 7}
+    rows = [{"id": n, "time": 0, "question": "q?", "latency": cell} for n, cell in given.items()]
+    report = load(write_lines("log.jsonl", *rows))
+    kept = {name: request.latency_ms for name, request in stored().items()}
+    assert kept == {"r1": {"total": 840.0}, "r2": {}, "r3": {"total": 7.0}}
+    assert report.unread_columns == {"latency.retrieval": 1}
+
+
 def test_a_mapping_names_columns_constants_times_lists_and_units(
     load: Import, stored: Stored, tmp_path: Path
 ) -> None:
