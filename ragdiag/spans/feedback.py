@@ -33,6 +33,8 @@ _THUMBS = re.compile(
 """Not ``thumbs down`` and ``dislike``: whether 1 is good there, nobody knows."""
 _UP = re.compile(r"thumbs?-?up|up|positive|good|liked?|yes|true|1|👍")
 _DOWN = re.compile(r"thumbs?-?down|down|negative|bad|disliked?|no|false|0|-1|👎")
+_TONES = re.compile("[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]")
+"""Variation selectors and skin tones, which say nothing of up and down."""
 _CARRIERS = tuple(name for name, _ in FEEDBACK_LISTS)
 _SESSION_CARRIERS = tuple(name for name, _ in SESSION_LISTS)
 
@@ -109,6 +111,16 @@ def to_records(opinions: Iterable[Opinion]) -> list[Grade | Feedback]:
     return [to_record(opinion) for opinion in sorted(opinions, key=lambda opinion: opinion.at)]
 
 
+def thumb_said(word: str) -> float | None:
+    """1 for a word or sign that says up, −1 for one that says down, None for any other.
+
+    >>> thumb_said("Thumbs up"), thumb_said("thumbs-down"), thumb_said("👍🏽"), thumb_said("so so")
+    (1.0, -1.0, 1.0, None)
+    """
+    plain = re.sub(r"[_ ]", "-", _TONES.sub("", word).strip().lower())
+    return 1.0 if _UP.fullmatch(plain) else -1.0 if _DOWN.fullmatch(plain) else None
+
+
 def _attribute_results(span: Span) -> Iterator[tuple[datetime, Mapping[str, Any]]]:
     if not any(key.startswith(_CARRIERS) for key in span.attributes):
         return
@@ -154,12 +166,9 @@ def _thumb(opinion: Opinion) -> float | None:
     name = re.sub(r"[\W_]+", "-", opinion.name.lower()).strip("-")
     if not opinion.human or not _THUMBS.fullmatch(name):
         return None
-    label = re.sub(r"[_ ]", "-", opinion.label.strip().lower())
-    if _UP.fullmatch(label):
-        return 1.0
-    if _DOWN.fullmatch(label):
-        return -1.0
-    if label or opinion.score not in (-1.0, 0.0, 1.0):
+    if (said := thumb_said(opinion.label)) is not None:
+        return said
+    if opinion.label.strip() or opinion.score not in (-1.0, 0.0, 1.0):
         return None
     return 1.0 if opinion.score > 0 else -1.0
 

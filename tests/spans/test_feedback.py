@@ -82,6 +82,8 @@ def test_openinference_results_are_grades(
         ({"score": -1}, -1.0),
         ({"score": 1}, 1.0),
         ({"score": 1, "label": "👎"}, -1.0),
+        ({"label": "👍🏽"}, 1.0),
+        ({"score": 1, "label": "👎\ufe0f"}, -1.0),
     ],
 )
 @pytest.mark.parametrize(

@@ -8,11 +8,7 @@ from typing import Any, cast, get_args
 from ragdiag.importers.logs.mapping import Mapping as LogMapping
 from ragdiag.importers.logs.values import BadValue, read_list, read_number, read_text, read_time
 from ragdiag.records import Feedback, FeedbackKind, Request
-
-UP = frozenset({"up", "thumbs_up", "like", "liked", "positive", "good", "true", "yes", "👍"})
-DOWN = frozenset(
-    {"down", "thumbs_down", "dislike", "disliked", "negative", "bad", "false", "no", "👎"}
-)
+from ragdiag.spans.feedback import thumb_said
 
 
 def read_feedback(
@@ -40,16 +36,13 @@ def read_feedback(
 
 
 def read_thumb(value: Any) -> float:
-    """1 up, −1 down: 1 or a word of UP is up; 0, −1 or a word of DOWN is down.
+    """1 up, −1 down: 1 or a word for up is up; 0, −1 or a word for down is down, as in traces.
 
-    >>> read_thumb("👍"), read_thumb(0)
-    (1.0, -1.0)
+    >>> read_thumb("👍"), read_thumb("Thumbs down"), read_thumb(0)
+    (1.0, -1.0, -1.0)
     """
-    said = str(value).strip().lower()
-    if said in UP:
-        return 1.0
-    if said in DOWN:
-        return -1.0
+    if (said := thumb_said(str(value))) is not None:
+        return said
     number = read_number(value)
     if number not in (-1.0, 0.0, 1.0):
         raise BadValue(f"{ascii(value)[:40]} is neither up nor down")
