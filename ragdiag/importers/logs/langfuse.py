@@ -196,13 +196,30 @@ def _usage(values: Mapping[str, Any]) -> dict[str, Any]:
     usage, costs = (one if isinstance(one, Mapping) else {} for one in (usage, costs))
     total = values.get("total_cost")
     found = {
-        "llm.token_count.prompt": usage.get("input"),
-        "llm.token_count.completion": usage.get("output"),
+        "llm.token_count.prompt": _tokens(usage, "input", ("promptTokens", "prompt_tokens")),
+        "llm.token_count.completion": _tokens(
+            usage, "output", ("completionTokens", "completion_tokens")
+        ),
         "llm.cost.total": costs.get("total") if total in (None, "") else total,
         "llm.model_name": values.get("provided_model_name") or values.get("model"),
     }
     kept = {name: value for name, value in found.items() if value not in (None, "")}
     return {n: v if n == "llm.model_name" else _number(v) for n, v in kept.items()}
+
+
+def _tokens(usage: Mapping[str, Any], side: str, older: Sequence[str]) -> float | None:
+    """What all counts of a side add up to (``input`` and ``input_cached_tokens``: Langfuse keeps
+    them apart); else the count under an older name."""
+    parts = [
+        value
+        for name, value in usage.items()
+        if (name == side or name.startswith(f"{side}_")) and not name.endswith("cost")
+    ]
+    counts = parts or [usage.get(name) for name in older]
+    told = [read_number(value) for value in counts if value not in (None, "")]
+    if not told:
+        return None
+    return sum(told) if parts else told[0]
 
 
 def _number(value: Any) -> float | int:

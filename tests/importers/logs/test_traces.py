@@ -369,6 +369,35 @@ def langfuse_scores() -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.parametrize(
+    ("usage", "tokens"),
+    [
+        ({"input": 40, "output": 3, "total": 43}, (40, 3)),
+        (
+            {"input": 40, "input_cached_tokens": 1000, "output": 3, "output_reasoning_tokens": 2},
+            (1040, 5),
+        ),
+        ({"input": 40, "output": 3, "inputCost": 0.1, "input_cost": 0.1}, (40, 3)),
+        ({"promptTokens": 40, "completionTokens": 3}, (40, 3)),
+        ({"input": None}, (None, None)),
+    ],
+)
+def test_the_tokens_of_langfuse_are_all_of_a_side(
+    load: Import,
+    stored: Stored,
+    write_lines: Callable[..., Path],
+    usage: dict[str, Any],
+    tokens: tuple[int | None, int | None],
+) -> None:
+    rows = [
+        {**row, "usage_details": usage if row["usage_details"] else {}}
+        for row in langfuse_observations()
+    ]
+    load(write_lines("observations.jsonl", *rows))
+    told = {(one.prompt_tokens, one.completion_tokens) for one in stored().values()}
+    assert told == {tokens}
+
+
 @pytest.mark.parametrize("suffix", ["jsonl", "json", "csv", "parquet"])
 def test_a_langfuse_export(
     load: Import, stored: Stored, lake: Lake, tmp_path: Path, suffix: str
