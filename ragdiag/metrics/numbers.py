@@ -69,6 +69,8 @@ _QUANTITY = re.compile(
     re.IGNORECASE,
 )
 _BETWEEN = re.compile(r"between\s+$", re.IGNORECASE)
+_LONGEST_BETWEEN = 20
+"""Characters before a number in which that word is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def read_quantities(text: str) -> list[Quantity]:
     while match := _QUANTITY.search(text, at):
         joined = match["high"] is not None
         # "3 and 4" are two numbers; only "between 3 and 4" is a range.
-        if joined and " and " in match[0].lower() and not _BETWEEN.search(text[: match.start()]):
+        if joined and " and " in match[0].lower() and not _is_after_between(text, match):
             joined = False
         at = match.end() if joined else match.end("scale")
         unit = match["unit"] if joined or match["high"] is None else ""
@@ -127,6 +129,11 @@ def numeric_match(answer: str, golds: Sequence[str]) -> float:
     """The best ``numeric_score`` over the gold answers; NaN where none of them has a number."""
     scores = [numeric_score(answer, gold) for gold in golds]
     return max((score for score in scores if not math.isnan(score)), default=math.nan)
+
+
+def _is_after_between(text: str, match: re.Match[str]) -> bool:
+    start = match.start()
+    return _BETWEEN.search(text, max(0, start - _LONGEST_BETWEEN), start) is not None
 
 
 def _quantity(match: re.Match[str], joined: bool, unit: str) -> Quantity:

@@ -236,13 +236,24 @@ def _place_within(text: str, prompts: str) -> tuple[int, int]:
     place = prompts.find(squeezed[:LEAST_MATCH]) if squeezed else -1
     if place < 0:
         return 0, 0
-    if (exact := prompts.find(squeezed)) >= 0:
-        return exact, len(text)
-    low, high = LEAST_MATCH, len(squeezed)
-    while low < high - 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if squeezed[:middle] in prompts else (low, middle)
-    return place, low
+    # Each further place holds more than the last, so the prompts are gone through once.
+    at, most = place, 0
+    while at >= 0:
+        most = _length_at(at, squeezed, prompts, most)
+        if most == len(squeezed):
+            return at, len(text)
+        at = prompts.find(squeezed[: most + 1], at + 1)
+    return place, most
+
+
+def _length_at(place: int, text: str, prompts: str, known: int) -> int:
+    """How many characters of ``text`` stand at ``place``, where ``known`` of them do."""
+    low, high = known, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        same = prompts.startswith(text[low:middle], place + low)
+        low, high = (middle, high) if same else (low, middle - 1)
+    return low
 
 
 def _squeeze(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import pytest
 
@@ -67,6 +68,16 @@ def test_each_number_of_the_gold_answer_counts_and_the_best_gold_answer_holds() 
 @pytest.mark.parametrize("text", ["7e4521ab", "commit 7e4521", "1e400", "5e930-aa"])
 def test_what_only_looks_like_a_power_of_ten(text: str) -> None:
     assert all(one.step == 1 for one in read_quantities(text))
+
+
+def test_a_long_text_costs_no_more_a_number_than_a_short_one() -> None:
+    spent = []
+    for count in (2_000, 20_000):
+        text = "3 and 4, " * count
+        started = time.process_time()
+        assert len(read_quantities(text)) == 2 * count
+        spent.append((time.process_time() - started) / count)
+    assert spent[1] < 4 * spent[0]  # it was ten times as much
 
 
 def test_a_power_of_ten_is_read() -> None:

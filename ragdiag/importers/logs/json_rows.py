@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NoReturn, cast
 
@@ -21,6 +22,7 @@ MAX_DOCUMENT_BYTES = 256_000_000
 LIST_KEYS = ("data", "results", "rows", "examples", "records", "spans", "traces", "observations")
 """Where a document that is an object keeps its rows, tried in this order."""
 _CHUNK_CHARS = 1 << 20
+_SEPARATORS = re.compile(r"[ \t\r\n,]*")
 
 
 def read_json_lines(stream: LogStream, source: str) -> Iterator[Row]:
@@ -79,28 +81,31 @@ def rows_of(document: dict[str, Any], source: str) -> Iterator[Row]:
 def _read_list(text: io.TextIOWrapper, window: str, source: str) -> Iterator[Row]:
     decoder = json.JSONDecoder(parse_constant=_refuse_constant)
     window = window.lstrip()[1:]
-    number = 0
+    at = number = 0  # the window is cut seldom: a copy for each row is a square of their number
     while True:
-        window = window.lstrip(" \t\r\n,")
-        if window.startswith("]"):
+        at = _SEPARATORS.match(window, at).end()  # type: ignore[union-attr]
+        if window.startswith("]", at):
             return
         try:
-            value, end = decoder.raw_decode(window)
+            value, end = decoder.raw_decode(window, at)
         except (ValueError, RecursionError) as error:
+            if at > 0:
+                window, at = window[at:], 0
+                continue
             more = text.read(max(_CHUNK_CHARS, len(window)))
             if more and len(window) <= MAX_LINE_BYTES and not isinstance(error, RecursionError):
                 window += more
                 continue
             raise UnreadableFile(f"not JSON after its row {number} ({error})") from None
         number += 1
-        origin = Origin(source, number, window[:500])
+        origin = Origin(source, number, window[at : at + 500])
         if isinstance(value, dict):
             yield Row(origin, value)
         else:
             yield Row(origin, fault="not a JSON object")
-        window = window[end:]
-        if len(window) < _CHUNK_CHARS // 4:
-            window += text.read(_CHUNK_CHARS)
+        at = end
+        if len(window) - at < _CHUNK_CHARS // 4 and (more := text.read(_CHUNK_CHARS)):
+            window, at = window[at:] + more, 0
 
 
 def _read_object(text: io.TextIOWrapper, window: str, source: str) -> Iterator[Row]:

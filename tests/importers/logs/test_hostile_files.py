@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ragdiag.errors import InputError
+from ragdiag.importers.logs import json_rows
 from ragdiag.importers.logs.containers import read_rows
 from ragdiag.records import Request
 from ragdiag.store.lake import Lake
@@ -42,6 +43,18 @@ def test_compressed_logs_are_read(load: Import, stored: Stored, tmp_path: Path, 
     )
     load(path)
     assert len(stored()) == 3
+
+
+@pytest.mark.parametrize("chars", [1, 7, 50, 1 << 20])
+def test_a_list_is_read_alike_in_pieces_of_any_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chars: int
+) -> None:
+    monkeypatch.setattr(json_rows, "_CHUNK_CHARS", chars)
+    path = tmp_path / "log.json"
+    path.write_text(json.dumps([*rows(30), 7, *rows(3)], indent=1))
+    read = [(row.values, row.fault) for row, _ in read_rows(path)]
+    assert read[30] == ({}, "not a JSON object")
+    assert [values for values, fault in read if fault is None] == [*rows(30), *rows(3)]
 
 
 @pytest.mark.parametrize("suffix", ["gz", "zst"])
