@@ -98,7 +98,8 @@ def read_time(value: Any, table: TimeTable) -> tuple[datetime, bool]:
 
     Numbers are seconds, milliseconds, micro- or nanoseconds since 1970, told apart by size unless
     the mapping says which; one of 8 or 14 digits that makes a date of 1970–2100 is that date, and
-    a year alone is no time. With the format ``iso`` no number is an epoch. A date is its midnight.
+    a year alone, as text, is no time. With the format ``iso`` no number is an epoch. A date is its
+    midnight.
     """
     if isinstance(value, date) and not isinstance(value, datetime):
         value = datetime.combine(value, time())
@@ -176,11 +177,12 @@ def _parse_time(value: Any, how: str | None) -> datetime:
 
 def _compact_date(value: Any, *, any_year: bool) -> datetime | None:
     """A date of ISO 8601's basic format with or without a time; None where ``value`` is none, or
-    is of a year before 1970 or after 2100 and not ``any_year`` counts. BadValue for a year."""
+    is of a year before 1970 or after 2100 and not ``any_year`` counts. BadValue for the text of a
+    year: as a number it may count seconds."""
     digits = read_text(value)
     if not (digits.isascii() and digits.isdigit()):
         return None
-    if len(digits) == 4 and int(digits) in _YEARS:
+    if isinstance(value, str) and len(digits) == 4 and int(digits) in _YEARS:
         raise BadValue(f"{_shown(value)} is a year alone")
     try:
         moment = datetime.strptime(digits, _COMPACT[len(digits)])

@@ -46,6 +46,8 @@ def test_other_numbers_are_since_1970_and_never_where_the_format_is_iso(value: A
 def test_a_year_alone_is_no_time(how: str | None) -> None:
     with pytest.raises(BadValue, match="a year alone"):
         read_time("2026", TimeTable(format=how))
+    if how is None:
+        assert read_time(2026, TimeTable())[0].year == 1970  # seconds, in a log that begins at 0
 
 
 def test_digits_that_make_no_date_of_these_times_are_since_1970() -> None:
