@@ -142,7 +142,7 @@ def test_a_mistake_is_one_line(root: str, capsys: pytest.CaptureFixture[str]) ->
     for arguments, culprit in (
         (["run", "old", *SPLIT, "--grader", "vibes"], "'vibes'"),
         (["run", "old", "--split", "trian", "--grader", "numeric"], "'trian'"),
-        (["rate", "old", *SPLIT, "--grader", "numeric-v2"], "numeric-v1"),
+        (["rate", "old", *SPLIT, "--grader", "numeric-v2"], "numeric-v2"),
         (
             ["rate", "old", *SPLIT, "--grader", "numeric"],
             "grade run old --split test --grader numeric, and",
