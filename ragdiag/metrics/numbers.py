@@ -59,7 +59,7 @@ _DIGITS = (
     r"\d{1,3}(?:[,'\u2009\u202f\u00a0]\d{3})+(?:\.\d+)?"
     rf"|\d+(?:\.\d+)?{_EXPONENT}|\.\d+"
 )
-_NUMBER = rf"(?:(?<![\w.)])[-−+])?(?:(?<![\w.])(?<![a-z]-)(?:{_DIGITS})|\b{_WORD_NUMBER}\b)"
+_NUMBER = rf"(?:(?<![\w.)])[-−+])?(?:(?<![\w.])(?<![a-z]-)(?:{_DIGITS})|\b(?ai:{_WORD_NUMBER})\b)"
 _MONEY_SCALE = r"(?:\s?(?:mn|bn|tn|m)|[kbt])\b"  # "$5 b…" and "$5 t-shirts" are no scales
 _SCALE = rf"(?:[\s-]*(?:{'|'.join(_SCALES)})s?\b|(?(money){_MONEY_SCALE}|(?!)))?"
 _UNIT = r"(?:[\s-]*(?:%|percent\b|per cent\b|[°$€£a-zµ]+))?"

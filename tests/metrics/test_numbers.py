@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 
 import pytest
 
@@ -70,14 +69,14 @@ def test_what_only_looks_like_a_power_of_ten(text: str) -> None:
     assert all(one.step == 1 for one in read_quantities(text))
 
 
-def test_a_long_text_costs_no_more_a_number_than_a_short_one() -> None:
-    spent = []
-    for count in (2_000, 20_000):
-        text = "3 and 4, " * count
-        started = time.process_time()
-        assert len(read_quantities(text)) == 2 * count
-        spent.append((time.process_time() - started) / count)
-    assert spent[1] < 4 * spent[0]  # it was ten times as much
+def test_a_long_text_is_read_in_time() -> None:
+    # In time that grows with the square it would take minutes.
+    assert len(read_quantities("3 and 4, " * 50_000)) == 100_000
+
+
+@pytest.mark.parametrize("text", ["ſix hours", "nıne", "sİx"])
+def test_a_word_is_a_number_in_its_own_letters_alone(text: str) -> None:
+    assert read_quantities(text) == []
 
 
 def test_a_power_of_ten_is_read() -> None:
