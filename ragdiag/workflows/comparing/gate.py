@@ -31,7 +31,8 @@ OPTIONAL = ("cost",)
 @dataclass(frozen=True)
 class ReleaseGate:
     """The criteria over the ``n`` questions that both versions were asked, ``clusters`` of them
-    independent; the split has ``size``, and ``unpaired`` ones were asked of one version only.
+    independent; the split has ``size``, and ``unpaired`` ones were asked of one version only
+    or of the two for different askers.
     ``snapshot`` is the state of the lake that was read."""
 
     a: Version
@@ -91,7 +92,8 @@ class ReleaseGate:
 
     def to_markdown(self) -> str:
         """For a pull request: the decision, a table of the criteria, and what it rests on."""
-        unpaired = f", {self.unpaired} more were asked of one version only" if self.unpaired else ""
+        alone = f", {self.unpaired} more were asked of one version only or for different askers"
+        unpaired = alone if self.unpaired else ""
         return "\n".join(
             [
                 f"### Release gate: {self.decision}",
@@ -159,7 +161,7 @@ def gate_versions(
         n=len(pairs),
         clusters=len(set(owners)),
         size=paired.size,
-        unpaired=len(first.keys() ^ second.keys()),
+        unpaired=paired.unpaired,
         criteria={
             "quality": quality,
             "latency": gate_latency(
