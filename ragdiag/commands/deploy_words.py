@@ -51,6 +51,8 @@ def plan_text(plan: Plan) -> str:
         f"planned: {plan.planned_n:,} requests judged by {plan.metric}{shows}, "
         f"of about {plan.planned_requests:,}"
     ]
+    if plan.planned_n < plan.least_n:
+        lines.append(f"too few to pass the gate: that takes {plan.least_n} judged requests")
     if plan.keep_probability < 1:
         lines.append(f"sampled: {plan.keep_probability:.3g} of all requests count, by chance alone")
     lines += [

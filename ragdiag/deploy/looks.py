@@ -14,7 +14,7 @@ from ragdiag.deploy.release import Side
 from ragdiag.metrics.latency import quantile_estimate
 from ragdiag.records import Estimate
 from ragdiag.stats.contrasts import clustered_mean
-from ragdiag.stats.criteria import Criterion, combine
+from ragdiag.stats.criteria import Criterion, combine, needed_for_all
 from ragdiag.stats.intervals import wilson
 from ragdiag.stats.sequential import Watched, watch_rate
 from ragdiag.store.outcomes import Outcome
@@ -76,13 +76,25 @@ class Look:
         if self.criteria:
             decided = {"promote": "passes", "rollback": "is rolled back"}
             return f"the gate at {self.plan.planned_n:,} judged requests " + decided.get(
-                self.action, "decides neither way"
+                self.action, f"decides neither way: {self._way_on}"
             )
         if self.side == "production":
             return "no alarm"
         if self.judged >= self.plan.planned_n:
             return "no alarm, and the gate is due (ragdiag deploy decide)"
         return f"{self.judged:,} of the {self.plan.planned_n:,} judged requests that were planned"
+
+    @property
+    def _way_on(self) -> str:
+        """What to do about a hold of the gate, which is applied once."""
+        needed = needed_for_all(self.criteria.values())
+        more = max(needed or 0, self.plan.least_n, self.plan.planned_n + 1)
+        how = "a larger --planned-n" if needed is None else f"--planned-n {more} or more"
+        start = f"ragdiag deploy {self.side} VERSION"
+        return (
+            f"end it (ragdiag deploy rollback {self.side}) and start it anew ({start}) with {how}, "
+            "or promote it by hand (ragdiag deploy promote)"
+        )
 
     @property
     def false_alarm_chance(self) -> float:

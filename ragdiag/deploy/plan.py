@@ -13,13 +13,14 @@ from typing import Any, Self
 
 import numpy as np
 
-from ragdiag.deploy.arms import MONITORS, Judgments, metric_values, monitored
+from ragdiag.deploy.arms import MONITORS, Judgments, count_errors, metric_values, monitored
 from ragdiag.deploy.thinning import lowest_chance, thin
 from ragdiag.errors import InputError
 from ragdiag.metrics.latency import needed_for_interval, quantile_estimate
-from ragdiag.stats.gates import TOLERATED
+from ragdiag.stats.criteria import LEAST_CLUSTERS
+from ragdiag.stats.gates import TOLERATED, gate_errors
 from ragdiag.stats.paired import DETECTABLE, planned_n
-from ragdiag.stats.ratio_gates import HIGHEST_RATIO
+from ragdiag.stats.ratio_gates import HIGHEST_RATIO, LEAST_FOR_P95
 from ragdiag.stats.sequential import HIGHEST_REFERENCE, level_for, reference_bound
 from ragdiag.store.outcomes import Outcome
 
@@ -51,6 +52,7 @@ class Plan:
     sample (thinning.py) that takes a request with chance ``keep_probability``.
 
     ``monitors`` has only the rates that can be watched, ``unwatched`` says why the others cannot.
+    Below ``least_n`` judged requests no version passes, not even one without any error.
     """
 
     metric: str
@@ -63,6 +65,7 @@ class Plan:
     monitors: Mapping[str, Reference]
     unwatched: Mapping[str, str]
     keep_probability: float = 1.0
+    least_n: int = 0
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -86,9 +89,17 @@ def plan_canary(
     pairs: the variance of one value is 1/(1 − share) times that of the candidate's mean.
 
     Raises InputError where ``n`` is not given and production has too few judged requests to plan,
-    or all of them have the same value.
+    or all of them have the same value, and where ``n`` is too small for any version to pass.
     """
-    return _plan(reference, judgments, metric, n, slo_ms, share=share, inflation=1 / (1 - share))
+    inflation = 1 / (1 - share)
+    plan = _plan(reference, judgments, metric, n, slo_ms, share=share, inflation=inflation)
+    if plan.planned_n < plan.least_n:
+        raise InputError(
+            f"with {plan.planned_n} judged requests no canary passes the gate, not even one without"
+            " any error",
+            remedy=f"give --planned-n {plan.least_n} or more",
+        )
+    return plan
 
 
 def plan_shadow(
@@ -101,7 +112,7 @@ def plan_shadow(
 ) -> Plan:
     """For a candidate that answers the same questions. How alike two versions answer is not known
     before, so differences are taken to spread as much as values do: a correlation of ½. Nobody sees
-    its answers, so no rate is watched."""
+    its answers, so no rate is watched, and an ``n`` with which it cannot pass harms nobody."""
     plan = _plan(reference, judgments, metric, n, slo_ms, share=1.0, inflation=1.0)
     return replace(plan, monitors={}, unwatched={})
 
@@ -132,7 +143,9 @@ def _plan(
     varied = len(np.unique(known)) > 1
     spread = float(known.std(ddof=1)) * math.sqrt(inflation) if varied else math.nan
     if n is None:
-        n = _size(known, spread, metric)
+        n = max(_size(known, spread, metric), _least_requests(*count_errors(reference), share))
+    least = _least_requests(0, 1, share)
+    judged = min(least, math.ceil(least * len(known) / len(reference))) if len(known) else least
     requests = n if not len(known) else math.ceil(n * len(reference) / len(known))
     slow_ms = slo_ms or _slow_ms(reference)
     monitors, unwatched = {}, {}
@@ -153,6 +166,7 @@ def _plan(
         monitors=monitors,
         unwatched=unwatched,
         keep_probability=chance,
+        least_n=max(judged, LEAST_CLUSTERS),
     )
 
 
@@ -173,6 +187,24 @@ def _size(known: np.ndarray[Any, np.dtype[np.float64]], spread: float, metric: s
             remedy="give --planned-n, or name another --metric",
         )
     return max(planned_n(spread, loss), LEAST_REFERENCE)
+
+
+def _least_requests(errors: int, of: int, share: float) -> int:
+    """How many requests of the candidate the gate takes to let it pass by errors and by p95, where
+    both versions fail as often as ``errors`` of ``of`` times; from 200 on within one in a hundred.
+
+    >>> _least_requests(0, 1, 0.05), _least_requests(1, 100, 1.0)
+    (189, 351)
+    """
+    rate = errors / of if of else 0.0
+    n = max(LEAST_FOR_P95, LEAST_CLUSTERS)
+    while True:
+        others = n if share == 1 else math.ceil(n * (1 - share) / share)
+        # The candidate's errors are rounded up, so that luck is not planned for.
+        found = gate_errors(round(rate * others), others, math.ceil(rate * n), n)
+        if found.decision == "pass":
+            return n
+        n += max(1, n // 100)
 
 
 def _slow_ms(reference: Sequence[Outcome]) -> float | None:

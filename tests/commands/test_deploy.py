@@ -57,9 +57,9 @@ def test_states_follow_the_commands(
     assert run("deploy", "status")[1] == {"deployment": None, "events": []}
     status, event, _ = run("deploy", "set", "old", "--actor", "ada")
     assert (status, event["kind"], event["actor"]) == (0, "set", "ada")
-    status, event, _ = run("deploy", "canary", "new", "--share", "20%", "--planned-n", "100")
+    status, event, _ = run("deploy", "canary", "new", "--share", "20%", "--planned-n", "200")
     assert (status, event["deployment"]["share"]) == (0, 0.2)
-    assert event["evidence"]["plan"]["planned_n"] == 100
+    assert event["evidence"]["plan"]["planned_n"] == 200
     status, found, _ = run("deploy", "decide")
     assert (status, found["action"], found["applied"]) == (3, "hold", False)
     assert run("deploy", "decide", "--apply")[1]["event"] == 3
@@ -89,8 +89,8 @@ def test_people_read_the_same(
 
     assert said("status") == "nothing is deployed; run: ragdiag deploy set VERSION\n"
     assert said("set", "old") == "production old\n"
-    started = said("canary", "new", "--planned-n", "100")
-    assert started.startswith("production old, canary new (5 % of keys)\nplanned: 100 requests")
+    started = said("canary", "new", "--planned-n", "200")
+    assert started.startswith("production old, canary new (5 % of keys)\nplanned: 200 requests")
     assert "not watched: errors, known of 0 of production's requests" in started
     assert said("decide", status=3).startswith("hold: canary new against old since ")
     assert "canary new (5 % of keys)" in said("status").splitlines()[-1]

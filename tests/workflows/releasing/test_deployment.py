@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,6 +22,7 @@ from ragdiag.instrumentation.sampling import Sampler, Sampling
 from ragdiag.records import Deployment, Feedback, IndexBuild, Request
 from ragdiag.retrieval.serving import pointer_path
 from ragdiag.settings import Workspace
+from ragdiag.stats.gates import gate_errors
 from ragdiag.store import deployments
 from ragdiag.store.deployments import current_deployment, load_deployments
 from ragdiag.store.lake import Lake, close_lakes
@@ -127,6 +130,44 @@ def test_where_production_was_never_wrong_the_number_must_be_given(
         start_canary(lake, workspace, "new", 0.05, Terms(), actor="ada")
     event = start_canary(lake, workspace, "new", 0.05, Terms(planned_n=500), actor="ada")
     assert Plan.from_json(event.evidence["plan"]).detectable is None
+
+
+def test_a_number_with_which_no_canary_passes_is_refused_and_a_shadow_is_told(
+    lake: Lake, workspace: Workspace
+) -> None:
+    """Of 188 requests without any error the upper bound is over two in a hundred."""
+    with pytest.raises(InputError, match=r"with 188 judged .*; give --planned-n 189 or more"):
+        start_canary(lake, workspace, "new", 0.3, Terms(planned_n=188), actor="ada")
+    event = start_canary(lake, workspace, "new", 0.3, Terms(planned_n=189), actor="ada")
+    assert Plan.from_json(event.evidence["plan"]).least_n == 189
+    event = start_shadow(lake, workspace, "third", Terms(planned_n=50), actor="ada")
+    told = plan_text(Plan.from_json(event.evidence["plan"]))
+    assert "too few to pass the gate: that takes 189 judged requests" in told
+
+
+def test_a_plan_of_its_own_can_be_passed_by_a_version_that_errs_as_often(
+    copied: Callable[[Workspace], Lake], answered_corpus: Workspace, workspace: Workspace
+) -> None:
+    lake = copied(answered_corpus)
+    set_production(lake, "old", actor="ada")
+    asked = traffic(OLD, 1_000, MONDAY, wrong=0.0)
+    failed = [replace(one, status="error", answer="") for one in asked[:5]]
+    log(lake, workspace, [*failed, *asked[5:]])
+    event = start_shadow(lake, workspace, "new", Terms(), actor="ada")
+    plan = Plan.from_json(event.evidence["plan"])
+    n = plan.planned_n
+    assert n > plan.least_n == 189
+    wrong = math.ceil(0.005 * n)
+    assert gate_errors(round(0.005 * n), n, wrong, n).decision == "pass"
+
+
+def test_a_hold_of_the_gate_names_the_way_on(lake: Lake, workspace: Workspace) -> None:
+    tried(lake, workspace, wrong=0.08)
+    look = decide(lake, workspace, apply=False, actor="ada").look
+    assert (look.action, bool(look.criteria)) == ("hold", True)
+    assert "decides neither way: end it (ragdiag deploy rollback canary)" in look.reason
+    (number,) = re.findall(r"with --planned-n (\d+) or more", look.reason)
+    assert int(number) > 300
 
 
 def test_where_few_requests_are_judged_the_watch_is_planned_for_all_of_them(
@@ -266,18 +307,18 @@ def test_where_the_log_is_sampled_a_canary_is_judged_by_all_requests(
 ) -> None:
     """It is only faster. As logged, its errors are one in four, and production's one in thirty."""
     log(lake, workspace, sampled(OLD, 3_000, MONDAY + DAY / 2, kind="production", slow=0.5))
-    terms = Terms(planned_n=100, slo_ms=500)
+    terms = Terms(planned_n=200, slo_ms=500)
     event = start_canary(lake, workspace, "new", 0.3, terms, actor="ada")
     plan = Plan.from_json(event.evidence["plan"])
     assert plan.keep_probability == 0.05
     assert plan.monitors["slow"].bad / plan.monitors["slow"].n < 0.6
     log(lake, workspace, sampled(OLD, 3_000, STARTED, kind="production", slow=0.5))
-    logged = sampled(NEW, 3_000, STARTED, kind="canary", slow=0.0)
+    logged = sampled(NEW, 6_000, STARTED, kind="canary", slow=0.0)
     assert np.mean([one.status == "error" for one in logged]) > 0.2
     log(lake, workspace, logged)
     look = decide(lake, workspace, apply=False, actor="ada").look
     assert look.alarms == []
-    assert look.n == pytest.approx(150, abs=30)
+    assert look.n == pytest.approx(300, abs=45)
     assert look.left_out == look.to_json()["left_out"] > 1_000
     for measures in look.arms.values():
         assert measures["errors"].low < 0.02 < measures["errors"].high
@@ -322,9 +363,9 @@ def test_thumbs_are_reported_and_decide_nothing(lake: Lake, workspace: Workspace
 
 
 def test_ranking_can_be_the_measure(lake: Lake, workspace: Workspace) -> None:
-    start_canary(lake, workspace, "new", 0.3, Terms("MRR@10", 100), actor="ada")
+    start_canary(lake, workspace, "new", 0.3, Terms("MRR@10", 200), actor="ada")
     log(lake, workspace, traffic(OLD, 300, STARTED, wrong=0.1))
-    log(lake, workspace, traffic(NEW, 150, STARTED, wrong=0.1, kind="canary", rank=3))
+    log(lake, workspace, traffic(NEW, 250, STARTED, wrong=0.1, kind="canary", rank=3))
     look = decide(lake, workspace, apply=False, actor="ada").look
     assert look.criteria["quality"].b == pytest.approx(1 / 3)
     assert look.action == "rollback"
