@@ -53,17 +53,22 @@ def locate_loss(
     texts: Mapping[str, str],
     answers: Sequence[str],
     k: int,
+    short: bool | None = None,
 ) -> Loss:
     """Find the first stage without a gold passage.
 
     ``gold`` are the relevant passages (empty: ``gold_unknown``), ``indexed`` the passages of the
     build that served, ``texts`` the gold passages' full texts, ``answers`` the accepted gold
-    answers, ``k`` how many passages the version hands to packing.
+    answers, ``k`` how many passages the version hands to packing. ``short`` is what
+    :func:`is_reranked_short` says of the log, where ``request`` has longer lists than that.
     """
     if not gold:
         return Loss("gold_unknown", None, {}, float("nan"))
+    short = is_reranked_short(request, k) if short is None else short
     causes = {
-        passage_id: _cause(request, passage_id, indexed, texts.get(passage_id, ""), answers, k)
+        passage_id: _cause(
+            request, passage_id, indexed, texts.get(passage_id, ""), answers, k, short
+        )
         for passage_id in sorted(gold)
     }
     lost = {name: cause for name, cause in causes.items() if cause != "in_context"}
@@ -86,6 +91,7 @@ def _cause(
     text: str,
     answers: Sequence[str],
     k: int,
+    short: bool,
 ) -> Cause:
     if passage_id not in indexed:
         return "corpus_gap"
@@ -94,7 +100,8 @@ def _cause(
     if _rank(request.ranking[:k], passage_id) or _rank_in_context(request, passage_id):
         return "packing"
     if _rank(request.fused, passage_id):
-        return "rerank_loss"
+        # Between the last reranked hit that was logged and rank k packing may have lost it.
+        return "beyond_logged_depth" if short else "rerank_loss"
     paths = [path for path in (request.lexical, request.dense) if path is not None]
     found = any(_rank(path, passage_id) for path in paths)
     if found:
@@ -102,6 +109,12 @@ def _cause(
         return "beyond_logged_depth" if _was_cut(request, request.fused) else "fusion_loss"
     cut = not paths or any(_was_cut(request, path) for path in paths)
     return "beyond_logged_depth" if cut else "recall_miss"
+
+
+def is_reranked_short(request: Request, k: int) -> bool:
+    """Whether the log of the reranked list ended before the ``k`` hits that packing was given."""
+    hits = request.reranked
+    return hits is not None and len(hits) < k and _was_cut(request, hits)
 
 
 def has_arrived(request: Request, passage_id: str, text: str, answers: Sequence[str]) -> bool:

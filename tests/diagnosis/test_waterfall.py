@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -82,6 +83,23 @@ def test_lists_logged_short_never_claim_a_recall_miss() -> None:
     logged = request(searched_depth=100, logged_depth=3)
     assert cause(logged, "z") == "beyond_logged_depth"
     assert cause(logged, "c") == "beyond_logged_depth"
+
+
+def test_gold_between_the_logged_reranked_hits_and_the_top_k_may_have_been_lost_in_packing() -> (
+    None
+):
+    """Of ten hits that were reranked three were logged, and packing was given five."""
+    logged = request(reranked=hits("d", "b", "e"), searched_depth=10, logged_depth=3)
+    assert cause(logged, "a", k=5) == "in_context"
+    logged = replace(logged, context=(ContextHit("d", 1.0, 100),))
+    assert cause(logged, "a", k=5) == "beyond_logged_depth"
+    assert cause(logged, "a", k=3) == "rerank_loss"
+    whole = replace(logged, logged_depth=None)
+    assert cause(whole, "a", k=5) == "rerank_loss"
+    found = locate_loss(
+        whole, gold={"a"}, indexed={"a"}, texts={"a": TEXT}, answers=(), k=5, short=True
+    )
+    assert found.cause == "beyond_logged_depth"
 
 
 def test_a_list_shorter_than_the_logged_depth_was_not_cut() -> None:

@@ -12,7 +12,7 @@ from ragdiag.diagnosis.replay import outcomes
 from ragdiag.diagnosis.second_level import split_cause
 from ragdiag.diagnosis.tiers import NO_SIGNS, Signs
 from ragdiag.diagnosis.verdicts import judge
-from ragdiag.diagnosis.waterfall import Loss, best_judged, locate_loss
+from ragdiag.diagnosis.waterfall import Loss, best_judged, is_reranked_short, locate_loss
 from ragdiag.metrics.answers import grade_answer
 from ragdiag.metrics.contradictions import find_contradiction
 from ragdiag.pipeline import Retriever
@@ -224,6 +224,10 @@ class Bench:
         golden = {passage.passage_id for passage in gold}
         is_known = self._builds.is_known(request.build_id)
 
+        k = len(request.ranking) if spec is None else spec.context.k
+        # Only the search is repeated for whole lists: what was reranked stays as short as its log.
+        short = is_reranked_short(request, k)
+
         def locate(logged: Request) -> Loss:
             return locate_loss(
                 logged,
@@ -232,7 +236,8 @@ class Bench:
                 indexed=served.keys() if is_known else golden,
                 texts={p.passage_id: served.get(p.passage_id, p).text for p in gold},
                 answers=answers,
-                k=len(logged.ranking) if spec is None else spec.context.k,
+                k=k,
+                short=short,
             )
 
         loss = locate(request)
