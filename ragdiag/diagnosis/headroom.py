@@ -1,8 +1,9 @@
 """What perfect retrieval would buy: the share of failures that gold context turns right.
 
-METHODS.md §5. For a generator that repeats itself the share is counted; for one that samples it
-is a difference of probabilities over fresh draws, since a failure selected on one bad draw
-regresses to the mean.
+METHODS.md §5. For a generator that repeats itself the share is counted, of the failures that are
+wrong when asked again; for one that samples it is a difference of probabilities over fresh draws,
+since a failure selected on one bad draw regresses to the mean. Which of the two holds is said of
+each failure, so that one whose answers varied changes nothing about the others.
 """
 
 from __future__ import annotations
@@ -122,15 +123,22 @@ def _share_of_draws(p: float, draws: int) -> float:
 
 
 def _share(failures: Sequence[Failure], arm: Arm) -> Estimate:
+    """Over the failures that are failures: of a generator that repeats itself what is right on
+    ``r`` is none, of one that samples it may be luck, and counts with what it gains."""
     replayed = [failure for failure in failures if arm in failure.p]
     if not replayed:
         return Estimate.undefined("no failure was replayed")
+    wrong = [
+        failure
+        for failure in replayed
+        if (failure.p.get("r") != 1 if failure.deterministic else "r" in failure.p)
+    ]
+    if not wrong:
+        return Estimate.undefined("every answer was right when it was asked for again")
     if all(failure.deterministic for failure in replayed):
-        wrong = [failure for failure in replayed if failure.p.get("r") != 1]
-        if not wrong:
-            return Estimate.undefined("every answer was right when it was asked for again")
         return wilson(sum(failure.p[arm] == 1 for failure in wrong), len(wrong))
-    return _mean(replayed, {arm: 1.0, "r": -1.0})
+    gains = [failure.p[arm] - failure.p.get("r", 0.0) for failure in wrong]
+    return bounded_cluster_mean(gains, [one.cluster for one in wrong], low=-1.0, high=1.0)
 
 
 def _mean(failures: Sequence[Failure], weights: Mapping[Arm, float]) -> Estimate:

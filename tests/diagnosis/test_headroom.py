@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -30,6 +31,21 @@ def test_a_sampling_generator_is_measured_net_of_its_own_luck() -> None:
     sampled = Failure({"r": 1 / 3, "g": 1.0}, deterministic=False)
     found = headroom([sampled] * 5)
     assert found["tau"].value == found["tau_net"].value == pytest.approx(2 / 3)
+
+
+def test_one_answer_that_varied_does_not_change_what_the_other_failures_say() -> None:
+    """Ten are right when asked again, and so no failures; of a generator that samples it may be
+    luck."""
+    again, mended = Failure(arms(1, 1, r=1)), Failure(arms(1, 1))
+    exact = headroom([*[again] * 10, *[mended] * 11])
+    assert (exact["tau"].value, exact["tau"].n) == (1.0, 11)
+    varied = Failure(arms(1, 1, r=1 / 3), deterministic=False)
+    found = headroom([*[again] * 10, *[mended] * 10, varied])
+    assert found["tau"].n == 11
+    assert found["tau"].value == pytest.approx((10 + 2 / 3) / 11)
+    assert headroom([varied, replace(varied, p=arms(1, 1, r=1))])["tau"].n == 2
+    nothing = headroom([again, replace(varied, p={"g": 1.0})])["tau"]
+    assert nothing.reason == "every answer was right when it was asked for again"
 
 
 def test_gold_that_makes_it_worse_is_told_as_that() -> None:
