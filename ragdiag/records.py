@@ -32,6 +32,7 @@ Cause = Literal[
     "in_context",
     "beyond_logged_depth",
     "gold_unknown",
+    "gold_withheld",
 ]
 Verdict = Literal[
     "ok",

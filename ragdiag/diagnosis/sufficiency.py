@@ -121,7 +121,7 @@ def label_of(found: Diagnosis) -> Label | None:
     >>> label_of(Diagnosis("r", "recall_miss", "retrieval", "g", "A", evidence))
     Label(sufficient=0, source='answers')
     """
-    if found.cause == "gold_unknown" or found.tier not in ("A", "B"):
+    if found.cause in ("gold_unknown", "gold_withheld") or found.tier not in ("A", "B"):
         return None
     if found.verdict == "label_suspect":
         return None

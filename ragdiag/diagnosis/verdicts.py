@@ -30,6 +30,8 @@ CONTRADICTING = "accepted answers contradict each other"
 UNSUPPORTED = "no gold passage supports the gold answer"
 """Why labels are in doubt."""
 
+WITHHELD = "its gold passages may not be seen by who asked"
+
 OWNERS: Mapping[Verdict, str] = {
     "corpus": "corpus",
     "label_suspect": "labels",
@@ -144,12 +146,14 @@ def _blamed(loss: Loss, arms: Mapping[Arm, ArmOutcome]) -> Loss:
 
 
 def _state_of_success(loss: Loss) -> tuple[Verdict, str]:
-    if loss.cause in ("in_context", "gold_unknown"):
+    if loss.cause in ("in_context", "gold_unknown", "gold_withheld"):
         return "ok", "the answer is right"
     return "lucky", "the answer is right although no gold passage reached the prompt"
 
 
 def _verdict_without_answer(loss: Loss, signs: Signs, status: Status) -> tuple[Verdict, str]:
+    if loss.cause == "gold_withheld":
+        return "undetermined", WITHHELD
     if loss.cause == "gold_unknown":
         return from_signs(signs, status)
     return from_gold_passages(loss.cause, signs, status)
@@ -170,6 +174,8 @@ def _verdict_on_failure(
         return from_logged_gold(loss.cause)
     if contradicting_gold:
         return "label_suspect", f"its {CONTRADICTING}"
+    if loss.cause == "gold_withheld":
+        return "undetermined", WITHHELD
     if loss.cause == "gold_unknown":
         return from_gold_answer(signs.answer_at)
     if not gold_supported:

@@ -68,6 +68,18 @@ def filter_of(request: Request) -> PassageFilter:
     )
 
 
+def lets_through(only: PassageFilter, known: PassageMetadata) -> bool:
+    """Whether a passage with this metadata may be found.
+
+    >>> lets_through(STRANGER, PassageMetadata("acme"))
+    False
+    >>> lets_through(PassageFilter(tenant="acme"), PassageMetadata("acme"))
+    True
+    """
+    mask = Metadata([known]).mask(only)
+    return mask is None or bool(mask[0])
+
+
 class _Column(Generic[T]):
     """Values by position, each distinct one kept once."""
 

@@ -36,6 +36,7 @@ FAULT_COLOURS: Mapping[str, str] = {
     "label_suspect": RED,
     "undetermined": GREY,
     "gold_unknown": GREY,
+    "gold_withheld": GREY,
     NOT_DIAGNOSED: "#b3b8bf",
 }
 

@@ -31,6 +31,7 @@ CAUSES: Mapping[str, str] = {
     "in_context": "gold reached the prompt",
     "beyond_logged_depth": "lost below the depth that was logged",
     "gold_unknown": "no gold passage is known for this question",
+    "gold_withheld": "the gold passages may not be seen by who asked",
     NOT_DIAGNOSED: "waiting for a diagnosis",
 }
 

@@ -17,7 +17,17 @@ from ragdiag.metrics.answers import grade_answer
 from ragdiag.metrics.contradictions import find_contradiction
 from ragdiag.pipeline import Retriever
 from ragdiag.privacy.hiding import NOT_STORED, is_hidden
-from ragdiag.records import DEFAULT_GRADER, Answer, Diagnosis, Grade, Passage, Replay, Request
+from ragdiag.records import (
+    DEFAULT_GRADER,
+    RANKED_STAGES,
+    Answer,
+    Diagnosis,
+    Grade,
+    Passage,
+    Replay,
+    Request,
+)
+from ragdiag.retrieval.filters import filter_of, lets_through
 from ragdiag.retrieval.packing import Packer
 from ragdiag.retrieval.text import load_tokenizer
 from ragdiag.settings import Workspace
@@ -82,7 +92,10 @@ class Bench:
         """Everything that the workspace knows about the question, and what its user said."""
         answers = tuple(self._answers.get(request.question_id or "", ()))
         reported = None if answers else self._signs.reported(request)
-        return Evidence(self._gold(request), answers, reported=reported)
+        gold, withheld = self._seen_and_withheld(request)
+        if withheld and not Evidence(gold, answers).gold_supported:
+            gold, withheld = (), gold + withheld
+        return Evidence(gold, answers, reported=reported, withheld=withheld)
 
     def grade(self, request: Request, answer: Answer, evidence: Evidence | None = None) -> Grade:
         """The default grade; of an answer that is not stored the one it got while it was told."""
@@ -101,6 +114,8 @@ class Bench:
         known = self.evidence(request) if evidence is None else evidence
         served = self._builds.passages(request.build_id)
         whole, loss = self._locate(request, known.gold, known.answers)
+        if known.withheld and not known.gold:
+            loss = replace(loss, cause="gold_withheld")
         return Examination(request, whole, grade, loss, known, served_context(request, served))
 
     def job(self, seen: Examination) -> Job | None:
@@ -114,7 +129,7 @@ class Bench:
         if seen.grade.status == "no_gold":  # a person's label, but nothing to grade a replay by
             return None
         if seen.grade.y == 1:
-            lucky = seen.loss.cause not in ("in_context", "gold_unknown")
+            lucky = seen.loss.cause not in ("in_context", "gold_unknown", "gold_withheld")
             return (request, {"none": ()}) if lucky and len(seen.context) else None
         if seen.grade.y != 0 or not gold or not all(passage.text for passage in gold):
             return None
@@ -180,7 +195,8 @@ class Bench:
             signs=self._read_signs(seen),
         )
         documents = sorted({passage.document_id for passage in gold})
-        mark = gold_mark((passage.passage_id for passage in gold), answers)
+        marked = (*gold, *seen.known.withheld)
+        mark = gold_mark((passage.passage_id for passage in marked), answers)
         told = {
             **found.evidence,
             "n_gold": len(gold),
@@ -206,10 +222,10 @@ class Bench:
         served = self._builds.passages(request.build_id)
         if seen.grade.status == "no_gold":
             reported = known.reported if seen.grade.y is None else seen.grade.y == 0
-            if known.gold or is_hidden(request.question):
+            if known.gold or known.withheld or is_hidden(request.question):
                 return Signs(reported=reported)
             return self._signs.without_gold(request, served, reported)
-        if known.gold or is_hidden(request.question):
+        if known.gold or known.withheld or is_hidden(request.question):
             return NO_SIGNS
         held = self._signs.holders(request, served, known.answers)
         if not held:
@@ -250,6 +266,25 @@ class Bench:
         gold = best_judged(self._judgments.get(request.question_id or "", {}))
         # Of a log's gold passages some are known by their ids alone.
         return tuple(self._passages.get(name) or Passage(name, name, "") for name in gold)
+
+    def _seen_and_withheld(
+        self, request: Request
+    ) -> tuple[tuple[Passage, ...], tuple[Passage, ...]]:
+        """The gold passages, parted by whether whoever asked may see them. Of what another service
+        answered nobody knows that, and what was found was seen."""
+        gold = self._gold(request)
+        if not self._builds.is_known(request.build_id):
+            return gold, ()
+        served, only = self._builds.passages(request.build_id), filter_of(request)
+        lists = (getattr(request, stage) or () for stage in RANKED_STAGES)
+        found = {hit.passage_id for hits in lists for hit in hits}
+        seen = [
+            one
+            for one in gold
+            if one.passage_id in found
+            or lets_through(only, served.get(one.passage_id, one).metadata)
+        ]
+        return tuple(seen), tuple(one for one in gold if one not in seen)
 
     @cached_property
     def _rare_overlap(self) -> float | None:

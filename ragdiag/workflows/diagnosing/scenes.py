@@ -29,12 +29,14 @@ class Evidence:
     """What a diagnosis may use of one question beside its log: less makes a lower tier.
 
     ``reported`` is whether the user called the answer bad; None where nobody said anything.
+    ``withheld`` are gold passages that whoever asked may not see: they count as none.
     """
 
     gold: tuple[Passage, ...] = ()
     answers: tuple[str, ...] = ()
     may_replay: bool = True
     reported: bool | None = None
+    withheld: tuple[Passage, ...] = ()
 
     @property
     def gold_supported(self) -> bool:

@@ -198,7 +198,12 @@ def summarise(
     diagnoses = load_diagnoses(lake, list(by_id))
     failed = [found for name, found in diagnoses.items() if ys[name] == 0]
     unknown = [found for name, found in diagnoses.items() if ys[name] is None]
-    failures = [_failure(found, by_id[found.request_id]) for found in failed]
+    # What nobody may find for this asker is not for retrieval to mend.
+    failures = [
+        _failure(found, by_id[found.request_id])
+        for found in failed
+        if found.cause != "gold_withheld"
+    ]
     verdicts = Counter(found.verdict for found in failed)
     measured = headroom(failures)
     graded = right + wrong

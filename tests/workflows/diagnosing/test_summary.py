@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from ragdiag.records import DEFAULT_GRADER, Grade, Question, Request
+from ragdiag.records import DEFAULT_GRADER, Diagnosis, Grade, Question, Request
 from ragdiag.settings import Workspace
 from ragdiag.stats.intervals import wilson
 from ragdiag.store.corpus import add_questions
+from ragdiag.store.gold_marks import gold_mark
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import load_requests, save_findings
 from ragdiag.workflows.diagnosing.summary import summarise
@@ -89,3 +90,20 @@ def test_kinds_of_question_are_weighed_too(lake: Lake, workspace: Workspace) -> 
     found = summarise(lake, OLD, graded(lake, workspace, logged))
     rates = {one.name: one.failures.value for one in found.failing if one.kind == "topic"}
     assert rates == {"items": 0.0, "others": pytest.approx(1 / 11)}
+
+
+def test_gold_that_nobody_may_find_is_outside_the_headroom(
+    lake: Lake, workspace: Workspace
+) -> None:
+    asked = graded(lake, workspace, [answer(n, OLD, right=False) for n in range(2)])
+    mark = gold_mark(["p0"], ["set to 0"])
+    replayed = {"y": 0, "p": {"r": 0.0, "g": 1.0}, "gold_mark": mark}
+    hidden = {"y": 0, "gold_mark": gold_mark(["p1"], ["set to 1"])}
+    found = [
+        Diagnosis(asked[0].request_id, "recall_miss", "retrieval", "g", "A", replayed),
+        Diagnosis(asked[1].request_id, "gold_withheld", "undetermined", "", "B", hidden),
+    ]
+    save_findings(lake, grades=[], replays=[], diagnoses=found)
+    told = summarise(lake, OLD, asked)
+    assert told.causes == {"recall_miss": 1, "gold_withheld": 1}
+    assert (told.headroom["tau_bounds"].n, told.headroom["tau_bounds"].low) == (1, 1.0)
