@@ -224,7 +224,7 @@ def num_nonrel_judged_ret(ranking: JudgedRanking) -> float:
 def relevance_string(ranking: JudgedRanking, k: int) -> str:
     """The grades of the first k hits, one character each: 0 … 9, > above, - unpooled, . unjudged.
 
-    >>> relevance_string(JudgedRanking((1, 12, NOT_POOLED, NOT_JUDGED, 0), (1,)), 4)
+    >>> relevance_string(JudgedRanking((1, 12, NOT_POOLED, NOT_JUDGED, 0), {}), 4)
     '1>-.'
     """
     marks = {NOT_POOLED: "-", NOT_JUDGED: "."}

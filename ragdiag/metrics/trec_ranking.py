@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,14 +17,16 @@ NOT_POOLED = -1
 NOT_JUDGED = -2
 """Grade of a hit that the judgments mention with a negative grade: pooled, but not judged."""
 
+HIGHEST_GRADE = 2**63 - 1
+
 
 @dataclass(frozen=True)
 class JudgedRanking:
     """``grades`` by rank (NOT_POOLED, NOT_JUDGED, or 0 and above); ``levels[g]`` judged passages
-    have grade g; a grade of at least ``relevance_level`` is relevant."""
+    have grade g, where any has; a grade of at least ``relevance_level`` is relevant."""
 
     grades: tuple[int, ...]
-    levels: tuple[int, ...]
+    levels: Mapping[int, int]
     relevance_level: int = 1
 
     @cached_property
@@ -32,11 +35,11 @@ class JudgedRanking:
 
     @cached_property
     def num_rel(self) -> int:
-        return sum(self.levels[self.relevance_level :])
+        return sum(n for grade, n in self.levels.items() if grade >= self.relevance_level)
 
     @cached_property
     def num_nonrel(self) -> int:
-        return sum(self.levels[: self.relevance_level])
+        return sum(n for grade, n in self.levels.items() if grade < self.relevance_level)
 
     @cached_property
     def found(self) -> tuple[int, ...]:
@@ -57,8 +60,8 @@ class JudgedRanking:
     @cached_property
     def ideal(self) -> tuple[int, ...]:
         """Every positive judged grade, best first: the gains of a perfect ranking."""
-        grades = range(len(self.levels) - 1, 0, -1)
-        return tuple(grade for grade in grades for _ in range(self.levels[grade]))
+        best_first = sorted(self.levels.items(), reverse=True)
+        return tuple(grade for grade, n in best_first if grade > 0 for _ in range(n))
 
 
 def judge_ranking(
@@ -66,10 +69,11 @@ def judge_ranking(
 ) -> JudgedRanking:
     """Rank by score as float32, then by passage id, both descending, and look the grades up.
 
-    Raises InputError for a score that is NaN, since it has no place in any order.
+    Raises InputError for a score that is NaN, since it has no place in any order, and for a grade
+    beyond 64 bits, which trec_eval cannot hold either.
 
     >>> judge_ranking("q", {"a": 0.5, "b": 0.5, "c": 0.9}, {"a": 1, "d": 2}, 1)
-    JudgedRanking(grades=(-1, -1, 1), levels=(0, 1, 1), relevance_level=1)
+    JudgedRanking(grades=(-1, -1, 1), levels={1: 1, 2: 1}, relevance_level=1)
     """
     for passage_id, score in scores.items():
         if math.isnan(score):
@@ -77,14 +81,16 @@ def judge_ranking(
                 f"the score of passage {passage_id} for query {query_id} is not a number",
                 remedy="mend or remove that line of the run",
             )
+    for passage_id, grade in judged.items():
+        if grade > HIGHEST_GRADE:
+            raise InputError(
+                f"the relevance of passage {passage_id} for query {query_id} is over 64 bits",
+                remedy="mend or remove that line of the judgments",
+            )
     with np.errstate(over="ignore"):  # beyond float32 trec_eval, too, compares infinities
         single = np.array(list(scores.values()), dtype=np.float64).astype(np.float32).tolist()
     ranked = sorted(zip(single, scores, strict=True), reverse=True)
     pooled = {pid: grade if grade >= 0 else NOT_JUDGED for pid, grade in judged.items()}
     grades = tuple(pooled.get(passage_id, NOT_POOLED) for _, passage_id in ranked)
-    highest = max([0, *judged.values()])
-    levels = [0] * (highest + 1)
-    for grade in judged.values():
-        if grade >= 0:
-            levels[grade] += 1
-    return JudgedRanking(grades, tuple(levels), relevance_level)
+    levels = Counter(grade for grade in judged.values() if grade >= 0)
+    return JudgedRanking(grades, dict(sorted(levels.items())), relevance_level)

@@ -43,6 +43,17 @@ def run(folder: Path) -> dict[str, dict[str, float]]:
     return scores
 
 
+def test_a_grade_may_be_as_high_as_64_bits() -> None:
+    """As many cells as the highest grade would fill a machine's memory."""
+    run = {"q": {"a": 0.5, "b": 0.7}}
+    metrics = ["ndcg", "num_rel", "map", "Rndcg", "ndcg_rel", "G", "rbp"]
+    scores = score_run({"q": {"a": 2**63 - 1, "c": 1}}, run, metrics)
+    few = score_run({"q": {"a": 10**9, "c": 1}}, run, metrics)
+    assert scores.summary == pytest.approx(few.summary, rel=1e-6)
+    with pytest.raises(InputError, match="relevance of passage a for query q is over 64 bits"):
+        score_run({"q": {"a": 10**23}}, run, metrics)
+
+
 @pytest.mark.parametrize(
     ("expected", "qrels", "metrics", "level", "per_query"),
     [
