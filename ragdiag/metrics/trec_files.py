@@ -75,15 +75,15 @@ def summarise_files(
     complete: bool = False,
 ) -> dict[str, float] | None:
     """As the summary of :func:`~ragdiag.metrics.trec.score_run` on what the two files hold; None
-    where a metric needs more of a ranking, where no query is in both, where the level is below 1,
-    and where a file's fields are not parted by one space or tab, or are not right: a score that is
-    no number, a passage twice.
+    where a metric needs more of a ranking, where a cutoff is over ENDLESS, where no query is in
+    both, where the level is below 1, and where a file's fields are not parted by one space or tab,
+    or are not right: a score that is no number, a passage twice.
 
     Raises InputError for an unknown metric.
     """
     choices = choose_measures(metrics)
     beyond = relevance_level < 1 or asks_for_run_id(metrics)
-    if beyond or any(one.measure.name not in FORMULAS for one in choices):
+    if beyond or any(one.measure.name not in FORMULAS or one.cutoff > ENDLESS for one in choices):
         return None
     judged, found = _read_qrels(qrels), _read(run, _RUN)
     if judged is None or found is None:

@@ -185,7 +185,8 @@ def _read_name(name: str) -> tuple[Measure, tuple[float, ...]]:
 
 def _cutoff(text: str, measure: Measure, name: str) -> float:
     try:
-        cutoff = float(int(text)) if measure.rank_cutoffs else float(text)
+        # A float would print another rank than was asked for, from 2⁵³ on.
+        cutoff = int(text) if measure.rank_cutoffs else float(text)
     except ValueError:
         cutoff = -1.0
     lowest = 1 if measure.rank_cutoffs else 0

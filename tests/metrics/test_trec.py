@@ -43,6 +43,15 @@ def run(folder: Path) -> dict[str, dict[str, float]]:
     return scores
 
 
+def test_a_rank_beyond_every_list_is_printed_as_it_was_asked_for() -> None:
+    rank = "9" * 400
+    scores = score_run({"q": {"a": 1}}, {"q": {"a": 0.5}}, [f"recall_{rank}", f"P.{rank}"])
+    assert scores.summary == {f"P_{rank}": 0.0, f"recall_{rank}": 1.0}
+    assert [one.label for one in choose_measures(["P_99999999999999999999"])] == [
+        "P_99999999999999999999"
+    ]
+
+
 def test_a_grade_may_be_as_high_as_64_bits() -> None:
     """As many cells as the highest grade would fill a machine's memory."""
     run = {"q": {"a": 0.5, "b": 0.7}}

@@ -155,7 +155,7 @@ def test_a_pipe_is_left_unread(tmp_path: Path) -> None:
 def test_measures_that_need_whole_rankings_are_left_too(tmp_path: Path) -> None:
     qrels = write_qrels(tmp_path / "qrels", {"q": {"p": 1}})
     path = write(tmp_path / "run", {"q": {"p": 1.0}})
-    for metric in ("bpref", "official", "runid", "infAP"):
+    for metric in ("bpref", "official", "runid", "infAP", f"P_{10**20}"):
         assert summarise_files(qrels, path, [metric]) is None
     with pytest.raises(InputError, match="unknown metric"):
         summarise_files(qrels, path, ["mrr"])
