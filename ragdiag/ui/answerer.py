@@ -22,7 +22,7 @@ import streamlit as st
 from ragdiag.errors import HelperEnded
 from ragdiag.records import Request
 from ragdiag.settings import PROJECT, Workspace
-from ragdiag.store.lines import parse_line
+from ragdiag.store.lines import BadLine, parse_line
 from ragdiag.ui.jobs import last_words
 
 LONGEST_S = 180.0
@@ -65,7 +65,11 @@ class Answerer:
             self._idle = threading.Timer(IDLE_S, self._end_idle)
             self._idle.daemon = True
             self._idle.start()
-        request = parse_line(line)
+        try:
+            request = parse_line(line)
+        except BadLine as wrong:
+            told = f"what the process wrote is no request: {wrong}"
+            raise HelperEnded(told, remedy=f"see {self.log}") from None
         if not isinstance(request, Request):
             raise HelperEnded("the process wrote no request", remedy=f"see {self.log}")
         return request

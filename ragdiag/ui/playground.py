@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
@@ -22,6 +23,8 @@ from ragdiag.ui.view import View
 NOBODY = "nobody"
 LONGEST_QUESTION = 2000
 _ANSWERS = "playground_answers"
+_UNTYPED = ("Cc", "Cs")
+"""Control characters and halves of surrogate pairs."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ def form(names: Sequence[str]) -> Asked | None:
     with st.form("ask"):
         question = st.text_area(
             "Question",
-            given.get("q", "")[:LONGEST_QUESTION],
+            _typed(given.get("q", ""))[:LONGEST_QUESTION],
             max_chars=LONGEST_QUESTION,
             height=80,
             key="ask_q",
@@ -58,15 +61,23 @@ def form(names: Sequence[str]) -> Asked | None:
             )
         with boxes[2]:
             pressed = st.form_submit_button("Ask", type="primary")
+    question = _typed(question).strip()
     if pressed:
         st.session_state.pop(_ANSWERS, None)
-        st.query_params.from_dict({"q": question.strip(), "a": a, "b": b})
+        st.query_params.from_dict({"q": question, "a": a, "b": b})
     elif not given.get("q"):
         return None
-    if not question.strip():
+    if not question:
         st.warning("The question is empty.")
         return None
-    return Asked(question.strip(), (a,) if b in (NOBODY, a) else (a, b))
+    return Asked(question, (a,) if b in (NOBODY, a) else (a, b))
+
+
+def _typed(text: str) -> str:
+    """Without what nobody types, such as a NUL in an address, which no log can keep."""
+    return "".join(
+        sign for sign in text if sign.isspace() or unicodedata.category(sign) not in _UNTYPED
+    )
 
 
 def answers(view: View, asked: Asked, ids: Mapping[str, str]) -> list[Request | HelperEnded]:

@@ -63,3 +63,13 @@ def test_an_empty_question_and_an_unknown_version_ask_nobody(open_page, two, sai
     assert not app.exception
     assert "The question is empty" in said(app)
     assert app.selectbox(key="ask_a").value == "brief"
+
+
+def test_what_nobody_types_is_dropped_from_the_question(open_page, two, said) -> None:
+    app = open_page("playground", two, q="\0")
+    assert not app.exception
+    assert "The question is empty" in said(app)
+    app = open_page("playground", two, q=f"\0{QUESTION}\x1b", a="lexical")
+    assert not app.exception
+    assert app.text_area(key="ask_q").value == QUESTION
+    assert "twenty-seven days" in said(app)

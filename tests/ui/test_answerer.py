@@ -101,6 +101,19 @@ def test_what_cannot_be_asked_says_why_and_the_other_answers(
     assert "version unbuilt has no index build" in str(ended)
 
 
+def test_what_is_no_request_says_why(
+    workspace: Workspace, wordless: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    helper = Answerer(workspace, wordless)
+    monkeypatch.setattr(helper, "_start", lambda: None)
+    monkeypatch.setattr(helper, "_exchange", lambda question: b'{"schema": 1, "kind": "odd"}')
+    try:
+        with pytest.raises(HelperEnded, match="is no request: kind 'odd' is none of"):
+            helper.ask(ASKED)
+    finally:
+        helper.stop()
+
+
 def test_a_process_that_is_too_late_is_ended(
     helper: Answerer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
