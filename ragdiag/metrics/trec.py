@@ -95,12 +95,6 @@ def score_run(
     )
 
 
-def summary_scores(summary: dict[str, float], metrics: Sequence[str]) -> TrecScores:
-    """Where only the summary of ``metrics`` is known; none of them is ``runid``."""
-    labels = tuple(choice.label for choice in choose_measures(metrics))
-    return TrecScores(labels, summary, {}, {}, (), ())
-
-
 def format_trec(scores: TrecScores, per_query: bool) -> str:
     """trec_eval's own three columns, as it prints them: queries first (-q), then all.
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pyarrow import csv
 
 from ragdiag.interrupts import interruptible
+from ragdiag.metrics.trec import TrecScores
 from ragdiag.metrics.trec_names import Choice, asks_for_run_id, choose_measures
 
 Numbers = NDArray[np.uint64]
@@ -73,11 +74,11 @@ def summarise_files(
     metrics: Sequence[str],
     relevance_level: int = 1,
     complete: bool = False,
-) -> dict[str, float] | None:
-    """As the summary of :func:`~ragdiag.metrics.trec.score_run` on what the two files hold; None
-    where a metric needs more of a ranking, where a cutoff is over ENDLESS, where no query is in
-    both, where the level is below 1, and where a file's fields are not parted by one space or tab,
-    or are not right: a score that is no number, a passage twice.
+) -> TrecScores | None:
+    """As :func:`~ragdiag.metrics.trec.score_run` on what the two files hold, without any query's
+    own values; None where a metric needs more of a ranking, where a cutoff is over ENDLESS, where
+    no query is in both, where the level is below 1, and where a file's fields are not parted by one
+    space or tab, or are not right: a score that is no number, a passage twice.
 
     Raises InputError for an unknown metric.
     """
@@ -107,7 +108,23 @@ def summarise_files(
         if _repeated(np.sort(judged_pairs)).size or _repeated(ordered.result()).size:
             return None
         con.execute(_RANKED, {"level": relevance_level})
-        return _summary(con, choices, complete)
+        summary = _summary(con, choices, complete)
+    if summary is None:
+        return None
+    return TrecScores(
+        labels=tuple(choice.label for choice in choices),
+        summary=summary,
+        per_query={},
+        texts={},
+        unjudged=_only_first(found, judged),
+        missing=_only_first(judged, found),
+    )
+
+
+def _only_first(lines: pa.Table, others: pa.Table) -> tuple[str, ...]:
+    """The queries that ``others`` lacks, in order."""
+    own, known = (one["q"].chunk(0).dictionary for one in (lines, others))
+    return tuple(sorted(own.filter(pc.invert(pc.is_in(own, known))).to_pylist()))
 
 
 def _read_qrels(path: Path) -> pa.Table | None:

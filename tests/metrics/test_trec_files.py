@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -71,8 +72,14 @@ def test_every_measure_equals_the_plain_one(
     if not qrels.keys() & run.keys() and not complete:
         assert found is None
         return
-    wanted = score_run(qrels, run, MEASURED, relevance_level=level, complete=complete).summary
-    assert found == pytest.approx(wanted, abs=1e-9)
+    wanted = score_run(qrels, run, MEASURED, relevance_level=level, complete=complete)
+    assert found is not None
+    assert found.summary == pytest.approx(wanted.summary, abs=1e-9)
+    assert (found.labels, found.unjudged, found.missing) == (
+        wanted.labels,
+        wanted.unjudged,
+        wanted.missing,
+    )
 
 
 def test_it_is_the_same_on_trec_evals_own_run(shared_data: Path, tmp_path: Path) -> None:
@@ -81,7 +88,8 @@ def test_it_is_the_same_on_trec_evals_own_run(shared_data: Path, tmp_path: Path)
     run = read_run(folder / "results.test")
     judged = write_qrels(tmp_path / "qrels", qrels)
     found = summarise_files(judged, write(tmp_path / "run", run), MEASURED)
-    assert found == pytest.approx(score_run(qrels, run, MEASURED).summary, abs=1e-9)
+    assert found is not None
+    assert found.summary == pytest.approx(score_run(qrels, run, MEASURED).summary, abs=1e-9)
 
 
 @pytest.mark.parametrize("as_ranked", [True, False])
@@ -104,7 +112,12 @@ def test_files_of_several_blocks(tmp_path: Path, as_ranked: bool) -> None:
         f"q{q}": {f"d{d}": 1 + d % 3 for d in range(q % 7, 300, 29)} for q in range(0, 1000, 3)
     }
     found = summarise_files(write_qrels(tmp_path / "qrels", qrels), path, MEASURED)
-    assert found == pytest.approx(score_run(qrels, run, MEASURED).summary, abs=1e-9)
+    wanted = score_run(qrels, run, MEASURED)
+    assert found is not None
+    assert found.summary == pytest.approx(wanted.summary, abs=1e-9)
+    assert (found.unjudged, found.missing) == (wanted.unjudged, wanted.missing)
+    assert len(found.unjudged) == 600
+    assert len(found.missing) == 34
 
 
 @pytest.mark.parametrize(
@@ -175,3 +188,29 @@ def test_the_command_prints_the_same_either_way(
     assert main(asked) == 0
     assert capsys.readouterr().out == joined
     assert "recip_rank            \tall\t0.5000" in joined
+
+
+@pytest.mark.parametrize("metric", ["recip_rank", "bpref"])
+def test_queries_that_only_one_file_has_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], metric: str
+) -> None:
+    """The second metric takes the long way."""
+    qrels = write_qrels(tmp_path / "qrels", {name: {"p": 1} for name in ("q", "alone")})
+    others = {f"r{n:02}": {"p": 1.0} for n in range(12)}
+    run = write(tmp_path / "run", {"q": {"p": 1.0}} | others)
+    asked = ["score", "--qrels", str(qrels), "--run", str(run), "-m", metric]
+    assert main([*asked, "--json"]) == 0
+    printed = capsys.readouterr()
+    told = json.loads(printed.out)
+    assert told["unjudged"] == {"n": 12, "first": [f"r{n:02}" for n in range(10)]}
+    assert told["missing"] == {"n": 1, "first": ["alone"]}
+    assert printed.err == (
+        "ragdiag: no judgments for 12 of the run's queries, left out: "
+        "r00, r01, r02, r03, r04, r05, r06, r07, r08, r09 …; "
+        "no results for 1 of the judged queries, left out (-c counts them as 0): alone\n"
+    )
+    assert main([*asked, "-c"]) == 0
+    assert "of the judged queries, counted as 0: alone" in capsys.readouterr().err
+    write(tmp_path / "run", {"q": {"p": 1.0}, "alone": {"p": 1.0}})
+    assert main(asked) == 0
+    assert capsys.readouterr().err == ""
