@@ -13,6 +13,7 @@ from ragdiag.deploy.plan import Plan
 from ragdiag.deploy.release import Side
 from ragdiag.metrics.latency import quantile_estimate
 from ragdiag.records import Estimate
+from ragdiag.stats.cluster_bootstrap import bounded_cluster_mean
 from ragdiag.stats.contrasts import clustered_mean
 from ragdiag.stats.criteria import Criterion, combine, needed_for_all
 from ragdiag.stats.intervals import wilson
@@ -166,20 +167,21 @@ def sum_up(outcomes: Sequence[Outcome], metric: str, judgments: Judgments) -> di
     owners = [one.owner for one in outcomes]
     thumbs = [one.thumbs > 0 for one in outcomes if one.thumbs is not None]
     return {
-        metric: _mean(metric_values(outcomes, metric, judgments), owners),
+        # Each of PRODUCTION_METRICS lies within 0 … 1, and so do its bounds.
+        metric: bounded_cluster_mean(metric_values(outcomes, metric, judgments), owners, 0, 1),
         "errors": wilson(*count_errors(outcomes)),
         "p95_ms": quantile_estimate([one.total_ms for one in outcomes], 0.95),
-        "cost_usd": _mean([one.cost_usd for one in outcomes], owners),
+        "cost_usd": _mean_cost(outcomes),
         "thumbs_up": wilson(sum(thumbs), len(thumbs)),
     }
 
 
-def _mean(values: Sequence[float], owners: Sequence[str]) -> Estimate:
-    known = [(x, owner) for x, owner in zip(values, owners, strict=True) if not math.isnan(x)]
+def _mean_cost(outcomes: Sequence[Outcome]) -> Estimate:
+    known = [one for one in outcomes if not math.isnan(one.cost_usd)]
     if not known:
         return Estimate.undefined("no values")
-    sample, names = [x for x, _ in known], [owner for _, owner in known]
-    return clustered_mean(sample, names).estimate(len(sample))
+    costs = [one.cost_usd for one in known]
+    return clustered_mean(costs, [one.owner for one in known]).estimate(len(known))
 
 
 def _rate_json(rate: WatchedRate) -> dict[str, Any]:

@@ -1,0 +1,53 @@
+"""Both versions' numbers beside a decision: means of what lies within 0 … 1 stay there."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+import pytest
+
+from ragdiag.deploy.looks import sum_up
+from ragdiag.stats.intervals import wilson
+from ragdiag.store.outcomes import Outcome
+
+MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
+
+
+def outcome(number: int, y: int | None) -> Outcome:
+    return Outcome(
+        request_id=f"r{number}",
+        asked_at=MONDAY,
+        owner=f"u{number}",
+        question=f"q{number}",
+        question_id=None,
+        status="ok",
+        total_ms=math.nan,
+        processing_ms=math.nan,
+        cost_usd=math.nan,
+        y=y,
+        score=math.nan,
+        rel=None,
+        thumbs=None,
+        cache_hit=False,
+        keep_probability=1.0,
+    )
+
+
+def test_the_interval_of_a_share_ends_where_shares_do() -> None:
+    found = sum_up([outcome(n, int(n >= 2)) for n in range(40)], "correct", {})["correct"]
+    assert (found.value, found.n) == (0.95, 40)
+    assert 0.8 < found.low < 0.9
+    assert found.high == 1.0
+
+
+def test_what_is_always_right_has_an_interval_too() -> None:
+    outcomes = [outcome(n, 1) for n in range(40)] + [outcome(40, None)]
+    found = sum_up(outcomes, "correct", {})["correct"]
+    assert (found.value, found.high, found.n, found.reason) == (1.0, 1.0, 40, None)
+    assert found.low == pytest.approx(wilson(40, 40).low)
+
+
+def test_what_nobody_knows_is_undefined() -> None:
+    found = sum_up([outcome(1, None)], "correct", {})
+    assert (found["correct"].reason, found["cost_usd"].reason) == ("no values", "no values")
