@@ -53,7 +53,7 @@ def missing_words(n: int, size: int, split: str) -> str:
     """What a comparison leaves out, and what mends it; empty where that is nothing."""
     if n == size:
         return ""
-    rest = f"{size - n} of the split's questions were not asked of both"
+    rest = f"{size - n} of the split's questions were not asked of both alike"
     return f"{rest}: ragdiag evaluate VERSION --split {split}"
 
 
