@@ -69,8 +69,7 @@ def identity(record: Record) -> tuple[str, str]:
     """Kind and key: of two records with one identity the first stays.
 
     Grades and passages have no id of their own. Their content is their key, so a second opinion
-    and a changed text are kept, and a repeated line is passed over; of the spool's grades one that
-    was taken back may come again (intake/opinions.py).
+    and a changed text are kept, and a repeated line is passed over.
     """
     match record:
         case Request():

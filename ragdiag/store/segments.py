@@ -78,17 +78,6 @@ class Segment:
             self.timer.cancel()
 
 
-def opened_ns(segment: str) -> int:
-    """When a segment was opened, in nanoseconds since 1970, by its name; 0 for a name that another
-    writer chose.
-
-    >>> opened_ns("service-7-1767614400000000000.jsonl"), opened_ns("import-0f.jsonl")
-    (1767614400000000000, 0)
-    """
-    tail = segment.partition(".jsonl")[0].rpartition("-")[2]
-    return int(tail) if tail.isdecimal() and len(tail) < 20 else 0
-
-
 def create_segment(folder: Path, writer: str) -> Segment:
     """A new, locked file. An adopter may grab it between creation and lock: then try again."""
     while True:

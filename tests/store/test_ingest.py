@@ -74,22 +74,6 @@ def test_of_one_graders_opinions_the_last_that_came_counts(
     assert lake.rows("select sum(correct) as n from daily") == [{"n": said[-1]}]
 
 
-def test_an_opinion_that_comes_again_after_another_counts_and_a_replayed_one_does_not(
-    lake: Lake, workspace: Workspace, make_request: MakeRequest
-) -> None:
-    spool(workspace, make_request(1))
-    ingest(lake, workspace)
-    for y, new in ((1, 1), (1, 0), (0, 1), (1, 1), (1, 0), (0, 1)):
-        spool(workspace, Grade("r1", "judge:x", y))
-        assert ingest(lake, workspace) == IngestReport(1, accepted=new, repeated=1 - new)
-        assert lake.rows("select y from latest_grades") == [{"y": y}]
-        assert lake.rows("select sum(correct) as n from daily") == [{"n": y}]
-    line = record_to_json(Grade("r1", "judge:x", 1))
-    for older in ("judge-7-1767614400000000000.jsonl", "import-0f.jsonl"):
-        segment(workspace, older, line)
-        assert ingest(lake, workspace) == IngestReport(1, repeated=1)
-
-
 def test_a_record_comes_back_as_it_was(
     lake: Lake,
     workspace: Workspace,

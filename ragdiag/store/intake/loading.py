@@ -9,18 +9,16 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from ragdiag.records import Grade, Reject, Span
+from ragdiag.records import Reject, Span
 from ragdiag.settings import Workspace
 from ragdiag.store.intake.arrivals import place_requests
 from ragdiag.store.intake.clocks import note_fast_clocks, note_fast_spans
-from ragdiag.store.intake.opinions import new_opinions
 from ragdiag.store.intake.parsing import ARRIVING, Parsed
 from ragdiag.store.intake.screened_blocks import forgotten_lines, without_lines
 from ragdiag.store.intake.shelves import SHELVES, find_known
 from ragdiag.store.intake.turned_away import forget_arriving
 from ragdiag.store.kinds import Record, identity
 from ragdiag.store.results import insert_rejects
-from ragdiag.store.rows import grade_from_row
 from ragdiag.store.times import now_utc
 from ragdiag.store.upkeep.forgotten import add_forgotten, all_forgotten, request_tombstone
 from ragdiag.store.upkeep.ledger import record_counts
@@ -128,20 +126,11 @@ def _store(
     """New rows by segment and kind, and the rejects of what differs from the first with its id."""
     accepted = Counter[tuple[str, str]]()
     conflicts = []
-    known = find_known(
-        cursor,
-        [r for parsed in fresh for _, r in parsed.records if not isinstance(r, Grade)],
-    )
-    opinions = iter(_new_opinions(cursor, fresh))
+    known = find_known(cursor, [record for parsed in fresh for _, record in parsed.records])
     new: dict[str, list[tuple[str, Record]]] = {}
     for parsed in fresh:
         segment = parsed.block.segment
         for number, record in parsed.records:
-            if isinstance(record, Grade):
-                if next(opinions):
-                    new.setdefault("grade", []).append((segment, record))
-                    accepted[segment, "grade"] += 1
-                continue
             kind, key = identity(record)
             first = known.setdefault((kind, key), record)
             if first is record:
@@ -167,23 +156,6 @@ def _store(
     accepted += Counter({(name, "request"): n for name, n in arrival.accepted.items()})
     conflicts += [("request", *conflict) for conflict in arrival.conflicts]
     return accepted, _conflict_rejects(fresh, conflicts)
-
-
-def _new_opinions(cursor: Cursor, fresh: Sequence[Parsed]) -> list[bool]:
-    arriving = [
-        (parsed.block.segment, record)
-        for parsed in fresh
-        for _, record in parsed.records
-        if isinstance(record, Grade)
-    ]
-    if not arriving:
-        return []
-    found = cursor.execute(
-        "select * from grades where request_id in (select unnest(?::varchar[])) order by graded_at",
-        [sorted({grade.request_id for _, grade in arriving})],
-    )
-    rows = found.to_arrow_table().to_pylist()
-    return new_opinions([(row["graded_at"], grade_from_row(row)) for row in rows], arriving)
 
 
 def _requests(several: Iterable[Parsed]) -> pa.Table:
