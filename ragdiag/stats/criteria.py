@@ -18,6 +18,8 @@ PASS_CONFIDENCE = 0.95
 ROLLBACK_CONFIDENCE = 0.975
 Z_PASS, Z_ROLLBACK, Z_POWER = 1.6449, 1.9600, 0.8416
 """Normal quantiles at 95 %, 97.5 % and 80 %."""
+MOST_VALUES = 10**9
+"""Beyond it nobody plans, and a difference is what adding up has left of none."""
 LEAST_CLUSTERS = 30
 """Questions or users below which nothing passes."""
 
@@ -97,10 +99,11 @@ def needed_to_pass(
 ) -> int | None:
     """How many values pass with that power: the least n whose mean, with one value more that is
     ``loss`` below 0, is so many of its standard errors above 0. ``gain`` and ``deviation`` are the
-    mean and the spread of the others. None where the mean is not above 0.
+    mean and the spread of the others. None where the mean is not above 0, or where it would take
+    more than MOST_VALUES.
 
     >>> needed_to_pass(0.012, 0.0, 0.588), needed_to_pass(0.1, 0.4, 0.588)
-    (135, 106)
+    (132, 114)
     """
     if not gain > 0:
         return None
@@ -110,10 +113,9 @@ def needed_to_pass(
         reach = z * math.sqrt(spread) + z_power * deviation / math.sqrt(n)
         return (n * gain - loss) / (n + 1) >= reach
 
-    most = 2
-    while not passes(most):
-        most *= 2
-    return bisect_left(range(most), True, lo=2, key=passes)
+    if not passes(MOST_VALUES):
+        return None
+    return bisect_left(range(MOST_VALUES), True, lo=2, key=passes)
 
 
 def with_least_clusters(needed: int | None, means: Means) -> int | None:

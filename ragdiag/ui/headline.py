@@ -81,9 +81,9 @@ def _mixed(mix: Mix) -> str:
     effect = mix.effect
     low, high = (words.bare(bound, "share", plus=True) for bound in (effect.low, effect.high))
     return (
-        f"{words.signed(effect.value, 'share')} of it (95{words.NBSP}% CI {low} to {high}) come "
-        f"from other questions, not from other answers: {mix.segment} was "
-        f"{words.number(mix.before, 'share')} of them and is {words.number(mix.after, 'share')}"
+        f"other questions, not other answers, make {words.signed(effect.value, 'share')} (95"
+        f"{words.NBSP}% CI {low} to {high}): {mix.segment} was {words.number(mix.before, 'share')} "
+        f"of them and is {words.number(mix.after, 'share')}"
     )
 
 

@@ -97,6 +97,15 @@ def test_two_that_do_the_same_pass_once_a_loss_would_have_been_seen() -> None:
     assert with_a_gain.decision == "pass"
 
 
+@pytest.mark.parametrize(("n", "a", "b"), [(400, 350, 343), (1000, 350, 343), (700, 50, 49)])
+def test_a_loss_of_exactly_2_percent_names_no_number(n: int, a: int, b: int) -> None:
+    first, second = [1.0] * a + [0.0] * (n - a), [1.0] * b + [0.0] * (n - b)
+    for means in (paired_means(first, second), independent_means(first, second)):
+        found = gate_quality(means, "correct")
+        assert found.decision in ("rollback", "inconclusive")
+        assert found.needed_n is None or found.needed_n < 10**6
+
+
 def plain_gate(a: list[float], b: list[float]) -> str:
     """METHODS.md §11 word by word, with scipy's t intervals, and to pass one loss more."""
     first, second = np.array(a), np.array(b)

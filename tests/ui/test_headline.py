@@ -48,12 +48,12 @@ def test_no_stage_is_blamed_for_other_questions() -> None:
     mix = Mix(Estimate(-0.1, -0.14, -0.06, 300), -0.13, "billing", 0.2, 0.5)
     (told,) = headlines([FELL], growth("corpus_gap", 0.8), mix)
     assert plain(told).endswith(
-        "n = 300); −10.0 points of it (95 % CI −14.0 to −6.0) come from other questions, not from "
-        "other answers: billing was 20.0 % of them and is 50.0 %."
+        "n = 300); other questions, not other answers, make −10.0 points (95 % CI −14.0 to −6.0): "
+        "billing was 20.0 % of them and is 50.0 %."
     )
     some = replace(mix, effect=Estimate(-0.04, -0.07, -0.01, 300))
     (told,) = headlines([FELL], growth("corpus_gap", 0.8), some)
-    assert "come from other questions" in told
+    assert "other questions, not other answers" in told
     assert "most of the new failures are corpus_gap" in told
     chance = replace(mix, effect=Estimate(-0.04, -0.09, 0.01, 300))
     assert headlines([FELL], None, chance) == headlines([FELL], None)

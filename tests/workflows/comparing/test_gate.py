@@ -65,7 +65,8 @@ def test_one_bad_criterion_is_enough(lake: Lake) -> None:
     assert (found.n, found.unpaired) == (150, 50)
     assert "150 of 200 questions" in found.to_markdown()
     assert found.to_text().endswith(
-        "50 of the split's questions were not asked of both alike: ragdiag evaluate VERSION --split test"
+        "50 of the split's questions were not asked of both alike: "
+        "ragdiag evaluate VERSION --split test"
     )
 
 
