@@ -24,15 +24,16 @@ F1_THRESHOLD = 0.5
 _ARTICLES = frozenset({"a", "an", "the"})
 _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
-    "\u3005\u3040-\u30ff\u31f0-\u31ff"  # Kana
+    "\u3005\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f"  # Kana
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Han
 )
 WORD = re.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
 """A word with its punctuation, or a character of a script that puts no spaces between words."""
 
 _CHARACTER = re.compile(rf"[{_UNSPACED}]")
-_OF_NUMBER = re.compile(r"[-.](?=[.\d])")
-_KEPT = {".": "\ue000", "-": "\ue001"}
+_OF_NUMBER = re.compile(r"[-.^](?=[-.\d])")
+_RAISED = re.compile(r"(?<=[^\W_])[⁺⁻]?[⁰¹²³⁴-⁹]+")
+_KEPT = {".": "\ue000", "-": "\ue001", "^": "\ue002"}
 _ASCII = {
     **dict.fromkeys(map(ord, string.punctuation)),
     **{ord(stand_in): sign for sign, stand_in in _KEPT.items()},
@@ -54,23 +55,41 @@ def normalise_answer(text: str) -> str:
 
 def _without_punctuation(text: str) -> list[str]:
     if text.isascii():
-        text, table = text.lower(), _ASCII
-    else:
-        # To fold case may leave a letter beside its mark.
-        text = normal_form("NFKC", normal_form("NFKC", text).casefold())
-        text, table = _CHARACTER.sub(r" \g<0> ", text.translate(_dashes())), _unicode()
-    return _OF_NUMBER.sub(_keep, text).translate(table).split()
+        return _OF_NUMBER.sub(_keep, text.lower()).translate(_ASCII).split()
+    text = _RAISED.sub(r"^\g<0>", text)
+    # To fold case may leave a letter beside its mark.
+    text = normal_form("NFKC", normal_form("NFKC", text).casefold())
+    text = _OF_NUMBER.sub(_keep, text.translate(_dashes()))
+    return _CHARACTER.sub(r" \g<0> ", text).translate(_unicode()).split()
 
 
 def _keep(found: re.Match[str]) -> str:
-    """The sign of a number or its decimal point, so that it outlives the punctuation."""
+    """What is part of a number, so that it outlives the punctuation: its sign, its decimal point,
+    the mark of a power. No sign is a hyphen, nor the mark of a list at the start of a line; no
+    decimal point is one of several (24.12.2020)."""
     mark, text, at = found.group(), found.string, found.start()
-    before = text[at - 1] if at else " "
-    starts = not (before.isalnum() or before == "_")
-    after = text[at + 1 : at + 3]
-    if mark == ".":
-        return _KEPT[mark] if after[0].isdigit() and (starts or before.isdigit()) else mark
-    return _KEPT[mark] if starts and (after[0].isdigit() or after[1:].isdigit()) else mark
+    before, after = text[at - 1] if at else " ", text[at + 1 : at + 3]
+    starts = not (before.isalnum() or before in "_.\n")
+    of_digit = after[0].isdigit()
+    if mark == "-":
+        kept = starts and (of_digit or after[1:].isdigit())
+    elif mark == ".":
+        kept = of_digit and (starts or (before.isdigit() and _is_alone(text, at)))
+    else:
+        kept = before.isalnum() and (of_digit or after[1:].isdigit())
+    return _KEPT[mark] if kept else mark
+
+
+def _is_alone(text: str, at: int) -> bool:
+    """Whether no other point stands beside the digits around the one at ``at``."""
+    left, right = at - 1, at + 1
+    while left >= 0 and text[left].isdigit():
+        left -= 1
+    while right < len(text) and text[right].isdigit():
+        right += 1
+    return text[max(left, 0)] != "." and not (
+        text[right : right + 1] == "." and text[right + 1 : right + 2].isdigit()
+    )
 
 
 @cache

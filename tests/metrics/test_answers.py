@@ -41,6 +41,11 @@ def test_normalisation_is_squads(text: str, normal: str) -> None:
         ("−5 °C", "-5 °c"),
         ("10–20, SARS-CoV-2", "1020 sarscov2"),
         ("v1.5, end.5", "v1.5 end5"),
+        ("24.12.2020 and 3.11.2", "24122020 and 3112"),
+        ("Options:\n-5\n- 6", "options 5 6"),
+        ("wait ...5", "wait 5"),
+        ("10⁵, 10⁻⁵, 10^-5, m², H₂O", "10^5 10^-5 10^-5 m^2 h2o"),
+        ("10月-12月", "10 月 12 月"),
         ("-.-", ""),
     ],
 )
@@ -75,6 +80,8 @@ def test_a_text_that_unicode_writes_in_several_ways_is_one(text: str, same: str)
         ("大阪にある", "東京", 0),
         ("서울입니다", "서울", 0),  # Korean puts spaces between words
         ("It was -5.", "5", 0),
+        ("about 10⁵ cells", "10⁻⁵", 0),
+        ("10² of them", "102", 0),
         ("1.5", "15", 0),
         ("''", "A", 0),
         ("A.", "a", 1),

@@ -412,7 +412,7 @@ def of_mixes() -> Cells:
         found = mix_effect(week(chance, n, before, rates), week(chance, n, after, rates))
         return Estimate.undefined("one topic") if found is None else found.effect
 
-    for (before, after, rates), n in product(MIXES, (50, 100, 400)):
+    for (before, after, rates), n in product(MIXES, (100, 200, 400)):
         truth = float(np.dot(np.subtract(after, before), rates))
         yield (
             f"mix {before} to {after} of {rates} n={n}",

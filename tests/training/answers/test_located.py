@@ -58,6 +58,7 @@ def test_an_answer_is_found_whatever_its_case_and_punctuation(
         ("5", "It was -5, then 5.", "5"),
         ("1.5", "15, v1.5 and 1.5.", "1.5"),
         ("CO2", "of CO₂;", "CO₂"),
+        ("カタカナ", "x ｶﾀｶﾅ y", "ｶﾀｶﾅ"),
     ],
 )
 def test_an_answer_of_any_script_and_sign_is_found(answer: str, text: str, found: str) -> None:
