@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ragdiag.records import FILTERS
-from ragdiag.store.authority import OWN_SAYS
+from ragdiag.store.authority import OWN_NEWEST
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import Row
 from ragdiag.store.times import to_naive_utc
@@ -19,7 +19,7 @@ _UNGRADED = f"""
         from requests
         where version_id = $version_id and asked_at >= $since
           and request_id not in (
-              select request_id from grades where {OWN_SAYS} and status <> 'no_gold')),
+              select request_id from grades where {OWN_NEWEST} and status <> 'no_gold')),
     known as (
         select {_WORDING.format("text")} as wording, min(question_id) as question_id
         from questions where not contains(text, '[')
@@ -32,7 +32,8 @@ _UNGRADED = f"""
 
 def load_ungraded(lake: Lake, version_id: str, since: datetime) -> list[Row]:
     """``request_id, question_id, answer, status`` of the requests of a version since then whose
-    question has a gold answer and that have no default grade but one that found no gold.
+    question has a gold answer and that have no default grade but one that found no gold, or one of
+    an earlier version: two versions are compared by one grader.
 
     A request that names no question is taken to ask the one with the same text, whatever its case,
     spacing and question marks. Not where there are several, nor where part of the text may have

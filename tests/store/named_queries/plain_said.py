@@ -407,7 +407,7 @@ def load_ungraded(known: Known, version_id: str, since: datetime) -> list[Row]:
     graded = {
         row["request_id"]
         for row in known["grades"]
-        if row["grader"] in OWN and row["status"] != "no_gold"
+        if row["grader"] == DEFAULT_GRADER and row["status"] != "no_gold"
     }
     found = []
     for one in load_requests(known, version_id=version_id, since=since):

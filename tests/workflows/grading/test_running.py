@@ -34,18 +34,22 @@ def test_only_answers_that_can_be_graded_and_are_not(lake: Lake, workspace: Work
     save_findings(
         lake,
         grades=[
-            Grade("old-00002", "contains_or_f1", 1, reason="a person said so"),
+            Grade("old-00002", "contains_or_f1", 1),
             Grade("old-00001", "judge:x", 1),
             Grade("old-00000", "contains_or_f1", None, status="no_gold"),  # its gold came later
         ],
     )
-    assert grade_new_answers(lake, OLD.version_id, MONDAY) == 2
+    assert grade_new_answers(lake, OLD.version_id, MONDAY) == 3
     assert grade_new_answers(lake, OLD.version_id, MONDAY) == 0
     found = lake.rows(
         "select request_id, y from latest_grades where grader = ? order by 1", [DEFAULT_GRADER]
     )
-    # The third has a grade of the first version.
-    assert {row["request_id"]: row["y"] for row in found} == {"old-00000": 1, "old-00001": 0}
+    # The third had a grade of the first version alone.
+    assert {row["request_id"]: row["y"] for row in found} == {
+        "old-00000": 1,
+        "old-00001": 0,
+        "old-00002": 0,
+    }
 
 
 def test_a_request_that_names_no_question_is_known_by_its_text(
