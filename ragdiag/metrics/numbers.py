@@ -12,7 +12,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 
 _SMALL = [
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
@@ -61,6 +62,7 @@ _DIGITS = (
 )
 _NUMBER = rf"(?:(?<![\w.)])[-−+])?(?:(?<![\w.])(?<![a-z]-)(?:{_DIGITS})|\b(?ai:{_WORD_NUMBER})\b)"
 _MONEY_SCALE = r"(?:\s?(?:mn|bn|tn|m)|[kbt])\b"  # "$5 b…" and "$5 t-shirts" are no scales
+_SHORTHAND = re.compile(r"(?:mn|bn|tn|[kmbt])\b", re.IGNORECASE)
 _SCALE = rf"(?:[\s-]*(?:{'|'.join(_SCALES)})s?\b|(?(money){_MONEY_SCALE}|(?!)))?"
 _UNIT = r"(?:[\s-]*(?:%|percent\b|per cent\b|[°$€£a-zµ]+))?"
 _QUANTITY = re.compile(
@@ -75,12 +77,16 @@ _LONGEST_BETWEEN = 20
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """``low`` ≤ ``high`` in ``unit``, written to ``step``; no unit is the empty text."""
+    """``low`` ≤ ``high`` in ``unit``, written to ``step``; no unit is the empty text. ``shorthand``
+    is what the letters behind a number without a sign of currency make of it where it is
+    ``money`` all the same: 5M is 5 metres, or five million."""
 
     low: float
     high: float
     unit: str = ""
     step: float = 1.0
+    money: bool = False
+    shorthand: float = 1.0
 
 
 def read_quantities(text: str) -> list[Quantity]:
@@ -101,7 +107,10 @@ def read_quantities(text: str) -> list[Quantity]:
         at = match.end() if joined else match.end("scale")
         unit = match["unit"] if joined or match["high"] is None else ""
         unit = "" if match["money"] else unit
-        found.append(_quantity(match, joined, _unit(unit)))
+        quantity = _quantity(match, joined, _unit(unit))
+        found.append(
+            replace(quantity, money=bool(match["money"]), shorthand=_shorthand(text, match))
+        )
         if match["high"] is None:
             at = match.end("scale") + (len(match["unit"]) if found[-1].unit else 0)
     return found
@@ -170,7 +179,27 @@ def _unit(text: str) -> str:
     return singular if singular in _UNITS or singular in ("month", "year") else ""
 
 
+def _shorthand(text: str, match: re.Match[str]) -> float:
+    letters = _SHORTHAND.match(text, match.end("low"))
+    if match["money"] or match["scale"] or letters is None:
+        return 1.0
+    return _MONEY_SCALES[letters[0].lower()]
+
+
 def _states(said: Quantity, gold: Quantity) -> bool:
+    both = _readings(said, gold), _readings(gold, said)
+    return any(_states_as(one, wanted) for one, wanted in product(*both))
+
+
+def _readings(one: Quantity, other: Quantity) -> list[Quantity]:
+    """As it is, and as money where the other is: "$5M" and "5M dollars" are the same."""
+    if one.money or not other.money or one.shorthand == 1:
+        return [one]
+    times = one.shorthand
+    return [one, Quantity(one.low * times, one.high * times, "", one.step * times)]
+
+
+def _states_as(said: Quantity, gold: Quantity) -> bool:
     factor = _factor(said.unit, gold.unit)
     if factor is None:
         return False
