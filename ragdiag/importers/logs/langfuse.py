@@ -28,6 +28,8 @@ from ragdiag.spans.feedback import Opinion, to_records
 
 ROOT = "trace"
 """The span id of a trace's own row."""
+_ANTHROPIC_CACHE = ("cache_read_input_tokens", "cache_creation_input_tokens")
+"""Counts of the prompt that ``input_tokens`` leaves out."""
 _KINDS = {"GENERATION": "LLM", "SPAN": "CHAIN", "EVENT": "CHAIN"}
 _TRAFFICS = {"evaluation": "evaluation", "langfuse-evaluation": "evaluation"}
 _OF_BOTH = {
@@ -209,17 +211,38 @@ def _usage(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tokens(usage: Mapping[str, Any], side: str, older: Sequence[str]) -> float | None:
     """What all counts of a side add up to (``input`` and ``input_cached_tokens``: Langfuse keeps
-    them apart); else the count under an older name."""
-    parts = [
-        value
+    them apart, and Anthropic what its cache read and wrote); else the count under an older name.
+
+    >>> _tokens({"input": 40, "input_tokens": 40, "input_unit": "TOKENS"}, "input", ())
+    40.0
+    """
+    told = [read_number(usage[side])] if _is_told(usage, side) else []
+    # The provider's own name of the same count.
+    same = {f"{side}_tokens"} if told else set()
+    told += [
+        count
         for name, value in usage.items()
-        if (name == side or name.startswith(f"{side}_")) and not name.endswith("cost")
+        if name.startswith(f"{side}_") and not name.endswith("cost") and name not in same
+        if (count := _count(value)) is not None
     ]
-    counts = parts or [usage.get(name) for name in older]
-    told = [read_number(value) for value in counts if value not in (None, "")]
     if not told:
+        told = [read_number(usage[name]) for name in older if _is_told(usage, name)][:1]
+    if side == "input":
+        cached = (_count(usage.get(name)) for name in _ANTHROPIC_CACHE)
+        told += [count for count in cached if count is not None]
+    return sum(told) if told else None
+
+
+def _is_told(usage: Mapping[str, Any], name: str) -> bool:
+    return usage.get(name) not in (None, "")
+
+
+def _count(value: Any) -> float | None:
+    """None of what is no number: a unit, a format, the details of a count."""
+    try:
+        return read_number(value)
+    except BadValue:
         return None
-    return sum(told) if parts else told[0]
 
 
 def _number(value: Any) -> float | int:

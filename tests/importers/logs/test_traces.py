@@ -380,6 +380,27 @@ def langfuse_scores() -> list[dict[str, Any]]:
         ({"input": 40, "output": 3, "inputCost": 0.1, "input_cost": 0.1}, (40, 3)),
         ({"promptTokens": 40, "completionTokens": 3}, (40, 3)),
         ({"input": None}, (None, None)),
+        (
+            {
+                "input": 40,
+                "input_tokens": 40,
+                "input_tokens_details": {"cached_tokens": 8},
+                "input_unit": "TOKENS",
+                "output_tokens": 3,
+                "output_format": "text",
+            },
+            (40, 3),
+        ),
+        (
+            {
+                "input_tokens": 40,
+                "cache_read_input_tokens": 1000,
+                "cache_creation_input_tokens": 200,
+                "cache_creation": {"ephemeral_5m_input_tokens": 200},
+                "output_tokens": 3,
+            },
+            (1240, 3),
+        ),
     ],
 )
 def test_the_tokens_of_langfuse_are_all_of_a_side(
