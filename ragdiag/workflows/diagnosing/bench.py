@@ -11,7 +11,7 @@ from ragdiag.diagnosis.arms import arm_contexts, find_misleading, oracle_order
 from ragdiag.diagnosis.replay import outcomes
 from ragdiag.diagnosis.second_level import split_cause
 from ragdiag.diagnosis.tiers import NO_SIGNS, Signs
-from ragdiag.diagnosis.verdicts import judge
+from ragdiag.diagnosis.verdicts import judge, supports
 from ragdiag.diagnosis.waterfall import Loss, best_judged, is_reranked_short, locate_loss
 from ragdiag.metrics.answers import grade_answer
 from ragdiag.metrics.contradictions import find_contradiction
@@ -93,7 +93,9 @@ class Bench:
         answers = tuple(self._answers.get(request.question_id or "", ()))
         reported = None if answers else self._signs.reported(request)
         gold, withheld = self._seen_and_withheld(request)
-        if withheld and not Evidence(gold, answers).gold_supported:
+        # Where what is withheld does not answer either, the label itself is in doubt.
+        answered = supports([passage.text for passage in withheld], answers)
+        if answered and not Evidence(gold, answers).gold_supported:
             gold, withheld = (), gold + withheld
         return Evidence(gold, answers, reported=reported, withheld=withheld)
 

@@ -106,6 +106,10 @@ def test_gold_that_who_asked_may_not_see_is_lost_by_no_stage(workspace: Workspac
     bench = Bench(lake, workspace, Version("v", spec))
     assert examined(question_id="q2", tenant="acme").cause == "recall_miss"
     assert examined(question_id="q2").cause == "gold_withheld"  # the other does not answer
+    add_gold_answers(lake, [GoldAnswer("q2", ("blue",))])
+    bench = Bench(lake, workspace, Version("v", spec))
+    neither = examined(question_id="q2")  # nor does what is withheld
+    assert (neither.cause, neither.verdict) == ("recall_miss", "label_suspect")
     elsewhere = Bench(lake, workspace, LoggedVersion("v"))
     assert elsewhere.look_at(replace(LOGGED, question_id="q1"), wrong).loss.cause == (
         "beyond_logged_depth"
