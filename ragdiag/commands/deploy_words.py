@@ -52,7 +52,10 @@ def plan_text(plan: Plan) -> str:
         f"of about {plan.planned_requests:,}"
     ]
     if plan.planned_n < plan.least_n:
-        lines.append(f"too few to pass the gate: that takes {plan.least_n} judged requests")
+        lines.append(
+            f"too few to pass the gate: that takes {plan.least_n} judged requests, "
+            "while production goes on as it did"
+        )
     if plan.keep_probability < 1:
         lines.append(f"sampled: {plan.keep_probability:.3g} of all requests count, by chance alone")
     lines += [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -24,6 +24,8 @@ Action = Literal["promote", "hold", "rollback"]
 
 OPTIONAL = ("cost",)
 """What need not be judged for a candidate to be promoted."""
+_MEASURES = {"errors": "errors", "latency": "p95_ms", "cost": "cost_usd"}
+"""Criterion → the measure of an arm that counts what it judges: requests, few of them judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +90,24 @@ class Look:
     @property
     def _way_on(self) -> str:
         """What to do about a hold of the gate, which is applied once."""
-        needed = needed_for_all(self.criteria.values())
+        needed = needed_for_all(self._in_judged(name, one) for name, one in self.criteria.items())
         more = max(needed or 0, self.plan.least_n, self.plan.planned_n + 1)
         how = "a larger --planned-n" if needed is None else f"--planned-n {more} or more"
-        start = f"ragdiag deploy {self.side} VERSION"
+        share = "" if self.plan.share is None else f" --share {100 * self.plan.share:g}%"
+        start = f"ragdiag deploy {self.side} VERSION{share}"
         return (
             f"end it (ragdiag deploy rollback {self.side}) and start it anew ({start}) with {how}, "
             "or promote it by hand (ragdiag deploy promote)"
         )
+
+    def _in_judged(self, name: str, criterion: Criterion) -> Criterion:
+        """What it needs in judged requests, as a plan is counted: all but quality count others."""
+        needed = criterion.needed_n
+        if needed is None or name not in _MEASURES:
+            return criterion
+        found = self.arms.get("new", {}).get(_MEASURES[name])
+        counted = found.n if found is not None and found.n else self.n
+        return replace(criterion, needed_n=math.ceil(needed * self.judged / counted))
 
     @property
     def false_alarm_chance(self) -> float:

@@ -52,7 +52,9 @@ class Plan:
     sample (thinning.py) that takes a request with chance ``keep_probability``.
 
     ``monitors`` has only the rates that can be watched, ``unwatched`` says why the others cannot.
-    Below ``least_n`` judged requests no version passes, not even one without any error.
+    Below ``least_n`` judged requests no version passes, not even one without any error, as long as
+    production fails, is judged and is answered from a cache as often as it was. ``share`` is a
+    canary's; None where there is none, or the plan is of an older version.
     """
 
     metric: str
@@ -66,6 +68,7 @@ class Plan:
     unwatched: Mapping[str, str]
     keep_probability: float = 1.0
     least_n: int = 0
+    share: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -96,10 +99,10 @@ def plan_canary(
     if plan.planned_n < plan.least_n:
         raise InputError(
             f"with {plan.planned_n} judged requests no canary passes the gate, not even one without"
-            " any error",
+            " any error, while production goes on as it did",
             remedy=f"give --planned-n {plan.least_n} or more",
         )
-    return plan
+    return replace(plan, share=share)
 
 
 def plan_shadow(
@@ -142,10 +145,16 @@ def _plan(
     # Values that are all alike show no spread; they do not show that there is none.
     varied = len(np.unique(known)) > 1
     spread = float(known.std(ddof=1)) * math.sqrt(inflation) if varied else math.nan
+    errors, anew = count_errors(reference)
+
+    def judged(requests: int) -> int:
+        """How many judged requests come with so many that no cache answers; 0: unknown."""
+        return math.ceil(requests * len(known) / anew) if anew else 0
+
     if n is None:
-        n = max(_size(known, spread, metric), _least_requests(*count_errors(reference), share))
-    least = _least_requests(0, 1, share)
-    judged = min(least, math.ceil(least * len(known) / len(reference))) if len(known) else least
+        size = _size(known, spread, metric)
+        n = max(size, judged(_least_requests(errors, anew, share)))
+    least = judged(_least_requests(errors, anew, share, faultless=True))
     requests = n if not len(known) else math.ceil(n * len(reference) / len(known))
     slow_ms = slo_ms or _slow_ms(reference)
     monitors, unwatched = {}, {}
@@ -166,7 +175,7 @@ def _plan(
         monitors=monitors,
         unwatched=unwatched,
         keep_probability=chance,
-        least_n=max(judged, LEAST_CLUSTERS),
+        least_n=max(least, LEAST_CLUSTERS),
     )
 
 
@@ -189,19 +198,23 @@ def _size(known: np.ndarray[Any, np.dtype[np.float64]], spread: float, metric: s
     return max(planned_n(spread, loss), LEAST_REFERENCE)
 
 
-def _least_requests(errors: int, of: int, share: float) -> int:
-    """How many requests of the candidate the gate takes to let it pass by errors and by p95, where
-    both versions fail as often as ``errors`` of ``of`` times; from 200 on within one in a hundred.
+def _least_requests(errors: int, of: int, share: float, *, faultless: bool = False) -> int:
+    """How many requests of the candidate, none from a cache, the gate takes to let it pass by
+    errors and by p95, where both versions fail as often as ``errors`` of ``of`` times, or only
+    production does (``faultless``); from 200 on within one in a hundred.
 
     >>> _least_requests(0, 1, 0.05), _least_requests(1, 100, 1.0)
     (189, 351)
+    >>> _least_requests(1, 100, 1.0, faultless=True), _least_requests(8, 100, 0.3, faultless=True)
+    (143, 73)
     """
     rate = errors / of if of else 0.0
     n = max(LEAST_FOR_P95, LEAST_CLUSTERS)
     while True:
         others = n if share == 1 else math.ceil(n * (1 - share) / share)
         # The candidate's errors are rounded up, so that luck is not planned for.
-        found = gate_errors(round(rate * others), others, math.ceil(rate * n), n)
+        failed = 0 if faultless else math.ceil(rate * n)
+        found = gate_errors(round(rate * others), others, failed, n)
         if found.decision == "pass":
             return n
         n += max(1, n // 100)

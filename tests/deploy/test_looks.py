@@ -7,7 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ragdiag.deploy.looks import sum_up
+from ragdiag.deploy.looks import Look, sum_up
+from ragdiag.deploy.plan import Plan
+from ragdiag.records import Estimate
+from ragdiag.stats.criteria import Criterion
 from ragdiag.stats.intervals import wilson
 from ragdiag.store.outcomes import Outcome
 
@@ -51,3 +54,24 @@ def test_what_is_always_right_has_an_interval_too() -> None:
 def test_what_nobody_knows_is_undefined() -> None:
     found = sum_up([outcome(1, None)], "correct", {})
     assert (found["correct"].reason, found["cost_usd"].reason) == ("no values", "no values")
+
+
+@pytest.mark.parametrize(
+    ("name", "more"), [("quality", 4_000), ("errors", 1_600), ("latency", 800)]
+)
+def test_what_a_hold_needs_is_told_in_judged_requests(name: str, more: int) -> None:
+    """Of 1,000 requests 200 are judged; errors are known of 500, which no cache answered."""
+    plan = Plan("correct", 200, 1_000, None, 20_000.0, None, None, {}, {}, least_n=73, share=0.1)
+    known = Estimate(0.0, 0.0, 0.0, 500)
+    look = Look(
+        side="canary",
+        old="a",
+        new="b",
+        since=MONDAY,
+        plan=plan,
+        n=1_000,
+        judged=200,
+        criteria={name: Criterion(name, "inconclusive", "", "ratio", known, needed_n=4_000)},
+        arms={"new": {"errors": known}},
+    )
+    assert f"deploy canary VERSION --share 10%) with --planned-n {more} or more" in look.reason
