@@ -30,6 +30,7 @@ USER_IDS = (
 )
 """Attributes that name the user by their whole value."""
 INVOCATION = "llm.invocation_parameters"
+"""JSON; also the model that was asked for, of a call that failed only there."""
 _WITHIN: tuple[tuple[str, tuple[str, ...]], ...] = (
     (METADATA, (USER_ID,)),
     (ASSOCIATIONS.removesuffix("."), (USER_ID,)),

@@ -121,7 +121,6 @@ SERVICE_NAME = "service.name"
 UNNAMED_SERVICE = "unknown_service"
 """How the OpenTelemetry SDKs begin the name of a service that nobody has named."""
 MODELS = ("gen_ai.request.model", "llm.request.model", "llm.model_name", "gen_ai.response.model")
-"""JSON; the model that was asked for is under ``model``, of a call that failed only there."""
 UNVERSIONED = "unversioned"
 """The version of a service that states neither version, name nor model."""
 
