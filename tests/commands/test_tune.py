@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
@@ -151,7 +152,10 @@ def test_a_running_run_stops_at_its_next_step(
     assert "is not running (cancelled); see: ragdiag tune list" in said
 
 
-def test_regression_questions_come_and_go(toy_lake: Lake, capsys) -> None:
+def test_regression_questions_come_and_go(
+    copied: Callable[[Workspace], Lake], toy_workspace: Workspace, capsys
+) -> None:
+    toy_lake = copied(toy_workspace)
     command = Command(toy_lake.workspace, capsys)
     asked = ["tune", "regressions"]
     assert command.json(*asked, "add", "q03", "q04", "--request", "p-11-01") == {
