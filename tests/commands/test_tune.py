@@ -15,7 +15,7 @@ from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
 from ragdiag.store.regressions import mended_failures
 from ragdiag.store.training_runs import TrainingRun, find_run, list_runs, save_run
-from ragdiag.training.loop import LoopOptions, train
+from ragdiag.training.loop import CURVE, LoopOptions, train
 from ragdiag.training.recording import recorded
 from ragdiag.training.run_folder import begin_run
 from ragdiag.training.runs import Gated, Measured, Moved
@@ -140,7 +140,8 @@ def test_a_running_run_stops_at_its_next_step(
     worker = threading.Thread(target=keep)
     worker.start()
     deadline = time.monotonic() + 60
-    while not list_runs(lake):
+    curve = folder.root / CURVE
+    while not (list_runs(lake) and curve.is_file() and len(curve.read_text().splitlines()) > 1):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     assert command.json("tune", "cancel", folder.run_id)["asked"]
