@@ -131,17 +131,8 @@ def _draw_sidebar(view: View, needs: Needs) -> None:
 
 
 def _pages() -> list[st.Page]:
-    """Paths are absolute: a cold deep link resolves relative ones against the page's own file.
-
-    The first page is served at ``/`` alone, so that whoever types ``/overview`` is sent there.
-    """
-    first, *others = TITLES.items()
+    """Paths are absolute: a cold deep link resolves relative ones against the page's own file."""
     return [
-        st.Page(Path(PROJECT, first[0]), title=first[1], url_path="start", default=True),
-        *(st.Page(Path(PROJECT, path), title=title) for path, title in others),
-        st.Page(_to_overview, title=first[1], url_path="overview", visibility="hidden"),
+        st.Page(Path(PROJECT, path), title=title, default=path == links.OVERVIEW)
+        for path, title in TITLES.items()
     ]
-
-
-def _to_overview() -> None:
-    st.switch_page(links.OVERVIEW, query_params=st.query_params.to_dict())

@@ -134,13 +134,6 @@ def test_filters_and_links_live_in_the_address(page: Page, dashboard: str) -> No
     assert verdict.input_value() == "retrieval"
 
 
-def test_the_overview_is_found_by_its_name_too(page: Page, dashboard: str) -> None:
-    page.goto(f"{dashboard}/overview?version=hybrid")
-    page.wait_for_url(f"{dashboard}/?version=hybrid")
-    wait_for(page, "Overview")
-    assert page.get_by_text("Page not found").count() == 0
-
-
 def test_an_unknown_request_leaves_a_way_on(page: Page, dashboard: str) -> None:
     page.goto(f"{dashboard}/request?request_id=<img src=x onerror=alert(1)>")
     wait_for(page, "Request")
