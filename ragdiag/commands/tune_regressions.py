@@ -45,13 +45,14 @@ def add_command(
             "no question is named", remedy="give ids, --request ID or --mended-by VERSION"
         )
     lake = lake_of(context)
-    judgments, unjudged = load_judgments(lake), 0
+    unjudged = 0
     offered = [Regression(one, None, reason) for one in question or ()]
     offered += [_of_request(lake, one, reason) for one in request or ()]
     if mended_by is not None:
         version = find_version(lake, mended_by)
         why = reason or f"mended by {version.name}"
         found = mended_failures(lake, version.version_id)
+        judgments = load_judgments(lake)
         judged = [one for one in found if best_judged(judgments.get(one.question_id, {}))]
         unjudged = len(found) - len(judged)
         offered += [Regression(one.question_id, one.from_request, why) for one in judged]

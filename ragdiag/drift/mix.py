@@ -26,6 +26,7 @@ LEAST, MOST = 10, 50
 OTHERS = "other topics"
 UNTOLD = 0.1
 """Share of a window's answers of segments that the other has not, above which nothing is told."""
+_NOTHING = Share(Weighed.of(0), Weighed.of(0))
 
 Floats = npt.NDArray[np.float64]
 
@@ -107,9 +108,6 @@ def _pooled(
             segment = name if name in kept else OTHERS
             pooled[segment] = pooled.get(segment, _NOTHING) + share
     return first, second
-
-
-_NOTHING = Share(Weighed.of(0), Weighed.of(0))
 
 
 def _rates(right: Floats, n: Floats) -> Floats:

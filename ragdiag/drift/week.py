@@ -79,9 +79,8 @@ def _has_moved(moved: Sequence[Change]) -> bool:
 
 
 def _mix(lake: Lake, filters: Filters, before: date, after: date) -> Mix | None:
-    rows = weekly_outcomes(lake, filters, "topic")
     weeks: dict[date, dict[str, Share]] = {before: {}, after: {}}
-    for row in rows:
+    for row in weekly_outcomes(lake, filters, "topic"):
         if row["week"] in weeks and row["graded"].plain:
             topic = row["segment"] or "no topic"
             weeks[row["week"]][topic] = Share(row["correct"], row["graded"])

@@ -33,6 +33,8 @@ WORD = re.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
 _CHARACTER = re.compile(rf"[{_UNSPACED}]")
 _OF_NUMBER = re.compile(r"[-.^](?=[-.\d])")
 _RAISED = re.compile(r"(?<=[^\W_])[⁺⁻]?[⁰¹²³⁴-⁹]+")
+_DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−"), "-")
+"""Any of them may be the sign of a number."""
 _KEPT = {".": "\ue000", "-": "\ue001", "^": "\ue002"}
 _ASCII = {
     **dict.fromkeys(map(ord, string.punctuation)),
@@ -59,7 +61,7 @@ def _without_punctuation(text: str) -> list[str]:
     text = _RAISED.sub(r"^\g<0>", text)
     # To fold case may leave a letter beside its mark.
     text = normal_form("NFKC", normal_form("NFKC", text).casefold())
-    text = _OF_NUMBER.sub(_keep, text.translate(_dashes()))
+    text = _OF_NUMBER.sub(_keep, text.translate(_DASHES))
     return _CHARACTER.sub(r" \g<0> ", text).translate(_unicode()).split()
 
 
@@ -90,12 +92,6 @@ def _is_alone(text: str, at: int) -> bool:
     return text[max(left, 0)] != "." and not (
         text[right : right + 1] == "." and text[right + 1 : right + 2].isdigit()
     )
-
-
-@cache
-def _dashes() -> dict[int, str]:
-    """Any of them may be the sign of a number."""
-    return dict.fromkeys(map(ord, "‐‑‒–—―−"), "-")
 
 
 @cache

@@ -38,8 +38,7 @@ class Node:
 @dataclass(frozen=True, slots=True)
 class Tree:
     """Nodes level by level, earliest first. ``root`` is None where no span is without a parent, and
-    an evaluator only where nothing else is;
-    ``below`` has the kinds of what lies under a span."""
+    an evaluator only where nothing else is; ``below`` has the kinds of what lies under a span."""
 
     nodes: Sequence[Node]
     root: Span | None

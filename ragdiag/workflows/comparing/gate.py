@@ -31,9 +31,8 @@ OPTIONAL = ("cost",)
 @dataclass(frozen=True)
 class ReleaseGate:
     """The criteria over the ``n`` questions that both versions were asked, ``clusters`` of them
-    independent; the split has ``size``, and ``unpaired`` ones were asked of one version only
-    or of the two for different askers.
-    ``snapshot`` is the state of the lake that was read."""
+    independent; the split has ``size``, and ``unpaired`` ones were asked of one version only or of
+    the two for different askers. ``snapshot`` is the state of the lake that was read."""
 
     a: Version
     b: Version

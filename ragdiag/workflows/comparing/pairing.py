@@ -60,8 +60,8 @@ def missing_words(n: int, size: int, split: str) -> str:
 def pair_evaluations(lake: Lake, a: Version, b: Version, split: str | None) -> Paired:
     """Of the questions of ``split``; None: of every split. Raises UnknownName where one of the
     versions has not been evaluated on it, or the two for different askers only."""
-    judgments = load_judgments(lake, split)
-    by_asker = [_latest_by_asker(_load(lake, version, split)) for version in (a, b)]
+    judgments, members = load_judgments(lake, split), load_members(lake, split)
+    by_asker = [_latest_by_asker(_load(lake, version, split, members)) for version in (a, b)]
     first, second = (
         {name: _newest(asked.values()) for name, asked in one.items()} for one in by_asker
     )
@@ -81,7 +81,7 @@ def pair_evaluations(lake: Lake, a: Version, b: Version, split: str | None) -> P
         )
     clusters = load_clusters(lake, questions, judgments)
     owners = [clusters[name] for name in questions]
-    size = len(questions.keys() | _askable(lake, split))
+    size = len(questions.keys() | _askable(lake, members))
     return Paired(judgments, load_gold_answers(lake), first, second, questions, owners, size)
 
 
@@ -96,21 +96,20 @@ def _newest(requests: Iterable[Request]) -> Request:
     return max(requests, key=lambda request: request.asked_at)
 
 
-def _askable(lake: Lake, split: str | None) -> set[str]:
-    members = set(load_members(lake, split))
-    known = (one for one in load_questions(lake) if not is_hidden(one.text))
-    return {one.question_id for one in known if one.question_id in members}
+def _askable(lake: Lake, members: Sequence[str]) -> set[str]:
+    known = {one.question_id for one in load_questions(lake) if not is_hidden(one.text)}
+    return known.intersection(members)
 
 
 def latest_requests(lake: Lake, version: Version, split: str | None) -> dict[str, Request]:
     """Question → the version's latest evaluation request of it, whoever asked, for the questions of
     ``split``, or of any. Raises UnknownName where there is none."""
-    return {request.question_id or "": request for request in _load(lake, version, split)}
+    found = _load(lake, version, split, load_members(lake, split))
+    return {request.question_id or "": request for request in found}
 
 
-def _load(lake: Lake, version: Version, split: str | None) -> list[Request]:
-    """The evaluation requests, oldest first; UnknownName where there is none."""
-    members = load_members(lake, split)
+def _load(lake: Lake, version: Version, split: str | None, members: Sequence[str]) -> list[Request]:
+    """The evaluation requests of ``members``, oldest first; UnknownName where there is none."""
     requests = load_requests(
         lake, version_id=version.version_id, traffic="evaluation", question_ids=members
     )
