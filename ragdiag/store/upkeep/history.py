@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ragdiag.errors import StoreBusy
 from ragdiag.store.lake import Lake
+from ragdiag.store.rollups import sum_rollups_whole
 from ragdiag.store.upkeep.catalog_edits import empty_bounds
 from ragdiag.store.upkeep.compact import announced_turn
 from ragdiag.store.upkeep.durability import synced
@@ -26,8 +27,9 @@ class Purge:
 
 
 def purge_history(lake: Lake) -> Purge:
-    """Write files with deletions anew, empty the bounds of text columns, expire every snapshot but
-    the newest, delete what only they needed, and overwrite what a SQLite catalog has freed.
+    """Add up the sums by day, write files with deletions anew, empty the bounds of text columns,
+    expire every snapshot but the newest, delete what only they needed, and overwrite what a SQLite
+    catalog has freed.
 
     Who reads from an older snapshot meanwhile gets an error and has to read again. A catalog in
     PostgreSQL is left to its own vacuum.
@@ -35,6 +37,7 @@ def purge_history(lake: Lake) -> Purge:
     with lake.turn("upkeep"):
         broken = _drop_names(lake)
         with synced(lake):
+            lake.write(sum_rollups_whole)
             with announced_turn(lake):
                 lake.table("call ducklake_flush_inlined_data('lake')")
             lake.table("call ducklake_rewrite_data_files('lake', delete_threshold => 0)")

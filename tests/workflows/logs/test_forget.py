@@ -84,6 +84,7 @@ def asked(workspace: Workspace, user: str, number: int, question: str) -> Reques
         "v1",
         "production",
         question,
+        topic=f"{SECRET}, in short" if question.startswith(SECRET) else "accounts",
         user_key=user_key(workspace, user),
         answer=f"Because of {question}",
         fused=(Hit("p1", 1.0),),
@@ -175,6 +176,9 @@ def test_a_forgotten_user_is_in_no_byte_of_the_workspace_and_the_others_are(
     assert files_with(workspace.root, needles(workspace)) == []
     assert done.clean, done.to_json()
     assert {r.request_id: r for r in load_requests(lake)} == before
+    assert lake.rows("select topic, sum(n)::int as n from daily group by 1") == [
+        {"topic": "accounts", "n": 26}
+    ]
     left = tables(lake)
     expected = {"requests": 26, "feedback": 2, "grades": 1, "replays": 1, "verdicts": 1}
     expected |= {"spans": 1, "rejects": 0, "questions": 1, "gold_answers": 1}
