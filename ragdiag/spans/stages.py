@@ -95,6 +95,7 @@ def read_stages(tree: Tree) -> Stages:
     lists = {stage: to_hits(documents) for stage, documents in found.items()}
     fused, doubt = _fused(lists, to_hits(offered))
     last = reranked if reranked is not None else _in_order(everything, fused)
+    last = _with_texts(last, everything)
     context, evident, missing = _context(tree, last, everything)
     if not fused and evident:
         fused, doubt = tuple(Hit(hit.passage_id, hit.score) for hit in context), ""
@@ -182,6 +183,16 @@ def _in_order(documents: Sequence[Document], hits: Sequence[Hit]) -> list[Docume
     return [by_id[hit.passage_id] for hit in hits]
 
 
+def _with_texts(documents: Sequence[Document], known: Sequence[Document]) -> list[Document]:
+    """``documents``, those that are named by their id alone with the text that ``known`` has of it:
+    rerankers often say no more of what they were given."""
+    texts = {document.passage_id: document.text for document in reversed(known) if document.text}
+    return [
+        replace(document, text=document.text or texts.get(document.passage_id, ""))
+        for document in documents
+    ]
+
+
 def _context(
     tree: Tree, last: Sequence[Document], everything: Sequence[Document]
 ) -> tuple[tuple[ContextHit, ...], bool, str]:
@@ -190,7 +201,7 @@ def _context(
     calls = tree.of_kind("llm")
     stated = [document for node in calls for document in read_documents(node.span, INPUT_DOCUMENTS)]
     if stated:
-        return _whole(stated), True, ""
+        return _whole(_with_texts(stated, everything)), True, ""
     prompts = "\n".join(m.text for n in calls for m in read_messages(n.span, "input"))
     candidates = {d.passage_id: d for d in reversed(last or everything)}
     if not prompts or not any(document.text for document in candidates.values()):

@@ -377,6 +377,41 @@ def test_a_document_without_its_text_was_given_whole(
     assert request_of(read_trace(spans)).context == (ContextHit("a", 1.0, LONGEST),)
 
 
+@pytest.mark.parametrize(
+    ("told", "context"),
+    [
+        (
+            {"llm.input_messages.0.message.content": "text of b\nq?"},
+            (ContextHit("b", 2.0, len("text of b")),),
+        ),
+        (
+            openinference_documents("input.documents", ("a", "", 0.5)),
+            (ContextHit("a", 0.5, len("text of a")),),
+        ),
+    ],
+)
+def test_a_passage_named_by_its_id_alone_has_the_text_that_was_retrieved(
+    told: dict[str, object],
+    context: tuple[ContextHit, ...],
+    make_span: MakeSpan,
+    as_spans: AsSpans,
+) -> None:
+    """Rerankers, and model calls that state what they were given, often say no more."""
+    order = openinference_documents("reranker.output_documents", ("b", "", 2.0), ("a", "", 1.0))
+    request = request_of(
+        read_trace(
+            as_spans(
+                make_span(1),
+                retriever(make_span, 2, 1, "search", "a", "b"),
+                make_span(3, 1, at=20, attributes={"openinference.span.kind": "RERANKER", **order}),
+                make_span(4, 1, at=30, attributes={"openinference.span.kind": "LLM", **told}),
+            )
+        )
+    )
+    assert names(request.reranked) == ["b", "a"]
+    assert request.context == context
+
+
 def test_stated_context_wins(make_span: MakeSpan, as_spans: AsSpans) -> None:
     llm = {
         "openinference.span.kind": "LLM",
