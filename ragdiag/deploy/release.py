@@ -13,6 +13,7 @@ from typing import Literal
 
 from ragdiag.errors import InputError
 from ragdiag.records import Deployment, DeploymentEvent
+from ragdiag.user_ids import plain_user
 
 Side = Literal["canary", "shadow", "production"]
 
@@ -22,7 +23,7 @@ def route(deployment: Deployment, key: str) -> str:
 
     The same key always meets the same version while the canary is the same, and one that meets the
     canary goes on doing so when the share grows. Over keys the share is exact in expectation: the
-    key's hash, with the canary's id, is uniform.
+    key's hash, with the canary's id, is uniform. Blanks around a key are no part of it.
 
     >>> deployment = Deployment("v1", canary="v2", share=0.5)
     >>> [route(deployment, user) for user in ("alice", "bob", "carol")]
@@ -30,7 +31,7 @@ def route(deployment: Deployment, key: str) -> str:
     """
     if deployment.canary is None:
         return deployment.production
-    message = f"{deployment.canary}\0{key}".encode(errors="surrogatepass")
+    message = f"{deployment.canary}\0{plain_user(key)}".encode(errors="surrogatepass")
     fraction = int.from_bytes(hashlib.blake2b(message, digest_size=8).digest()) / 2.0**64
     return deployment.canary if fraction < deployment.share else deployment.production
 

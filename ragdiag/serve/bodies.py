@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from ragdiag.http.refusals import Refusal
 from ragdiag.records import FeedbackKind
+from ragdiag.user_ids import plain_user
 
 MOST_QUESTION_CHARS = 20_000
 """Some 3,000 words, ten times what an embedder reads."""
@@ -45,6 +46,7 @@ Identifier = Annotated[
     AfterValidator(_without_nul),
     AfterValidator(_not_blank),
 ]
+UserId = Annotated[Identifier, AfterValidator(plain_user)]
 QuestionText = Annotated[
     str,
     Field(max_length=MOST_QUESTION_CHARS),
@@ -62,7 +64,7 @@ class SearchBody(_Body):
     found."""
 
     question: QuestionText
-    user: Identifier | None = None
+    user: UserId | None = None
     tenant: Identifier | None = None
     roles: Annotated[frozenset[Identifier], Field(max_length=MOST_ROLES)] = frozenset()
 

@@ -29,6 +29,12 @@ def test_a_key_stays_on_its_side_while_the_share_grows(key: str, share: float) -
     assert (before, after) in {("v1", "v1"), ("v1", "v2"), ("v2", "v2")}
 
 
+@given(st.text())
+def test_blanks_around_a_key_change_no_side(key: str) -> None:
+    deployment = Deployment("v1", canary="v2", share=0.5)
+    assert route(deployment, f" {key}\t") == route(deployment, key)
+
+
 @pytest.mark.parametrize("share", [0.01, 0.05, 0.5])
 def test_the_share_of_keys_is_the_one_asked_for(share: float) -> None:
     n = 40_000

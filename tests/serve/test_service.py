@@ -109,6 +109,11 @@ def logged(workspace: Workspace) -> list[Request]:
     return [one for one in requests if isinstance(one, Request)]
 
 
+def test_blanks_around_a_user_are_no_part_of_the_id() -> None:
+    """Else one user would meet both sides of a canary, and be logged as one."""
+    assert AskBody(question="Why?", user=" ada\n").user == "ada"
+
+
 def test_a_defect_is_told_logged_and_survived(logger: QueryLogger, workspace: Workspace) -> None:
     async def run() -> None:
         service = make_service(OneVersion(), logger)
