@@ -111,7 +111,13 @@ def _report(known: KnownBackup, manifest: Manifest, copied: list[int]) -> Backup
 
 
 def _refuse_lake(workspace: Workspace, directory: Path) -> None:
-    """Clean-up would take a backup among the lake's own files for orphans of it."""
+    """Clean-up would take a backup among the lake's own files for orphans of it, and a restore
+    moves what it finds in the workspace aside."""
+    if directory.resolve() == workspace.root.resolve():
+        raise InputError(
+            f"{directory} is the workspace itself, with which a backup in it would be lost",
+            remedy="name a folder outside of it, best on another disk",
+        )
     data = read_configuration(workspace).lake.data_path or str(workspace.lake_data)
     for place in (workspace.catalog.parent, Path(data)):
         if directory.resolve().is_relative_to(place.resolve()):

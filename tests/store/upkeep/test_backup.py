@@ -195,6 +195,8 @@ def test_a_missing_data_file_stops_the_backup_and_is_named(
     assert backups_in(folder) == []
     with pytest.raises(InputError, match="lies in the lake itself"):
         backup_store(filled, workspace, workspace.lake_data / "backup")
+    with pytest.raises(InputError, match="is the workspace itself"):
+        backup_store(filled, workspace, workspace.root / "lake" / "..")
 
 
 @pytest.mark.parametrize("configured", [False, True])
