@@ -250,8 +250,16 @@ def _identifier(name: str, value: object) -> str:
 
 
 def _named(value: object) -> object:
-    """Whole numbers and UUIDs name things as their text does."""
-    return str(value) if type(value) in (int, UUID) else value
+    """Whole numbers, numpy's too, and UUIDs name things as their text does; true and false do not.
+    """
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, str | bool):
+        return value
+    try:
+        return str(operator.index(value))  # type: ignore[arg-type]
+    except TypeError:
+        return value
 
 
 def _text(name: str, value: object, most: int = MOST_CHARS) -> str:

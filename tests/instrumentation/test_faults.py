@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
+import numpy as np
 import pytest
 
 from ragdiag import QueryLogger
@@ -138,6 +139,7 @@ def test_a_user_key_that_cannot_be_read_costs_the_key_alone(
         (" ", False, {}),
         (" ada ", True, {}),
         (UUID(int=7), True, {}),
+        (np.int64(4711), True, {}),
         (b"ada", False, {"user: an id is a bytes, not text": 1}),
         (7.0, False, {"user: an id is a float, not text": 1}),
         ("x" * 501, False, {"user: an id has 501 characters, 500 are the most": 1}),
