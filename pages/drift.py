@@ -3,9 +3,17 @@
 import streamlit as st
 
 from ragdiag.drift.segments import comparable, largest
-from ragdiag.drift.weekly import ALL, WEEKLY_METRICS, changes, estimates, weekly_cells
+from ragdiag.drift.weekly import (
+    ALL,
+    WEEKLY_METRICS,
+    compared,
+    estimates,
+    moved_beside,
+    moved_together,
+    weekly_cells,
+)
 from ragdiag.store.queries import Filters, version_names, weeks
-from ragdiag.ui import bands, charts, filters, frame, headline, palette, tables, words
+from ragdiag.ui import bands, charts, filters, frame, headline, palette, tables, terms, words
 from ragdiag.ui import changes as table_of
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.safe import literal
@@ -34,7 +42,8 @@ with boxes[3]:
     )
 
 before, after = known[:reference], known[-recent:]
-told = changes(fetch(view, weekly_cells, Filters(traffic=kind)), before, after)
+asked = (Filters(traffic=kind), tuple(before), tuple(after))
+told = moved_together(fetch(view, compared, *asked)[ALL])
 st.caption(
     f"Newest: {words.weeks(after)}. Reference: {words.weeks(before)}. Bands and intervals are 95 %."
 )
@@ -89,14 +98,9 @@ if split != ALL:
     )
 
 st.subheader("What moved", anchor=False)
-found, left_out = comparable(
-    (
-        (names.get(segment, segment) or "no topic", change)
-        for segment in segments
-        for change in changes(cells, before, after, segment)
-    ),
-    least,
-)
+every = {ALL: told} if split == ALL else fetch(view, compared, *asked, split)
+pairs = ((names.get(one, one) or "no topic", change) for one in every for change in every[one])
+found, left_out = comparable(pairs, least, list if split == ALL else moved_beside)
 if left_out:
     st.caption(
         f"{words.count(left_out, 'comparison')} left out: fewer than {least} observations in the "
@@ -113,4 +117,4 @@ tables.show(
     key="moved",
     height="content" if len(found) <= tables.PAGE_ROWS else "auto",
 )
-st.caption(f"{len(found)} comparisons are shown: about one in twenty moves by chance alone.")
+st.caption(terms.READ_TOGETHER if split == ALL else terms.READ_BESIDE)

@@ -3,7 +3,6 @@
 import streamlit as st
 
 from ragdiag.drift.week import week_report
-from ragdiag.drift.weekly import WEEKLY_METRICS
 from ragdiag.store.queries import Filters
 from ragdiag.ui import (
     cards,
@@ -59,11 +58,7 @@ if report.ungraded:
     st.caption(words.ungraded_bounds(report.ungraded, report.correct_bounds))
 st.subheader("What users did", anchor=False)
 cards.row(report, ("click_rate", "task_success", "thumbs_up"))
-st.caption(
-    f"{this} against {last}. A change is coloured only where its 95 % interval excludes zero; "
-    f"{len(WEEKLY_METRICS)} measures are watched: where nothing has changed, at least one of them "
-    f"is coloured in up to {1 - 0.95 ** len(WEEKLY_METRICS):.0%} of the weeks."
-)
+st.caption(f"{this} against {last}. What moved is coloured. {terms.READ_TOGETHER}")
 
 st.subheader("Why answers failed", anchor=False)
 if report.faults:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
-from ragdiag.drift.weekly import Cells, Change
+from ragdiag.drift.weekly import Cells, Change, moved_beside
 
 EVERY_REQUEST = "no_answer"
 """The metric that counts every request, graded or not."""
@@ -22,15 +22,19 @@ def largest(cells: Cells, most: int) -> list[str]:
 
 
 def comparable(
-    found: Iterable[tuple[str, Change]], least: int
+    found: Iterable[tuple[str, Change]],
+    least: int,
+    read: Callable[[Sequence[Change]], Sequence[Change]] = moved_beside,
 ) -> tuple[list[tuple[str, Change]], int]:
     """Changes with at least ``least`` observations on either side, those that moved first; and how
-    many were left out. A single answer that flips is no drift of its segment."""
+    many were left out. A single answer that flips is no drift of its segment. ``read`` says which
+    of them moved, looked at together."""
     told = list(found)
     kept = [
         (segment, change)
         for segment, change in told
         if change.before.n >= least and change.after.n >= least
     ]
-    kept.sort(key=lambda item: ORDER[item[1].movement])
-    return kept, len(told) - len(kept)
+    moved = read([change for _, change in kept])
+    named = zip((segment for segment, _ in kept), moved, strict=True)
+    return sorted(named, key=lambda item: ORDER[item[1].movement]), len(told) - len(kept)

@@ -17,6 +17,7 @@ from ragdiag.stats.intervals import bounded_mean_estimate
 from ragdiag.stats.weighted import (
     WeightedSums,
     difference_of_weighted_rates,
+    effective_n,
     weighted_rate,
 )
 
@@ -25,6 +26,11 @@ class Tally(Protocol):
     def __add__(self, other: Self, /) -> Self: ...
 
     def estimate(self) -> Estimate: ...
+
+    @property
+    def error(self) -> float:
+        """The standard error that the interval rests on, if no two observations belong together;
+        NaN where it rests on none."""
 
     def since(self, before: Self, /) -> Estimate:
         """This minus an earlier, independent one, with its interval."""
@@ -43,6 +49,13 @@ class Share:
     def estimate(self) -> Estimate:
         return weighted_rate(self.successes, self.n)
 
+    @property
+    def error(self) -> float:
+        if not self.n.weighted:
+            return math.nan
+        rate = min(self.successes.weighted / self.n.weighted, 1.0)
+        return math.sqrt(rate * (1 - rate) / effective_n(self.successes, self.n))
+
     def since(self, before: Share) -> Estimate:
         return difference_of_weighted_rates(before.successes, before.n, self.successes, self.n)
 
@@ -58,6 +71,10 @@ class Mean:
 
     def estimate(self) -> Estimate:
         return bounded_mean_estimate(self.sums, 0.0, 1.0)
+
+    @property
+    def error(self) -> float:
+        return math.sqrt(self.sums.error)
 
     def since(self, before: Mean) -> Estimate:
         return square_and_add(before.estimate(), self.estimate())
@@ -93,6 +110,10 @@ class Quantile:
             return quantile_estimate(self.values, self.q)
         return weighted_quantile_estimate(self.values, self.weights, self.q)
 
+    @property
+    def error(self) -> float:
+        return math.nan
+
     def since(self, before: Quantile) -> Estimate:
         return square_and_add(before.estimate(), self.estimate())
 
@@ -120,6 +141,10 @@ class HistogramQuantile:
 
     def estimate(self) -> Estimate:
         return weighted_histogram_estimate(self.buckets, self.q)
+
+    @property
+    def error(self) -> float:
+        return math.nan
 
     def since(self, before: HistogramQuantile) -> Estimate:
         return square_and_add(before.estimate(), self.estimate())

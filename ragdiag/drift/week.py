@@ -9,7 +9,16 @@ from datetime import date
 from ragdiag.drift.faults import FaultShare, Growth, fastest_growth, fault_shares
 from ragdiag.drift.mix import Mix, mix_effect
 from ragdiag.drift.tallies import Share, Tally
-from ragdiag.drift.weekly import ALL, WEEKLY_METRICS, Change, changes, estimates, weekly_cells
+from ragdiag.drift.weekly import (
+    ALL,
+    WEEKLY_METRICS,
+    Change,
+    changes,
+    estimates,
+    moved_together,
+    user_scatters,
+    weekly_cells,
+)
 from ragdiag.records import Estimate, Weighed
 from ragdiag.stats.intervals import rate_bounds_with_unknown
 from ragdiag.store.lake import Lake
@@ -44,7 +53,9 @@ def week_report(lake: Lake, filters: Filters, week: date) -> WeekReport:
     cells = weekly_cells(lake, filters)
     earlier = [monday for monday in cells["no_answer"].get(ALL, {}) if monday < week]
     previous = max(earlier, default=None)
-    moved = changes(cells, [] if previous is None else [previous], [week])
+    weeks = [] if previous is None else [previous], [week]
+    users = [user_scatters(lake, filters, some).get(ALL, {}) for some in weeks]
+    moved = moved_together(changes(cells, *weeks, scatters=users))
     graded = cells["correct"].get(ALL, {})
     faults = fault_shares(
         weekly_failures(lake, filters),

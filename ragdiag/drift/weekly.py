@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import reduce
 from operator import add
 from typing import Literal
 
-from ragdiag.drift.tallies import Mean, Share, Tally, latency_quantile
+from ragdiag.drift.tallies import Mean, Share, Tally, latency_quantile, square_and_add
 from ragdiag.records import Estimate
+from ragdiag.stats.families import benjamini_hochberg
+from ragdiag.stats.intervals import Z95
+from ragdiag.stats.scatter import Scatter, widened
 from ragdiag.stats.weighted import WeightedSums
 from ragdiag.store.lake import Lake
 from ragdiag.store.latency_trends import weekly_latency
 from ragdiag.store.queries import Filters, Row
-from ragdiag.store.trends import Split, weekly_feedback, weekly_outcomes
+from ragdiag.store.trends import Split, scatter_by_user, weekly_feedback, weekly_outcomes
 
 Unit = Literal["share", "score", "ms"]
 Movement = Literal["better", "worse", "no evidence", "unknown"]
 
 ALL = "all"
 """The one segment of an unsplit metric."""
+_NOTHING = "no requests in that time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +54,31 @@ Cells = Mapping[str, Mapping[str, Mapping[date, Tally]]]
 """metric → segment → week → what was counted there."""
 
 
+Scatters = Mapping[str, Scatter]
+"""metric → how the users scatter, as :func:`scatter_by_user` says it; nothing of what it leaves out
+(p95), whose requests are taken to be independent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One metric before and after; ``movement`` is ``no evidence`` where the interval holds 0."""
+    """One metric before and after; ``movement`` is ``no evidence`` where the interval holds 0, or
+    where others that were looked at beside it explain it (:func:`moved_together`)."""
 
     metric: str
     before: Estimate
     after: Estimate
     difference: Estimate
     movement: Movement
+
+    @property
+    def p(self) -> float:
+        """Two-sided: .05 where 0 is just at an end of the interval; NaN without an interval."""
+        moved = self.difference
+        half = moved.value - moved.low if moved.value > 0 else moved.high - moved.value
+        if math.isnan(half):
+            return math.nan
+        distance = Z95 * abs(moved.value)
+        return math.erfc(distance / half / math.sqrt(2)) if half > 0 else float(distance == 0)
 
 
 def weekly_cells(lake: Lake, filters: Filters, split: Split = "all") -> Cells:
@@ -101,17 +121,66 @@ def estimates(
     return {segment: points for segment, points in series.items() if points}
 
 
+def compared(
+    lake: Lake,
+    filters: Filters,
+    before: Sequence[date],
+    after: Sequence[date],
+    split: Split = "all",
+) -> dict[str, list[Change]]:
+    """By segment, :func:`changes` with intervals in which the requests of one user belong together.
+
+    Empty where there are no requests."""
+    cells = weekly_cells(lake, filters, split)
+    segments = sorted({segment for by_segment in cells.values() for segment in by_segment})
+    users = [user_scatters(lake, filters, weeks, split) for weeks in (before, after)]
+    return {
+        segment: changes(cells, before, after, segment, [one.get(segment, {}) for one in users])
+        for segment in segments
+    }
+
+
+def user_scatters(
+    lake: Lake, filters: Filters, weeks: Sequence[date], split: Split = "all"
+) -> dict[str, Scatters]:
+    """By segment, how the users of these weeks scatter."""
+    return {row.pop("segment"): row for row in scatter_by_user(lake, filters, weeks, split)}
+
+
 def changes(
-    cells: Cells, before: Iterable[date], after: Iterable[date], segment: str = ALL
+    cells: Cells,
+    before: Iterable[date],
+    after: Iterable[date],
+    segment: str = ALL,
+    scatters: Sequence[Scatters] = ({}, {}),
 ) -> list[Change]:
-    """Each metric in the pooled weeks ``after`` against the pooled weeks ``before``."""
+    """Each metric in the pooled weeks ``after`` against the pooled weeks ``before``; ``scatters``
+    of the users then and now, without which every request is taken to be independent."""
     weeks_before, weeks_after = tuple(before), tuple(after)
     found = []
     for name in WEEKLY_METRICS:
         by_week = cells[name].get(segment, {})
         earlier, later = _pool(by_week, weeks_before), _pool(by_week, weeks_after)
-        found.append(_change(name, earlier, later))
+        found.append(_change(name, earlier, later, *(one.get(name) for one in scatters)))
     return found
+
+
+def moved_together(found: Sequence[Change]) -> list[Change]:
+    """The changes of one pair of windows, each read beside the others: the first, of right answers,
+    by itself, the others by Benjamini & Hochberg's (1995) step-up at 5 %, as METHODS.md §13 has it
+    for pages. Of the others that moved one in twenty is expected to have done so by chance."""
+    return [*found[:1], *moved_beside(found[1:])]
+
+
+def moved_beside(found: Sequence[Change]) -> list[Change]:
+    """The changes; those whose p, adjusted for all of them, is above .05 are ``no evidence``."""
+    known = [number for number, one in enumerate(found) if not math.isnan(one.p)]
+    adjusted = benjamini_hochberg([found[number].p for number in known])
+    chance = {number for number, p in zip(known, adjusted, strict=True) if p > 0.05}
+    return [
+        replace(one, movement="no evidence") if number in chance else one
+        for number, one in enumerate(found)
+    ]
 
 
 def _pool(by_week: Mapping[date, Tally], weeks: Iterable[date]) -> Tally | None:
@@ -119,14 +188,28 @@ def _pool(by_week: Mapping[date, Tally], weeks: Iterable[date]) -> Tally | None:
     return reduce(add, present) if present else None
 
 
-def _change(name: str, before: Tally | None, after: Tally | None) -> Change:
-    nothing = Estimate.undefined("no requests in that time")
-    earlier = nothing if before is None else before.estimate()
-    later = nothing if after is None else after.estimate()
-    moved = nothing if before is None or after is None else after.since(before)
+def _change(
+    name: str,
+    before: Tally | None,
+    after: Tally | None,
+    users_before: Scatter | None,
+    users_after: Scatter | None,
+) -> Change:
+    earlier, later = _estimate(before, users_before), _estimate(after, users_after)
+    moved = Estimate.undefined(_NOTHING)
+    if before is not None and after is not None:
+        plain = (earlier, later) == (before.estimate(), after.estimate())
+        moved = after.since(before) if plain else square_and_add(earlier, later)
     if math.isnan(moved.low) or math.isnan(moved.high):
         return Change(name, earlier, later, moved, "unknown")
     if moved.low <= 0 <= moved.high:
         return Change(name, earlier, later, moved, "no evidence")
     good = (moved.value > 0) == WEEKLY_METRICS[name].up_is_good
     return Change(name, earlier, later, moved, "better" if good else "worse")
+
+
+def _estimate(tally: Tally | None, users: Scatter | None) -> Estimate:
+    if tally is None:
+        return Estimate.undefined(_NOTHING)
+    found = tally.estimate()
+    return found if users is None else widened(found, tally.error, users)

@@ -250,8 +250,7 @@ def _identifier(name: str, value: object) -> str:
 
 
 def _named(value: object) -> object:
-    """Whole numbers, numpy's too, and UUIDs name things as their text does; true and false do not.
-    """
+    """Whole numbers, numpy's too, and UUIDs name things as their text does; truth values do not."""
     if isinstance(value, UUID):
         return str(value)
     if isinstance(value, str | bool):

@@ -13,7 +13,7 @@ from typing import Any
 from ragdiag.drift.mix import Mix
 from ragdiag.drift.segments import comparable
 from ragdiag.drift.week import WeekReport, week_report
-from ragdiag.drift.weekly import WEEKLY_METRICS, Change, changes, weekly_cells
+from ragdiag.drift.weekly import Change, compared
 from ragdiag.errors import UnknownName
 from ragdiag.markdown import plain
 from ragdiag.records import Traffic
@@ -111,9 +111,7 @@ class WeeklyReport:
                 "",
                 *_table(columns(self.found.changes, "This week", "Before")),
                 "",
-                "In brackets: 95 % interval and n. A change counts where its interval excludes "
-                f"zero; of {len(WEEKLY_METRICS)} measures at least one does so by chance in up to "
-                f"{1 - 0.95 ** len(WEEKLY_METRICS):.0%} of the weeks. {terms.CORRECT}",
+                f"In brackets: 95 % interval and n. {terms.READ_TOGETHER} {terms.CORRECT}",
                 "",
                 *self._faults(),
                 *self._segments(),
@@ -158,8 +156,8 @@ class WeeklyReport:
         left = f"; {self.left_out} with fewer are left out" if self.left_out else ""
         yield from (
             "",
-            f"Segments with at least {LEAST} graded answers in either week{left}. About one in "
-            "twenty moves by chance alone.",
+            f"Segments with at least {LEAST} graded answers in either week{left}. "
+            f"{terms.READ_BESIDE}",
             "",
         )
 
@@ -214,12 +212,12 @@ def _by_segment(lake: Lake, filters: Filters, found: WeekReport) -> Iterator[tup
         return
     named: Mapping[Split, Mapping[str, str]] = {"topic": {}, "version_id": version_names(lake)}
     for split, names in named.items():
-        cells = weekly_cells(lake, filters, split)
-        segments = sorted(cells["correct"])
-        for segment in segments if len(segments) > 1 else ():
-            moved = changes(cells, [found.previous], [found.week], segment)
-            name = names.get(segment, segment) or "none"
-            yield f"{split.removesuffix('_id')} {name}", moved[0]
+        moved = compared(lake, filters, [found.previous], [found.week], split)
+        graded = [
+            (name, one[0]) for name, one in moved.items() if one[0].before.n or one[0].after.n
+        ]
+        for segment, change in graded if len(graded) > 1 else ():
+            yield f"{split.removesuffix('_id')} {names.get(segment, segment) or 'none'}", change
 
 
 def _change_json(change: Change) -> dict[str, Any]:

@@ -6,10 +6,14 @@ reading the requests again; each is a Weighed, since of a sampled log a request 
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any, Literal
 
 from ragdiag.records import Weighed
+from ragdiag.stats.scatter import Scatter
 from ragdiag.store.authority import decisions
+from ragdiag.store.facts import BETWEEN, cells
 from ragdiag.store.lake import Lake
 from ragdiag.store.queries import NOT_DIAGNOSED, Filters, Row, counted, failed
 from ragdiag.store.weighing import read_weighed, weighed, weight_of
@@ -47,6 +51,73 @@ def weekly_feedback(lake: Lake, filters: Filters, split: Split = "all") -> list[
         split,
         *("n", "clicked", "tasks", "task_successes", "thumbs", "thumbs_up"),
     )
+
+
+OWNED: Mapping[str, tuple[str, str]] = {
+    "correct": ("correct", "graded"),
+    "no_answer": ("no_answer", "n"),
+    "MRR@10": ("mrr", "judged"),
+    "recall@10": ("recall", "judged"),
+    "click_rate": ("clicked", "n"),
+    "task_success": ("task_successes", "tasks"),
+    "thumbs_up": ("thumbs_up", "thumbs"),
+}
+"""Weekly measure → the sum and the count of facts.py that it divides."""
+
+
+def scatter_by_user(
+    lake: Lake, filters: Filters, weeks: Sequence[date], split: Split = "all"
+) -> list[Row]:
+    """By segment, and for each measure of OWNED, how the users of these weeks (Mondays) scatter: a
+    :class:`Scatter`, over all the weeks together. A request without a user is a user of its own.
+
+    Only the requests of the weeks are read: the rollups do not tell users apart.
+    """
+    if not weeks:
+        return []
+    scope, parameters = _of_weeks(filters, weeks, split)
+    ends = f"select min(request_id) as low, max(request_id) as high from ({scope})"
+    (bounds,) = lake.rows(ends, parameters)
+    if bounds["low"] is None:
+        return []
+    sums = {name for pair in OWNED.values() for name in pair}
+    weighed_sums = ", ".join(f"sum(weight * {name}) as {name}" for name in sorted(sums))
+    plain = ", ".join(f"sum({n}) as {n}_plain" for n in sorted({n for _, n in OWNED.values()}))
+    told = ", ".join(_scatter(name, y, n) for name, (y, n) in OWNED.items())
+    rows = lake.rows(
+        f"""with owned as (
+                select topic as segment, version_id as owner, {weighed_sums}, {plain}
+                from ({cells(scope, BETWEEN)}) group by all)
+            select segment, {told} from owned group by segment order by segment""",
+        {**parameters, **bounds},
+    )
+    return [
+        {"segment": row["segment"], **{name: Scatter(**row[name]) for name in OWNED}}
+        for row in rows
+    ]
+
+
+def _of_weeks(filters: Filters, weeks: Sequence[date], split: Split) -> tuple[str, dict[str, Any]]:
+    """A SELECT of the requests of ``weeks`` in which the segment stands in place of the topic, and
+    whose request it is in place of the version: facts.py adds up by these."""
+    condition, parameters = filters.where()
+    return (
+        f"""select r.* replace ({segment_of(split)} as topic,
+                               coalesce(r.user_key, r.request_id) as version_id)
+            from requests r
+            where {condition} and {_WEEK.format("asked_at")} in (select unnest($weeks::date[]))
+              and r.asked_at >= $first::timestamp
+              and r.asked_at < $last::timestamp + interval 7 day""",
+        {**parameters, "weeks": list(weeks), "first": min(weeks), "last": max(weeks)},
+    )
+
+
+def _scatter(name: str, y: str, n: str) -> str:
+    """A column that :class:`Scatter` is made of."""
+    return f"""{{'owners': count(*) filter ({n} > 0),
+        'largest': coalesce(max({n}_plain), 0)::bigint,
+        'n': sum({n})::double, 'y': sum({y})::double, 'nn': sum({n} * {n})::double,
+        'yn': sum({y} * {n})::double, 'yy': sum({y} * {y})::double}} as "{name}\""""
 
 
 def weekly_failures(lake: Lake, filters: Filters) -> list[Row]:

@@ -174,6 +174,18 @@ MOVEMENTS: Mapping[str, str] = {
 }
 
 
+READ_TOGETHER = (
+    "Correct answers are read by themselves: they moved where the interval excludes zero. The "
+    "other measures are read together (Benjamini–Hochberg): of those that moved, at most one in "
+    "twenty is expected to have done so by chance. Requests of one user count as belonging "
+    "together, but for p95."
+)
+READ_BESIDE = (
+    "All of these are read together (Benjamini–Hochberg): of those that moved, at most one in "
+    "twenty is expected to have done so by chance."
+)
+
+
 def owner(verdict: str) -> str:
     """Who fixes a failure with this verdict."""
     known = OWNERS.get(verdict)  # type: ignore[call-overload]

@@ -8,6 +8,7 @@ has a standard error of 0.7 points, of RARE = 400 one of 1.1. Resampled interval
 from __future__ import annotations
 
 import math
+from datetime import date
 from itertools import product
 
 import numpy as np
@@ -17,6 +18,7 @@ from scipy.stats import binom, norm
 from ragdiag.diagnosis.levers import counted_gain
 from ragdiag.drift.mix import mix_effect
 from ragdiag.drift.tallies import Mean, Share, square_and_add
+from ragdiag.drift.weekly import ALL, WEEKLY_METRICS, changes
 from ragdiag.metrics.latency import quantile_estimate
 from ragdiag.metrics.weighted_latency import weighted_quantile_estimate
 from ragdiag.records import Estimate, Weighed
@@ -34,6 +36,7 @@ from ragdiag.stats.intervals import (
 )
 from ragdiag.stats.mixed_labels import Cell, Confusion, corrected_rate, rogan_gladen_rate
 from ragdiag.stats.ratio_gates import gate_cost, gate_latency
+from ragdiag.stats.scatter import Scatter
 from ragdiag.stats.weighted import WeightedSums, difference_of_weighted_rates, weighted_rate
 from tests.coverage_grid import (
     CHANGES,
@@ -51,6 +54,7 @@ from tests.coverage_grid import (
 )
 
 Rates = tuple[float, ...]
+MONDAY, NEXT = date(2026, 1, 5), date(2026, 1, 12)
 MIXES: tuple[tuple[Rates, Rates, Rates], ...] = (
     ((0.6, 0.3, 0.1), (0.3, 0.4, 0.3), (0.9, 0.6, 0.3)),
     ((0.5, 0.5), (0.5, 0.5), (0.9, 0.8)),
@@ -424,6 +428,33 @@ def of_mixes() -> Cells:
         )
 
 
+def of_returning_users() -> Cells:
+    """The change of a rate between two weeks whose users ask several times, more alike than
+    strangers: Beta-distributed rates with an intraclass correlation of .2."""
+
+    def week(chance: Chance, users: int, asked: float, rate: float) -> tuple[Share, Scatter]:
+        rates = chance.beta(4 * rate, 4 * (1 - rate), users)
+        sizes = chance.geometric(1 / asked, users)
+        right = chance.binomial(sizes, rates).astype(np.float64)
+        n, y = int(sizes.sum()), float(right.sum())
+        squares = (float(sizes @ sizes), float(right @ sizes), float(right @ right))
+        scatter = Scatter(users, int(sizes.max()), n, y, *squares)
+        return Share(Weighed.of(y), Weighed.of(n)), scatter
+
+    def change(chance: Chance, users: int, asked: float, rate: float) -> Estimate:
+        (before, then), (after, now) = (week(chance, users, asked, rate) for _ in range(2))
+        cells = {"correct": {ALL: {MONDAY: before, NEXT: after}}}
+        every = {name: cells.get(name, {}) for name in WEEKLY_METRICS}
+        scatters = {"correct": then}, {"correct": now}
+        return changes(every, [MONDAY], [NEXT], scatters=scatters)[0].difference
+
+    for users, asked, rate in product((20, 100, 400), (1.5, 5, 20), (0.5, 0.8, 0.95)):
+        yield (
+            f"week of {users} users asking {asked} times, rate {rate}",
+            covered(0.0, lambda c, u=users, m=asked, r=rate: change(c, u, m, r)),
+        )
+
+
 FAMILIES = (
     of_rates,
     of_sampled_rates,
@@ -437,6 +468,7 @@ FAMILIES = (
     of_agreement,
     of_gains,
     of_mixes,
+    of_returning_users,
 )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from hashlib import md5
 from typing import Any
 
 from ragdiag.records import LATENCY_STAGES, Request, Weighed
+from ragdiag.stats.scatter import Scatter
 from ragdiag.store import degradation, latency_trends, outcomes, spending, trends
 from ragdiag.store.outcomes import Outcome
 from ragdiag.store.queries import NOT_DIAGNOSED, Filters
@@ -57,6 +58,45 @@ def weekly_outcomes(known: Known, filters: Filters, split: str) -> list[Row]:
 def weekly_feedback(known: Known, filters: Filters, split: str) -> list[Row]:
     kinds = ("n", "clicked", "tasks", "task_successes", "thumbs", "thumbs_up")
     return weekly(known, filters, split, *kinds)
+
+
+WINDOWS = ((date(2026, 1, 5),), (date(2025, 12, 29), date(2026, 1, 12)), ())
+
+
+@plain(
+    trends.scatter_by_user,
+    lambda _: [
+        given(filters, weeks, split)
+        for filters in FILTERS
+        for weeks in WINDOWS
+        for split in SPLITS
+        if weeks != () or split == "all"
+    ],
+)
+def scatter_by_user(
+    known: Known, filters: Filters, weeks: tuple[date, ...], split: str
+) -> list[Row]:
+    facts = [fact for fact in known.passing(filters) if fact["week"] in weeks]
+    rows: list[Row] = []
+    for name, members in grouped(facts, lambda fact: segment(fact, split)).items():
+        rows.append({"segment": name})
+        users = by_cell(
+            members,
+            lambda fact: fact["request"].user_key or fact["request"].request_id,
+            plain_counts.weighed,
+        )
+        for measure, (y, n) in trends.OWNED.items():
+            pairs = [(sums[y].weighted, sums[n].weighted) for sums in users.values()]
+            rows[-1][measure] = Scatter(
+                owners=sum(size > 0 for _, size in pairs),
+                largest=int(max(sums[n].plain for sums in users.values())),
+                n=math.fsum(size for _, size in pairs),
+                y=math.fsum(total for total, _ in pairs),
+                nn=math.fsum(size * size for _, size in pairs),
+                yn=math.fsum(total * size for total, size in pairs),
+                yy=math.fsum(total * total for total, _ in pairs),
+            )
+    return rows
 
 
 @plain(trends.weekly_failures, lambda _: each(*NARROW))
