@@ -66,7 +66,9 @@ def widened(found: Estimate, error: float, scatter: Scatter) -> Estimate:
         alone = "all of one user: how much users differ is not known"
         return replace(found, low=math.nan, high=math.nan, reason=alone)
     quantile = student_quantile(scatter.owners - 1)
-    factor = max(1.0, quantile / Z95 * scatter.error / error)
+    factor = quantile / Z95 * scatter.error / error
+    if not factor > 1:
+        return found
     return replace(
         found,
         low=max(0.0, found.value - factor * (found.value - found.low)),
