@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragdiag.records import Estimate
@@ -56,6 +56,7 @@ def test_the_error_is_that_of_the_residuals_added_up_by_user(observed: Observed)
     assert scatter.error == pytest.approx(math.sqrt(squares) / len(observed), abs=1e-7)
 
 
+@settings(deadline=None)  # the first quantile imports scipy
 @given(OBSERVED)
 def test_an_interval_is_never_narrower_and_stays_between_0_and_1(observed: Observed) -> None:
     before = rate_of(observed)
