@@ -1,33 +1,35 @@
 """A rate from many automatic grades, corrected by few human labels (METHODS.md §8).
 
-F is the automatic 0/1 grade of every row, Y what people say of a sample. In each cell (stratum ×
-F) of known share w the rate q = P(Y=1 | cell) has a Beta(½, ½) posterior, and θ = Σ w·q. Labels of
-another time correct by sensitivity and specificity instead (Rogan & Gladen 1978). Used alone, an
-automatic grade is off by its own bias, whatever its n; both corrections carry what the few labels
-leave open into the interval, by draws. All draws are seeded.
+F is the automatic 0/1 grade of every row, Y what people say of a sample. In each cell (stratum × F)
+of known share w the labels tell the rate q = P(Y=1 | cell), and θ = Σ w·q. Labels of another time
+correct by sensitivity and specificity instead (Rogan & Gladen 1978), by seeded draws. Used alone,
+an automatic grade is off by its own bias, whatever its n; both corrections carry what the few
+labels leave open into the interval.
 
 Rows whose truth needs no label, like those that nobody answered, are settled: a cell of their own,
 without any error of its rate.
 
 Where rows were logged with a known chance p, a cell has rows of one weight 1 / p only. Its r rows
-then stand for r + U, with U ~ NegBin(r, p), the posterior under the prior 1 / N.
+then stand for about r / p, a size whose variance is r (1 − p) / p².
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from ragdiag.records import Estimate, Weighed
+from ragdiag.stats.intervals import Z95, score_interval
 from ragdiag.stats.weighted import effective_n
 
 DRAWS = 20_000
 LEAST_LABELS = 20
-"""Fewer, of a rate near 0 or 1, and the interval holds it less than 90 times in a hundred; and the
-value is as much the prior's as the labels'."""
+"""Of 20 the interval is a third of 0 … 1 wide on average; fewer decide nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +37,25 @@ class Cell:
     """The rows of one stratum that have one automatic grade: ``rows`` in all, of which ``labelled``
     have a human label and ``right`` of those are right. Each stands for ``weight`` rows, 1 where
     everything was logged. ``settled``: what is right of all rows is known, logged or not, and they
-    are no labels."""
+    are no labels. Cells of one ``group`` have rates that are likely to be alike, as those of one
+    grade; without one a cell stands alone."""
 
     rows: int
     labelled: int
     right: int
     weight: float = 1.0
     settled: bool = False
+    group: str | None = None
+
+    @property
+    def size(self) -> float:
+        """How many rows these stand for."""
+        return self.rows * self.weight
+
+    @property
+    def rate(self) -> float:
+        """Of those that are known."""
+        return self.right / self.labelled
 
     @classmethod
     def known(cls, rows: int, right: int, weight: float) -> Cell:
@@ -64,12 +78,18 @@ class Confusion:
     negatives: int
 
 
-def corrected_rate(cells: Sequence[Cell], seed: int = 0) -> Estimate:
+def corrected_rate(cells: Sequence[Cell]) -> Estimate:
     """θ with its 95 % interval; labels are random within each cell. Its n are the labels.
+
+    The value is the stratified mean Σ w·q of what the labels say, which no prior moves (Cochran
+    1977, Sampling Techniques, §5.3). Its interval adds up those of the groups, for which
+    see :func:`_group_bounds`, and the error of the sizes, by MOVER (Zou & Donner 2008). A Beta(½, ½)
+    for each cell instead would weigh as much as one label of each: of ten topics with 100 labels
+    and a rate of .95 it held the truth never.
 
     The interval is that of the finite set of rows, logged or not: a labelled row is known, only the
     others are open. Undefined without rows, below LEAST_LABELS unless all rows have a label, and
-    where a cell has none, unless it is settled: its rate would be the prior's alone.
+    where a cell has none, unless it is settled.
 
     >>> found = corrected_rate([Cell(800, 40, 36), Cell(200, 10, 1)])
     >>> round(found.value, 2), found.n
@@ -82,19 +102,56 @@ def corrected_rate(cells: Sequence[Cell], seed: int = 0) -> Estimate:
     labelled = sum(cell.labelled for cell in filled if not cell.settled)
     if why := _why_unknown(filled, labelled):
         return Estimate.undefined(why, n=labelled)
-    generator = np.random.default_rng(seed)
-    right, rows = np.zeros(DRAWS), np.zeros(DRAWS)
-    for cell in filled:
-        if cell.settled:
-            q = np.full(DRAWS, cell.right / cell.rows)
-        else:
-            q = generator.beta(cell.right + 0.5, cell.labelled - cell.right + 0.5, DRAWS)
-        open_rows = np.full(DRAWS, cell.rows - cell.labelled)
-        if cell.weight > 1:
-            open_rows += generator.negative_binomial(cell.rows, 1 / cell.weight, DRAWS)
-        right += cell.right + generator.binomial(open_rows, q)
-        rows += cell.labelled + open_rows
-    return _summary(right / rows, labelled)
+    whole = math.fsum(cell.size for cell in filled)
+    value = min(math.fsum(cell.size * cell.rate for cell in filled) / whole, 1.0)
+    sizes = math.fsum(c.size * (c.weight - 1) * (c.rate - value) ** 2 for c in filled)
+    below = above = Z95**2 * sizes / whole**2
+    for group in _groups(filled):
+        rate, low, high = _group_bounds(group)
+        share = math.fsum(cell.size for cell in group) / whole
+        below += (share * (rate - low)) ** 2
+        above += (share * (high - rate)) ** 2
+    least, most = 0.0, 1.0
+    if all(cell.weight == 1 for cell in filled):  # what is known bounds what is open
+        least = sum(cell.right for cell in filled) / whole
+        most = 1 - sum(cell.labelled - cell.right for cell in filled) / whole
+    low, high = max(value - math.sqrt(below), least), min(value + math.sqrt(above), most)
+    return Estimate(value, min(low, value), max(high, value), labelled)
+
+
+def _groups(filled: Sequence[Cell]) -> Iterable[list[Cell]]:
+    """The cells that have open rows and a rate with an error, by group."""
+    groups: dict[str | int, list[Cell]] = defaultdict(list)
+    for number, cell in enumerate(filled):
+        if not cell.settled:
+            groups[number if cell.group is None else cell.group].append(cell)
+    return [group for group in groups.values() if any(c.size > c.labelled for c in group)]
+
+
+def _group_bounds(group: Sequence[Cell]) -> tuple[float, float, float]:
+    """The rate of a group's rows, and its score interval for the n that would tell it as well, rate
+    (1 − rate) / variance (Korn & Graubard 1998, of design-based variances).
+
+    The variance is Σ s²·v·(1/n − 1/N) over cells with share s of the group, n labels and N rows. A
+    cell of two labels that are alike seems to have none, so v is that of its rate with one label
+    more that says the group's; over 1 − n / (n + 1)², it is right on average where rates are equal.
+    The same with the group's own rate (1 − rate) for every v is taken where it is more. So a group
+    of one cell has the interval of its labels alone, for n / (1 − n/N) of them.
+    """
+    whole = math.fsum(cell.size for cell in group)
+    rate = min(math.fsum(cell.size * cell.rate for cell in group) / whole, 1.0)
+    alike = apart = 0.0
+    for cell in group:
+        n = cell.labelled
+        factor = (cell.size / whole) ** 2 * (1 / n - 1 / cell.size)
+        drawn_in = (cell.right + rate) / (n + 1)
+        alike += factor
+        apart += factor * drawn_in * (1 - drawn_in) / (1 - n / (n + 1) ** 2)
+    spread = rate * (1 - rate)
+    told = 1 / alike
+    if len(group) > 1 and apart > spread * alike:
+        told = spread / apart
+    return rate, *score_interval(rate, told)
 
 
 def _why_unknown(filled: Sequence[Cell], labelled: int) -> str | None:

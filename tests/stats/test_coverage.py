@@ -363,6 +363,43 @@ def of_labels() -> Cells:
         )
 
 
+def of_labels_by_topic() -> Cells:
+    """As many labels of each topic and grade, by a weak judge; the rate differs by topic where it
+    is .5 or .9. With a weight, 1 in 10 was logged."""
+
+    def corrected(
+        chance: Chance, rates: Rates, sizes: Rates, labels: int, weight: int
+    ) -> tuple[Estimate, float]:
+        cells, right = [], 0
+        counts = chance.multinomial(1_000 * weight, sizes)
+        for truth, asked in zip(chance.binomial(counts, rates), counts, strict=True):
+            right += truth
+            called = [chance.binomial(truth, 0.7), chance.binomial(asked - truth, 0.4)]
+            for grade in (called, [truth - called[0], asked - truth - called[1]]):
+                logged = chance.binomial(grade, 1 / weight)
+                n = min(labels // (2 * len(rates)), int(logged.sum()))
+                told = int(chance.hypergeometric(*logged, n)) if n else 0
+                name = "right" if grade is called else "wrong"
+                cells.append(Cell(int(logged.sum()), n, told, float(weight), group=name))
+        return corrected_rate(cells), right / (1_000 * weight)
+
+    unequal = tuple(2.0 ** -np.arange(5) / sum(2.0 ** -np.arange(5)))
+    kinds = {
+        "5 topics": ((0.2,) * 5, (0.0,) * 5),
+        "10 topics": ((0.1,) * 10, (0.0,) * 10),
+        "5 unequal topics": (unequal, (-0.1, -0.05, 0.0, 0.05, 0.1)),
+    }
+    for (kind, (sizes, apart)), rate, (labels, weight) in product(
+        kinds.items(), (0.02, 0.5, 0.9, 0.98), ((40, 1), (200, 10))
+    ):
+        chance = np.random.default_rng(7)
+        rates = tuple(rate + one if rate in (0.5, 0.9) else rate for one in apart)
+        found = [corrected(chance, rates, sizes, labels, weight) for _ in range(RARE)]
+        told = [(one, truth) for one, truth in found if one.n and not math.isnan(one.value)]
+        held = sum(holds(one, truth) for one, truth in told)
+        yield f"corrected rate {rate} of {kind}, {labels} labels, weight {weight}", held / len(told)
+
+
 def of_agreement() -> Cells:
     def raters(chance: Chance, n: int, share: float, wrong: float) -> Estimate:
         y = (chance.random(n) < share).astype(int)
@@ -465,6 +502,7 @@ FAMILIES = (
     of_quantiles,
     of_quantile_ratios,
     of_labels,
+    of_labels_by_topic,
     of_agreement,
     of_gains,
     of_mixes,

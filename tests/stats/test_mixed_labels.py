@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ragdiag.records import Weighed
-from ragdiag.stats.intervals import wilson
+from ragdiag.stats.intervals import score_interval, wilson
 from ragdiag.stats.mixed_labels import Cell, Confusion, corrected_rate, rogan_gladen_rate
 
 ROUNDS, ROWS, LABELS = 100, 1_000, 60
@@ -36,7 +36,7 @@ def test_few_labels_cover_the_truth_where_the_judge_alone_does_not() -> None:
             for f in (0, 1)
             for cell in [(topic == stratum) & (graded == f)]
         ]
-        found, rate = corrected_rate(cells, seed), float(truth.mean())
+        found, rate = corrected_rate(cells), float(truth.mean())
         corrected += found.low <= rate <= found.high
         judged = wilson(int(graded.sum()), ROWS)
         alone += judged.low <= rate <= judged.high
@@ -69,7 +69,7 @@ def test_a_sampled_log_covers_the_rate_of_all_requests() -> None:
             told = truth[chance.permutation(members)[:20]]
             weight = 1.0 if is_certain else 4.0
             cells.append(Cell(len(members), len(told), int(told.sum()), weight))
-        found = corrected_rate(cells, seed)
+        found = corrected_rate(cells)
         by_labels += found.low <= truth.mean() <= found.high
         weights = np.where(certain, 1.0, 4.0)
         right, known = (Weighed.counted(list(weights[m])) for m in (logged & (graded == 1), logged))
@@ -123,7 +123,7 @@ def test_a_sampled_log_with_settled_rows_covers_the_rate_of_all_requests() -> No
             members = np.flatnonzero(logged & ~declined & (graded == f))
             told = truth[chance.permutation(members)[:30]]
             cells.append(Cell(len(members), len(told), int(told.sum()), 4.0))
-        found = corrected_rate(cells, seed)
+        found = corrected_rate(cells)
         by_labels += found.low <= truth.mean() <= found.high
         right, known, none = (
             Weighed.counted([weight] * int(rows.sum()))
@@ -146,12 +146,52 @@ def test_one_label_tells_no_rate() -> None:
     assert (found.n, found.reason) == (1, "a rate needs 20 labels")
 
 
-def test_all_labelled_leaves_nothing_open_and_a_seed_is_kept() -> None:
+def test_all_labelled_leaves_nothing_open() -> None:
     cells = [Cell(10, 10, 9), Cell(5, 5, 1)]
     found = corrected_rate(cells)
     assert (found.value, found.low, found.high) == pytest.approx((10 / 15,) * 3)
-    few = [Cell(100, 10, 8), Cell(50, 10, 0)]
-    assert corrected_rate(few, 1) == corrected_rate(few, 1) != corrected_rate(few, 2)
+
+
+def test_the_value_is_the_stratified_mean_and_lone_cells_have_their_own_score_intervals() -> None:
+    cells = [Cell(800, 40, 36), Cell(200, 50, 5)]
+    found = corrected_rate(cells)
+    below = above = value = 0.0
+    for cell, share in zip(cells, (0.8, 0.2), strict=True):
+        rate = cell.right / cell.labelled
+        low, high = score_interval(rate, cell.labelled / (1 - cell.labelled / cell.rows))
+        value += share * rate
+        below += (share * (rate - low)) ** 2
+        above += (share * (high - rate)) ** 2
+    assert (found.value, found.low, found.high) == pytest.approx(
+        (value, value - below**0.5, value + above**0.5)
+    )
+
+
+def test_cells_of_a_group_have_one_interval_by_their_variances() -> None:
+    """Two topics of one grade: Σ s²·v·(1/n − 1/N), or with the group's own variance if more."""
+    for cells in ([(600, 4, 4), (400, 16, 8)], [(600, 10, 5), (400, 10, 5)]):
+        found = corrected_rate([Cell(*one, group="right") for one in cells])
+        rate = sum(rows / 1000 * right / n for rows, n, right in cells)
+        own, pooled = 0.0, 0.0
+        for rows, n, right in cells:
+            factor = (rows / 1000) ** 2 * (1 / n - 1 / rows)
+            q = (right + rate) / (n + 1)
+            own += factor * q * (1 - q) / (1 - n / (n + 1) ** 2)
+            pooled += factor * rate * (1 - rate)
+        n = rate * (1 - rate) / max(own, pooled)
+        assert (found.value, found.low, found.high) == pytest.approx(
+            (rate, *score_interval(rate, n))
+        )
+
+
+def test_many_topics_pull_the_rate_nowhere() -> None:
+    """19 of 20 are right in each of ten topics; a Beta(½, ½) for each cell says 93 %."""
+    cells = [Cell(100, 20, 19, group="right") for _ in range(10)]
+    found = corrected_rate(cells)
+    assert found.value == pytest.approx(0.95)
+    one = corrected_rate([Cell(1000, 200, 190)])
+    assert found.low == pytest.approx(one.low, abs=0.002)
+    assert corrected_rate([Cell(90, 20, 20), Cell(10, 1, 0)]).high <= 0.99  # one is known wrong
 
 
 def test_what_cannot_be_said_has_its_reason() -> None:

@@ -125,7 +125,7 @@ def correct_rate(
     weights = load_weights(lake, ids)
     told = len(labels.keys() & answered)
     past = load_calibrations(lake).get(grader)
-    corrected = corrected_rate(_cells(asked, answered, grades, labels, weights, strata), seed)
+    corrected = corrected_rate(_cells(asked, answered, grades, labels, weights, strata))
     how = f"{told} label{'s' * (told != 1)} of these answers"
     if answered and math.isnan(corrected.value):
         if past is not None:
@@ -216,7 +216,7 @@ def _cells(
     return [
         Cell.known(rows[one], sum(told[one]), one[1])
         if one[0] == UNANSWERED
-        else Cell(rows[one], len(told[one]), sum(told[one]), one[1])
+        else Cell(rows[one], len(told[one]), sum(told[one]), one[1], group=one[0].split()[0])
         for one in sorted(rows)
     ]
 
