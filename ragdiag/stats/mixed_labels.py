@@ -82,8 +82,8 @@ def corrected_rate(cells: Sequence[Cell]) -> Estimate:
     """θ with its 95 % interval; labels are random within each cell. Its n are the labels.
 
     The value is the stratified mean Σ w·q of what the labels say, which no prior moves (Cochran
-    1977, Sampling Techniques, §5.3). Its interval adds up those of the groups, for which
-    see :func:`_group_bounds`, and the error of the sizes, by MOVER (Zou & Donner 2008). A Beta(½, ½)
+    1977, Sampling Techniques, §5.3). Its interval adds up those of the groups
+    (:func:`_group_bounds`) and the error of the sizes by MOVER (Zou & Donner 2008). A Beta(½, ½)
     for each cell instead would weigh as much as one label of each: of ten topics with 100 labels
     and a rate of .95 it held the truth never.
 

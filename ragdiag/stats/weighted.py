@@ -14,6 +14,10 @@ from dataclasses import dataclass
 from ragdiag.records import Estimate, Weighed
 from ragdiag.stats.intervals import ADDED, Sums, newcombe, score_interval, wilson
 
+APART = 3.0
+"""In standard errors. No heavy request among the successes is that far from chance where nine were
+expected."""
+
 
 def weighted_rate(successes: Weighed, n: Weighed) -> Estimate:
     """A rate with its Wilson interval for the effective n; the estimate's n is what was logged.
@@ -34,12 +38,33 @@ def weighted_rate(successes: Weighed, n: Weighed) -> Estimate:
 
 def effective_n(successes: Weighed, n: Weighed) -> float:
     """How many requests drawn alike would tell the rate as well: R(1 − R) / variance (Korn &
-    Graubard 1998). Where only successes or only failures are known, (Σw)² / Σw² (Kish 1965)."""
-    rate = successes.weighted / n.weighted
+    Graubard 1998). Where only successes or only failures are known, (Σw)² / Σw² (Kish 1965).
+
+    Nor is it above Kish's where successes weigh as requests picked blindly do, as in a week that
+    was logged at two rates: the variance is next to 0 where the few heavy requests happen to be
+    failures all. Where errors are always kept, successes weigh otherwise, and Kish's is too small.
+
+    >>> light, heavy = Weighed.of(100), Weighed(20, 2e3, 2e5)
+    >>> round(effective_n(light, Weighed.of(2000) + heavy))  # logged at 1, then at 1 in 100
+    79
+    >>> round(effective_n(light, light + heavy))  # successes are always kept
+    368
+    """
+    rate, kish = successes.weighted / n.weighted, n.weighted**2 / n.squared
     spread = successes.squared * (1 - 2 * rate) + rate * rate * n.squared
     if not 0 < rate < 1 or spread <= 0:
-        return n.weighted**2 / n.squared
-    return rate * (1 - rate) * n.weighted**2 / spread
+        return kish
+    told = rate * (1 - rate) * n.weighted**2 / spread
+    return min(told, kish) if _is_drawn_blindly(successes, n) else told
+
+
+def _is_drawn_blindly(successes: Weighed, n: Weighed) -> bool:
+    """Whether the mean weight of the successes is within APART standard errors of that of as many
+    requests drawn from all without replacement (Cochran 1977, §2.6)."""
+    mean, drawn = n.weighted / n.plain, successes.plain / n.plain
+    spread = n.squared / n.plain - mean * mean
+    apart = successes.weighted / successes.plain - mean
+    return apart * apart * successes.plain <= APART**2 * spread * (1 - drawn)
 
 
 def difference_of_weighted_rates(

@@ -117,6 +117,38 @@ def of_sampled_rates() -> Cells:
         )
 
 
+def of_two_rates_of_logging() -> Cells:
+    """Half of N requests are logged at one rate, the others at another; or errors are always kept,
+    and 1 in 100 of the rest."""
+
+    def halves(chance: Chance, p: float, n: int, logged: Rates) -> tuple[Weighed, Weighed]:
+        success = failure = Weighed.of(0)
+        for one in logged:
+            kept, w = int(chance.binomial(n // 2, one)), 1 / one
+            right = int(chance.binomial(kept, p))
+            success += Weighed(right, right * w, right * w * w)
+            failure += Weighed(kept - right, (kept - right) * w, (kept - right) * w * w)
+        return success, success + failure
+
+    def errors(chance: Chance, p: float, n: int) -> tuple[Weighed, Weighed]:
+        failed = int(chance.binomial(n, p))
+        others = int(chance.binomial(n - failed, 0.01))
+        return Weighed.of(failed), Weighed.of(failed) + Weighed(others, 1e2 * others, 1e4 * others)
+
+    for (p, n), logged in product(
+        ((0.05, 4_000), (0.05, 20_000), (0.3, 20_000), (0.98, 20_000)), ((1, 0.01), (0.5, 0.02))
+    ):
+        yield (
+            f"weighted rate {p} logged at {logged} N={n}",
+            covered(p, lambda c, p=p, n=n, r=logged: weighted_rate(*halves(c, p, n, r))),
+        )
+    for p, n in ((0.05, 4_000), (0.05, 20_000), (0.3, 20_000)):
+        yield (
+            f"weighted rate {p} of errors kept N={n}",
+            covered(p, lambda c, p=p, n=n: weighted_rate(*errors(c, p, n))),
+        )
+
+
 def of_scores() -> Cells:
     """Means of metrics that lie in 0 … 1, of single questions and of sums."""
     for (name, spread), n in product(SCORES.items(), (5, 20, 100)):
@@ -495,6 +527,7 @@ def of_returning_users() -> Cells:
 FAMILIES = (
     of_rates,
     of_sampled_rates,
+    of_two_rates_of_logging,
     of_scores,
     of_differences,
     of_costs,

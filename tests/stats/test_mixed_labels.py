@@ -24,7 +24,7 @@ def simulate(chance: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.nd
 def test_few_labels_cover_the_truth_where_the_judge_alone_does_not() -> None:
     chance = np.random.default_rng(3)
     corrected = alone = 0
-    for seed in range(ROUNDS):
+    for _ in range(ROUNDS):
         topic, truth, graded = simulate(chance)
         labelled = np.zeros(ROWS, dtype=bool)
         for stratum in (0, 1):
