@@ -153,7 +153,10 @@ def rate_command(
     since: Day = None,
     until: Day = None,
     about: About = "correct",
-    strata: StrataOption = "grade",
+    strata: Annotated[
+        Literal["grade", "topic"] | None,
+        typer.Option(help="By these alone; else by the finest that have labels."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """The rate of right answers that people would find, from many grades and few labels."""

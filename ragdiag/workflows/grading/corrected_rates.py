@@ -8,7 +8,6 @@ its context cannot be asked: rates about that leave it out.
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -16,7 +15,7 @@ from typing import Any, Literal, Protocol
 from ragdiag.errors import UnknownName
 from ragdiag.grading.contract import Subject
 from ragdiag.grading.graders import LOCAL
-from ragdiag.records import Estimate, Grade, Request, Weighed
+from ragdiag.records import DEFAULT_GRADER, Estimate, Grade, Request, Weighed
 from ragdiag.stats.label_sampling import draw_labels
 from ragdiag.stats.mixed_labels import Cell, Confusion, corrected_rate, rogan_gladen_rate
 from ragdiag.stats.weighted import weighted_rate
@@ -26,14 +25,14 @@ from ragdiag.store.findings import load_grades, load_weights
 from ragdiag.store.lake import Lake
 from ragdiag.workflows.grading.calibrate import human_grader
 from ragdiag.workflows.grading.grade import items_of
+from ragdiag.workflows.grading.label_strata import Row, choose_strata
 
 Strata = Literal["grade", "topic"]
 """``grade``: by what the grader said alone; ``topic``: by that and the request's topic."""
 
 SAID: Mapping[int | None, str] = {1: "right", 0: "wrong", None: "undecided"}
-
-
-UNANSWERED = "unanswered"
+TOPIC, DEFAULT = "topic", "default grade"
+"""What labels may have been drawn by beside the grader's word."""
 
 
 class Counted(Protocol):
@@ -94,13 +93,15 @@ def correct_rate(
     grader: str,
     *,
     about: Subject = "correct",
-    strata: Strata = "grade",
+    strata: Strata | None = None,
     seed: int = 0,
     scope: str = "VERSION",
 ) -> CorrectedRate:
     """Correct ``grader``'s rate by the labels that these requests have, taken as random within each
     stratum and weight; where they are too few, by its calibration of an earlier time, if there is
-    one. Requests that were logged by chance count as many as they stand for.
+    one. Requests that were logged by chance count as many as they stand for. Without ``strata`` the
+    finest are taken that have labels (label_strata.py), so that it does not matter by which of them
+    the labels were drawn; where they were seen to be drawn by others, there is no rate.
 
     Answers that the grader could not decide are a stratum of their own: without a label in it, or
     below 20 in all, there is no rate. By a calibration they widen the interval from 0 to 1.
@@ -125,8 +126,12 @@ def correct_rate(
     weights = load_weights(lake, ids)
     told = len(labels.keys() & answered)
     past = load_calibrations(lake).get(grader)
-    corrected = corrected_rate(_cells(asked, answered, grades, labels, weights, strata))
-    how = f"{told} label{'s' * (told != 1)} of these answers"
+    default = grades
+    if about == "correct" and grader != DEFAULT_GRADER:
+        default = load_grades(lake, DEFAULT_GRADER, ids)
+    both = grades, default
+    corrected, strata_told = _by_labels(asked, answered, both, labels, weights, strata, seed)
+    how = f"{told} label{'s' * (told != 1)} of these answers{strata_told}"
     if answered and math.isnan(corrected.value):
         if past is not None:
             decided = _decided(grades, weights, answered)
@@ -191,34 +196,58 @@ def _labels(lake: Lake, ids: Sequence[str], about: Subject) -> dict[str, int]:
 
 
 def _stratum(request: Counted, grades: Mapping[str, Grade], strata: Strata) -> str:
-    grade = grades.get(request.request_id)
-    said = SAID[None if grade is None else grade.y]
+    said = _said(grades.get(request.request_id))
     return f"{said} {request.topic}" if strata == "topic" else said
 
 
-def _cells(
+def _by_labels(
     requests: Sequence[Counted],
     answered: Container[str],
-    grades: Mapping[str, Grade],
+    grades: tuple[Mapping[str, Grade], Mapping[str, Grade]],
     labels: Mapping[str, int],
     weights: Mapping[str, float],
-    strata: Strata,
-) -> list[Cell]:
-    rows: Counter[tuple[str, float]] = Counter()
-    told: dict[tuple[str, float], list[int]] = defaultdict(list)
-    for request in requests:
-        is_open = request.request_id in answered
-        stratum = _stratum(request, grades, strata) if is_open else UNANSWERED
-        cell = stratum, weights[request.request_id]
-        rows[cell] += 1
-        if request.request_id in labels:
-            told[cell].append(labels[request.request_id])
-    return [
-        Cell.known(rows[one], sum(told[one]), one[1])
-        if one[0] == UNANSWERED
-        else Cell(rows[one], len(told[one]), sum(told[one]), one[1], group=one[0].split()[0])
-        for one in sorted(rows)
+    strata: Strata | None,
+    seed: int,
+) -> tuple[Estimate, str]:
+    """The rate, and by which strata beside what was asked for; ``grades`` are the grader's and the
+    default grader's."""
+    own, default = grades
+    rows = [
+        Row(
+            _said(own.get(one.request_id)),
+            weights[one.request_id],
+            labels.get(one.request_id),
+            {TOPIC: one.topic, DEFAULT: _said(default.get(one.request_id))},
+        )
+        for one in requests
+        if one.request_id in answered
     ]
+    facts = [TOPIC] if own is default else [TOPIC, DEFAULT]
+    fixed = None if strata is None else (TOPIC,) if strata == "topic" else ()
+    chosen = choose_strata(rows, facts, fixed, seed)
+    found = corrected_rate([*chosen.cells, *_settled(requests, answered, labels, weights)])
+    if chosen.reason is not None and not math.isnan(found.value):
+        found = Estimate.undefined(chosen.reason, n=found.n)
+    return found, "".join(f", by {name}" for name in chosen.by if fixed is None)
+
+
+def _settled(
+    requests: Sequence[Counted],
+    answered: Container[str],
+    labels: Mapping[str, int],
+    weights: Mapping[str, float],
+) -> list[Cell]:
+    """The requests without an answer, by weight."""
+    rights: dict[float, list[int]] = {}
+    for one in requests:
+        if one.request_id not in answered:
+            of_weight = rights.setdefault(weights[one.request_id], [])
+            of_weight.append(labels.get(one.request_id, 0))
+    return [Cell.known(len(ys), sum(ys), weight) for weight, ys in sorted(rights.items())]
+
+
+def _said(grade: Grade | None) -> str:
+    return SAID[None if grade is None else grade.y]
 
 
 def _decided(

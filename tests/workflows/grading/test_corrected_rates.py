@@ -82,6 +82,25 @@ def test_a_label_of_a_declined_request_holds(lake: Lake, asked: list[Request]) -
     assert (found.corrected.value, found.labels) == (0.75, 80)
 
 
+def test_labels_drawn_by_topic_are_rated_by_it(lake: Lake, asked: list[Request]) -> None:
+    """All of the 20 answers of topic a are labelled and right, 10 of the 60 of b, and wrong."""
+    of_topics = [replace(one, topic="a" if n < 40 else "b") for n, one in enumerate(asked)]
+    answered = [one for one in of_topics if one.answered]
+    label(lake, answered[:20], 1)
+    label(lake, answered[20:30], 0)
+    found = correct_rate(lake, of_topics, DEFAULT_GRADER)
+    assert (found.corrected.value, found.labels) == (pytest.approx(20 / 160), 30)
+    assert found.by == "30 labels of these answers, by topic"
+    assert correct_rate(lake, of_topics, DEFAULT_GRADER, strata="topic").corrected == (
+        found.corrected
+    )
+    coarse = correct_rate(lake, of_topics, DEFAULT_GRADER, strata="grade").corrected
+    assert coarse.value != coarse.value
+    assert coarse.reason == (
+        "labels are not spread at random by topic, which these strata leave out"
+    )
+
+
 def test_where_nothing_was_answered_nothing_is_right(lake: Lake, asked: list[Request]) -> None:
     declined = [one for one in asked if not one.answered]
     found = correct_rate(lake, declined, DEFAULT_GRADER)
