@@ -18,7 +18,7 @@ def share(successes: int, n: int) -> Share:
 
 def change(before: int, after: int, movement: str = "worse") -> Change:
     sides = Estimate(0.5, 0.4, 0.6, before), Estimate(0.4, 0.3, 0.5, after)
-    return Change("correct", *sides, Estimate(-0.1, -0.2, 0.0, before + after), movement)
+    return Change("correct", *sides, Estimate(-0.1, -0.15, -0.05, before + after), movement)
 
 
 def test_the_largest_come_first_and_ties_go_by_name() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import date, timedelta
 from functools import reduce
 from operator import add
@@ -10,10 +11,20 @@ import pytest
 
 from ragdiag.drift.tallies import Mean, Quantile, Share
 from ragdiag.drift.week import week_report
-from ragdiag.drift.weekly import ALL, WEEKLY_METRICS, changes, estimates, weekly_cells
+from ragdiag.drift.weekly import (
+    ALL,
+    WEEKLY_METRICS,
+    Change,
+    changes,
+    compared,
+    estimates,
+    moved_beside,
+    moved_together,
+    weekly_cells,
+)
 from ragdiag.metrics.ranking import score_ranking
-from ragdiag.records import Weighed
-from ragdiag.stats.intervals import wilson
+from ragdiag.records import Estimate, Weighed
+from ragdiag.stats.intervals import Z95, wilson
 from ragdiag.stats.weighted import WeightedSums
 from ragdiag.store.corpus import load_judgments
 from ragdiag.store.lake import Lake
@@ -83,6 +94,42 @@ def test_the_first_week_has_no_growth(toy_lake: Lake) -> None:
     assert report.previous is None
     assert report.growth is None
     assert report.change("correct").movement == "unknown"
+
+
+def moved(z: float, metric: str = "no_answer") -> Change:
+    """A change of ``z`` standard errors, read by itself."""
+    found = Estimate(z, z - Z95, z + Z95, 100)
+    movement = "no evidence" if found.low <= 0 <= found.high else "worse"
+    return Change(metric, Estimate(0, 0, 0, 50), Estimate(0, 0, 0, 50), found, movement)
+
+
+def test_a_change_has_the_p_of_its_interval() -> None:
+    assert moved(Z95).p == pytest.approx(0.05)
+    assert moved(-3.0).p == pytest.approx(0.0027, abs=1e-4)
+    undefined = Estimate.undefined("none")
+    assert math.isnan(Change("p95", undefined, undefined, undefined, "unknown").p)
+
+
+def test_right_answers_are_read_alone_and_the_others_together() -> None:
+    others = [moved(2.1), moved(0.3), moved(-0.5), moved(0.1)]
+    read = moved_together([moved(2.1, "correct"), *others])
+    assert [one.movement for one in read] == ["worse", *["no evidence"] * 4]
+    assert moved_together([moved(2.1, "correct")]) == [moved(2.1, "correct")]
+    clear = moved_beside([moved(3.5), moved(3.0), moved(0.1)])
+    assert [one.movement for one in clear] == ["worse", "worse", "no evidence"]
+
+
+def test_users_who_ask_again_widen_what_a_week_tells(toy_lake: Lake) -> None:
+    weeks = [FIRST], [FIRST + timedelta(weeks=1)]
+    alone = changes(weekly_cells(toy_lake, PRODUCTION), *weeks)
+    found = compared(toy_lake, PRODUCTION, *weeks)[ALL]
+    assert [one.metric for one in found] == list(WEEKLY_METRICS)
+    for before, after in zip(alone, found, strict=True):
+        assert after.difference.value == pytest.approx(before.difference.value, nan_ok=True)
+        if not math.isnan(before.difference.low):
+            assert after.difference.low <= before.difference.low
+            assert after.difference.high >= before.difference.high
+    assert compared(toy_lake, Filters(traffic="canary"), *weeks) == {}
 
 
 def test_tallies_pool() -> None:
