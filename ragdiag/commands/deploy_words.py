@@ -60,6 +60,7 @@ def plan_text(plan: Plan) -> str:
         lines.append(f"sampled: {plan.keep_probability:.3g} of all requests count, by chance alone")
     lines += [
         f"watched: {name}, {one.p0:.2%} at the most by {one.bad:,} of {one.n:,} requests"
+        f"{_alike(one.rho)}"
         for name, one in plan.monitors.items()
     ]
     lines += [f"not watched: {name}, {why}" for name, why in plan.unwatched.items()]
@@ -98,11 +99,17 @@ def _watch_lines(look: Look) -> Iterator[str]:
         )
 
 
+def _alike(rho: float) -> str:
+    """How far one user's requests may go together; nothing of a plan that took no heed of it."""
+    return f", one user's correlated by {rho:.2g} at the most" if rho else ""
+
+
 def _rate_line(name: str, rate: WatchedRate) -> str:
     watched = rate.watched
     changed = "" if rate.changed_at is None else f", risen since {rate.changed_at:%Y-%m-%d %H:%M}"
     return (
-        f"{name:9} {watched.failures:,} of {watched.n:,}, expected {watched.p0:.2%} at the most; "
+        f"{name:9} {watched.failures:,} of {watched.n:,}, expected {watched.p0:.2%} at the most"
+        f"{_alike(watched.rho)}; "
         f"statistic {watched.peak:,.1f}, alarm at {watched.level:,.0f}{changed}"
     )
 

@@ -152,7 +152,13 @@ def watch_rates(
     for name, reference in plan.monitors.items():
         known = list(monitored(outcomes, values, name, plan.slow_ms))
         level = plan.level * len(plan.monitors)
-        found = watch_rate((is_bad for _, is_bad in known), reference.p0, level)
+        found = watch_rate(
+            (is_bad for _, is_bad in known),
+            reference.p0,
+            level,
+            owners=(outcome.owner for outcome, _ in known),
+            rho=reference.rho,
+        )
         moment = None if found.change is None else known[found.change][0].asked_at
         watched[name] = WatchedRate(found, moment)
     return watched
@@ -202,6 +208,7 @@ def _rate_json(rate: WatchedRate) -> dict[str, Any]:
         "n": watched.n,
         "bad": watched.failures,
         "p0": watched.p0,
+        "rho": watched.rho,
         "statistic": watched.peak,
         "level": watched.level,
         "alarm": watched.alarm,

@@ -19,6 +19,7 @@ from ragdiag.errors import InputError
 from ragdiag.metrics.latency import needed_for_interval, quantile_estimate
 from ragdiag.stats.criteria import LEAST_CLUSTERS
 from ragdiag.stats.gates import TOLERATED, gate_errors
+from ragdiag.stats.intraclass import correlation_bound
 from ragdiag.stats.paired import DETECTABLE, planned_n
 from ragdiag.stats.ratio_gates import HIGHEST_RATIO, LEAST_FOR_P95
 from ragdiag.stats.sequential import HIGHEST_REFERENCE, level_for, reference_bound
@@ -36,11 +37,13 @@ RELEASE_WATCH = 10_000
 @dataclass(frozen=True, slots=True)
 class Reference:
     """A rate to watch for: ``p0`` is the upper bound of what production has shown, in ``bad`` of
-    ``n`` requests."""
+    ``n`` requests, and ``rho`` that of the correlation of one user's; 0 in a plan of an older
+    version, which took no heed of it."""
 
     p0: float
     bad: int
     n: int
+    rho: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +162,7 @@ def _plan(
     slow_ms = slo_ms or _slow_ms(reference)
     monitors, unwatched = {}, {}
     for name in MONITORS:
-        found = _reference(list(monitored(reference, values, name, slow_ms)), share)
+        found = _reference(list(monitored(reference, values, name, slow_ms)))
         if isinstance(found, Reference):
             monitors[name] = found
         else:
@@ -228,12 +231,12 @@ def _slow_ms(reference: Sequence[Outcome]) -> float | None:
     return HIGHEST_RATIO * quantile_estimate(times, 0.95).value
 
 
-def _reference(known: Sequence[tuple[Outcome, bool]], share: float) -> Reference | str:
+def _reference(known: Sequence[tuple[Outcome, bool]]) -> Reference | str:
     """The rate to watch against, or why there is none."""
-    bad = [is_bad for _, is_bad in known]
+    bad, owners = [is_bad for _, is_bad in known], [outcome.owner for outcome, _ in known]
     if len(bad) < LEAST_REFERENCE:
         return f"known of {len(bad)} of production's requests, and {LEAST_REFERENCE} are needed"
-    p0 = reference_bound(bad, [outcome.owner for outcome, _ in known], share)
+    p0 = reference_bound(bad, owners)
     if p0 >= HIGHEST_REFERENCE:
         return f"production's own rate may be {p0:.0%} already"
-    return Reference(p0, sum(bad), len(bad))
+    return Reference(p0, sum(bad), len(bad), correlation_bound(bad, owners))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from ragdiag.deploy.looks import Look, sum_up
-from ragdiag.deploy.plan import Plan
+from ragdiag.deploy.looks import Look, sum_up, watch_rates
+from ragdiag.deploy.plan import Plan, Reference
 from ragdiag.records import Estimate
 from ragdiag.stats.criteria import Criterion
 from ragdiag.stats.intervals import wilson
@@ -75,3 +76,18 @@ def test_what_a_hold_needs_is_told_in_judged_requests(name: str, more: int) -> N
         arms={"new": {"errors": known}},
     )
     assert f"deploy canary VERSION --share 10%) with --planned-n {more} or more" in look.reason
+
+
+def test_a_plan_that_knew_nothing_of_users_is_read_and_watched_as_it_was() -> None:
+    rate = Reference(0.1, 5, 100, rho=0.3)
+    plan = Plan("correct", 200, 1_000, None, 20_000.0, None, None, {"failures": rate}, {})
+    document = plan.to_json()
+    assert Plan.from_json(document) == plan
+    del document["monitors"]["failures"]["rho"]
+    old = Plan.from_json(document)
+    assert old.monitors["failures"].rho == 0
+    outcomes = [replace(outcome(n, int(n % 2)), owner=f"u{n // 10}") for n in range(200)]
+    values = [float(one.y or 0) for one in outcomes]
+    known, unknown = (watch_rates(outcomes, values, one)["failures"].watched for one in (plan, old))
+    assert (known.rho, unknown.rho) == (0.3, 0.0)
+    assert (known.n, unknown.n) == (81, 23)
