@@ -7,9 +7,9 @@ that the candidate is watched against until then (§13), all from production's l
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from ragdiag.deploy.arms import MONITORS, Judgments, count_errors, metric_values
 from ragdiag.deploy.thinning import lowest_chance, thin
 from ragdiag.errors import InputError
 from ragdiag.metrics.latency import needed_for_interval, quantile_estimate
+from ragdiag.stats.contrasts import Floats, clustered_mean
 from ragdiag.stats.criteria import LEAST_CLUSTERS
 from ragdiag.stats.gates import TOLERATED, gate_errors
 from ragdiag.stats.intraclass import correlation_bound
@@ -92,13 +93,17 @@ def plan_canary(
     slo_ms: float | None = None,
 ) -> Plan:
     """For a candidate that answers a ``share`` of production's users, and is compared without
-    pairs: the variance of one value is 1/(1 − share) times that of the candidate's mean.
+    pairs: the variance of one value is 1/(1 − share) times that of the candidate's mean. One user's
+    requests are not as many users', so the spread is that of a mean by users, as the
+    gate takes it, while a user asks as often as in ``reference``.
 
     Raises InputError where ``n`` is not given and production has too few judged requests to plan,
-    or all of them have the same value, and where ``n`` is too small for any version to pass.
+    all of them have the same value or one user, and where ``n`` is too small for any version to pass.
     """
     inflation = 1 / (1 - share)
-    plan = _plan(reference, judgments, metric, n, slo_ms, share=share, inflation=inflation)
+    plan = _plan(
+        reference, judgments, metric, n, slo_ms, share=share, inflation=inflation, by="owner"
+    )
     if plan.planned_n < plan.least_n:
         raise InputError(
             f"with {plan.planned_n} judged requests no canary passes the gate, not even one without"
@@ -118,8 +123,9 @@ def plan_shadow(
 ) -> Plan:
     """For a candidate that answers the same questions. How alike two versions answer is not known
     before, so differences are taken to spread as much as values do: a correlation of ½. Nobody sees
-    its answers, so no rate is watched, and an ``n`` with which it cannot pass harms nobody."""
-    plan = _plan(reference, judgments, metric, n, slo_ms, share=1.0, inflation=1.0)
+    its answers, so no rate is watched, and an ``n`` with which it cannot pass harms nobody. What
+    asks one question belongs together."""
+    plan = _plan(reference, judgments, metric, n, slo_ms, share=1.0, inflation=1.0, by="question")
     return replace(plan, monitors={}, unwatched={})
 
 
@@ -127,7 +133,9 @@ def plan_release_watch(old: Plan, reference: Sequence[Outcome], judgments: Judgm
     """For a version that has just become production, against what served before it: no gate comes,
     and RELEASE_WATCH counts all requests, judged or not."""
     n = RELEASE_WATCH
-    plan = _plan(reference, judgments, old.metric, n, old.slo_ms, share=1.0, inflation=1.0)
+    plan = _plan(
+        reference, judgments, old.metric, n, old.slo_ms, share=1.0, inflation=1.0, by="owner"
+    )
     return replace(plan, planned_requests=n, level=level_for(n, FALSE_ROLLBACK))
 
 
@@ -140,14 +148,15 @@ def _plan(
     *,
     share: float,
     inflation: float,
+    by: Literal["owner", "question"],
 ) -> Plan:
     chance = lowest_chance(reference)
     reference = thin(reference, chance)
     values = metric_values(reference, metric, judgments)
     known = np.array([value for value in values if not math.isnan(value)])
-    # Values that are all alike show no spread; they do not show that there is none.
-    varied = len(np.unique(known)) > 1
-    spread = float(known.std(ddof=1)) * math.sqrt(inflation) if varied else math.nan
+    whose: list[Hashable] = [getattr(one, by) for one in reference]
+    of_known = [one for one, value in zip(whose, values, strict=True) if not math.isnan(value)]
+    spread = _spread(known, of_known) * math.sqrt(inflation)
     errors, anew = count_errors(reference)
 
     def judged(requests: int) -> int:
@@ -155,7 +164,7 @@ def _plan(
         return math.ceil(requests * len(known) / anew) if anew else 0
 
     if n is None:
-        size = _size(known, spread, metric)
+        size = _size(known, spread, metric, by)
         n = max(size, judged(_least_requests(errors, anew, share)))
     least = judged(_least_requests(errors, anew, share, faultless=True))
     requests = n if not len(known) else math.ceil(n * len(reference) / len(known))
@@ -182,7 +191,17 @@ def _plan(
     )
 
 
-def _size(known: np.ndarray[Any, np.dtype[np.float64]], spread: float, metric: str) -> int:
+def _spread(known: Floats, whose: Sequence[Hashable]) -> float:
+    """The standard deviation of a value that the mean by clusters shows: its error times √n, but
+    never below that of single values, since clusters that balance by chance promise nothing. NaN
+    where all belong to one, or all are alike: that shows no spread, not that there is none."""
+    if len(np.unique(known)) < 2:
+        return math.nan
+    found = clustered_mean(known, whose)
+    return max(found.error * math.sqrt(len(known)), float(known.std(ddof=1)))
+
+
+def _size(known: Floats, spread: float, metric: str, by: str) -> int:
     """As many as show the loss that the gate tolerates."""
     loss = (1 - TOLERATED) * float(known.mean()) if len(known) else 0.0
     if len(known) < LEAST_REFERENCE or loss == 0:
@@ -191,6 +210,12 @@ def _size(known: np.ndarray[Any, np.dtype[np.float64]], spread: float, metric: s
             f" {metric}, and {LEAST_REFERENCE} with a mean above 0 are needed",
             remedy="give --planned-n, name another --metric, or import gold answers to what users "
             "ask (ragdiag import gold) and log the question_id",
+        )
+    if math.isnan(spread) and len(np.unique(known)) > 1:
+        raise InputError(
+            f"nothing can be planned: all {len(known)} of production's latest requests that have a "
+            f"value of {metric} are of one {'user' if by == 'owner' else by}",
+            remedy="give --planned-n",
         )
     if math.isnan(spread):
         raise InputError(
