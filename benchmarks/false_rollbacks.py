@@ -22,6 +22,7 @@ from functools import partial
 
 import numpy as np
 
+from ragdiag.stats.clustered_rates import change_of_counts
 from ragdiag.stats.contrasts import Floats, independent_means, paired_means
 from ragdiag.stats.criteria import Criterion, combine
 from ragdiag.stats.gates import gate_errors, gate_quality
@@ -97,7 +98,7 @@ def evaluation(n: int, worse: float, seed: int) -> Criteria:
         "quality": gate_quality(paired_means(a.ranks.tolist(), ranks.tolist()), "MRR@10"),
         "latency": gate_latency(paired_quantiles(*times, 0.95, seed=seed)),
         "cost": gate_cost(paired_means(a.costs.tolist(), b.costs.tolist())),
-        "errors": gate_errors(a.errors, n, b.errors, n),
+        "errors": gate_errors(change_of_counts(a.errors, n, b.errors, n)),
     }
 
 
@@ -125,7 +126,7 @@ def canary(n: int, worse: float, seed: int) -> Criteria:
         "quality": gate_quality(found, "MRR@10"),
         "latency": gate_latency(quantiles),
         "cost": gate_cost(independent_means(a.costs.tolist(), b.costs.tolist(), users, users)),
-        "errors": gate_errors(a.errors, n, b.errors, n),
+        "errors": gate_errors(change_of_counts(a.errors, n, b.errors, n)),
     }
 
 

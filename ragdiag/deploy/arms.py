@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 from ragdiag.errors import InputError
 from ragdiag.metrics.ranking import RANKING_METRICS
+from ragdiag.stats.clustered_rates import ClusteredRate, clustered_rate
 from ragdiag.store.outcomes import Outcome
 
 Judgments = Mapping[str, Mapping[str, int]]
+Cluster = Literal["owner", "question"]
+"""What belongs together: a user's requests, or those that ask one question."""
 
 DEFAULT_METRIC = "correct"
 PRODUCTION_METRICS = (
@@ -60,6 +64,16 @@ def count_errors(outcomes: Sequence[Outcome]) -> tuple[int, int]:
     """How many failed, and of how many that no cache answered."""
     anew = [one for one in outcomes if not one.cache_hit]
     return sum(one.status == "error" for one in anew), len(anew)
+
+
+def error_rate(outcomes: Sequence[Outcome], by: Cluster) -> ClusteredRate:
+    """The same, and of how many users or questions."""
+    anew = [one for one in outcomes if not one.cache_hit]
+    return clustered_rate([one.status == "error" for one in anew], clusters_of(anew, by))
+
+
+def clusters_of(outcomes: Sequence[Outcome], by: Cluster) -> list[str]:
+    return [one.owner if by == "owner" else one.question for one in outcomes]
 
 
 def _metric_value(outcome: Outcome, metric: str, judgments: Judgments) -> float:

@@ -6,12 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ragdiag.deploy.arms import Judgments, count_errors, metric_values
+from ragdiag.deploy.arms import Judgments, clusters_of, error_rate, metric_values
 from ragdiag.deploy.looks import Look, planned_end, sum_up, watch_rates
 from ragdiag.deploy.plan import RELEASE_WATCH, Plan
 from ragdiag.deploy.thinning import thin
 from ragdiag.identifiers import shadowed_id
 from ragdiag.records import DeploymentEvent, Traffic
+from ragdiag.stats.clustered_rates import change_of_rates
 from ragdiag.stats.contrasts import independent_means, paired_means
 from ragdiag.stats.criteria import Criterion
 from ragdiag.stats.gates import gate_errors, gate_quality
@@ -154,7 +155,7 @@ class _Arm:
 
     @property
     def owners(self) -> list[str]:
-        return [one.owner for one in self.outcomes]
+        return clusters_of(self.outcomes, "owner")
 
     @property
     def times(self) -> list[float]:
@@ -175,20 +176,23 @@ def _judge_apart(old: _Arm, new: _Arm, plan: Plan) -> dict[str, Criterion]:
         "quality": gate_quality(independent_means(old.values, new.values, *users), plan.metric),
         "latency": gate_latency(quantiles, plan.slo_ms),
         "cost": gate_cost(independent_means(old.costs, new.costs, *users)),
-        "errors": gate_errors(*count_errors(old.outcomes), *count_errors(new.outcomes)),
+        "errors": gate_errors(
+            change_of_rates(*(error_rate(arm.outcomes, "owner") for arm in (old, new)))
+        ),
     }
 
 
 def _judge_pairs(old: _Arm, new: _Arm, plan: Plan) -> dict[str, Criterion]:
     """The same requests; those that ask one question belong together."""
-    questions = [one.question for one in old.outcomes]
+    questions = clusters_of(old.outcomes, "question")
     quantiles = paired_quantiles(old.times, new.times, 0.95, clusters=questions)
     pairs = zip(old.outcomes, new.outcomes, strict=True)
     anew = [pair for pair in pairs if not any(one.cache_hit for one in pair)]
-    errors = [count_errors([pair[side] for pair in anew]) for side in (0, 1)]
+    # As if a pair's two failed apart: those that fail together make the interval no wider.
+    errors = [error_rate([pair[side] for pair in anew], "question") for side in (0, 1)]
     return {
         "quality": gate_quality(paired_means(old.values, new.values, questions), plan.metric),
         "latency": gate_latency(quantiles, plan.slo_ms),
         "cost": gate_cost(paired_means(old.costs, new.costs, questions)),
-        "errors": gate_errors(*errors[0], *errors[1]),
+        "errors": gate_errors(change_of_rates(*errors)),
     }

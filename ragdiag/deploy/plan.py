@@ -9,14 +9,23 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 
-from ragdiag.deploy.arms import MONITORS, Judgments, count_errors, metric_values, monitored
+from ragdiag.deploy.arms import (
+    MONITORS,
+    Cluster,
+    Judgments,
+    clusters_of,
+    error_rate,
+    metric_values,
+    monitored,
+)
 from ragdiag.deploy.thinning import lowest_chance, thin
 from ragdiag.errors import InputError
 from ragdiag.metrics.latency import needed_for_interval, quantile_estimate
+from ragdiag.stats.clustered_rates import ClusteredRate, change_of_counts
 from ragdiag.stats.contrasts import Floats, clustered_mean
 from ragdiag.stats.criteria import LEAST_CLUSTERS
 from ragdiag.stats.gates import TOLERATED, gate_errors
@@ -98,7 +107,7 @@ def plan_canary(
     gate takes it, while a user asks as often as in ``reference``.
 
     Raises InputError where ``n`` is not given and production has too few judged requests to plan,
-    all of them have the same value or one user, and where ``n`` is too small for any version to pass.
+    all of them have the same value or one user, and where ``n`` is too small for any to pass.
     """
     inflation = 1 / (1 - share)
     plan = _plan(
@@ -148,25 +157,25 @@ def _plan(
     *,
     share: float,
     inflation: float,
-    by: Literal["owner", "question"],
+    by: Cluster,
 ) -> Plan:
     chance = lowest_chance(reference)
     reference = thin(reference, chance)
     values = metric_values(reference, metric, judgments)
     known = np.array([value for value in values if not math.isnan(value)])
-    whose: list[Hashable] = [getattr(one, by) for one in reference]
-    of_known = [one for one, value in zip(whose, values, strict=True) if not math.isnan(value)]
-    spread = _spread(known, of_known) * math.sqrt(inflation)
-    errors, anew = count_errors(reference)
+    pairs = zip(clusters_of(reference, by), values, strict=True)
+    whose = [one for one, value in pairs if not math.isnan(value)]
+    spread = _spread(known, whose) * math.sqrt(inflation)
+    errors = error_rate(reference, by)
 
     def judged(requests: int) -> int:
         """How many judged requests come with so many that no cache answers; 0: unknown."""
-        return math.ceil(requests * len(known) / anew) if anew else 0
+        return math.ceil(requests * len(known) / errors.n) if errors.n else 0
 
     if n is None:
         size = _size(known, spread, metric, by)
-        n = max(size, judged(_least_requests(errors, anew, share)))
-    least = judged(_least_requests(errors, anew, share, faultless=True))
+        n = max(size, judged(_least_requests(errors, share)))
+    least = judged(_least_requests(errors, share, faultless=True))
     requests = n if not len(known) else math.ceil(n * len(reference) / len(known))
     slow_ms = slo_ms or _slow_ms(reference)
     monitors, unwatched = {}, {}
@@ -201,7 +210,7 @@ def _spread(known: Floats, whose: Sequence[Hashable]) -> float:
     return max(found.error * math.sqrt(len(known)), float(known.std(ddof=1)))
 
 
-def _size(known: Floats, spread: float, metric: str, by: str) -> int:
+def _size(known: Floats, spread: float, metric: str, by: Cluster) -> int:
     """As many as show the loss that the gate tolerates."""
     loss = (1 - TOLERATED) * float(known.mean()) if len(known) else 0.0
     if len(known) < LEAST_REFERENCE or loss == 0:
@@ -226,24 +235,33 @@ def _size(known: Floats, spread: float, metric: str, by: str) -> int:
     return max(planned_n(spread, loss), LEAST_REFERENCE)
 
 
-def _least_requests(errors: int, of: int, share: float, *, faultless: bool = False) -> int:
+def _least_requests(found: ClusteredRate, share: float, *, faultless: bool = False) -> int:
     """How many requests of the candidate, none from a cache, the gate takes to let it pass by
-    errors and by p95, where both versions fail as often as ``errors`` of ``of`` times, or only
-    production does (``faultless``); from 200 on within one in a hundred.
+    errors and by p95, where both versions fail as often as production was ``found`` to, and as much
+    together; or, ``faultless``, where only production does, and every request is of another user:
+    fewer never do. From 200 on within one in a hundred.
 
-    >>> _least_requests(0, 1, 0.05), _least_requests(1, 100, 1.0)
+    >>> alone, rare = ClusteredRate(0, 1, 1, 1.0), ClusteredRate(1, 100, 100, 1.0)
+    >>> _least_requests(alone, 0.05), _least_requests(rare, 1.0)
     (189, 351)
-    >>> _least_requests(1, 100, 1.0, faultless=True), _least_requests(8, 100, 0.3, faultless=True)
-    (143, 73)
+    >>> _least_requests(rare, 1.0, faultless=True)
+    143
+    >>> _least_requests(ClusteredRate(8, 100, 100, 1.0), 0.3, faultless=True)
+    73
+    >>> _least_requests(ClusteredRate(1, 100, 50, 2.0), 1.0)
+    656
     """
-    rate = errors / of if of else 0.0
+    rate = found.failures / found.n if found.n else 0.0
+    effect = 1.0 if faultless else found.effect
+    if math.isnan(effect):  # as the gate takes it
+        effect = found.n / found.clusters
     n = max(LEAST_FOR_P95, LEAST_CLUSTERS)
     while True:
         others = n if share == 1 else math.ceil(n * (1 - share) / share)
         # The candidate's errors are rounded up, so that luck is not planned for.
         failed = 0 if faultless else math.ceil(rate * n)
-        found = gate_errors(round(rate * others), others, failed, n)
-        if found.decision == "pass":
+        change = change_of_counts(round(rate * others), others, failed, n, effect)
+        if gate_errors(change).decision == "pass":
             return n
         n += max(1, n // 100)
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 
-from ragdiag.records import Estimate
+from ragdiag.stats.clustered_rates import RateChange
 from ragdiag.stats.contrasts import Contrast, Means
 from ragdiag.stats.criteria import (
     LEAST_CLUSTERS,
@@ -35,7 +35,6 @@ from ragdiag.stats.criteria import (
     needed_to_pass,
     with_least_clusters,
 )
-from ragdiag.stats.intervals import difference_of_rates
 
 GRAVE, TOLERATED = 0.90, 0.98
 ERROR_MARGIN = 0.02
@@ -97,24 +96,27 @@ def _quality_rule(
     if whole < 0:
         return "rollback", "some of the quality is lost"
     if tolerated > 0:
-        return (
-            "inconclusive",
-            f"to pass takes {LEAST_CLUSTERS} independent questions or users; here are {clusters}",
-        )
+        return "inconclusive", _too_few(clusters)
     return "inconclusive", "a loss of 2 % is neither shown nor excluded"
 
 
-def gate_errors(errors_a: int, n_a: int, errors_b: int, n_b: int) -> Criterion:
+def gate_errors(found: RateChange) -> Criterion:
     """The share of requests that failed: ``pass`` if the upper end of the 95 % interval of B − A
-    (Newcombe) is at most ERROR_MARGIN, ``rollback`` if the lower end is above it.
+    is at most ERROR_MARGIN, ``rollback`` if the lower end is above it. To pass takes LEAST_CLUSTERS
+    users or questions besides.
 
-    >>> gate_errors(5, 1_000, 6, 1_000).decision, gate_errors(0, 500, 40, 500).decision
-    ('pass', 'rollback')
+    >>> from ragdiag.stats.clustered_rates import change_of_counts
+    >>> gate_errors(change_of_counts(5, 1_000, 6, 1_000)).decision
+    'pass'
+    >>> gate_errors(change_of_counts(0, 500, 40, 500)).decision
+    'rollback'
     """
-    change = difference_of_rates(errors_a, n_a, errors_b, n_b)
+    change = found.difference
     decision: Decision = "inconclusive"
     reason = change.reason or "the interval of the difference spans the margin"
-    if change.high <= ERROR_MARGIN:
+    if change.high <= ERROR_MARGIN and found.clusters < LEAST_CLUSTERS:
+        reason = _too_few(found.clusters)
+    elif change.high <= ERROR_MARGIN:
         decision, reason = "pass", f"at most {100 * ERROR_MARGIN:g} points more errors"
     elif change.low > ERROR_MARGIN:
         decision, reason = "rollback", f"over {100 * ERROR_MARGIN:g} points more errors"
@@ -124,18 +126,26 @@ def gate_errors(errors_a: int, n_a: int, errors_b: int, n_b: int) -> Criterion:
         reason,
         "difference",
         change,
-        a=errors_a / n_a if n_a else math.nan,
-        b=errors_b / n_b if n_b else math.nan,
+        a=found.a,
+        b=found.b,
         bounds={"b_minus_a_lower": change.low, "b_minus_a_upper": change.high},
-        needed_n=_needed_for_errors(change, n_b),
+        needed_n=_needed_for_errors(found),
     )
 
 
-def _needed_for_errors(change: Estimate, n: int) -> int | None:
+def _needed_for_errors(found: RateChange) -> int | None:
     """From the interval's half that lies towards the margin; none of it has no width."""
+    change = found.difference
     above, below = change.high - change.value, change.value - change.low
     if not (above > 0 and below > 0):
         return None
     margin = ERROR_MARGIN - change.value
     distance = margin / above if margin > 0 else -margin / below
-    return needed_n(n, Z_ROLLBACK * distance, Z_ROLLBACK)
+    needed = needed_n(found.n, Z_ROLLBACK * distance, Z_ROLLBACK)
+    if needed is None or margin <= 0:
+        return needed
+    return max(needed, math.ceil(LEAST_CLUSTERS * found.n / found.clusters))
+
+
+def _too_few(clusters: int) -> str:
+    return f"to pass takes {LEAST_CLUSTERS} independent questions or users; here are {clusters}"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ragdiag.records import Estimate
+from ragdiag.stats.clustered_rates import change_of_counts, change_of_rates, clustered_rate
 from ragdiag.stats.contrasts import independent_means, paired_means
 from ragdiag.stats.criteria import Criterion, combine, needed_for_all
 from ragdiag.stats.gates import gate_errors, gate_quality
@@ -193,15 +194,49 @@ def test_where_nothing_is_ever_found_nothing_can_be_shown() -> None:
 
 
 def test_errors_are_judged_by_the_interval_of_their_difference() -> None:
-    assert gate_errors(0, 400, 0, 400).decision == "pass"
-    assert gate_errors(0, 100, 0, 100).decision == "inconclusive"
-    assert gate_errors(0, 400, 40, 400).decision == "rollback"
-    unknown = gate_errors(0, 0, 1, 10)
+    assert gate_errors(change_of_counts(0, 400, 0, 400)).decision == "pass"
+    assert gate_errors(change_of_counts(0, 100, 0, 100)).decision == "inconclusive"
+    assert gate_errors(change_of_counts(0, 400, 40, 400)).decision == "rollback"
+    unknown = gate_errors(change_of_counts(0, 0, 1, 10))
     assert (unknown.decision, unknown.needed_n) == ("inconclusive", None)
-    near = gate_errors(2, 200, 4, 200)
+    near = gate_errors(change_of_counts(2, 200, 4, 200))
     assert near.decision == "inconclusive"
     scale = (near.needed_n or 0) // 200 + 1
-    assert gate_errors(2 * scale, 200 * scale, 4 * scale, 200 * scale).decision == "pass"
+    assert (
+        gate_errors(change_of_counts(2 * scale, 200 * scale, 4 * scale, 200 * scale)).decision
+        == "pass"
+    )
+
+
+def test_errors_of_few_users_do_not_pass() -> None:
+    users = [k % 29 for k in range(8_000)]
+    rare = clustered_rate([k % 1_000 == 0 for k in range(8_000)], users)
+    found = gate_errors(change_of_rates(rare, clustered_rate([False] * 8_000, users)))
+    assert (found.decision, found.change.high < 0.02) == ("inconclusive", True)
+    assert found.reason == "to pass takes 30 independent questions or users; here are 29"
+    assert found.needed_n == math.ceil(30 * 8_000 / 29)
+
+
+@pytest.mark.parametrize(
+    ("rate", "correlation", "users", "each"), [(0.05, 0.3, 60, 10), (0.1, 0.2, 60, 20)]
+)
+def test_two_points_more_errors_of_users_rarely_pass(
+    rate: float, correlation: float, users: int, each: int
+) -> None:
+    """2.5 % should; as if requests were independent, 14 to 18 % do."""
+    generator = np.random.default_rng(3)
+    rest, runs, aware, unaware = 1 / correlation - 1, 100, 0, 0
+    for _ in range(runs):
+        rates, counts = [], []
+        for count, p in ((5 * users, rate), (users, rate + 0.02)):
+            failing = generator.beta(p * rest, (1 - p) * rest, count).repeat(each)
+            failed = (generator.random(count * each) < failing).tolist()
+            rates.append(clustered_rate(failed, np.arange(count).repeat(each).tolist()))
+            counts += [sum(failed), len(failed)]
+        aware += gate_errors(change_of_rates(*rates)).decision == "pass"
+        unaware += gate_errors(change_of_counts(*counts)).decision == "pass"
+    assert aware / runs <= 0.025 + 3 * math.sqrt(0.025 * 0.975 / runs)
+    assert unaware / runs > 0.08
 
 
 def test_a_release_needs_every_criterion() -> None:

@@ -22,6 +22,7 @@ from ragdiag.instrumentation.sampling import Sampler, Sampling
 from ragdiag.records import Deployment, Feedback, IndexBuild, Request
 from ragdiag.retrieval.serving import pointer_path
 from ragdiag.settings import Workspace
+from ragdiag.stats.clustered_rates import change_of_counts
 from ragdiag.stats.gates import gate_errors
 from ragdiag.store import deployments
 from ragdiag.store.deployments import current_deployment, load_deployments
@@ -198,7 +199,7 @@ def test_a_plan_of_its_own_can_be_passed_by_a_version_that_errs_as_often(
     n = plan.planned_n
     assert n > plan.least_n == 143  # of which production fails once
     wrong = math.ceil(0.005 * n)
-    assert gate_errors(round(0.005 * n), n, wrong, n).decision == "pass"
+    assert gate_errors(change_of_counts(round(0.005 * n), n, wrong, n)).decision == "pass"
 
 
 def test_a_hold_of_the_gate_names_the_way_on(lake: Lake, workspace: Workspace) -> None:
