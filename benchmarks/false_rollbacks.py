@@ -22,9 +22,9 @@ from functools import partial
 
 import numpy as np
 
-from ragdiag.stats.clustered_rates import change_of_counts
 from ragdiag.stats.contrasts import Floats, independent_means, paired_means
 from ragdiag.stats.criteria import Criterion, combine
+from ragdiag.stats.failure_shares import change_of_counts
 from ragdiag.stats.gates import gate_errors, gate_quality
 from ragdiag.stats.intervals import wilson
 from ragdiag.stats.quantile_ratios import independent_quantiles, paired_quantiles

@@ -11,7 +11,7 @@ from typing import Literal
 
 from ragdiag.errors import InputError
 from ragdiag.metrics.ranking import RANKING_METRICS
-from ragdiag.stats.clustered_rates import ClusteredRate, clustered_rate
+from ragdiag.stats.failure_shares import FailureShare, failure_share
 from ragdiag.store.outcomes import Outcome
 
 Judgments = Mapping[str, Mapping[str, int]]
@@ -66,10 +66,10 @@ def count_errors(outcomes: Sequence[Outcome]) -> tuple[int, int]:
     return sum(one.status == "error" for one in anew), len(anew)
 
 
-def error_rate(outcomes: Sequence[Outcome], by: Cluster) -> ClusteredRate:
+def error_rate(outcomes: Sequence[Outcome], by: Cluster) -> FailureShare:
     """The same, and of how many users or questions."""
     anew = [one for one in outcomes if not one.cache_hit]
-    return clustered_rate([one.status == "error" for one in anew], clusters_of(anew, by))
+    return failure_share([one.status == "error" for one in anew], clusters_of(anew, by))
 
 
 def clusters_of(outcomes: Sequence[Outcome], by: Cluster) -> list[str]:

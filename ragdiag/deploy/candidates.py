@@ -12,9 +12,9 @@ from ragdiag.deploy.plan import RELEASE_WATCH, Plan
 from ragdiag.deploy.thinning import thin
 from ragdiag.identifiers import shadowed_id
 from ragdiag.records import DeploymentEvent, Traffic
-from ragdiag.stats.clustered_rates import change_of_rates
 from ragdiag.stats.contrasts import independent_means, paired_means
 from ragdiag.stats.criteria import Criterion
+from ragdiag.stats.failure_shares import change_of_rates
 from ragdiag.stats.gates import gate_errors, gate_quality
 from ragdiag.stats.quantile_ratios import independent_quantiles, paired_quantiles
 from ragdiag.stats.ratio_gates import gate_cost, gate_latency

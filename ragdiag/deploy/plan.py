@@ -25,9 +25,9 @@ from ragdiag.deploy.arms import (
 from ragdiag.deploy.thinning import lowest_chance, thin
 from ragdiag.errors import InputError
 from ragdiag.metrics.latency import needed_for_interval, quantile_estimate
-from ragdiag.stats.clustered_rates import ClusteredRate, change_of_counts
 from ragdiag.stats.contrasts import Floats, clustered_mean
 from ragdiag.stats.criteria import LEAST_CLUSTERS
+from ragdiag.stats.failure_shares import FailureShare, change_of_counts
 from ragdiag.stats.gates import TOLERATED, gate_errors
 from ragdiag.stats.intraclass import correlation_bound
 from ragdiag.stats.paired import DETECTABLE, planned_n
@@ -235,20 +235,20 @@ def _size(known: Floats, spread: float, metric: str, by: Cluster) -> int:
     return max(planned_n(spread, loss), LEAST_REFERENCE)
 
 
-def _least_requests(found: ClusteredRate, share: float, *, faultless: bool = False) -> int:
+def _least_requests(found: FailureShare, share: float, *, faultless: bool = False) -> int:
     """How many requests of the candidate, none from a cache, the gate takes to let it pass by
     errors and by p95, where both versions fail as often as production was ``found`` to, and as much
     together; or, ``faultless``, where only production does, and every request is of another user:
     fewer never do. From 200 on within one in a hundred.
 
-    >>> alone, rare = ClusteredRate(0, 1, 1, 1.0), ClusteredRate(1, 100, 100, 1.0)
+    >>> alone, rare = FailureShare(0, 1, 1, 1.0), FailureShare(1, 100, 100, 1.0)
     >>> _least_requests(alone, 0.05), _least_requests(rare, 1.0)
     (189, 351)
     >>> _least_requests(rare, 1.0, faultless=True)
     143
-    >>> _least_requests(ClusteredRate(8, 100, 100, 1.0), 0.3, faultless=True)
+    >>> _least_requests(FailureShare(8, 100, 100, 1.0), 0.3, faultless=True)
     73
-    >>> _least_requests(ClusteredRate(1, 100, 50, 2.0), 1.0)
+    >>> _least_requests(FailureShare(1, 100, 50, 2.0), 1.0)
     656
     """
     rate = found.failures / found.n if found.n else 0.0

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import math
 
-from ragdiag.stats.clustered_rates import RateChange
 from ragdiag.stats.contrasts import Contrast, Means
 from ragdiag.stats.criteria import (
     LEAST_CLUSTERS,
@@ -35,6 +34,7 @@ from ragdiag.stats.criteria import (
     needed_to_pass,
     with_least_clusters,
 )
+from ragdiag.stats.failure_shares import RateChange
 
 GRAVE, TOLERATED = 0.90, 0.98
 ERROR_MARGIN = 0.02
@@ -105,7 +105,7 @@ def gate_errors(found: RateChange) -> Criterion:
     is at most ERROR_MARGIN, ``rollback`` if the lower end is above it. To pass takes LEAST_CLUSTERS
     users or questions besides.
 
-    >>> from ragdiag.stats.clustered_rates import change_of_counts
+    >>> from ragdiag.stats.failure_shares import change_of_counts
     >>> gate_errors(change_of_counts(5, 1_000, 6, 1_000)).decision
     'pass'
     >>> gate_errors(change_of_counts(0, 500, 40, 500)).decision

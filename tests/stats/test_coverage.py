@@ -26,8 +26,8 @@ from ragdiag.stats import bootstrap, cluster_bootstrap, mixed_labels, quantile_r
 from ragdiag.stats.agreement import auroc, cohen_kappa
 from ragdiag.stats.bootstrap import bca_mean, bounded_mean
 from ragdiag.stats.cluster_bootstrap import bounded_cluster_mean, cluster_mean
-from ragdiag.stats.clustered_rates import ClusteredRate, change_of_rates, clustered_rate
 from ragdiag.stats.contrasts import clustered_mean, independent_means, paired_means
+from ragdiag.stats.failure_shares import FailureShare, change_of_rates, failure_share
 from ragdiag.stats.intervals import (
     Sums,
     difference_of_means,
@@ -314,14 +314,14 @@ def of_clusters() -> Cells:
         )
 
 
-def of_clustered_rates() -> Cells:
+def of_failure_shares() -> Cells:
     """Failures of users who differ, twice as many of them with A."""
 
-    def users(chance: Chance, count: int, each: int, p: float, correlation: float) -> ClusteredRate:
+    def users(chance: Chance, count: int, each: int, p: float, correlation: float) -> FailureShare:
         rest = 1 / correlation - 1
         own = chance.beta(p * rest, (1 - p) * rest, count).repeat(each)
         failed = (chance.random(count * each) < own).tolist()
-        return clustered_rate(failed, np.arange(count).repeat(each).tolist())
+        return failure_share(failed, np.arange(count).repeat(each).tolist())
 
     cells = ((60, 10, 0.05, 0.3), (100, 5, 0.02, 0.2))
     for count, each, p, correlation in cells:
@@ -559,7 +559,7 @@ FAMILIES = (
     of_differences,
     of_costs,
     of_clusters,
-    of_clustered_rates,
+    of_failure_shares,
     of_quantiles,
     of_quantile_ratios,
     of_labels,

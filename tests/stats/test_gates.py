@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ragdiag.records import Estimate
-from ragdiag.stats.clustered_rates import change_of_counts, change_of_rates, clustered_rate
 from ragdiag.stats.contrasts import independent_means, paired_means
 from ragdiag.stats.criteria import Criterion, combine, needed_for_all
+from ragdiag.stats.failure_shares import change_of_counts, change_of_rates, failure_share
 from ragdiag.stats.gates import gate_errors, gate_quality
 
 Scores = npt.NDArray[np.float64]
@@ -210,8 +210,8 @@ def test_errors_are_judged_by_the_interval_of_their_difference() -> None:
 
 def test_errors_of_few_users_do_not_pass() -> None:
     users = [k % 29 for k in range(8_000)]
-    rare = clustered_rate([k % 1_000 == 0 for k in range(8_000)], users)
-    found = gate_errors(change_of_rates(rare, clustered_rate([False] * 8_000, users)))
+    rare = failure_share([k % 1_000 == 0 for k in range(8_000)], users)
+    found = gate_errors(change_of_rates(rare, failure_share([False] * 8_000, users)))
     assert (found.decision, found.change.high < 0.02) == ("inconclusive", True)
     assert found.reason == "to pass takes 30 independent questions or users; here are 29"
     assert found.needed_n == math.ceil(30 * 8_000 / 29)
@@ -231,7 +231,7 @@ def test_two_points_more_errors_of_users_rarely_pass(
         for count, p in ((5 * users, rate), (users, rate + 0.02)):
             failing = generator.beta(p * rest, (1 - p) * rest, count).repeat(each)
             failed = (generator.random(count * each) < failing).tolist()
-            rates.append(clustered_rate(failed, np.arange(count).repeat(each).tolist()))
+            rates.append(failure_share(failed, np.arange(count).repeat(each).tolist()))
             counts += [sum(failed), len(failed)]
         aware += gate_errors(change_of_rates(*rates)).decision == "pass"
         unaware += gate_errors(change_of_counts(*counts)).decision == "pass"

@@ -22,7 +22,7 @@ from ragdiag.instrumentation.sampling import Sampler, Sampling
 from ragdiag.records import Deployment, Feedback, IndexBuild, Request
 from ragdiag.retrieval.serving import pointer_path
 from ragdiag.settings import Workspace
-from ragdiag.stats.clustered_rates import change_of_counts
+from ragdiag.stats.failure_shares import change_of_counts
 from ragdiag.stats.gates import gate_errors
 from ragdiag.store import deployments
 from ragdiag.store.deployments import current_deployment, load_deployments

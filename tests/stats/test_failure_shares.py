@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragdiag.stats.clustered_rates import change_of_counts, change_of_rates, clustered_rate
 from ragdiag.stats.contrasts import clustered_mean
+from ragdiag.stats.failure_shares import change_of_counts, change_of_rates, failure_share
 from ragdiag.stats.intervals import difference_of_rates, newcombe, score_interval, student_quantile
 
 Outcomes = list[bool]
@@ -18,7 +18,7 @@ Outcomes = list[bool]
 def test_with_one_request_a_user_it_is_newcombes_to_the_last_digit(
     a: Outcomes, b: Outcomes
 ) -> None:
-    found = change_of_rates(clustered_rate(a, range(len(a))), clustered_rate(b, range(len(b))))
+    found = change_of_rates(failure_share(a, range(len(a))), failure_share(b, range(len(b))))
     counts = sum(a), len(a), sum(b), len(b)
     assert repr(found) == repr(change_of_counts(*counts))
     assert repr(found.difference) == repr(difference_of_rates(*counts))
@@ -32,9 +32,9 @@ def test_the_design_effect_is_the_ratio_of_both_variances() -> None:
     values = [float(one) for one in failed]
     whole, alone = clustered_mean(values, users), clustered_mean(values, range(400))
     reach = student_quantile(whole.freedom) / student_quantile(399)
-    found = clustered_rate(failed, users)
+    found = failure_share(failed, users)
     assert found.effect == pytest.approx((whole.error / alone.error * reach) ** 2)
-    other = clustered_rate([False] * 20 + [True], range(21))
+    other = failure_share([False] * 20 + [True], range(21))
     change = change_of_rates(other, found).difference
     expected = newcombe(other.estimate(1.0), found.estimate(found.effect))
     assert change == expected
@@ -43,14 +43,14 @@ def test_the_design_effect_is_the_ratio_of_both_variances() -> None:
 
 
 def test_users_who_balance_by_chance_promise_nothing() -> None:
-    assert clustered_rate([True, False] * 50, [k // 2 for k in range(100)]).effect == 1.0
+    assert failure_share([True, False] * 50, [k // 2 for k in range(100)]).effect == 1.0
 
 
 def test_what_shows_no_design_effect_takes_the_others() -> None:
     users = [k // 5 for k in range(500)]
     silent, failing = (
-        clustered_rate([False] * 500, users),
-        clustered_rate([k < 30 for k in users], users),
+        failure_share([False] * 500, users),
+        failure_share([k < 30 for k in users], users),
     )
     assert math.isnan(silent.effect)
     assert failing.effect > 4
@@ -61,13 +61,13 @@ def test_what_shows_no_design_effect_takes_the_others() -> None:
 
 
 def test_one_user_tells_nothing_of_others() -> None:
-    one = clustered_rate([True] + [False] * 99, ["u"] * 100)
+    one = failure_share([True] + [False] * 99, ["u"] * 100)
     assert one.effect == 100.0
-    change = change_of_rates(clustered_rate([False] * 100, range(100)), one).difference
+    change = change_of_rates(failure_share([False] * 100, range(100)), one).difference
     assert change.high > 0.5
 
 
 def test_nothing_is_undefined() -> None:
-    found = change_of_rates(clustered_rate([], []), clustered_rate([True, False, False], "uuv"))
+    found = change_of_rates(failure_share([], []), failure_share([True, False, False], "uuv"))
     assert found.difference.reason == "one of the two samples is empty"
     assert (math.isnan(found.a), found.clusters) == (True, 0)

@@ -19,7 +19,7 @@ from ragdiag.stats.intervals import newcombe, score_interval, student_quantile
 
 
 @dataclass(frozen=True, slots=True)
-class ClusteredRate:
+class FailureShare:
     """``failures`` in ``n`` requests of ``clusters``; ``effect`` is D above, NaN where nothing
     tells it: more requests than clusters, of which none failed or all did."""
 
@@ -51,27 +51,27 @@ class RateChange:
     clusters: int
 
 
-def clustered_rate(failed: Sequence[bool], clusters: Sequence[Hashable]) -> ClusteredRate:
+def failure_share(failed: Sequence[bool], clusters: Sequence[Hashable]) -> FailureShare:
     """A share from outcomes and what belongs together; one cluster tells nothing of others, and its
     D is n.
 
-    >>> clustered_rate([True, False, False, False], "uvwx").effect
+    >>> failure_share([True, False, False, False], "uvwx").effect
     1.0
-    >>> twice = clustered_rate([True, True, False, False] * 10, [k // 2 for k in range(40)])
+    >>> twice = failure_share([True, True, False, False] * 10, [k // 2 for k in range(40)])
     >>> round(twice.effect, 2)
     2.2
     """
     n, count = len(failed), len(set(clusters))
     failures = sum(map(bool, failed))
-    return ClusteredRate(failures, n, count, _effect(failed, clusters, failures, count))
+    return FailureShare(failures, n, count, _effect(failed, clusters, failures, count))
 
 
-def change_of_rates(a: ClusteredRate, b: ClusteredRate) -> RateChange:
+def change_of_rates(a: FailureShare, b: FailureShare) -> RateChange:
     """b − a. Either share has the larger of both design effects, as far as it has clusters of more
     than one request: few failures show too small a one more often than not. Where neither tells
     one, a cluster counts as one request: whoever fails may always fail, for all one knows.
 
-    >>> a, b = clustered_rate([False] * 400, range(400)), clustered_rate([False] * 400, range(400))
+    >>> a, b = failure_share([False] * 400, range(400)), failure_share([False] * 400, range(400))
     >>> round(change_of_rates(a, b).difference.high, 4)
     0.0095
     """
@@ -87,11 +87,11 @@ def change_of_counts(
     >>> round(change_of_counts(0, 400, 0, 400, effect=2.0).difference.high, 4)
     0.0188
     """
-    a, b = ClusteredRate(failures_a, n_a, n_a, effect), ClusteredRate(failures_b, n_b, n_b, effect)
+    a, b = FailureShare(failures_a, n_a, n_a, effect), FailureShare(failures_b, n_b, n_b, effect)
     return _change(a, b, effect, effect)
 
 
-def _change(a: ClusteredRate, b: ClusteredRate, effect_a: float, effect_b: float) -> RateChange:
+def _change(a: FailureShare, b: FailureShare, effect_a: float, effect_b: float) -> RateChange:
     return RateChange(
         a=a.rate,
         b=b.rate,
@@ -101,7 +101,7 @@ def _change(a: ClusteredRate, b: ClusteredRate, effect_a: float, effect_b: float
     )
 
 
-def _shared_effect(one: ClusteredRate, known: Sequence[float]) -> float:
+def _shared_effect(one: FailureShare, known: Sequence[float]) -> float:
     if one.n == one.clusters:
         return 1.0
     return max(known) if known else one.n / one.clusters
