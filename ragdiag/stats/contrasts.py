@@ -38,6 +38,10 @@ class Contrast:
     """An estimated ``value`` with its standard error and degrees of freedom; its bounds are
     Student's t. Without an error (below two clusters) the bounds are NaN.
 
+    Where G clusters agree to the last digit (error 0) their spread tells nothing, and what is left
+    is that their signs agree, by chance once in 2^G: a bound is the value itself where that is
+    rare enough for the confidence asked for (six clusters for 97.5 %), and else NaN.
+
     >>> contrast = Contrast(0.02, 0.01, freedom=99)
     >>> round(contrast.lower(0.95), 4), round(contrast.upper(0.975), 4)
     (0.0034, 0.0398)
@@ -72,15 +76,18 @@ class Contrast:
         return Estimate(self.value, self.lower(0.975), self.upper(0.975), n, reason)
 
     def _reach(self, confidence: float) -> float:
-        if math.isnan(self.error) or self.error == 0:
-            return self.error
+        if math.isnan(self.error):
+            return math.nan
+        if self.error == 0:
+            return 0.0 if 2 ** -(self.freedom + 1) <= 1 - confidence else math.nan
         return self.error * student_quantile(self.freedom, confidence)
 
 
 @dataclass(frozen=True, slots=True)
 class PairedMeans:
     """Means ``a`` and ``b`` over the same ``n`` questions, and by cluster its share of them and the
-    sum of each side's deviations from its mean, divided by n: shape (clusters,)."""
+    sum of each side's deviations from its mean, divided by n: shape (clusters,). ``size`` is the
+    largest value on either side, without its sign."""
 
     n: int
     a: float
@@ -88,6 +95,7 @@ class PairedMeans:
     shares: Floats
     deviations_a: Floats
     deviations_b: Floats
+    size: float
     left_out: int
 
     @property
@@ -106,17 +114,20 @@ class PairedMeans:
             shares=np.append(self.shares * self.n, 1.0) / n,
             deviations_a=np.append(self.deviations_a * self.n, 0.0) / n,
             deviations_b=np.append(moved * self.n, -b) / n,
+            size=self.size,
             left_out=self.left_out,
         )
 
     def contrast(self, weight: float) -> Contrast:
-        """mean(B − weight · A)."""
+        """mean(B − weight · A).
+
+        Rounding is told by the values' size and not by the deviations': where all clusters have one
+        mean these are nothing but rounding themselves.
+        """
         deviations = self.deviations_b - weight * self.deviations_a
-        sides = (self.deviations_a, self.deviations_b)
-        size = max(float(np.abs(side).max(initial=0.0)) for side in sides)
         return Contrast(
             self.b - weight * self.a,
-            _error(deviations, self.shares, ROUNDING * size),
+            _error(deviations, self.shares, ROUNDING * self.size),
             _freedom(self.shares),
         )
 
@@ -194,6 +205,7 @@ def paired_means(
         shares=_shares(names),
         deviations_a=_deviations(first, names),
         deviations_b=_deviations(second, names),
+        size=max(float(np.abs(side).max(initial=0.0)) for side in (first, second)),
         left_out=len(a) - len(kept),
     )
 

@@ -10,7 +10,7 @@ from ragdiag.records import Estimate
 from ragdiag.ui import charts, palette, tables, terms, words
 from ragdiag.ui.safe import literal
 from ragdiag.workflows.comparing.compare import Comparison
-from ragdiag.workflows.comparing.compare_slices import LEAST_QUESTIONS, SliceComparison
+from ragdiag.workflows.comparing.compare_slices import SliceComparison
 from ragdiag.workflows.comparing.compare_words import ALPHA, family_words
 
 MOST = 24
@@ -24,7 +24,7 @@ def show_slices(compared: Comparison, measure: str) -> None:
     if not known:
         st.caption("These questions are of one kind only.")
         return
-    tested = [one for one in known if one.n >= LEAST_QUESTIONS]
+    tested = [one for one in known if one.tested]
     largest = sorted(tested, key=lambda one: -one.n)[:MOST]
     drawn = [one for one in known if one in largest]
     overall = compared.metrics[measure].paired.difference

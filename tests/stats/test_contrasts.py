@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ragdiag.stats.contrasts import independent_means, paired_means
+from ragdiag.stats.gates import gate_quality
+from ragdiag.stats.paired import clustered_t
 
 Pairs = list[tuple[float, float]]
 PAIRS = st.lists(st.tuples(st.integers(0, 10), st.integers(0, 10)), min_size=2, max_size=30)
@@ -66,7 +68,8 @@ def test_the_error_is_the_plain_definition(pairs: Pairs, weight: float, chance: 
     clusters = ["u", "v", *(chance.choice("uvwx") for _ in a[2:])]  # type: ignore[attr-defined]
     found = paired_means(a, b, clusters).contrast(weight)
     deltas = [y - weight * x for x, y in zip(a, b, strict=True)]
-    assert found.error == pytest.approx(plain_cluster_error(deltas, clusters), abs=1e-9)
+    # The root of what rounding leaves of the definition's sum, where all clusters agree.
+    assert found.error == pytest.approx(plain_cluster_error(deltas, clusters), abs=1e-6)
     assert found.freedom == pytest.approx(plain_freedom(clusters))
 
 
@@ -104,6 +107,22 @@ def test_the_same_values_on_both_sides_have_no_error() -> None:
     assert (contrast.value, contrast.error, contrast.distance) == (0.0, 0.0, 0.0)
     apart = paired_means([0.1] * 9, [0.3] * 9).contrast(1.0)
     assert (apart.error, apart.distance) == (0.0, math.inf)
+
+
+@pytest.mark.parametrize("right", [(6, 5), (10, 9), (3, 7), (1, 0)])
+def test_clusters_that_agree_have_no_error_whatever_rounding_leaves(right: tuple[int, int]) -> None:
+    a, b = ([1.0] * k + [0.0] * (10 - k) for k in right)
+    twice = paired_means(a * 2, b * 2, [0] * 10 + [1] * 10)
+    contrast = twice.contrast(1.0)
+    assert contrast.error == 0
+    assert math.isnan(contrast.upper(0.975))
+    assert clustered_t(twice) == 0.5  # that two signs agree
+    assert gate_quality(twice, "correct").decision == "inconclusive"
+    six = paired_means(a * 6, b * 6, [n // 10 for n in range(60)]).contrast(1.0)
+    assert six.upper(0.975) == six.value  # six signs agree once in 64
+    five = paired_means(a * 5, b * 5, [n // 10 for n in range(50)]).contrast(1.0)
+    assert math.isnan(five.upper(0.975))
+    assert five.lower(0.95) == five.value
 
 
 def test_lengths_must_agree() -> None:

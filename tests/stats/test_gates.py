@@ -115,7 +115,8 @@ def plain_gate(a: list[float], b: list[float]) -> str:
     def bound(weight: float, confidence: float, *, above: bool, of=(first, second)) -> float:
         deltas = of[1] - weight * of[0]
         if np.ptp(deltas) < 1e-12:
-            return float(deltas[0])
+            # All that is left is that so many signs agree.
+            return float(deltas[0]) if 0.5 ** len(deltas) <= 1 - confidence else math.nan
         side = stats.ttest_1samp(deltas, 0.0, alternative="less" if above else "greater")
         interval = side.confidence_interval(confidence)
         return float(interval.high if above else interval.low)

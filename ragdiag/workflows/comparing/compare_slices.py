@@ -14,6 +14,10 @@ from ragdiag.stats.paired import DETECTABLE, PairedComparison, clustered_t, holm
 
 LEAST_QUESTIONS = 10
 """In a slice, for a test: below, each difference is shown and none is judged."""
+LEAST_CLUSTERS = 5
+"""Independent questions in a slice (documents, where several are about one) for an interval or a
+test. Two or three clusters agree by chance too often, and then have next to no spread: a family of
+twelve documents in six topics found a difference between equal versions in 31 % of draws."""
 
 
 class Pair(Protocol):
@@ -32,7 +36,8 @@ class Pair(Protocol):
 @dataclass(frozen=True, slots=True)
 class SliceChange:
     """B − A of one metric in one slice, with its cluster-robust t interval and p; p is NaN
-    where the slice has too few questions for a test."""
+    where the slice has too few questions for a test, and so are the bounds and the least detectable
+    difference where too few of them are independent."""
 
     a: float
     b: float
@@ -44,10 +49,18 @@ class SliceChange:
 
 @dataclass(frozen=True, slots=True)
 class SliceComparison:
+    """``n`` questions, of which ``clusters`` are independent."""
+
     kind: SliceKind
     name: str
     n: int
+    clusters: int
     metrics: Mapping[str, SliceChange]
+
+    @property
+    def tested(self) -> bool:
+        """Whether it has questions enough for a test."""
+        return self.n >= LEAST_QUESTIONS and self.clusters >= LEAST_CLUSTERS
 
 
 def compare_slices(
@@ -66,6 +79,7 @@ def compare_slices(
                     kind,
                     name,
                     len(held[name]),
+                    len({pair.cluster for pair in held[name]}),
                     {metric: _change(held[name], metric) for metric in metrics},
                 )
                 for name in in_order(kind, held)
@@ -103,11 +117,16 @@ def _change(pairs: Sequence[Pair], metric: str) -> SliceChange:
         [pair.cluster for pair in pairs],
     )
     contrast = means.contrast(1.0)
+    difference = contrast.estimate(means.n)
+    enough = means.clusters >= LEAST_CLUSTERS
+    if means.n and not enough:
+        reason = f"fewer than {LEAST_CLUSTERS} independent questions: no interval"
+        difference = Estimate(difference.value, math.nan, math.nan, means.n, reason)
     return SliceChange(
         a=means.a,
         b=means.b,
-        difference=contrast.estimate(means.n),
-        p=clustered_t(means) if means.n >= LEAST_QUESTIONS else math.nan,
+        difference=difference,
+        p=clustered_t(means) if enough and means.n >= LEAST_QUESTIONS else math.nan,
         p_holm=math.nan,
-        minimum_detectable=DETECTABLE * contrast.error,
+        minimum_detectable=DETECTABLE * contrast.error if enough else math.nan,
     )

@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any
 from ragdiag.markdown import plain
 from ragdiag.records import Estimate
 from ragdiag.stats.paired import PairedComparison
-from ragdiag.workflows.comparing.compare_slices import LEAST_QUESTIONS, SliceChange
+from ragdiag.workflows.comparing.compare_slices import (
+    LEAST_CLUSTERS,
+    LEAST_QUESTIONS,
+    SliceChange,
+)
 from ragdiag.workflows.comparing.pairing import asked_words, missing_words
 
 if TYPE_CHECKING:
@@ -36,6 +40,7 @@ def comparison_json(found: Comparison) -> dict[str, Any]:
                 "kind": one.kind,
                 "name": one.name,
                 "n": one.n,
+                "clusters": one.clusters,
                 "metrics": {name: _slice_json(change) for name, change in one.metrics.items()},
             }
             for one in found.slices
@@ -119,11 +124,14 @@ def comparison_markdown(found: Comparison) -> str:
 def family_words(found: Comparison) -> str:
     """What Holm corrects over, named beside every table that shows such a p."""
     kinds = list(dict.fromkeys(one.kind for one in found.slices))
-    tested = sum(one.n >= LEAST_QUESTIONS for one in found.slices)
+    tested = sum(one.tested for one in found.slices)
     sliced = f" and {tested} slices by {', '.join(kinds)}" if kinds else ""
     untested = len(found.slices) - tested
     small = (
-        f"; {untested} with fewer than {LEAST_QUESTIONS} questions not tested" if untested else ""
+        f"; {untested} with fewer than {LEAST_QUESTIONS} questions, or {LEAST_CLUSTERS} "
+        "independent ones, not tested"
+        if untested
+        else ""
     )
     measures = sum(not math.isnan(one.paired.p) for one in found.metrics.values())
     return (

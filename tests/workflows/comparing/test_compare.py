@@ -104,13 +104,25 @@ def pair(name: str, cluster: str, a: float, b: float) -> QuestionPair:
 
 
 def test_questions_about_one_document_are_not_independent() -> None:
-    slices: Slices = {"topic": {f"q{n}": "one" if n < 20 else "two" for n in range(40)}}
-    values = [(0.0, float(n % 20 < 10)) for n in range(40)]
+    slices: Slices = {"topic": {f"q{n}": "one" if n < 25 else "two" for n in range(50)}}
+    values = [(0.0, float(n % 25 < 10)) for n in range(50)]
     alone = [pair(f"q{n}", str(n), *v) for n, v in enumerate(values)]
     joined = [pair(f"q{n}", str(n // 5), *v) for n, v in enumerate(values)]
     free, bound = (compare_slices(pairs, slices, ["correct"])[0] for pairs in (alone, joined))
     assert free.metrics["correct"].p < 0.01 < bound.metrics["correct"].p
     assert free.metrics["correct"].difference.low > bound.metrics["correct"].difference.low
+
+
+def test_a_handful_of_documents_is_shown_and_not_tested() -> None:
+    slices: Slices = {"topic": {f"q{n}": "few" if n < 40 else "many" for n in range(90)}}
+    pairs = [pair(f"q{n}", str(n // 10), 0.0, float(n % 10 > 0)) for n in range(90)]
+    few, many = compare_slices(pairs, slices, ["correct"])
+    assert (few.n, few.clusters, few.tested, many.tested) == (40, 4, False, True)
+    change = few.metrics["correct"]
+    assert change.difference.reason == "fewer than 5 independent questions: no interval"
+    assert math.isnan(change.difference.low + change.p + change.minimum_detectable)
+    assert change.difference.value == pytest.approx(0.9)
+    assert many.metrics["correct"].p == 2.0**-4  # that five signs agree
 
 
 def test_a_handful_of_questions_is_shown_and_not_tested() -> None:
