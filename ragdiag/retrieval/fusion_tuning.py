@@ -1,11 +1,11 @@
 """The weight of the dense path in convex fusion, chosen from judged questions.
 
-Candidates are α = 0, 0.05, …, 1; the ends are the paths alone. The one-standard-error rule
-(Breiman et al. 1984) takes the weight nearest to the better single path among those whose loss
-against the best is within one standard error of that difference, question by question: fusion has
-to earn its place. What the choice is worth is measured by cross-validation around it: the folds'
-questions had no say in the weight they are scored with. Within a fold nothing but the weight is
-fitted, so that the mean over the training questions is the inner estimate.
+Candidates are α = 0, 0.05, …, 1; the ends are the paths alone. The one-standard-error rule (Breiman
+et al. 1984) takes the weight nearest to the better single path among those whose loss against the
+best is within one standard error of that difference, question by question: fusion has to earn its
+place. What the choice is worth is measured by cross-validation around it: the folds' questions, and
+others about their documents, had no say in the weight they are scored with. Within a fold nothing
+but the weight is fitted, so that the mean over the training questions is the inner estimate.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ragdiag.stats.contrasts import clustered_mean
-from ragdiag.stats.paired import PairedComparison, compare_paired
+from ragdiag.stats.held_out import compare_held_out, held_out_folds
+from ragdiag.stats.paired import PairedComparison
 
 Floats = npt.NDArray[np.float64]
 
 ALPHAS: Floats = np.linspace(0.0, 1.0, 21)
-FOLDS = 5
 LABELS_NEEDED = 50
 """Judged questions below which no weight is learned: RRF needs none."""
 
@@ -44,7 +44,9 @@ class Evidence:
 class FusionChoice:
     """The weight chosen from all questions, and what choosing so is worth on questions that had no
     say: ``held_out`` is each question's RR@10 under the weight of other folds, ``against_single``
-    and ``against_half`` compare it (as B) with the better single path and with α = ½ (as A)."""
+    and ``against_half`` compare it (as B) with the better single path and with α = ½ (as A). With
+    fewer than five clusters nothing can be held out: it is NaN, and there are no ``fold_alphas``.
+    """
 
     alpha: float
     n: int
@@ -56,17 +58,21 @@ class FusionChoice:
     against_half: PairedComparison
 
 
-def choose_alpha(evidence: Sequence[Evidence], seed: int = 0) -> FusionChoice:
-    """Raises ValueError below LABELS_NEEDED questions."""
+def choose_alpha(
+    evidence: Sequence[Evidence], clusters: Sequence[Hashable] | None = None, seed: int = 0
+) -> FusionChoice:
+    """``clusters`` name which questions belong together (held_out.py), without them none do; they
+    change what the choice is said to be worth, not the choice. Raises ValueError below
+    LABELS_NEEDED questions."""
     n = len(evidence)
     if n < LABELS_NEEDED:
         raise ValueError(f"{n} judged questions, and {LABELS_NEEDED} are needed")
     scores = np.stack([reciprocal_ranks(one) for one in evidence])
-    folds = np.random.default_rng(seed).permutation(n) % FOLDS
-    chosen, single, half = np.empty(n), np.empty(n), np.empty(n)
+    owners = range(n) if clusters is None else clusters
+    chosen, single, half = (np.full(n, math.nan) for _ in range(3))
     fold_alphas = []
-    for fold in range(FOLDS):
-        held, training = folds == fold, scores[folds != fold]
+    for held in held_out_folds(owners, seed):
+        training = scores[~held]
         weight = _one_standard_error(training)
         fold_alphas.append(float(ALPHAS[weight]))
         chosen[held] = scores[held, weight]
@@ -79,8 +85,8 @@ def choose_alpha(evidence: Sequence[Evidence], seed: int = 0) -> FusionChoice:
         fold_alphas=fold_alphas,
         best_single=float(ALPHAS[_better_end(scores)]),
         held_out=chosen.tolist(),
-        against_single=compare_paired(single.tolist(), chosen.tolist()),
-        against_half=compare_paired(half.tolist(), chosen.tolist()),
+        against_single=compare_held_out(single.tolist(), chosen.tolist(), owners),
+        against_half=compare_held_out(half.tolist(), chosen.tolist(), owners),
     )
 
 

@@ -5,14 +5,15 @@ DEPTHS that the version reads. The one-standard-error rule (Breiman et al. 1984)
 whose loss against the best is within one standard error of that difference, question by question:
 the shallowest, and of one depth the best. A reranker that gains no more than that is left out. What
 the choice is worth is measured by cross-validation around it: probabilities are calibrated, and
-weight, scale and depth chosen, without the fold's questions. Within a fold the calibration sees the
-questions that these are chosen from; its two numbers have thousands of pairs.
+weight, scale and depth chosen, without the fold's questions and others about their documents.
+Within a fold the calibration sees the questions that these are chosen from; its two numbers have
+thousands of pairs.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -21,14 +22,14 @@ import numpy.typing as npt
 
 from ragdiag.retrieval.calibration import fit_platt
 from ragdiag.retrieval.rerank import shares
-from ragdiag.stats.paired import PairedComparison, compare_paired
+from ragdiag.stats.held_out import compare_held_out, held_out_folds
+from ragdiag.stats.paired import PairedComparison
 
 Floats = npt.NDArray[np.float64]
 Scale = Literal["probability", "log_odds"]
 
 WEIGHTS: Floats = np.linspace(0.1, 1.0, 10).round(2)
 DEPTHS = (10, 20, 30, 50, 100, 200, 500, 1000)
-FOLDS = 5
 LABELS_NEEDED = 50
 """Judged questions below which nothing is learned: the cross-encoder alone needs none."""
 
@@ -61,7 +62,8 @@ class RerankChoice:
     """The setting chosen from all questions, and what choosing so is worth on questions that had
     no say: ``held_out`` is each question's RR@10 under the setting of other folds, ``against_none``
     and ``against_alone`` compare it (as B) with no reranker and with the reranker alone at the full
-    depth (as A), MRR@10. ``folds`` are what each fold chose."""
+    depth (as A), MRR@10. ``folds`` are what each fold chose. With fewer than five clusters nothing
+    can be held out: it is NaN, and there are no ``folds``."""
 
     setting: RerankSetting
     n: int
@@ -81,30 +83,35 @@ def depths_up_to(depth: int) -> list[int]:
 
 
 def choose_reranking(
-    evidence: Sequence[RerankEvidence], depths: Sequence[int], seed: int = 0
+    evidence: Sequence[RerankEvidence],
+    depths: Sequence[int],
+    clusters: Sequence[Hashable] | None = None,
+    seed: int = 0,
 ) -> RerankChoice:
     """Among no reranker and ``depths``, of which the largest is how far the version's reranker
-    reads. Raises ValueError below LABELS_NEEDED questions."""
+    reads. ``clusters`` name which questions belong together (held_out.py), without them none do;
+    they change what the choice is said to be worth, not the choice. Raises ValueError below
+    LABELS_NEEDED questions."""
     n = len(evidence)
     if n < LABELS_NEEDED:
         raise ValueError(f"{n} judged questions, and {LABELS_NEEDED} are needed")
-    folds = np.random.default_rng(seed).permutation(n) % FOLDS
+    owners = range(n) if clusters is None else clusters
     none = np.array([reciprocal_rank_at(one, RerankSetting(0, 1.0)) for one in evidence])
     alone = np.array([reciprocal_rank_at(one, RerankSetting(max(depths), 1.0)) for one in evidence])
-    chosen = np.empty(n)
+    chosen = np.full(n, math.nan)
     found = []
-    for fold in range(FOLDS):
-        own = _choose([evidence[at] for at in np.flatnonzero(folds != fold).tolist()], depths)
+    for held in held_out_folds(owners, seed):
+        own = _choose([evidence[at] for at in np.flatnonzero(~held).tolist()], depths)
         found.append(own)
-        for at in np.flatnonzero(folds == fold).tolist():
+        for at in np.flatnonzero(held).tolist():
             chosen[at] = reciprocal_rank_at(evidence[at], own)
     return RerankChoice(
         setting=_choose(evidence, depths),
         n=n,
         folds=found,
         held_out=chosen.tolist(),
-        against_none=compare_paired(none.tolist(), chosen.tolist()),
-        against_alone=compare_paired(alone.tolist(), chosen.tolist()),
+        against_none=compare_held_out(none.tolist(), chosen.tolist(), owners),
+        against_alone=compare_held_out(alone.tolist(), chosen.tolist(), owners),
     )
 
 

@@ -63,7 +63,8 @@ def _weight_of_paths(what_if: WhatIf, trial: Trial) -> Tried:
     judged = _judged(trial, "judge {needed}, or name a weight: --set alpha=0.6")
     fusion = FusionSpec(kind="convex", normalisation=trial.spec.fusion.normalisation)
     retriever = what_if.retriever(trial.spec.model_copy(update={"fusion": fusion}))
-    choice = choose_alpha([retriever.evidence(r.question, trial.relevant(r)) for r in judged])
+    evidence = [retriever.evidence(r.question, trial.relevant(r)) for r in judged]
+    choice = choose_alpha(evidence, _owners(trial))
     alpha = round(choice.alpha, 2)
     setting = Setting(
         f"weight of the dense path learned: {alpha:g}",
@@ -90,7 +91,7 @@ def _late_interaction(
     reranker = _reranker(trial.spec)
     encode_for_reranking(passages, reranker, workspace, progress)
     evidence = [_evidence(what_if, trial, reranker, request) for request in judged]
-    choice = choose_reranking(evidence, depths_up_to(reranker.depth))
+    choice = choose_reranking(evidence, depths_up_to(reranker.depth), _owners(trial))
     chosen = choice.setting
     if not chosen.depth:
         raise InputError(
@@ -135,6 +136,12 @@ def _tried(setting: Setting, held_out: Sequence[float], what_if: WhatIf, trial: 
             for request, one in zip(trial.requests, found, strict=True)
         ],
     )
+
+
+def _owners(trial: Trial) -> list[str]:
+    """Of the judged requests, in their order."""
+    requests = zip(trial.requests, trial.owners, strict=True)
+    return [owner for request, owner in requests if trial.relevant(request)]
 
 
 def _judged(trial: Trial, remedy: str) -> list[Request]:

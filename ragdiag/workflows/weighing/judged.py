@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ragdiag.errors import InputError
 from ragdiag.records import Question
 from ragdiag.retrieval.fusion_tuning import LABELS_NEEDED
 from ragdiag.store.corpus import load_judgments, load_questions
 from ragdiag.store.lake import Lake
+from ragdiag.workflows.comparing.clusters import load_clusters
 
 
 def judged_questions(
@@ -26,3 +29,10 @@ def judged_questions(
             remedy=remedy,
         )
     return questions, gold
+
+
+def owners_of(lake: Lake, split: str, questions: Sequence[Question]) -> list[str]:
+    """By question, what it shares with others: the document that answers it (load_clusters)."""
+    texts = {one.question_id: one.text for one in questions}
+    clusters = load_clusters(lake, texts, load_judgments(lake, split))
+    return [clusters[one.question_id] for one in questions]

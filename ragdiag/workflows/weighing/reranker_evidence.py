@@ -34,21 +34,27 @@ def gather_evidence(
     version: Version,
     split: str,
     progress: Progress | None = None,
-    *,
-    answerable: bool = False,
 ) -> list[RerankEvidence]:
-    """Of every question of ``split`` that has a judgment, in their order, to the reranker's depth;
-    with ``answerable`` only where something relevant is known, whether it is retrieved or not.
+    """Of every question of ``split`` that has a judgment, in their order, to the reranker's depth.
 
     An unjudged passage counts as irrelevant. Raises SpecError, UnknownName, ModelError.
     """
+    questions, judgments = questions_with_judgments(lake, split)
+    return score_questions(lake, workspace, version, questions, judgments, progress)
+
+
+def questions_with_judgments(
+    lake: Lake, split: str, *, answerable: bool = False
+) -> tuple[list[Question], dict[str, dict[str, int]]]:
+    """The questions of ``split`` that have a judgment, and their judgments; with ``answerable``
+    only where something relevant is known, whether it is retrieved or not."""
     judgments = {
-        question_id: grades
+        question_id: dict(grades)
         for question_id, grades in load_judgments(lake, split).items()
         if not answerable or any(grade > 0 for grade in grades.values())
     }
     questions = [one for one in load_questions(lake, split) if judgments.get(one.question_id)]
-    return score_questions(lake, workspace, version, questions, judgments, progress)
+    return questions, judgments
 
 
 def score_questions(

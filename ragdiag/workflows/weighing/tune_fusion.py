@@ -17,7 +17,7 @@ from ragdiag.store.lake import Lake
 from ragdiag.version import FusionSpec, Spec, Version
 from ragdiag.workflows.chosen_versions import refuse_others_name, save_spec, saved_line
 from ragdiag.workflows.comparing.compare_words import interval
-from ragdiag.workflows.weighing.judged import judged_questions
+from ragdiag.workflows.weighing.judged import judged_questions, owners_of
 
 PATHS = {0.0: "lexical path alone", 1.0: "dense path alone"}
 
@@ -53,7 +53,7 @@ class TunedFusion:
     def to_text(self) -> str:
         choice = self.choice
         chosen = PATHS.get(choice.alpha, f"alpha = {choice.alpha:.2f}")
-        folds = ", ".join(f"{alpha:.2f}" for alpha in choice.fold_alphas)
+        folds = ", ".join(f"{alpha:.2f}" for alpha in choice.fold_alphas) or "none"
         lines = [
             f"{self.version.name}, {choice.n} judged questions of {self.split}: {chosen}"
             f" (in folds: {folds})",
@@ -97,7 +97,7 @@ def tune_fusion(
     for number, question in enumerate(questions, start=1):
         evidence.append(retriever.evidence(question.text, gold[question.question_id]))
         report(progress, number / len(questions), f"weighed {number} of {len(questions)}")
-    choice = choose_alpha(evidence)
+    choice = choose_alpha(evidence, owners_of(lake, split, questions))
     tuned = convex.model_copy(
         update={"fusion": fusion.model_copy(update={"alpha": round(choice.alpha, 2)})}
     )
@@ -107,6 +107,8 @@ def tune_fusion(
 
 def paired_line(name: str, paired: PairedComparison) -> str:
     """What a choice is worth, as one line."""
+    if math.isnan(paired.difference.value):
+        return f"  {name}: {paired.difference.reason}"
     return (
         f"  {name}: MRR@10 {paired.a:.3f} → {paired.b:.3f}, {interval(paired.difference)}, "
         f"p = {paired.p:.4f}, by cross-validation"
@@ -115,8 +117,8 @@ def paired_line(name: str, paired: PairedComparison) -> str:
 
 def paired_json(paired: PairedComparison) -> dict[str, Any]:
     return {
-        "a": paired.a,
-        "b": paired.b,
+        "a": None if math.isnan(paired.a) else paired.a,
+        "b": None if math.isnan(paired.b) else paired.b,
         "difference": paired.difference.to_json(),
         "p": None if math.isnan(paired.p) else paired.p,
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -16,16 +17,16 @@ from ragdiag.pipeline import serving_parts
 from ragdiag.progress import Progress, report
 from ragdiag.records import Question
 from ragdiag.retrieval.embed import load_question_encoder
-from ragdiag.retrieval.fusion_tuning import FOLDS
 from ragdiag.retrieval.hybrid import Embedding, HybridRetriever
 from ragdiag.retrieval.lexical import index_terms, terms
 from ragdiag.retrieval.vectors import passage_text
 from ragdiag.settings import Workspace
-from ragdiag.stats.paired import PairedComparison, compare_paired
+from ragdiag.stats.held_out import compare_held_out, held_out_folds
+from ragdiag.stats.paired import PairedComparison
 from ragdiag.store.lake import Lake
 from ragdiag.version import LexicalSpec, Spec, Stemmer, Version
 from ragdiag.workflows.chosen_versions import refuse_others_name, save_spec, saved_line
-from ragdiag.workflows.weighing.judged import judged_questions
+from ragdiag.workflows.weighing.judged import judged_questions, owners_of
 from ragdiag.workflows.weighing.tune_fusion import paired_json, paired_line
 
 K1S = (0.6, 0.9, 1.2, 1.5)
@@ -40,7 +41,8 @@ Floats = npt.NDArray[np.float64]
 class LexicalChoice:
     """``setting`` has the best mean RR@10 of the fused list over all ``n`` questions; of equals the
     earliest tried, and the version's own is tried first. ``against_own`` compares (as B) the
-    setting that the other folds chose with the version's own, question by question."""
+    setting that the other folds chose with the version's own, question by question; with fewer
+    than five clusters there are no folds, and it is undefined."""
 
     setting: LexicalSpec
     n: int
@@ -74,7 +76,7 @@ class TunedLexical:
 
     def to_text(self) -> str:
         choice = self.choice
-        folds = "; ".join(map(_named, dict.fromkeys(choice.fold_settings)))
+        folds = "; ".join(map(_named, dict.fromkeys(choice.fold_settings))) or "none"
         lines = [
             f"{self.version.name}, {choice.n} judged questions of {self.split}: "
             f"{_named(choice.setting)} (in folds: {folds})",
@@ -120,19 +122,24 @@ def tune_lexical(
     )
     tried = _settings(own, stemmer)
     scores = _scores(lake, workspace, version, questions, gold, tried, progress)
-    choice = choose_setting(tried, scores)
+    choice = choose_setting(tried, scores, owners_of(lake, split, questions))
     tuned = version.spec.model_copy(update={"lexical": choice.setting})
     return TunedLexical(version, split, tuned, choice, save_spec(lake, save_as, tuned))
 
 
-def choose_setting(tried: Sequence[LexicalSpec], scores: Floats, seed: int = 0) -> LexicalChoice:
+def choose_setting(
+    tried: Sequence[LexicalSpec],
+    scores: Floats,
+    clusters: Sequence[Hashable] | None = None,
+    seed: int = 0,
+) -> LexicalChoice:
     """``scores`` (n, settings) has each question's RR@10 under each of ``tried``, of which the
-    first is the version's own."""
+    first is the version's own. ``clusters`` name which questions belong together (held_out.py),
+    without them none do; they change what the choice is said to be worth, not the choice."""
     n = len(scores)
-    folds = np.random.default_rng(seed).permutation(n) % FOLDS
-    chosen, held_out = [], np.empty(n)
-    for fold in range(FOLDS):
-        held = folds == fold
+    owners = range(n) if clusters is None else clusters
+    chosen, held_out = [], np.full(n, math.nan)
+    for held in held_out_folds(owners, seed):
         best = int(scores[~held].mean(axis=0).argmax())
         chosen.append(tried[best])
         held_out[held] = scores[held, best]
@@ -142,7 +149,7 @@ def choose_setting(tried: Sequence[LexicalSpec], scores: Floats, seed: int = 0) 
         n=n,
         tried=tuple(zip(tried, means.tolist(), strict=True)),
         fold_settings=tuple(chosen),
-        against_own=compare_paired(scores[:, 0].tolist(), held_out.tolist()),
+        against_own=compare_held_out(scores[:, 0].tolist(), held_out.tolist(), owners),
     )
 
 

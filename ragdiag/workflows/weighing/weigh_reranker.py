@@ -17,7 +17,12 @@ from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
 from ragdiag.version import Spec, Version
 from ragdiag.workflows.chosen_versions import refuse_others_name, save_spec, saved_line
-from ragdiag.workflows.weighing.reranker_evidence import gather_evidence, require_reranker
+from ragdiag.workflows.weighing.judged import owners_of
+from ragdiag.workflows.weighing.reranker_evidence import (
+    questions_with_judgments,
+    require_reranker,
+    score_questions,
+)
 from ragdiag.workflows.weighing.tune_fusion import paired_json, paired_line
 
 
@@ -46,7 +51,7 @@ class WeighedReranker:
 
     def to_text(self) -> str:
         choice = self.choice
-        folds = "; ".join(_words(one) for one in choice.folds)
+        folds = "; ".join(_words(one) for one in choice.folds) or "none"
         lines = [
             f"{self.version.name}, {choice.n} judged questions of {self.split}: "
             f"{_words(choice.setting)} (in folds: {folds})",
@@ -77,9 +82,11 @@ def weigh_reranker(
     """
     depth = require_reranker(version).depth
     refuse_others_name(lake, save_as, version, "reranker")
-    evidence = gather_evidence(lake, workspace, version, split, progress, answerable=True)
+    questions, judgments = questions_with_judgments(lake, split, answerable=True)
+    evidence = score_questions(lake, workspace, version, questions, judgments, progress)
+    owners, depths = owners_of(lake, split, questions), depths_up_to(depth)
     try:
-        choice = choose_reranking(evidence, [depth] if keep_depth else depths_up_to(depth))
+        choice = choose_reranking(evidence, [depth] if keep_depth else depths, owners)
     except ValueError as error:
         raise InputError(
             f"the reranker of {version.name} cannot be tuned on {split!r}: {error}",

@@ -126,6 +126,37 @@ def test_a_setting_that_is_no_better_is_left_alone() -> None:
     assert (found.setting, found.against_own.difference.value) == (other, 0.5)
 
 
+def test_what_a_choice_is_worth_is_measured_on_other_documents() -> None:
+    """The other setting is better for one document in two, by luck of the document."""
+    chance = np.random.default_rng(0)
+    own, other = LexicalSpec(), LexicalSpec(stemmer="english")
+    gains = chance.normal(0.02, 0.2, 12).repeat(10)
+    scores = np.stack([np.full(120, 0.5), 0.5 + gains + chance.normal(0, 0.05, 120)], axis=1)
+    documents = np.arange(12).repeat(10).tolist()
+    alone, joined = (choose_setting([own, other], scores, by) for by in (None, documents))
+    assert alone.setting == joined.setting
+    assert alone.against_own.clusters == 120
+    assert joined.against_own.clusters == 12
+    assert joined.against_own.difference.low < alone.against_own.difference.low
+
+
+def test_questions_about_four_documents_choose_and_prove_nothing(
+    lake: Lake, workspace: Workspace
+) -> None:
+    texts = [f"The code of the gate is {1000 + n}." for n in range(N)]
+    add_documents(lake, [Passage(f"p{n}", f"d{n % 4}", text) for n, text in enumerate(texts)])
+    asked = [Question(f"q{n}", f"Which gate has the code {1000 + n}?") for n in range(N)]
+    add_questions(lake, asked)
+    add_judgments(lake, [Judgment(f"q{n}", f"p{n}", 1, "train") for n in range(N)])
+    build_version_index(lake, workspace, BOTH)
+    found = tune_fusion(lake, workspace, BOTH, "train")
+    assert (found.choice.alpha, found.choice.fold_alphas) == (0.0, [])
+    told = found.to_json()["against_half"]
+    assert (told["a"], told["b"], told["p"]) == (None, None, None)
+    assert "(in folds: none)" in found.to_text()
+    assert "questions about fewer than 5 documents: nothing can be held out" in found.to_text()
+
+
 class Overlap:
     """Logits far too sure of themselves: 8 where a number is shared and for one in ten besides."""
 
