@@ -16,7 +16,7 @@ from typing import Any, Self
 from ragdiag.metrics.question_slices import SliceKind, Slices, in_order
 from ragdiag.records import Arm, Estimate
 from ragdiag.stats.cluster_bootstrap import bounded_cluster_mean
-from ragdiag.stats.intervals import wilson
+from ragdiag.stats.clustered_rates import clustered_rate
 
 HEADROOM_ARMS: Mapping[str, Arm] = {"tau": "g", "tau_rerank": "s", "tau_recall": "g+"}
 
@@ -136,7 +136,9 @@ def _share(failures: Sequence[Failure], arm: Arm) -> Estimate:
     if not wrong:
         return Estimate.undefined("every answer was right when it was asked for again")
     if all(failure.deterministic for failure in replayed):
-        return wilson(sum(failure.p[arm] == 1 for failure in wrong), len(wrong))
+        # A failure of which no cluster is known stands alone.
+        owners = [one.cluster or at for at, one in enumerate(wrong)]
+        return clustered_rate([float(one.p[arm] == 1) for one in wrong], owners)
     gains = [failure.p[arm] - failure.p.get("r", 0.0) for failure in wrong]
     return bounded_cluster_mean(gains, [one.cluster for one in wrong], low=-1.0, high=1.0)
 

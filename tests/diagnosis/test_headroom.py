@@ -155,3 +155,16 @@ def test_what_a_diagnosis_keeps_is_read_back() -> None:
     kept = {"p": {"g": 1.0, "r": None}, "gold_documents": ["d2"], "n_gold": 2}
     assert Failure.of(kept, "tea", "q1") == Failure({"g": 1.0}, True, "d2", "q1")
     assert Failure.of({}, "tea", None) == Failure({}, True, "tea")
+
+
+def test_failures_about_one_document_are_not_independent() -> None:
+    right = [one for one in (1.0, 1.0, 0.0, 1.0, 0.0, 1.0) for _ in range(5)]
+    joined, alone = (
+        headroom([Failure({"r": 0.0, "g": p}, cluster=owner(n)) for n, p in enumerate(right)])[
+            "tau"
+        ]
+        for owner in (lambda n: f"d{n // 5}", lambda n: f"d{n}")
+    )
+    assert alone == wilson(20, 30)
+    assert joined.value == alone.value
+    assert joined.high - joined.low > 1.5 * (alone.high - alone.low)

@@ -26,6 +26,7 @@ from ragdiag.stats import bootstrap, cluster_bootstrap, mixed_labels, quantile_r
 from ragdiag.stats.agreement import auroc, cohen_kappa
 from ragdiag.stats.bootstrap import bca_mean, bounded_mean
 from ragdiag.stats.cluster_bootstrap import bounded_cluster_mean, cluster_mean
+from ragdiag.stats.clustered_rates import clustered_rate, clustered_score
 from ragdiag.stats.contrasts import clustered_mean, independent_means, paired_means
 from ragdiag.stats.failure_shares import FailureShare, change_of_rates, failure_share
 from ragdiag.stats.intervals import (
@@ -340,6 +341,40 @@ def of_failure_shares() -> Cells:
             )
 
 
+def of_clustered_rates() -> Cells:
+    """Outcomes by documents whose rates are Beta, with the correlation ``rho`` within one; and
+    metrics, half of whose values are those that their document shares."""
+
+    def outcomes(chance: Chance, clusters: int, each: int, rho: float, p: float) -> Estimate:
+        rates = chance.beta(p * (1 - rho) / rho, (1 - p) * (1 - rho) / rho, clusters)
+        owners = np.arange(clusters).repeat(each)
+        right = chance.random(len(owners)) < rates[owners]
+        return clustered_rate(right.astype(float).tolist(), owners.tolist())
+
+    def scores(chance: Chance, clusters: int, each: int, name: str) -> Estimate:
+        owners = np.arange(clusters).repeat(each)
+        shared = drawn(chance, SCORES[name], clusters)[owners]
+        own = drawn(chance, SCORES[name], len(owners))
+        values = np.where(chance.random(len(owners)) < 0.5, shared, own)
+        return clustered_score(values.tolist(), owners.tolist())
+
+    sizes = ((10, 20), (20, 10), (50, 6), (10, 2))
+    for (g, each), rho, p in product(sizes, (0.05, 0.2, 0.5), (0.1, 0.7, 0.97)):
+        yield (
+            f"clustered rate p={p} icc={rho} G={g}x{each}",
+            covered(p, lambda c, g=g, m=each, r=rho, p=p: outcomes(c, g, m, r, p)),
+        )
+    for (g, each), name in product(sizes[:3], ("reciprocal ranks", "recall, 97 % one")):
+        yield (
+            f"clustered {name} G={g}x{each}",
+            covered(
+                mean_of(SCORES[name]),
+                lambda c, g=g, m=each, s=name: scores(c, g, m, s),
+                RARE,
+            ),
+        )
+
+
 def of_quantiles() -> Cells:
     def sampled(chance: Chance, n: int, q: float) -> Estimate:
         """Slow requests are logged for certain, one in four of the rest."""
@@ -560,6 +595,7 @@ FAMILIES = (
     of_costs,
     of_clusters,
     of_failure_shares,
+    of_clustered_rates,
     of_quantiles,
     of_quantile_ratios,
     of_labels,

@@ -18,13 +18,14 @@ from ragdiag.progress import Progress
 from ragdiag.records import LATENCY_STAGES, Estimate, Grade, Request
 from ragdiag.retrieval.filters import STRANGER, PassageFilter
 from ragdiag.settings import Workspace
-from ragdiag.stats.bootstrap import bounded_mean
-from ragdiag.stats.intervals import rate_bounds_with_unknown, wilson
+from ragdiag.stats.clustered_rates import clustered_rate, clustered_score
+from ragdiag.stats.intervals import rate_bounds_with_unknown
 from ragdiag.store.corpus import load_gold_answers, load_judgments, load_questions
 from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import save_findings
 from ragdiag.version import Version
+from ragdiag.workflows.comparing.clusters import load_clusters
 from ragdiag.workflows.comparing.pairing import latest_requests
 from ragdiag.workflows.comparing.sliced_questions import SliceScores, load_slices, score_slices
 from ragdiag.workflows.diagnosing.contradictions import contradicting_gold
@@ -146,6 +147,9 @@ def _score(
     golds: Mapping[str, Sequence[str]],
 ) -> Evaluation:
     judgments = load_judgments(lake, split)
+    texts = {one.question_id: one.question for one in requests if one.question_id}
+    clusters = load_clusters(lake, texts, judgments)
+    owners = [clusters.get(one.question_id or "", one.request_id) for one in requests]
     known = [grade.y for grade in grades if grade.y is not None]
     ungraded = len(grades) - len(known)
     return Evaluation(
@@ -153,14 +157,14 @@ def _score(
         split=split,
         requests=requests,
         metrics={
-            **ranking_estimates(requests, judgments),
-            **answer_estimates(requests, grades, golds),
+            **ranking_estimates(requests, judgments, owners),
+            **answer_estimates(requests, grades, golds, owners),
         },
         latency_ms=latency_estimates(requests),
         ungraded=ungraded,
         correct_bounds=rate_bounds_with_unknown(sum(known), len(known), ungraded),
         stages=load_stage_recall(lake, requests, judgments),
-        slices=score_slices(requests, grades, judgments, load_slices(lake)),
+        slices=score_slices(requests, grades, judgments, owners, load_slices(lake)),
         contradicting=contradicting_gold(golds, {r.question_id for r in requests if r.question_id}),
         snapshot=lake.snapshot(),
     )
@@ -174,10 +178,13 @@ def grade_request(request: Request, golds: Mapping[str, Sequence[str]]) -> Grade
 
 
 def ranking_estimates(
-    requests: Sequence[Request], judgments: Mapping[str, Mapping[str, int]]
+    requests: Sequence[Request],
+    judgments: Mapping[str, Mapping[str, int]],
+    owners: Sequence[str],
 ) -> dict[str, Estimate]:
-    """Mean of each ranking metric with its BCa interval, over questions where it is defined: those
-    of which a relevant passage is known."""
+    """Mean of each ranking metric with its interval, over questions where it is defined: those of
+    which a relevant passage is known. ``owners`` name what belongs together, one a request: BCa
+    where each stands alone, else by owners (clustered_rates.py)."""
     scores = [
         score_ranking(request.ranking, judgments.get(request.question_id or "", {}))
         for request in requests
@@ -185,27 +192,43 @@ def ranking_estimates(
     if not any(judgments.get(request.question_id or "") for request in requests):
         unknown = Estimate.undefined("no question has a gold passage")
         return dict.fromkeys(RANKING_METRICS, unknown)
-    return {name: bounded_mean([score[name] for score in scores], 0, 1) for name in RANKING_METRICS}
+    return {
+        name: clustered_score([score[name] for score in scores], owners) for name in RANKING_METRICS
+    }
 
 
 def answer_estimates(
-    requests: Sequence[Request], grades: Sequence[Grade], golds: Mapping[str, Sequence[str]]
+    requests: Sequence[Request],
+    grades: Sequence[Grade],
+    golds: Mapping[str, Sequence[str]],
+    owners: Sequence[str],
 ) -> dict[str, Estimate]:
-    """Share correct, exact matches and abstentions (Wilson), token F1 (BCa)."""
-    known = [grade for grade in grades if grade.y is not None]
+    """Share correct, exact matches and abstentions, and token F1, of requests with their grades and
+    ``owners`` in the same order: Wilson and BCa where each owner has one, else by owners
+    (clustered_rates.py)."""
+    graded = list(zip(grades, owners, strict=True))
+    known = [(float(grade.y), owner) for grade, owner in graded if grade.y is not None]
+    scored = [
+        (grade.score, owner)
+        for grade, owner in graded
+        if grade.y is not None and grade.score is not None
+    ]
     exact = [
-        exact_match(request.answer, accepted)
-        for request in requests
+        (float(bool(exact_match(request.answer, accepted))), owner)
+        for request, owner in zip(requests, owners, strict=True)
         if (accepted := golds.get(request.question_id or ""))
     ]
+    silent = [float(request.status == "no_answer") for request in requests]
     return {
-        "correct": wilson(sum(grade.y == 1 for grade in known), len(known)),
-        "token_f1": bounded_mean([grade.score for grade in known if grade.score is not None], 0, 1),
-        "exact_match": wilson(sum(bool(match) for match in exact), len(exact)),
-        "no_answer": wilson(
-            sum(request.status == "no_answer" for request in requests), len(requests)
-        ),
+        "correct": clustered_rate(*_columns(known)),
+        "token_f1": clustered_score(*_columns(scored)),
+        "exact_match": clustered_rate(*_columns(exact)),
+        "no_answer": clustered_rate(silent, owners),
     }
+
+
+def _columns(pairs: Sequence[tuple[float, str]]) -> tuple[list[float], list[str]]:
+    return [value for value, _ in pairs], [owner for _, owner in pairs]
 
 
 def latency_estimates(requests: Sequence[Request]) -> dict[str, dict[str, Estimate]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +18,7 @@ from ragdiag.metrics.question_slices import (
 )
 from ragdiag.metrics.ranking import score_ranking
 from ragdiag.records import Estimate, Grade, Request, Weighed
-from ragdiag.stats.bootstrap import bounded_mean
-from ragdiag.stats.intervals import wilson
+from ragdiag.stats.clustered_rates import clustered_rate, clustered_score
 from ragdiag.stats.weighted import weighted_rate
 from ragdiag.store.corpus import load_judgments, load_questions
 from ragdiag.store.lake import Lake
@@ -99,10 +99,11 @@ def score_slices(
     requests: Sequence[Request],
     grades: Sequence[Grade],
     judgments: Mapping[str, Mapping[str, int]],
+    owners: Sequence[str],
     slices: Slices,
 ) -> list[SliceScores]:
-    """By kind and slice, of requests with their grades in the same order; kinds that do not divide
-    these questions are left out."""
+    """By kind and slice, of requests with their grades and ``owners`` in the same order, of whom
+    those of one belong together; kinds that do not divide these questions are left out."""
     scores = [
         score_ranking(one.ranking, judgments.get(one.question_id or "", {})) for one in requests
     ]
@@ -113,12 +114,13 @@ def score_slices(
             if (name := slice_of.get(request.question_id or "")) is not None:
                 held.setdefault(name, []).append(at)
         for name in in_order(kind, held) if len(held) > 1 else ():
-            ys = [y for at in held[name] if (y := grades[at].y) is not None]
+            whose = [owners[at] for at in held[name]]
+            ys = [math.nan if (y := grades[at].y) is None else float(y) for at in held[name]]
             ranked = {
-                metric: bounded_mean([scores[at][metric] for at in held[name]], 0, 1)
+                metric: clustered_score([scores[at][metric] for at in held[name]], whose)
                 for metric in SLICE_METRICS
             }
-            found.append(SliceScores(kind, name, {**ranked, "correct": wilson(sum(ys), len(ys))}))
+            found.append(SliceScores(kind, name, {**ranked, "correct": clustered_rate(ys, whose)}))
     return found
 
 
