@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -48,13 +49,15 @@ class PairedComparison:
 
 @dataclass(frozen=True, slots=True)
 class McNemar:
-    """Paired outcomes: right in both, in one only, in neither; and the exact two-sided p."""
+    """Paired outcomes: right in both, in one only, in neither; and the two-sided p of ``test``.
+    NaN where all questions are of one cluster."""
 
     both: int
     only_a: int
     only_b: int
     neither: int
     p: float
+    test: Literal["exact McNemar", "cluster-robust t"] = "exact McNemar"
 
 
 def compare_paired(
@@ -195,17 +198,32 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def mcnemar(a: Sequence[int | None], b: Sequence[int | None]) -> McNemar:
+def mcnemar(
+    a: Sequence[int | None],
+    b: Sequence[int | None],
+    clusters: Sequence[Hashable] | None = None,
+) -> McNemar:
     """McNemar's exact test of two versions' right (1) and wrong (0) answers to the same questions.
 
     Pairs with an unknown (None) outcome are left out. Only the questions that one version got
     right speak: their split is Binomial(m, ½) if neither is better. p is 1 without any.
 
+    That holds for questions that do not depend on each other. Where two pairs share one of
+    ``clusters``, p is :func:`clustered_t`'s: over 10 documents with 20 questions each McNemar's is
+    below .05 in 27 % where neither version is better.
+
     >>> mcnemar([1, 0, 0, 0, 1, None], [1, 1, 1, 1, 0, 1])  # 3 against 1: 2 · (1 + 4) / 16
-    McNemar(both=1, only_a=1, only_b=3, neither=0, p=0.625)
+    McNemar(both=1, only_a=1, only_b=3, neither=0, p=0.625, test='exact McNemar')
     """
-    pairs = [(x, y) for x, y in zip(a, b, strict=True) if x is not None and y is not None]
+    owners = range(len(a)) if clusters is None else clusters
+    triples = zip(a, b, owners, strict=True)
+    kept = [(x, y, o) for x, y, o in triples if x is not None and y is not None]
+    pairs, names = [(x, y) for x, y, _ in kept], [owner for _, _, owner in kept]
     only_a, only_b = pairs.count((1, 0)), pairs.count((0, 1))
+    both, neither = pairs.count((1, 1)), pairs.count((0, 0))
+    if len(set(names)) < len(names):
+        p = clustered_t(paired_means([x for x, _ in pairs], [y for _, y in pairs], names))
+        return McNemar(both, only_a, only_b, neither, p, "cluster-robust t")
     discordant = only_a + only_b
     ways, cumulated = 1, 0
     for k in range(min(only_a, only_b) + 1):
@@ -213,7 +231,7 @@ def mcnemar(a: Sequence[int | None], b: Sequence[int | None]) -> McNemar:
         ways = ways * (discordant - k) // (k + 1)
     # Whole numbers, divided once: no factorial overflows, however many the questions.
     p = min(1.0, 2 * cumulated / 2**discordant)
-    return McNemar(pairs.count((1, 1)), only_a, only_b, pairs.count((0, 0)), p)
+    return McNemar(both, only_a, only_b, neither, p)
 
 
 def _standard_deviation(deltas: npt.NDArray[np.float64]) -> float:

@@ -112,7 +112,11 @@ def compare_versions(lake: Lake, a: Version, b: Version, split: str) -> Comparis
         metrics={name: MetricComparison(metrics[name], corrected[name]) for name in metrics},
         secondary={name: _compare_metric(pairs, name) for name in SECONDARY_METRICS},
         slices=sliced,
-        mcnemar=mcnemar([_outcome(p.a) for p in pairs], [_outcome(p.b) for p in pairs]),
+        mcnemar=mcnemar(
+            [_outcome(p.a) for p in pairs],
+            [_outcome(p.b) for p in pairs],
+            clusters=[p.cluster for p in pairs],
+        ),
         family=family,
         size=paired.size,
         snapshot=lake.snapshot(),

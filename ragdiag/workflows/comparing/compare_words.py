@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ragdiag.markdown import plain
 from ragdiag.records import Estimate
-from ragdiag.stats.paired import PairedComparison
+from ragdiag.stats.paired import McNemar, PairedComparison
 from ragdiag.workflows.comparing.compare_slices import (
     LEAST_CLUSTERS,
     LEAST_QUESTIONS,
@@ -34,7 +34,7 @@ def comparison_json(found: Comparison) -> dict[str, Any]:
         "clusters": found.clusters,
         "metrics": {name: _metric_json(one) for name, one in found.metrics.items()},
         "secondary": {name: _secondary_json(paired) for name, paired in found.secondary.items()},
-        "mcnemar": asdict(found.mcnemar),
+        "mcnemar": {**asdict(found.mcnemar), "p": _number(found.mcnemar.p)},
         "slices": [
             {
                 "kind": one.kind,
@@ -141,14 +141,23 @@ def family_words(found: Comparison) -> str:
 
 
 def mcnemar_words(found: Comparison) -> str:
-    """Who wins the questions that only one version answers right."""
+    """Who wins the questions that only one version answers right; with McNemar's p only where no
+    two questions share a document."""
     test = found.mcnemar
     if not test.both + test.only_a + test.only_b + test.neither:
         return "No answer is graded under both versions."
     return (
         f"Right with B only: {test.only_b}, with A only: {test.only_a}, with both: {test.both}, "
-        f"with neither: {test.neither} (McNemar's exact p = {test.p:.4f})."
+        f"with neither: {test.neither} ({_p_of_outcomes(test)})."
     )
+
+
+def _p_of_outcomes(test: McNemar) -> str:
+    if math.isnan(test.p):
+        return "all about one document: no test"
+    if test.test == "exact McNemar":
+        return f"McNemar's exact p = {test.p:.4f}"
+    return f"p = {test.p:.4f}: cluster-robust t, since questions share documents"
 
 
 def conclusion(p_holm: float, difference: Estimate, detectable: float) -> str:

@@ -12,7 +12,8 @@ import pytest
 from ragdiag.metrics.question_slices import Slices
 from ragdiag.records import Question
 from ragdiag.settings import Workspace
-from ragdiag.stats.paired import holm, mcnemar
+from ragdiag.stats.contrasts import paired_means
+from ragdiag.stats.paired import clustered_t, holm, mcnemar
 from ragdiag.store.corpus import add_questions
 from ragdiag.store.lake import Lake, close_lakes
 from ragdiag.workflows.comparing.compare import Comparison, QuestionPair, compare_versions
@@ -97,6 +98,21 @@ def test_precision_is_shown_beside_the_family_and_not_tested(compared: Compariso
     unchanged = "precision@5 0.200 → 0.200  +0.000 (no spread, so no interval)"
     assert f"{unchanged}  n = {QUESTIONS}" in told
     assert "| precision@5 | 0.200 | 0.200 |" in comparison_markdown(compared)
+
+
+def test_outcomes_that_share_documents_have_no_exact_p(compared: Comparison) -> None:
+    right = [0] * 12 + [1] * 8, [1] * 12 + [1] * 8
+    joined = mcnemar(*right, clusters=[n // 4 for n in range(20)])
+    alone = mcnemar(*right, clusters=range(20))
+    assert (alone, alone.test) == (mcnemar(*right), "exact McNemar")
+    assert joined.p == clustered_t(paired_means(*right, [n // 4 for n in range(20)]))
+    assert (joined.only_b, joined.p > alone.p) == (12, True)
+    told = replace(compared, mcnemar=joined)
+    assert "cluster-robust t, since questions share documents" in comparison_text(told)
+    assert told.to_json()["mcnemar"]["test"] == "cluster-robust t"
+    one = replace(compared, mcnemar=mcnemar(*right, clusters=[0] * 20))
+    assert "all about one document: no test" in comparison_text(one)
+    assert one.to_json()["mcnemar"]["p"] is None
 
 
 def pair(name: str, cluster: str, a: float, b: float) -> QuestionPair:
