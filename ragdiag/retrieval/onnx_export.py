@@ -11,6 +11,8 @@ import logging
 import shutil
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +21,7 @@ import numpy as np
 from ragdiag.errors import InputError, ModelError
 from ragdiag.progress import Progress, report
 from ragdiag.retrieval.embed import Embedder, export_source, load_question_encoder
+from ragdiag.retrieval.files import full_disk_named
 from ragdiag.retrieval.models import EXPORT, tokenizer_file
 from ragdiag.retrieval.onnx_embedder import FORMAT, GRAPH, TOKENIZER, load_export
 from ragdiag.version import EmbedderSpec
@@ -40,11 +43,41 @@ def export_model(
     """Write the export to ``folder``, which appears whole or not at all; returns what
     ``export.json`` says. int8 quantises the weights, activations as they come (dynamic).
 
-    Raises InputError where the folder is there already, ModelError where the model cannot be
-    exported or its vectors are not the same afterwards.
+    Raises InputError where the folder is there already or cannot be made (asked before the model is
+    loaded), StoreFull, ModelError where the model cannot be exported or its vectors are not the
+    same afterwards.
     """
-    if folder.exists():
-        raise InputError(f"{folder} exists already", remedy="name a new folder")
+    with _written_beside(folder) as made:
+        return _export(spec, folder, made, precision, progress)
+
+
+@contextmanager
+def _written_beside(folder: Path) -> Iterator[Path]:
+    """A new folder beside ``folder``, to be filled and moved there; gone afterwards in any case."""
+    try:
+        if folder.exists():
+            raise InputError(f"{folder} exists already", remedy="name a new folder")
+        with full_disk_named(folder.parent):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            scratch = tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.")
+    except OSError as error:  # a file among its parents, a read-only disk, too long a name
+        raise InputError(
+            f"{folder} cannot be made: {error.strerror or error}",
+            remedy="name a new folder in one that you may write to",
+        ) from None
+    with scratch, full_disk_named(folder.parent):
+        made = Path(scratch.name) / "export"
+        made.mkdir()
+        yield made
+
+
+def _export(
+    spec: EmbedderSpec,
+    folder: Path,
+    made: Path,
+    precision: Precision,
+    progress: Progress | None,
+) -> dict[str, Any]:
     embedder = load_question_encoder(spec)
     if not isinstance(embedder, Embedder):
         raise InputError(
@@ -58,21 +91,17 @@ def export_model(
         "dimension": embedder.dimension,
         "max_tokens": embedder.max_tokens,
     }
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
-        made = Path(scratch) / "export"
-        made.mkdir()
-        report(progress, 0.1, "tracing the model")
-        _write_graph(embedder.model, made / GRAPH)
-        if precision == "int8":
-            report(progress, 0.7, "quantising")
-            _quantise(made / GRAPH)
-        shutil.copyfile(tokenizer_file(spec.model), made / TOKENIZER)
-        (made / EXPORT).write_text(json.dumps(described, indent=1), encoding="utf-8")
-        report(progress, 0.9, "comparing vectors")
-        described["cosine"] = _compare(embedder, made, precision)
-        (made / EXPORT).write_text(json.dumps(described, indent=1), encoding="utf-8")
-        made.rename(folder)
+    report(progress, 0.1, "tracing the model")
+    _write_graph(embedder.model, made / GRAPH)
+    if precision == "int8":
+        report(progress, 0.7, "quantising")
+        _quantise(made / GRAPH)
+    shutil.copyfile(tokenizer_file(spec.model), made / TOKENIZER)
+    (made / EXPORT).write_text(json.dumps(described, indent=1), encoding="utf-8")
+    report(progress, 0.9, "comparing vectors")
+    described["cosine"] = _compare(embedder, made, precision)
+    (made / EXPORT).write_text(json.dumps(described, indent=1), encoding="utf-8")
+    made.rename(folder)
     report(progress, 1.0, f"exported to {folder}")
     return described
 
@@ -134,6 +163,8 @@ def _write_graph(model: Any, path: Path) -> None:
                 verbose=False,
             )
     except Exception as error:  # the exporter raises what it meets
+        if isinstance(error, OSError):  # of the disk, not of the model
+            raise
         raise ModelError(
             f"the model cannot be exported ({type(error).__name__}: {str(error)[:200]})",
             remedy="keep the model as it is",

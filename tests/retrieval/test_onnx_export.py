@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ragdiag.errors import InputError, ModelError
+from ragdiag.errors import InputError, ModelError, StoreFull
 from ragdiag.retrieval.embed import load_embedder, load_question_encoder
 from ragdiag.retrieval.models import model_identity
 from ragdiag.retrieval.onnx_embedder import _session
@@ -111,6 +112,43 @@ def test_an_export_that_is_not_finished_leaves_nothing(
     with pytest.raises(ModelError, match="gives other vectors"):
         export_model(spec, tmp_path / "made", "fp32")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_said_before_a_model_is_loaded(
+    spec: EmbedderSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(_: EmbedderSpec) -> None:
+        raise AssertionError("the model was loaded")
+
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("ragdiag.retrieval.onnx_export.load_question_encoder", load)
+    file = tmp_path / "file"
+    file.write_text("")
+    for inside in (file / "made", file / "deep" / "made"):
+        with pytest.raises(InputError, match="cannot be made: (Not a directory|File exists); name"):
+            export_model(spec, inside, "fp32")
+    with pytest.raises(InputError, match="cannot be made: File name too long; name a new folder"):
+        export_model(spec, tmp_path / ("x" * 300), "fp32")
+    monkeypatch.setattr("tempfile.TemporaryDirectory", read_only)
+    with pytest.raises(InputError, match="made: Read-only file system; name a new folder in one"):
+        export_model(spec, tmp_path / "made", "fp32")
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_disk_that_fills_up_is_said_and_nothing_is_left(
+    spec: EmbedderSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for what in ("torch.onnx.export", "ragdiag.retrieval.onnx_export.shutil.copyfile"):
+        with monkeypatch.context() as patched:
+            patched.setattr(what, full)
+            with pytest.raises(StoreFull, match=f"no space left for {tmp_path}"):
+                export_model(spec, tmp_path / "made", "fp32")
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_an_export_is_run_without_torch(exported: Path) -> None:
