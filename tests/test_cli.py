@@ -207,7 +207,7 @@ def test_removed_documents_leave_the_corpus(command: Command, toy_beir: Path) ->
     command.json("import", "beir", str(toy_beir))
     for removed in (2, 0):
         told = command.json("documents", "remove", "cats", "dogs")
-        assert told == {"passages_removed": removed, "indexes": []}
+        assert told == {"passages_removed": removed, "unknown": [], "indexes": []}
 
 
 def test_a_tenants_documents_are_found_by_the_tenant_alone(

@@ -10,7 +10,7 @@ from typer.exceptions import Exit
 
 from ragdiag.commands.options import Json, ProgressOption, lake_of
 from ragdiag.console import emit, progress_to
-from ragdiag.errors import InputError
+from ragdiag.errors import InputError, UnknownName
 from ragdiag.progress import Progress, part
 from ragdiag.settings import command_workspace
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ragdiag.importers.report import ImportReport
     from ragdiag.workflows.indexing.corpus_change import ServedIndex
 
+
+NAMED = 20
+"""Unknown ids that a message names."""
 
 Rebuild = Annotated[
     bool, typer.Option("--rebuild", help="Then build, check and publish what was serving.")
@@ -126,13 +129,35 @@ def _import_text(loaded: dict[str, Any]) -> str:
 def remove_documents_command(
     context: typer.Context, document_ids: list[str], as_json: Json = False
 ) -> None:
-    """Take documents out of the corpus; no version that is opened from now on finds them."""
-    from ragdiag.store.corpus import remove_documents
+    """Take documents out of the corpus; no version that is opened from now on finds them. One that
+    was removed before is no mistake; ids that the corpus never held are named."""
+    from ragdiag.store.corpus import remove_documents, unknown_documents
     from ragdiag.workflows.indexing.corpus_change import look_after_indexes
 
     lake, workspace = lake_of(context), command_workspace(context.obj)
+    unknown = unknown_documents(lake, document_ids)
+    if len(unknown) == len(set(document_ids)):
+        raise UnknownName(
+            _unknown_words(unknown),
+            remedy="nothing was removed; give the document's id as it was imported, not that of a "
+            "passage",
+        )
     removed = remove_documents(lake, document_ids)
     states = look_after_indexes(lake, workspace, by="documents remove") if removed else []
-    lines = [f"{removed} passages removed", *(note for state in states for note in state.notes)]
-    document = {"passages_removed": removed, "indexes": [one.to_json() for one in states]}
+    lines = [
+        f"{removed} passages removed",
+        *([f"WARNING: {_unknown_words(unknown)}"] if unknown else []),
+        *(note for state in states for note in state.notes),
+    ]
+    document = {
+        "passages_removed": removed,
+        "unknown": unknown,
+        "indexes": [one.to_json() for one in states],
+    }
     emit(document, as_json, lambda: "\n".join(lines))
+
+
+def _unknown_words(names: list[str]) -> str:
+    shown = ", ".join(map(repr, names[:NAMED]))
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"the corpus never held the document{'s' * (len(names) > 1)} {shown}{more}"

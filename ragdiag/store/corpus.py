@@ -49,6 +49,7 @@ __all__ = [
     "removal_mark",
     "remove_documents",
     "splits",
+    "unknown_documents",
 ]
 
 
@@ -115,6 +116,19 @@ def remove_documents(lake: Lake, document_ids: Sequence[str]) -> int:
         return len(gone)
 
     return lake.write(remove)
+
+
+def unknown_documents(lake: Lake, document_ids: Iterable[str]) -> list[str]:
+    """Those that the corpus never held, in the order given, each once. A document that was removed
+    is known: its rows stay."""
+    given = list(dict.fromkeys(document_ids))
+    table = lake.table(
+        "select distinct document_id from passages "
+        "where document_id in (select unnest(?::varchar[]))",
+        [given],
+    )
+    known = set(table["document_id"].to_pylist())
+    return [name for name in given if name not in known]
 
 
 def load_passages(lake: Lake) -> list[Passage]:

@@ -55,6 +55,26 @@ def test_an_import_tells_what_is_stale_and_rebuilds_where_asked(
     assert "1 removed since; run: ragdiag index build lexical" in said
 
 
+def test_ids_that_the_corpus_never_held_are_named(
+    run: Run, corpus: Lake, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    remove = ["--workspace", str(workspace.root), "documents", "remove"]
+    assert main([*remove, "cats#0", "nobody"]) == 2
+    assert capsys.readouterr().err == (
+        "ragdiag: the corpus never held the documents 'cats#0', 'nobody'; nothing was removed; "
+        "give the document's id as it was imported, not that of a passage\n"
+    )
+    assert main([*remove, "cats", "nobody", "nobody"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].endswith(" passages removed")
+    assert said[1] == "WARNING: the corpus never held the document 'nobody'"
+    status, told = run("documents", "remove", "cats", "nobody")
+    assert (status, told["passages_removed"], told["unknown"]) == (0, 0, ["nobody"])
+    assert run("documents", "remove", "cats")[1]["unknown"] == [], "removed before is no mistake"
+    assert main([*remove, *(f"n{i}" for i in range(22))]) == 2
+    assert "'n19' and 2 more; nothing was removed" in capsys.readouterr().err
+
+
 def test_a_rebuild_that_fails_is_exit_one_and_the_import_is_done(
     run: Run, toy_beir: Path, corpus: Lake
 ) -> None:
