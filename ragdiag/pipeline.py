@@ -242,7 +242,7 @@ def open_pipeline(
     """
     if build_id is None:
         serving = require_serving(lake, workspace, version)
-        with serving_faults(version):
+        with serving_faults(workspace, version):
             return _open_over(lake, workspace, version, serving)
     return _open_over(lake, workspace, version, find_build(lake, build_id).build_id)
 
@@ -274,14 +274,14 @@ def serving_parts(
 ) -> tuple[Index, dict[str, Passage]]:
     """As :func:`serving_index` and :func:`serving_passages`, of one build."""
     serving = require_serving(lake, workspace, version)
-    with serving_faults(version):
+    with serving_faults(workspace, version):
         return _searched(lake, workspace, version, serving)
 
 
 def serving_passages(lake: Lake, workspace: Workspace, version: Version) -> dict[str, Passage]:
     """The passages of the index that serves ``version``, as they were indexed."""
     serving = require_serving(lake, workspace, version)
-    with serving_faults(version):
+    with serving_faults(workspace, version):
         return _passages(lake, workspace, serving)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from ragdiag.errors import IndexFault
 from ragdiag.pipeline import open_pipeline, serving_index, serving_passages
 from ragdiag.records import Passage, PassageMetadata
 from ragdiag.retrieval.filters import STRANGER, PassageFilter
+from ragdiag.retrieval.manifest import MANIFEST
 from ragdiag.retrieval.serving import pointer_path
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import add_documents, remove_documents
@@ -48,12 +50,37 @@ def test_a_history_that_cannot_be_read_names_the_one_way_out_which_works(
     pointer = pointer_path(workspace, VERSION.spec.index_key)
     pointer.write_text("{")
     for opened in (open_pipeline, serving_index, serving_passages):
-        with pytest.raises(IndexFault, match="move it away and publish again") as caught:
+        with pytest.raises(
+            IndexFault, match="move it away and publish again: ragdiag index publish words"
+        ) as caught:
             opened(lake, workspace, VERSION)
         assert "rollback" not in str(caught.value)
     pointer.unlink()
     publish_index(lake, workspace, VERSION, by="test")
     assert open_pipeline(lake, workspace, VERSION).ask("How is tea brewed?").citations
+
+
+def test_a_damaged_build_leads_back_only_where_an_earlier_one_is_on_disk(
+    lake: Lake, workspace: Workspace
+) -> None:
+    def told() -> str:
+        with pytest.raises(IndexFault, match="it serves version words") as caught:
+            open_pipeline(lake, workspace, VERSION)
+        return str(caught.value)
+
+    add_documents(lake, [Passage("tea#0", "tea", "Green tea is brewed at eighty degrees.")])
+    first = build_version_index(lake, workspace, VERSION)
+    manifest = workspace.indexes / first.build_id / MANIFEST
+    sound = manifest.read_bytes()
+    manifest.write_text("{")
+    assert told().endswith("; build it again: ragdiag index build words")
+    manifest.write_bytes(sound)
+    add_documents(lake, [Passage("cats#0", "cats", "Cats sleep for most of the day.")])
+    second = build_version_index(lake, workspace, VERSION)
+    (workspace.indexes / second.build_id / MANIFEST).write_text("{")
+    assert told().endswith("or go back to the build before: ragdiag index rollback words")
+    shutil.rmtree(manifest.parent)
+    assert "rollback" not in told()
 
 
 def test_whose_a_passage_is_holds_from_the_next_opening_without_a_new_build(

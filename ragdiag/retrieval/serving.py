@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from ragdiag.errors import IndexFault, UnknownName
+from ragdiag.retrieval.manifest import MANIFEST
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import latest_build, list_versions
@@ -61,10 +62,13 @@ def pointer_path(workspace: Workspace, index_key: str) -> Path:
     return workspace.indexes / "serving" / f"{index_key}.json"
 
 
-def read_publications(workspace: Workspace, index_key: str) -> tuple[Publication, ...] | None:
+def read_publications(
+    workspace: Workspace, index_key: str, name: str = "VERSION"
+) -> tuple[Publication, ...] | None:
     """Every publication, oldest first; None where the history has not begun.
 
-    Raises IndexFault where the file cannot be read.
+    Raises IndexFault where the file cannot be read; its remedy publishes a version of that
+    ``name``.
     """
     path = pointer_path(workspace, index_key)
     try:
@@ -75,7 +79,7 @@ def read_publications(workspace: Workspace, index_key: str) -> tuple[Publication
     except (OSError, ValueError, KeyError, TypeError):
         raise IndexFault(
             f"cannot read {path}, which says what serves",
-            remedy="move it away and publish again: ragdiag index publish VERSION",
+            remedy=f"move it away and publish again: ragdiag index publish {name}",
         ) from None
 
 
@@ -97,9 +101,12 @@ def standing(publications: Sequence[Publication]) -> list[Publication]:
     return kept
 
 
-def serving_build_id(lake: Lake, workspace: Workspace, index_key: str) -> str | None:
-    """The build that serves this index key; None where there is none. Raises IndexFault."""
-    publications = read_publications(workspace, index_key)
+def serving_build_id(
+    lake: Lake, workspace: Workspace, index_key: str, name: str = "VERSION"
+) -> str | None:
+    """The build that serves this index key; None where there is none. Raises IndexFault, as
+    :func:`read_publications`."""
+    publications = read_publications(workspace, index_key, name)
     if publications is not None:
         return publications[-1].build_id if publications else None
     newest = latest_build(lake, index_key)
@@ -110,7 +117,7 @@ def require_serving(lake: Lake, workspace: Workspace, version: Version) -> str:
     """The build that serves ``version``. Raises UnknownName where there is none, saying whether to
     build or to publish."""
     index_key = version.spec.index_key
-    serving = serving_build_id(lake, workspace, index_key)
+    serving = serving_build_id(lake, workspace, index_key, version.name)
     if serving is not None:
         return serving
     if latest_build(lake, index_key) is None:
@@ -133,14 +140,21 @@ def versions_by_index(lake: Lake) -> dict[str, list[Version]]:
 
 
 @contextmanager
-def serving_faults(version: Version) -> Iterator[None]:
-    """Give an IndexFault of the build that serves ``version`` its two ways out. Which build that is
-    is asked before: neither is a way out of a history that cannot be read."""
+def serving_faults(workspace: Workspace, version: Version) -> Iterator[None]:
+    """Give an IndexFault of the build that serves ``version`` its ways out: building it again, and
+    a rollback where an earlier build is still on disk. Which build that is is asked before:
+    neither is a way out of a history that cannot be read."""
     try:
         yield
     except IndexFault as fault:
+        remedy = f"build it again: ragdiag index build {version.name}"
+        if _can_go_back(workspace, version.spec.index_key):
+            remedy += f", or go back to the build before: ragdiag index rollback {version.name}"
         raise IndexFault(
-            f"{fault.message} (it serves version {version.name})",
-            remedy=f"build it again: ragdiag index build {version.name}, or go back to the build "
-            f"before: ragdiag index rollback {version.name}",
+            f"{fault.message} (it serves version {version.name})", remedy=remedy
         ) from None
+
+
+def _can_go_back(workspace: Workspace, index_key: str) -> bool:
+    kept = standing(read_publications(workspace, index_key) or ())
+    return len(kept) > 1 and (workspace.indexes / kept[-2].build_id / MANIFEST).is_file()

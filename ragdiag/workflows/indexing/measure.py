@@ -95,7 +95,7 @@ def measure_index(
     drawn = np.random.default_rng(SEED).permutation(len(texts))[:questions]
     before = _resident_mb()
     serving = require_serving(lake, workspace, version)
-    with serving_faults(version):
+    with serving_faults(workspace, version):
         index = load_index(workspace, serving, version.spec)
     retriever = HybridRetriever(index, version.spec)
     memory = _resident_mb() - before
