@@ -43,7 +43,7 @@ Epochs = Annotated[int | None, typer.Option(min=1, max=100)]
 LearningRate = Annotated[float | None, typer.Option(min=0)]
 Batch = Annotated[int, typer.Option(min=1, max=4096)]
 Rank = Annotated[int, typer.Option(min=1, max=512, help="Of the adapter.")]
-Alpha = Annotated[float, typer.Option(min=0, help="Scale of the adapter.")]
+Alpha = Annotated[float, typer.Option(min=0, max=4096, help="Scale of the adapter.")]
 
 
 def few_bits(given: str | None) -> Literal[4, 8] | None:

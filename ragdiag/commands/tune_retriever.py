@@ -79,7 +79,9 @@ def tune_retriever_command(
     cached: Annotated[
         int | None, typer.Option(min=1, help="Texts in memory at once, of a batch too large.")
     ] = None,
-    scale: Annotated[float, typer.Option(min=0.01, help="1 / temperature of the loss.")] = 20.0,
+    scale: Annotated[
+        float, typer.Option(min=0.01, max=1000, help="1 / temperature of the loss.")
+    ] = 20.0,
     margin: Annotated[float, typer.Option(min=0, help="Of the triplet loss.")] = 0.2,
     seed: int = 0,
     save_as: SaveTuned = None,

@@ -14,7 +14,7 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
-from ragdiag.errors import TrainingError
+from ragdiag.errors import InputError, TrainingError
 from ragdiag.retrieval.adapters import AdapterManifest, write_manifest
 from ragdiag.retrieval.files import sha256_file
 from ragdiag.training.files import replace_folder
@@ -37,10 +37,17 @@ ALL_LINEAR = ("all-linear",)
 LIBRARIES = ("torch", "transformers", "peft", "sentence-transformers")
 
 
+MOST_ALPHA = 4096
+"""Eight times the largest rank: what is beyond multiplies the first steps out of all numbers."""
+
+
 @dataclass(frozen=True)
 class LoraOptions:
     """``rank`` r and ``alpha`` α as in Hu et al.; ``target_modules`` are ends of modules' names,
-    instead of those that the model's type has in :data:`TARGETS`; or :data:`ALL_LINEAR`."""
+    instead of those that the model's type has in :data:`TARGETS`; or :data:`ALL_LINEAR`.
+
+    Raises InputError for an α below 0, above :data:`MOST_ALPHA` or that is no number.
+    """
 
     rank: int = 32
     alpha: float = 64.0
@@ -48,6 +55,13 @@ class LoraOptions:
     rslora: bool = False
     dora: bool = False
     target_modules: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.alpha <= MOST_ALPHA:  # NaN is neither
+            raise InputError(
+                f"alpha = {self.alpha:g} is no scale of an adapter",
+                remedy=f"choose one from 0 to {MOST_ALPHA:,}; twice the rank is usual",
+            )
 
 
 ANSWERING = LoraOptions(16, 32.0, 0.05, target_modules=ALL_LINEAR)

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 CHECKPOINT, CURVE = "checkpoint.pt", "curve.jsonl"
 POINTS = 100
 """Of a curve: enough to draw, few enough to write at each of them."""
+LAST_GOOD_STEP = "lower the learning rate; the last good step is kept"
+NO_STEP_YET = (
+    "no step was taken, so the learning rate is not why: lower the scale of the loss or alpha, "
+    "where they were given, or begin from another base; no step is kept"
+)
 
 
 class Task(Protocol):
@@ -222,7 +227,9 @@ class _Run:
             raise TrainingError(
                 f"the loss is not a number at step {step + 1} of {self._total} "
                 f"(epoch {step // self._per_epoch + 1}, batch {step % self._per_epoch + 1})",
-                remedy="lower the learning rate; the last good step is kept",
+                remedy="lower the learning rate; the last good step is kept"
+                if step
+                else NO_STEP_YET,
             )
         for group in self._optimizer.param_groups:
             group["lr"] = self._rate(step)
@@ -230,7 +237,8 @@ class _Run:
         if not self._is_finite():
             raise TrainingError(
                 f"a weight is not a number after step {step + 1} of {self._total}",
-                remedy="lower the learning rate; what was kept is of an earlier step",
+                remedy="lower the learning rate; "
+                + ("what was kept is of an earlier step" if step else "no step is kept"),
             )
         self.state.step += 1
         self._losses.append(loss)

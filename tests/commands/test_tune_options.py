@@ -84,3 +84,18 @@ def test_a_priced_writer_is_not_asked_before_yes(
     assert (asked[0].learn.generate, asked[0].learn.writer) == (50, "priced")
     command.text("tune", kind, "dense", "--generate", "50")
     assert asked[1].learn.writer == "dense"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--scale", "1e30", "should be less than or equal to 1000"),
+        ("--scale", "nan", "should be less than or equal to 1000"),
+        ("--alpha", "1e30", "should be less than or equal to 4096"),
+    ],
+)
+def test_what_would_leave_the_numbers_is_refused_before_any_work(
+    asked: list[Any], command: Command, option: str, value: str, said: str
+) -> None:
+    assert said in command.mistake("tune", "retriever", "dense", option, value)
+    assert not asked

@@ -12,7 +12,7 @@ import torch
 from peft import PeftModel
 from transformers import AutoConfig, AutoModel, AutoModelForQuestionAnswering
 
-from ragdiag.errors import TrainingError
+from ragdiag.errors import InputError, TrainingError
 from ragdiag.retrieval.adapters import AdapterManifest, merge_adapter, read_manifest
 from ragdiag.training import quantisation
 from ragdiag.training.adapters import (
@@ -69,6 +69,12 @@ def test_each_kind_of_model_is_adapted_at_its_attention(kind: str) -> None:
     torch.testing.assert_close(output(lora), before)
     output(lora).sum().backward()
     check_gradients(lora)
+
+
+@pytest.mark.parametrize("alpha", [-1.0, 1e30, float("nan"), float("inf")])
+def test_a_scale_that_leaves_the_numbers_is_refused(alpha: float) -> None:
+    with pytest.raises(InputError, match="no scale of an adapter; choose one from 0 to 4,096"):
+        LoraOptions(alpha=alpha)
 
 
 @pytest.mark.parametrize("options", [LoraOptions(rank=2, rslora=True), LoraOptions(2, dora=True)])

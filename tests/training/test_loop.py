@@ -121,12 +121,36 @@ def test_a_run_that_ended_early_goes_no_further(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_no_number_keeps_the_last_good_step(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"not a number at step \d+ of 20 \(epoch 1, batch \d"):
+    with pytest.raises(TrainingError, match=r"step \d+ of 20 \(.*\); lower .* is kept"):
         train(ToyTask(poisoned=17), OPTIONS, tmp_path)
     again = ToyTask(poisoned=17)
     with pytest.raises(TrainingError, match="not a number"):
         train(again, OPTIONS, tmp_path)
     assert all(abs(value) < 10 for value in again.weights())
+
+
+def test_before_the_first_step_the_learning_rate_is_not_to_blame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ToyTask, "loss", lambda task, _: task.model[1].weight.sum() * math.nan)
+    with pytest.raises(TrainingError) as caught:
+        train(ToyTask(), OPTIONS, tmp_path)
+    assert str(caught.value) == (
+        "the loss is not a number at step 1 of 20 (epoch 1, batch 1); no step was taken, so the "
+        "learning rate is not why: lower the scale of the loss or alpha, where they were given, or "
+        "begin from another base; no step is kept"
+    )
+
+
+def test_a_first_step_that_makes_weights_no_numbers_claims_to_keep_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = ToyTask()
+    monkeypatch.setattr(
+        torch.optim.AdamW, "step", lambda _: task.model[1].weight.data.fill_(math.inf)
+    )
+    with pytest.raises(TrainingError, match=r"after step 1 of 20; lower .*; no step is kept"):
+        train(task, OPTIONS, tmp_path)
 
 
 def test_a_step_that_makes_weights_no_numbers_is_not_kept(

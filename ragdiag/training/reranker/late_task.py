@@ -106,7 +106,8 @@ class LateTask:
         ]
         if not all(map(math.isfinite, found)):
             raise TrainingError(
-                "the model gives scores that are not numbers", remedy="lower the learning rate"
+                "the model gives scores that are not numbers",
+                remedy="lower the learning rate, or begin from another base",
             )
         return math.fsum(found) / len(found)
 

@@ -25,6 +25,10 @@ LOOPS = {
 }
 
 
+MOST_SCALE = 1000
+"""A temperature of 0.001: cosines a hundredth apart are then certainty."""
+
+
 @dataclass(frozen=True)
 class BiEncoderOptions:
     """How to fine-tune ``base`` (with ``base_adapter`` merged), reading ``max_tokens`` of a text.
@@ -87,6 +91,11 @@ def check_options(options: BiEncoderOptions) -> None:
             "info_nce holds the passages of a whole batch against one another, so micro would "
             "change it",
             remedy="use cached instead: it saves the same memory",
+        )
+    if not 0 < options.scale <= MOST_SCALE:
+        raise TrainingError(
+            f"scale = {options.scale:g} is no scale of a loss",
+            remedy=f"give one above 0, of {MOST_SCALE:,} at most; 20 is usual",
         )
     if not 0 <= options.general < 1:
         raise TrainingError(

@@ -72,7 +72,8 @@ class DevSet:
         similar = questions @ vectors.T
         if not bool(similar.isfinite().all()):
             raise TrainingError(
-                "the model gives vectors that are not numbers", remedy="lower the learning rate"
+                "the model gives vectors that are not numbers",
+                remedy="lower the learning rate, or begin from another base",
             )
         least = similar.topk(min(K, len(passages)), dim=1).values[:, -1:]
         scores = []

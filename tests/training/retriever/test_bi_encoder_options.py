@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,11 @@ from tests.training.toy_retrieval import DATA, DEV, PAIRS, TEXTS, toy_options
         ({"method": "full", "bits": 4}, "can neither be trained"),
         ({"bits": 8}, r"bits = 8 needs .*leave bits out"),
         ({"loop": LoopOptions(micro=4)}, "use cached instead"),
+        (
+            {"scale": 1e30},
+            r"scale = 1e\+30 is no .*; give one above 0, of 1,000 at most",
+        ),
+        ({"scale": math.nan}, "scale = nan is no scale"),
         ({"general": 1.0}, r"general = 1\.0 is no share"),
     ],
 )
