@@ -1,7 +1,8 @@
 """How a long command tells another process how far it is: one small JSON file, replaced whole.
 
 The file holds ``{"state", "fraction", "message", "pid", "started_at", "error"}``; ``state`` is
-``running``, ``done`` or ``failed``, ``started_at`` ISO 8601 UTC, ``error`` one line or null.
+``running``, ``done``, ``failed`` or ``cancelled`` (somebody stopped it), ``started_at`` ISO 8601
+UTC, ``error`` one line that says why it was not done, or null.
 A reader never sees half a file (``os.replace``), and a ``running`` file whose process is gone
 means that the command was killed.
 """
@@ -17,10 +18,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from ragdiag.errors import RagdiagError
+from ragdiag.errors import RagdiagError, RunCancelled
 
-JobState = Literal["running", "done", "failed"]
+JobState = Literal["running", "done", "failed", "cancelled"]
 WRITES_PER_SECOND = 5
+STOPPED = "stopped by the user; the same command goes on: finished parts are kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,8 @@ class ProgressFile:
     """A ``Progress`` that writes to ``path``, and a context manager that records how it ended.
 
     Writes are throttled to five a second; the first and the last always reach the file. The
-    parent folder is created. An exception inside the block makes the state ``failed``, with the
-    error's own line, and goes on.
+    parent folder is created. An exception inside the block makes the state ``failed``, or
+    ``cancelled`` where it is a stop that was asked for, with its own line, and goes on.
     """
 
     def __init__(self, path: Path) -> None:
@@ -72,7 +74,9 @@ class ProgressFile:
         if error is None:
             self._now = replace(self._now, state="done", fraction=1.0)
         else:
-            self._now = replace(self._now, state="failed", error=_one_line(error))
+            stopped = isinstance(error, KeyboardInterrupt | RunCancelled)
+            state: JobState = "cancelled" if stopped else "failed"
+            self._now = replace(self._now, state=state, error=_one_line(error))
         self._write()
 
     def _write(self) -> None:
@@ -100,5 +104,5 @@ def _one_line(error: BaseException) -> str:
     if isinstance(error, RagdiagError):
         return str(error)
     if isinstance(error, KeyboardInterrupt):
-        return "stopped by the user; start it again: finished parts are kept"
+        return STOPPED
     return " ".join(f"{type(error).__name__}: {error}".split())

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ragdiag.errors import InputError
-from ragdiag.jobs import ProgressFile, read_progress
+from ragdiag.errors import InputError, RunCancelled
+from ragdiag.jobs import STOPPED, ProgressFile, read_progress
 
 
 def test_a_command_that_ends_well_is_done(tmp_path: Path) -> None:
@@ -36,6 +36,30 @@ def test_a_failure_keeps_its_line_and_goes_on(tmp_path: Path) -> None:
     told = read_progress(path)
     assert (told.state, told.fraction) == ("failed", 0.5)
     assert told.error == "corpus.jsonl is empty; name another"
+
+
+@pytest.mark.parametrize(
+    ("stopped", "said"),
+    [
+        (KeyboardInterrupt(), STOPPED),
+        (RunCancelled("run r1 was stopped", remedy="the same command goes on"), "r1 was stopped; "),
+    ],
+)
+def test_a_stop_that_was_asked_for_is_no_failure(
+    tmp_path: Path, stopped: BaseException, said: str
+) -> None:
+    path = tmp_path / "tune.json"
+
+    def command() -> None:
+        with ProgressFile(path) as progress:
+            progress(0.5, "step 5 of 10")
+            raise stopped
+
+    with pytest.raises(type(stopped)):
+        command()
+    told = read_progress(path)
+    assert (told.state, told.message) == ("cancelled", "step 5 of 10")
+    assert said in told.error
 
 
 def test_writes_are_throttled_but_the_last_one_counts(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from functools import partial
 import streamlit as st
 
 from ragdiag.ui import jobs, running, words
-from ragdiag.ui.jobs import Job
 from ragdiag.ui.safe import literal
 from ragdiag.ui.view import View
 from ragdiag.workflows.indexing.state import IndexState
@@ -27,16 +26,19 @@ class Action:
 
 
 def draw(view: View, state: IndexState) -> None:
-    """The running command, or the buttons; nothing can be started on a read-only dashboard."""
+    """The running command, or the buttons; nothing can be started on a read-only dashboard, or
+    where the history cannot be read: every command would end with that fault."""
     job = jobs.index_job(view.workspace)
     if job is not None and job.progress.state == "running":
         st.markdown("**A command is running**")
         running.follow(partial(jobs.index_job, view.workspace))
         return
     if job is not None:
-        _outcome(job)
+        running.outcome(job, "index_dismiss", read_only=view.read_only)
     if view.read_only:
         st.caption("This dashboard is read-only: indexes are changed by `ragdiag index` commands.")
+        return
+    if state.fault is not None:
         return
     offered = actions(state)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -98,17 +100,3 @@ def _confirm(view: View, action: Action) -> None:
         if st.button("Cancel", key="index_cancel"):
             del st.session_state[_PENDING]
             st.rerun()
-
-
-def _outcome(job: Job) -> None:
-    """How the last command ended, until it is dismissed."""
-    failed = job.progress.state == "failed"
-    told = job.progress.error if failed else job.progress.message
-    box = st.error if failed else st.info
-    box(
-        literal(told or "no reason was given"),
-        title="The command " + ("failed" if failed else "ended"),
-    )
-    if st.button("Dismiss", key="index_dismiss"):
-        jobs.forget(job)
-        st.rerun()

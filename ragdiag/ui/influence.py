@@ -19,7 +19,6 @@ from ragdiag.store.results import find_served_version
 from ragdiag.ui import charts, jobs, running, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.commands import influence_command
-from ragdiag.ui.jobs import Job
 from ragdiag.ui.palette import BLUE, GREEN, GREY, RED
 from ragdiag.ui.safe import literal
 from ragdiag.ui.story import Story
@@ -56,8 +55,8 @@ def draw(view: View, story: Story) -> None:
     if job is not None and job.progress.state == "running":
         running.follow(partial(jobs.influence_job, view.workspace))
         return
-    if job is not None and job.progress.state == "failed":
-        _failure(view, job)
+    if job is not None and job.progress.state in ("failed", "cancelled"):
+        running.outcome(job, "influence_dismiss", read_only=view.read_only)
     _start(view, story, set(found))
 
 
@@ -162,11 +161,4 @@ def _offer(view: View, story: Story, method: str, *, asks: bool) -> None:
         st.code(influence_command(arguments), language="bash")
     elif st.button(METHODS[method][0], key=f"influence_start_{method}"):
         jobs.start_influence(view.workspace, arguments)
-        st.rerun()
-
-
-def _failure(view: View, job: Job) -> None:
-    st.error(literal(job.progress.error or "no reason was given"), title="The command failed")
-    if not view.read_only and st.button("Dismiss", key="influence_dismiss"):
-        jobs.forget(job)
         st.rerun()

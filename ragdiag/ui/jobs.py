@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ragdiag.jobs import JobProgress, read_progress, write_progress
+from ragdiag.jobs import STOPPED, JobProgress, read_progress, write_progress
 from ragdiag.settings import (
     PROJECT,
     WORKSPACE_VARIABLE,
@@ -116,15 +116,16 @@ def cancel(job: Job) -> bool:
 
 
 def latest_job() -> Job | None:
-    """The job that every page should tell about: the one that runs, else the last that failed.
+    """The job that every page should tell about: the one that runs, else the last that failed or
+    was cancelled.
 
     A job that finished well has nothing left to tell.
     """
     folders = {demo_target().jobs, command_workspace().jobs, demo_workspace().jobs}
     beside = (INDEX, TUNE, INFLUENCE)
     found = [job for folder in folders for job in _jobs_in(folder) if job.name not in beside]
-    for state in ("running", "failed"):
-        same = [job for job in found if job.progress.state == state]
+    for states in (("running",), ("failed", "cancelled")):
+        same = [job for job in found if job.progress.state in states]
         if same:
             return max(same, key=lambda job: job.progress.started_at)
     return None
@@ -157,12 +158,16 @@ def _jobs_in(folder: Path) -> list[Job]:
 
 
 def _as_it_is(path: Path, progress: JobProgress) -> JobProgress:
-    """A file that says ``running`` though its process is gone is a failure."""
+    """A file that says ``running`` though its process is gone is a failure, unless the process
+    was stopped before it could write that down."""
     if progress.state != "running" or _is_alive(path, progress.pid):
         return progress
     last = read_progress(path)  # it may have ended well between the two looks
     if last is not None and last.state != "running":
         return last
+    child = _children.get(path)
+    if child is not None and child.returncode == -signal.SIGTERM:
+        return replace(progress, state="cancelled", error=STOPPED)
     return replace(progress, state="failed", error=last_words(path.with_suffix(".log")))
 
 

@@ -1,4 +1,4 @@
-"""A command that runs in the background: how far it is, read anew every second."""
+"""A command that runs in the background: how far it is, read anew every second; how it ended."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from ragdiag.training.loop import duration
+from ragdiag.ui import jobs
 from ragdiag.ui.jobs import Job
 from ragdiag.ui.safe import literal
 
@@ -28,3 +29,19 @@ def follow(find: Callable[[], Job | None], beside: Callable[[Job], None] | None 
     )
     if beside is not None:
         beside(job)
+
+
+def outcome(job: Job, key: str, *, read_only: bool = False) -> None:
+    """How a command ended, until it is dismissed. One that was cancelled is no failure: it is told
+    as information, with what is kept of it."""
+    progress = job.progress
+    told = progress.message if progress.state == "done" else progress.error
+    box, ended = {"failed": (st.error, "failed"), "cancelled": (st.info, "was cancelled")}.get(
+        progress.state, (st.info, "ended")
+    )
+    if progress.state == "cancelled" and progress.message:
+        told = f"{told or 'it was stopped'}. It last said: {progress.message}"
+    box(literal(told or "no reason was given"), title=f"The command {ended}")
+    if not read_only and st.button("Dismiss", key=key):
+        jobs.forget(job)
+        st.rerun()

@@ -8,7 +8,6 @@ import streamlit as st
 
 from ragdiag.ui import jobs, running
 from ragdiag.ui.jobs import Job
-from ragdiag.ui.safe import literal
 from ragdiag.ui.view import View
 
 
@@ -20,7 +19,7 @@ def watch(view: View) -> None:
             partial(jobs.tune_job, view.workspace), None if view.read_only else _cancel_button
         )
     elif job is not None:
-        _outcome(view, job)
+        running.outcome(job, "tune_dismiss", read_only=view.read_only)
 
 
 def _cancel_button(job: Job) -> None:
@@ -30,16 +29,3 @@ def _cancel_button(job: Job) -> None:
         help="At most a minute of work is lost: the same command goes on from the last checkpoint.",
     ):
         jobs.cancel(job)
-
-
-def _outcome(view: View, job: Job) -> None:
-    failed = job.progress.state == "failed"
-    told = job.progress.error if failed else job.progress.message
-    box = st.error if failed else st.info
-    box(
-        literal(told or "no reason was given"),
-        title="The command " + ("failed" if failed else "ended"),
-    )
-    if not view.read_only and st.button("Dismiss", key="tune_dismiss"):
-        jobs.forget(job)
-        st.rerun()

@@ -53,11 +53,12 @@ def show_job(job: Job) -> None:
 
 
 def show_failure(job: Job) -> None:
-    """Why a command that was started here failed, and the ways on."""
+    """Why a command that was started here failed or was stopped, and the ways on."""
     names = {"demo": "Building the demo", "import": "The import"}
-    st.error(
+    cancelled = job.progress.state == "cancelled"
+    (st.info if cancelled else st.error)(
         literal(job.progress.error or "no reason was given"),
-        title=f"{names.get(job.name, job.name)} failed",
+        title=f"{names.get(job.name, job.name)} {'was cancelled' if cancelled else 'failed'}",
     )
     st.caption(f"The whole log is in {literal(str(job.log))}. Finished parts are kept.")
     with st.container(horizontal=True):

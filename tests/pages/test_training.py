@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ragdiag.jobs import JobProgress, write_progress
+from ragdiag.jobs import STOPPED, JobProgress, write_progress
 from ragdiag.records import Deployment, Estimate, Judgment, Question
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import add_judgments, add_questions
@@ -336,6 +336,23 @@ def test_how_a_command_failed_is_told_until_it_is_dismissed(
     assert "8 pairs; judge more" in said(app)
     app = press(app, "tune_dismiss")
     assert "8 pairs" not in said(app)
+
+
+def test_a_command_that_was_cancelled_is_no_failure_and_says_what_is_kept(
+    open_page, workspace, dense, said
+) -> None:
+    at = "2026-01-01T00:00:00+00:00"
+    write_progress(
+        workspace.jobs / "tune.json",
+        JobProgress("cancelled", 0.4, "step 4 of 10", 1, at, STOPPED),
+    )
+    app = open_page("training", workspace)
+    assert not app.error
+    assert "The command was cancelled" in [one.proto.title for one in app.info]
+    assert "finished parts are kept. It last said: step 4 of 10" in said(app)
+    assert "failed" not in said(app)
+    app = press(app, "tune_dismiss")
+    assert "finished parts" not in said(app)
 
 
 def test_a_read_only_dashboard_starts_and_stops_nothing(open_page, workspace, dense, said) -> None:

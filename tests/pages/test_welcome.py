@@ -90,6 +90,15 @@ def test_a_failed_build_says_why_and_can_be_tried_again(
     assert started == ["demo"]
 
 
+def test_a_build_that_was_stopped_is_told_as_such(open_page, workspace, started, said) -> None:
+    progress(workspace, "cancelled", "stopped by the user")
+    app = open_page("overview", workspace)
+    assert "stopped by the user" in said(app)
+    assert not [one for one in app.error if "stopped" in one.value]
+    press(app, "Try again")
+    assert started == ["demo"]
+
+
 def test_a_failure_can_be_dismissed(open_page, workspace, started, said) -> None:
     progress(workspace, "failed", "no space left; free some")
     app = press(open_page("overview", workspace), "Dismiss")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ragdiag.jobs import JobProgress, write_progress
+from ragdiag.jobs import STOPPED, JobProgress, write_progress
 from ragdiag.settings import WORKSPACE_VARIABLE, Workspace
 from ragdiag.ui import jobs
 
@@ -134,10 +134,25 @@ def test_a_cancelled_command_says_so_and_ends_with_its_children(named: Workspace
     jobs._children[job.path].wait(timeout=60)
     ended = jobs.tune_job(named)
     assert ended is not None
-    assert ended.progress.state == "failed"
-    assert ended.progress.error == "stopped by the user; start it again: finished parts are kept"
+    assert ended.progress.state == "cancelled"
+    assert ended.progress.error == STOPPED
     assert not jobs.cancel(ended)
     assert jobs.latest_job() is None
+
+
+def test_one_that_is_stopped_before_it_could_write_that_down_is_cancelled(
+    named: Workspace,
+) -> None:
+    path = named.jobs / "tune.json"
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    jobs._children[path] = child
+    write_progress(path, told("running", child.pid))
+    child.terminate()
+    child.wait()
+    job = jobs.tune_job(named)
+    assert job is not None
+    assert (job.progress.state, job.progress.error) == ("cancelled", STOPPED)
+    del jobs._children[path]
 
 
 def test_only_a_job_of_its_own_group_is_cancelled(
