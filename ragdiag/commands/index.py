@@ -145,6 +145,7 @@ def _emit_release(version: str, done: IndexRelease, as_json: bool, *, forced: bo
         "bytes": made.bytes,
         "seconds": made.seconds,
         "published": done.published,
+        "made_again": done.made_again,
         "serving": done.serving,
         "check": done.check.to_json(),
     }
@@ -161,7 +162,8 @@ def _outcome(done: IndexRelease) -> str:
         state = "is not published, and nothing serves"
     else:
         state = f"is not published; build {done.serving} goes on serving"
-    return f"build {done.build.build_id}: {done.build.passages} passages; it {state}"
+    again = "its files were damaged or gone and were made again; " if done.made_again else ""
+    return f"build {done.build.build_id}: {done.build.passages} passages; {again}it {state}"
 
 
 def _with_reasons(done: IndexRelease) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,32 @@ def test_a_build_is_published_listed_and_taken_back(run: Run, add: Add) -> None:
     assert (status, document) == (2, None)
     assert "no build to go back to" in said
     assert run("publish", "lexical", "--build", second["build_id"])[1]["published"]
+
+
+@pytest.mark.parametrize("what", ["damaged", "gone"])
+def test_a_build_that_was_made_again_says_so(
+    run: Run, text: Callable[..., str], workspace: Workspace, what: str
+) -> None:
+    first = run("build", "lexical")[1]
+    assert not first["made_again"]
+    assert not run("build", "lexical")[1]["made_again"], "it was there, and is reused"
+
+    def harm() -> None:
+        folder = workspace.indexes / first["build_id"]
+        if what == "gone":
+            shutil.rmtree(folder)
+        else:
+            (folder / "ids.parquet").write_bytes(b"damaged")
+
+    harm()
+    status, again, _ = run("build", "lexical")
+    assert (status, again["build_id"], again["made_again"]) == (0, first["build_id"], True)
+    harm()
+    assert text("build", "lexical").startswith(
+        f"build {first['build_id']}: 8 passages; its files were damaged or gone and were made "
+        "again; it serves already\n"
+    )
+    assert run("build", "lexical")[1]["made_again"] is False
 
 
 def test_a_check_that_is_bad_is_exit_one_and_an_alert(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from ragdiag.deploy.health import cannot_answer, check_build
@@ -39,12 +40,13 @@ from ragdiag.version import Version
 @dataclass(frozen=True)
 class IndexRelease:
     """A build, what the look at it found, and what serves now; ``published`` says whether it has
-    only just begun to."""
+    only just begun to, ``made_again`` that its files had been there, and were damaged or gone."""
 
     build: IndexBuild
     check: IndexCheck
     serving: str | None
     published: bool
+    made_again: bool = False
 
     @property
     def serves(self) -> bool:
@@ -89,14 +91,16 @@ def release_index(
     """Build the index of the corpus as it is now, or of the ``passages`` given, check it, and let
     it serve if nothing is bad.
 
-    A build of the same settings over the same content is reused; embeddings come from the cache
-    where another version has made them. Where the build or its check fails, what served goes on
-    serving and an alert is raised; only what changed meanwhile (freshness) is no reason.
+    A build of the same settings over the same content is reused, or made again where its files are
+    damaged or gone; embeddings come from the cache where another version has made them. Where the
+    build or its check fails, what served goes on serving and an alert is raised; only what changed
+    meanwhile (freshness) is no reason.
     Where somebody else publishes while this is built, which may be a newer corpus, it is built
     again. Raises IndexFault on an empty corpus, ModelError, StoreFull.
     """
     index_key = version.spec.index_key
     begin_history(lake, workspace, index_key)
+    known, begun = {one.build_id for one in list_builds(lake, index_key)}, datetime.now(UTC)
     while True:
         seen = len(read_publications(workspace, index_key) or ())
         with _failure_noted(lake, workspace, version):
@@ -113,7 +117,7 @@ def release_index(
     if publish and not release.serves and release.serving is not None:
         note_failed_rebuild(lake, version, release.serving, bad_findings(check))
     report(progress, 1.0, f"index {build.build_id} is checked: {check.status}")
-    return release
+    return replace(release, made_again=build.build_id in known and build.built_at >= begun)
 
 
 def publish_index(
@@ -174,11 +178,22 @@ def check_index(
 def describe_builds(lake: Lake, workspace: Workspace, version: Version) -> list[dict[str, Any]]:
     """One row a build, the newest first: whether it serves, is on disk, and was found sound."""
     index_key = version.spec.index_key
-    serving = serving_build_id(lake, workspace, index_key)
+    serving = serving_build_id(lake, workspace, index_key, version.name)
+    published = read_publications(workspace, index_key, version.name) or ()
+    return build_rows(lake, workspace, index_key, serving, published)
+
+
+def build_rows(
+    lake: Lake,
+    workspace: Workspace,
+    index_key: str,
+    serving: str | None,
+    publications: Sequence[Publication],
+) -> list[dict[str, Any]]:
+    """As :func:`describe_builds`, where it is known already, or cannot be, what serves and what was
+    published."""
     checks = latest_checks(lake, index_key)
-    published = {
-        one.build_id: one.published_at for one in read_publications(workspace, index_key) or ()
-    }
+    published = {one.build_id: one.published_at for one in publications}
     pruned, rows = pruned_times(lake), []
     for build in list_builds(lake, index_key):
         check, at = checks.get(build.build_id), published.get(build.build_id)
