@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from ragdiag.errors import IndexFault
 from ragdiag.store.queries import version_names
 from ragdiag.ui import charts, frame, index_actions, index_health, index_tables, pareto, words
 from ragdiag.ui.cached import fetch
@@ -18,11 +17,7 @@ view = frame.begin(
     needs="builds",
 )
 
-try:
-    histories = index_state.read_histories(view.lake, view.workspace)
-except IndexFault as fault:
-    st.error(literal(f"{fault.message}. To mend it: {fault.remedy}."))
-    st.stop()
+histories = index_state.read_histories(view.lake, view.workspace)
 states = fetch(view, index_state.load_index_states, view.workspace, histories)
 by_version = {name: state for state in states for name in state.names}
 urgent = index_health.most_urgent(states).names[0]

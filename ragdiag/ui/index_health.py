@@ -18,11 +18,17 @@ ORDER = ("bad", "warn", None, "good")
 
 
 def most_urgent(states: Sequence[IndexState]) -> IndexState:
-    """Open alerts before findings, and what serves before what does not; of those that are alike,
-    the one added last."""
+    """A history that cannot be read before all: nothing is known of what serves then. Open alerts
+    before findings, and what serves before what does not; of those that are alike, the one added
+    last."""
 
-    def order(state: IndexState) -> tuple[bool, bool, int]:
-        return not state.alerts, state.serving is None, ORDER.index(state.status)
+    def order(state: IndexState) -> tuple[bool, bool, bool, int]:
+        return (
+            state.fault is None,
+            not state.alerts,
+            state.serving is None,
+            ORDER.index(state.status),
+        )
 
     return min(reversed(states), key=order)
 
@@ -30,6 +36,10 @@ def most_urgent(states: Sequence[IndexState]) -> IndexState:
 def verdict(state: IndexState) -> None:
     """What serves, since when, and whether it should; then what to do about it."""
     served = ", ".join(state.names)
+    if state.fault is not None:
+        told = f"Nobody can tell which build serves {served}: {state.fault}."
+        st.error(literal(told), title="What serves cannot be read")
+        return
     if state.serving is None:
         st.warning(literal(f"No build serves {served}. Build the index below."))
         return

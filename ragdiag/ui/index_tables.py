@@ -18,11 +18,12 @@ _WHEN = st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm", width=130)
 
 def every_index(states: Sequence[IndexState]) -> None:
     """One row an index: what serves which versions, and how it was found."""
+    none = ["cannot be read" if state.fault else "none" for state in states]
     fresh = [state.looks.get("freshness") for state in states]
     tables.show(
         {
             "Serves": [", ".join(state.names) for state in states],
-            "Build": [state.serving or "none" for state in states],
+            "Build": [state.serving or said for state, said in zip(states, none, strict=True)],
             "Since (UTC)": [
                 None
                 if state.published is None

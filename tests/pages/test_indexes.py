@@ -154,11 +154,28 @@ def test_a_read_only_dashboard_starts_nothing(open_page, workspace, served: str,
     assert "read-only" in said(app)
 
 
-def test_a_damaged_pointer_is_one_line_with_its_remedy(
-    open_page, workspace, version, served: str, said
+def test_a_damaged_pointer_takes_only_its_own_index_and_comes_first(
+    open_page, workspace, corpus, version, served: str, tuned, said
 ) -> None:
     pointer = workspace.indexes / "serving" / f"{version.spec.index_key}.json"
+    sound = pointer.read_text()
     pointer.write_text("{")
     app = open_page("indexes", workspace)
     assert not app.exception
-    assert "publish again: ragdiag index publish VERSION" in said(app)
+    assert app.selectbox(key="index_version").value == "lexical"
+    assert app.error[0].proto.title == "What serves cannot be read"
+    text = said(app)
+    assert "publish again: ragdiag index publish lexical" in text
+    assert "No build serves" not in text
+    assert not [button for button in app.button if str(button.key).startswith("index_")]
+    every = next(frame.value for frame in app.dataframe if "Open alerts" in frame.value)
+    assert every[["Serves", "Build"]].values.tolist() == [
+        ["lexical", "cannot be read"],
+        ["dense", "none"],
+    ]
+    app = open_page("indexes", workspace, index_version="dense")
+    assert not app.exception
+    assert "No build serves dense" in said(app)
+    assert "cannot read" not in said(app)
+    pointer.write_text(sound)
+    assert f"Build {served} serves lexical" in said(open_page("indexes", workspace))

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from ragdiag.deploy.notices import index_subject
+from ragdiag.errors import IndexFault
 from ragdiag.records import Alert, Finding, FindingStatus, IndexCheck
 from ragdiag.retrieval.serving import (
     Publication,
@@ -23,11 +24,20 @@ from ragdiag.store.alerts import open_alerts
 from ragdiag.store.index_checks import load_checks
 from ragdiag.store.lake import Lake
 from ragdiag.store.measurements import latest_measurements
+from ragdiag.store.results import latest_build
 from ragdiag.store.tunings import list_tunings
 from ragdiag.version import Version
-from ragdiag.workflows.indexing.build import describe_builds
+from ragdiag.workflows.indexing.build import build_rows
 
-Histories = tuple[tuple[str, tuple[Publication, ...] | None], ...]
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A history that cannot be read: what is wrong and what mends it, in one line."""
+
+    why: str
+
+
+Histories = tuple[tuple[str, tuple[Publication, ...] | Unreadable | None], ...]
 """Index key → its publications, None where its history has not begun."""
 
 
@@ -43,10 +53,11 @@ class Look:
 @dataclass(frozen=True)
 class IndexState:
     """One index key: the ``versions`` that its build serves, oldest first; ``builds`` as
-    :func:`describe_builds` gives them; ``previous`` is where a rollback leads.
+    :func:`build_rows` gives them; ``previous`` is where a rollback leads.
 
     A check without the model leaves out what only the model can see, so ``looks`` holds the newest
-    of each kind at the build that serves, by name.
+    of each kind at the build that serves, by name. Where the history cannot be read, ``fault`` says
+    why: what serves is not known then, so it is None, and nothing can be published or rolled back.
     """
 
     index_key: str
@@ -57,6 +68,7 @@ class IndexState:
     builds: Sequence[Mapping[str, Any]]
     looks: Mapping[str, Look]
     alerts: Sequence[Alert]
+    fault: str | None = None
 
     @property
     def names(self) -> list[str]:
@@ -81,8 +93,21 @@ class IndexState:
 
 
 def read_histories(lake: Lake, workspace: Workspace) -> Histories:
-    """Every index key with what was published for it. Raises IndexFault."""
-    return tuple((key, read_publications(workspace, key)) for key in versions_by_index(lake))
+    """Every index key with what was published for it. One that cannot be read takes none of the
+    others with it."""
+    return tuple(
+        (key, _history(workspace, key, versions[0].name))
+        for key, versions in versions_by_index(lake).items()
+    )
+
+
+def _history(
+    workspace: Workspace, index_key: str, name: str
+) -> tuple[Publication, ...] | Unreadable | None:
+    try:
+        return read_publications(workspace, index_key, name)
+    except IndexFault as fault:
+        return Unreadable(str(fault))
 
 
 def load_index_states(
@@ -91,8 +116,8 @@ def load_index_states(
     """One state an index key, in the order in which their first versions were added."""
     versions, alerts = versions_by_index(lake), open_alerts(lake)
     return tuple(
-        _load_state(lake, workspace, key, versions[key], published or (), alerts)
-        for key, published in histories
+        _load_state(lake, workspace, key, versions[key], history, alerts)
+        for key, history in histories
     )
 
 
@@ -133,11 +158,15 @@ def _load_state(
     workspace: Workspace,
     key: str,
     versions: Sequence[Version],
-    published: Sequence[Publication],
+    history: Sequence[Publication] | Unreadable | None,
     alerts: Sequence[Alert],
 ) -> IndexState:
-    builds = describe_builds(lake, workspace, versions[0])
-    serving = next((row["build_id"] for row in builds if row["serves"]), None)
+    published = () if history is None or isinstance(history, Unreadable) else history
+    serving = None
+    if published:
+        serving = published[-1].build_id
+    elif history is None and (newest := latest_build(lake, key)) is not None:
+        serving = newest.build_id
     kept = standing(published)
     return IndexState(
         index_key=key,
@@ -145,7 +174,8 @@ def _load_state(
         serving=serving,
         published=published[-1] if published else None,
         previous=kept[-2].build_id if len(kept) > 1 else None,
-        builds=tuple(builds),
+        builds=tuple(build_rows(lake, workspace, key, serving, published)),
         looks=newest_looks(load_checks(lake, serving)) if serving else {},
         alerts=tuple(one for one in alerts if one.subject.startswith(index_subject(key))),
+        fault=history.why if isinstance(history, Unreadable) else None,
     )
