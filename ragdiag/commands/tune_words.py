@@ -201,7 +201,9 @@ def _change_row(name: str, topic: str, change: Change, p: float) -> dict[str, An
         "after": show_estimate(change.after),
         "difference": show_estimate(change.difference),
         "p (Holm)": _p(p),
-        "detectable": "" if change.detectable is None else f"{change.detectable:.3f}",
+        "detectable": f"undefined ({change.detectable_reason})"
+        if change.detectable is None
+        else f"{change.detectable:.3f}",
     }
 
 

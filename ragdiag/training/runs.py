@@ -86,7 +86,11 @@ class Cost:
 class Change:
     """One metric before and after on the same questions: ``difference`` is after − before, ``p``
     that of the paired test and ``detectable`` the least difference that it would show (METHODS.md
-    §10; None where undefined)."""
+    §10), None where undefined; ``detectable_reason`` says why.
+
+    Where the differences have no spread the error is 0, and so would the least difference be, which
+    nothing could show: that is undefined, in rows of before it was told as well.
+    """
 
     metric: str
     before: JsonEstimate
@@ -94,6 +98,17 @@ class Change:
     difference: JsonEstimate
     p: float | None = None
     detectable: float | None = None
+    detectable_reason: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.detectable:
+            object.__setattr__(self, "detectable", None)
+            object.__setattr__(self, "detectable_reason", self._no_spread())
+
+    def _no_spread(self) -> str:
+        if self.p is None:
+            return "too few"
+        return "all moved alike" if self.difference.value else "all the same"
 
 
 @dataclass(frozen=True)

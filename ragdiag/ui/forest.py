@@ -62,7 +62,9 @@ def slice_table(slices: list[SliceComparison], measure: str) -> dict[str, list[s
             words.p_value(change.p_holm) + (" *" if change.p_holm < ALPHA else "")
             for change in found
         ],
-        "Detectable": [words.size(change.minimum_detectable, unit) for change in found],
+        "Detectable": [
+            words.detectable(one.minimum_detectable, one.difference.value, unit) for one in found
+        ],
     }
 
 

@@ -130,7 +130,9 @@ def effect_table(rows: Sequence[Effect]) -> None:
             "After − before": [words.change(row.change.difference, "score") for row in rows],
             "p (Holm)": [words.p_value(p) for p in holm_of([row.change for row in rows])],
             "Detectable": [
-                "–" if row.change.detectable is None else words.size(row.change.detectable, "score")
+                f"– ({row.change.detectable_reason})"
+                if row.change.detectable is None
+                else words.size(row.change.detectable, "score")
                 for row in rows
             ],
         },

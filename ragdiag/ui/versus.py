@@ -94,7 +94,10 @@ def table(compared: Comparison) -> dict[str, list[str]]:
         "p": [words.p_value(paired.p) for _, paired, _ in found],
         "p (Holm)": [words.p_value(p_holm) for _, _, p_holm in found],
         "p (sign flip)": [words.p_value(paired.p_sign_flip) for _, paired, _ in found],
-        "Detectable": [words.size(paired.minimum_detectable, unit[m]) for m, paired, _ in found],
+        "Detectable": [
+            words.detectable(paired.minimum_detectable, paired.difference.value, unit[m])
+            for m, paired, _ in found
+        ],
     }
 
 

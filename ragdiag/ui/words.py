@@ -70,6 +70,18 @@ def size(value: float, unit: str) -> str:
     return "–" if math.isnan(value) else signed(abs(value), unit).lstrip("+")
 
 
+def detectable(least: float, difference: float, unit: str) -> str:
+    """The least true difference that would have shown; a dash where there is none to name, with the
+    reason where it is that the differences have no spread.
+
+    >>> detectable(0.0, 0.0, "score"), detectable(0.0, 1.0, "score"), detectable(0.04, 0.0, "score")
+    ('– (all the same)', '– (all moved alike)', '0.040')
+    """
+    if least == 0:
+        return f"– ({'all moved alike' if difference else 'all the same'})"
+    return size(least, unit)
+
+
 def bare(value: float, unit: str, *, plus: bool = False) -> str:
     """A value in its unit's scale without the unit's name."""
     sign = MINUS if value < 0 else "+" if plus and value > 0 else ""

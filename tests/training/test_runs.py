@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -34,6 +35,26 @@ def test_what_is_undefined_is_null_with_its_reason() -> None:
     }
     (back,) = RunFacts.from_json(document, "r1").measured
     assert back.changes[0].after.reason == "one question is too few"
+
+
+@pytest.mark.parametrize(
+    ("moved", "p", "why"),
+    [(0.0, 1.0, "all the same"), (0.25, 0.5, "all moved alike"), (0.0, None, "too few")],
+)
+def test_without_spread_no_least_difference_is_named(
+    moved: float, p: float | None, why: str
+) -> None:
+    """Runs of before it was undefined have 0 there."""
+    one, none = Estimate(0.5, 0.4, 0.6, 9), Estimate(moved, math.nan, math.nan, 9, "no spread")
+    written = RunFacts.to_json(
+        replace(BEGUN, measured=(Measured("test", (Change("MRR@10", one, one, none, p, 0.0),)),))
+    )
+    (held,) = written["measured"][0]["changes"]
+    assert (held["detectable"], held["detectable_reason"]) == (None, why)
+    old = {key: value for key, value in held.items() if key != "detectable_reason"}
+    measured = [{"name": "test", "changes": [{**old, "detectable": 0.0}]}]
+    (back,) = RunFacts.from_json({**written, "measured": measured}, "r1").measured
+    assert (back.changes[0].detectable, back.changes[0].detectable_reason) == (None, why)
 
 
 @pytest.mark.parametrize(

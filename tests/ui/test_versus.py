@@ -35,3 +35,18 @@ def test_what_no_difference_may_hide(b: list[float], clusters: str, says: str) -
     text, mood = versus.sentence(compared([0.5] * 4, b, list(clusters)))
     assert mood == "same"
     assert says in text
+
+
+@pytest.mark.parametrize(
+    ("b", "clusters", "says"),
+    [
+        ([0.5] * 4, "abcd", "– (all the same)"),
+        ([1.0] * 4, "abcd", "– (all moved alike)"),
+        ([1.0] * 4, "aaaa", "–"),
+    ],
+)
+def test_without_spread_there_is_no_least_difference(
+    b: list[float], clusters: str, says: str
+) -> None:
+    table = versus.table(compared([0.5] * 4, b, list(clusters)))
+    assert table["Detectable"] == [says, "–"]

@@ -67,6 +67,15 @@ def test_a_lost_regression_question_holds_a_pass_and_is_not_named() -> None:
     assert measure_change(replace(held, name="dev"), before, after).lost == ()
 
 
+def test_where_nothing_moved_no_least_difference_is_named() -> None:
+    held, before = asked("test", BEFORE)
+    (first, *_) = measure_change(held, before, before).changes
+    assert (first.p, first.detectable, first.detectable_reason) == (1.0, None, "all the same")
+    (moved, *_) = measure_change(held, before, asked("test", AFTER)[1]).changes
+    assert moved.detectable is not None
+    assert moved.detectable_reason is None
+
+
 def test_a_rollback_stays_one_and_comes_first() -> None:
     worse = Criterion("MRR@10", "rollback", "worse", "difference", Estimate.undefined(""))
     gate = judge_release(release(worse), {}, (), ["q1"])
