@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ragdiag.console import show_estimate, table
+from ragdiag.training.costs import took_text, used_text
 from ragdiag.training.curves import Point
 from ragdiag.training.loop import duration
-from ragdiag.training.runs import Change, Cost, Measured, Moved, RunFacts, holm_of
+from ragdiag.training.runs import Change, Measured, Moved, RunFacts, holm_of
 from ragdiag.workflows.tuning.state import KnownRun
 
 MOVED = 20
@@ -63,7 +64,7 @@ def _begun(facts: RunFacts) -> Iterator[str]:
             yield f"refused{_counts(facts.data.refused)}"
         yield f"held out{_counts(facts.data.held_out) or ': nothing'}"
     if facts.cost is not None:
-        yield f"cost {cost_text(facts.cost)}"
+        yield f"cost {took_text(facts.cost)}; {used_text(facts.cost)}"
     if facts.error is not None:
         yield f"error {facts.error}"
 
@@ -146,22 +147,6 @@ def _candidate(run: KnownRun) -> Iterator[str]:
             f"version {made.name} ({made.version_id}) was made and is not to be tried on users: "
             "its gate did not pass, or its run is not done"
         )
-
-
-def cost_text(cost: Cost) -> str:
-    """Time, memory and energy in one line.
-
-    >>> cost_text(Cost(90.0, 150.0, 2_000_000_000, 0.0, 1.25, "30 W a busy core"))
-    '2 min, 2 min of processors, at most 2.0 GB, about 1.2 Wh (30 W a busy core)'
-    """
-    parts = [duration(cost.wall_s), f"{duration(cost.cpu_s)} of processors"]
-    if cost.gpu_hours:
-        parts.append(f"{cost.gpu_hours:.2f} GPU hours")
-    parts.append(f"at most {cost.peak_bytes / 1e9:.1f} GB")
-    if cost.energy_wh is not None:
-        assumed = f" ({cost.assumption})" if cost.assumption else ""
-        parts.append(f"about {cost.energy_wh:.1f} Wh{assumed}")
-    return ", ".join(parts)
 
 
 def _first_change(facts: RunFacts | None) -> str:

@@ -28,6 +28,7 @@ class State:
     idle: int = 0
     wall_s: float = 0.0
     cpu_s: float = 0.0
+    others_s: float = 0.0
     weights: dict[str, Tensor] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     curve: list[Point] = field(default_factory=list)

@@ -83,7 +83,8 @@ class Trained:
     """How training went; the model holds its best weights.
 
     ``best_step`` is 0 where no step made it better than it came. Times are of all its stretches
-    together, where it was killed between, ``cpu_s`` of all processes that trained together;
+    together, where it was killed between, ``cpu_s`` of all processes that trained together and
+    ``others_s`` what of it was not the first one's;
     ``peak_bytes`` is the largest the first of them has been.
     ``accelerators`` is on how many it ran, 0 on processors.
     """
@@ -98,6 +99,7 @@ class Trained:
     peak_bytes: int
     curve: tuple[Point, ...]
     accelerators: int = 0
+    others_s: float = 0.0
 
 
 def train(
@@ -183,6 +185,7 @@ class _Run:
             peak_bytes=peak_bytes(),
             curve=tuple(state.curve),
             accelerators=self._processes.accelerators,
+            others_s=state.others_s,
         )
 
     def _nth(self) -> range:
@@ -227,9 +230,7 @@ class _Run:
             raise TrainingError(
                 f"the loss is not a number at step {step + 1} of {self._total} "
                 f"(epoch {step // self._per_epoch + 1}, batch {step % self._per_epoch + 1})",
-                remedy="lower the learning rate; the last good step is kept"
-                if step
-                else NO_STEP_YET,
+                remedy=LAST_GOOD_STEP if step else NO_STEP_YET,
             )
         for group in self._optimizer.param_groups:
             group["lr"] = self._rate(step)
@@ -311,7 +312,9 @@ class _Run:
         """For how long the others were busy since their last step; :meth:`_spend` knows its own."""
         own = time.process_time() - self._busy
         self._busy += own
-        self.state.cpu_s += self._processes.summed(own) - own
+        others = self._processes.summed(own) - own
+        self.state.cpu_s += others
+        self.state.others_s += others
 
     def _copied(self) -> dict[str, Tensor]:
         return {name: weight.detach().clone() for name, weight in self._weights.items()}

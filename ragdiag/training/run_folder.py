@@ -58,6 +58,11 @@ class RunFolder:
         return self.root / "artefacts.json"
 
     @property
+    def spent(self) -> Path:
+        """What all stretches of the run have cost so far."""
+        return self.root / "spent.json"
+
+    @property
     def is_running(self) -> bool:
         """Whether a process works on it now."""
         return is_locked(self._lock)

@@ -71,8 +71,11 @@ class Data:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of all stretches of the run together. ``energy_wh`` is an estimate and ``assumption`` what
-    it rests on, such as "30 W a busy core"; None where nobody made one."""
+    """Of all stretches of the run together, from the beginning of its command to the gate.
+    ``training_s`` is what of ``wall_s`` was spent in the training loop, 0 before there was any; it
+    is None in runs from before the rest was counted, whose numbers are of the loop alone.
+    ``energy_wh`` is an estimate and ``assumption`` what it rests on, such as "30 W a busy core";
+    None where nobody made one."""
 
     wall_s: float
     cpu_s: float
@@ -80,6 +83,7 @@ class Cost:
     gpu_hours: float = 0.0
     energy_wh: float | None = None
     assumption: str = ""
+    training_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from ragdiag.training.costs import took_text, used_text
 from ragdiag.training.loop import duration
 from ragdiag.training.runs import Cost, Data, Overfit, RunFacts
 from ragdiag.ui import words
@@ -56,13 +57,7 @@ def _overfit(fit: Overfit) -> tuple[str, str]:
 
 
 def _cost(cost: Cost) -> str:
-    parts = [f"{duration(cost.cpu_s)} of processors", f"at most {cost.peak_bytes / 1e9:.1f} GB"]
-    if cost.gpu_hours:
-        parts.insert(1, f"{cost.gpu_hours:.2f} GPU hours")
-    if cost.energy_wh is not None:
-        assumed = f" ({cost.assumption})" if cost.assumption else ""
-        parts.append(f"about {cost.energy_wh:.1f} Wh{assumed}")
-    return ", ".join(parts)
+    return f"{took_text(cost)}; {used_text(cost)}"
 
 
 def _data(data: Data) -> str:

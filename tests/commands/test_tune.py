@@ -64,7 +64,7 @@ def test_all_of_a_run_is_shown(runs: None, command: Command) -> None:
         "base all-MiniLM-L6-v2, SHA-256 53aa5117",
         "602 pairs: 540 judgment, 41 failure, 21 feedback",
         "held out: 320 test, 120 synthetic",
-        "cost 4 min, 7 min of processors, at most 1.9 GB, about 3.3 Wh (30 W a busy core)",
+        "cost 4 min, of which training 1 min; 7 min of processors, at most 1.9 GB, about 3.3 Wh",
         "q01             not found    1",
         "options epochs 5, learning_rate 0.001, rank 32, seed 0",
         "refused: 31 kept for evaluation, 7 somebody disliked the answer",

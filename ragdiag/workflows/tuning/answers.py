@@ -15,6 +15,7 @@ from ragdiag.store.lake import Lake
 from ragdiag.store.training_runs import TrainingRun, find_run
 from ragdiag.training.answers.examples import AnswerParts, split_answers
 from ragdiag.training.answers.located import AnswerExample, Refused
+from ragdiag.training.costs import Clock
 from ragdiag.training.recording import recorded
 from ragdiag.training.run_folder import shared_run
 from ragdiag.training.runs import Base, Data, Gated, RunFacts
@@ -34,7 +35,6 @@ from ragdiag.workflows.tuning.requirements import (
     require_free_name,
 )
 from ragdiag.workflows.tuning.retriever import NO_STEP_HELPED
-from ragdiag.workflows.tuning.run_facts import cost_of
 
 Tuning = ReaderTuning | GeneratorTuning
 
@@ -54,23 +54,21 @@ def tune_answers(
     UnknownName for a test split without gold answers.
     """
     tuning.check()
-    seal = training_seal(workspace)
+    clock, seal = Clock(), training_seal(workspace)
     plan = _plan(lake, workspace, version, tuning, part(progress, 0.0, 0.15))
     require_free_name(lake, workspace, plan.config, tuning.save_as)
     folder, is_first = shared_run(lake, workspace, plan.config)
     if not is_first:
         plan.train(folder.root)
         return None
-    with recorded(lake, folder, tuning.kind, plan.facts) as recording:
+    with recorded(lake, folder, tuning.kind, plan.facts, clock) as recording:
         plan.parts.save(folder.root, seal)
-        told = folder.stoppable(progress)
+        told = recording.told(progress)
         learned = plan.train(folder.root, part(told, 0.15, 0.6))
         folder.seal()
         made = folder.adapter if folder.adapter.is_dir() else folder.model
         refused = (*plan.refused, *learned.refused)
-        recording.say(
-            cost=cost_of(learned.trained), artefact=made.name, data=plan.data_without(refused)
-        )
+        recording.say(trained=learned.trained, artefact=made.name, data=plan.data_without(refused))
         if learned.trained.best_step == 0:
             recording.say(gate=Gated("inconclusive", (NO_STEP_HELPED,)))
         else:

@@ -5,7 +5,6 @@ It is measured and judged as a run that trained is, on questions that none of it
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import find_version
 from ragdiag.store.training_runs import TrainingRun, find_run
+from ragdiag.training.costs import Clock
 from ragdiag.training.data.examples import Pair, TrainingSet, mixed
 from ragdiag.training.data.leaks import check_leaks
 from ragdiag.training.data.sets import load_set, save_set
@@ -26,12 +26,11 @@ from ragdiag.training.data.similarity import (
     passage_shingles,
     question_shingles,
 )
-from ragdiag.training.processes import peak_bytes
 from ragdiag.training.recording import recorded
 from ragdiag.training.retriever.averaging import average_models
 from ragdiag.training.retriever.bi_encoder import whole_model
 from ragdiag.training.run_folder import RunFolder, begin_run, run_folder
-from ragdiag.training.runs import Cost, Data, RunFacts, facts_of
+from ragdiag.training.runs import Data, RunFacts, facts_of
 from ragdiag.training.set_files import training_seal
 from ragdiag.version import EmbedderSpec
 from ragdiag.workflows.tuning.requirements import require_free_name
@@ -72,6 +71,7 @@ def average_retrievers(
     runs, one that made no version or one with other files than it made, and runs of another
     version, base or test split.
     """
+    clock = Clock()
     parts = [_part(lake, workspace, run_id) for run_id in dict.fromkeys(run_ids)]
     _refuse_unlike(parts)
     first = parts[0].facts
@@ -101,15 +101,13 @@ def average_retrievers(
     config = {"kind": "average", "version": version.version_id, "runs": ids}
     require_free_name(lake, workspace, config, save_as)
     folder = begin_run(lake, workspace, config)
-    with recorded(lake, folder, "retriever", facts) as recording:
+    with recorded(lake, folder, "retriever", facts, clock) as recording:
         for name, kept in {"train": learnt, **held}.items():
             save_set(folder.root, kept, name, training_seal(workspace))
-        told = folder.stoppable(progress)
-        began, busy = time.perf_counter(), time.process_time()
+        told = recording.told(progress)
         average_models([one.embedder for one in parts], folder.model, part(told, 0.0, 0.1))
         folder.seal()
-        spent = time.perf_counter() - began, time.process_time() - busy
-        recording.say(cost=Cost(*spent, peak_bytes()), artefact=folder.model.name)
+        recording.say(artefact=folder.model.name)
         called = save_as or f"{version.name}-{folder.run_id}"
         made = tuned_version(workspace, version, whole_model(folder.model), called)
         build_tuned_index(lake, workspace, version, made, part(told, 0.1, 0.6))

@@ -21,6 +21,7 @@ from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
 from ragdiag.store.training_runs import TrainingRun, find_run
 from ragdiag.training.adapters import LoraOptions, check_targets
+from ragdiag.training.costs import Clock
 from ragdiag.training.data.assemble import Assembled
 from ragdiag.training.data.examples import TrainingSet
 from ragdiag.training.recording import recorded
@@ -46,7 +47,7 @@ from ragdiag.workflows.tuning.requirements import (
     require_free_name,
 )
 from ragdiag.workflows.tuning.retriever import NO_STEP_HELPED
-from ragdiag.workflows.tuning.run_facts import cost_of, data_facts
+from ragdiag.workflows.tuning.run_facts import data_facts
 from ragdiag.workflows.tuning.tuned_change import HeldOut
 from ragdiag.workflows.tuning.tuned_release import (
     held_out_sets,
@@ -98,20 +99,20 @@ def tune_late_interaction(
     split and test are one or ``save_as`` is taken, UnknownName.
     """
     reranker = _late_interaction(version)
-    seal = training_seal(workspace)
+    clock, seal = Clock(), training_seal(workspace)
     plan = _plan(lake, workspace, version, reranker, tuning, part(progress, 0.0, 0.3))
     require_free_name(lake, workspace, plan.config, tuning.save_as)
     folder, is_first = shared_run(lake, workspace, plan.config)
     if not is_first:
         plan.train(workspace, folder.root)
         return None
-    with recorded(lake, folder, "reranker", plan.facts) as recording:
+    with recorded(lake, folder, "reranker", plan.facts, clock) as recording:
         keep_data(plan.assembled, folder.root, seal)
-        told = folder.stoppable(progress)
+        told = recording.told(progress)
         tuned = plan.train(workspace, folder.root, part(told, 0.3, 0.8))
         folder.seal()
         artefact = str(tuned.adapter.relative_to(folder.root))
-        recording.say(cost=cost_of(tuned.trained), artefact=artefact)
+        recording.say(trained=tuned.trained, artefact=artefact)
         if tuned.trained.best_step == 0:
             recording.say(gate=Gated("inconclusive", (NO_STEP_HELPED,)))
         else:

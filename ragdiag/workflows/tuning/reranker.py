@@ -17,6 +17,7 @@ from ragdiag.settings import Workspace
 from ragdiag.store.corpus import load_passages
 from ragdiag.store.lake import Lake
 from ragdiag.store.training_runs import TrainingRun, find_run
+from ragdiag.training.costs import Clock
 from ragdiag.training.data.assemble import Assembled
 from ragdiag.training.recording import recorded
 from ragdiag.training.reranker.cross_encoder import (
@@ -41,7 +42,7 @@ from ragdiag.workflows.tuning.requirements import (
     require_free_name,
     require_teacher,
 )
-from ragdiag.workflows.tuning.run_facts import cost_of, data_facts
+from ragdiag.workflows.tuning.run_facts import data_facts
 from ragdiag.workflows.tuning.tuned_change import HeldOut
 from ragdiag.workflows.tuning.tuned_release import (
     from_pairs,
@@ -114,21 +115,19 @@ def tune_reranker(
     depth are chosen on the dev questions where there are enough. Raises TrainingError, ModelError,
     InputError where split and test are one or ``save_as`` is taken, UnknownName.
     """
-    seal = training_seal(workspace)
+    clock, seal = Clock(), training_seal(workspace)
     plan = _plan(lake, workspace, version, tuning, part(progress, 0.0, 0.15))
     require_free_name(lake, workspace, plan.config, tuning.save_as)
     folder, is_first = shared_run(lake, workspace, plan.config)
     if not is_first:
         plan.train(folder.root)
         return None
-    with recorded(lake, folder, "reranker", plan.facts) as recording:
+    with recorded(lake, folder, "reranker", plan.facts, clock) as recording:
         keep_data(plan.assembled, folder.root, seal)
-        told = folder.stoppable(progress)
+        told = recording.told(progress)
         tuned = plan.train(folder.root, part(told, 0.15, 0.6))
         folder.seal()
-        recording.say(
-            cost=cost_of(tuned.trained), artefact=str(tuned.model.relative_to(folder.root))
-        )
+        recording.say(trained=tuned.trained, artefact=str(tuned.model.relative_to(folder.root)))
         name = tuning.save_as or f"{version.name}-{folder.run_id}"
         made = _weighed(lake, workspace, plan, tuned, name, part(told, 0.6, 0.7))
         if made is None:

@@ -23,6 +23,7 @@ from ragdiag.store.corpus import load_passages
 from ragdiag.store.lake import Lake
 from ragdiag.store.training_runs import TrainingRun, find_run
 from ragdiag.training.adapters import LoraOptions, check_targets
+from ragdiag.training.costs import Clock
 from ragdiag.training.data.assemble import Assembled
 from ragdiag.training.quantisation import Bits
 from ragdiag.training.recording import recorded
@@ -49,7 +50,7 @@ from ragdiag.workflows.tuning.requirements import (
     require_free_name,
     require_teacher,
 )
-from ragdiag.workflows.tuning.run_facts import cost_of, data_facts
+from ragdiag.workflows.tuning.run_facts import data_facts
 from ragdiag.workflows.tuning.tuned_change import HeldOut
 from ragdiag.workflows.tuning.tuned_release import (
     clustered,
@@ -130,7 +131,7 @@ def tune_retriever(
     the loss needs negatives that some pairs would not have, UnknownName for a split without
     questions, TrainingError.
     """
-    embedder = version.spec.embedder
+    clock, embedder = Clock(), version.spec.embedder
     if embedder is None:
         raise SpecError(
             f"version {version.name} has no embedder, so there is nothing to tune",
@@ -144,13 +145,13 @@ def tune_retriever(
     if not is_first:
         plan.train(folder.root)
         return None
-    with recorded(lake, folder, "retriever", plan.facts) as recording:
+    with recorded(lake, folder, "retriever", plan.facts, clock) as recording:
         keep_data(plan.assembled, folder.root, seal)
-        told = folder.stoppable(progress)
+        told = recording.told(progress)
         tuned = plan.train(folder.root, part(told, 0.1, 0.7))
         folder.seal()
         artefact = tuned.folder.relative_to(folder.root)
-        recording.say(cost=cost_of(tuned.trained), artefact=str(artefact))
+        recording.say(trained=tuned.trained, artefact=str(artefact))
         if tuned.trained.best_step == 0:
             recording.say(gate=Gated("inconclusive", (NO_STEP_HELPED,)))
         else:

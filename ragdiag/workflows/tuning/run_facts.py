@@ -1,4 +1,4 @@
-"""What a run of ``ragdiag tune`` says of its data and of what it cost."""
+"""What a run of ``ragdiag tune`` says of its data."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ragdiag.training.data.assemble import Assembled
-from ragdiag.training.loop import Trained
-from ragdiag.training.runs import Cost, Data, SetName
+from ragdiag.training.runs import Data, SetName
 from ragdiag.workflows.tuning.tuned_change import HeldOut
-
-WATTS_A_CORE = 15.0
-"""What a busy server core draws, roughly; only to tell a cheap run from a dear one."""
 
 
 def data_facts(assembled: Assembled, dev: int, sets: Sequence[HeldOut]) -> Data:
@@ -37,17 +33,3 @@ def refused_by_reason(report: Mapping[str, Any]) -> dict[str, int]:
     found["without a text"] = report["without_text"]
     found["like a held-out question or passage"] = report["purged"]
     return {reason: n for reason, n in found.items() if n}
-
-
-def cost_of(trained: Trained) -> Cost:
-    """Energy is told of processors alone: what an accelerator draws is not known here."""
-    if trained.accelerators:
-        hours = trained.wall_s * trained.accelerators / 3600
-        return Cost(trained.wall_s, trained.cpu_s, trained.peak_bytes, gpu_hours=hours)
-    return Cost(
-        trained.wall_s,
-        trained.cpu_s,
-        trained.peak_bytes,
-        energy_wh=trained.cpu_s * WATTS_A_CORE / 3600,
-        assumption=f"{WATTS_A_CORE:g} W a busy core",
-    )
