@@ -29,7 +29,7 @@ with boxes[0]:
     kind = filters.traffic(view, "drift_")
 known = sorted(row["week"] for row in fetch(view, weeks, kind))
 with boxes[1]:
-    split = SPLITS[st.selectbox("Split by", list(SPLITS), key="split_by", bind="query-params")]
+    split = SPLITS[filters.one_of("Split by", list(SPLITS), "split_by", "split")]
 if len(known) < 2:
     st.info("Drift needs at least two weeks of requests; there is one so far.")
     st.stop()

@@ -3,7 +3,16 @@
 import streamlit as st
 
 from ragdiag.store.queries import version_names
-from ragdiag.ui import charts, frame, index_actions, index_health, index_tables, pareto, words
+from ragdiag.ui import (
+    charts,
+    filters,
+    frame,
+    index_actions,
+    index_health,
+    index_tables,
+    pareto,
+    words,
+)
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.commands import index_command
 from ragdiag.ui.safe import literal
@@ -23,12 +32,8 @@ by_version = {name: state for state in states for name in state.names}
 urgent = index_health.most_urgent(states).names[0]
 box, _ = st.columns([1, 3])
 with box:
-    name = st.selectbox(
-        "Version",
-        list(by_version),
-        index=list(by_version).index(urgent),
-        key="index_version",
-        bind="query-params",
+    name = filters.one_of(
+        "Version", list(by_version), "index_version", "version", list(by_version).index(urgent)
     )
 state = by_version[name]
 version = next(one for one in state.versions if one.name == name)

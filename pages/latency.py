@@ -31,11 +31,9 @@ with boxes[2]:
     version = filters.version(view, "latency_")
 with boxes[3]:
     stages = ["total", *LATENCY_STAGES[:-1]]
-    stage = st.selectbox("Stage", stages, key="stage", bind="query-params")
+    stage = filters.one_of("Stage", stages, "stage", "stage")
 with boxes[4]:
-    quantile = st.selectbox(
-        "Quantile", list(latency.QUANTILES), index=1, key="quantile", bind="query-params"
-    )
+    quantile = filters.one_of("Quantile", list(latency.QUANTILES), "quantile", "quantile", 1)
 with boxes[5]:
     slo = filters.whole_number("Target for total, ms", "slo", most=None, usual=200, step=10)
 

@@ -4,7 +4,9 @@ import streamlit as st
 
 from ragdiag.training.run_folder import run_folder
 from ragdiag.ui import (
+    filters,
     frame,
+    stale,
     training_curve,
     training_effects,
     training_runs,
@@ -27,13 +29,8 @@ if runs:
     ids = [run.run_id for run in runs]
     box, _ = st.columns([1, 2])
     with box:
-        chosen = st.selectbox(
-            "Run",
-            ids,
-            index=ids.index(training_runs.most_urgent(runs).run_id),
-            key="run",
-            bind="query-params",
-        )
+        urgent = ids.index(training_runs.most_urgent(runs).run_id)
+        chosen = filters.one_of("Run", ids, "run", "run", urgent)
     run = runs[ids.index(chosen)]
     training_runs.standing(run)
     facts = run.facts
@@ -60,6 +57,7 @@ if runs:
     st.subheader("Every run", anchor=False)
     training_runs.table(runs)
 else:
+    stale.tell_unknown("run", (), "run", "there is none at all")
     st.info("Nothing has been trained yet. A run learns from judged questions and logged failures.")
 
 st.subheader("Start a run", anchor=False)

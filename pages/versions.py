@@ -35,13 +35,13 @@ if len(ids) < 2:
 boxes = st.columns([1, 1, 1, 2])
 splits = sorted({split for found in held.values() for split in found})
 with boxes[0]:
-    split = st.selectbox("Split", splits, key="split", bind="query-params")
+    split = filters.one_of("Split", splits, "split", "split")
 names = [name for name, found in ids.items() if split in held[found]]
 with boxes[1]:
     before_newest = max(len(names) - 2, 0)
-    a = st.selectbox("A, the incumbent", names, index=before_newest, key="a", bind="query-params")
+    a = filters.one_of("A, the incumbent", names, "a", "version", before_newest)
 with boxes[2]:
-    b = st.selectbox("B, the candidate", names, index=len(names) - 1, key="b", bind="query-params")
+    b = filters.one_of("B, the candidate", names, "b", "version", len(names) - 1)
 if a == b:
     st.info("A and B are the same version. Choose two that were evaluated on this split.")
     st.stop()
@@ -83,7 +83,7 @@ st.subheader("Kinds of questions", anchor=False)
 measure_box, _ = st.columns([1, 4])
 with measure_box:
     telling = versus.telling_measure(compared)
-    measure = st.selectbox("Measure", metrics, index=telling, key="measure", bind="query-params")
+    measure = filters.one_of("Measure", metrics, "measure", "measure", telling)
 forest.show_slices(compared, measure)
 
 st.subheader(f"Wins and losses by question: {measure}", anchor=False)

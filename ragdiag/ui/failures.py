@@ -10,7 +10,7 @@ from ragdiag.privacy.hiding import shown_text
 from ragdiag.stats.intervals import rate_bounds_with_unknown
 from ragdiag.store import queries
 from ragdiag.store.queries import ORDERS, Filters, Row
-from ragdiag.ui import grader_note, links, tables, terms, words
+from ragdiag.ui import filters, grader_note, links, tables, terms, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.safe import literal
 from ragdiag.ui.view import View
@@ -33,7 +33,7 @@ def show_failures(view: View, chosen: Filters, counts: Row) -> None:
     show_ungraded(counts)
     sort_box, page_box, _ = st.columns([2, 1, 3])
     with sort_box:
-        order = st.selectbox("Sort by", list(ORDERS), key="sort", bind="query-params")
+        order = filters.one_of("Sort by", list(ORDERS), "sort", "order")
     with page_box:
         offset = tables.page_offset(total)
     rows = fetch(view, queries.failures, chosen, order=order, limit=tables.PAGE_ROWS, offset=offset)

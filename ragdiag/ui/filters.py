@@ -9,14 +9,14 @@ drops a bound parameter that both have. So Triage, which other pages link to, ha
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Literal
 
 import streamlit as st
 
 from ragdiag.store.queries import topics, traffic_kinds, version_names, weeks
-from ragdiag.ui import words
+from ragdiag.ui import stale, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.view import View
 
@@ -24,11 +24,22 @@ EVERY = "all"
 _PREFERRED = ("production", "canary", "evaluation", "shadow", "replay")
 
 
+def one_of(label: str, options: Sequence[str], key: str, what: str, index: int = 0) -> str:
+    """One of ``options``, bound to the query parameter ``key``; an address that asks for a ``what``
+    which is none of them is answered with ``options[index]``, and that is said."""
+    if options:
+        usual = options[index]
+        stale.tell_unknown(
+            key, options, what, "all are shown" if usual == EVERY else f"this is {usual}"
+        )
+    return st.selectbox(label, options, index=index, key=key, bind="query-params")
+
+
 def traffic(view: View, page: str = "") -> str:
     """Which kind of traffic; production first where there is any."""
     kinds = [row["traffic"] for row in fetch(view, traffic_kinds)]
     options: list[str] = sorted(kinds, key=lambda kind: _PREFERRED.index(kind))
-    return st.selectbox("Traffic", options, key=f"{page}traffic", bind="query-params")
+    return one_of("Traffic", options, f"{page}traffic", "traffic")
 
 
 def offer_graded(view: View, kind: str, page: str = "") -> None:
@@ -59,7 +70,7 @@ def topic(view: View, kind: str) -> str | None:
 def week(view: View, kind: str, page: str = "") -> date:
     """The Monday of one week with this traffic; the newest unless another is chosen."""
     known = [row["week"].isoformat() for row in fetch(view, weeks, kind)]
-    chosen = st.selectbox("Week starting", known, key=f"{page}week", bind="query-params")
+    chosen = one_of("Week starting", known, f"{page}week", "week")
     return date.fromisoformat(chosen)
 
 
@@ -67,7 +78,7 @@ def any_week(view: View, kind: str, page: str = "", *, newest_first: bool = Fals
     """As :func:`week`, with all weeks (None) as a choice: the first one, or the last."""
     known = [row["week"].isoformat() for row in fetch(view, weeks, kind)]
     options = [*known, EVERY] if newest_first else [EVERY, *known]
-    chosen = st.selectbox("Week starting", options, key=f"{page}week", bind="query-params")
+    chosen = one_of("Week starting", options, f"{page}week", "week")
     return None if chosen == EVERY else date.fromisoformat(chosen)
 
 
@@ -106,4 +117,4 @@ def _one_of(label: str, key: str, options: Mapping[str, str]) -> str | None:
     named = {
         f"“{name}”" if name.strip("“”") == EVERY else name: meant for name, meant in options.items()
     }
-    return named.get(st.selectbox(label, [EVERY, *named], key=key, bind="query-params"))
+    return named.get(one_of(label, [EVERY, *named], key, label.lower()))

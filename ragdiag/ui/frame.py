@@ -18,7 +18,7 @@ from ragdiag.errors import NoWorkspace, RagdiagError
 from ragdiag.settings import PROJECT, dashboard_workspace
 from ragdiag.store.lake import open_lake
 from ragdiag.store.queries import inventory
-from ragdiag.ui import jobs, links, words
+from ragdiag.ui import jobs, links, stale, words
 from ragdiag.ui.alerts import draw_alerts
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.ingesting import keep_ingesting
@@ -68,6 +68,7 @@ def begin(title: str, decides: str, *, needs: Needs = "requests") -> View:
     st.session_state[_FRAMED] = False
     st.title(title, anchor=False)
     st.caption(decides)
+    stale.make_room()
     view = _open()
     _draw_sidebar(view, needs)
     return view

@@ -13,7 +13,7 @@ from ragdiag.errors import HelperEnded
 from ragdiag.records import Request
 from ragdiag.store.judgments import find_question
 from ragdiag.store.lake import Lake
-from ragdiag.ui import charts, passages, words
+from ragdiag.ui import charts, passages, stale, words
 from ragdiag.ui.answerer import ask_each
 from ragdiag.ui.palette import BLUE, RED
 from ragdiag.ui.safe import draw, literal
@@ -38,9 +38,16 @@ class Asked:
 def form(names: Sequence[str]) -> Asked | None:
     """The form, filled from the address (``q``, ``a``, ``b``); None until something is asked.
 
-    Asking puts question and versions into the address, so that a link asks again.
+    Asking puts question and versions into the address, so that a link asks again; one that names a
+    version which is not here asks nobody by itself.
     """
     given = st.query_params
+    others = [NOBODY, *names]
+    usual = {"a": names[-1], "b": NOBODY} if names else {}
+    stale_link = [
+        stale.tell_unknown(key, others if key == "b" else names, "version", f"chosen is {instead}")
+        for key, instead in usual.items()
+    ]
     with st.form("ask"):
         question = st.text_area(
             "Question",
@@ -55,7 +62,6 @@ def form(names: Sequence[str]) -> Asked | None:
                 "Asked", names, index=_place(names, given.get("a"), len(names) - 1), key="ask_a"
             )
         with boxes[1]:
-            others = [NOBODY, *names]
             b = st.selectbox(
                 "And beside it", others, index=_place(others, given.get("b"), 0), key="ask_b"
             )
@@ -65,7 +71,7 @@ def form(names: Sequence[str]) -> Asked | None:
     if pressed:
         st.session_state.pop(_ANSWERS, None)
         st.query_params.from_dict({"q": question, "a": a, "b": b})
-    elif not given.get("q"):
+    elif not given.get("q") or any(stale_link):
         return None
     if not question:
         st.warning("The question is empty.")

@@ -12,7 +12,7 @@ from ragdiag.diagnosis.levers import UNCURED
 from ragdiag.records import Estimate
 from ragdiag.store.prescriptions import latest_prescriptions
 from ragdiag.store.queries import Filters, version_names
-from ragdiag.ui import tables, terms, words
+from ragdiag.ui import filters, tables, terms, words
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.safe import literal
 from ragdiag.ui.view import View
@@ -41,7 +41,9 @@ def show_next_steps(view: View) -> None:
     if len(by_name) > 1:
         box, _ = st.columns([1, 3])
         with box:
-            name = st.selectbox("Version", list(by_name), key="prescribed", bind="query-params")
+            name = filters.one_of(
+                "Version", list(by_name), "prescribed", "prescription for version"
+            )
     row = by_name[name]
     found = row["prescription"]
     st.info(literal(f"{name}: {found['sentence']}"))

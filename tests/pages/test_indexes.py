@@ -140,6 +140,12 @@ def test_a_rollback_says_what_will_serve_then_runs(
     assert jobs.index_job(workspace) is None
 
 
+def test_a_version_that_has_no_index_here_is_said(open_page, workspace, served, said) -> None:
+    app = open_page("indexes", workspace, index_version="nope")
+    assert not app.exception
+    assert "There is no version “nope” here; this is lexical." in said(app)
+
+
 def test_what_is_cancelled_is_not_done(open_page, workspace, served: str) -> None:
     app = press(press(open_page("indexes", workspace), "index_build"), "index_cancel")
     assert "index_yes" not in {button.key for button in app.button}

@@ -58,11 +58,24 @@ def test_what_cannot_be_asked_says_why(open_page, two, corpus, said) -> None:
     assert "version unbuilt has no index build" in said(app)
 
 
-def test_an_empty_question_and_an_unknown_version_ask_nobody(open_page, two, said) -> None:
-    app = open_page("playground", two, q="  ", a="<b>nobody</b>")
+def test_an_empty_question_asks_nobody(open_page, two, said) -> None:
+    app = open_page("playground", two, q="  ", a="lexical")
     assert not app.exception
     assert "The question is empty" in said(app)
+
+
+def test_a_link_to_a_version_that_is_not_there_asks_nobody_by_itself(open_page, two, said) -> None:
+    app = open_page("playground", two, q=QUESTION, a="<b>nobody</b>", b="gone")
+    assert not app.exception
+    text = said(app)
+    assert "There is no version “<b>nobody</b>” here; chosen is brief." in text
+    assert "There is no version “gone” here; chosen is nobody." in text
+    assert "twenty-seven days" not in text
+    assert app.text_area(key="ask_q").value == QUESTION
     assert app.selectbox(key="ask_a").value == "brief"
+    app = app.button[0].click().run()
+    assert not app.exception
+    assert "twenty-seven days" in said(app)
 
 
 def test_what_nobody_types_is_dropped_from_the_question(open_page, two, said) -> None:

@@ -306,11 +306,18 @@ def test_a_run_of_which_little_is_known_is_shown_all_the_same(
     assert "facts of training run r2 cannot be read" in said(app)
 
 
-def test_a_link_to_a_run_that_is_not_there_opens_another(open_page, workspace, dense) -> None:
+def test_a_link_to_a_run_that_is_not_there_opens_another_and_says_so(
+    open_page, workspace, dense, said
+) -> None:
+    app = open_page("training", workspace, run="r9")
+    assert not app.exception
+    assert "There is no run “r9” here; there is none at all." in said(app)
     save_toy_run(dense, workspace, "r1", "done", DONE)
     app = open_page("training", workspace, run="<b>r9</b>")
     assert not app.exception
     assert app.selectbox(key="run").value == "r1"
+    assert "There is no run “<b>r9</b>” here; this is r1." in said(app)
+    assert "There is no run" not in said(open_page("training", workspace, run="r1"))
 
 
 def test_a_running_command_can_be_cancelled(

@@ -127,10 +127,16 @@ def test_what_splits_a_cause_is_shown_with_its_lever_and_can_be_filtered(
     assert set(rows["What would help"]) == {"fine-tune the embedder, or expand the question"}
 
 
-def test_an_unknown_filter_value_is_ignored(open_page, toy_workspace, said) -> None:
-    app = open_page("triage", toy_workspace, verdict="nonsense", week="1999-01-04")
+def test_an_unknown_filter_value_is_ignored_and_said(open_page, toy_workspace, said) -> None:
+    app = open_page("triage", toy_workspace, verdict="nonsense", week="1999-01-04", version="*x*")
     assert not app.exception
-    assert "86 failed requests" in said(app)
+    text = said(app)
+    assert "86 failed requests" in text
+    for told in ("verdict “nonsense”", "week “1999-01-04”", "version “*x*”"):
+        assert f"There is no {told} here; all are shown." in text
+    app = open_page("triage", toy_workspace, week=f"{'y' * 90}\0")
+    assert not app.exception
+    assert f"There is no week “{'y' * 60}…” here" in said(app)
 
 
 def test_sorting_happens_over_all_pages(open_page, toy_workspace) -> None:
