@@ -49,7 +49,7 @@ if runs:
         st.caption(
             "Each row compares the same questions before and after; p: paired t test, by document, "
             "Holm over the rows shown. Detectable: what would have shown with 80 % power; a dash "
-            "where the differences have no spread to tell that from."
+            "where none can be named."
         )
         training_effects.moved_tables(view, facts)
     if facts is not None:

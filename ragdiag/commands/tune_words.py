@@ -186,10 +186,14 @@ def _change_row(name: str, topic: str, change: Change, p: float) -> dict[str, An
         "after": show_estimate(change.after),
         "difference": show_estimate(change.difference),
         "p (Holm)": _p(p),
-        "detectable": f"undefined ({change.detectable_reason})"
-        if change.detectable is None
-        else f"{change.detectable:.3f}",
+        "detectable": _detectable(change),
     }
+
+
+def _detectable(change: Change) -> str:
+    if change.detectable is not None:
+        return f"{change.detectable:.3f}"
+    return f"undefined ({change.detectable_reason})" if change.detectable_reason else ""
 
 
 def _p(value: float) -> str:

@@ -90,7 +90,8 @@ class Cost:
 class Change:
     """One metric before and after on the same questions: ``difference`` is after − before, ``p``
     that of the paired test and ``detectable`` the least difference that it would show (METHODS.md
-    §10), None where undefined; ``detectable_reason`` says why.
+    §10), None where undefined; ``detectable_reason`` says why, but in runs from before it was told
+    of any.
 
     Where the differences have no spread the error is 0, and so would the least difference be, which
     nothing could show: that is undefined, in rows of before it was told as well.
@@ -105,14 +106,12 @@ class Change:
     detectable_reason: str | None = None
 
     def __post_init__(self) -> None:
-        if not self.detectable:
+        if self.detectable == 0:
+            moved = "all moved alike" if self.difference.value else "all the same"
             object.__setattr__(self, "detectable", None)
-            object.__setattr__(self, "detectable_reason", self._no_spread())
-
-    def _no_spread(self) -> str:
-        if self.p is None:
-            return "too few"
-        return "all moved alike" if self.difference.value else "all the same"
+            object.__setattr__(self, "detectable_reason", moved)
+        elif self.detectable is None and self.p is None and math.isnan(self.difference.low):
+            object.__setattr__(self, "detectable_reason", "too few")
 
 
 @dataclass(frozen=True)

@@ -39,11 +39,9 @@ def test_what_is_undefined_is_null_with_its_reason() -> None:
 
 @pytest.mark.parametrize(
     ("moved", "p", "why"),
-    [(0.0, 1.0, "all the same"), (0.25, 0.5, "all moved alike"), (0.0, None, "too few")],
+    [(0.0, 1.0, "all the same"), (0.25, 0.5, "all moved alike")],
 )
-def test_without_spread_no_least_difference_is_named(
-    moved: float, p: float | None, why: str
-) -> None:
+def test_without_spread_no_least_difference_is_named(moved: float, p: float, why: str) -> None:
     """Runs of before it was undefined have 0 there."""
     one, none = Estimate(0.5, 0.4, 0.6, 9), Estimate(moved, math.nan, math.nan, 9, "no spread")
     written = RunFacts.to_json(
@@ -55,6 +53,14 @@ def test_without_spread_no_least_difference_is_named(
     measured = [{"name": "test", "changes": [{**old, "detectable": 0.0}]}]
     (back,) = RunFacts.from_json({**written, "measured": measured}, "r1").measured
     assert (back.changes[0].detectable, back.changes[0].detectable_reason) == (None, why)
+
+
+def test_too_few_are_named_and_runs_from_before_it_was_told_claim_no_reason() -> None:
+    one, known = Estimate(0.5, 0.4, 0.6, 9), Estimate(0.1, 0.0, 0.2, 9)
+    alone = Change("MRR@10", one, one, Estimate(0.1, math.nan, math.nan, 1, "one cluster"))
+    assert alone.detectable_reason == "too few"
+    for p in (0.04, None):
+        assert Change("MRR@10", one, one, known, p).detectable_reason is None
 
 
 @pytest.mark.parametrize(
