@@ -88,20 +88,13 @@ def numbers(state: IndexState) -> None:
 def findings(state: IndexState) -> None:
     """Every look at what serves, the bad ones first."""
     found = sorted(state.looks.values(), key=lambda look: ORDER.index(look.finding.status))
-    tables.show(
+    tables.prose(
         {
             "Look": [look.finding.name for look in found],
             "Status": [STATUSES[look.finding.status] for look in found],
             "What was found": [look.finding.what for look in found],
-            "Looked (UTC)": [look.checked_at for look in found],
-        },
-        key="findings",
-        config={
-            "Look": st.column_config.TextColumn(width=90),
-            "Status": st.column_config.TextColumn(width=70),
-            "What was found": st.column_config.TextColumn(width=690),
-            "Looked (UTC)": st.column_config.DatetimeColumn(format="D MMM, HH:mm", width=100),
-        },
+            "Looked": [words.moment(look.checked_at) for look in found],
+        }
     )
 
 

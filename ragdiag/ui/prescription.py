@@ -24,6 +24,8 @@ BASES = {
 }
 LOST = {"corpus_gap": "corpus", "packing": "packing"}
 """Causes whose verdict is not ``retrieval``."""
+NAMED = 3
+"""Levers that a note names; more are counted."""
 STEPS = 3
 """Levers told with what to do, beneath the sentence."""
 
@@ -61,6 +63,7 @@ def show_next_steps(view: View) -> None:
             f"{found['sampled']} of them answered again under each setting, on "
             f"{words.moment(row['prescribed_at'])}. Gain: share of right answers, with its 95 % "
             "interval; p: Holm over the settings tried. Sorted by gain per hour of the work stated."
+            f"{dashes_note(found['levers'])}"
         )
     )
     st.markdown(
@@ -95,11 +98,13 @@ def show_levers(view: View, chosen: Filters) -> None:
         st.caption(literal(f"The prescription for {name} counts no failure with these filters."))
         return
     tables.show(fault_table(faults, found["levers"]), key="fault-levers")
+    meant = {name for one in faults for name in one["levers"]}
     st.caption(
         literal(
             f"Of {name}: {words.count(found['n'], 'question')} of split {row['split']}, "
             f"{found['sampled']} of them answered again under each setting, on "
             f"{words.moment(row['prescribed_at'])}. In brackets: 95 % intervals."
+            f"{dashes_note([one for one in found['levers'] if one['name'] in meant])}"
         )
     )
 
@@ -126,17 +131,18 @@ def fault_table(
 
 
 def lever_table(levers: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """One row a lever, as ranked; ``levers`` as the store has them."""
+    """One row a lever, as ranked; ``levers`` as the store has them. Why a cell is a dash would not
+    fit into it: :func:`dashes_note` says so."""
     gains = [Estimate.from_json(one["gain"]) for one in levers]
     ranking = [Estimate.from_json(one["ranking_gain"]) for one in levers]
     return {
         "Lever": [one["name"] for one in levers],
         "Helps": ["yes" if one["helps"] else "not shown" for one in levers],
-        "Right answers gained": [words.change(gain, "share") for gain in gains],
+        "Right answers gained": [_changed(gain, "share") for gain in gains],
         "n": [f"{gain.n:,}" for gain in gains],
         "Basis": [BASES[one["basis"]] for one in levers],
         "p (Holm)": [words.p_value(_number(one["p_holm"])) for one in levers],
-        "MRR@10": [words.change(gain, "score") for gain in ranking],
+        "MRR@10": [_changed(gain, "score") for gain in ranking],
         "A request": [_added(one, "slower", "ms") for one in levers],
         "A million": [_added(one, "dearer", "usd") for one in levers],
         "Work": [f"{one['work_minutes'] / 60:.1f} h" for one in levers],
@@ -149,7 +155,31 @@ def _how(lever: Mapping[str, Any]) -> str:
 
 def _added(lever: Mapping[str, Any], name: str, unit: str) -> str:
     """A dash where the prescription was kept before it told ``name``."""
-    return words.change(Estimate.from_json(lever[name]), unit) if name in lever else "–"
+    return _changed(Estimate.from_json(lever[name]), unit) if name in lever else "–"
+
+
+def _changed(found: Estimate, unit: str) -> str:
+    return "–" if math.isnan(found.value) else words.change(found, unit)
+
+
+def dashes_note(levers: Sequence[Mapping[str, Any]]) -> str:
+    """Why cells of :func:`lever_table` are dashes: of each lever the first reason, of many that
+    share one how many they are. Empty where no cell is one."""
+    by_reason: dict[str, list[str]] = {}
+    for lever in levers:
+        found = [
+            Estimate.from_json(lever[name])
+            for name in ("gain", "ranking_gain", "slower", "dearer")
+            if name in lever
+        ]
+        why = next((one.reason for one in found if math.isnan(one.value) and one.reason), None)
+        if why is not None:
+            by_reason.setdefault(why, []).append(lever["name"])
+    told = [
+        f"{', '.join(names) if len(names) <= NAMED else words.count(len(names), 'lever')}: {reason}"
+        for reason, names in by_reason.items()
+    ]
+    return f" Dashes: {'; '.join(told)}." if told else ""
 
 
 def _lets_through(chosen: Filters, fault: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import streamlit as st
 
 from ragdiag.ui import filters
+from ragdiag.ui.safe import literal
 
 PAGE_ROWS = 25
 
@@ -28,6 +29,16 @@ def show(
         key=key,
         column_config=dict(config or {}),
         placeholder="–",
+    )
+
+
+def prose(columns: Mapping[str, Sequence[str]]) -> None:
+    """A small table of sentences, which are wrapped where :func:`show` would cut them; its cells
+    are shown as they are."""
+    st.table(
+        {title: [literal(cell) for cell in cells] for title, cells in columns.items()},
+        border="horizontal",
+        hide_index=True,
     )
 
 

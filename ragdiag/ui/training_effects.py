@@ -129,19 +129,21 @@ def effect_table(rows: Sequence[Effect]) -> None:
             ],
             "After − before": [words.change(row.change.difference, "score") for row in rows],
             "p (Holm)": [words.p_value(p) for p in holm_of([row.change for row in rows])],
-            "Detectable": [
-                f"– ({row.change.detectable_reason})"
-                if row.change.detectable is None
-                else words.size(row.change.detectable, "score")
-                for row in rows
-            ],
+            "Detectable": [_detectable(row.change) for row in rows],
         },
         key="effects",
     )
 
 
+def _detectable(change: Change) -> str:
+    if change.detectable is not None:
+        return words.size(change.detectable, "score")
+    return f"– ({change.detectable_reason})" if change.detectable_reason else "–"
+
+
 def moved_tables(view: View, facts: RunFacts) -> None:
-    """Questions gained and lost side by side, each with a request that shows it."""
+    """Questions gained, then those lost, each with a request that shows it. One beneath the other:
+    side by side a question would be cut after a few words."""
     version = None if facts.candidate is None else facts.candidate.version_id
     _sides(view, facts, version, (("Gained", facts.gained, "gained"), ("Lost", facts.lost, "lost")))
     for one in facts.measured:
@@ -159,14 +161,16 @@ def _sides(
     sides: Sequence[tuple[str, Sequence[Moved], str]],
 ) -> None:
     by = facts.moved_by
-    for column, (title, moved, key) in zip(st.columns(2, gap="large"), sides, strict=True):
-        with column:
+    for title, moved, key in sides:
+        heading, pager = st.columns([5, 1], vertical_alignment="bottom")
+        with heading:
             st.subheader(f"{title}: {words.count(len(moved), 'question')}", anchor=False)
-            if not moved:
-                st.caption("None.")
-                continue
+        if not moved:
+            st.caption("None.")
+            continue
+        with pager:
             offset = tables.page_offset(len(moved), f"{key}_page")
-            _moved_table(view, moved[offset : offset + tables.PAGE_ROWS], by, version, key)
+        _moved_table(view, moved[offset : offset + tables.PAGE_ROWS], by, version, key)
 
 
 def _moved_table(
@@ -190,7 +194,7 @@ def _moved_table(
         key=key,
         height="auto",
         config={
-            "Question": st.column_config.TextColumn(width="medium"),
+            "Question": st.column_config.TextColumn(width=700),
             "Story": st.column_config.LinkColumn(display_text="open", width=60),
         },
     )

@@ -63,6 +63,10 @@ def test_a_sound_index_says_what_serves_and_since_when(
         [served, "yes", 8, "good"]
     ]
     assert "index measure" in said(app)
+    found = app.table[0].value
+    assert list(found.columns) == ["Look", "Status", "What was found", "Looked"]
+    whole = [text.replace("\\", "") for text in found["What was found"]]
+    assert any(text.endswith("nothing to compare with yet") for text in whole)
 
 
 def test_a_stale_index_comes_first_with_its_runbook(
