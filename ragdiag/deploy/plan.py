@@ -40,6 +40,10 @@ LEAST_REFERENCE = 100
 """Known outcomes below which a rate is not watched, or a size not planned."""
 FALSE_ROLLBACK = 0.05
 """Chance that a version as good as production is rolled back while it is watched."""
+FEWEST_USERS = 12
+"""Of fewer each request counts by itself: where failures are rare and all of a user's may be one
+user's own trouble, not even an outage of everything would reach the level (3 to the power of 12
+does). Then it is found, and their sessions may raise a false alarm."""
 RELEASE_WATCH = 10_000
 """Requests for which a version that became production is watched."""
 
@@ -180,7 +184,7 @@ def _plan(
     slow_ms = slo_ms or _slow_ms(reference)
     monitors, unwatched = {}, {}
     for name in MONITORS:
-        found = _reference(list(monitored(reference, values, name, slow_ms)))
+        found = _reference(list(monitored(reference, values, name, slow_ms)), share)
         if isinstance(found, Reference):
             monitors[name] = found
         else:
@@ -274,12 +278,13 @@ def _slow_ms(reference: Sequence[Outcome]) -> float | None:
     return HIGHEST_RATIO * quantile_estimate(times, 0.95).value
 
 
-def _reference(known: Sequence[tuple[Outcome, bool]]) -> Reference | str:
-    """The rate to watch against, or why there is none."""
+def _reference(known: Sequence[tuple[Outcome, bool]], share: float) -> Reference | str:
+    """The rate to watch against for a ``share`` of the users, or why there is none."""
     bad, owners = [is_bad for _, is_bad in known], [outcome.owner for outcome, _ in known]
     if len(bad) < LEAST_REFERENCE:
         return f"known of {len(bad)} of production's requests, and {LEAST_REFERENCE} are needed"
     p0 = reference_bound(bad, owners)
     if p0 >= HIGHEST_REFERENCE:
         return f"production's own rate may be {p0:.0%} already"
-    return Reference(p0, sum(bad), len(bad), correlation_bound(bad, owners))
+    few = len(set(owners)) * share < FEWEST_USERS
+    return Reference(p0, sum(bad), len(bad), 0.0 if few else correlation_bound(bad, owners))

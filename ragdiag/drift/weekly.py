@@ -19,7 +19,7 @@ from ragdiag.stats.weighted import WeightedSums
 from ragdiag.store.lake import Lake
 from ragdiag.store.latency_trends import weekly_latency
 from ragdiag.store.queries import Filters, Row
-from ragdiag.store.trends import Split, scatter_by_user, weekly_feedback, weekly_outcomes
+from ragdiag.store.trends import OWNED, Split, scatter_by_user, weekly_feedback, weekly_outcomes
 
 Unit = Literal["share", "score", "ms"]
 Movement = Literal["better", "worse", "no evidence", "unknown"]
@@ -144,7 +144,10 @@ def user_scatters(
     lake: Lake, filters: Filters, weeks: Sequence[date], split: Split = "all"
 ) -> dict[str, Scatters]:
     """By segment, how the users of these weeks scatter."""
-    return {row.pop("segment"): row for row in scatter_by_user(lake, filters, weeks, split)}
+    return {
+        row["segment"]: {name: Scatter(**row[name]) for name in OWNED}
+        for row in scatter_by_user(lake, filters, weeks, split)
+    }
 
 
 def changes(

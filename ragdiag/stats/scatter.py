@@ -16,7 +16,7 @@ import math
 from dataclasses import dataclass, replace
 
 from ragdiag.records import Estimate
-from ragdiag.stats.intervals import Z95, student_quantile
+from ragdiag.stats.intervals import Z95, score_interval, student_quantile
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +51,26 @@ def widened(found: Estimate, error: float, scatter: Scatter) -> Estimate:
     """``found``, whose interval rests on the standard ``error`` of independent observations, with
     the interval that ``scatter`` asks for; never a narrower one, and kept within 0 … 1.
 
-    As it was where nobody was observed twice, or no value differs from another: ``error`` is 0 or
-    NaN then. Without an interval where one user alone was observed.
+    As it was where nobody was observed twice. Where all succeeded or all failed (``error`` is 0) a
+    user counts as one observation; without an interval where one user alone was observed, and as it
+    was where ``error`` is NaN.
 
     >>> from ragdiag.stats.intervals import wilson
     >>> fifty = Scatter(owners=50, largest=4, n=200, y=100, nn=800, yn=400, yy=400)
     >>> found = widened(wilson(100, 200), math.sqrt(0.25 / 200), fifty)
     >>> round(found.low, 3), round(found.high, 3)
-    (0.356, 0.644)
+    (0.358, 0.642)
     """
-    if scatter.is_plain or math.isnan(found.low) or not error > 0:
+    if scatter.is_plain or math.isnan(found.low) or math.isnan(error):
         return found
     if scatter.owners < 2:
         alone = "all of one user: how much users differ is not known"
         return replace(found, low=math.nan, high=math.nan, reason=alone)
+    if not error > 0:
+        if found.value not in (0.0, 1.0):
+            return found
+        low, high = score_interval(found.value, scatter.owners)
+        return replace(found, low=min(found.low, low), high=max(found.high, high))
     quantile = student_quantile(scatter.owners - 1)
     factor = quantile / Z95 * scatter.error / error
     if not factor > 1:

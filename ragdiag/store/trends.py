@@ -11,7 +11,6 @@ from datetime import date
 from typing import Any, Literal
 
 from ragdiag.records import Weighed
-from ragdiag.stats.scatter import Scatter
 from ragdiag.store.authority import decisions
 from ragdiag.store.facts import BETWEEN, cells
 from ragdiag.store.lake import Lake
@@ -68,8 +67,9 @@ OWNED: Mapping[str, tuple[str, str]] = {
 def scatter_by_user(
     lake: Lake, filters: Filters, weeks: Sequence[date], split: Split = "all"
 ) -> list[Row]:
-    """By segment, and for each measure of OWNED, how the users of these weeks (Mondays) scatter: a
-    :class:`Scatter`, over all the weeks together. A request without a user is a user of its own.
+    """By segment, and for each measure of OWNED, how the users of these weeks (Mondays) scatter,
+    over all the weeks together: what stats.scatter.Scatter is made of. A request without a user is of a
+    user of its own.
 
     Only the requests of the weeks are read: the rollups do not tell users apart.
     """
@@ -84,17 +84,13 @@ def scatter_by_user(
     weighed_sums = ", ".join(f"sum(weight * {name}) as {name}" for name in sorted(sums))
     plain = ", ".join(f"sum({n}) as {n}_plain" for n in sorted({n for _, n in OWNED.values()}))
     told = ", ".join(_scatter(name, y, n) for name, (y, n) in OWNED.items())
-    rows = lake.rows(
+    return lake.rows(
         f"""with owned as (
                 select topic as segment, version_id as owner, {weighed_sums}, {plain}
                 from ({cells(scope, BETWEEN)}) group by all)
             select segment, {told} from owned group by segment order by segment""",
         {**parameters, **bounds},
     )
-    return [
-        {"segment": row["segment"], **{name: Scatter(**row[name]) for name in OWNED}}
-        for row in rows
-    ]
 
 
 def _of_weeks(filters: Filters, weeks: Sequence[date], split: Split) -> tuple[str, dict[str, Any]]:
@@ -113,7 +109,7 @@ def _of_weeks(filters: Filters, weeks: Sequence[date], split: Split) -> tuple[st
 
 
 def _scatter(name: str, y: str, n: str) -> str:
-    """A column that :class:`Scatter` is made of."""
+    """A column of what the users' weighted sums come to."""
     return f"""{{'owners': count(*) filter ({n} > 0),
         'largest': coalesce(max({n}_plain), 0)::bigint,
         'n': sum({n})::double, 'y': sum({y})::double, 'nn': sum({n} * {n})::double,

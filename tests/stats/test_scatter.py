@@ -85,3 +85,11 @@ def test_users_who_always_fare_alike_count_as_one_observation_each() -> None:
     found = widened(rate_of(observed), plain_error(observed), scatter_of(observed))
     one_each = wilson(20, 40)
     assert found.high - found.low == pytest.approx(one_each.high - one_each.low, rel=0.1)
+
+
+def test_where_all_are_right_a_user_counts_as_one_observation() -> None:
+    observed = [(user, 1) for user in range(10) for _ in range(20)]
+    found = widened(rate_of(observed), plain_error(observed), scatter_of(observed))
+    assert (found.low, found.high) == pytest.approx((wilson(10, 10).low, 1.0))
+    alone = [(1, 1)] * 200
+    assert math.isnan(widened(rate_of(alone), plain_error(alone), scatter_of(alone)).low)

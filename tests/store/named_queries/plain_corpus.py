@@ -75,6 +75,18 @@ def removed_passages(known: Known, names: list[str]) -> set[str]:
 
 
 @plain(
+    corpus.unknown_documents,
+    lambda known: [
+        given(["no such", *sorted({row["document_id"] for row in known["passages"]}), "no such"]),
+        given([]),
+    ],
+)
+def unknown_documents(known: Known, names: list[str]) -> list[str]:
+    held = {row["document_id"] for row in known["passages"]}
+    return [name for name in dict.fromkeys(names) if name not in held]
+
+
+@plain(
     corpus.load_successor_metadata,
     lambda known: [given([passage(row) for row in known["passages"]])],
 )

@@ -9,7 +9,6 @@ from hashlib import md5
 from typing import Any
 
 from ragdiag.records import LATENCY_STAGES, Request, Weighed
-from ragdiag.stats.scatter import Scatter
 from ragdiag.store import degradation, latency_trends, outcomes, spending, trends
 from ragdiag.store.outcomes import Outcome
 from ragdiag.store.queries import NOT_DIAGNOSED, Filters
@@ -87,15 +86,15 @@ def scatter_by_user(
         )
         for measure, (y, n) in trends.OWNED.items():
             pairs = [(sums[y].weighted, sums[n].weighted) for sums in users.values()]
-            rows[-1][measure] = Scatter(
-                owners=sum(size > 0 for _, size in pairs),
-                largest=int(max(sums[n].plain for sums in users.values())),
-                n=math.fsum(size for _, size in pairs),
-                y=math.fsum(total for total, _ in pairs),
-                nn=math.fsum(size * size for _, size in pairs),
-                yn=math.fsum(total * size for total, size in pairs),
-                yy=math.fsum(total * total for total, _ in pairs),
-            )
+            rows[-1][measure] = {
+                "owners": sum(size > 0 for _, size in pairs),
+                "largest": int(max(sums[n].plain for sums in users.values())),
+                "n": math.fsum(size for _, size in pairs),
+                "y": math.fsum(total for total, _ in pairs),
+                "nn": math.fsum(size * size for _, size in pairs),
+                "yn": math.fsum(total * size for total, size in pairs),
+                "yy": math.fsum(total * total for total, _ in pairs),
+            }
     return rows
 
 
