@@ -68,8 +68,8 @@ def scatter_by_user(
     lake: Lake, filters: Filters, weeks: Sequence[date], split: Split = "all"
 ) -> list[Row]:
     """By segment, and for each measure of OWNED, how the users of these weeks (Mondays) scatter,
-    over all the weeks together: what stats.scatter.Scatter is made of. A request without a user is of a
-    user of its own.
+    over all the weeks together: what stats.scatter.Scatter is made of. A request without a user is
+    of a user of its own.
 
     Only the requests of the weeks are read: the rollups do not tell users apart.
     """

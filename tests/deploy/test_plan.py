@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from ragdiag.deploy.plan import plan_canary, plan_shadow
+from ragdiag.deploy.looks import watch_rates
+from ragdiag.deploy.plan import plan_canary, plan_release_watch, plan_shadow
 from ragdiag.errors import InputError
 from ragdiag.stats.contrasts import clustered_mean, mean_of_clusters
 from ragdiag.store.outcomes import Outcome
@@ -84,6 +85,19 @@ def test_one_user_shows_no_spread_of_users() -> None:
     with pytest.raises(InputError, match=r"all 300 of .* are of one user; give --planned-n"):
         plan_canary(asked, {}, metric="correct", share=SHARE)
     assert plan_canary(asked, {}, metric="correct", share=SHARE, n=500).detectable is None
+
+
+@pytest.mark.parametrize("users", [1, 5, 11, 12, 40])
+def test_an_outage_for_all_of_few_users_is_found(users: int) -> None:
+    """Production has no error, so nothing tells whether one user's errors belong together."""
+    served = of_users([0] * users, 2_000 // users)
+    old = plan_shadow(of_users([3] * 500, 4), {}, metric="correct")
+    plan = plan_release_watch(old, served, {})
+    assert (plan.monitors["errors"].rho == 0) == (users < 12)
+    down = [replace(one, status="error") for one in served]
+    down.sort(key=lambda one: one.request_id)  # as text, so that users are mixed
+    values = [math.nan] * len(down)
+    assert watch_rates(down, values, plan)["errors"].watched.alarm
 
 
 @pytest.mark.slow
