@@ -24,7 +24,7 @@ from ragdiag.store.upkeep.removal import dependents, remove_requests
 
 REASON = "privacy"
 
-_TEXTS = ("question", "answer", "error", "topic")
+_TEXTS = ("question", "answer", "error")
 _LISTS = ("keys", "request_ids", "texts", "question_ids", "trace_ids")
 
 _THEIRS = "coalesce(user_key, '') in (select unnest($keys::varchar[]))"
@@ -40,16 +40,11 @@ _SHARED = f"""
     where question in (select unnest($texts::varchar[])) and {_OTHERS}
     union select answer from requests
     where answer in (select unnest($texts::varchar[])) and {_OTHERS}
-    union select topic from requests
-    where topic in (select unnest($texts::varchar[])) and {_OTHERS}
-    union select unnest([text, topic]) from questions
-    where question_id not in (select unnest($derived::varchar[]))
-    and (text in (select unnest($texts::varchar[])) or topic in (select unnest($texts::varchar[])))
-    union select topic from passages where topic in (select unnest($texts::varchar[]))"""
+    union select text from questions where text in (select unnest($texts::varchar[]))
+    and question_id not in (select unnest($derived::varchar[]))"""
 _DERIVED = f"{_ASKED_FIRST} and text not in (select question from requests where {_OTHERS})"
 _ASKED = f"""
-    select request_id, asked_at, question, answer, error, topic from requests
-    where {_THEIRS} or {_OWN}
+    select request_id, asked_at, question, answer, error from requests where {_THEIRS} or {_OWN}
     and (question_id in (select unnest($derived::varchar[]))
         or (question in (select question from requests where {_THEIRS})
             and question not in (select question from requests where {_OTHERS})))"""
