@@ -163,7 +163,7 @@ def _write_graph(model: Any, path: Path) -> None:
                 verbose=False,
             )
     except Exception as error:  # the exporter raises what it meets
-        if isinstance(error, OSError):  # of the disk, not of the model
+        if isinstance(error, OSError) and error.errno is not None:  # of the disk, not the model
             raise
         raise ModelError(
             f"the model cannot be exported ({type(error).__name__}: {str(error)[:200]})",

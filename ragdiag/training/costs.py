@@ -47,8 +47,11 @@ class Clock:
         """Count what ``path`` says was spent before, and keep what is spent there from now on. A
         file that is not there or cannot be read counts nothing."""
         self._path = path
-        with suppress(OSError, ValueError, TypeError):
-            self._earlier = Spent(**json.loads(path.read_text(encoding="utf-8")))
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            self._earlier = Spent(
+                float(kept["wall_s"]), float(kept["cpu_s"]), int(kept["peak_bytes"])
+            )
 
     @property
     def spent(self) -> Spent:
@@ -116,7 +119,7 @@ def used_text(cost: Cost) -> str:
     """
     parts = [f"{duration(cost.cpu_s)} of processors"]
     if cost.gpu_hours:
-        parts.append(f"{cost.gpu_hours:.2g} GPU hours")
+        parts.append(f"{_two_digits(cost.gpu_hours)} GPU hours")
     parts.append(f"at most {cost.peak_bytes / 1e9:.1f} GB")
     if cost.energy_wh is not None:
         assumed = f" ({cost.assumption})" if cost.assumption else ""
@@ -132,4 +135,8 @@ def energy_text(watt_hours: float) -> str:
     """
     if 0 < watt_hours < 0.001:
         return "less than 0.001 Wh"
-    return f"{watt_hours:,.0f} Wh" if watt_hours >= 10 else f"{watt_hours:.2g} Wh"
+    return f"{_two_digits(watt_hours)} Wh"
+
+
+def _two_digits(number: float) -> str:
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"

@@ -29,7 +29,7 @@ def one_of(label: str, options: Sequence[str], key: str, what: str, index: int =
     which is none of them is answered with ``options[index]``, and that is said."""
     if options:
         usual = options[index]
-        stale.tell_unknown(
+        stale.tell_once(
             key, options, what, "all are shown" if usual == EVERY else f"this is {usual}"
         )
     return st.selectbox(label, options, index=index, key=key, bind="query-params")

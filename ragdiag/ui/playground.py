@@ -44,10 +44,6 @@ def form(names: Sequence[str]) -> Asked | None:
     given = st.query_params
     others = [NOBODY, *names]
     usual = {"a": names[-1], "b": NOBODY} if names else {}
-    stale_link = [
-        stale.tell_unknown(key, others if key == "b" else names, "version", f"chosen is {instead}")
-        for key, instead in usual.items()
-    ]
     with st.form("ask"):
         question = st.text_area(
             "Question",
@@ -71,8 +67,15 @@ def form(names: Sequence[str]) -> Asked | None:
     if pressed:
         st.session_state.pop(_ANSWERS, None)
         st.query_params.from_dict({"q": question, "a": a, "b": b})
-    elif not given.get("q") or any(stale_link):
-        return None
+    else:
+        stale_link = [
+            stale.tell_unknown(
+                key, others if key == "b" else names, "version", f"chosen is {instead}"
+            )
+            for key, instead in usual.items()
+        ]
+        if not given.get("q") or any(stale_link):
+            return None
     if not question:
         st.warning("The question is empty.")
         return None

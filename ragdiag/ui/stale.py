@@ -18,6 +18,13 @@ def make_room() -> None:
     st.session_state[_PLACE] = st.container()
 
 
+def tell_once(key: str, known: Collection[str], what: str, instead: str) -> bool:
+    """As :func:`tell_unknown`, of a value that a link brought: as long as the widget of ``key`` has
+    not been drawn. Later it is the page's own choices that leave such a value in the address, where
+    one filter's options depend on another's."""
+    return key not in st.session_state and tell_unknown(key, known, what, instead)
+
+
 def tell_unknown(key: str, known: Collection[str], what: str, instead: str) -> bool:
     """Whether the address asks under ``key`` for a ``what`` that is none of ``known``, which is
     said then, with what is shown ``instead``. To be asked before the widget of that key is drawn,
