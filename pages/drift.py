@@ -6,7 +6,6 @@ from ragdiag.drift.segments import comparable, largest
 from ragdiag.drift.weekly import (
     ALL,
     WEEKLY_METRICS,
-    compared,
     estimates,
     moved_beside,
     moved_together,
@@ -17,6 +16,7 @@ from ragdiag.ui import bands, charts, filters, frame, headline, palette, tables,
 from ragdiag.ui import changes as table_of
 from ragdiag.ui.cached import fetch
 from ragdiag.ui.safe import literal
+from ragdiag.ui.weekly_changes import between
 
 SPLITS = {"nothing": "all", "topic": "topic", "version": "version_id"}
 LEAST = 10  # requests, for a segment's week to be drawn and its windows to be compared
@@ -42,8 +42,8 @@ with boxes[3]:
     )
 
 before, after = known[:reference], known[-recent:]
-asked = (Filters(traffic=kind), tuple(before), tuple(after))
-told = moved_together(fetch(view, compared, *asked)[ALL])
+asked = (view, Filters(traffic=kind), before, after)
+told = moved_together(between(*asked, ALL)[ALL])
 st.caption(
     f"Newest: {words.weeks(after)}. Reference: {words.weeks(before)}. Bands and intervals are 95 %."
 )
@@ -98,7 +98,7 @@ if split != ALL:
     )
 
 st.subheader("What moved", anchor=False)
-every = {ALL: told} if split == ALL else fetch(view, compared, *asked, split)
+every = {ALL: told} if split == ALL else between(*asked, split)
 pairs = ((names.get(one, one) or "no topic", change) for one in every for change in every[one])
 found, left_out = comparable(pairs, least, list if split == ALL else moved_beside)
 if left_out:

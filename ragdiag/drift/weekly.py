@@ -122,18 +122,14 @@ def estimates(
 
 
 def compared(
-    lake: Lake,
-    filters: Filters,
+    cells: Cells,
     before: Sequence[date],
     after: Sequence[date],
-    split: Split = "all",
+    users: Sequence[Mapping[str, Scatters]],
 ) -> dict[str, list[Change]]:
-    """By segment, :func:`changes` with intervals in which the requests of one user belong together.
-
-    Empty where there are no requests."""
-    cells = weekly_cells(lake, filters, split)
+    """By segment, :func:`changes` in which the requests of one user belong together: ``users`` are
+    :func:`user_scatters` of the weeks before and after. Empty where there are no requests."""
     segments = sorted({segment for by_segment in cells.values() for segment in by_segment})
-    users = [user_scatters(lake, filters, weeks, split) for weeks in (before, after)]
     return {
         segment: changes(cells, before, after, segment, [one.get(segment, {}) for one in users])
         for segment in segments

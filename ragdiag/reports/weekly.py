@@ -13,7 +13,7 @@ from typing import Any
 from ragdiag.drift.mix import Mix
 from ragdiag.drift.segments import comparable
 from ragdiag.drift.week import WeekReport, week_report
-from ragdiag.drift.weekly import Change, compared
+from ragdiag.drift.weekly import Change, compared, user_scatters, weekly_cells
 from ragdiag.errors import UnknownName
 from ragdiag.markdown import plain
 from ragdiag.records import Traffic
@@ -212,7 +212,9 @@ def _by_segment(lake: Lake, filters: Filters, found: WeekReport) -> Iterator[tup
         return
     named: Mapping[Split, Mapping[str, str]] = {"topic": {}, "version_id": version_names(lake)}
     for split, names in named.items():
-        moved = compared(lake, filters, [found.previous], [found.week], split)
+        stretches = [found.previous], [found.week]
+        users = [user_scatters(lake, filters, some, split) for some in stretches]
+        moved = compared(weekly_cells(lake, filters, split), *stretches, users)
         graded = [
             (name, one[0]) for name, one in moved.items() if one[0].before.n or one[0].after.n
         ]

@@ -43,7 +43,6 @@ def form(names: Sequence[str]) -> Asked | None:
     """
     given = st.query_params
     others = [NOBODY, *names]
-    usual = {"a": names[-1], "b": NOBODY} if names else {}
     with st.form("ask"):
         question = st.text_area(
             "Question",
@@ -68,13 +67,12 @@ def form(names: Sequence[str]) -> Asked | None:
         st.session_state.pop(_ANSWERS, None)
         st.query_params.from_dict({"q": question, "a": a, "b": b})
     else:
-        stale_link = [
-            stale.tell_unknown(
-                key, others if key == "b" else names, "version", f"chosen is {instead}"
-            )
-            for key, instead in usual.items()
+        chosen = {"a": (names, names[-1]), "b": (others, NOBODY)} if names else {}
+        stale_links = [
+            stale.tell_unknown(key, known, "version", f"chosen is {usual}")
+            for key, (known, usual) in chosen.items()
         ]
-        if not given.get("q") or any(stale_link):
+        if not given.get("q") or any(stale_links):
             return None
     if not question:
         st.warning("The question is empty.")

@@ -20,6 +20,7 @@ from ragdiag.drift.weekly import (
     estimates,
     moved_beside,
     moved_together,
+    user_scatters,
     weekly_cells,
 )
 from ragdiag.metrics.ranking import score_ranking
@@ -121,15 +122,19 @@ def test_right_answers_are_read_alone_and_the_others_together() -> None:
 
 def test_users_who_ask_again_widen_what_a_week_tells(toy_lake: Lake) -> None:
     weeks = [FIRST], [FIRST + timedelta(weeks=1)]
-    alone = changes(weekly_cells(toy_lake, PRODUCTION), *weeks)
-    found = compared(toy_lake, PRODUCTION, *weeks)[ALL]
+    cells = weekly_cells(toy_lake, PRODUCTION)
+    alone = changes(cells, *weeks)
+    users = [user_scatters(toy_lake, PRODUCTION, some) for some in weeks]
+    found = compared(cells, *weeks, users)[ALL]
     assert [one.metric for one in found] == list(WEEKLY_METRICS)
     for before, after in zip(alone, found, strict=True):
         assert after.difference.value == pytest.approx(before.difference.value, nan_ok=True)
         if not math.isnan(before.difference.low):
             assert after.difference.low <= before.difference.low
             assert after.difference.high >= before.difference.high
-    assert compared(toy_lake, Filters(traffic="canary"), *weeks) == {}
+    nobody = Filters(traffic="canary")
+    assert user_scatters(toy_lake, nobody, *weeks[:1]) == {}
+    assert compared(weekly_cells(toy_lake, nobody), *weeks, [{}, {}]) == {}
 
 
 def test_tallies_pool() -> None:

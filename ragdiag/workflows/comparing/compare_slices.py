@@ -14,7 +14,7 @@ from ragdiag.stats.paired import DETECTABLE, PairedComparison, clustered_t, holm
 
 LEAST_QUESTIONS = 10
 """In a slice, for a test: below, each difference is shown and none is judged."""
-LEAST_CLUSTERS = 5
+LEAST_INDEPENDENT = 5
 """Independent questions in a slice (documents, where several are about one) for an interval or a
 test. Two or three clusters agree by chance too often, and then have next to no spread: a family of
 twelve documents in six topics found a difference between equal versions in 31 % of draws."""
@@ -60,7 +60,7 @@ class SliceComparison:
     @property
     def tested(self) -> bool:
         """Whether it has questions enough for a test."""
-        return self.n >= LEAST_QUESTIONS and self.clusters >= LEAST_CLUSTERS
+        return self.n >= LEAST_QUESTIONS and self.clusters >= LEAST_INDEPENDENT
 
 
 def compare_slices(
@@ -118,9 +118,9 @@ def _change(pairs: Sequence[Pair], metric: str) -> SliceChange:
     )
     contrast = means.contrast(1.0)
     difference = contrast.estimate(means.n)
-    enough = means.clusters >= LEAST_CLUSTERS
+    enough = means.clusters >= LEAST_INDEPENDENT
     if means.n and not enough:
-        reason = f"fewer than {LEAST_CLUSTERS} independent questions: no interval"
+        reason = f"fewer than {LEAST_INDEPENDENT} independent questions: no interval"
         difference = Estimate(difference.value, math.nan, math.nan, means.n, reason)
     return SliceChange(
         a=means.a,

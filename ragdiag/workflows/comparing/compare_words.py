@@ -11,7 +11,7 @@ from ragdiag.markdown import plain
 from ragdiag.records import Estimate
 from ragdiag.stats.paired import McNemar, PairedComparison
 from ragdiag.workflows.comparing.compare_slices import (
-    LEAST_CLUSTERS,
+    LEAST_INDEPENDENT,
     LEAST_QUESTIONS,
     SliceChange,
 )
@@ -128,7 +128,7 @@ def family_words(found: Comparison) -> str:
     sliced = f" and {tested} slices by {', '.join(kinds)}" if kinds else ""
     untested = len(found.slices) - tested
     small = (
-        f"; {untested} with fewer than {LEAST_QUESTIONS} questions, or {LEAST_CLUSTERS} "
+        f"; {untested} with fewer than {LEAST_QUESTIONS} questions, or {LEAST_INDEPENDENT} "
         "independent ones, not tested"
         if untested
         else ""
