@@ -120,7 +120,7 @@ def made(
         after = tuned_version(workspace, version, tuned.embedder, f"tuned-{name}")
         save_version(lake, after)
         build_version_index(lake, workspace, after)
-        after = reweighed(lake, workspace, after, plan.asked)
+        after = reweighed(lake, workspace, after, [(after, plan.asked)])
     test = plan.sets[0]
     ranked = [Ranker(lake, workspace, one).rank(test.questions) for one in (version, after)]
     changes = {one.metric: one for one in measure_change(test, *ranked).changes}

@@ -64,13 +64,14 @@ class Encoder(Protocol):
 class Embedder:
     """A loaded model, with the question adapter merged too where ``spec`` still names one.
 
-    ``model_hash`` names everything that decides a vector.
+    ``model_hash`` names everything that decides a vector. ``device`` is the best there is, unless
+    named (as torch does).
     """
 
-    def __init__(self, spec: EmbedderSpec) -> None:
+    def __init__(self, spec: EmbedderSpec, device: str | None = None) -> None:
         self.model_hash = question_identity(spec)
         self.title = spec.title
-        self.model = _load_model(spec)
+        self.model = _load_model(spec, device)
         self.max_tokens = int(self.model.max_seq_length)
         self.dimension = int(self.model.get_embedding_dimension())
         self._threads = _thread_count()
@@ -211,7 +212,7 @@ def _loaded(spec: EmbedderSpec, identity: str) -> Embedder:
     return Embedder(spec)
 
 
-def _load_model(spec: EmbedderSpec) -> Any:
+def _load_model(spec: EmbedderSpec, device: str | None) -> Any:
     folder = model_path(spec.model)
     import torch
     from sentence_transformers import SentenceTransformer
@@ -221,7 +222,10 @@ def _load_model(spec: EmbedderSpec) -> Any:
     try:
         # Stored half precision would run about 100 times slower on a processor.
         model = SentenceTransformer(
-            str(folder), local_files_only=True, model_kwargs={"dtype": torch.float32}
+            str(folder),
+            device=device,
+            local_files_only=True,
+            model_kwargs={"dtype": torch.float32},
         )
     except Exception as error:  # transformers and safetensors share no type for a broken folder
         raise ModelError(

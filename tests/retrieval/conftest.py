@@ -79,13 +79,16 @@ def make_spec() -> Callable[..., Spec]:
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sentence-transformers folder with random weights: 1 layer, 16 dimensions, 32 tokens."""
+    return make_tiny_model(tmp_path_factory.mktemp("tiny"), 16)
+
+
+def make_tiny_model(folder: Path, width: int) -> Path:
     import torch
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-    folder = tmp_path_factory.mktemp("tiny")
     letters = [*"abcdefghijklmnopqrstuvwxyz0123456789.?,"]
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     words = [*special, *letters, *(f"##{letter}" for letter in letters)]
@@ -106,10 +109,10 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=len(words),
-        hidden_size=16,
+        hidden_size=width,
         num_hidden_layers=1,
         num_attention_heads=2,
-        intermediate_size=32,
+        intermediate_size=2 * width,
         max_position_embeddings=32,
     )
     BertModel(config).save_pretrained(folder / "bert")

@@ -59,8 +59,7 @@ class LateTask:
     ) -> None:
         self._kept, self._dev, self._texts = kept, dev, texts
         self._scorer, self._spec, self._shown = scorer, spec, shown
-        self._model = Embedder(encoder_spec(spec)).model
-        self._model.to(Processes().device)
+        self._model = Embedder(encoder_spec(spec), str(Processes().device)).model
         self._model.requires_grad_(False)
         self._model[0].model = add_lora(self._model[0].model, lora, seed=seed)
         self._special = set(self._model.tokenizer.all_special_ids)

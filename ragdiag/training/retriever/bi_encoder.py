@@ -119,8 +119,7 @@ def make_task(
             f"{bare} of {len(pairs)} pairs have no negatives, which {options.loss} needs",
             remedy="mine negatives for them, or use loss info_nce",
         )
-    embedder = Embedder(options.embedder)
-    embedder.model.to(Processes().device)
+    embedder = Embedder(options.embedder, str(Processes().device))
     if options.method == "query-lora":
         passages, found = _frozen(embedder, layout.passages, searched, known or {}, progress)
         model = _trainable(embedder.model, options)
@@ -178,6 +177,7 @@ def _quantised(options: BiEncoderOptions) -> Any:
     assert options.bits is not None
     model = SentenceTransformer(
         str(model_path(options.base)),
+        device=str(Processes().device),
         local_files_only=True,
         model_kwargs={"quantization_config": quantisation(options.bits)},
     )

@@ -48,27 +48,35 @@ class Encoding:
         size = cached or (PART if on_cpu else PART_ON_ACCELERATOR)
         parts = []
         for start in range(0, len(order), size):
-            tokens = [self._tokens[chosen[i]] for i in order[start : start + size]]
+            given = self._filled([self._tokens[chosen[i]] for i in order[start : start + size]])
             if cached and torch.is_grad_enabled():
-                parts.append(checkpoint(self._forward, tokens, use_reentrant=False))
+                parts.append(checkpoint(self._forward, *given, use_reentrant=False))
             else:
-                parts.append(self._forward(tokens))
+                parts.append(self._forward(*given))
         back = torch.empty(len(order), dtype=torch.long)
         back[torch.tensor(order, dtype=torch.long)] = torch.arange(len(order))
         return torch.cat(parts)[back.to(parts[0].device)]
 
-    def _forward(self, tokens: list[Tensor]) -> Tensor:
+    def _filled(self, tokens: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Token ids and attention mask (n, t) on the model's device: from there ``checkpoint``
+        learns whose random numbers to keep."""
         import torch
 
-        tokenizer, device = self._model.tokenizer, self._model.device
-        filled = {"input_ids": (tokens, tokenizer.pad_token_id)}
-        filled["attention_mask"] = ([torch.ones_like(ids) for ids in tokens], 0)
-        given = {
-            name: torch.nn.utils.rnn.pad_sequence(
-                rows, batch_first=True, padding_value=pad, padding_side=tokenizer.padding_side
-            ).to(device)
-            for name, (rows, pad) in filled.items()
-        }
-        with torch.autocast(device.type, torch.bfloat16, enabled=self._precision == "bf16"):
+        tokenizer = self._model.tokenizer
+
+        def filled(rows: list[Tensor], padding: float) -> Tensor:
+            return torch.nn.utils.rnn.pad_sequence(
+                rows, batch_first=True, padding_value=padding, padding_side=tokenizer.padding_side
+            ).to(self._model.device)
+
+        attended = [torch.ones_like(ids) for ids in tokens]
+        return filled(tokens, tokenizer.pad_token_id), filled(attended, 0)
+
+    def _forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        import torch
+
+        given = {"input_ids": input_ids, "attention_mask": attention_mask}
+        device = self._model.device.type
+        with torch.autocast(device, torch.bfloat16, enabled=self._precision == "bf16"):
             vectors = self._model.forward(given)["sentence_embedding"]
         return torch.nn.functional.normalize(vectors.float(), dim=1)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from ragdiag.errors import TrainingError
 from ragdiag.progress import Progress, part
+from ragdiag.retrieval.serving import require_serving
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import find_version
@@ -32,8 +33,9 @@ from ragdiag.training.retriever.bi_encoder import whole_model
 from ragdiag.training.run_folder import RunFolder, begin_run, run_folder
 from ragdiag.training.runs import Data, RunFacts, facts_of
 from ragdiag.training.set_files import training_seal
-from ragdiag.version import EmbedderSpec
+from ragdiag.version import EmbedderSpec, Version
 from ragdiag.workflows.tuning.requirements import require_free_name
+from ragdiag.workflows.tuning.tuned_change import HeldOut
 from ragdiag.workflows.tuning.tuned_release import (
     clustered,
     from_pairs,
@@ -51,10 +53,20 @@ class _Part:
     run_id: str
     facts: RunFacts
     folder: RunFolder
-    embedder: EmbedderSpec
+    version: Version
+
+    @property
+    def embedder(self) -> EmbedderSpec:
+        embedder = self.version.spec.embedder
+        assert embedder is not None
+        return embedder
 
     def learnt(self) -> TrainingSet:
         return load_set(self.folder.root, "train")
+
+    def asked(self, lake: Lake) -> HeldOut:
+        """The questions that steered it, which it has not learnt."""
+        return clustered(lake, from_pairs("dev", load_set(self.folder.root, "dev")))
 
 
 def average_retrievers(
@@ -67,9 +79,12 @@ def average_retrievers(
     """Average the models of ``run_ids`` (methods "lora" and "full") and leave the result beside the
     version that they tuned, judged; the run as the registry has it.
 
-    Raises UnknownName; InputError where ``save_as`` is taken; TrainingError for fewer than two
-    runs, one that made no version or one with other files than it made, and runs of another
-    version, base or test split.
+    Its paths are weighed by the dev questions of every part, each ranked by a part that has not
+    learnt it (cross-fitting): there are more of them than of those that no part has learnt.
+
+    Raises UnknownName, for a part without an index too; InputError where ``save_as`` is taken;
+    TrainingError for fewer than two runs, one that made no version or one with other files than it
+    made, and runs of another version, base or test split.
     """
     clock = Clock()
     parts = [_part(lake, workspace, run_id) for run_id in dict.fromkeys(run_ids)]
@@ -111,7 +126,8 @@ def average_retrievers(
         called = save_as or f"{version.name}-{folder.run_id}"
         made = tuned_version(workspace, version, whole_model(folder.model), called)
         build_tuned_index(lake, workspace, version, made, part(told, 0.1, 0.6))
-        made = reweighed(lake, workspace, made, asked)
+        heard = [(one.version, one.asked(lake)) for one in parts]
+        made = reweighed(lake, workspace, made, heard)
         release_tuned(lake, workspace, recording, version, made, sets, test, part(told, 0.6, 1.0))
     return find_run(lake, folder.run_id)
 
@@ -126,9 +142,9 @@ def _part(lake: Lake, workspace: Workspace, run_id: str) -> _Part:
         )
     folder = run_folder(workspace, run_id)
     folder.verify()
-    embedder = find_version(lake, facts.candidate.version_id).spec.embedder
-    assert embedder is not None
-    return _Part(run_id, facts, folder, embedder)
+    version = find_version(lake, facts.candidate.version_id)
+    require_serving(lake, workspace, version)
+    return _Part(run_id, facts, folder, version)
 
 
 def _refuse_unlike(parts: Sequence[_Part]) -> None:

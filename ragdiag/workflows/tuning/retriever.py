@@ -158,7 +158,7 @@ def tune_retriever(
             name = tuning.save_as or f"{version.name}-{folder.run_id}"
             made = tuned_version(workspace, version, tuned.embedder, name)
             build_tuned_index(lake, workspace, version, made, part(told, 0.7, 0.8))
-            made, test = reweighed(lake, workspace, made, plan.asked), tuning.learn.test
+            made, test = reweighed(lake, workspace, made, [(made, plan.asked)]), tuning.learn.test
             rest = part(told, 0.8, 1.0)
             release_tuned(lake, workspace, recording, version, made, plan.sets, test, rest)
     return find_run(lake, folder.run_id)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from ragdiag.errors import TrainingError
 from ragdiag.pipeline import serving_index, serving_passages
 from ragdiag.progress import Progress
 from ragdiag.retrieval.builds import build_ids
-from ragdiag.retrieval.fusion_tuning import LABELS_NEEDED, adjust_alpha
+from ragdiag.retrieval.fusion_tuning import LABELS_NEEDED, Evidence, adjust_alpha
 from ragdiag.retrieval.hybrid import HybridRetriever
 from ragdiag.retrieval.serving import require_serving
 from ragdiag.settings import Workspace
@@ -78,20 +78,25 @@ def _contents(lake: Lake, workspace: Workspace, build_id: str) -> dict[str, str]
     return {name: content for name, content in held.items() if name not in gone}
 
 
-def reweighed(lake: Lake, workspace: Workspace, tuned: Version, asked: HeldOut) -> Version:
-    """With the weight of the paths moved as far as the dev questions show, where there are enough:
-    those that it was trained on it ranks better than any new one."""
+def reweighed(
+    lake: Lake, workspace: Workspace, tuned: Version, asked: Sequence[tuple[Version, HeldOut]]
+) -> Version:
+    """``tuned`` with the weight of the paths moved as far as questions show that a version was not
+    trained on, each ranked by that version: those that it was trained on it ranks better than any
+    new one. The weight stays where they are too few together."""
     spec = tuned.spec
     if spec.lexical is None or spec.fusion.kind != "convex":
         return tuned
-    retriever = HybridRetriever(serving_index(lake, workspace, tuned), spec)
-    evidence = [
-        retriever.evidence(one.text, set(asked.judgments[one.question_id]))
-        for one in asked.questions
-    ]
+    evidence, owners = list[Evidence](), list[str]()
+    for version, held in asked:
+        retriever = HybridRetriever(serving_index(lake, workspace, version), version.spec)
+        evidence += [
+            retriever.evidence(one.text, set(held.judgments[one.question_id]))
+            for one in held.questions
+        ]
+        owners += held.owners(held.questions)
     if len(evidence) < LABELS_NEEDED:
         return tuned
-    owners = asked.owners(asked.questions)
     alpha = round(adjust_alpha(evidence, spec.fusion.alpha, owners), 2)
     fusion = spec.fusion.model_copy(update={"alpha": alpha})
     return Version(tuned.name, spec.model_copy(update={"fusion": fusion}))

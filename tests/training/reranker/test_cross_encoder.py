@@ -75,7 +75,7 @@ def test_what_is_served_scores_as_what_was_trained(
     again.model.eval()
     question, texts = "which is red", ["a red boat", "a blue boat", "a red red red boat"]
     with torch.no_grad():
-        own = again.logits(again.tokenise(question, texts)).numpy()
+        own = again.logits(again.tokenise(question, texts)).cpu().numpy()
     served = load_cross_encoder(str(tuned.model)).logits(question, texts, 2)
     assert served == pytest.approx(own, abs=1e-4)
     said = json.loads((tuned.model.parent / MANIFEST).read_text())

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from ragdiag.errors import TrainingError
 from ragdiag.training.data.examples import TrainingSet
@@ -32,7 +33,10 @@ from tests.training.toy_retrieval import DATA, DEV, PAIRS, TEXTS, toy_options
         ({"general": 1.0}, r"general = 1\.0 is no share"),
     ],
 )
-def test_what_does_not_go_together(changes: dict[str, Any], told: str) -> None:
+def test_what_does_not_go_together(
+    changes: dict[str, Any], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     check_options(BiEncoderOptions())
     with pytest.raises(TrainingError, match=told):
         check_options(BiEncoderOptions(**changes))

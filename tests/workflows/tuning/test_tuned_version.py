@@ -5,16 +5,19 @@ from __future__ import annotations
 import pytest
 
 from ragdiag.errors import TrainingError
-from ragdiag.records import Passage
+from ragdiag.records import Passage, Question
 from ragdiag.retrieval.builds import build_ids
+from ragdiag.retrieval.fusion_tuning import Evidence
 from ragdiag.retrieval.serving import serving_build_id
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import add_documents, remove_documents
 from ragdiag.store.lake import Lake
-from ragdiag.store.results import list_builds
-from ragdiag.version import LexicalSpec, Version
+from ragdiag.store.results import list_builds, save_version
+from ragdiag.version import LexicalSpec, Version, parse_spec
 from ragdiag.workflows.indexing.build import build_version_index, roll_back_index
-from ragdiag.workflows.tuning.tuned_version import build_tuned_index, same_passages
+from ragdiag.workflows.tuning import tuned_version
+from ragdiag.workflows.tuning.tuned_change import HeldOut
+from ragdiag.workflows.tuning.tuned_version import build_tuned_index, reweighed, same_passages
 
 NEWS = Passage("news", "news", "A notice of nothing in particular.")
 
@@ -68,6 +71,41 @@ def test_what_differs_by_more_than_tuning_is_not_compared(
         same_passages(corpus, workspace, version, tuned),
     ):
         pytest.fail("they hold other passages")
+
+
+@pytest.mark.slow
+def test_paths_are_weighed_by_what_each_version_ranks_unlearnt(
+    lake: Lake, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passages = [
+        Passage("tea", "tea", "Tea is picked by hand."), Passage("oak", "oak", "An oak is a tree."),
+        NEWS,
+    ]  # fmt: skip
+    add_documents(lake, passages)
+    tables = "[embedder]\n[lexical]\n[fusion]\nkind = 'convex'\nalpha = 0.35\n"
+    one = Version("one", parse_spec(tables + "[generator]\nkind = 'extractive'", source="toy"))
+    other = own_index(one)
+    for version, held in ((one, passages), (other, passages[1:])):
+        save_version(lake, version)
+        build_version_index(lake, workspace, version, passages=held)
+    heard: list[tuple[list[bool], list[str]]] = []
+
+    def adjusted(evidence: list[Evidence], alpha: float, owners: list[str]) -> float:
+        heard.append(([bool(found.relevant.any()) for found in evidence], owners))
+        return alpha + 0.15
+
+    monkeypatch.setattr(tuned_version, "adjust_alpha", adjusted)
+    asked = [(version, asking("tea", "oak")) for version in (one, other)]
+    assert reweighed(lake, workspace, one, asked).spec.fusion.alpha == 0.35, "four are too few"
+    monkeypatch.setattr(tuned_version, "LABELS_NEEDED", 4)
+    assert reweighed(lake, workspace, one, asked).spec.fusion.alpha == 0.5
+    assert heard == [([True, True, False, True], ["tea", "oak", "tea", "oak"])]
+
+
+def asking(*names: str) -> HeldOut:
+    questions = [Question(name, f"What of {name}?") for name in names]
+    golds = {name: {name: 1} for name in names}
+    return HeldOut("dev", questions, golds, {name: name for name in names})
 
 
 def own_index(version: Version) -> Version:
