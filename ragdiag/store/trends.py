@@ -6,6 +6,7 @@ reading the requests again; each is a Weighed, since of a sampled log a request 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Literal
@@ -63,6 +64,9 @@ OWNED: Mapping[str, tuple[str, str]] = {
 }
 """Weekly measure → the sum and the count of facts.py that it divides."""
 
+MOST_READ = 50_000
+"""Requests by which it is told how users scatter: more say it hardly better, and take seconds."""
+
 
 def scatter_by_user(
     lake: Lake, filters: Filters, weeks: Sequence[date], split: Split = "all"
@@ -71,26 +75,46 @@ def scatter_by_user(
     over all the weeks together: what stats.scatter.Scatter is made of. A request without a user is
     of a user of its own.
 
-    Only the requests of the weeks are read: the rollups do not tell users apart.
+    Only the requests of the weeks are read: the rollups do not tell users apart. Where a segment
+    has more than its part of MOST_READ, one user of so many is read, by chance, with all of their
+    requests: its sums are then those times as many, so that the error they give is that of all, and
+    ``owners`` are those who were read.
     """
     if not weeks:
         return []
     scope, parameters = _of_weeks(filters, weeks, split)
-    ends = f"select min(request_id) as low, max(request_id) as high from ({scope})"
-    (bounds,) = lake.rows(ends, parameters)
-    if bounds["low"] is None:
+    found = lake.rows(
+        f"""select topic as segment, count(*) as n, min(request_id) as low, max(request_id) as high
+            from ({scope}) group by topic""",
+        parameters,
+    )
+    if not found:
         return []
     sums = {name for pair in OWNED.values() for name in pair}
     weighed_sums = ", ".join(f"sum(weight * {name}) as {name}" for name in sorted(sums))
     plain = ", ".join(f"sum({n}) as {n}_plain" for n in sorted({n for _, n in OWNED.values()}))
     told = ", ".join(_scatter(name, y, n) for name, (y, n) in OWNED.items())
+    part = MOST_READ / len(found)
     return lake.rows(
         f"""with owned as (
                 select topic as segment, version_id as owner, {weighed_sums}, {plain}
-                from ({cells(scope, BETWEEN)}) group by all)
-            select segment, {told} from owned group by segment order by segment""",
-        {**parameters, **bounds},
+                from ({cells(_DRAWN.format(scope), BETWEEN)}) group by all)
+            select owned.segment, {told}
+            from owned join {_ONE_OF} d on d.segment is not distinct from owned.segment
+            group by owned.segment order by owned.segment""",
+        {
+            **parameters,
+            "low": min(row["low"] for row in found),
+            "high": max(row["high"] for row in found),
+            "segments": [row["segment"] for row in found],
+            "every": [math.ceil(row["n"] / part) for row in found],
+        },
     )
+
+
+_ONE_OF = """(select unnest($segments::varchar[]) as segment, unnest($every::bigint[]) as every)"""
+_DRAWN = f"""select r.* from ({{}}) r join {_ONE_OF} d on d.segment is not distinct from r.topic
+    where hash(r.version_id) % d.every = 0"""
 
 
 def _of_weeks(filters: Filters, weeks: Sequence[date], split: Split) -> tuple[str, dict[str, Any]]:
@@ -109,11 +133,11 @@ def _of_weeks(filters: Filters, weeks: Sequence[date], split: Split) -> tuple[st
 
 
 def _scatter(name: str, y: str, n: str) -> str:
-    """A column of what the users' weighted sums come to."""
+    """A column of what the weighted sums of the users who were read come to for all."""
+    sums = {"n": n, "y": y, "nn": f"{n} * {n}", "yn": f"{y} * {n}", "yy": f"{y} * {y}"}
+    columns = ", ".join(f"'{key}': any_value(every) * sum({x})::double" for key, x in sums.items())
     return f"""{{'owners': count(*) filter ({n} > 0),
-        'largest': coalesce(max({n}_plain), 0)::bigint,
-        'n': sum({n})::double, 'y': sum({y})::double, 'nn': sum({n} * {n})::double,
-        'yn': sum({y} * {n})::double, 'yy': sum({y} * {y})::double}} as "{name}\""""
+        'largest': coalesce(max({n}_plain), 0)::bigint, {columns}}} as "{name}\""""
 
 
 def weekly_failures(lake: Lake, filters: Filters) -> list[Row]:
