@@ -60,16 +60,15 @@ def monitored(
             yield outcome, outcome.total_ms > slow_ms
 
 
-def count_errors(outcomes: Sequence[Outcome]) -> tuple[int, int]:
-    """How many failed, and of how many that no cache answered."""
-    anew = [one for one in outcomes if not one.cache_hit]
-    return sum(one.status == "error" for one in anew), len(anew)
-
-
 def error_rate(outcomes: Sequence[Outcome], by: Cluster) -> FailureShare:
-    """The same, and of how many users or questions."""
-    anew = [one for one in outcomes if not one.cache_hit]
+    """How many failed, of how many that no cache answered, and of how many users or questions."""
+    anew = answered_anew(outcomes)
     return failure_share([one.status == "error" for one in anew], clusters_of(anew, by))
+
+
+def answered_anew(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Those that no cache answered."""
+    return [one for one in outcomes if not one.cache_hit]
 
 
 def clusters_of(outcomes: Sequence[Outcome], by: Cluster) -> list[str]:

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from ragdiag.deploy.arms import Judgments, count_errors, metric_values, monitored
+from ragdiag.deploy.arms import Judgments, answered_anew, metric_values, monitored
 from ragdiag.deploy.plan import Plan
 from ragdiag.deploy.release import Side
 from ragdiag.metrics.latency import quantile_estimate
 from ragdiag.records import Estimate
 from ragdiag.stats.cluster_bootstrap import bounded_cluster_mean
+from ragdiag.stats.clustered_rates import clustered_rate
 from ragdiag.stats.contrasts import clustered_mean
 from ragdiag.stats.criteria import Criterion, combine, needed_for_all
-from ragdiag.stats.intervals import wilson
 from ragdiag.stats.sequential import Watched, watch_rate
 from ragdiag.store.outcomes import Outcome
 
@@ -179,18 +179,21 @@ def planned_end(known: Sequence[bool], n: int) -> int | None:
 
 
 def sum_up(outcomes: Sequence[Outcome], metric: str, judgments: Judgments) -> dict[str, Estimate]:
-    """A version by measure: quality by the metric (by users), shares of errors and of thumbs up,
-    p95 in milliseconds, mean cost in US dollars. Errors, p95 and cost are of what no cache
+    """A version by measure: quality by the metric, shares of errors and of thumbs up, each by
+    users; p95 in milliseconds; mean cost in US dollars. Errors, p95 and cost are of what no cache
     answered."""
     owners = [one.owner for one in outcomes]
-    thumbs = [one.thumbs > 0 for one in outcomes if one.thumbs is not None]
+    anew = answered_anew(outcomes)
+    rated = [(one.thumbs > 0, one.owner) for one in outcomes if one.thumbs is not None]
     return {
         # Each of PRODUCTION_METRICS lies within 0 … 1, and so do its bounds.
         metric: bounded_cluster_mean(metric_values(outcomes, metric, judgments), owners, 0, 1),
-        "errors": wilson(*count_errors(outcomes)),
+        "errors": clustered_rate(
+            [one.status == "error" for one in anew], [one.owner for one in anew]
+        ),
         "p95_ms": quantile_estimate([one.total_ms for one in outcomes], 0.95),
         "cost_usd": _mean_cost(outcomes),
-        "thumbs_up": wilson(sum(thumbs), len(thumbs)),
+        "thumbs_up": clustered_rate([up for up, _ in rated], [owner for _, owner in rated]),
     }
 
 

@@ -41,7 +41,7 @@ def clustered_rate(values: Sequence[float], owners: Sequence[Hashable]) -> Estim
     >>> found.value, round(found.low, 2), round(found.high, 2)
     (0.65, 0.02, 1.0)
     >>> clustered_rate([1.0, 0.0], ["a", "a"]).reason
-    'one document has no interval'
+    'all belong together: no interval'
     """
     kept, names = defined(values, owners)
     numbers, count = cluster_numbers(names)
@@ -50,7 +50,7 @@ def clustered_rate(values: Sequence[float], owners: Sequence[Hashable]) -> Estim
         return wilson(successes, n)
     rate = successes / n
     if count < 2:
-        return Estimate(rate, math.nan, math.nan, n, "one document has no interval")
+        return Estimate(rate, math.nan, math.nan, n, "all belong together: no interval")
     if rate in (0.0, 1.0):
         return Estimate(rate, *score_interval(rate, count), n)
     sizes = np.bincount(numbers).astype(np.float64)

@@ -52,6 +52,20 @@ def test_what_is_always_right_has_an_interval_too() -> None:
     assert found.low == pytest.approx(wilson(40, 40).low)
 
 
+def test_errors_and_thumbs_are_counted_by_users() -> None:
+    alone = [
+        replace(outcome(n, 1), status="error" if n < 10 else "ok", thumbs=1 if n < 10 else -1)
+        for n in range(40)
+    ]
+    shared = [replace(one, owner=f"u{n // 5}") for n, one in enumerate(alone)]
+    (by_request, by_user) = (sum_up(some, "correct", {}) for some in (alone, shared))
+    for measure in ("errors", "thumbs_up"):
+        assert by_request[measure] == wilson(10, 40)
+        assert by_user[measure].value == 0.25
+        assert by_user[measure].low < by_request[measure].low - 0.05
+        assert by_user[measure].high > by_request[measure].high + 0.1
+
+
 def test_what_nobody_knows_is_undefined() -> None:
     found = sum_up([outcome(1, None)], "correct", {})
     assert (found["correct"].reason, found["cost_usd"].reason) == ("no values", "no values")

@@ -35,7 +35,7 @@ def test_the_interval_is_the_plain_definition(rows: list[tuple[bool, int]]) -> N
     found = clustered_rate(values, owners)
     assert found.value == sum(values) / len(values)
     if len(set(owners)) == 1:
-        assert found.reason == "one document has no interval"
+        assert found.reason == "all belong together: no interval"
     elif len(set(owners)) == len(values):
         assert found == wilson(int(sum(values)), len(values))
     elif len(set(values)) == 1:
