@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import os
 import resource
 import sys
 from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
+
+from ragdiag.errors import TrainingError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,7 +20,8 @@ T = TypeVar("T")
 
 class Processes:
     """This process among them, by its ``rank``. Every one must call the same methods in the same
-    order: they wait for one another."""
+    order: they wait for one another. Raises TrainingError where more of them were started on this
+    machine than it has accelerators."""
 
     def __init__(self) -> None:
         import torch
@@ -26,6 +30,8 @@ class Processes:
 
         # Unless told, it leaves processes on processors alone: each would train by itself.
         on_cpu = not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
+        if not on_cpu:
+            _refuse_sharing(torch.accelerator.device_count())
         state = PartialState(cpu=on_cpu)
         self.rank, self.count = int(state.process_index), int(state.num_processes)
         self.device = state.device
@@ -70,6 +76,16 @@ class Processes:
 
         first: T = broadcast_object_list([value])[0]
         return first
+
+
+def _refuse_sharing(accelerators: int) -> None:
+    """NCCL lets no two processes train on one of them, and says so in many lines."""
+    here = os.environ.get("LOCAL_WORLD_SIZE", "1")  # as torchrun and accelerate set it
+    if here.isdecimal() and int(here) > accelerators:
+        raise TrainingError(
+            f"{here} processes were started on a machine with {accelerators} accelerator(s)",
+            remedy="start as many as it has, or set ACCELERATE_USE_CPU=1 to train on processors",
+        )
 
 
 @cache
