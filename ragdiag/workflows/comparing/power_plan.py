@@ -9,6 +9,7 @@ from typing import Any
 
 from ragdiag.errors import InputError
 from ragdiag.stats.contrasts import Contrast, paired_means
+from ragdiag.stats.criteria import with_least_clusters
 from ragdiag.stats.gates import TOLERATED
 from ragdiag.stats.power import power_at, questions_needed, questions_to_pass
 from ragdiag.store.lake import Lake
@@ -20,16 +21,18 @@ from ragdiag.workflows.comparing.pairing import pair_evaluations
 
 @dataclass(frozen=True)
 class PowerPlan:
-    """``n`` questions were seen, with mean ``a`` for the incumbent and ``deviation``, the standard
-    deviation of a question's difference; ``needed`` show ``effect`` with ``power``, ``to_pass`` let
-    the gate pass a version that is truly as good. Without B the versions' answers to one question
-    are taken as unrelated, so both are upper bounds."""
+    """``n`` questions about ``documents`` were seen, with mean ``a`` for the incumbent and
+    ``deviation``, the standard deviation of a question's difference; ``needed`` show ``effect``
+    with ``power``, ``to_pass`` let the gate pass a version that is truly as good, both with as many
+    questions to a document as now. Without B the versions' answers to one question are taken as
+    unrelated, so both are upper bounds."""
 
     a: Version
     b: Version | None
     split: str | None
     metric: str
     n: int
+    documents: int
     a_mean: float
     deviation: float
     asked_effect: str
@@ -46,6 +49,7 @@ class PowerPlan:
             "split": self.split,
             "metric": self.metric,
             "n": self.n,
+            "documents": self.documents,
             "a_mean": self.a_mean,
             "deviation": self.deviation,
             "paired": self.b is not None,
@@ -70,7 +74,15 @@ class PowerPlan:
             f"{self.a_mean:.3f}) with {self.power:.0%} power takes {self.needed:,} questions "
             f"({have}; with those the chance is {self.power_now:.0%}). The gate passes a version "
             f"that is truly as good with {self.power:.0%} chance from {self.to_pass:,} questions. "
-            f"By the spread of {source}."
+            f"By the spread of {source}{self._to_a_document()}."
+        )
+
+    def _to_a_document(self) -> str:
+        if self.documents == self.n:
+            return ""
+        return (
+            f", with {self.n / self.documents:.1f} questions to a document, as now: of questions "
+            "about other documents it takes fewer"
         )
 
 
@@ -121,20 +133,23 @@ def plan_questions(
             remedy="name another --metric or --split, or evaluate more questions",
         )
     deviation, gate_deviation = (one.error * math.sqrt(means.n) for one in (whole, gated))
+    alike = max(means.n / (whole.freedom + 1), 1.0)
+    to_pass = questions_to_pass(gate_deviation, (1 - TOLERATED) * means.a, power, alike)
     return PowerPlan(
         a=a,
         b=b,
         split=split,
         metric=metric,
         n=means.n,
+        documents=means.clusters,
         a_mean=means.a,
         deviation=deviation,
         asked_effect=effect,
         effect=size,
         power=power,
-        power_now=power_at(means.n, deviation, size),
-        needed=questions_needed(deviation, size, power),
-        to_pass=questions_to_pass(gate_deviation, (1 - TOLERATED) * means.a, power),
+        power_now=power_at(means.n, deviation, size, alike),
+        needed=questions_needed(deviation, size, power, alike),
+        to_pass=with_least_clusters(to_pass, means) or to_pass,
     )
 
 

@@ -77,3 +77,21 @@ def test_what_makes_no_sense_is_refused(lake: Lake, changes: dict, message: str)
         plan_questions(lake, OLD, **changes)
     with pytest.raises(UnknownName, match="third has no evaluation"):
         plan_questions(lake, OLD, THIRD)
+
+
+def test_what_the_gate_takes_is_thirty_documents_and_not_thirty_questions(
+    workspace: Workspace,
+) -> None:
+    """By the questions alone it was told as 132."""
+    lake = fill_corpus(workspace, passages_each=10)
+    log(
+        lake,
+        workspace,
+        [
+            *(answer(n, OLD, rank=1 + n % 2) for n in range(QUESTIONS)),
+            *(answer(n, NEW, rank=1 + (n + (n < 1)) % 2) for n in range(QUESTIONS)),
+        ],
+    )
+    plan = plan_questions(lake, OLD, NEW, split="test")
+    assert (plan.n, plan.documents, plan.to_pass) == (200, 20, 300)
+    assert "with 10.0 questions to a document, as now" in plan.to_text()
