@@ -13,7 +13,7 @@ from typing import Any
 from ragdiag.deploy.canary import look_at_embeddings
 from ragdiag.deploy.health import cannot_answer, findable_ids, open_build
 from ragdiag.deploy.questions import NOISE
-from ragdiag.deploy.sampling import Asked, sample_judged, sample_positions
+from ragdiag.deploy.sampling import Asked, load_owners, sample_judged, sample_positions
 from ragdiag.deploy.soundness import Target, look_before_loading
 from ragdiag.errors import RagdiagError
 from ragdiag.metrics.ranking import score_ranking
@@ -110,7 +110,8 @@ def diagnose_index(
     report(progress, 0.0, f"asking {len(asked)} judged questions")
     now = _measure(opened, asked, part(progress, 0.0, 0.4))
     before = _measure(older, asked, part(progress, 0.4, 0.8))
-    compared = _compare(before, now)
+    owners = load_owners(lake, asked)
+    compared = _compare(before, now, [owners[one.question_id] for one, _ in asked])
     embeddings, again = _embed_again(lake, workspace, target, opened)
     report(progress, 1.0, "diagnosed")
     return IndexDiagnosis(
@@ -189,10 +190,13 @@ def _measure(opened: Opened | None, asked: Sequence[Asked], progress: Progress) 
     return scores
 
 
-def _compare(before: Scores, now: Scores) -> dict[tuple[str, str], PairedComparison]:
-    """(path, metric) → this build against the one before, question by question."""
+def _compare(
+    before: Scores, now: Scores, owners: Sequence[str]
+) -> dict[tuple[str, str], PairedComparison]:
+    """(path, metric) → this build against the one before, question by question; those that share
+    an owner, the document of their gold, belong together."""
     return {
-        (path, metric): compare_paired(before[path][metric], values)
+        (path, metric): compare_paired(before[path][metric], values, clusters=owners)
         for path, of_path in now.items()
         if path in before
         for metric, values in of_path.items()
@@ -209,7 +213,7 @@ def _unasked(asked: Sequence[Asked]) -> list[Finding]:
 def _losses(
     compared: Mapping[tuple[str, str], PairedComparison], target: Target, previous: str | None
 ) -> list[Finding]:
-    """Worse than before beyond chance: paired t, Holm over every path and metric, 5 %."""
+    """Worse than before beyond chance: t by documents, Holm over every path and metric, 5 %."""
     corrected = holm([one.p for one in compared.values()])
     found = [
         Finding(

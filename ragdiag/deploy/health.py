@@ -29,7 +29,7 @@ from ragdiag.deploy.canary import (
 )
 from ragdiag.deploy.freshness import look_at_freshness
 from ragdiag.deploy.questions import ask_judged, look_at_questions
-from ragdiag.deploy.sampling import Asked, sample_judged, sample_positions
+from ragdiag.deploy.sampling import Asked, load_owners, sample_judged, sample_positions
 from ragdiag.deploy.soundness import (
     Manifest,
     Measured,
@@ -123,7 +123,8 @@ def _loaded(lake: Lake, workspace: Workspace, target: Target, pairs: Pairs) -> I
         yield from _words(lake, target, index, pairs)
         yield from _vectors(lake, target, index, pairs, asked)
         found = ask_judged(retriever, asked)
-        yield look_at_questions(found, _found_before(lake, workspace, target), target)
+        before = _found_before(lake, workspace, target)
+        yield look_at_questions(found, before, load_owners(lake, asked), target)
     except RagdiagError as error:  # the questions come last: none was asked
         what = f"{target} could not be asked: {error.message}"
         yield Finding(what, "bad", error.remedy, "questions"), {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,10 +28,16 @@ def ask_judged(retriever: HybridRetriever, asked: Sequence[Asked]) -> dict[str, 
 
 
 def look_at_questions(
-    found: Mapping[str, int], before: Mapping[str, int] | None, target: Target
+    found: Mapping[str, int],
+    before: Mapping[str, int] | None,
+    owners: Mapping[str, str],
+    target: Target,
 ) -> Measured:
     """Judged questions that find gold, against those that found it ``before``: worse by more than
-    noise is bad (exact McNemar test, 5 %), worse by less is a warning."""
+    noise is bad, worse by less is a warning. At 5 %, by McNemar's exact test where each question
+    has a document of its own, and else by the cluster-robust t (paired.mcnemar): ``owners`` name
+    the documents. Where all
+    are about one document there is no test."""
     details: dict[str, Any] = {"k": TOP, "n": len(found), "found": dict(found)}
     if not found:
         what = f"no judged question has its gold passage in {target}, so none was asked"
@@ -43,12 +50,14 @@ def look_at_questions(
     both = sorted(found.keys() & (before or {}).keys())
     if before is None or not both:
         return Finding(f"{what}; nothing to compare with yet", "good", name="questions"), details
-    test = mcnemar([before[q] for q in both], [found[q] for q in both])
+    test = mcnemar([before[q] for q in both], [found[q] for q in both], [owners[q] for q in both])
     lost, won = test.only_a, test.only_b
-    details |= {"compared": len(both), "lost": lost, "won": won, "p": test.p}
+    p = None if math.isnan(test.p) else test.p
+    details |= {"compared": len(both), "lost": lost, "won": won, "p": p, "test": test.test}
     if lost <= won:
         return Finding(f"{what}; {lost} lost, {won} won", "good", name="questions"), details
-    what += f"; {lost} lost and {won} won since it was compared last (p = {test.p:.3f})"
+    told = "all about one document, so not tested" if p is None else f"p = {p:.3f}, {test.test}"
+    what += f"; {lost} lost and {won} won since it was compared last ({told})"
     status: FindingStatus = "bad" if test.p < NOISE else "warn"
     remedy = f"run: ragdiag index diagnose {target.version.name}"
     return Finding(what, status, remedy, "questions"), details

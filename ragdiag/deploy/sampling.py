@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from ragdiag.diagnosis.clusters import load_clusters
 from ragdiag.records import Question
 from ragdiag.store.corpus import load_judgments, load_questions
 from ragdiag.store.lake import Lake
@@ -50,3 +51,9 @@ def sample_judged(lake: Lake, size: int, held: Collection[str] | None = None) ->
     questions = {one.question_id: one for one in load_questions(lake)}
     askable = [q for q, grades in judged.items() if q in questions and is_askable(grades)]
     return [(questions[q], judged[q]) for q in sorted(steady_sample(askable, size))]
+
+
+def load_owners(lake: Lake, asked: Sequence[Asked]) -> dict[str, str]:
+    """Question → what it shares with others: the document of its gold (load_clusters)."""
+    texts = {question.question_id: question.text for question, _ in asked}
+    return load_clusters(lake, texts, {question.question_id: grades for question, grades in asked})

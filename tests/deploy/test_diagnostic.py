@@ -66,6 +66,19 @@ def test_less_gold_than_in_the_build_before_is_bad_beyond_chance(
     assert found.to_json()["differences"]["fused"]["MRR@10"]["value"] < 0
 
 
+def test_what_one_document_lost_is_no_proof(
+    corpus: Lake, workspace: Workspace, build: Build, version: Version
+) -> None:
+    """Thirty questions about one document are one loss among seven."""
+    names = serve_things(corpus, workspace, build, version)
+    add_documents(corpus, [Passage(name, "handbook", "Nothing is known.") for name in names])
+    publish_build(workspace, version.spec.index_key, build("rust").build_id, by="test")
+    found = diagnose_index(corpus, workspace, version)
+    change = found.compared["lexical", "recall@10"]
+    assert (change.difference.value, change.clusters) == (pytest.approx(-30 / 36), 7)
+    assert not found.is_bad
+
+
 def test_what_is_for_some_readers_only_by_now_is_no_loss_of_the_build(
     corpus: Lake, workspace: Workspace, build: Build, version: Version
 ) -> None:

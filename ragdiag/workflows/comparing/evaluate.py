@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ragdiag.diagnosis.clusters import load_clusters
 from ragdiag.diagnosis.stage_recall import StageRecall
 from ragdiag.errors import UnknownName
 from ragdiag.metrics.answers import exact_match, grade_answer
@@ -25,7 +26,6 @@ from ragdiag.store.ingest import ingest
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import save_findings
 from ragdiag.version import Version
-from ragdiag.workflows.comparing.clusters import load_clusters
 from ragdiag.workflows.comparing.pairing import latest_requests
 from ragdiag.workflows.comparing.sliced_questions import SliceScores, load_slices, score_slices
 from ragdiag.workflows.diagnosing.contradictions import contradicting_gold

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ragdiag.diagnosis.clusters import load_clusters
 from ragdiag.errors import UnknownName
 from ragdiag.privacy.hiding import is_hidden
 from ragdiag.records import Request
@@ -15,7 +16,6 @@ from ragdiag.store.judgments import load_members
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import load_requests
 from ragdiag.version import Version
-from ragdiag.workflows.comparing.clusters import load_clusters
 
 
 @dataclass(frozen=True)

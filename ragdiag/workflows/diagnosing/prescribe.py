@@ -10,6 +10,7 @@ from typing import Any
 
 from ragdiag.configuration import read_configuration
 from ragdiag.diagnosis.budget import Price
+from ragdiag.diagnosis.clusters import load_clusters
 from ragdiag.diagnosis.levers import (
     UNCURED,
     Lever,
@@ -31,7 +32,6 @@ from ragdiag.store.lake import Lake
 from ragdiag.store.prescriptions import save_prescription
 from ragdiag.store.queries import Filters
 from ragdiag.version import Version
-from ragdiag.workflows.comparing.clusters import load_clusters
 from ragdiag.workflows.comparing.compare_words import interval
 from ragdiag.workflows.comparing.pairing import latest_requests
 from ragdiag.workflows.comparing.power_plan import plan_questions

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ragdiag.diagnosis.budget import Price
+from ragdiag.diagnosis.clusters import load_clusters
 from ragdiag.generation.steadfast import SteadfastGenerator
 from ragdiag.pipeline import open_pipeline
 from ragdiag.privacy.screening import open_screen
@@ -17,7 +18,6 @@ from ragdiag.training.answers.located import AnswerExample
 from ragdiag.training.data.examples import Pair
 from ragdiag.training.data.user_questions import vary_pairs
 from ragdiag.version import Version
-from ragdiag.workflows.comparing.clusters import load_clusters
 from ragdiag.workflows.comparing.compare import QuestionPair, score_request
 
 VARIANTS = 2

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ragdiag.diagnosis.clusters import load_clusters
 from ragdiag.errors import UnknownName
 from ragdiag.privacy.hiding import is_hidden
 from ragdiag.progress import Progress, part
@@ -21,7 +22,6 @@ from ragdiag.training.data.examples import TrainingSet
 from ragdiag.training.recording import Recording
 from ragdiag.training.runs import Candidate, SetName
 from ragdiag.version import Version
-from ragdiag.workflows.comparing.clusters import load_clusters
 from ragdiag.workflows.comparing.evaluate import evaluate
 from ragdiag.workflows.comparing.gate import gate_versions
 from ragdiag.workflows.tuning.tuned_change import (

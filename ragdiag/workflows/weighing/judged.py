@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ragdiag.diagnosis.clusters import load_clusters
 from ragdiag.errors import InputError
 from ragdiag.records import Question
 from ragdiag.retrieval.fusion_tuning import LABELS_NEEDED
 from ragdiag.store.corpus import load_judgments, load_questions
 from ragdiag.store.lake import Lake
-from ragdiag.workflows.comparing.clusters import load_clusters
 
 
 def judged_questions(
