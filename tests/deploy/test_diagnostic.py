@@ -27,9 +27,13 @@ def serve_things(lake: Lake, workspace: Workspace, build: Build, version: Versio
     """Thirty things are in the build that serves, and each is asked for; their passages' ids."""
     names = [f"thing{n}" for n in range(30)]
     publish_build(workspace, version.spec.index_key, build(*names).build_id, by="test")
+    ask_for(lake, names)
+    return names
+
+
+def ask_for(lake: Lake, names: list[str]) -> None:
     add_questions(lake, [Question(f"q-{name}", f"What is {name}?") for name in names])
     add_judgments(lake, [Judgment(f"q-{name}", name, 1, "test") for name in names])
-    return names
 
 
 def test_every_path_is_measured_and_passages_are_embedded_again(
@@ -70,7 +74,10 @@ def test_what_one_document_lost_is_no_proof(
     corpus: Lake, workspace: Workspace, build: Build, version: Version
 ) -> None:
     """Thirty questions about one document are one loss among seven."""
-    names = serve_things(corpus, workspace, build, version)
+    names = [f"thing{n}" for n in range(30)]
+    add_documents(corpus, [Passage(name, "handbook", f"This is {name}.") for name in names])
+    publish_build(workspace, version.spec.index_key, build().build_id, by="test")
+    ask_for(corpus, names)
     add_documents(corpus, [Passage(name, "handbook", "Nothing is known.") for name in names])
     publish_build(workspace, version.spec.index_key, build("rust").build_id, by="test")
     found = diagnose_index(corpus, workspace, version)
