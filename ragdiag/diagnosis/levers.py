@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from ragdiag.diagnosis.sides import gold_arrived
 from ragdiag.records import Diagnosis, Estimate
+from ragdiag.stats.families import hold_together
 from ragdiag.stats.paired import holm
 
 Basis = Literal["measured", "counted", "ceiling"]
@@ -46,8 +47,10 @@ class WorkRates:
 class Lever:
     """``mends`` are the causes, second levels and verdicts it is meant for. ``gain`` is a share of
     right answers, ``ranking_gain`` in MRR@10 over all questions. ``p_holm`` is over all that was
-    measured. ``slower`` is what a request takes more in milliseconds, ``dearer`` what a million
-    requests cost more in US dollars. Every estimate has its 95 % interval, or a reason for none."""
+    measured, on questions about so many ``documents`` (None: as many as questions). ``slower`` is
+    what a request takes more in milliseconds, ``dearer`` what a million requests cost more in US
+    dollars. Every estimate has its 95 % interval, or a reason for none; once ranked, those of all
+    measured gains hold together with 95 %."""
 
     name: str
     mends: tuple[str, ...]
@@ -61,6 +64,7 @@ class Lever:
     slower: Estimate = NO_SETTING
     dearer: Estimate = NO_SETTING
     note: str = ""
+    documents: int | None = None
 
     @property
     def helps(self) -> bool:
@@ -94,8 +98,10 @@ class Lever:
 
 
 def rank_levers(levers: Sequence[Lever]) -> list[Lever]:
-    """With Holm's p over all that were measured; those that help first, by gain per hour of work;
-    then ceilings, the highest first; then what was not shown to help.
+    """With Holm's p over all that were measured, and intervals of their gains that hold together:
+    what measured best is told first, and by itself its interval would hold its gain in 84 to 90 %
+    (docs/statistics.md). Those that help first, by gain per hour of work; then ceilings, the
+    highest first; then what was not shown to help.
 
     >>> def lever(name, basis, low, minutes):
     ...     return Lever(name, (), basis, Estimate(0.1, low, 0.2, 50), minutes, "", p=0.001)
@@ -105,7 +111,11 @@ def rank_levers(levers: Sequence[Lever]) -> list[Lever]:
     ['d', 'c', 'a', 'b']
     """
     measured = [one.p if one.basis == "measured" else math.nan for one in levers]
-    told = [replace(one, p_holm=p) for one, p in zip(levers, holm(measured), strict=True)]
+    tried = count_tried(levers)
+    told = [
+        replace(one, p_holm=p, gain=_beside(one, tried))
+        for one, p in zip(levers, holm(measured), strict=True)
+    ]
 
     def place(one: Lever) -> tuple[int, float, str]:
         if one.helps:
@@ -114,6 +124,19 @@ def rank_levers(levers: Sequence[Lever]) -> list[Lever]:
         return (1 if one.basis == "ceiling" else 2), worth, one.name
 
     return sorted(told, key=place)
+
+
+def count_tried(levers: Iterable[Lever]) -> int:
+    """Those whose gain was measured and tested: Holm's family."""
+    return sum(one.basis == "measured" and not math.isnan(one.p) for one in levers)
+
+
+def _beside(lever: Lever, tried: int) -> Estimate:
+    """The gain of one that was measured among so many; of any other, as it is."""
+    if lever.basis != "measured" or lever.gain.n < 2:
+        return lever.gain
+    freedom = (lever.gain.n if lever.documents is None else lever.documents) - 1
+    return hold_together(lever.gain, tried, freedom)
 
 
 def count_faults(diagnoses: Iterable[Diagnosis]) -> dict[str, int]:
@@ -145,10 +168,13 @@ def first_step(levers: Sequence[Lever]) -> str:
     if best.helps:
         ms = best.slower.value
         slower = f", {ms:+z.0f} ms a request" if not math.isnan(ms) else ""
+        tried = count_tried(levers)
+        less = f" It is the best of {tried} tried: expect less of it."
         how = {"measured": "measured", "counted": "from the verdicts", "ceiling": ""}[best.basis]
         return (
             f"Next: {best.name}: {_points(best.gain)} right answers, {how} on {best.gain.n:,} "
             f"questions{slower}, about {_work(best.work_minutes)} of work."
+            f"{less if best.basis == 'measured' and tried > 1 else ''}"
         )
     if best.basis == "ceiling":
         return (

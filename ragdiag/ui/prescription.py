@@ -62,7 +62,8 @@ def show_next_steps(view: View) -> None:
             f"From {words.count(found['n'], 'question')} of split {row['split']}, "
             f"{found['sampled']} of them answered again under each setting, on "
             f"{words.moment(row['prescribed_at'])}. Gain: share of right answers, with its 95 % "
-            "interval; p: Holm over the settings tried. Sorted by gain per hour of the work stated."
+            "interval, of those measured one that holds for all at once; p: Holm over them. "
+            "Sorted by gain per hour of the work stated."
             f"{dashes_note(found['levers'])}"
         )
     )

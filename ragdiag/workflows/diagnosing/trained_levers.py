@@ -96,6 +96,7 @@ class _Effect:
     p: float
     slower: Estimate
     dearer: Estimate
+    documents: int | None = None
 
     @classmethod
     def unknown(cls, reason: str) -> _Effect:
@@ -177,6 +178,7 @@ def _from_run(
         slower=effect.slower,
         dearer=effect.dearer,
         note="; ".join(notes),
+        documents=effect.documents,
     )
 
 
@@ -187,7 +189,8 @@ def _effect(lake: Lake, version: Version, facts: RunFacts, prices: Prices) -> _E
     correct = _change(facts, "correct")
     if correct is None:
         return told
-    return replace(told, answers=correct.difference, p=math.nan if correct.p is None else correct.p)
+    p = math.nan if correct.p is None else correct.p
+    return replace(told, answers=correct.difference, p=p, documents=None)
 
 
 def _evaluated(lake: Lake, version: Version, facts: RunFacts, prices: Prices) -> _Effect:
@@ -218,6 +221,7 @@ def _evaluated(lake: Lake, version: Version, facts: RunFacts, prices: Prices) ->
         answers.p,
         added_ms(old, new, owners),
         added_usd(old, new, owners, prices, replace(prices, paid=_is_paid(tuned))),
+        answers.clusters,
     )
 
 

@@ -127,6 +127,7 @@ def _lever(tried: Tried, after: Sequence[Outcome], as_set: _AsSet, trial: Trial)
         slower=added_ms(old, new, owners),
         dearer=added_usd(old, new, owners, trial.prices),
         note=tried.note,
+        documents=answers.clusters,
     )
 
 
