@@ -36,8 +36,8 @@ def look_at_questions(
     """Judged questions that find gold, against those that found it ``before``: worse by more than
     noise is bad, worse by less is a warning. At 5 %, by McNemar's exact test where each question
     has a document of its own, and else by the cluster-robust t (paired.mcnemar): ``owners`` name
-    the documents. Where all
-    are about one document there is no test."""
+    the documents. Where all are about one document there is no test, and up to five documents that
+    lose alike are no more than a warning."""
     details: dict[str, Any] = {"k": TOP, "n": len(found), "found": dict(found)}
     if not found:
         what = f"no judged question has its gold passage in {target}, so none was asked"
