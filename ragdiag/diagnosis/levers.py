@@ -99,7 +99,7 @@ class Lever:
 
 def rank_levers(levers: Sequence[Lever]) -> list[Lever]:
     """With Holm's p over all that were measured, and intervals of their gains that hold together:
-    what measured best is told first, and by itself its interval would hold its gain in 84 to 90 %
+    what measured best is told first, and by itself its interval would hold its gain in 83 to 89 %
     (docs/statistics.md). Those that help first, by gain per hour of work; then ceilings, the
     highest first; then what was not shown to help.
 

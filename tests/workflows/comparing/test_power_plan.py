@@ -82,7 +82,7 @@ def test_what_makes_no_sense_is_refused(lake: Lake, changes: dict, message: str)
 def test_what_the_gate_takes_is_thirty_documents_and_not_thirty_questions(
     workspace: Workspace,
 ) -> None:
-    """By the questions alone it was told as 132."""
+    """By the questions alone it was told as 172."""
     lake = fill_corpus(workspace, passages_each=10)
     log(
         lake,
