@@ -111,6 +111,7 @@ def _message(found: Any) -> Message | None:
         return Message("", found.strip())
     if not isinstance(found, Mapping):
         return None
+    found = _bare(found, "message.")
     for wrapper in ("message", "completion", "prompt", "kwargs"):
         inner = parse_json(found.get(wrapper))
         if isinstance(inner, Mapping):
@@ -123,6 +124,11 @@ def _message(found: Any) -> Message | None:
     return None
 
 
+def _bare(found: Mapping[Any, Any], prefix: str) -> dict[str, Any]:
+    """Without the ``prefix`` of OpenInference's full names, which Phoenix's dataframes keep."""
+    return {str(key).removeprefix(prefix): value for key, value in found.items()}
+
+
 def _content(content: Any) -> str:
     """The text of a message's content: itself, or its parts that are text or a tool's result."""
     if isinstance(content, str):
@@ -133,7 +139,7 @@ def _content(content: Any) -> str:
     for part in content:
         if isinstance(part, Mapping):
             inner = part.get("message_content")
-            part = inner if isinstance(inner, Mapping) else part
+            part = _bare(inner if isinstance(inner, Mapping) else part, "message_content.")
             if part.get("type", "text") in ("text", "tool_call_response", "output_text"):
                 told = (part.get(key) for key in ("text", "content", "response", "result"))
                 texts.append(next((text for text in told if isinstance(text, str)), ""))

@@ -49,7 +49,7 @@ from ragdiag.spans.particulars import (
 )
 from ragdiag.spans.sources import trace_source
 from ragdiag.spans.stages import Stages, read_stages
-from ragdiag.spans.tree import Tree, grow_tree
+from ragdiag.spans.tree import Tree, grow_tree, keep_one_each
 
 NO_ROOT = "no root span"
 NO_QUESTION = (
@@ -73,9 +73,10 @@ class TraceRecords:
 def read_trace(
     spans: Sequence[Span], *, user_key: Callable[[str], str] | None = None
 ) -> TraceRecords:
-    """The records of the spans of one trace; without spans, none."""
+    """The records of the spans of one trace, copies of one counted once; without spans, none."""
     if not spans:
         return TraceRecords()
+    spans = keep_one_each(spans)
     results = read_results(spans)
     tree = grow_tree(spans)
     stated = read_properties([node.span for node in tree.nodes])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ragdiag.records import Span
@@ -50,6 +50,20 @@ class Tree:
     def holds(self, node: Node, kind: SpanKind) -> bool:
         """Whether a node of ``kind`` lies below ``node``."""
         return kind in self.below.get(node.span.span_id, ())
+
+
+def keep_one_each(spans: Iterable[Span]) -> list[Span]:
+    """The spans of one trace, each once: exports overlap, and a counted copy would double tokens
+    and cost. Of copies that differ the one that ended last stays, since a span that was exported
+    while it ran ends where it stood; of equal ends the last read. Spans without an id stay all:
+    nothing tells that they are one.
+    """
+    kept: dict[str | int, Span] = {}
+    for place, span in enumerate(spans):
+        name = span.span_id or place
+        if name not in kept or span.ended_at >= kept[name].ended_at:
+            kept[name] = span
+    return list(kept.values())
 
 
 def grow_tree(spans: Sequence[Span]) -> Tree:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -251,6 +252,24 @@ def test_messages_that_came_as_events(make_span: MakeSpan, as_spans: AsSpans) ->
     assert request.status == "ok"
 
 
+@pytest.mark.parametrize("parts", [False, True])
+def test_messages_under_full_names_as_phoenix_dataframes_have_them(
+    make_span: MakeSpan, as_spans: AsSpans, parts: bool
+) -> None:
+    def message(role: str, text: str) -> dict[str, Any]:
+        part = {"message_content.type": "text", "message_content.text": text}
+        said = {"message.contents": [part]} if parts else {"message.content": text}
+        return {"message.role": role, **said}
+
+    call = {
+        "openinference.span.kind": "LLM",
+        "llm.input_messages": json.dumps([message("system", "Be brief."), message("user", "q?")]),
+        "llm.output_messages": json.dumps([message("assistant", "a")]),
+    }
+    request = request_of(read_trace(as_spans(make_span(1, attributes=call))))
+    assert (request.question, request.answer) == ("q?", "a")
+
+
 def retriever(
     make_span: MakeSpan, number: int, parent: int, name: str, *ids: str, **more: Any
 ) -> dict[str, Any]:
@@ -476,6 +495,34 @@ def test_two_instrumentations_of_one_call_count_its_tokens_once(
     request = request_of(read_trace(spans))
     assert (request.prompt_tokens, request.cost_usd) == (20, 1.5)
     assert request.latency_ms["generation"] == 50.0
+
+
+def test_a_span_that_comes_twice_counts_once(make_span: MakeSpan, as_spans: AsSpans) -> None:
+    call = {
+        "openinference.span.kind": "LLM",
+        "input.value": "q?",
+        "llm.token_count.prompt": 100,
+        "llm.cost.total": 0.5,
+    }
+    running, ended, again = as_spans(
+        make_span(1, ms=5, attributes={**call, "llm.token_count.prompt": 1}),
+        make_span(1, ms=10, attributes=call),
+        make_span(1, ms=10, attributes={**call, "output.value": "a"}),
+    )
+    for copies in ([ended, ended], [running, ended], [ended, running], [ended, running, again]):
+        request = request_of(read_trace(copies))
+        assert (request.prompt_tokens, request.cost_usd) == (100, 0.5)
+        assert request.latency_ms == {"generation": 10.0, "total": 10.0}
+    assert request.answer == "a"
+
+
+def test_spans_without_an_id_are_not_copies_of_each_other(
+    make_span: MakeSpan, as_spans: AsSpans
+) -> None:
+    call = {"openinference.span.kind": "LLM", "input.value": "q?", "llm.token_count.prompt": 100}
+    spans = as_spans(make_span(1, attributes=call), make_span(2, attributes=call, at=20))
+    request = request_of(read_trace([replace(span, span_id="") for span in spans]))
+    assert request.prompt_tokens == 200
 
 
 def test_what_a_service_states_itself_wins(make_span: MakeSpan, as_spans: AsSpans) -> None:

@@ -17,7 +17,7 @@ from ragdiag.records import Request
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake
 from ragdiag.store.upkeep.forgotten import add_forgotten, user_tombstone
-from tests.importers.logs.conftest import Import, contents
+from tests.importers.logs.conftest import Import, contents, write_table
 
 Stored = Callable[[], dict[str, Request]]
 START = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -177,6 +177,32 @@ def test_phoenix_dataframes(load: Import, stored: Stored, tmp_path: Path, name: 
         frame.to_json(path, orient="records", lines=True, date_format="iso", date_unit="us")
     assert load(path).format == "phoenix"
     check(stored())
+
+
+def test_phoenix_prompts_tell_what_of_the_list_reached_the_model(
+    load: Import, stored: Stored, tmp_path: Path
+) -> None:
+    rows = phoenix_rows()
+    for n, row in enumerate(rows[2::3]):
+        said = f"Item {n} is set to {n}. How is item {n} set?"
+        row["attributes.llm.input_messages"] = [{"message.role": "user", "message.content": said}]
+    pd.DataFrame(rows).to_parquet(tmp_path / "log.parquet")
+    load(tmp_path / "log.parquet")
+    requests = stored()
+    for n in range(TRACES):
+        request = requests[trace_id(n)]
+        assert [len(request.fused), *(hit.passage_id for hit in request.context)] == [2, f"d{n}"]
+
+
+def test_a_phoenix_model_call_alone_is_a_request(
+    load: Import, stored: Stored, tmp_path: Path
+) -> None:
+    calls = [{**row, "parent_id": None} for row in phoenix_rows()[2::3]]
+    write_table(tmp_path / "log.jsonl", json.loads(json.dumps(calls, default=str)))
+    assert load(tmp_path / "log.jsonl").rejects == ()
+    requests = [stored()[trace_id(n)] for n in range(TRACES)]
+    assert [request.answer for request in requests] == [f"To {n}." for n in range(TRACES)]
+    assert all(f"How is item {n} set?" in one.question for n, one in enumerate(requests))
 
 
 def test_phoenix_api_pages_and_annotations(
@@ -512,6 +538,22 @@ def test_enriched_observations_need_no_traces(load: Import, stored: Stored, tmp_
     load(tmp_path / "log.json")
     assert {request.answer for request in stored().values()} == {f"To {n}." for n in range(TRACES)}
     assert {request.version_id for request in stored().values()} == {"bot-7"}
+
+
+@pytest.mark.parametrize("kind", ["otlp", "phoenix", "langfuse"])
+def test_a_span_in_two_overlapping_files_counts_once(
+    load: Import, stored: Stored, tmp_path: Path, kind: str
+) -> None:
+    rows = {
+        "otlp": [resource_spans([otlp_span(n, part)]) for n in range(TRACES) for part in range(3)],
+        "phoenix": json.loads(json.dumps(phoenix_rows(), default=str)),
+        "langfuse": [*langfuse_traces(), *langfuse_observations()],
+    }[kind]
+    write_table(tmp_path / "1.jsonl", rows)
+    write_table(tmp_path / "2.jsonl", rows[2:])
+    report = load(tmp_path)
+    assert report.rejects == ()
+    check(stored())
 
 
 def test_a_row_that_names_no_trace_or_no_time_is_a_reject(load: Import, tmp_path: Path) -> None:
