@@ -153,9 +153,8 @@ def read_latency(tree: Tree, stages: Stages) -> dict[str, float]:
     """Milliseconds by stage, and in total."""
     others = (("embedding", "embed"), ("llm", "generation"))
     measured = [(name, node) for kind, name in others for node in tree.nodes if node.kind == kind]
-    spans = [node.span for node in tree.nodes]
-    whole = [(s.started_at, s.ended_at) for s in ([tree.root] if tree.root else spans)]
-    began, ended = min(start for start, _ in whole), max(end for _, end in whole)
+    whole = tree.roots or [node.span for node in tree.nodes]
+    began, ended = min(s.started_at for s in whole), max(s.ended_at for s in whole)
     return {
         **stage_durations([*measured, *stages.measured]),
         "total": covered_ms([(began, ended)]),

@@ -9,10 +9,11 @@ One trace is one request, and the trace's id is the request's. The decisions:
   by side the last); else what the last model call said.
 - **Lists**: see ``stages``. A trace that retrieved nothing is a request with empty lists.
 - **Time**: ``asked_at`` is when the root began; ``total`` its duration, so that nothing depends on
-  two clocks agreeing; without a root, from the first beginning to the last end. See ``durations``.
+  two clocks agreeing; of several roots, or without one, from the first beginning to the last end.
+  See ``durations``.
 - **Tokens and cost**: a span's own figures, else the sum of its children's.
-- **Status**: an error where the root (or, without one, any topmost span) failed; a failure that
-  was recovered from below is none.
+- **Status**: an error where the root (of several the one that began last; without one, any topmost
+  span) failed; a failure that was recovered from, below or by a later root, is none.
 - **Version**: ``ragdiag.version``, else ``service.version``, else ``service.name``, else the model
   of the last call, else ``unversioned``; the attribute may be on a span or on the resource.
 - **User**: only what ``user_key`` makes of the id; without it none.
@@ -115,15 +116,15 @@ def _read_request(
     user_key: Callable[[str], str] | None,
 ) -> Request:
     spans = [node.span for node in tree.nodes]
-    top = tree.root or spans[0]
+    begun = tree.roots or spans
     answer = stated.own.get("answer") or _read_answer(tree)
     error = _read_error(tree)
     traffic = stated.named("traffic")
-    doubts = [NO_ROOT] * (tree.root is None) + list(stages.doubts)
+    doubts = [NO_ROOT] * (not tree.roots) + list(stages.doubts)
     longest = max(map(len, (stages.lexical or (), stages.dense or (), stages.fused)))
     return Request(
-        request_id=top.trace_id,
-        asked_at=min(span.started_at for span in spans) if tree.root is None else top.started_at,
+        request_id=spans[0].trace_id,
+        asked_at=min(span.started_at for span in begun),
         version_id=stated.version or read_model(tree) or UNVERSIONED,
         traffic=traffic if traffic in get_args(Traffic) else "production",  # type: ignore[arg-type]
         question=question,
@@ -176,7 +177,7 @@ def _read_answer(tree: Tree) -> str:
 
 
 def _read_error(tree: Tree) -> str | None:
-    tops = [tree.root] if tree.root else [node.span for node in tree.nodes if node.depth == 0]
+    tops = tree.roots[-1:] or [node.span for node in tree.nodes if node.depth == 0]
     return next((span.error or span.name for span in tops if span.status == "error"), None)
 
 

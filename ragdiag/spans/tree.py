@@ -37,11 +37,12 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """Nodes level by level, earliest first. ``root`` is None where no span is without a parent, and
-    an evaluator only where nothing else is; ``below`` has the kinds of what lies under a span."""
+    """Nodes level by level, earliest first. ``roots`` are the spans without a parent, earliest
+    first, and evaluators only where nothing else is; ``below`` has the kinds of what lies under a
+    span."""
 
     nodes: Sequence[Node]
-    root: Span | None
+    roots: Sequence[Span]
     below: Mapping[str, set[SpanKind]]
 
     def of_kind(self, *kinds: SpanKind) -> list[Node]:
@@ -93,7 +94,7 @@ def grow_tree(spans: Sequence[Span]) -> Tree:
             below.setdefault(node.parent.span.span_id, set()).update(held, [node.kind])
     roots = [span for span in ordered if span.parent_id is None]
     own = [span for span in roots if kind_of_span(span) != "evaluator"]
-    return Tree(nodes, next(iter(own or roots), None), below)
+    return Tree(nodes, own or roots, below)
 
 
 def kind_of_span(span: Span) -> SpanKind:

@@ -467,6 +467,22 @@ def test_errors_of_the_root_count_and_recovered_ones_do_not(
     assert (request.status, request.error) == ("error", "index is gone")
 
 
+def test_several_roots_take_as_long_as_all_and_fail_where_the_last_does(
+    make_span: MakeSpan, as_spans: AsSpans
+) -> None:
+    call = {"openinference.span.kind": "LLM", "input.value": "q?", "output.value": "a"}
+    broken = {"code": "STATUS_CODE_ERROR", "message": "rate limit"}
+    fails = {"attributes": call, "status": broken}
+    tried = as_spans(make_span(1, ms=10, **fails), make_span(2, at=20, ms=50, attributes=call))
+    request = request_of(read_trace(tried))
+    assert (request.status, request.error) == ("ok", None)
+    assert (request.asked_at, request.latency_ms["total"]) == (NOW, 70.0)
+    gave_up = as_spans(make_span(2, ms=90, attributes=call), make_span(1, at=20, **fails))
+    request = request_of(read_trace(gave_up))
+    assert (request.status, request.error) == ("error", "rate limit")
+    assert request.latency_ms["total"] == 90.0
+
+
 def test_figures_that_no_request_has_cost_themselves_alone(
     make_span: MakeSpan, as_spans: AsSpans
 ) -> None:

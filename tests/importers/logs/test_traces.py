@@ -538,6 +538,21 @@ def test_enriched_observations_need_no_traces(load: Import, stored: Stored, tmp_
     load(tmp_path / "log.json")
     assert {request.answer for request in stored().values()} == {f"To {n}." for n in range(TRACES)}
     assert {request.version_id for request in stored().values()} == {"bot-7"}
+    assert {request.latency_ms["total"] for request in stored().values()} == {1500.0}
+
+
+def test_a_langfuse_call_that_was_made_again_failed_only_if_the_last_one_did(
+    load: Import, stored: Stored, tmp_path: Path
+) -> None:
+    rows = langfuse_observations()
+    for row in (
+        rows[0],
+        rows[3],
+    ):  # of the first trace the first observation, of the second the last
+        row |= {"level": "ERROR", "status_message": "rate limit"}
+    load(write_table(tmp_path / "log.jsonl", rows))
+    errors = [stored()[trace_id(n)].error for n in range(TRACES)]
+    assert errors == [None, "rate limit", None]
 
 
 @pytest.mark.parametrize("kind", ["otlp", "phoenix", "langfuse"])

@@ -102,6 +102,14 @@ def test_spans_that_still_come_keep_a_trace_waiting(lake: Lake) -> None:
     assert assemble_traces(lake, now=in_s(11)).requests == 1
 
 
+def test_a_trace_of_several_roots_that_come_apart_is_one_request(lake: Lake) -> None:
+    stage(lake, replace(make_span(1, 900), status="ok"))
+    stage(lake, replace(make_span(1, 100), status="error", error="rate limit"))
+    assert assemble_traces(lake, now=in_s(20)) == AssemblyReport(1, 1, 1, 0)
+    (request,) = load_requests(lake)
+    assert (request.status, request.latency_ms["total"]) == ("ok", 850.0)
+
+
 def test_a_trace_without_its_root_is_read_when_it_is_given_up(lake: Lake) -> None:
     stage(lake, make_span(1, 2, 1))
     assert assemble_traces(lake, now=in_s(590)) == AssemblyReport()
