@@ -52,7 +52,7 @@ def headroom(failures: Sequence[Failure]) -> dict[str, Estimate]:
     ``tau_net`` is p(g) − p(r). ``phi_R`` and ``phi_G`` are the Shapley values of perfect retrieval
     and of the stronger generator, where one was asked; they sum to p(G+) − p(r). ``tau_bounds`` has
     bounds alone: τ if gold context would mend none, or all, of the failures that were not answered
-    with it.
+    with it, each of them taken to be wrong when asked again.
     """
     found = {name: _share(failures, arm) for name, arm in HEADROOM_ARMS.items()}
     found["tau_net"] = _mean(failures, {"g": 1.0, "r": -1.0})
@@ -131,7 +131,7 @@ def _share(failures: Sequence[Failure], arm: Arm) -> Estimate:
     wrong = [
         failure
         for failure in replayed
-        if (failure.p.get("r") != 1 if failure.deterministic else "r" in failure.p)
+        if _may_be_wrong(failure) and (failure.deterministic or "r" in failure.p)
     ]
     if not wrong:
         return Estimate.undefined("every answer was right when it was asked for again")
@@ -153,18 +153,25 @@ def _mean(failures: Sequence[Failure], weights: Mapping[Arm, float]) -> Estimate
 
 
 def _with_unknown_gold(tau: Estimate, failures: Sequence[Failure]) -> Estimate:
-    """τ(1 − m) … τ(1 − m) + m, with m the share of failures that were not answered with gold."""
-    n = len(failures)
-    if not n or math.isnan(tau.value):
-        return Estimate.undefined("no failure was replayed", n=n)
+    """τ(1 − m) … τ(1 − m) + m, with m the share of those not answered with gold among the failures
+    that are, or may be, wrong when asked again: τ says nothing of the others."""
+    if math.isnan(tau.value):
+        return Estimate.undefined(tau.reason or "undefined", n=len(failures))
     unknown = without_gold(failures)
-    low = tau.value * (1 - unknown / n)
+    n = tau.n + unknown
+    low = tau.value * tau.n / n
     return Estimate(
         math.nan, low, low + unknown / n, n, f"bounds: {unknown} of {n} not answered with gold"
     )
 
 
 def without_gold(failures: Sequence[Failure]) -> int:
-    """How many have no answer with gold context: gold is not known, or the replay did not get so
-    far."""
-    return sum("g" not in failure.p for failure in failures)
+    """How many have no answer with gold context, and are not known to be right when asked again:
+    gold is not known, or the replay did not get so far."""
+    return sum("g" not in failure.p and _may_be_wrong(failure) for failure in failures)
+
+
+def _may_be_wrong(failure: Failure) -> bool:
+    """Whether it counts as wrong on ``r``, as far as known; of a generator that samples, one right
+    answer may be luck."""
+    return not failure.deterministic or failure.p.get("r") != 1

@@ -98,7 +98,7 @@ def _measure(lake: Lake, filters: Filters, most: int) -> Row:
         "sentence": sentence,
         "fixes": Counter(row["verified_fix"] or "" for row in rows),
         "slices": slices,
-        "bounds": f"{words.count(unknown, 'failure')} had no answer with gold: among all, perfect "
+        "bounds": f"{words.count(unknown, 'failure')} had no answer with gold: with them, perfect "
         f"retrieval would fix {bounds.low:.0%} to {bounds.high:.0%}."
         if unknown
         else "",

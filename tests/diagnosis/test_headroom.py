@@ -120,6 +120,16 @@ def test_failures_that_no_budget_was_left_for_widen_them_too() -> None:
     assert bounds.reason == "bounds: 16 of 20 not answered with gold"
 
 
+def test_bounds_leave_out_what_is_right_when_asked_again_as_the_share_does() -> None:
+    again = [Failure(arms(1, 1, r=1))] * 5 + [Failure({"r": 1.0})]
+    wrong = [Failure(arms(1, 1))] * 3 + [Failure(arms(0, 0))] * 2
+    bounds = headroom([*again, *wrong, *[Failure({})] * 2])["tau_bounds"]
+    assert (bounds.low, bounds.high) == (pytest.approx(3 / 7), pytest.approx(5 / 7))
+    assert (bounds.n, bounds.reason) == (7, "bounds: 2 of 7 not answered with gold")
+    only = headroom([*again, Failure({})])["tau_bounds"]
+    assert only.reason == "every answer was right when it was asked for again"
+
+
 def test_what_is_right_when_asked_again_is_not_mended_by_gold() -> None:
     found = headroom([Failure({"r": 1.0, "g": 1.0})] * 5 + [Failure({"r": 0.0, "g": 0.0})] * 5)
     assert found["tau"] == wilson(0, 5)
