@@ -186,21 +186,20 @@ def first_step(levers: Sequence[Lever]) -> str:
     )
 
 
-def counted_gain(mended: int, n: int, right: Estimate) -> Estimate:
-    """The gain if ``mended`` of ``n`` questions could be answered as well as those whose gold
-    reached the prompt, which are right with the rate ``right``. The bounds are the products of
-    both intervals' bounds, which is wider than 95 %.
+def counted_gain(share: Estimate, right: Estimate) -> Estimate:
+    """The gain if the ``share`` of questions that wait could be answered as well as those whose
+    gold reached the prompt, which are right with the rate ``right``. The bounds are the products of
+    both intervals' bounds, which is wider than 95 %; none where either has none.
 
-    >>> found = counted_gain(10, 100, Estimate(0.8, 0.7, 0.9, 60))
+    >>> found = counted_gain(Estimate(0.1, 0.055, 0.175, 100), Estimate(0.8, 0.7, 0.9, 60))
     >>> round(found.value, 3), round(found.low, 3), round(found.high, 3)
-    (0.08, 0.039, 0.157)
+    (0.08, 0.038, 0.158)
     """
-    from ragdiag.stats.intervals import wilson
-
-    share = wilson(mended, n)
     if math.isnan(right.value) or math.isnan(share.value):
-        return Estimate.undefined(right.reason or share.reason or "undefined", n=n)
-    return Estimate(share.value * right.value, share.low * right.low, share.high * right.high, n)
+        return Estimate.undefined(right.reason or share.reason or "undefined", n=share.n)
+    low, high = share.low * right.low, share.high * right.high
+    reason = (share.reason or right.reason) if math.isnan(low) else None
+    return Estimate(share.value * right.value, low, high, share.n, reason)
 
 
 def _points(found: Estimate) -> str:

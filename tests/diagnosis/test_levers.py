@@ -10,6 +10,7 @@ import numpy as np
 from ragdiag.diagnosis.levers import Lever, count_faults, counted_gain, first_step, rank_levers
 from ragdiag.diagnosis.tried_settings import settings_to_try
 from ragdiag.records import Diagnosis, Estimate
+from ragdiag.stats.intervals import wilson
 from ragdiag.version import CandidateSpec, ExtractiveSpec, LexicalSpec, RerankerSpec, Spec
 
 
@@ -99,7 +100,7 @@ def test_a_ceiling_is_never_told_as_a_gain() -> None:
 
 
 def test_a_gain_is_not_counted_where_nothing_was_right() -> None:
-    assert math.isnan(counted_gain(3, 10, Estimate.undefined("no rows")).value)
+    assert math.isnan(counted_gain(wilson(3, 10), Estimate.undefined("no rows")).value)
 
 
 def test_settings_go_beyond_what_the_version_has() -> None:

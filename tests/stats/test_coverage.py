@@ -522,15 +522,30 @@ def of_agreement() -> Cells:
 
 
 def of_gains() -> Cells:
+    """Of questions that stand alone; of documents that are missing as a whole, and are answered as
+    differently as Beta-distributed rates are."""
+
+    def by_documents(chance: Chance, documents: int, each: int) -> Estimate:
+        owners = np.arange(documents).repeat(each)
+        gone = (chance.random(documents) < 0.2)[owners]
+        right = chance.random(len(owners)) < chance.beta(2.8, 1.2, documents)[owners]
+        reached = clustered_rate(right[~gone].tolist(), owners[~gone].tolist())
+        return counted_gain(clustered_rate(gone.tolist(), owners.tolist()), reached)
+
     for n in (20, 200):
         yield (
             f"gain of a lever n={n}",
             covered(
                 0.2 * 0.8,
                 lambda c, n=n: counted_gain(
-                    int(c.binomial(n, 0.2)), n, wilson(int(c.binomial(n, 0.8)), n)
+                    wilson(int(c.binomial(n, 0.2)), n), wilson(int(c.binomial(n, 0.8)), n)
                 ),
             ),
+        )
+    for documents, each in ((20, 10), (50, 6)):
+        yield (
+            f"gain of a lever G={documents}x{each}",
+            covered(0.2 * 0.7, lambda c, g=documents, m=each: by_documents(c, g, m)),
         )
 
 

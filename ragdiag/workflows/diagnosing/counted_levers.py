@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Hashable, Sequence
 
 from ragdiag.diagnosis.levers import Lever, WorkRates, counted_gain
-from ragdiag.records import Diagnosis
-from ragdiag.stats.intervals import wilson
+from ragdiag.records import Diagnosis, Estimate
+from ragdiag.stats.clustered_rates import clustered_rate
 
 
 def counted_levers(
-    diagnoses: Sequence[Diagnosis], rates: WorkRates, version: str, split: str
+    diagnoses: Sequence[Diagnosis],
+    owners: Sequence[Hashable],
+    rates: WorkRates,
+    version: str,
+    split: str,
 ) -> list[Lever]:
     """By how many questions wait for each. A question whose gold the corpus has by now waits for
-    an index, any other without gold in the build for a document."""
-    n = len(diagnoses)
-    lost = [one for one in diagnoses if one.verdict == "corpus"]
-    stale = sum(one.second_level == "stale" for one in lost)
-    suspect = sum(one.verdict == "label_suspect" for one in diagnoses)
-    reached = [one for one in diagnoses if one.cause == "in_context"]
-    graded = [one.evidence.get("y") for one in reached if one.evidence.get("y") is not None]
-    right = wilson(sum(y == 1 for y in graded), len(graded))
+    an index, any other without gold in the build for a document. Those of one of ``owners``, in the
+    order of ``diagnoses``, belong together."""
+    is_stale = [one.verdict == "corpus" and one.second_level == "stale" for one in diagnoses]
+    is_missing = [one.verdict == "corpus" and one.second_level != "stale" for one in diagnoses]
+    is_suspect = [one.verdict == "label_suspect" for one in diagnoses]
+    stale, missing, suspect = sum(is_stale), sum(is_missing), sum(is_suspect)
+    right = _right_with_gold(diagnoses, owners)
     as_right = (
-        f"answers are right {right.value:.0%} of the time ({right.low:.0%} to {right.high:.0%}, "
-        f"n = {right.n}) once gold is in the prompt"
+        f"answers are right {right.value:.0%} of the time ({_within(right)}) once gold is in the "
+        "prompt"
     )
     triage = f"Triage, version {version}, verdict"
     levers = []
-    if missing := len(lost) - stale:
+    if missing:
         levers.append(
             Lever(
                 f"add what {missing} questions ask for",
                 ("corpus_gap",),
                 "counted",
-                counted_gain(missing, n, right),
+                counted_gain(clustered_rate(is_missing, owners), right),
                 missing * rates.document,
                 f"the questions: {triage} corpus; then: ragdiag import corpus PATH --rebuild",
                 note=as_right,
@@ -45,7 +49,7 @@ def counted_levers(
                 f"index what {stale} questions ask for",
                 ("corpus_gap",),
                 "counted",
-                counted_gain(stale, n, right),
+                counted_gain(clustered_rate(is_stale, owners), right),
                 rates.setting,
                 f"ragdiag index build {version}",
                 note=f"the corpus has it, the build that served does not; {as_right}",
@@ -57,7 +61,7 @@ def counted_levers(
                 f"mend {suspect} suspect labels",
                 ("label_suspect",),
                 "ceiling",
-                wilson(suspect, n),
+                clustered_rate(is_suspect, owners),
                 suspect * rates.label,
                 f"the labels: {triage} label_suspect; then: ragdiag import gold PATH, and "
                 f"ragdiag diagnose {version} --split {split}",
@@ -66,3 +70,18 @@ def counted_levers(
             )
         )
     return levers
+
+
+def _right_with_gold(diagnoses: Sequence[Diagnosis], owners: Sequence[Hashable]) -> Estimate:
+    """Of the graded answers whose prompt had gold, the share that is right."""
+    graded = [
+        (float(one.evidence["y"] == 1), owner)
+        for one, owner in zip(diagnoses, owners, strict=True)
+        if one.cause == "in_context" and one.evidence.get("y") is not None
+    ]
+    return clustered_rate([y for y, _ in graded], [owner for _, owner in graded])
+
+
+def _within(found: Estimate) -> str:
+    bounds = f"{found.low:.0%} to {found.high:.0%}"
+    return f"{found.reason if math.isnan(found.low) else bounds}, n = {found.n}"

@@ -132,12 +132,12 @@ def prescribe(
     usd_per_hour = read_configuration(workspace).costs.machine_usd_per_hour
     prices = Prices(Price.of(version.spec.generator) is not None, usd_per_hour)
     trial = Trial(version.spec, requests, owners, to_answer, judgments, rates, prices, most_recut)
-    told = list(diagnoses.values())
+    told = [diagnoses[request.request_id] for request in requests]
     levers = rank_levers(
         [
             *tried_levers(what_if, trial, workspace, own, progress),
-            *counted_levers(told, rates, version.name, split),
-            *training_levers(lake, version, told, rates, prices),
+            *counted_levers(told, owners, rates, version.name, split),
+            *training_levers(lake, version, told, owners, rates, prices),
         ]
     )
     found = Prescription(

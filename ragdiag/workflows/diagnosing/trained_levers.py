@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ragdiag.diagnosis.budget import Price
 from ragdiag.diagnosis.levers import Lever, WorkRates
 from ragdiag.errors import UnknownName
 from ragdiag.records import Cause, Diagnosis, Estimate, Request, Verdict
-from ragdiag.stats.intervals import wilson
+from ragdiag.stats.clustered_rates import clustered_rate
 from ragdiag.stats.paired import compare_paired
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import find_build, find_version
@@ -49,9 +49,8 @@ class _Trained:
         chosen = self.late if is_late and self.late else self.command
         return chosen.format(version=version.name)
 
-    def waiting(self, diagnoses: Sequence[Diagnosis]) -> int:
-        own = [one.cause for one in diagnoses if one.verdict == self.verdict]
-        return sum(self.within is None or cause in self.within for cause in own)
+    def may_mend(self, one: Diagnosis) -> bool:
+        return one.verdict == self.verdict and (self.within is None or one.cause in self.within)
 
     def bound(self, waiting: int) -> str:
         failed = "the one failure" if waiting == 1 else f"all {waiting} failures"
@@ -108,17 +107,18 @@ def training_levers(
     lake: Lake,
     version: Version,
     diagnoses: Sequence[Diagnosis],
+    owners: Sequence[Hashable],
     rates: WorkRates,
     prices: Prices,
 ) -> list[Lever]:
     """Of the newest finished run that started from this version what it gained, on questions that
     it never learnt from; else the failures that it is meant for, as the most that fine-tuning can
-    bring."""
+    bring. ``owners`` say which questions belong together, in the order of ``diagnoses``."""
     levers = []
     for trained in TRAINED:
-        waiting = trained.waiting(diagnoses)
+        waits = [trained.may_mend(one) for one in diagnoses]
+        waiting, most = sum(waits), clustered_rate(waits, owners)
         ran = _newest(lake, version, trained)
-        most = wilson(waiting, len(diagnoses))
         if ran is not None:
             levers.append(_from_run(lake, version, trained, *ran, most, waiting, rates, prices))
         elif waiting:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from ragdiag.diagnosis.levers import WorkRates
@@ -24,7 +26,7 @@ FOUND = [
 
 
 def test_each_has_a_count_a_gain_with_its_interval_and_a_place() -> None:
-    document, index, label = counted_levers(FOUND, WorkRates(), "hybrid", "test")
+    document, index, label = counted_levers(FOUND, range(50), WorkRates(), "hybrid", "test")
     assert document.name == "add what 6 questions ask for"
     assert document.work_minutes == 120
     assert document.gain.value == pytest.approx(6 / 50 * 35 / 40)
@@ -40,4 +42,27 @@ def test_each_has_a_count_a_gain_with_its_interval_and_a_place() -> None:
 
 
 def test_nothing_waits_where_nothing_is_missing() -> None:
-    assert counted_levers(diagnoses("in_context", "ok", 5), WorkRates(), "hybrid", "test") == []
+    found = diagnoses("in_context", "ok", 5)
+    assert counted_levers(found, range(5), WorkRates(), "hybrid", "test") == []
+
+
+def test_questions_about_one_document_are_not_independent() -> None:
+    """Two of 20 documents are missing, and answers about the others are right by document."""
+    found, owners = [], []
+    for document in range(20):
+        cause, verdict = ("corpus_gap", "corpus") if document < 2 else ("in_context", "ok")
+        verdict = "generator" if document > 14 else verdict
+        found += diagnoses(cause, verdict, 10)
+        owners += [document] * 10
+    (alone,) = counted_levers(found, range(200), WorkRates(), "hybrid", "test")
+    (joined,) = counted_levers(found, owners, WorkRates(), "hybrid", "test")
+    assert joined.gain.value == pytest.approx(alone.gain.value)
+    assert joined.gain.high - joined.gain.low > 2 * (alone.gain.high - alone.gain.low)
+
+
+def test_questions_about_a_single_document_have_no_interval() -> None:
+    document, *_, label = counted_levers(FOUND, ["d"] * 50, WorkRates(), "hybrid", "test")
+    assert not document.helps
+    assert "right 88% of the time (all belong together: no interval, n = 40)" in document.note
+    assert document.gain.reason == label.gain.reason == "all belong together: no interval"
+    assert math.isnan(label.gain.low)

@@ -298,7 +298,7 @@ def test_a_passage_that_was_removed_is_missing(
     found = diagnose(corpus, workspace, version, split="lost", limits=ONE)
     assert (found.verdicts, found.second_levels) == ({"corpus": 1}, {"missing": 1})
     told = load_diagnoses(corpus, load_ids(corpus)).values()
-    (lever,) = counted_levers(list(told), WorkRates(), version.name, "lost")
+    (lever,) = counted_levers(list(told), range(len(told)), WorkRates(), version.name, "lost")
     assert lever.name == "add what 1 questions ask for"
 
 

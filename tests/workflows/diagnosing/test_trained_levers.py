@@ -35,7 +35,7 @@ def failures(retrieval: int, generator: int, n: int = 100) -> list[Diagnosis]:
 
 
 def levers(lake: Lake) -> dict[str, Lever]:
-    found = training_levers(lake, HYBRID, failures(12, 7), WorkRates(), Prices())
+    found = training_levers(lake, HYBRID, failures(12, 7), range(100), WorkRates(), Prices())
     return {one.name: one for one in found}
 
 
@@ -59,7 +59,8 @@ def test_a_reranker_may_mend_what_was_found_and_ranked_too_low(lake: Lake) -> No
     missed = [replace(one, cause="recall_miss") for one in failures(3, 0, n=45)]
 
     def told() -> Lever:
-        found = training_levers(lake, HYBRID, [*ranked, *missed], WorkRates(), Prices())
+        diagnoses = [*ranked, *missed]
+        found = training_levers(lake, HYBRID, diagnoses, range(50), WorkRates(), Prices())
         return next(one for one in found if one.name == "fine-tune the reranker")
 
     bound = told()
@@ -72,11 +73,22 @@ def test_a_reranker_may_mend_what_was_found_and_ranked_too_low(lake: Lake) -> No
     assert measured.mends == ("fusion_loss", "rerank_loss")
 
 
+def test_a_bound_knows_which_questions_share_a_document(lake: Lake) -> None:
+    owners = [at // 10 for at in range(100)]
+    alone, joined = (
+        training_levers(lake, HYBRID, failures(12, 7), by, WorkRates(), Prices())[0].gain
+        for by in (range(100), owners)
+    )
+    assert joined.value == alone.value
+    assert joined.high - joined.low > 1.5 * (alone.high - alone.low)
+
+
 def test_late_interaction_is_tuned_by_a_command_of_its_own(lake: Lake) -> None:
     reranker = RerankerSpec(kind="late_interaction", model="m")
     late = Version("late", HYBRID.spec.model_copy(update={"reranker": reranker}))
     ranked = [replace(one, cause="rerank_loss") for one in failures(5, 0, n=50)]
-    found = {one.name: one for one in training_levers(lake, late, ranked, WorkRates(), Prices())}
+    told = training_levers(lake, late, ranked, range(50), WorkRates(), Prices())
+    found = {one.name: one for one in told}
     assert found["fine-tune the reranker"].action == "ragdiag tune late-interaction late"
     assert found["fine-tune the retriever"].action == "ragdiag tune retriever late"
 
