@@ -29,8 +29,8 @@ from ragdiag.generation.extractive import split_context, term_coverage
 from ragdiag.generation.sentence_vectors import SentenceVectors
 from ragdiag.records import ContextPassage, Diagnosis, Estimate
 from ragdiag.retrieval.lexical import tokenise
-from ragdiag.stats.agreement import auroc
 from ragdiag.stats.cluster_bootstrap import cluster_mean
+from ragdiag.stats.clustered_auroc import clustered_auroc
 from ragdiag.stats.logistic import Logistic, calibration_bins, fit_logistic, held_out
 
 FEATURES = ("coverage", "terms", "cosine", "margin", "answer_type")
@@ -66,9 +66,10 @@ class TooFewLabels(ValueError):
 class Sufficiency:
     """The fit over all labels, and what cross-validation says of it.
 
-    ``brier`` is the mean squared error of the held-out probabilities (0 is perfect; its interval is
-    resampled by question), ``floor`` that of always saying the base rate; ``bins`` (mean
-    probability, share sufficient, n).
+    ``brier`` is the mean squared error of the held-out probabilities (0 is perfect), ``floor`` that
+    of always saying the base rate; ``bins`` (mean probability, share sufficient, n). The folds and
+    both intervals are of ``documents``: how many there are of those that hold the gold, a question
+    without one counted by itself; None in a fit of an earlier ragdiag, which took questions.
     """
 
     model: Logistic
@@ -78,6 +79,7 @@ class Sufficiency:
     brier: Estimate
     floor: float
     bins: tuple[tuple[float, float, int], ...]
+    documents: int | None = None
 
     def probability(self, features: Sequence[float]) -> float:
         return float(self.model.probabilities([features])[0])
@@ -87,6 +89,7 @@ class Sufficiency:
             "features": list(FEATURES),
             "model": asdict(self.model),
             "n": self.n,
+            "documents": self.documents,
             "sufficient": self.positive,
             "auroc": self.auroc.to_json(),
             "brier": self.brier.to_json(),
@@ -97,7 +100,7 @@ class Sufficiency:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Sufficiency:
         """What :meth:`to_json` wrote, or that of an earlier ragdiag, which kept no interval of the
-        Brier score. Raises ValueError where the features were others."""
+        Brier score and folded by question. Raises ValueError where the features were others."""
         if tuple(document["features"]) != FEATURES:
             raise ValueError("fitted on other features")
         model = document["model"]
@@ -110,6 +113,7 @@ class Sufficiency:
             _brier(document["brier"], document["n"]),
             document["brier_of_base_rate"],
             tuple((low, high, n) for low, high, n in document["bins"]),
+            document.get("documents"),
         )
 
 
@@ -172,12 +176,13 @@ def features_of(
 def calibrate(
     features: Sequence[Sequence[float]],
     labels: Sequence[int],
-    questions: Sequence[Hashable],
+    owners: Sequence[Hashable],
     seed: int = 0,
 ) -> Sufficiency:
-    """Fit on all rows (n, len(FEATURES)), judged by folds that share no question.
+    """Fit on all rows (n, len(FEATURES)), judged by folds that share none of ``owners``: the
+    document that a row's gold is of, whose text its features and its label go with.
 
-    Raises TooFewLabels below LEAST_LABELS rows or LEAST_OF_EACH of a kind.
+    Raises TooFewLabels below LEAST_LABELS rows or LEAST_OF_EACH of a kind, or with too few owners.
     """
     n, positive = len(labels), sum(labels)
     if n < LEAST_LABELS or min(positive, n - positive) < LEAST_OF_EACH:
@@ -186,18 +191,19 @@ def calibrate(
             f"{n - positive} did not; {LEAST_LABELS} and {LEAST_OF_EACH} of each kind are needed"
         )
     try:
-        held = held_out(features, labels, questions, seed)
+        held = held_out(features, labels, owners, seed)
     except ValueError as error:
-        raise TooFewLabels(f"the folds cannot be judged: {error}") from None
+        raise TooFewLabels(f"folds of whole documents cannot be judged: {error}") from None
     truth, rate = np.array(labels, dtype=float), positive / n
     return Sufficiency(
         fit_logistic(features, labels),
         n,
         positive,
-        auroc(held.tolist(), labels),
-        cluster_mean(((held - truth) ** 2).tolist(), questions, seed),
+        clustered_auroc(held.tolist(), labels, owners),
+        cluster_mean(((held - truth) ** 2).tolist(), owners, seed),
         rate * (1 - rate),
         tuple(calibration_bins(held.tolist(), labels)),
+        len(set(owners)),
     )
 
 

@@ -84,10 +84,50 @@ def test_too_few_labels_are_refused() -> None:
         calibrate(rows, [0] * 5 + [1] * 95, list(range(100)))
 
 
+def by_document(documents: int, each: int) -> tuple[list[list[float]], list[int], list[int]]:
+    """Features and labels go with the document, and no feature says what the label is."""
+    chance = np.random.default_rng(1)
+    owners = np.arange(documents).repeat(each)
+    rows = chance.normal(size=(documents, len(FEATURES)))[owners]
+    rows += 0.5 * chance.normal(size=rows.shape)
+    return (
+        rows.tolist(),
+        (chance.random(documents) < 0.5)[owners].astype(int).tolist(),
+        owners.tolist(),
+    )
+
+
+def test_folds_that_share_a_document_would_learn_its_label() -> None:
+    rows, labels, owners = by_document(20, 10)
+    assert calibrate(rows, labels, range(len(rows))).auroc.low > 0.5
+    found = calibrate(rows, labels, owners)
+    assert found.auroc.low < 0.5
+    assert found.brier.high > found.floor
+    assert found.documents == 20
+    assert Sufficiency.from_json(found.to_json()) == found
+
+
+def test_requests_that_repeat_a_question_say_no_more_than_one() -> None:
+    rows, labels = labelled(150)
+    once = calibrate(rows, labels, range(150))
+    repeated = calibrate(rows * 10, labels * 10, list(range(150)) * 10)
+    assert repeated.auroc.value == pytest.approx(once.auroc.value, abs=0.02)
+    widths = [one.auroc.high - one.auroc.low for one in (repeated, once)]
+    assert widths[0] == pytest.approx(widths[1], rel=0.2)
+
+
+def test_too_few_documents_are_refused() -> None:
+    rows, labels = labelled(120)
+    with pytest.raises(TooFewLabels, match="whole documents cannot be judged: 4 groups, and 5"):
+        calibrate(rows, labels, [at % 4 for at in range(120)])
+
+
 def test_a_fit_of_an_earlier_ragdiag_has_no_interval_of_its_brier_score() -> None:
     rows, labels = labelled(150)
     found = calibrate(rows, labels, list(range(150)))
     kept = {**found.to_json(), "brier": found.brier.value}
+    del kept["documents"]
+    assert Sufficiency.from_json(kept).documents is None
     assert Sufficiency.from_json(kept).brier.value == found.brier.value
     assert np.isnan(Sufficiency.from_json(kept).brier.low)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +17,14 @@ from ragdiag.diagnosis.sufficiency import (
 )
 from ragdiag.errors import InputError
 from ragdiag.progress import Progress, report
-from ragdiag.records import Traffic
+from ragdiag.records import Request, Traffic
 from ragdiag.settings import Workspace
+from ragdiag.store.corpus import load_judgments
 from ragdiag.store.findings import load_diagnoses
 from ragdiag.store.lake import Lake
 from ragdiag.store.validations import save_sufficiency
 from ragdiag.version import LoggedVersion, Version
+from ragdiag.workflows.comparing.clusters import load_clusters
 from ragdiag.workflows.diagnosing.bench import Bench
 from ragdiag.workflows.diagnosing.diagnose import Scope, requests_in_scope
 
@@ -54,8 +56,8 @@ class SufficiencyRun:
         bins = "; ".join(f"{p:.2f} said, {share:.2f} found (n = {n})" for p, share, n in found.bins)
         return "\n".join(
             [
-                f"{found.n} requests, {found.positive} whose prompt sufficed; "
-                f"{self.skipped} skipped",
+                f"{found.n} requests about {found.documents} documents, {found.positive} whose "
+                f"prompt sufficed; {self.skipped} skipped",
                 f"labels: {self.labels.get('answers', 0)} by answers to this prompt and to others, "
                 f"{self.labels.get('gold', 0)} by whether gold was in the prompt; "
                 f"{self.unlike_gold} differ from that",
@@ -85,7 +87,8 @@ def calibrate_sufficiency(
     requests = requests_in_scope(lake, version, Scope(split, traffic))
     diagnoses = load_diagnoses(lake, [request.request_id for request in requests])
     bench = Bench(lake, workspace, version)
-    rows, labels, questions = [], [], []
+    owners = _owners(lake, requests)
+    rows, labels, documents = [], [], []
     sources: Counter[LabelSource] = Counter()
     unlike_gold = 0
     for number, request in enumerate(requests, start=1):
@@ -98,10 +101,10 @@ def calibrate_sufficiency(
         labels.append(label.sufficient)
         sources[label.source] += 1
         unlike_gold += label.sufficient != (diagnosis.cause == "in_context")
-        questions.append(request.question_id or request.request_id)
+        documents.append(owners[request.request_id])
         report(progress, number / len(requests), f"read {number} of {len(requests)} contexts")
     try:
-        found = calibrate(rows, labels, questions, seed)
+        found = calibrate(rows, labels, documents, seed)
     except TooFewLabels as error:
         raise InputError(
             str(error), remedy=f"name a larger scope, or run: ragdiag diagnose {version.name}"
@@ -109,3 +112,12 @@ def calibrate_sufficiency(
     save_sufficiency(lake, version.version_id, found.to_json())
     skipped = len(requests) - len(labels)
     return SufficiencyRun(version.name, skipped, found, sources, unlike_gold)
+
+
+def _owners(lake: Lake, requests: Sequence[Request]) -> dict[str, str]:
+    """Request → the document of its gold (clusters.py), else its question's words: a question that
+    users repeat is one."""
+    names = {one.request_id: one.question_id or one.request_id for one in requests}
+    words = {names[one.request_id]: one.question for one in requests}
+    clusters = load_clusters(lake, words, load_judgments(lake))
+    return {request: clusters[question] for request, question in names.items()}

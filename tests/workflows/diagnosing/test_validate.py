@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from ragdiag.diagnosis.injection import EXPECTED, FAULTS
+from ragdiag.diagnosis.sufficiency import TooFewLabels
 from ragdiag.errors import InputError
 from ragdiag.records import Answer, ContextPassage, GoldAnswer, Grade, Replay
 from ragdiag.settings import Workspace
@@ -17,6 +18,7 @@ from ragdiag.store.results import save_findings, save_version
 from ragdiag.store.validations import load_validation, load_validations
 from ragdiag.version import Version, parse_spec
 from ragdiag.workflows.comparing.evaluate import evaluate
+from ragdiag.workflows.diagnosing import sufficiency
 from ragdiag.workflows.diagnosing.diagnose import Scope, requests_in_scope
 from ragdiag.workflows.diagnosing.inject import Injected, Injector
 from ragdiag.workflows.diagnosing.replays import Job, Replays
@@ -191,3 +193,20 @@ def test_sufficiency_asks_for_more_labels_than_six(
     diagnose(lake, workspace, version, split="test")
     with pytest.raises(InputError, match=r"of 6 requests it is known.*larger scope"):
         calibrate_sufficiency(lake, workspace, version, split="test")
+
+
+def test_sufficiency_is_judged_by_documents(
+    lake: Lake, workspace: Workspace, version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def refuse(_rows: object, _labels: object, owners: list[str], _seed: int) -> None:
+        asked.extend(owners)
+        raise TooFewLabels("enough seen")
+
+    diagnose(lake, workspace, version, split="test")
+    monkeypatch.setattr(sufficiency, "calibrate", refuse)
+    with pytest.raises(InputError, match="enough seen"):
+        calibrate_sufficiency(lake, workspace, version, split="test")
+    assert len(asked) == 6
+    assert {owner.split()[0] for owner in asked} == {"document"}

@@ -1,0 +1,97 @@
+"""The area under the ROC curve of scores that belong together: ten requests of one question, or
+about one document, are not ten independent ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ragdiag.records import Estimate
+from ragdiag.stats.agreement import auroc
+from ragdiag.stats.contrasts import ROUNDING, Floats, cluster_numbers
+from ragdiag.stats.intervals import student_quantile
+
+
+def clustered_auroc(
+    scores: Sequence[float], labels: Sequence[int], owners: Sequence[Hashable]
+) -> Estimate:
+    """P(score of a one > score of a zero), ties half, over all pairs, with a 95 % interval that
+    knows which scores belong together: those of one of ``owners``.
+
+    Where each stands alone it is :func:`auroc`'s to the last digit, DeLong's on the logit. Else it
+    is DeLong's by clusters (Obuchowski 1997, Biometrics 53:567), on the logit too. V of a one is
+    the share of the zeros below it, V of a zero the share of the ones above it. Of n₁ ones and n₀
+    zeros cluster g has the sums X_g = Σ (V − area) / n₁ and Y_g = Σ (V − area) / n₀. Of G clusters
+    G₁ have ones and G₀ zeros:
+
+        error² = a + b + 2 G/(G − 1) · Σ X_g Y_g
+        a = G₁/(G₁ − 1) · Σ X_g²        b = G₀/(G₀ − 1) · Σ Y_g²
+
+    The quantile is Student's t of m − 1 degrees of freedom, where m is how many equal clusters the
+    ones, or the zeros, amount to (Kish: n² / Σ n_g²), whichever are fewer; Welch's mixture of both
+    covers 86 to 90 % of ten to twenty clusters where the area is .95. No interval where either
+    label has fewer than two clusters.
+
+    >>> clustered_auroc([0.9, 0.8, 0.3, 0.4], [1, 0, 0, 1], "abcd") == auroc(
+    ...     [0.9, 0.8, 0.3, 0.4], [1, 0, 0, 1])
+    True
+    >>> clustered_auroc([0.9, 0.8, 0.3, 0.4], [1, 0, 0, 1], "abba").reason
+    'no interval: one label has a single cluster'
+    """
+    numbers, count = cluster_numbers(owners)
+    plain = auroc(scores, labels)
+    if count == len(numbers) or math.isnan(plain.low):
+        return plain
+    area, n = plain.value, plain.n
+    values, truth = np.asarray(scores, dtype=np.float64), np.asarray(labels) == 1
+    beats, beaten = _shares(values[truth], values[~truth]), _shares(values[~truth], values[truth])
+    ones = _Side.of(beats - area, numbers[truth], count)
+    zeros = _Side.of(1 - beaten - area, numbers[~truth], count)
+    if min(ones.clusters, zeros.clusters) < 2:
+        reason = "no interval: one label has a single cluster"
+        return Estimate(area, math.nan, math.nan, n, reason)
+    together = 2 * count / (count - 1) * float(ones.sums @ zeros.sums)
+    error = math.sqrt(max(ones.variance + zeros.variance + together, 0.0))
+    if error <= ROUNDING:
+        return Estimate(area, math.nan, math.nan, n, "no spread, so no interval")
+    half = student_quantile(min(ones.freedom, zeros.freedom)) * error / (area * (1 - area))
+    logit = math.log(area / (1 - area))
+    low, high = (0.5 * (1 + math.tanh((logit + sign * half) / 2)) for sign in (-1, 1))
+    return Estimate(area, low, high, n)
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """The ones, or the zeros: by cluster Σ (V − area) / n, shape (clusters of both,), and how many
+    there are of them."""
+
+    sums: Floats
+    sizes: Floats
+
+    @classmethod
+    def of(cls, deviations: Floats, numbers: npt.NDArray[np.intp], count: int) -> _Side:
+        sums = np.bincount(numbers, deviations, count) / max(len(deviations), 1)
+        return cls(sums, np.bincount(numbers, minlength=count).astype(np.float64))
+
+    @property
+    def clusters(self) -> int:
+        return int(np.count_nonzero(self.sizes))
+
+    @property
+    def variance(self) -> float:
+        return self.clusters / (self.clusters - 1) * float(self.sums @ self.sums)
+
+    @property
+    def freedom(self) -> float:
+        return float(self.sizes.sum() ** 2 / (self.sizes @ self.sizes)) - 1
+
+
+def _shares(values: Floats, others: Floats) -> Floats:
+    """Of ``others``, the share below each of ``values``; ties count half."""
+    ordered = np.sort(others)
+    below, upto = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
+    return np.asarray((below + upto) / (2 * len(others)))
