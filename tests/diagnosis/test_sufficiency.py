@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +20,8 @@ from ragdiag.diagnosis.sufficiency import (
     label_of,
 )
 from ragdiag.generation.sentence_vectors import SentenceVectors
-from ragdiag.records import Cause, ContextPassage, Diagnosis, Tier
+from ragdiag.records import Cause, ContextPassage, Diagnosis, Estimate, Tier
+from ragdiag.workflows.diagnosing.sufficiency import SufficiencyRun
 
 
 class Letters:
@@ -120,6 +123,23 @@ def test_too_few_documents_are_refused() -> None:
     rows, labels = labelled(120)
     with pytest.raises(TooFewLabels, match="whole documents cannot be judged: 4 groups, and 5"):
         calibrate(rows, labels, [at % 4 for at in range(120)])
+
+
+def test_contexts_that_fail_in_one_document_alone_are_refused() -> None:
+    rows, _ = labelled(120)
+    owners = [at % 10 for at in range(120)]
+    with pytest.raises(TooFewLabels, match="every row has the same label"):
+        calibrate(rows, [int(owner > 0) for owner in owners], owners)
+
+
+def test_what_was_learned_is_told_with_its_documents_and_why_there_is_no_interval() -> None:
+    rows, labels = labelled(120)
+    found = calibrate(rows, labels, [at // 3 for at in range(120)])
+    perfect = replace(found, auroc=Estimate(1.0, math.nan, math.nan, 120, "no interval: perfect"))
+    told = SufficiencyRun("v", 0, perfect, {"gold": 120}, 0).to_text()
+    assert "120 requests about 40 documents, 80 whose prompt sufficed" in told
+    assert "AUROC 1.000 (no interval: perfect)" in told
+    assert f"Brier {found.brier.value:.3f} ({found.brier.low:.3f}–" in told
 
 
 def test_a_fit_of_an_earlier_ragdiag_has_no_interval_of_its_brier_score() -> None:

@@ -26,6 +26,7 @@ from ragdiag.stats import bootstrap, cluster_bootstrap, mixed_labels, quantile_r
 from ragdiag.stats.agreement import auroc, cohen_kappa
 from ragdiag.stats.bootstrap import bca_mean, bounded_mean
 from ragdiag.stats.cluster_bootstrap import bounded_cluster_mean, cluster_mean
+from ragdiag.stats.clustered_auroc import clustered_auroc
 from ragdiag.stats.clustered_rates import clustered_rate, clustered_score
 from ragdiag.stats.contrasts import clustered_mean, independent_means, paired_means
 from ragdiag.stats.failure_shares import FailureShare, change_of_rates, failure_share
@@ -521,6 +522,34 @@ def of_agreement() -> Cells:
         )
 
 
+def of_clustered_areas() -> Cells:
+    """Scores of which a share, ``icc``, of the variance is their document's; the labels go with the
+    document too ("whole"), or are drawn by request ("mixed"), half or four in five of them ones."""
+
+    def area(
+        chance: Chance, kind: str, size: tuple[int, int], apart: float, icc: float, p: float
+    ) -> Estimate:
+        documents, each = size
+        owners = np.arange(documents).repeat(each)
+        whole = (chance.random(documents) < p)[owners]
+        y = (whole if kind == "whole" else chance.random(len(owners)) < p).astype(int)
+        shared = math.sqrt(icc) * chance.normal(0, 1, documents)[owners]
+        scores = apart * y + shared + math.sqrt(1 - icc) * chance.normal(0, 1, len(owners))
+        return clustered_auroc(scores.tolist(), y.tolist(), owners.tolist())
+
+    sizes = ((10, 20), (20, 10), (50, 6))
+    for kind, size, (apart, icc, p) in product(
+        ("whole", "mixed"), sizes, ((0.3, 0.6, 0.5), (1.0, 0.2, 0.8), (2.3, 0.2, 0.8))
+    ):
+        yield (
+            f"auroc, labels {kind}, G={size}, {apart} apart, icc {icc}",
+            covered(
+                float(norm.cdf(apart / math.sqrt(2))),
+                lambda c, k=kind, s=size, d=apart, r=icc, p=p: area(c, k, s, d, r, p),
+            ),
+        )
+
+
 def of_gains() -> Cells:
     """Of questions that stand alone; of documents that are missing as a whole, and are answered as
     differently as Beta-distributed rates are."""
@@ -616,6 +645,7 @@ FAMILIES = (
     of_labels,
     of_labels_by_topic,
     of_agreement,
+    of_clustered_areas,
     of_gains,
     of_mixes,
     of_returning_users,

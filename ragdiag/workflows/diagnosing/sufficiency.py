@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from ragdiag.diagnosis.sufficiency import (
 )
 from ragdiag.errors import InputError
 from ragdiag.progress import Progress, report
-from ragdiag.records import Request, Traffic
+from ragdiag.records import Estimate, Request, Traffic
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import load_judgments
 from ragdiag.store.findings import load_diagnoses
@@ -61,9 +62,8 @@ class SufficiencyRun:
                 f"labels: {self.labels.get('answers', 0)} by answers to this prompt and to others, "
                 f"{self.labels.get('gold', 0)} by whether gold was in the prompt; "
                 f"{self.unlike_gold} differ from that",
-                f"cross-validated AUROC {area.value:.3f} ({area.low:.3f}–{area.high:.3f})",
-                f"Brier {error.value:.3f} ({error.low:.3f}–{error.high:.3f}), of the base rate "
-                f"{found.floor:.3f}",
+                f"cross-validated AUROC {_told(area)}",
+                f"Brier {_told(error)}, of the base rate {found.floor:.3f}",
                 f"calibration: {bins}",
                 f"weights per standard deviation: {weights}",
             ]
@@ -121,3 +121,8 @@ def _owners(lake: Lake, requests: Sequence[Request]) -> dict[str, str]:
     words = {names[one.request_id]: one.question for one in requests}
     clusters = load_clusters(lake, words, load_judgments(lake))
     return {request: clusters[question] for request, question in names.items()}
+
+
+def _told(found: Estimate) -> str:
+    within = f"{found.low:.3f}–{found.high:.3f}"
+    return f"{found.value:.3f} ({found.reason if math.isnan(found.low) else within})"
