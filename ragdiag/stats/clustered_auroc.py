@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ragdiag.records import Estimate
 from ragdiag.stats.agreement import auroc
-from ragdiag.stats.contrasts import ROUNDING, Floats, cluster_numbers
+from ragdiag.stats.contrasts import ROUNDING, Contrast, Floats, cluster_numbers
 from ragdiag.stats.intervals import student_quantile
 
 
@@ -33,7 +33,8 @@ def clustered_auroc(
 
     The quantile is Student's t of m − 1 degrees of freedom, where m is how many equal clusters the
     ones, or the zeros, amount to (Kish: n² / Σ n_g²), whichever are fewer; Welch's mixture of both
-    covers 86 to 90 % of ten to twenty clusters where the area is .95. No interval where either
+    covers 86 to 90 % of ten to twenty clusters where the area is .95. It reaches as far as that of
+    scores that stand alone, at least: to belong together tells no more. No interval where either
     label has fewer than two clusters.
 
     >>> clustered_auroc([0.9, 0.8, 0.3, 0.4], [1, 0, 0, 1], "abcd") == auroc(
@@ -42,26 +43,45 @@ def clustered_auroc(
     >>> clustered_auroc([0.9, 0.8, 0.3, 0.4], [1, 0, 0, 1], "abba").reason
     'no interval: one label has a single cluster'
     """
+    alone = auroc(scores, labels)
+    if len(set(owners)) == len(owners) or math.isnan(alone.low):
+        return alone
+    found, n = clustered_area(scores, labels, owners), alone.n
+    if math.isnan(found.error):
+        reason = "no interval: one label has a single cluster"
+        return Estimate(alone.value, math.nan, math.nan, n, reason)
+    if found.error <= ROUNDING:
+        return Estimate(alone.value, math.nan, math.nan, n, "no spread, so no interval")
+    slope = found.value * (1 - found.value)
+    half = student_quantile(found.freedom) * found.error / slope
+    logit = math.log(found.value / (1 - found.value))
+    low, high = (0.5 * (1 + math.tanh((logit + sign * half) / 2)) for sign in (-1, 1))
+    return Estimate(alone.value, min(low, alone.low), max(high, alone.high), n)
+
+
+def clustered_area(
+    scores: Sequence[float], labels: Sequence[int], owners: Sequence[Hashable]
+) -> Contrast:
+    """The area with Obuchowski's error, as :func:`clustered_auroc` has it, and m − 1; both NaN
+    where a label has fewer than two clusters. Raises ValueError where one label is all there is.
+
+    >>> found = clustered_area([0.9, 0.8, 0.3, 0.4], [1, 0, 0, 1], "abcd")
+    >>> found.value, round(found.error, 4), found.freedom
+    (0.75, 0.3536, 1.0)
+    """
     numbers, count = cluster_numbers(owners)
-    plain = auroc(scores, labels)
-    if count == len(numbers) or math.isnan(plain.low):
-        return plain
-    area, n = plain.value, plain.n
     values, truth = np.asarray(scores, dtype=np.float64), np.asarray(labels) == 1
+    if truth.all() or not truth.any():
+        raise ValueError("an area takes both labels")
     beats, beaten = _shares(values[truth], values[~truth]), _shares(values[~truth], values[truth])
+    area = float(beats.mean())
     ones = _Side.of(beats - area, numbers[truth], count)
     zeros = _Side.of(1 - beaten - area, numbers[~truth], count)
     if min(ones.clusters, zeros.clusters) < 2:
-        reason = "no interval: one label has a single cluster"
-        return Estimate(area, math.nan, math.nan, n, reason)
+        return Contrast(area, math.nan, math.nan)
     together = 2 * count / (count - 1) * float(ones.sums @ zeros.sums)
     error = math.sqrt(max(ones.variance + zeros.variance + together, 0.0))
-    if error <= ROUNDING:
-        return Estimate(area, math.nan, math.nan, n, "no spread, so no interval")
-    half = student_quantile(min(ones.freedom, zeros.freedom)) * error / (area * (1 - area))
-    logit = math.log(area / (1 - area))
-    low, high = (0.5 * (1 + math.tanh((logit + sign * half) / 2)) for sign in (-1, 1))
-    return Estimate(area, low, high, n)
+    return Contrast(area, error, min(ones.freedom, zeros.freedom))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragdiag.stats.agreement import auroc
-from ragdiag.stats.clustered_auroc import clustered_auroc
-from ragdiag.stats.intervals import Z95, student_quantile
+from ragdiag.stats.clustered_auroc import clustered_area, clustered_auroc
 
 Rows = list[tuple[int, int, int]]
 ROWS = st.lists(
@@ -19,10 +18,11 @@ ROWS = st.lists(
 )
 
 
-def lower_bound(area: float, error: float, quantile: float) -> float:
-    """On the logit."""
-    reach = quantile * error / (area * (1 - area))
-    return 0.5 * (1 + math.tanh((math.log(area / (1 - area)) - reach) / 2))
+def delong_error(rows: Rows) -> float:
+    """The textbook's: the variances of both labels' shares of the other."""
+    ones, zeros = ([s for s, y, _ in rows if y == label] for label in (1, 0))
+    wins = np.array([[(o > z) + 0.5 * (o == z) for z in zeros] for o in ones], dtype=float)
+    return math.sqrt(sum(wins.mean(axis=1 - at).var(ddof=1) / wins.shape[at] for at in (0, 1)))
 
 
 def plain_error(rows: Rows, area: float) -> float:
@@ -40,40 +40,38 @@ def plain_error(rows: Rows, area: float) -> float:
     for s, g in zeros:
         y[g] += (sum(wins(o, s) for o, _ in ones) / len(ones) - area) / len(zeros)
     of_ones, of_zeros, of_all = len({g for _, g in ones}), len({g for _, g in zeros}), len(groups)
-    return math.sqrt(
+    error = (
         of_ones / (of_ones - 1) * sum(v**2 for v in x.values())
         + of_zeros / (of_zeros - 1) * sum(v**2 for v in y.values())
         + 2 * of_all / (of_all - 1) * sum(x[g] * y[g] for g in groups)
     )
+    return math.sqrt(max(error, 0.0))
 
 
 @settings(deadline=None)
 @given(ROWS)
 def test_where_each_stands_alone_it_is_delong(rows: Rows) -> None:
     scores, labels = [float(s) for s, _, _ in rows], [y for _, y, _ in rows]
-    found, alone = clustered_auroc(scores, labels, range(len(rows))), auroc(scores, labels)
-    assert found.to_json() == alone.to_json()
-    if not math.isnan(alone.low):
-        single = [(s, y, at) for at, (s, y, _) in enumerate(rows)]
-        error = plain_error(single, alone.value)
-        assert alone.low == pytest.approx(lower_bound(alone.value, error, Z95), abs=1e-12)
+    owners = range(len(rows))
+    alone = auroc(scores, labels)
+    assert clustered_auroc(scores, labels, owners).to_json() == alone.to_json()
+    if min(sum(labels), len(labels) - sum(labels)) > 1:
+        found = clustered_area(scores, labels, owners)
+        assert found.value == pytest.approx(alone.value, abs=1e-15)
+        assert found.error == pytest.approx(delong_error(rows), abs=1e-15)
 
 
 @settings(deadline=None)
 @given(ROWS)
 def test_its_error_is_that_of_the_plain_definition(rows: Rows) -> None:
     scores, labels = [float(s) for s, _, _ in rows], [y for _, y, _ in rows]
-    owners = [g for _, _, g in rows]
-    found = clustered_auroc(scores, labels, owners)
-    if math.isnan(found.low) or len(set(owners)) == len(owners):
+    clusters = [{g for _, y, g in rows if y == label} for label in (0, 1)]
+    if not all(clusters):
         return
-    sizes = [
-        np.unique([g for _, y, g in rows if y == label], return_counts=True)[1] for label in (0, 1)
-    ]
-    freedom = min(float(one.sum() ** 2 / (one @ one)) for one in sizes) - 1
-    error = plain_error(rows, found.value)
-    low = lower_bound(found.value, error, student_quantile(freedom))
-    assert found.low == pytest.approx(low, abs=1e-12)
+    found = clustered_area(scores, labels, [g for _, _, g in rows])
+    assert math.isnan(found.error) == (min(map(len, clusters)) < 2)
+    if not math.isnan(found.error):
+        assert found.error**2 == pytest.approx(plain_error(rows, found.value) ** 2, abs=1e-12)
 
 
 def test_what_is_repeated_says_no_more_than_once() -> None:
