@@ -2,14 +2,14 @@
 
 F is the grader's 0 or 1, Y what people say. Items that the grader could not decide are no
 agreement and no disagreement: they are counted, and bound the agreement from both sides.
-Sources: Cohen 1960 (κ); Fleiss, Cohen & Everitt 1969 (its variance); DeLong et al. 1988, with the
-mid-ranks of Sun & Xu 2014 (AUROC and its variance).
+Sources: Cohen 1960 (κ); Fleiss, Cohen & Everitt 1969 (its variance); DeLong et al. 1988 (AUROC
+and its variance).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ragdiag.records import Estimate
-from ragdiag.stats.intervals import Z95, rate_bounds_with_unknown, wilson
+from ragdiag.stats.intervals import Z95, rate_bounds_with_unknown, student_quantile, wilson
+
+LEAST_OF_EACH = 3
+"""Right and wrong answers that an interval of an AUROC takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,8 @@ class Agreement:
     """A grader against people on the same ``n`` items, ``unknown`` of them without a decision.
 
     ``bounds`` is the agreement if every unknown were wrong, and if every one were right.
-    ``sensitivity`` is P(F=1 | Y=1), ``specificity`` P(F=0 | Y=0).
+    ``sensitivity`` is P(F=1 | Y=1), ``specificity`` P(F=0 | Y=0). ``told``, where labels weigh
+    unequally, is how many labels drawn alike would tell these two as well.
     """
 
     n: int
@@ -36,6 +40,7 @@ class Agreement:
     sensitivity: Estimate
     specificity: Estimate
     auroc: Estimate
+    told: Mapping[str, float] | None = None
 
     def to_json(self) -> dict[str, Any]:
         names = ("accuracy", "kappa", "sensitivity", "specificity", "auroc")
@@ -44,6 +49,7 @@ class Agreement:
             "unknown": self.unknown,
             "bounds": [None if math.isnan(bound) else bound for bound in self.bounds],
             **{name: getattr(self, name).to_json() for name in names},
+            **({} if self.told is None else {"told": dict(self.told)}),
         }
 
 
@@ -113,36 +119,96 @@ def _kappa(counts: npt.NDArray[np.float64]) -> tuple[float, float]:
     return kappa, math.sqrt(max(spread, 0.0) / counts.sum()) / (1 - expected)
 
 
-def auroc(scores: Sequence[float], labels: Sequence[int]) -> Estimate:
-    """P(score of a right answer > score of a wrong one), ties half, with DeLong's interval on the
-    logit, so that it stays inside 0 … 1. At 0 or 1 exactly, and where all scores tie, the variance
-    is 0 and says nothing: no interval.
+def auroc(
+    scores: Sequence[float], labels: Sequence[int], weights: Sequence[float] | None = None
+) -> Estimate:
+    """P(score of a right answer > score of a wrong one), ties half, with its interval inside 0 … 1.
+    At 0 or 1 exactly, and where all scores tie, the variance is 0 and says nothing: no interval.
+
+    The interval is DeLong's on the logit, by Student's t with Welch & Satterthwaite's degrees of
+    freedom of the variance's two parts, or the score interval of Newcombe (2006, Statistics in
+    Medicine 25:559, method 5), whichever reaches farther. Few of one label may have scores that
+    are nearly alike, and 1.96 of DeLong's errors then cover 73 % of 2, 83 % of 5 among 200. There
+    is none below LEAST_OF_EACH. An answer may weigh as many as it stands for; Kish's n counts then.
 
     >>> round(auroc([0.9, 0.8, 0.3, 0.4], [1, 0, 0, 1]).value, 3)
     0.75
     """
     values, truth = np.asarray(scores, dtype=float), np.asarray(labels, dtype=int)
-    right, wrong = values[truth == 1], values[truth == 0]
-    m, k = len(right), len(wrong)
-    if not m or not k:
-        return Estimate.undefined("one label only", n=m + k)
-    whole = _mid_ranks(np.concatenate([right, wrong]))
-    from_right = (whole[:m] - _mid_ranks(right)) / k
-    from_wrong = 1 - (whole[m:] - _mid_ranks(wrong)) / m
-    area = float(from_right.mean())
-    if area in (0.0, 1.0) or min(m, k) < 2:
-        return Estimate(area, math.nan, math.nan, m + k, "no interval: perfect, or too few")
+    weighs = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=float)
+    right, wrong = ((values[truth == y], weighs[truth == y]) for y in (1, 0))
+    n, fewer = len(values), min(len(right[0]), len(wrong[0]))
+    if not fewer:
+        return Estimate.undefined("one label only", n=n)
+    above, below = _placements(right, wrong), 1 - _placements(wrong, right)
+    area = float(np.average(above, weights=right[1]))
+    if area in (0.0, 1.0):
+        return Estimate(area, math.nan, math.nan, n, "no interval: perfect")
+    if fewer < LEAST_OF_EACH:
+        why = f"no interval: {fewer} of one label, it takes {LEAST_OF_EACH}"
+        return Estimate(area, math.nan, math.nan, n, why)
     if values.min() == values.max():
-        return Estimate(area, math.nan, math.nan, m + k, "no interval: all scores tie")
-    error = math.sqrt(from_right.var(ddof=1) / m + from_wrong.var(ddof=1) / k)
-    half, logit = Z95 * error / (area * (1 - area)), math.log(area / (1 - area))
+        return Estimate(area, math.nan, math.nan, n, "no interval: all scores tie")
+    told = [_told(weights, float(weighs.max())) for _, weights in (right, wrong)]
+    errors = [_squared_error(above, right[1]), _squared_error(below, wrong[1])]
+    delong, newcombe = _delong_bounds(area, errors, told), _newcombe_bounds(area, *told)
+    return Estimate(area, min(delong[0], newcombe[0]), max(delong[1], newcombe[1]), n)
+
+
+Values = npt.NDArray[np.float64]
+
+
+def _placements(of: tuple[Values, Values], among: tuple[Values, Values]) -> Values:
+    """For each value the share of the others' weight below it, ties half."""
+    order = np.argsort(among[0], kind="stable")
+    others, heaped = among[0][order], np.concatenate([[0.0], np.cumsum(among[1][order])])
+    sides = [heaped[np.searchsorted(others, of[0], side)] for side in ("left", "right")]
+    shares: Values = (sides[0] + sides[1]) / 2 / heaped[-1]
+    return shares
+
+
+def _delong_bounds(
+    area: float, errors: Sequence[float], told: Sequence[float]
+) -> tuple[float, float]:
+    """Student's on the logit, from the squared errors of both labels' placements."""
+    error = sum(errors)
+    parts = [one**2 / max(n - 1, 1.0) for one, n in zip(errors, told, strict=True)]
+    freedom = error**2 / sum(parts)
+    half = student_quantile(freedom) * math.sqrt(error) / (area * (1 - area))
+    logit = math.log(area / (1 - area))
     low, high = (1 / (1 + math.exp(-(logit + sign * half))) for sign in (-1, 1))
-    return Estimate(area, low, high, m + k)
+    return low, high
 
 
-def _mid_ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Ranks from 1, tied values sharing the mean of theirs."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    ranks: npt.NDArray[np.float64] = (last - (counts - 1) / 2)[place]
-    return ranks
+def _squared_error(placements: Values, weights: Values) -> float:
+    """Of their mean."""
+    apart = placements - np.average(placements, weights=weights)
+    n = len(weights)
+    return float(weights**2 @ apart**2) / float(weights.sum()) ** 2 * n / (n - 1)
+
+
+def _told(weights: Values, heaviest: float) -> float:
+    """How many of one weight tell as much (Kish 1965), of these and one that weighs most, less that
+    one: where all that were drawn of a label weigh little, a heavy one may only have been missed.
+    """
+    return float((weights.sum() + heaviest) ** 2 / (weights @ weights + heaviest**2)) - 1
+
+
+def _newcombe_bounds(area: float, m: float, k: float) -> tuple[float, float]:
+    """The areas that are Z95 of their own standard error away, which is Hanley & McNeil's with
+    (m + k) / 2 − 1 in place of both m − 1 and k − 1."""
+    others = (m + k) / 2 - 1
+
+    def is_within(true: float) -> bool:
+        alike = (1 - true) / (2 - true) + true / (1 + true)
+        variance = true * (1 - true) * (1 + others * alike) / (m * k)
+        return (true - area) ** 2 <= Z95**2 * variance
+
+    def bound(end: float) -> float:
+        inside, outside = area, end
+        for _ in range(40):
+            middle = (inside + outside) / 2
+            inside, outside = (middle, outside) if is_within(middle) else (inside, middle)
+        return inside
+
+    return bound(0.0), bound(1.0)
