@@ -70,12 +70,13 @@ class Cell:
 @dataclass(frozen=True, slots=True)
 class Confusion:
     """Human labels of an earlier window: ``hits`` of ``positives`` were graded 1, and
-    ``correct_rejections`` of ``negatives`` were graded 0."""
+    ``correct_rejections`` of ``negatives`` were graded 0. Of labels that weigh unequally they are
+    what as many labels drawn alike would be (weighted_agreement.py)."""
 
-    hits: int
-    positives: int
-    correct_rejections: int
-    negatives: int
+    hits: float
+    positives: float
+    correct_rejections: float
+    negatives: float
 
 
 def corrected_rate(cells: Sequence[Cell]) -> Estimate:

@@ -86,6 +86,21 @@ def weighted_agreement(
     )
 
 
+def no_agreement(graded: Sequence[int | None], reason: str) -> Agreement:
+    """Where the chances of the labels differ and are not known."""
+    none = Estimate.undefined(reason, n=len(graded))
+    return Agreement(
+        n=len(graded),
+        unknown=sum(f is None for f in graded),
+        accuracy=none,
+        bounds=(math.nan, math.nan),
+        kappa=none,
+        sensitivity=none,
+        specificity=none,
+        auroc=none,
+    )
+
+
 def _drawn_tables(pairs: Sequence[tuple[int, int, Draw]], seed: int) -> Table:
     """Tables as they may be, [f, y, draw]: of each stratum its size, the shares of the grades in it
     where both were seen, and how many are right of each grade."""
@@ -113,11 +128,11 @@ def _drawn_tables(pairs: Sequence[tuple[int, int, Draw]], seed: int) -> Table:
 
 def _measures(table: Table) -> dict[str, Table]:
     """Of one table or of each draw; NaN where nothing, or one label alone, is there."""
-    whole = table.sum(axis=(0, 1))
-    rows, columns = table.sum(axis=1) / whole, table.sum(axis=0) / whole
-    agreed = (table[0, 0] + table[1, 1]) / whole
-    expected = (rows * columns).sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
+        whole = table.sum(axis=(0, 1))
+        rows, columns = table.sum(axis=1) / whole, table.sum(axis=0) / whole
+        agreed = (table[0, 0] + table[1, 1]) / whole
+        expected = (rows * columns).sum(axis=0)
         return {
             "accuracy": agreed,
             "kappa": np.where(expected < 1 - 1e-12, (agreed - expected) / (1 - expected), np.nan),

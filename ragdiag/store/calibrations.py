@@ -33,6 +33,10 @@ class GraderCalibration:
         """``accuracy``, ``kappa``, ``sensitivity``, ``specificity``, ``auroc`` or ``floor``."""
         return Estimate.from_json(self.found[name])
 
+    def told(self, name: str) -> float:
+        """How many labels drawn alike would tell this rate as well as those that were drawn."""
+        return float(self.found.get("told", {}).get(name, self.estimate(name).n))
+
     @property
     def whose(self) -> str:
         """With whom the grader was compared, in words."""

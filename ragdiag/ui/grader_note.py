@@ -57,6 +57,8 @@ def told(found: GraderCalibration | None, grader: str) -> str:
             f"The grader {grader} was never held against people: ragdiag{NBSP}grade{NBSP}calibrate."
         )
     agrees, auroc, floor = (found.estimate(name) for name in ("accuracy", "auroc", "floor"))
+    if agrees.value != agrees.value and agrees.n:
+        return f"How far the grader {grader} agrees with people is not known: {agrees.reason}."
     if agrees.value != agrees.value:
         return f"The grader {grader} decided none of the labelled answers."
     unknown = int(found.found["unknown"])

@@ -14,18 +14,21 @@ from ragdiag.grading.judge import Judge
 from ragdiag.grading.rules import rule_grader
 from ragdiag.progress import Progress, report
 from ragdiag.records import HUMAN_GRADER, Estimate, Grade
-from ragdiag.stats.agreement import Agreement, agreement
+from ragdiag.stats.agreement import Agreement
+from ragdiag.stats.weighted_agreement import Draw, no_agreement, weighted_agreement
 from ragdiag.store.calibrations import GraderCalibration, save_calibration
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import load_requests, save_findings
 from ragdiag.workflows.grading.grade import items_of
 from ragdiag.workflows.grading.human_labels import HumanLabels
+from ragdiag.workflows.grading.label_chances import BY_CHANCE, WITHOUT, draws_of
 
 
 @dataclass(frozen=True)
 class Calibrated:
     """``found`` by grader, and of judges that were asked again ``flips``; ``n`` labelled answers
-    could be graded, ``missing`` could not: no such request, or one whose text is not stored."""
+    could be graded, ``missing`` could not: no such request, or one whose text is not stored.
+    ``drawn`` says how they count, or why no agreement can be told from them."""
 
     source: str
     n: int
@@ -36,6 +39,7 @@ class Calibrated:
     found: dict[str, Agreement]
     floor_found: Agreement
     flips: Mapping[str, Flips]
+    drawn: str
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -44,6 +48,7 @@ class Calibrated:
             "missing": self.missing,
             "tied": self.tied,
             "rejects": self.rejects,
+            "drawn": self.drawn,
             "floor": {"grader": self.floor, **self.floor_found.to_json()},
             "graders": {
                 name: _found_json(found, self.flips.get(name)) for name, found in self.found.items()
@@ -52,10 +57,12 @@ class Calibrated:
 
     def to_text(self) -> str:
         left_out = f"{self.missing} not here, {self.tied} tied, {self.rejects} lines rejected"
-        lines = [f"{self.n} labelled answers of {self.source} ({left_out})"]
+        lines = [f"{self.n} labelled answers of {self.source} ({left_out})", self.drawn]
         for name, found in {**self.found, f"floor: {self.floor}": self.floor_found}.items():
             measures = ("accuracy", "kappa", "sensitivity", "specificity", "auroc")
             told = ", ".join(f"{one} {shown_estimate(getattr(found, one))}" for one in measures)
+            if found.accuracy.reason == self.drawn:
+                told = "agreement undefined"
             unknown = f"; {found.unknown} undecided" if found.unknown else ""
             lines.append(f"{name}: {told}{unknown}{self._flips_told(name)}")
         return "\n".join(lines)
@@ -122,13 +129,14 @@ def calibrate_graders(
             for i in requested
         ],
     )
+    draws = draws_of(lake, items, labels, [grader.name for grader in graders])
     floor = floor_grader(about)
-    floor_found = _agreement(floor.grade(items), items, labels)
+    floor_found = _agreement(floor.grade(items), items, labels, draws)
     found: dict[str, Agreement] = {}
     flips: dict[str, Flips] = {}
     for number, grader in enumerate(graders, start=1):
         grades = grader.grade(items)
-        found[grader.name] = _agreement(grades, items, labels)
+        found[grader.name] = _agreement(grades, items, labels, draws)
         if isinstance(grader, Judge) and again:
             flips[grader.name] = measure_flips(grader, items, grades, again)
         told = _found_json(found[grader.name], flips.get(grader.name))
@@ -145,6 +153,7 @@ def calibrate_graders(
         found=found,
         floor_found=floor_found,
         flips=flips,
+        drawn=draws if isinstance(draws, str) else BY_CHANCE if labels.chances else WITHOUT,
     )
 
 
@@ -155,12 +164,17 @@ def labelled_items(lake: Lake, labels: HumanLabels) -> list[Item]:
     return [*own, *items_of(lake, load_requests(lake, request_ids=wanted) if wanted else [])]
 
 
-def _agreement(grades: Sequence[Grade], items: Sequence[Item], labels: HumanLabels) -> Agreement:
-    return agreement(
-        [grade.y for grade in grades],
-        [labels.labels[item.item_id] for item in items],
-        [grade.score for grade in grades],
-    )
+def _agreement(
+    grades: Sequence[Grade],
+    items: Sequence[Item],
+    labels: HumanLabels,
+    draws: Sequence[Draw] | str,
+) -> Agreement:
+    graded = [grade.y for grade in grades]
+    if isinstance(draws, str):
+        return no_agreement(graded, draws)
+    told = [labels.labels[item.item_id] for item in items]
+    return weighted_agreement(graded, told, [grade.score for grade in grades], draws)
 
 
 def _found_json(found: Agreement, flips: Flips | None) -> dict[str, Any]:

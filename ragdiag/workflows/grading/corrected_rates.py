@@ -270,11 +270,11 @@ def _by_the_past(
     sensitivity, specificity = past.estimate("sensitivity"), past.estimate("specificity")
     if not (sensitivity.n and specificity.n):
         return Estimate.undefined("the calibration knew one label only", n=len(weights))
+    if math.isnan(sensitivity.value + specificity.value):
+        return Estimate.undefined(sensitivity.reason or "the calibration failed", n=len(weights))
+    positives, negatives = past.told("sensitivity"), past.told("specificity")
     confusion = Confusion(
-        round(sensitivity.value * sensitivity.n),
-        sensitivity.n,
-        round(specificity.value * specificity.n),
-        specificity.n,
+        sensitivity.value * positives, positives, specificity.value * negatives, negatives
     )
     settled = Weighed.counted([w for name, w in weights.items() if name not in answered])
     found = rogan_gladen_rate(*decided, confusion, seed, settled=settled)

@@ -3,7 +3,8 @@ file itself brings.
 
 A JSONL line (or a CSV row with the same columns) has ``request_id`` or ``item_id`` and ``label``;
 an item brings its ``answer`` and, as far as graders need them, ``question``, ``answers`` (gold),
-``context`` and ``citations``. Of several labels of one id the majority holds; a tie is no label. A
+``context`` and ``citations``. ``propensity`` is the chance with which the line was drawn, as
+``grade sample`` writes it. Of several labels of one id the majority holds; a tie is no label. A
 line that brings another item under the id of an earlier line is rejected.
 """
 
@@ -13,7 +14,7 @@ import csv
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from ragdiag.grading.contract import Item
 from ragdiag.importers.jsonl import Identifier, Text, explain, read_lines
 from ragdiag.importers.logs.labels import read_label
 from ragdiag.importers.logs.mapping import LabelTable
+from ragdiag.importers.logs.values import read_number
 from ragdiag.importers.report import Origin, source_name
 from ragdiag.records import ContextPassage, Reject
 
@@ -36,6 +38,7 @@ class LabelRow(BaseModel):
     request_id: Identifier | None = None
     item_id: Identifier | None = None
     label: Any
+    propensity: Any = None
     question: str = ""
     answer: Text | None = None
     answers: list[Text] | Text = []
@@ -45,13 +48,15 @@ class LabelRow(BaseModel):
 
 @dataclass(frozen=True)
 class HumanLabels:
-    """``labels`` by id, ``items`` those that the file brings, ``tied`` ids without a majority."""
+    """``labels`` by id, ``items`` those that the file brings, ``tied`` ids without a majority.
+    ``chances`` are of ids whose lines tell one; None where they tell several."""
 
     source: str
     labels: Mapping[str, int]
     items: Mapping[str, Item]
     tied: int
     rejects: tuple[Reject, ...]
+    chances: Mapping[str, float | None] = field(default_factory=dict)
 
 
 def read_labels(path: Path) -> HumanLabels:
@@ -61,6 +66,7 @@ def read_labels(path: Path) -> HumanLabels:
     """
     said: dict[str, list[int]] = defaultdict(list)
     items: dict[str, Item] = {}
+    chances: dict[str, float | None] = {}
     rejects = []
     for origin, cells in _rows(path):
         try:
@@ -70,6 +76,7 @@ def read_labels(path: Path) -> HumanLabels:
             name, y = _id_of(row), read_label("", row.label, LabelTable())
             if y.y is None:
                 raise ValueError(y.reason)
+            chance = _chance_of(row)
             if row.item_id is not None:
                 _keep_item(items, _item(name, row))
         except ValidationError as error:
@@ -78,6 +85,8 @@ def read_labels(path: Path) -> HumanLabels:
             rejects.append(origin.reject(str(error)))
         else:
             said[name].append(y.y)
+            if chance is not None:
+                chances[name] = chance if chances.get(name, chance) == chance else None
     labels = {
         name: int(sum(ys) * 2 > len(ys)) for name, ys in said.items() if sum(ys) * 2 != len(ys)
     }
@@ -86,7 +95,7 @@ def read_labels(path: Path) -> HumanLabels:
         raise InputError(
             f"{path} holds no label{why}", remedy="see docs/grading.md for its columns"
         )
-    return HumanLabels(path.name, labels, items, len(said) - len(labels), tuple(rejects))
+    return HumanLabels(path.name, labels, items, len(said) - len(labels), tuple(rejects), chances)
 
 
 def _rows(path: Path) -> Iterator[tuple[Origin, dict[str, Any] | str]]:
@@ -122,6 +131,15 @@ def _id_of(row: LabelRow) -> str:
     if row.item_id is not None and row.answer is None:
         raise ValueError("an item needs its answer")
     return row.request_id or row.item_id or ""
+
+
+def _chance_of(row: LabelRow) -> float | None:
+    if row.propensity is None:
+        return None
+    chance = read_number(row.propensity)
+    if not 0 < chance <= 1:
+        raise ValueError(f"propensity {chance:g} is no chance above 0 and up to 1")
+    return chance
 
 
 def _item(name: str, row: LabelRow) -> Item:

@@ -1,7 +1,7 @@
 """By which strata labels correct a grader's rate: they must be random within each.
 
 Labels are drawn by more than the grader's word, by topic too (``grade sample --strata topic``) or
-by what the default grader says (Review), and their chances are not kept with them. A rate of
+by what the default grader says (Review), and their chances are not kept in the lake. A rate of
 coarser strata than they were drawn by is biased; one of finer strata is not (post-stratification:
 Holt & Smith 1979, JRSS A 142:33), and costs little where each has a label. So the finest are taken
 that do.
@@ -74,7 +74,7 @@ def choose_strata(
     else:
         return Strata(by, cells)
     for name in several:
-        if name not in by and _is_favoured(rows, by, name, seed):
+        if name not in by and is_favoured(rows, by, name, seed):
             why = "which these strata leave out" if fixed is not None else "and some have none"
             return Strata(by, cells, f"labels are not spread at random by {name}, {why}")
     return Strata(by, cells)
@@ -95,7 +95,7 @@ def _cells(rows: Sequence[Row], by: Sequence[str]) -> list[Cell]:
     ]
 
 
-def _is_favoured(rows: Sequence[Row], by: Sequence[str], name: str, seed: int) -> bool:
+def is_favoured(rows: Sequence[Row], by: Sequence[str], name: str, seed: int) -> bool:
     """Whether labels spread over the values of ``name`` unlike simple random samples of the strata:
     the sum of (labels − expected)² / expected, against draws of as many from each stratum."""
     sizes: dict[tuple[Key, float], Counter[str]] = defaultdict(Counter)
