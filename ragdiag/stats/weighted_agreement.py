@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from ragdiag.records import Estimate
 from ragdiag.stats.agreement import Agreement, agreement, auroc
-from ragdiag.stats.intervals import rate_bounds_with_unknown
+from ragdiag.stats.intervals import rate_bounds_with_unknown, score_interval
 
 DRAWS = 10_000
 Table = npt.NDArray[np.float64]
@@ -62,16 +62,21 @@ def weighted_agreement(
     if len({draw.weight for draw in draws}) <= 1:
         return agreement(graded, labels, scores)
     pairs = [(f, y, d) for f, y, d in zip(graded, labels, draws, strict=True) if f is not None]
-    seen, table = np.zeros((2, 2)), np.zeros((2, 2))
+    seen, table, squares = np.zeros((3, 2, 2))
     for f, y, draw in pairs:
         seen[f, y] += 1
         table[f, y] += draw.weight
+        squares[f, y] += draw.weight**2
     values, spread = _measures(table), _measures(_drawn_tables(pairs, seed))
-    counts = {"sensitivity": seen[:, 1].sum(), "specificity": seen[:, 0].sum()}
-    found = {
-        name: _estimate(float(value), spread[name], int(counts.get(name, seen.sum())))
-        for name, value in values.items()
-    }
+    columns = {"sensitivity": 1, "specificity": 0}
+    found, told = dict[str, Estimate](), dict[str, float]()
+    for name, value in values.items():
+        column = columns.get(name, slice(None))
+        n, whole = int(seen[:, column].sum()), float(table[:, column].sum())
+        kish = whole**2 / float(squares[:, column].sum()) if n else 0.0
+        found[name] = _estimate(float(value), spread[name], n, kish)
+        if n and name in columns:
+            told[name] = _told(spread[name], kish)
     unknown = math.fsum(d.weight for f, d in zip(graded, draws, strict=True) if f is None)
     scored = [
         (s, y, d.weight) for s, y, d in zip(scores, labels, draws, strict=True) if s is not None
@@ -81,7 +86,7 @@ def weighted_agreement(
         unknown=len(labels) - len(pairs),
         bounds=rate_bounds_with_unknown(float(np.trace(table)), float(table.sum()), unknown),
         auroc=auroc([s for s, _, _ in scored], [y for _, y, _ in scored], [w for *_, w in scored]),
-        told={name: _told(spread[name]) for name in counts if counts[name]},
+        told=told,
         **found,
     )
 
@@ -141,15 +146,18 @@ def _measures(table: Table) -> dict[str, Table]:
         }
 
 
-def _estimate(value: float, drawn: Table, n: int) -> Estimate:
+def _estimate(value: float, drawn: Table, n: int, kish: float) -> Estimate:
+    """Draws cannot tell of a grade that was never seen: at 0 and 1 the score interval of Kish's n
+    is taken where it reaches farther."""
     if math.isnan(value):
         return Estimate.undefined("one label only" if n else "no rows", n=n)
-    low, high = np.nanquantile(drawn, [0.025, 0.975])
-    return Estimate(value, min(float(low), value), max(float(high), value), n)
+    low, high = map(float, np.nanquantile(drawn, [0.025, 0.975]))
+    other = score_interval(value, kish) if value in (0.0, 1.0) else (value, value)
+    return Estimate(value, min(low, *other), max(high, *other), n)
 
 
-def _told(drawn: Table) -> float:
+def _told(drawn: Table, kish: float) -> float:
     """How many labels drawn alike would tell the rate as well: n of the Beta distribution with that
-    mean and variance, less its prior's one."""
-    mean = float(np.nanmean(drawn))
-    return max(mean * (1 - mean) / float(np.nanvar(drawn)) - 2, 1.0)
+    mean and variance, less its prior's one; Kish's n where the draws are all alike."""
+    mean, variance = float(np.nanmean(drawn)), float(np.nanvar(drawn))
+    return max(mean * (1 - mean) / variance - 2, 1.0) if variance > 1e-12 else kish

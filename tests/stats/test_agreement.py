@@ -58,6 +58,18 @@ def test_one_label_alone_has_neither_kappa_nor_auroc() -> None:
     assert agreement([], [], []).to_json()["bounds"] == [None, None]
 
 
+def test_few_of_one_label_have_a_wider_interval_and_two_have_none() -> None:
+    """By 1.96 of DeLong's errors three wrong answers that score alike would exclude .5."""
+    scores, labels = [n / 50 for n in range(47)] + [0.2, 0.2, 0.22], [1] * 47 + [0] * 3
+    found = auroc(scores, labels)
+    assert found.value == pytest.approx(0.7695, abs=0.0001)
+    assert found.low < 0.5
+    assert found.high > 0.9
+    two = auroc(scores[:-1], labels[:-1])
+    assert math.isnan(two.low)
+    assert (two.n, two.reason) == (49, "no interval: 2 of one label, it takes 3")
+
+
 def test_scores_that_all_tie_have_an_area_and_no_interval() -> None:
     found = auroc([0.1] * 7, [1, 1, 1, 0, 0, 0, 0])
     assert (found.value, found.n, found.reason) == (0.5, 7, "no interval: all scores tie")

@@ -12,6 +12,7 @@ from datetime import date
 from itertools import product
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from scipy.stats import binom, norm
 
@@ -22,7 +23,13 @@ from ragdiag.drift.weekly import ALL, WEEKLY_METRICS, changes
 from ragdiag.metrics.latency import quantile_estimate
 from ragdiag.metrics.weighted_latency import weighted_quantile_estimate
 from ragdiag.records import Estimate, Weighed
-from ragdiag.stats import bootstrap, cluster_bootstrap, mixed_labels, quantile_ratios
+from ragdiag.stats import (
+    bootstrap,
+    cluster_bootstrap,
+    mixed_labels,
+    quantile_ratios,
+    weighted_agreement,
+)
 from ragdiag.stats.agreement import auroc, cohen_kappa
 from ragdiag.stats.bootstrap import bca_mean, bounded_mean
 from ragdiag.stats.cluster_bootstrap import bounded_cluster_mean, cluster_mean
@@ -41,6 +48,7 @@ from ragdiag.stats.mixed_labels import Cell, Confusion, corrected_rate, rogan_gl
 from ragdiag.stats.ratio_gates import gate_cost, gate_latency
 from ragdiag.stats.scatter import Scatter
 from ragdiag.stats.weighted import WeightedSums, difference_of_weighted_rates, weighted_rate
+from ragdiag.stats.weighted_agreement import Draw
 from tests.coverage_grid import (
     CHANGES,
     RARE,
@@ -57,6 +65,7 @@ from tests.coverage_grid import (
 )
 
 Rates = tuple[float, ...]
+Bools = npt.NDArray[np.bool_]
 MONDAY, NEXT = date(2026, 1, 5), date(2026, 1, 12)
 MIXES: tuple[tuple[Rates, Rates, Rates], ...] = (
     ((0.6, 0.3, 0.1), (0.3, 0.4, 0.3), (0.9, 0.6, 0.3)),
@@ -510,16 +519,103 @@ def of_agreement() -> Cells:
                 lambda c, n=n, s=share, w=wrong: raters(c, n, s, w),
             ),
         )
+
+
+def of_auroc() -> Cells:
+    """Scores of right and wrong answers normal, those of the right ones twice as wide, or 0 and 1;
+    also of labels drawn as many by a grade that those scores give."""
+
+    def scored(chance: Chance, n: int, m: int, apart: float, wide: float = 1.0) -> Estimate:
+        scores = [*chance.normal(apart, wide, n), *chance.normal(0, 1, m)]
+        return auroc(scores, [1] * n + [0] * m)
+
+    def said(chance: Chance, n: int, m: int, area: float) -> Estimate:
+        scores = [*chance.binomial(1, area, n), *chance.binomial(1, 1 - area, m)]
+        return auroc(scores, [1] * n + [0] * m)
+
+    def by_grade(chance: Chance, rate: float, apart: float, labels: int) -> Estimate:
+        truth = chance.random(1_500) < rate
+        scores = chance.normal(0, 1, 1_500) + apart * truth
+        told, weights = _drawn_by(chance, scores > apart / 2 - 0.3, labels)
+        return auroc(scores[told].tolist(), truth[told].astype(int).tolist(), weights)
+
     for n, m, apart in ((10, 10, 1.0), (40, 10, 2.3), (100, 100, 1.0)):
+        area = float(norm.cdf(apart / math.sqrt(2)))
+        draw = lambda c, n=n, m=m, d=apart: scored(c, n, m, d)  # noqa: E731
+        yield f"auroc n={n}+{m}, {apart} apart", covered(area, draw)
+    for (n, m), area in product(((3, 47), (3, 197), (5, 195), (195, 5), (12, 188)), (0.6, 0.8)):
+        apart = float(norm.ppf(area))
+        once, twice = apart * math.sqrt(2), apart * math.sqrt(5)
+        for kind, draw in (
+            ("", lambda c, n=n, m=m, d=once: scored(c, n, m, d)),
+            (" twice as wide", lambda c, n=n, m=m, d=twice: scored(c, n, m, d, 2.0)),
+            (" of 0 and 1", lambda c, n=n, m=m, a=area: said(c, n, m, a)),
+        ):
+            yield f"auroc {area} n={n}+{m}{kind}", covered(area, draw)
+    apart = float(norm.ppf(0.95)) * math.sqrt(2)
+    for n, m in ((5, 195), (195, 5), (12, 188)):
         yield (
-            f"auroc n={n}+{m}, {apart} apart",
-            covered(
-                float(norm.cdf(apart / math.sqrt(2))),
-                lambda c, n=n, m=m, d=apart: auroc(
-                    [*c.normal(d, 1, n), *c.normal(0, 1, m)], [1] * n + [0] * m
-                ),
-            ),
+            f"auroc 0.95 n={n}+{m}",
+            covered(0.95, lambda c, n=n, m=m, d=apart: scored(c, n, m, d)),
         )
+    for rate, area, labels in product((0.5, 0.8, 0.9), (0.7, 0.85), (100,)):
+        apart = float(norm.ppf(area)) * math.sqrt(2)
+        yield (
+            f"auroc {area} of a rate {rate}, {labels} labels drawn by grade",
+            covered(area, lambda c, r=rate, d=apart, n=labels: by_grade(c, r, d, n), RARE),
+        )
+
+
+def _drawn_by(chance: Chance, grades: Bools, labels: int) -> tuple[list[int], list[float]]:
+    """As many labels of each grade, and how many rows each stands for."""
+    told, weights = list[int](), list[float]()
+    for grade in (True, False):
+        members = np.flatnonzero(grades == grade)
+        n = min(labels // 2, len(members))
+        told += chance.choice(members, n, replace=False).tolist()
+        weights += [len(members) / n] * n
+    return told, weights
+
+
+def of_calibrations() -> Cells:
+    """What a grader of sensitivity .85 and specificity .93 is worth, of 2,000 answers of which as
+    many were labelled of each grade, its own or that of another grader who says the same of 80 %;
+    and by that the rate of 2,000 more answers (Rogan & Gladen)."""
+    yes, no = 0.85, 0.93
+
+    def window(chance: Chance, rate: float) -> tuple[Bools, Bools]:
+        truth = chance.random(2_000) < rate
+        return truth, np.where(truth, chance.random(2_000) < yes, chance.random(2_000) >= no)
+
+    def found(chance: Chance, rate: float, labels: int, own: bool) -> list[tuple[Estimate, float]]:
+        truth, graded = window(chance, rate)
+        by = graded if own else graded == (chance.random(2_000) < 0.8)
+        told, weights = _drawn_by(chance, by, labels)
+        one = weighted_agreement.weighted_agreement(
+            graded[told].astype(int).tolist(),
+            truth[told].astype(int).tolist(),
+            [None] * len(told),
+            [Draw(1 / weight) for weight in weights],
+        )
+        ns = [(one.told or {}).get(name, 0.0) for name in ("sensitivity", "specificity")]
+        past = Confusion(one.sensitivity.value * ns[0], ns[0], one.specificity.value * ns[1], ns[1])
+        later, said = window(chance, rate)
+        next_rate = rogan_gladen_rate(Weighed.of(int(said.sum())), Weighed.of(2_000), past)
+        right = rate * yes + (1 - rate) * no
+        p = rate * yes + (1 - rate) * (1 - no)
+        expected = rate * p + (1 - rate) * (1 - p)
+        truths = right, (right - expected) / (1 - expected), yes, no, float(later.mean())
+        estimates = one.accuracy, one.kappa, one.sensitivity, one.specificity, next_rate
+        return list(zip(estimates, truths, strict=True))
+
+    names = ("accuracy", "kappa", "sensitivity", "specificity", "rogan-gladen")
+    for rate, labels, own in product((0.3, 0.8, 0.9), (100,), (True, False)):
+        chance = np.random.default_rng(7)
+        drawn_by = "its" if own else "another's"
+        rounds = [found(chance, rate, labels, own) for _ in range(RARE)]
+        for name, told in zip(names, zip(*rounds, strict=True), strict=True):
+            share = sum(holds(one, truth) for one, truth in told) / RARE
+            yield f"{name} of a rate {rate}, {labels} labels drawn by {drawn_by} grade", share
 
 
 def of_clustered_areas() -> Cells:
@@ -645,7 +741,9 @@ FAMILIES = (
     of_labels,
     of_labels_by_topic,
     of_agreement,
+    of_auroc,
     of_clustered_areas,
+    of_calibrations,
     of_gains,
     of_mixes,
     of_returning_users,
@@ -656,7 +754,8 @@ FAMILIES = (
 def test_intervals_hold_the_truth_as_often_as_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (bootstrap, cluster_bootstrap, quantile_ratios):
         monkeypatch.setattr(module, "RESAMPLES", RESAMPLES)
-    monkeypatch.setattr(mixed_labels, "DRAWS", 2_000)
+    for module in (mixed_labels, weighted_agreement):
+        monkeypatch.setattr(module, "DRAWS", 2_000)
     grid = dict(cell for family in FAMILIES for cell in family())
     assert {name: share for name, share in grid.items() if not share >= LEAST} == {}
     assert float(np.mean(list(grid.values()))) >= MEAN

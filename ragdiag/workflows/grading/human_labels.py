@@ -25,7 +25,7 @@ from ragdiag.grading.contract import Item
 from ragdiag.importers.jsonl import Identifier, Text, explain, read_lines
 from ragdiag.importers.logs.labels import read_label
 from ragdiag.importers.logs.mapping import LabelTable
-from ragdiag.importers.logs.values import read_number
+from ragdiag.importers.logs.values import BadValue, read_number
 from ragdiag.importers.report import Origin, source_name
 from ragdiag.records import ContextPassage, Reject
 
@@ -136,7 +136,10 @@ def _id_of(row: LabelRow) -> str:
 def _chance_of(row: LabelRow) -> float | None:
     if row.propensity is None:
         return None
-    chance = read_number(row.propensity)
+    try:
+        chance = read_number(row.propensity)
+    except BadValue as error:
+        raise ValueError(f"propensity: {error}") from None
     if not 0 < chance <= 1:
         raise ValueError(f"propensity {chance:g} is no chance above 0 and up to 1")
     return chance

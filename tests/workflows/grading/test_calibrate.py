@@ -11,13 +11,16 @@ from pathlib import Path
 import pytest
 
 from ragdiag.errors import InputError, UnknownName
-from ragdiag.grading.rules import rule_grader
-from ragdiag.records import Request
+from ragdiag.grading.rules import DefaultGrader, rule_grader
+from ragdiag.records import DEFAULT_GRADER, Request
 from ragdiag.settings import Workspace
+from ragdiag.stats.agreement import Agreement
+from ragdiag.stats.intervals import wilson
 from ragdiag.store.calibrations import load_calibrations
 from ragdiag.store.findings import load_grades
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import load_requests
+from ragdiag.ui import grader_note
 from ragdiag.workflows.grading.calibrate import calibrate_graders, floor_grader
 from ragdiag.workflows.grading.corrected_rates import correct_rate, sample_to_label
 from ragdiag.workflows.grading.grade import grade_requests
@@ -155,6 +158,82 @@ def test_few_labels_correct_the_grader(lake: Lake, asked: list[Request], tmp_pat
     assert found.graded.value == pytest.approx(100 / 120)
     assert found.corrected.low <= 80 / 120 <= found.corrected.high < found.graded.value
     assert found.by == "60 labels of these answers"
+
+
+def said_right(n: int) -> bool:
+    """Four of five answers; of the 40 others 30 are right."""
+    return n % 5 != 4
+
+
+def is_right(n: int) -> bool:
+    return n % 20 != 0 if said_right(n) else n % 20 != 4
+
+
+@pytest.fixture
+def judged(lake: Lake, workspace: Workspace) -> list[Request]:
+    """The grader's sensitivity is 150 / 180, its specificity 10 / 20."""
+    log(lake, workspace, [answer(n, OLD, right=said_right(n)) for n in range(200)])
+    found = load_requests(lake, version_id=OLD.version_id)
+    grade_requests(lake, found, DefaultGrader())
+    return found
+
+
+def fill(lines: list[dict[str, object]]) -> list[dict[str, object]]:
+    return [{**line, "label": is_right(int(str(line["request_id"])[-5:]))} for line in lines]
+
+
+def test_labels_drawn_by_grade_tell_what_the_grader_is_worth(
+    lake: Lake, judged: list[Request], tmp_path: Path
+) -> None:
+    lines = fill(sample_to_label(lake, judged, DEFAULT_GRADER, 80))
+    assert {line["propensity"] for line in lines} == {1.0, 0.25}
+    found = calibrate_graders(lake, write(tmp_path / "drawn.jsonl", lines), [DefaultGrader()])
+    agreed = found.found[DEFAULT_GRADER]
+    assert agreed.sensitivity.value == pytest.approx(150 / 180, abs=0.02)
+    assert agreed.sensitivity.low < 150 / 180 < agreed.sensitivity.high
+    assert agreed.specificity.low < 10 / 20 < agreed.specificity.high
+    assert "weighs 1 / the chance" in found.to_text()
+    kept = load_calibrations(lake)[DEFAULT_GRADER]
+    assert kept.told("sensitivity") != kept.estimate("sensitivity").n
+
+
+def test_labels_that_favour_a_grade_and_tell_no_chance_are_refused(
+    lake: Lake, workspace: Workspace, judged: list[Request], tmp_path: Path
+) -> None:
+    lines = fill(sample_to_label(lake, judged, DEFAULT_GRADER, 80))
+    some = [lines[0], *({**line, "propensity": None} for line in lines[1:])]
+    found = calibrate_graders(lake, write(tmp_path / "some.jsonl", some), [DefaultGrader()])
+    assert "79 of 80 labelled answers have no chance" in found.to_text()
+    bare: list[dict[str, object]] = [
+        {name: line[name] for name in ("request_id", "label")} for line in lines
+    ]
+    found = calibrate_graders(lake, write(tmp_path / "bare.jsonl", bare), [DefaultGrader()])
+    agreed = found.found[DEFAULT_GRADER]
+    for one in (agreed.accuracy, agreed.kappa, agreed.sensitivity, agreed.auroc, found.floor_found):
+        why = one.auroc.reason if isinstance(one, Agreement) else one.reason
+        assert why == (
+            f"labels without a chance (propensity) are not spread at random over what "
+            f"{DEFAULT_GRADER} says: draw them with grade sample"
+        )
+    log(lake, workspace, [answer(n, OLD, right=said_right(n)) for n in range(200, 300)])
+    later = load_requests(lake, version_id=OLD.version_id)[200:]
+    grade_requests(lake, later, DefaultGrader())
+    rate = correct_rate(lake, later, DEFAULT_GRADER).corrected
+    assert rate.reason == agreed.sensitivity.reason
+    told = grader_note.told(load_calibrations(lake)[DEFAULT_GRADER], DEFAULT_GRADER)
+    assert "is not known: labels without a chance" in told
+
+
+def test_labels_drawn_at_random_need_no_chance(
+    lake: Lake, judged: list[Request], tmp_path: Path
+) -> None:
+    every = [{"request_id": one.request_id} for one in judged]
+    found = calibrate_graders(
+        lake, write(tmp_path / "all.jsonl", fill(every[::3])), [DefaultGrader()]
+    )
+    agreed = found.found[DEFAULT_GRADER]
+    assert agreed.sensitivity == wilson(round(agreed.sensitivity.value * 60), 60)
+    assert "count as drawn at random" in found.to_text()
 
 
 def test_old_labels_correct_new_answers_and_undecided_ones_widen_it(

@@ -58,6 +58,18 @@ def test_another_answer_under_the_same_id_is_rejected(tmp_path: Path) -> None:
     )
 
 
+def test_the_chance_that_a_line_was_drawn_with_is_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text(
+        "request_id,label,propensity\nr1,1,0.4\nr1,1,\nr2,0,1\nr2,0,0.5\nr3,0,\nr4,1,0\nr5,1,x\n"
+    )
+    read = read_labels(path)
+    assert read.labels == {"r1": 1, "r2": 0, "r3": 0}
+    assert read.chances == {"r1": 0.4, "r2": None}, "one that was drawn twice has none of its own"
+    assert [reject.line for reject in read.rejects] == [7, 8]
+    assert "propensity 0 is no chance" in read.rejects[0].reason
+
+
 def test_a_file_without_labels_says_what_is_wrong_with_the_first_line(tmp_path: Path) -> None:
     path = tmp_path / "labels.jsonl"
     path.write_text('{"request_id": "r1", "label": "perhaps"}\n')
