@@ -17,7 +17,13 @@ from ragdiag.grading.contract import Subject
 from ragdiag.grading.graders import LOCAL
 from ragdiag.records import DEFAULT_GRADER, Estimate, Grade, Request, Weighed
 from ragdiag.stats.label_sampling import draw_labels
-from ragdiag.stats.mixed_labels import Cell, Confusion, corrected_rate, rogan_gladen_rate
+from ragdiag.stats.mixed_labels import (
+    LEAST_LABELS,
+    Cell,
+    Confusion,
+    corrected_rate,
+    rogan_gladen_rate,
+)
 from ragdiag.stats.weighted import weighted_rate
 from ragdiag.store.calibrations import GraderCalibration, load_calibrations
 from ragdiag.store.deciding import load_people
@@ -272,6 +278,9 @@ def _by_the_past(
         return Estimate.undefined("the calibration knew one label only", n=len(weights))
     if math.isnan(sensitivity.value + specificity.value):
         return Estimate.undefined(sensitivity.reason or "the calibration failed", n=len(weights))
+    if "told" in past.found and sensitivity.n + specificity.n < LEAST_LABELS:
+        # How much so few tell that weigh unequally is itself a guess.
+        return Estimate.undefined(f"a rate needs {LEAST_LABELS} labels", n=len(weights))
     positives, negatives = past.told("sensitivity"), past.told("specificity")
     confusion = Confusion(
         sensitivity.value * positives, positives, specificity.value * negatives, negatives
