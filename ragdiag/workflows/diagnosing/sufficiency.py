@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ragdiag.diagnosis.clusters import load_clusters
 from ragdiag.diagnosis.sufficiency import (
     FEATURES,
     LabelSource,
@@ -25,7 +26,6 @@ from ragdiag.store.findings import load_diagnoses
 from ragdiag.store.lake import Lake
 from ragdiag.store.validations import save_sufficiency
 from ragdiag.version import LoggedVersion, Version
-from ragdiag.workflows.comparing.clusters import load_clusters
 from ragdiag.workflows.diagnosing.bench import Bench
 from ragdiag.workflows.diagnosing.diagnose import Scope, requests_in_scope
 
