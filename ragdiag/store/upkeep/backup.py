@@ -1,7 +1,8 @@
 """``store backup``: a consistent copy while services write, and only what the last one lacks.
 
-The catalog is copied first (backup_catalog.py), its older snapshots without a name are expired in
-the copy, and then exactly the data files that the copy refers to are copied (backup_files.py).
+The catalog is copied into the workspace first (backup_catalog.py, plain_copies.py), its older
+snapshots without a name are expired in the copy, and then exactly the data files that the copy
+refers to are copied (backup_files.py), and the copy itself, encrypted where backups are.
 They never change, and upkeep that deletes files waits, on whichever machine, so the two fit
 together whatever is written meanwhile. The manifest is written last: a backup that was interrupted
 does not exist.
@@ -9,10 +10,6 @@ does not exist.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +25,7 @@ from ragdiag.store.upkeep.backup_catalog import copy_catalog
 from ragdiag.store.upkeep.backup_files import back_up_files, copy_archive, copy_spool, put
 from ragdiag.store.upkeep.backup_manifest import FORMAT, Manifest, write_manifest
 from ragdiag.store.upkeep.known_backups import KnownBackup, remember_backup
+from ragdiag.store.upkeep.plain_copies import remove_old_work, upkeep_turn, work_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,8 @@ def backup_store(
     """
     _refuse_lake(workspace, directory)
     seal = keyring_for(read_configuration(workspace).privacy, "backups")
-    with lake.turn("upkeep"), _work_folder(directory) as work:
+    with upkeep_turn(lake), work_folder(workspace) as work:
+        _open_folder(directory)
         waiting = copy_spool(workspace, directory, seal) if spool else []
         now = datetime.now(UTC)
         catalog = copy_catalog(workspace, work / "catalog.sqlite")
@@ -126,12 +125,7 @@ def _refuse_lake(workspace: Workspace, directory: Path) -> None:
             )
 
 
-@contextmanager
-def _work_folder(directory: Path) -> Iterator[Path]:
+def _open_folder(directory: Path) -> None:
     with disk_faults(directory):
         directory.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".work-", dir=directory))
-    try:
-        yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    remove_old_work(directory)

@@ -51,11 +51,11 @@ def copy_catalog(workspace: Workspace, target: Path) -> CatalogCopy:
 
 
 def _copy_sqlite(workspace: Workspace, target: Path) -> None:
-    os.close(os.open(target, os.O_CREAT | os.O_RDWR, 0o600))
-    fault = copy_database(workspace.catalog, target)
-    if fault is not None:
-        with disk_faults(target):
-            raise OSError(errno.ENOSPC if "full" in fault else errno.EIO, fault)
+    with disk_faults(target):
+        os.close(os.open(target, os.O_CREAT | os.O_RDWR, 0o600))
+        fault = copy_database(workspace.catalog, target)
+        if fault is not None:
+            raise _disk_fault(fault)
 
 
 def _copy_postgres(workspace: Workspace, postgres: PostgresTable, target: Path) -> None:
@@ -97,7 +97,16 @@ def _prune(workspace: Workspace, catalog: Path) -> CatalogCopy:
             ).fetchall()
         cursor.execute(f"delete from {CATALOG}.ducklake_files_scheduled_for_deletion")
         files = list_files(cursor)
-    with closing(sqlite3.connect(catalog)) as copied:
-        copied.execute("pragma wal_checkpoint(truncate)")
-        copied.execute("vacuum")
+    with disk_faults(catalog):
+        try:
+            with closing(sqlite3.connect(catalog)) as copied:
+                copied.execute("pragma wal_checkpoint(truncate)")
+                copied.execute("vacuum")
+        except sqlite3.OperationalError as error:
+            raise _disk_fault(str(error)) from None
     return CatalogCopy(catalog, there[-1], named, files)
+
+
+def _disk_fault(said: str) -> OSError:
+    """What SQLite says of a disk, as the operating system would."""
+    return OSError(errno.ENOSPC if "full" in said else errno.EIO, said)

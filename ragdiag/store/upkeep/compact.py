@@ -24,6 +24,7 @@ from ragdiag.store.upkeep.cleanup import ORPHAN_GRACE_S, delete_old_files, delet
 from ragdiag.store.upkeep.datafiles import CATALOG, list_files, list_tables
 from ragdiag.store.upkeep.durability import synced
 from ragdiag.store.upkeep.past import PastLake
+from ragdiag.store.upkeep.plain_copies import upkeep_turn
 from ragdiag.store.upkeep.snapshots import named_snapshots, snapshot_ids
 from ragdiag.store.upkeep.soundness import forget_hashes
 
@@ -68,7 +69,7 @@ def compact_store(
     Services may write meanwhile; they wait for turns of seconds. Raises StoreError where a kept
     snapshot no longer reads as before; nothing is expired or deleted then.
     """
-    with lake.turn("upkeep"):
+    with upkeep_turn(lake):
         before = len(lake.read(list_files))
         with synced(lake):
             lake.write(sum_rollups)

@@ -14,6 +14,7 @@ from ragdiag.store.rollups import sum_rollups_whole
 from ragdiag.store.upkeep.catalog_edits import empty_bounds
 from ragdiag.store.upkeep.compact import announced_turn
 from ragdiag.store.upkeep.durability import synced
+from ragdiag.store.upkeep.plain_copies import upkeep_turn
 from ragdiag.store.upkeep.sqlite_process import wipe_freed
 
 
@@ -34,7 +35,7 @@ def purge_history(lake: Lake) -> Purge:
     Who reads from an older snapshot meanwhile gets an error and has to read again. A catalog in
     PostgreSQL is left to its own vacuum.
     """
-    with lake.turn("upkeep"):
+    with upkeep_turn(lake):
         broken = _drop_names(lake)
         with synced(lake):
             lake.write(sum_rollups_whole)
