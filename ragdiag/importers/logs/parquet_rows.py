@@ -1,10 +1,12 @@
 """Rows of Parquet, batch by batch: a file may be larger than memory, a row group may not.
 
-A truncated or damaged file gives the rows before the damage.
+A truncated or damaged file gives the rows before the damage. A map with texts as its keys is read
+as a mapping, as JSON has it.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,8 +47,29 @@ def read_parquet(path: Path, source: str) -> Iterator[tuple[Row, float]]:
 def _read_batch(batch: Any) -> list[tuple[dict[str, Any], str | None]]:
     """Each row as column → value, and why Python cannot hold it where it cannot."""
     try:
-        return [(values, None) for values in batch.to_pylist()]
+        return [(values, None) for values in _to_rows(batch)]
     except OverflowError as error:
         if batch.num_rows == 1:
             return [({}, f"a time that no calendar has ({error})")]
     return [row for number in range(batch.num_rows) for row in _read_batch(batch.slice(number, 1))]
+
+
+def _to_rows(batch: Any) -> list[dict[str, Any]]:
+    """Of a key that a map has twice the last value counts, as in JSON; Arrow would warn of it."""
+    names = batch.schema.names
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        columns = [
+            column.to_pylist(maps_as_pydicts=None if _has_other_keys(column.type) else "lossy")
+            for column in batch.columns
+        ]
+    return [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]
+
+
+def _has_other_keys(kind: Any) -> bool:
+    """Whether there is a map in it whose keys are no texts: as mappings they could not be read."""
+    if pa.types.is_map(kind) and not (
+        pa.types.is_string(kind.key_type) or pa.types.is_large_string(kind.key_type)
+    ):
+        return True
+    return any(_has_other_keys(kind.field(number).type) for number in range(kind.num_fields))

@@ -249,3 +249,29 @@ def test_links_out_of_the_folder_are_not_followed(load: Import, tmp_path: Path) 
     (folder / "link.jsonl").symlink_to(outside)
     write_table(folder / "own.jsonl", rows(1))
     assert load(folder).skipped_files == 1
+
+
+def test_maps_of_parquet_are_mappings_whatever_their_keys(tmp_path: Path) -> None:
+    path = tmp_path / "maps.parquet"
+    texts, numbers = (pa.map_(key, pa.int64()) for key in (pa.string(), pa.int64()))
+    listed = pa.map_(pa.struct([("x", pa.int64())]), pa.int64())
+    table = {
+        "twice": pa.array([[("a", 1), ("a", 2)], [], None], texts),
+        "within": pa.array([{"m": [("a", 1)]}, None, {"m": None}], pa.struct([("m", texts)])),
+        "list": pa.array([[[("a", 1)]], [], None], pa.list_(texts)),
+        "numbers": pa.array([[(1, 2)], [], None], numbers),
+        "structs": pa.array([[({"x": 1}, 2)], [], None], listed),
+    }
+    pq.write_table(pa.table(table), path)
+    read = [row.values for row, _ in read_rows(path)]
+    assert read == [
+        {
+            "twice": {"a": 2},
+            "within": {"m": {"a": 1}},
+            "list": [{"a": 1}],
+            "numbers": [(1, 2)],
+            "structs": [({"x": 1}, 2)],
+        },
+        {"twice": {}, "within": None, "list": [], "numbers": [], "structs": []},
+        {"twice": None, "within": {"m": None}, "list": None, "numbers": None, "structs": None},
+    ]

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ragdiag.importers.logs import trace_files
@@ -479,6 +481,25 @@ def test_a_langfuse_export(
         {"grader": "tone", "y": None, "score": None, "reason": "too short"},
     ]
     assert lake.rows("select value from feedback") == [{"value": -1.0}]
+
+
+def test_maps_in_langfuses_parquet_are_read(load: Import, stored: Stored, tmp_path: Path) -> None:
+    rows = [{**row, "user_id": "ann", "release": "bot-7"} for row in langfuse_observations()]
+    kinds = {"usage_details": pa.int64(), "cost_details": pa.float64(), "metadata": pa.string()}
+    columns: dict[str, Any] = {
+        name: [row[name] for row in rows] for name in rows[0] if name != "total_cost"
+    }
+    columns["metadata"] = [{"topic": "items"}] * len(rows)
+    for name, kind in kinds.items():
+        pairs = [list(cell.items()) for cell in columns[name]]
+        columns[name] = pa.array(pairs, pa.map_(pa.string(), kind))
+    pq.write_table(pa.table(columns), tmp_path / "log.parquet")
+    load(tmp_path / "log.parquet")
+    told = {
+        (one.prompt_tokens, one.completion_tokens, one.cost_usd, one.topic)
+        for one in stored().values()
+    }
+    assert told == {(40, 3, 0.002, "items")}
 
 
 def test_of_one_graders_scores_the_latest_counts(load: Import, lake: Lake, tmp_path: Path) -> None:
