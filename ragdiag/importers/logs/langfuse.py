@@ -21,7 +21,14 @@ from ragdiag.importers.logs.detect import is_score
 from ragdiag.importers.logs.mapping import TimeTable
 from ragdiag.importers.logs.reading import Reading, Row
 from ragdiag.importers.logs.trace_format import Piece, count_unread, read_spans, short
-from ragdiag.importers.logs.values import BadValue, read_json, read_number, read_time
+from ragdiag.importers.logs.values import (
+    BadValue,
+    of_field,
+    read_json,
+    read_number,
+    read_time,
+    without_nan,
+)
 from ragdiag.records import Span
 from ragdiag.spans.conventions import OPENINFERENCE_KIND, RERANKER_OUTPUT, RETRIEVED_DOCUMENTS
 from ragdiag.spans.feedback import Opinion, to_records
@@ -56,7 +63,7 @@ class LangfuseFormat:
         self._unread = unread
 
     def pieces(self, row: Row, *, again: bool) -> Iterator[Piece | Reading]:
-        values = {_snake(name): value for name, value in row.values.items()}
+        values = _taken(row.values)
         is_row_of_trace = "trace_id" not in values
         if not again:
             self._count_unread(row.values, values)
@@ -72,8 +79,7 @@ class LangfuseFormat:
                 yield Reading(row.origin, fault=str(error))
                 return
             for inner in inners:
-                named = {_snake(name): value for name, value in inner.items()}
-                named["trace_id"] = trace_id
+                named = {**_taken(inner), "trace_id": trace_id}
                 if not again:
                     self._count_unread(inner, named)
                 yield Piece(trace_id, short(row.origin), named)
@@ -185,7 +191,7 @@ def _stated(values: Mapping[str, Any]) -> dict[str, Any]:
         "output.value": _text(values.get("output")),
         "user.id": values.get("user_id"),
         "session.id": values.get("session_id"),
-        "metadata": read_json(values.get("metadata")),
+        "metadata": without_nan(read_json(values.get("metadata"))),
         "ragdiag.version": version,
         "ragdiag.traffic": traffic,
     }
@@ -195,18 +201,22 @@ def _stated(values: Mapping[str, Any]) -> dict[str, Any]:
 def _usage(values: Mapping[str, Any]) -> dict[str, Any]:
     usage = read_json(values.get("usage_details") or values.get("usage"))
     costs = read_json(values.get("cost_details"))
-    usage, costs = (one if isinstance(one, Mapping) else {} for one in (usage, costs))
+    usage, costs = (without_nan(one) if isinstance(one, Mapping) else {} for one in (usage, costs))
     total = values.get("total_cost")
+    cost = costs.get("total") if total in (None, "") else total
+    with of_field("usage_details"):
+        prompt = _tokens(usage, "input", ("promptTokens", "prompt_tokens"))
+        completion = _tokens(usage, "output", ("completionTokens", "completion_tokens"))
+    with of_field("total_cost"):
+        paid = None if cost in (None, "") else read_number(cost)
     found = {
-        "llm.token_count.prompt": _tokens(usage, "input", ("promptTokens", "prompt_tokens")),
-        "llm.token_count.completion": _tokens(
-            usage, "output", ("completionTokens", "completion_tokens")
-        ),
-        "llm.cost.total": costs.get("total") if total in (None, "") else total,
-        "llm.model_name": values.get("provided_model_name") or values.get("model"),
+        "llm.token_count.prompt": prompt,
+        "llm.token_count.completion": completion,
+        "llm.cost.total": paid,
     }
-    kept = {name: value for name, value in found.items() if value not in (None, "")}
-    return {n: v if n == "llm.model_name" else _number(v) for n, v in kept.items()}
+    told = {name: _whole(number) for name, number in found.items() if number is not None}
+    model = values.get("provided_model_name") or values.get("model")
+    return {**told, "llm.model_name": model} if model else told
 
 
 def _tokens(usage: Mapping[str, Any], side: str, older: Sequence[str]) -> float | None:
@@ -245,8 +255,7 @@ def _count(value: Any) -> float | None:
         return None
 
 
-def _number(value: Any) -> float | int:
-    number = read_number(value)
+def _whole(number: float) -> float | int:
     return int(number) if number == int(number) else number
 
 
@@ -255,7 +264,8 @@ def _opinion(trace_id: str, values: Mapping[str, Any]) -> Opinion:
     kind = str(values.get("data_type")).upper()
     name, label = str(values.get("name") or "").strip(), str(values.get("string_value") or "")
     value = values.get("value")
-    score = None if kind == "TEXT" or value in (None, "") else read_number(value)
+    with of_field("value"):
+        score = None if kind == "TEXT" or value in (None, "") else read_number(value)
     if kind == "BOOLEAN" and not label and score is not None:
         label = "true" if score else "false"
     if not name:
@@ -271,7 +281,8 @@ def _opinion(trace_id: str, values: Mapping[str, Any]) -> Opinion:
 
 def _time(values: Mapping[str, Any], name: str) -> datetime | None:
     value = values.get(name)
-    return None if value in (None, "") else read_time(value, TimeTable())[0]
+    with of_field(name):
+        return None if value in (None, "") else read_time(value, TimeTable())[0]
 
 
 def _text(value: Any) -> Any:
@@ -281,6 +292,11 @@ def _text(value: Any) -> Any:
 def _listed(value: Any) -> list[Mapping[str, Any]]:
     found = read_json(value)
     return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
+
+
+def _taken(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A row, or an object within one, by the names of the exports and without NaN."""
+    return {_snake(name): without_nan(value) for name, value in given.items()}
 
 
 @lru_cache(maxsize=1_000)

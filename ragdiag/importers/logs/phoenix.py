@@ -21,7 +21,14 @@ from ragdiag.importers.logs.detect import is_annotation
 from ragdiag.importers.logs.mapping import TimeTable
 from ragdiag.importers.logs.reading import Reading, Row
 from ragdiag.importers.logs.trace_format import Piece, count_unread, read_spans, short
-from ragdiag.importers.logs.values import BadValue, read_json, read_number, read_time
+from ragdiag.importers.logs.values import (
+    BadValue,
+    of_field,
+    read_json,
+    read_number,
+    read_time,
+    without_nan,
+)
 from ragdiag.records import Span, SpanEvent, SpanStatus
 from ragdiag.spans.conventions import OPENINFERENCE_KIND
 from ragdiag.spans.feedback import Opinion, to_records
@@ -50,6 +57,7 @@ class PhoenixFormat:
         self._held = 0
 
     def pieces(self, row: Row, *, again: bool) -> Iterator[Piece | Reading]:
+        row = Row(row.origin, without_nan(row.values))
         if is_annotation(row.values):
             if not again:
                 count_unread(self._unread, row.values, _OF_ANNOTATIONS.__contains__)
@@ -137,7 +145,7 @@ def _attributes(values: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in _mapping(read_json(values.get("attributes"))).items():
         _spread(str(name), value, found)
     for column, cell in values.items():
-        if column.startswith("attributes.") and cell is not None and cell == cell:
+        if column.startswith("attributes.") and cell is not None:
             value = read_json(cell) if not column.endswith(".value") else cell
             _spread(column.removeprefix("attributes."), value, found)
     return found
@@ -147,7 +155,7 @@ def _spread(name: str, value: Any, found: dict[str, Any]) -> None:
     if isinstance(value, Mapping) and not name.endswith(("metadata", "value")):
         for key, inner in value.items():
             _spread(f"{name}.{key}", inner, found)
-    elif value is not None:
+    elif value is not None and value == value:  # JSON in a cell may have NaN as well
         found[name] = (
             _number(value) if name.startswith(("llm.token_count.", "llm.cost.")) else value
         )
@@ -174,11 +182,11 @@ def _events(given: Any, at: datetime) -> tuple[SpanEvent, ...]:
 
 def _opinion(span: Span, values: Mapping[str, Any]) -> Opinion:
     """Raises BadValue for an annotation that says nothing, or not when."""
-    result = _mapping(read_json(values.get("result")))
+    result = _mapping(without_nan(read_json(values.get("result"))))
     said: dict[str, Any] = {}
     for key in ("score", "label", "explanation"):
         places = (values.get(f"result.{key}"), values.get(key), result.get(key))
-        said[key] = next((one for one in places if one is not None and one == one), None)
+        said[key] = next((one for one in places if one is not None), None)
     name = str(values.get("annotation_name") or values.get("name") or "").strip()
     try:
         score = None if said["score"] in (None, "") else float(said["score"])
@@ -195,9 +203,10 @@ def _opinion(span: Span, values: Mapping[str, Any]) -> Opinion:
 
 def _time(values: Mapping[str, Any], name: str) -> datetime | None:
     value = values.get(name)
-    if value is None or value == "" or value != value:
+    if value is None or value == "":
         return None
-    return read_time(value, TimeTable())[0].astimezone(UTC)
+    with of_field(name):
+        return read_time(value, TimeTable())[0].astimezone(UTC)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -7,7 +7,8 @@ import io
 import json
 import math
 import tokenize
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Any
@@ -18,6 +19,8 @@ from ragdiag.store.lines import LARGEST_WHOLE
 from ragdiag.store.times import to_naive_utc
 
 MAX_PRINTED_CHARS = 1_000_000
+_DEPTH = 5
+"""Of mappings within a cell, as deep as any format keeps what is read."""
 _COMPACT = {8: "%Y%m%d", 14: "%Y%m%d%H%M%S"}
 """The basic formats of ISO 8601, by the number of their digits."""
 _YEARS = range(1970, 2101)
@@ -27,6 +30,26 @@ _EPOCH_UNITS = {"epoch_s": 1.0, "epoch_ms": 1e3, "epoch_us": 1e6, "epoch_ns": 1e
 
 class BadValue(Exception):
     """Why a cell cannot be read; the message does not name its field."""
+
+
+@contextmanager
+def of_field(name: str) -> Iterator[None]:
+    """Say of which field a BadValue within is."""
+    try:
+        yield
+    except BadValue as error:
+        raise BadValue(f"{name}: {error}") from None
+
+
+def without_nan(value: Any, depth: int = _DEPTH) -> Any:
+    """None for NaN, which a dataframe writes where a column has a gap, in mappings too.
+
+    >>> without_nan(math.nan), without_nan({"input": 3, "output": math.nan})
+    (None, {'input': 3, 'output': None})
+    """
+    if isinstance(value, Mapping) and depth:
+        return {name: without_nan(inner, depth - 1) for name, inner in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def read_text(value: Any) -> str:

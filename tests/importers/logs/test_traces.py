@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from ragdiag.importers.logs import trace_files
+from ragdiag.importers.logs.containers import read_rows
+from ragdiag.importers.logs.phoenix import PhoenixFormat
+from ragdiag.importers.logs.trace_format import Piece
 from ragdiag.privacy.pseudonyms import user_key
 from ragdiag.records import Request
 from ragdiag.settings import Workspace
@@ -481,6 +485,74 @@ def test_a_langfuse_export(
         {"grader": "tone", "y": None, "score": None, "reason": "too short"},
     ]
     assert lake.rows("select value from feedback") == [{"value": -1.0}]
+
+
+GAP = float("nan")
+"""As a dataframe's column has it where a cell is empty."""
+
+
+def write_gaps(path: Path, rows: list[dict[str, Any]], *gaps: str) -> Path:
+    """Rows as Parquet whose columns of ``gaps`` hold NaN alone, as numbers."""
+    return write_table(path, [{**row, **dict.fromkeys(gaps, GAP)} for row in rows])
+
+
+def test_nan_in_langfuses_parquet_is_an_empty_cell(
+    load: Import, stored: Stored, tmp_path: Path
+) -> None:
+    usage = [{"input": 40.0, "output": GAP}, json.dumps({"input": 40, "output": GAP})]
+    for number, given in enumerate(usage):
+        rows = [
+            {**row, "usage_details": given, "metadata": None, "cost_details": None}
+            for row in langfuse_observations()
+            if row["type"] == "GENERATION"
+        ]
+        for row in rows:
+            row.update(id=f"{row['id']}-{number}", trace_id=f"{row['trace_id']}{number}")
+        gaps = ["end_time", "parent_observation_id", "user_id", "session_id", "release"]
+        gaps += ["total_cost", "provided_model_name", "status_message", "version", "name"]
+        write_gaps(tmp_path / f"{number}.parquet", rows, *gaps)
+        assert load(tmp_path / f"{number}.parquet").rejects == ()
+    told = {
+        (one.prompt_tokens, one.completion_tokens, one.cost_usd, one.user_key, one.version_id)
+        for one in stored().values()
+    }
+    assert told == {(40, None, None, None, "unversioned")}
+    assert len(stored()) == 2 * TRACES
+
+
+def test_nan_in_phoenixs_parquet_is_an_empty_cell(tmp_path: Path) -> None:
+    gaps = ("parent_id", "name", "status_message", "attributes.user.id", "attributes.metadata")
+    path = write_gaps(tmp_path / "spans.parquet", phoenix_rows(), *gaps)
+    read = PhoenixFormat(str, Counter())
+    pieces = [piece for row, _ in read_rows(path) for piece in read.pieces(row, again=True)]
+    spans = [piece.content for piece in pieces if isinstance(piece, Piece)]
+    assert len(spans) == len(pieces) == len(phoenix_rows())
+    assert {(span.parent_id, span.name, span.error) for span in spans} == {(None, "", None)}
+    assert {"user.id", "metadata"}.isdisjoint(name for span in spans for name in span.attributes)
+
+
+def test_what_is_no_time_or_number_names_its_field(
+    load: Import, write_lines: Callable[..., Path]
+) -> None:
+    first, *_ = langfuse_observations()
+    changes = [
+        {"start_time": "soon"},
+        {"end_time": "late"},
+        {"total_cost": "much"},
+        {"usage_details": {"input": "many"}},
+    ]
+    rows = [{**first, "id": str(n), **one} for n, one in enumerate(changes)]
+    score = {**langfuse_scores()[1], "value": "good"}
+    assert load(write_lines("langfuse.jsonl", *rows, score)).reasons == {
+        "start_time: … is no time": 1,
+        "end_time: … is no time": 1,
+        "total_cost: … is no number": 1,
+        "usage_details: … is no number": 1,
+        "value: … is no number": 1,
+    }
+    span = {**phoenix_rows()[0], "start_time": "soon", "end_time": None}
+    reasons = load(write_lines("phoenix.jsonl", span)).reasons
+    assert reasons == {"start_time: … is no time": 1}
 
 
 def test_maps_in_langfuses_parquet_are_read(load: Import, stored: Stored, tmp_path: Path) -> None:
