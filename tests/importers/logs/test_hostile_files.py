@@ -8,6 +8,7 @@ import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -275,3 +276,56 @@ def test_maps_of_parquet_are_mappings_whatever_their_keys(tmp_path: Path) -> Non
         {"twice": {}, "within": None, "list": [], "numbers": [], "structs": []},
         {"twice": None, "within": {"m": None}, "list": None, "numbers": None, "structs": None},
     ]
+
+
+def csv_rows(path: Path, body: str) -> list[tuple[int, dict[str, object]]]:
+    path.write_bytes(body.encode())
+    return [(row.origin.line, dict(row.values)) for row, _ in read_rows(path) if not row.fault]
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        (",id,question\n0,1,Why?\n1,2\n", 2),  # as pandas writes its index
+        ("sep=;\nid;question\n1;Why?\n2\n", 3),  # as Excel is told of the separator
+        ("\ufeffSEP=|\r\nid|question\r\n1|Why?\r\n2\r\n", 3),
+        ('"sep=;"\nid;question\n1;Why?\n2\n', 3),
+        ('"id";"question"\n1;Why?\n2\n', 2),
+        ('"id";"question"\n1;"Why?"\n2\n', 2),
+    ],
+)
+def test_headers_as_others_write_them(tmp_path: Path, body: str, line: int) -> None:
+    path = tmp_path / "log.csv"
+    assert csv_rows(path, body) == [(line, {"id": "1", "question": "Why?"})]
+    assert [number for number, _ in faults(path)] == [line + 1]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_header_with_a_line_break_in_a_name(tmp_path: Path, separator: str, end: str) -> None:
+    body = f'"question{end}(a, b; or\tc ""d"", mine)"{separator}id{end}Why?{separator}1{end}x{end}'
+    path = tmp_path / "log.csv"
+    name = 'question (a, b; or\tc "d", mine)'
+    assert csv_rows(path, body) == [(3, {name: "Why?", "id": "1"})]
+    assert [number for number, _ in faults(path)] == [4]
+
+
+def test_a_quote_within_a_name_opens_nothing(tmp_path: Path) -> None:
+    body = 'size in "; a "b", id\n' + "1,2\n" * 300
+    assert len(csv_rows(tmp_path / "log.csv", body)) == 300
+
+
+@pytest.mark.parametrize("body", ['"id,question\n1,Why?\n', ",,id\n0,1,2\n", '""\n1\n', "\n1,2\n"])
+def test_a_header_that_cannot_be_read_is_one_fault(tmp_path: Path, body: str) -> None:
+    path = tmp_path / "log.csv"
+    assert csv_rows(path, body) == []
+    assert [number for number, _ in faults(path)] == [0]
+
+
+def test_what_pandas_writes_by_default_is_imported(
+    load: Import, stored: Stored, tmp_path: Path
+) -> None:
+    pd.DataFrame(rows(3)).to_csv(tmp_path / "log.csv")
+    report = load(tmp_path / "log.csv")
+    assert set(stored()) == {"r0", "r1", "r2"}
+    assert (report.unread_columns, report.rejects) == ({}, ())
