@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from ragdiag.records import LATENCY_STAGES
 from ragdiag.store.authority import decisions
+from ragdiag.store.cost_sums import AMOUNTS, COST_MEASURES, OUTSIZED
 from ragdiag.store.weighing import weight_of
 from ragdiag.timing import BUCKET_BASE
 
@@ -40,14 +41,14 @@ MEASURES: Mapping[str, str] = {
     "task_successes": "coalesce((f.task.value > 0)::int, 0)",
     "thumbs": "(f.thumbs.value is not null)::int",
     "thumbs_up": "coalesce((f.thumbs.value > 0)::int, 0)",
+    "outsized": f"{OUTSIZED}::int",
+    **{name: f"case when {OUTSIZED} then 0 else {sql} end" for name, sql in COST_MEASURES.items()},
 }
 """Of one request: counts, sums, and sums of squares of what is averaged. ``judged`` are requests
 whose question has a relevant passage; reciprocal rank and recall are those of the first
-RANKING_DEPTH hits. A request's last thumbs and last task outcome count, and any click."""
+RANKING_DEPTH hits. A request's last thumbs and last task outcome count, and any click. The costs of
+an ``outsized`` one are in none of the COST_MEASURES."""
 
-WHOLE_MEASURES = tuple(
-    name for name in MEASURES if name not in ("cost_usd", "mrr", "mrr2", "recall", "recall2")
-)
 CELL = ("day", "version_id", "topic", "traffic", "weight")
 """What a rollup is kept by. A service draws its requests with one chance or a few, so the weights
 add few rows; a chance of its own for each request would give each a row of its own."""
@@ -79,7 +80,7 @@ def cells(scope: str, where: str = EVERYWHERE, decided: str | None = None) -> st
             where grade > 0 and question_id in (select question_id from subject)
             group by question_id),
         ranked as (
-            select s.*, r.n_relevant,
+            select s.*, {AMOUNTS}, r.n_relevant,
                    s.rel is not null and coalesce(r.n_relevant, 0) > 0 as judged,
                    list_transform(s.rel[1:{RANKING_DEPTH}], lambda grade: grade > 0) as hits
             from subject s left join relevant r using (question_id)),

@@ -12,8 +12,6 @@ from itertools import takewhile
 import duckdb
 
 from ragdiag.errors import NewerWorkspace
-from ragdiag.store.authority import OVERRULES
-from ragdiag.store.facts import MEASURES, WHOLE_MEASURES
 from ragdiag.store.rollups import fill_rollups
 from ragdiag.store.upkeep.ledger import TRACES, find_gaps, record_counts
 
@@ -163,16 +161,18 @@ def remarks(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def rollups(con: duckdb.DuckDBPyConnection) -> None:
-    """Sums by day, and the requests that are wrong at the moment; ``weights`` fills them, since
+    """Sums by day, and the requests that are wrong at the moment; ``cost_sums`` fills them, since
     what does that asks for its columns.
 
     Of several opinions or verdicts of one moment the views take the same one as the rollups.
     """
-    whole = ", ".join(f"{name} bigint" for name in WHOLE_MEASURES)
-    other = ", ".join(f"{name} double" for name in MEASURES if name not in WHOLE_MEASURES)
-    con.execute(f"""
+    con.execute("""
         create table daily(
-            day date, version_id varchar, topic varchar, traffic varchar, {whole}, {other})""")
+            day date, version_id varchar, topic varchar, traffic varchar, n bigint,
+            no_answer bigint, errors bigint, prompt_tokens bigint, completion_tokens bigint,
+            priced bigint, graded bigint, correct bigint, judged bigint, clicked bigint,
+            tasks bigint, task_successes bigint, thumbs bigint, thumbs_up bigint,
+            cost_usd double, mrr double, mrr2 double, recall double, recall2 double)""")
     con.execute("""
         create table daily_latency(
             day date, version_id varchar, traffic varchar, stage varchar, bucket integer,
@@ -265,16 +265,11 @@ def whole_ledger(con: duckdb.DuckDBPyConnection) -> None:
 
 def weights(con: duckdb.DuckDBPyConnection) -> None:
     """How many requests each logged one stands for, in the rollups; what feedback says of that, and
-    what it makes of its request. Rollups are filled anew only where that changes them."""
+    what it makes of its request. ``cost_sums`` fills the rollups anew."""
     con.execute("alter table requests add column certain boolean")
     _widen(con, "feedback", {"certain": "null::boolean"})
     for table in ("daily", "daily_latency", "failures"):
         _widen(con, table, {"weight": "1.0::double"})
-    ((sampled, counted),) = con.execute("""
-        select (select count(*) from requests where keep_probability > 0 and keep_probability < 1),
-               (select count(*) from daily)""").fetchall()
-    if sampled or not counted:
-        fill_rollups(con)
 
 
 def passage_metadata(con: duckdb.DuckDBPyConnection) -> None:
@@ -382,11 +377,8 @@ def trust_in_verdicts(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def people_decide(con: duckdb.DuckDBPyConnection) -> None:
-    """What people and judges say goes before the default grade: where they have said something,
-    rollups are filled anew."""
-    ((heard,),) = con.execute(f"select count(*) from grades where {OVERRULES}").fetchall()
-    if heard:
-        fill_rollups(con)
+    """What people and judges say goes before the default grade: ``cost_sums`` fills the rollups
+    anew, which asks for its columns."""
 
 
 def sentence_supports(con: duckdb.DuckDBPyConnection) -> None:
@@ -414,6 +406,21 @@ def question_splits(con: duckdb.DuckDBPyConnection) -> None:
             select question_id, split from meant
             union select question_id, split from question_splits
             where not named and question_id not in (select question_id from meant)""")
+
+
+def cost_sums(con: duckdb.DuckDBPyConnection) -> None:
+    """Sums of what requests cost, by day; the rollups of every earlier lake are filled anew."""
+    counts = ("outsized", "paid", "billed", "timed", "priced_timed", "here", "billed_here")
+    sums = (
+        *("cost_usd2", "seconds", "seconds2", "priced_seconds", "priced_seconds2"),
+        *("here_seconds", "here_seconds2", "billed_usd", "billed_usd2"),
+        *("billed_seconds", "billed_seconds2", "billed_usd_seconds"),
+    )
+    columns = dict.fromkeys(counts, "0::bigint") | dict.fromkeys(sums, "0::double")
+    _widen(con, "daily", columns)
+    ((requests,),) = con.execute("select count(*) from requests").fetchall()
+    if requests:
+        fill_rollups(con)
 
 
 def _widen(con: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str]) -> None:
@@ -459,6 +466,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     people_decide,
     sentence_supports,
     question_splits,
+    cost_sums,
 )
 """Migration n is the n-th entry, counted from 1."""
 

@@ -206,15 +206,18 @@ def _add_difference(
     after: pa.Table,
 ) -> None:
     """Append ``after`` − ``before``, without the rows where nothing is left of it."""
+    left = " or ".join(f"abs({name}) > 1e-9" for name in measures)
     negated = ", ".join(f"-{name} as {name}" for name in measures)
     both = f"select * from after union all by name select * replace ({negated}) from before"
     with shown(cursor, "before", before), shown(cursor, "after", after):
-        cursor.execute(f"insert into {table} by name {_summed(key, measures, both)}")
+        cursor.execute(f"insert into {table} by name {_summed(key, measures, both, left)}")
 
 
-def _summed(key: tuple[str, ...], measures: tuple[str, ...], rows: str) -> str:
-    """A SELECT of the sums of ``rows`` by ``key``, without those where nothing is left."""
+def _summed(
+    key: tuple[str, ...], measures: tuple[str, ...], rows: str, left: str = "n <> 0"
+) -> str:
+    """A SELECT of the sums of ``rows`` by ``key`` of which ``left`` holds: where requests still
+    count, whatever rounding has left of the sums of others."""
     names = ", ".join(key)
     sums = ", ".join(f"sum({name}) as {name}" for name in measures)
-    left = " or ".join(f"abs({name}) > 1e-9" for name in measures)
     return f"select * from (select {names}, {sums} from ({rows}) group by {names}) where {left}"

@@ -139,9 +139,56 @@ def measures(found: Iterable[Fact]) -> dict[str, float]:
                 "task_successes": (fact["task"] or 0) > 0,
                 "thumbs": fact["thumbs"] is not None,
                 "thumbs_up": (fact["thumbs"] or 0) > 0,
+                **costs(request),
             }
         )
     return dict(total)
+
+
+def bill(one: Request, is_paid: bool) -> float | None:
+    """US dollars, in a version that pays for its generator or does not."""
+    return one.cost_usd or 0.0 if one.cache_hit and is_paid else one.cost_usd
+
+
+def seconds(one: Request, is_paid: bool) -> float | None:
+    """Of the machine, in a version that pays for its generator or does not."""
+    total = one.latency_ms.get("total")
+    if one.cache_hit:
+        return None if total is None else total / 1e3
+    here = {
+        stage: ms
+        for stage, ms in one.latency_ms.items()
+        if stage != "total" and not (stage == "generation" and is_paid)
+    }
+    if here:
+        return sum(here.values()) / 1e3
+    return None if is_paid or total is None else total / 1e3
+
+
+def costs(one: Request) -> dict[str, float]:
+    """The measures of cost_sums.py; of one that is outsized, that it is."""
+    if (one.cost_usd or 0) > 1e3 or max(one.latency_ms.values(), default=0) > 86_400_000:
+        return {"outsized": 1}
+    usd, here, free = bill(one, True), seconds(one, True), seconds(one, False)
+    priced_seconds = free if one.cost_usd is not None else None
+    billed_here = here if usd is not None else None
+    billed_usd = usd if here is not None else None
+    return {
+        "outsized": 0,
+        "paid": (one.cost_usd or 0) > 0,
+        "billed": usd is not None,
+        "cost_usd2": (one.cost_usd or 0) ** 2,
+        **_amount("timed", "seconds", free),
+        **_amount("priced_timed", "priced_seconds", priced_seconds),
+        **_amount("here", "here_seconds", here),
+        **_amount("billed_here", "billed_seconds", billed_here),
+        **_amount("billed_here", "billed_usd", billed_usd),
+        "billed_usd_seconds": (billed_usd or 0) * (billed_here or 0),
+    }
+
+
+def _amount(count: str, name: str, value: float | None) -> dict[str, float]:
+    return {count: value is not None, name: value or 0, f"{name}2": (value or 0) ** 2}
 
 
 def weighed(found: Iterable[Fact]) -> dict[str, Weighed]:

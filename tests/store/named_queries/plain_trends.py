@@ -17,7 +17,7 @@ from tests.store.named_queries.known import Given, Known, Row, given, in_order, 
 from tests.store.named_queries.plain_pages import FILTERS, NARROW, each, stand_for, wrong
 from tests.store.named_queries.plain_said import own_grade
 from tests.store.named_queries.random_store import START
-from tests.store.plain_counts import Fact, by_cell
+from tests.store.plain_counts import Fact, bill, by_cell, seconds
 
 SPLITS = ("all", "topic", "version_id")
 
@@ -254,24 +254,6 @@ def summed(pairs: list[tuple[float, float]]) -> Weighed:
         sum(weight * value for weight, value in pairs),
         sum(weight * weight * value for weight, value in pairs),
     )
-
-
-def bill(one: Request, is_paid: bool) -> float | None:
-    return one.cost_usd or 0.0 if one.cache_hit and is_paid else one.cost_usd
-
-
-def seconds(one: Request, is_paid: bool) -> float | None:
-    total = one.latency_ms.get("total")
-    if one.cache_hit:
-        return None if total is None else total / 1e3
-    here = {
-        stage: ms
-        for stage, ms in one.latency_ms.items()
-        if stage != "total" and not (stage == "generation" and is_paid)
-    }
-    if here:
-        return sum(here.values()) / 1e3
-    return None if is_paid or total is None else total / 1e3
 
 
 def both(one: Request, is_paid: bool, usd_per_second: float) -> float | None:
