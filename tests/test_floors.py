@@ -36,7 +36,7 @@ FLOORS = (
     ("metrics", "stats", "store"),
     ("retrieval",),
     ("generation",),  # reads with the encoder and the sentences of retrieval
-    ("pipeline", "instrumentation", "caching"),
+    ("pipeline", "question_clusters", "instrumentation", "caching"),
     ("importers", "collect", "training", "diagnosis", "grading", "drift", "deploy"),
     ("workflows", "serve"),
     ("ui",),

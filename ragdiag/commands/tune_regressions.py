@@ -35,7 +35,7 @@ def add_command(
     as_json: Json = False,
 ) -> None:
     """Add questions by id, by the request that went wrong, or all that a version has mended."""
-    from ragdiag.diagnosis.waterfall import best_judged
+    from ragdiag.metrics.ranking import best_judged
     from ragdiag.store.judgments import load_judgments
     from ragdiag.store.regressions import Regression, add_regressions, mended_failures
     from ragdiag.store.results import find_version

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ragdiag.diagnosis.clusters import load_clusters
+from ragdiag.question_clusters import load_clusters
 from ragdiag.records import Question
 from ragdiag.store.corpus import load_judgments, load_questions
 from ragdiag.store.lake import Lake

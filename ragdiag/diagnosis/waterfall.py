@@ -34,17 +34,6 @@ class Loss:
     missing: Loss | None = None
 
 
-def best_judged(judged: Mapping[str, int]) -> list[str]:
-    """The passages of a question's highest grade: graded judgments mark as lower what is related
-    but does not answer, and that must not count as gold that arrived.
-
-    >>> best_judged({"answer": 2, "related": 1, "not": 0}), best_judged({"not": 0})
-    (['answer'], [])
-    """
-    best = max(judged.values(), default=0)
-    return sorted(passage_id for passage_id, grade in judged.items() if grade == best > 0)
-
-
 def locate_loss(
     request: Request,
     *,

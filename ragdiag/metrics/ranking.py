@@ -167,3 +167,14 @@ def score_ranking(hits: Sequence[Hit], judged: Mapping[str, int]) -> dict[str, f
 
 def _relevant(grades: Sequence[int]) -> int:
     return sum(grade > 0 for grade in grades)
+
+
+def best_judged(judged: Mapping[str, int]) -> list[str]:
+    """The passages of a question's highest grade: graded judgments mark as lower what is related
+    but does not answer, and that must not count as gold that arrived.
+
+    >>> best_judged({"answer": 2, "related": 1, "not": 0}), best_judged({"not": 0})
+    (['answer'], [])
+    """
+    best = max(judged.values(), default=0)
+    return sorted(passage_id for passage_id, grade in judged.items() if grade == best > 0)

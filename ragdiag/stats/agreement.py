@@ -151,7 +151,7 @@ def auroc(
         return Estimate(area, math.nan, math.nan, n, "no interval: all scores tie")
     told = [_told(weights, float(weighs.max())) for _, weights in (right, wrong)]
     errors = [_squared_error(above, right[1]), _squared_error(below, wrong[1])]
-    delong, newcombe = _delong_bounds(area, errors, told), _newcombe_bounds(area, *told)
+    delong, newcombe = _delong_bounds(area, errors, told), newcombe_bounds(area, *told)
     return Estimate(area, min(delong[0], newcombe[0]), max(delong[1], newcombe[1]), n)
 
 
@@ -194,7 +194,7 @@ def _told(weights: Values, heaviest: float) -> float:
     return float((weights.sum() + heaviest) ** 2 / (weights @ weights + heaviest**2)) - 1
 
 
-def _newcombe_bounds(area: float, m: float, k: float) -> tuple[float, float]:
+def newcombe_bounds(area: float, m: float, k: float) -> tuple[float, float]:
     """The areas that are Z95 of their own standard error away, which is Hanley & McNeil's with
     (m + k) / 2 − 1 in place of both m − 1 and k − 1."""
     others = (m + k) / 2 - 1

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ragdiag.records import Estimate
-from ragdiag.stats.agreement import auroc
+from ragdiag.stats.agreement import auroc, newcombe_bounds
 from ragdiag.stats.contrasts import ROUNDING, Contrast, Floats, cluster_numbers
 from ragdiag.stats.intervals import student_quantile
 
@@ -34,13 +34,14 @@ def clustered_auroc(
     The quantile is Student's t of m − 1 degrees of freedom, where m is how many equal clusters the
     ones, or the zeros, amount to (Kish: n² / Σ n_g²), whichever are fewer; Welch's mixture of both
     covers 86 to 90 % of ten to twenty clusters where the area is .95. It reaches as far as that of
-    scores that stand alone, at least: to belong together tells no more. No interval where either
-    label has fewer than two clusters.
+    scores that stand alone, at least, and as Newcombe's of so many fewer as the squared error is
+    larger: to belong together tells no more. No interval where either label has fewer than two
+    clusters.
 
-    >>> clustered_auroc([0.9, 0.8, 0.3, 0.4], [1, 0, 0, 1], "abcd") == auroc(
-    ...     [0.9, 0.8, 0.3, 0.4], [1, 0, 0, 1])
+    >>> scores, labels = [0.9, 0.8, 0.3, 0.2, 0.5, 0.4], [1, 1, 0, 0, 0, 1]
+    >>> clustered_auroc(scores, labels, "abcdef") == auroc(scores, labels)
     True
-    >>> clustered_auroc([0.9, 0.8, 0.3, 0.4], [1, 0, 0, 1], "abba").reason
+    >>> clustered_auroc(scores, labels, "aabbba").reason
     'no interval: one label has a single cluster'
     """
     alone = auroc(scores, labels)
@@ -56,7 +57,10 @@ def clustered_auroc(
     half = student_quantile(found.freedom) * found.error / slope
     logit = math.log(found.value / (1 - found.value))
     low, high = (0.5 * (1 + math.tanh((logit + sign * half) / 2)) for sign in (-1, 1))
-    return Estimate(alone.value, min(low, alone.low), max(high, alone.high), n)
+    effect = max((found.error / clustered_area(scores, labels, range(n)).error) ** 2, 1.0)
+    ones = sum(label == 1 for label in labels)
+    score = newcombe_bounds(found.value, ones / effect, (n - ones) / effect)
+    return Estimate(alone.value, min(low, alone.low, score[0]), max(high, alone.high, score[1]), n)
 
 
 def clustered_area(

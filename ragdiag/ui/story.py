@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ragdiag.diagnosis.waterfall import best_judged
+from ragdiag.metrics.ranking import best_judged
 from ragdiag.records import DEFAULT_GRADER, RANKED_STAGES, ContextHit, Grade, Hit, Request
 from ragdiag.store.authority import is_own
 from ragdiag.store.deciding import load_deciding

@@ -91,7 +91,7 @@ def test_what_has_no_interval_says_why() -> None:
         clustered_auroc([0.1, 0.2, 0.9], [0, 0, 1], "aab").reason
         == auroc([0.1, 0.2, 0.9], [0, 0, 1]).reason
     )
-    alike = clustered_auroc([1, 3, 1, 3, 2, 2], [1, 1, 1, 1, 0, 0], "aabbcd")
+    alike = clustered_auroc([1, 3, 1, 3, 2, 2, 2], [1, 1, 1, 1, 0, 0, 0], "aabbcde")
     assert (alike.value, alike.reason) == (0.5, "no spread, so no interval")
     assert math.isnan(alike.low)
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ragdiag.diagnosis.clusters import load_clusters
 from ragdiag.diagnosis.stage_recall import StageRecall
 from ragdiag.errors import UnknownName
 from ragdiag.metrics.answers import exact_match, grade_answer
@@ -16,6 +15,7 @@ from ragdiag.pipeline import open_pipeline
 from ragdiag.privacy.hiding import is_hidden
 from ragdiag.privacy.screening import open_screen
 from ragdiag.progress import Progress
+from ragdiag.question_clusters import load_clusters
 from ragdiag.records import LATENCY_STAGES, Estimate, Grade, Request
 from ragdiag.retrieval.filters import STRANGER, PassageFilter
 from ragdiag.settings import Workspace

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ragdiag.diagnosis.clusters import load_clusters
 from ragdiag.errors import UnknownName
 from ragdiag.privacy.hiding import is_hidden
+from ragdiag.question_clusters import load_clusters
 from ragdiag.records import Request
 from ragdiag.retrieval.filters import PassageFilter, filter_of
 from ragdiag.store.corpus import load_gold_answers, load_judgments, load_questions

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ragdiag.diagnosis.waterfall import best_judged
 from ragdiag.metrics.question_slices import (
     AskedQuestion,
     SliceKind,
@@ -16,7 +15,7 @@ from ragdiag.metrics.question_slices import (
     slice_questions,
     words_of,
 )
-from ragdiag.metrics.ranking import score_ranking
+from ragdiag.metrics.ranking import best_judged, score_ranking
 from ragdiag.records import Estimate, Grade, Request, Weighed
 from ragdiag.stats.clustered_rates import clustered_rate, clustered_score
 from ragdiag.stats.weighted import weighted_rate

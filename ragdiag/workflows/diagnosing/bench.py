@@ -12,9 +12,10 @@ from ragdiag.diagnosis.replay import outcomes
 from ragdiag.diagnosis.second_level import split_cause
 from ragdiag.diagnosis.tiers import NO_SIGNS, Signs
 from ragdiag.diagnosis.verdicts import judge, supports
-from ragdiag.diagnosis.waterfall import Loss, best_judged, is_reranked_short, locate_loss
+from ragdiag.diagnosis.waterfall import Loss, is_reranked_short, locate_loss
 from ragdiag.metrics.answers import grade_answer
 from ragdiag.metrics.contradictions import find_contradiction
+from ragdiag.metrics.ranking import best_judged
 from ragdiag.pipeline import Retriever
 from ragdiag.privacy.hiding import NOT_STORED, is_hidden
 from ragdiag.records import (

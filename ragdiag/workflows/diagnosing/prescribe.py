@@ -10,7 +10,6 @@ from typing import Any
 
 from ragdiag.configuration import read_configuration
 from ragdiag.diagnosis.budget import Price
-from ragdiag.diagnosis.clusters import load_clusters
 from ragdiag.diagnosis.levers import (
     UNCURED,
     Lever,
@@ -24,6 +23,7 @@ from ragdiag.diagnosis.tried_settings import Setting
 from ragdiag.drift.costs import Spending, spending
 from ragdiag.errors import InputError
 from ragdiag.progress import Progress
+from ragdiag.question_clusters import load_clusters
 from ragdiag.records import Estimate, Request
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import load_gold_answers, load_judgments

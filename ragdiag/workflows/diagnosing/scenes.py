@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from ragdiag.diagnosis.replay import outcomes
 from ragdiag.diagnosis.second_level import Scene, agree, gold_overlap
 from ragdiag.diagnosis.verdicts import CONTRADICTING, UNSUPPORTED, supports
-from ragdiag.diagnosis.waterfall import Loss, best_judged
+from ragdiag.diagnosis.waterfall import Loss
 from ragdiag.grading.contract import Item
 from ragdiag.grading.groundedness import LEXICAL, GroundednessGrader, lexical_support
 from ragdiag.metrics.contradictions import find_contradiction
+from ragdiag.metrics.ranking import best_judged
 from ragdiag.records import Answer, Arm, ContextPassage, Grade, Passage, Replay, Request, Retrieval
 from ragdiag.store.corpus import load_judgments
 from ragdiag.store.judgments import load_questions

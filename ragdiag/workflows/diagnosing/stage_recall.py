@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ragdiag.diagnosis.stage_recall import Gold, StageRecall, recall_by_stage
-from ragdiag.diagnosis.waterfall import best_judged
+from ragdiag.metrics.ranking import best_judged
 from ragdiag.privacy.hiding import is_hidden
 from ragdiag.records import Request
 from ragdiag.store.corpus import load_gold_answers, load_judgments, load_passages_by_id

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ragdiag.diagnosis.clusters import load_clusters
 from ragdiag.diagnosis.sufficiency import (
     FEATURES,
     LabelSource,
@@ -19,6 +18,7 @@ from ragdiag.diagnosis.sufficiency import (
 )
 from ragdiag.errors import InputError
 from ragdiag.progress import Progress, report
+from ragdiag.question_clusters import load_clusters
 from ragdiag.records import Estimate, Request, Traffic
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import load_judgments

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ragdiag.diagnosis.budget import Price
-from ragdiag.diagnosis.clusters import load_clusters
 from ragdiag.generation.steadfast import SteadfastGenerator
 from ragdiag.pipeline import open_pipeline
 from ragdiag.privacy.screening import open_screen
 from ragdiag.progress import Progress, report
+from ragdiag.question_clusters import load_clusters
 from ragdiag.retrieval.lexical import tokenise
 from ragdiag.settings import Workspace
 from ragdiag.store.lake import Lake

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ragdiag.diagnosis.clusters import load_clusters
 from ragdiag.errors import UnknownName
 from ragdiag.privacy.hiding import is_hidden
 from ragdiag.progress import Progress, part
+from ragdiag.question_clusters import load_clusters
 from ragdiag.records import Question
 from ragdiag.settings import Workspace
 from ragdiag.store.corpus import load_judgments, load_questions

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ragdiag.diagnosis.clusters import load_clusters
 from ragdiag.errors import InputError
+from ragdiag.question_clusters import load_clusters
 from ragdiag.records import Question
 from ragdiag.retrieval.fusion_tuning import LABELS_NEEDED
 from ragdiag.store.corpus import load_judgments, load_questions

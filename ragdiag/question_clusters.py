@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ragdiag.diagnosis.waterfall import best_judged
 from ragdiag.metrics.answers import normalise_answer
+from ragdiag.metrics.ranking import best_judged
 from ragdiag.store.corpus import load_passages_by_id
 from ragdiag.store.lake import Lake
 from ragdiag.store.logged_passages import load_logged_passages
