@@ -203,8 +203,15 @@ def counted_gain(share: Estimate, right: Estimate) -> Estimate:
 
 
 def _points(found: Estimate) -> str:
+    """
+    >>> _points(Estimate(0.1, 0.05, 0.2, 50))
+    '+10.0 points (+5.0 to +20.0)'
+    >>> _points(Estimate(0.1, math.nan, math.nan, 50, "all belong together: no interval"))
+    '+10.0 points (all belong together: no interval)'
+    """
     value, low, high = (100 * x for x in (found.value, found.low, found.high))
-    return f"{value:+.1f} points ({low:+.1f} to {high:+.1f})"
+    reach = found.reason if math.isnan(low) else f"{low:+.1f} to {high:+.1f}"
+    return f"{value:+.1f} points ({reach})"
 
 
 def _work(minutes: float) -> str:
