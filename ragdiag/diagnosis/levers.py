@@ -136,7 +136,8 @@ def _beside(lever: Lever, tried: int) -> Estimate:
     if lever.basis != "measured" or lever.gain.n < 2:
         return lever.gain
     freedom = (lever.gain.n if lever.documents is None else lever.documents) - 1
-    return hold_together(lever.gain, tried, freedom)
+    found = hold_together(lever.gain, tried, freedom)
+    return replace(found, low=max(found.low, -1.0), high=min(found.high, 1.0))  # NaN stays
 
 
 def count_faults(diagnoses: Iterable[Diagnosis]) -> dict[str, int]:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from ragdiag.records import Span
 from ragdiag.spans.conventions import (
     GENAI_DOCUMENTS,
+    INPUT_VALUES,
     KINDS,
+    OUTPUT_VALUES,
     RESULT_EVENTS,
     RETRIEVED_DOCUMENTS,
     SpanKind,
@@ -94,7 +96,15 @@ def grow_tree(spans: Sequence[Span]) -> Tree:
             below.setdefault(node.parent.span.span_id, set()).update(held, [node.kind])
     roots = [span for span in ordered if span.parent_id is None]
     own = [span for span in roots if kind_of_span(span) != "evaluator"]
-    return Tree(nodes, own or roots, below)
+    working = [span for span in own if span.span_id in children or _works(span)]
+    return Tree(nodes, working or own or roots, below)
+
+
+def _works(span: Span) -> bool:
+    """Whether it does a part of the request: a line of a log, an event or an opinion that came
+    hours later as a span without a parent does not."""
+    names = (*INPUT_VALUES, *OUTPUT_VALUES)
+    return kind_of_span(span) != "other" or any(name in span.attributes for name in names)
 
 
 def kind_of_span(span: Span) -> SpanKind:

@@ -11,7 +11,6 @@ few: 2.80, 3.01 of 15 and 3.76 of five at two-sided 5 % and 80 %.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Callable
 
 from ragdiag.stats.criteria import needed_to_pass
@@ -73,7 +72,8 @@ def power_at(n: int, deviation: float, effect: float, size: float = 1) -> float:
 
     freedom = n / size - 1
     shift = effect * math.sqrt(n) / deviation
-    return float(1 - nctdtr(freedom, shift, student_quantile(freedom, TWO_SIDED_5)))
+    below = float(nctdtr(freedom, shift, student_quantile(freedom, TWO_SIDED_5)))
+    return 1.0 if math.isnan(below) else 1 - below  # it is NaN where it underflows
 
 
 def _shows(
@@ -97,7 +97,10 @@ def _least(enough: Callable[[int], bool], size: float) -> int:
     most = least
     while not enough(most):
         most *= 2
-    return bisect_left(range(most), True, lo=least, hi=most, key=enough)
+    while least < most:  # bisect counts no farther than a machine word
+        middle = (least + most) // 2
+        least, most = (least, middle) if enough(middle) else (middle + 1, most)
+    return least
 
 
 def _check(deviation: float, effect: float, power: float, size: float) -> None:

@@ -66,6 +66,8 @@ OWNED: Mapping[str, tuple[str, str]] = {
 
 MOST_READ = 50_000
 """Requests by which it is told how users scatter: more say it hardly better, and take seconds."""
+FEWEST_READ = 200
+"""Users of a segment who are read however much they ask, where it has as many."""
 
 
 def scatter_by_user(
@@ -76,15 +78,16 @@ def scatter_by_user(
     of a user of its own.
 
     Only the requests of the weeks are read: the rollups do not tell users apart. Where a segment
-    has more than its part of MOST_READ, one user of so many is read, by chance, with all of their
-    requests: its sums are then those times as many, so that the error they give is that of all, and
-    ``owners`` are those who were read.
+    has more than its part of MOST_READ, and more than FEWEST_READ users, one of so many is read, by
+    chance, with all of their requests: its sums are then those times as many, so that the error
+    they give is that of all, and ``owners`` are those who were read.
     """
     if not weeks:
         return []
     scope, parameters = _of_weeks(filters, weeks, split)
     found = lake.rows(
-        f"""select topic as segment, count(*) as n, min(request_id) as low, max(request_id) as high
+        f"""select topic as segment, count(*) as n, count(distinct version_id) as owners,
+                   min(request_id) as low, max(request_id) as high
             from ({scope}) group by topic""",
         parameters,
     )
@@ -107,7 +110,10 @@ def scatter_by_user(
             "low": min(row["low"] for row in found),
             "high": max(row["high"] for row in found),
             "segments": [row["segment"] for row in found],
-            "every": [math.ceil(row["n"] / part) for row in found],
+            "every": [
+                max(min(math.ceil(row["n"] / part), row["owners"] // FEWEST_READ), 1)
+                for row in found
+            ],
         },
     )
 

@@ -483,6 +483,19 @@ def test_several_roots_take_as_long_as_all_and_fail_where_the_last_does(
     assert request.latency_ms["total"] == 90.0
 
 
+def test_what_comes_hours_later_and_does_no_work_is_no_root(
+    make_span: MakeSpan, as_spans: AsSpans
+) -> None:
+    call = {"openinference.span.kind": "CHAIN", "input.value": "q?"}
+    broken = {"code": "STATUS_CODE_ERROR", "message": "boom"}
+    hour = 3_600_000.0
+    for late in (make_span(2, at=hour), make_span(2, at=hour, attributes={"level": "info"})):
+        spans = as_spans(make_span(1, ms=2_000, attributes=call, status=broken), late)
+        request = request_of(read_trace(spans))
+        assert (request.status, request.error) == ("error", "boom")
+        assert request.latency_ms["total"] == 2_000.0
+
+
 def test_figures_that_no_request_has_cost_themselves_alone(
     make_span: MakeSpan, as_spans: AsSpans
 ) -> None:

@@ -66,3 +66,8 @@ def test_nothing_is_planned_for_no_effect_or_from_no_spread() -> None:
         questions_to_pass(0.0, 0.05)
     with pytest.raises(ValueError, match="fewer than one"):
         questions_needed(0.3, 0.05, size=0.5)
+
+
+def test_effects_beyond_and_below_all_measure_have_numbers() -> None:
+    assert power_at(1_000, 0.25, 0.31) == 1.0, "scipy's distribution function is NaN there"
+    assert questions_needed(0.25, 1e-10, 0.8) > 10**18

@@ -52,6 +52,7 @@ def test_a_part_of_the_users_says_how_far_off_the_mean_of_all_may_be(
 ) -> None:
     whole = scatters(asked)["all"]
     assert whole.owners == USERS + RARE
+    monkeypatch.setattr(trends, "FEWEST_READ", 50)
     monkeypatch.setattr(trends, "MOST_READ", (USERS + RARE) * OFTEN // 3)
     some = scatters(asked)["all"]
     assert 70 < some.owners < 140
@@ -62,7 +63,17 @@ def test_a_part_of_the_users_says_how_far_off_the_mean_of_all_may_be(
 
 def test_a_small_segment_is_read_whole(asked: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = scatters(asked, "topic")
+    monkeypatch.setattr(trends, "FEWEST_READ", 10)
     monkeypatch.setattr(trends, "MOST_READ", 2 * RARE * OFTEN)
     some = scatters(asked, "topic")
     assert some["rare"] == whole["rare"]
     assert some["common"].owners < whole["common"].owners / 10
+
+
+def test_few_users_are_all_read_however_much_they_ask(
+    asked: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = scatters(asked)
+    monkeypatch.setattr(trends, "MOST_READ", 10)
+    monkeypatch.setattr(trends, "FEWEST_READ", USERS)
+    assert scatters(asked) == whole

@@ -240,7 +240,7 @@ def _tokens(usage: Mapping[str, Any], side: str, older: Sequence[str]) -> float 
     if side == "input":
         cached = (_count(usage.get(name)) for name in _ANTHROPIC_CACHE)
         told += [count for count in cached if count is not None]
-    return sum(told) if told else None
+    return read_number(sum(told)) if told else None  # two large ones may add up to infinity
 
 
 def _is_told(usage: Mapping[str, Any], name: str) -> bool:

@@ -30,9 +30,15 @@ def upkeep_turn(lake: Lake) -> Iterator[None]:
     """Lake.turn("upkeep"); whoever has it is alone, so copies that lie there are nobody's."""
     with lake.turn("upkeep"):
         for left in lake.workspace.root.glob(f"{PREFIX}*"):
-            with disk_faults(left):
-                shutil.rmtree(left)
+            if _is_folder(left):
+                with disk_faults(left):
+                    shutil.rmtree(left)
         yield
+
+
+def _is_folder(path: Path) -> bool:
+    """And no link to one, which nobody here has made."""
+    return path.is_dir() and not path.is_symlink()
 
 
 @contextmanager
@@ -49,6 +55,8 @@ def work_folder(workspace: Workspace) -> Iterator[Path]:
 def remove_old_work(directory: Path) -> None:
     """Remove what killed backups of earlier versions left in the backup folder ``directory``."""
     for left in directory.glob(f"{_OLD_PREFIX}*"):
+        if not _is_folder(left):
+            continue
         with disk_faults(left), suppress(FileNotFoundError):
             touched = max(path.stat().st_mtime for path in (left, *left.iterdir()))
             if touched < time.time() - OLD_GRACE_S:

@@ -103,7 +103,7 @@ def plan_questions(
     not evaluated.
     """
     check_metric(metric)
-    if not 0.5 <= power < 1:
+    if not 0.5 <= power <= 0.999:
         raise InputError(f"a power of {power:g} cannot be planned", remedy="name 0.5 to 0.99")
     paired = pair_evaluations(lake, a, b or a, split)
     before, after = (

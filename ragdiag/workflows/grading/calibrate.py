@@ -141,7 +141,8 @@ def calibrate_graders(
             flips[grader.name] = measure_flips(grader, items, grades, again)
         told = _found_json(found[grader.name], flips.get(grader.name))
         kept = {**told, "floor": floor_found.auroc.to_json()}
-        save_calibration(lake, GraderCalibration(grader.name, about, labels.source, kept))
+        if not isinstance(draws, str):  # what says nothing must not stand in for what did
+            save_calibration(lake, GraderCalibration(grader.name, about, labels.source, kept))
         report(progress, number / len(graders), f"measured {grader.name}")
     return Calibrated(
         source=labels.source,

@@ -46,7 +46,7 @@ def draws_of(
     elif by := _favoured(lake, requests, labels.labels, graders):
         return (
             f"labels without a chance (propensity) are not spread at random over what {by} says: "
-            "draw them with grade sample"
+            "draw them with grade sample, or give every line the chance 1 if all were drawn alike"
         )
     stands_for = load_weights(lake, requests)
     return [
@@ -69,11 +69,12 @@ def _favoured(
                 " ".join(map(str, place)),
                 weights[name],
                 labels.get(name),
-                {grader: str(grades[name].y) if name in grades else ""},
+                {grader: str(grades[name].y)},
             )
             for name, place in places.items()
+            if name in grades
         ]
-        if grades and is_favoured(rows, (), grader, seed=0):
+        if rows and is_favoured(rows, (), grader, seed=0):
             return grader
     return None
 

@@ -95,7 +95,7 @@ def reweighed(
             for one in held.questions
         ]
         owners += held.owners(held.questions)
-    if len(evidence) < LABELS_NEEDED:
+    if len({one.question_id for _, held in asked for one in held.questions}) < LABELS_NEEDED:
         return tuned
     alpha = round(adjust_alpha(evidence, spec.fusion.alpha, owners), 2)
     fusion = spec.fusion.model_copy(update={"alpha": alpha})

@@ -22,7 +22,12 @@ from ragdiag.store.upkeep.ledger import TABLES
 from ragdiag.workflows.logs.traces import assemble_traces
 from tests.store.conftest import MONDAY, toy_feedback, toy_request
 
-WIDER = (migrations.request_filters, migrations.second_levels, migrations.sentence_supports)
+WIDER = (
+    migrations.request_filters,
+    migrations.second_levels,
+    migrations.sentence_supports,
+    migrations.cost_sums,
+)
 """What later migrations add to older tables, and today's code writes."""
 
 CHAIN = {"openinference.span.kind": "CHAIN", "input.value": "why?"}

@@ -20,7 +20,6 @@ from ragdiag.store.calibrations import load_calibrations
 from ragdiag.store.findings import load_grades
 from ragdiag.store.lake import Lake
 from ragdiag.store.results import load_requests
-from ragdiag.ui import grader_note
 from ragdiag.workflows.grading.calibrate import calibrate_graders, floor_grader
 from ragdiag.workflows.grading.corrected_rates import correct_rate, sample_to_label
 from ragdiag.workflows.grading.grade import grade_requests
@@ -213,15 +212,23 @@ def test_labels_that_favour_a_grade_and_tell_no_chance_are_refused(
         why = one.auroc.reason if isinstance(one, Agreement) else one.reason
         assert why == (
             f"labels without a chance (propensity) are not spread at random over what "
-            f"{DEFAULT_GRADER} says: draw them with grade sample"
+            f"{DEFAULT_GRADER} says: draw them with grade sample, "
+            "or give every line the chance 1 if all were drawn alike"
         )
-    log(lake, workspace, [answer(n, OLD, right=said_right(n)) for n in range(200, 300)])
-    later = load_requests(lake, version_id=OLD.version_id)[200:]
-    grade_requests(lake, later, DefaultGrader())
-    rate = correct_rate(lake, later, DEFAULT_GRADER).corrected
-    assert rate.reason == agreed.sensitivity.reason
-    told = grader_note.told(load_calibrations(lake)[DEFAULT_GRADER], DEFAULT_GRADER)
-    assert "is not known: labels without a chance" in told
+    assert load_calibrations(lake) == {}
+    good = calibrate_graders(lake, write(tmp_path / "all.jsonl", lines), [DefaultGrader()])
+    calibrate_graders(lake, write(tmp_path / "again.jsonl", bare), [DefaultGrader()])
+    kept = load_calibrations(lake)[DEFAULT_GRADER].estimate("sensitivity")
+    assert kept == good.found[DEFAULT_GRADER].sensitivity, "what was refused replaces nothing"
+
+
+def test_labels_of_what_a_grader_has_graded_alone_are_not_refused(
+    lake: Lake, workspace: Workspace, judged: list[Request], tmp_path: Path
+) -> None:
+    log(lake, workspace, [answer(n, OLD, right=True) for n in range(200, 300)])
+    every = fill([{"request_id": one.request_id} for one in judged])
+    found = calibrate_graders(lake, write(tmp_path / "part.jsonl", every), [DefaultGrader()])
+    assert found.found[DEFAULT_GRADER].accuracy.reason is None
 
 
 def test_labels_drawn_at_random_need_no_chance(

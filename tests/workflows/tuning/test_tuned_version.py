@@ -96,8 +96,8 @@ def test_paths_are_weighed_by_what_each_version_ranks_unlearnt(
 
     monkeypatch.setattr(tuned_version, "adjust_alpha", adjusted)
     asked = [(version, asking("tea", "oak")) for version in (one, other)]
-    assert reweighed(lake, workspace, one, asked).spec.fusion.alpha == 0.35, "four are too few"
-    monkeypatch.setattr(tuned_version, "LABELS_NEEDED", 4)
+    assert reweighed(lake, workspace, one, asked).spec.fusion.alpha == 0.35, "two are too few"
+    monkeypatch.setattr(tuned_version, "LABELS_NEEDED", 2)
     assert reweighed(lake, workspace, one, asked).spec.fusion.alpha == 0.5
     assert heard == [([True, True, False, True], ["tea", "oak", "tea", "oak"])]
 
