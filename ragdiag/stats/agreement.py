@@ -140,7 +140,7 @@ def auroc(
     n, fewer = len(values), min(len(right[0]), len(wrong[0]))
     if not fewer:
         return Estimate.undefined("one label only", n=n)
-    above, below = _placements(right, wrong), 1 - _placements(wrong, right)
+    above, below = placements(right, wrong), 1 - placements(wrong, right)
     area = float(np.average(above, weights=right[1]))
     if area in (0.0, 1.0):
         return Estimate(area, math.nan, math.nan, n, "no interval: perfect")
@@ -158,8 +158,9 @@ def auroc(
 Values = npt.NDArray[np.float64]
 
 
-def _placements(of: tuple[Values, Values], among: tuple[Values, Values]) -> Values:
-    """For each value the share of the others' weight below it, ties half."""
+def placements(of: tuple[Values, Values], among: tuple[Values, Values]) -> Values:
+    """For each value the share of the others' weight below it, ties half; both are values with
+    their weights."""
     order = np.argsort(among[0], kind="stable")
     others, heaped = among[0][order], np.concatenate([[0.0], np.cumsum(among[1][order])])
     sides = [heaped[np.searchsorted(others, of[0], side)] for side in ("left", "right")]
@@ -174,15 +175,20 @@ def _delong_bounds(
     error = sum(errors)
     parts = [one**2 / max(n - 1, 1.0) for one, n in zip(errors, told, strict=True)]
     freedom = error**2 / sum(parts)
-    half = student_quantile(freedom) * math.sqrt(error) / (area * (1 - area))
-    logit = math.log(area / (1 - area))
-    low, high = (1 / (1 + math.exp(-(logit + sign * half))) for sign in (-1, 1))
+    return on_logit(area, student_quantile(freedom) * math.sqrt(error))
+
+
+def on_logit(area: float, reach: float) -> tuple[float, float]:
+    """The bounds that are ``reach`` away on the logit, as its slope at ``area`` has it; so they
+    stay inside 0 … 1."""
+    half, logit = reach / (area * (1 - area)), math.log(area / (1 - area))
+    low, high = (0.5 * (1 + math.tanh((logit + sign * half) / 2)) for sign in (-1, 1))
     return low, high
 
 
-def _squared_error(placements: Values, weights: Values) -> float:
+def _squared_error(values: Values, weights: Values) -> float:
     """Of their mean."""
-    apart = placements - np.average(placements, weights=weights)
+    apart = values - np.average(values, weights=weights)
     n = len(weights)
     return float(weights**2 @ apart**2) / float(weights.sum()) ** 2 * n / (n - 1)
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ragdiag.records import Estimate
-from ragdiag.stats.agreement import auroc, newcombe_bounds
+from ragdiag.stats.agreement import auroc, newcombe_bounds, on_logit, placements
 from ragdiag.stats.contrasts import ROUNDING, Contrast, Floats, cluster_numbers
 from ragdiag.stats.intervals import student_quantile
 
@@ -53,10 +53,7 @@ def clustered_auroc(
         return Estimate(alone.value, math.nan, math.nan, n, reason)
     if found.error <= ROUNDING:
         return Estimate(alone.value, math.nan, math.nan, n, "no spread, so no interval")
-    slope = found.value * (1 - found.value)
-    half = student_quantile(found.freedom) * found.error / slope
-    logit = math.log(found.value / (1 - found.value))
-    low, high = (0.5 * (1 + math.tanh((logit + sign * half) / 2)) for sign in (-1, 1))
+    low, high = on_logit(found.value, student_quantile(found.freedom) * found.error)
     effect = max((found.error / clustered_area(scores, labels, range(n)).error) ** 2, 1.0)
     ones = sum(label == 1 for label in labels)
     score = newcombe_bounds(found.value, ones / effect, (n - ones) / effect)
@@ -77,7 +74,8 @@ def clustered_area(
     values, truth = np.asarray(scores, dtype=np.float64), np.asarray(labels) == 1
     if truth.all() or not truth.any():
         raise ValueError("an area takes both labels")
-    beats, beaten = _shares(values[truth], values[~truth]), _shares(values[~truth], values[truth])
+    upper, lower = ((one, np.ones(len(one))) for one in (values[truth], values[~truth]))
+    beats, beaten = placements(upper, lower), placements(lower, upper)
     area = float(beats.mean())
     ones = _Side.of(beats - area, numbers[truth], count)
     zeros = _Side.of(1 - beaten - area, numbers[~truth], count)
@@ -112,10 +110,3 @@ class _Side:
     @property
     def freedom(self) -> float:
         return float(self.sizes.sum() ** 2 / (self.sizes @ self.sizes)) - 1
-
-
-def _shares(values: Floats, others: Floats) -> Floats:
-    """Of ``others``, the share below each of ``values``; ties count half."""
-    ordered = np.sort(others)
-    below, upto = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
-    return np.asarray((below + upto) / (2 * len(others)))

@@ -97,29 +97,30 @@ def scatter_by_user(
     weighed_sums = ", ".join(f"sum(weight * {name}) as {name}" for name in sorted(sums))
     plain = ", ".join(f"sum({n}) as {n}_plain" for n in sorted({n for _, n in OWNED.values()}))
     told = ", ".join(_scatter(name, y, n) for name, (y, n) in OWNED.items())
-    part = MOST_READ / len(found)
     return lake.rows(
         f"""with owned as (
                 select topic as segment, version_id as owner, {weighed_sums}, {plain}
                 from ({cells(_DRAWN.format(scope), BETWEEN)}) group by all)
             select owned.segment, {told}
-            from owned join {_ONE_OF} d on d.segment is not distinct from owned.segment
+            from owned join {_DRAWING} d on d.segment is not distinct from owned.segment
             group by owned.segment order by owned.segment""",
         {
             **parameters,
             "low": min(row["low"] for row in found),
             "high": max(row["high"] for row in found),
             "segments": [row["segment"] for row in found],
-            "every": [
-                max(min(math.ceil(row["n"] / part), row["owners"] // FEWEST_READ), 1)
-                for row in found
-            ],
+            "every": [_one_of(row["n"], row["owners"], len(found)) for row in found],
         },
     )
 
 
-_ONE_OF = """(select unnest($segments::varchar[]) as segment, unnest($every::bigint[]) as every)"""
-_DRAWN = f"""select r.* from ({{}}) r join {_ONE_OF} d on d.segment is not distinct from r.topic
+def _one_of(n: int, owners: int, segments: int) -> int:
+    """Of how many users of a segment with ``n`` requests one is read."""
+    return max(min(math.ceil(n * segments / MOST_READ), owners // FEWEST_READ), 1)
+
+
+_DRAWING = """(select unnest($segments::varchar[]) as segment, unnest($every::bigint[]) as every)"""
+_DRAWN = f"""select r.* from ({{}}) r join {_DRAWING} d on d.segment is not distinct from r.topic
     where hash(r.version_id) % d.every = 0"""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -32,6 +33,20 @@ pytestmark = [
 few_bits = pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="bitsandbytes is missing")
 
 
+def watch_models(patch: pytest.MonkeyPatch, module: ModuleType, maker: str) -> list[Any]:
+    """The ``model`` of whatever ``maker`` makes from now on."""
+    made: list[Any] = []
+    make = getattr(module, maker)
+
+    def watched(*given: Any, **named: Any) -> Any:
+        one = make(*given, **named)
+        made.append(one.model)
+        return one
+
+    patch.setattr(module, maker, watched)
+    return made
+
+
 def quantised_weights(model: Any) -> set[str]:
     kinds = {type(part).__name__ for part in model.modules()}
     return kinds & {"Linear4bit", "Linear8bitLt"}
@@ -49,15 +64,7 @@ def test_a_run_says_on_how_many_accelerators_it_was(tiny_model: Path, tmp_path: 
 def test_a_base_in_few_bits_learns_and_its_adapter_serves_over_the_whole_one(
     bits: int, kind: str, method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trained_on: list[Any] = []
-    make = bi_encoder.make_task
-
-    def watched(*given: Any, **named: Any) -> Any:
-        task = make(*given, **named)
-        trained_on.append(task.model)
-        return task
-
-    monkeypatch.setattr(bi_encoder, "make_task", watched)
+    trained_on = watch_models(monkeypatch, bi_encoder, "make_task")
     base = str(make_tiny_model(tmp_path, 64))  # kernels of eight bits take no narrower one
     loop, lora = replace(LOOP, learning_rate=0.005), LoraOptions(rank=4, alpha=64)
     options = toy_options(base, method=method, bits=bits, loop=loop, lora=lora)
@@ -77,15 +84,7 @@ def test_a_base_in_few_bits_learns_and_its_adapter_serves_over_the_whole_one(
 def test_a_generator_in_few_bits_learns_and_is_served_whole(
     bits: int, kind: str, language_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trained_on: list[Any] = []
-    prepare = causal._prepare
-
-    def watched(*given: Any) -> Any:
-        held = prepare(*given)
-        trained_on.append(held.model)
-        return held
-
-    monkeypatch.setattr(causal, "_prepare", watched)
+    trained_on = watch_models(monkeypatch, causal, "_prepare")
     options = replace(toy_language.OPTIONS, bits=bits)
     tuned = train_generator(
         str(language_base), toy_language.codes(600, 1), toy_language.DEV, options,
